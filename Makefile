@@ -1,0 +1,41 @@
+# `make help` lists the targets. PYTHON chooses the interpreter that .venv is made with.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format unit bench clean
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 10
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+install: $(VENV)/.installed  ## make .venv with everything that is needed here
+
+demo: install  ## from photographs to a training DataLoader, in about a minute
+	$(BIN)/python examples/demo.py $(DEMO)
+
+test: lint unit  ## lint and all tests
+
+lint: install  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install  ## let ruff format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+unit: install  ## all tests
+	$(BIN)/python -m pytest
+
+bench: install  ## pictures a second beside decode and encode alone
+	$(BIN)/python benchmarks/throughput.py
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,69 @@
+"""augpipe: streaming dataset preprocessing and offline augmentation, with labels that stay right.
+
+The names below are the library's front door; each is imported when it is first used, so ``import augpipe`` is quick.
+
+>>> from augpipe import RunOptions, augment, load_recipe
+>>> augment("data/voc", "shards", load_recipe("detection"), RunOptions(copies=4, seed=7))  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from augpipe.errors import AugpipeError, DatasetError, RecipeError, Reject, RunError, UsageError
+    from augpipe.formats import SourceOptions, open_dataset
+    from augpipe.loader import ShardDataset, collate
+    from augpipe.recipe.load import load as load_recipe
+    from augpipe.run.augment import Limits, RunOptions, Summary, Watcher, augment
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AugpipeError": "augpipe.errors",
+    "DatasetError": "augpipe.errors",
+    "Limits": "augpipe.run.augment",
+    "RecipeError": "augpipe.errors",
+    "Reject": "augpipe.errors",
+    "RunError": "augpipe.errors",
+    "RunOptions": "augpipe.run.augment",
+    "ShardDataset": "augpipe.loader",
+    "SourceOptions": "augpipe.formats",
+    "Summary": "augpipe.run.augment",
+    "UsageError": "augpipe.errors",
+    "Watcher": "augpipe.run.augment",
+    "augment": "augpipe.run.augment",
+    "collate": "augpipe.loader",
+    "load_recipe": "augpipe.recipe.load",
+    "open_dataset": "augpipe.formats",
+}
+
+__all__ = [
+    "AugpipeError",
+    "DatasetError",
+    "Limits",
+    "RecipeError",
+    "Reject",
+    "RunError",
+    "RunOptions",
+    "ShardDataset",
+    "SourceOptions",
+    "Summary",
+    "UsageError",
+    "Watcher",
+    "augment",
+    "collate",
+    "load_recipe",
+    "open_dataset",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'augpipe' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), "load" if name == "load_recipe" else name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,81 @@
+"""The exception tree: one class a kind of outcome, so that the command line maps them in one place.
+
+    AugpipeError
+    ├── UsageError        the user asked for something that cannot work; nothing was done (exit 2)
+    │   ├── RecipeError   the recipe at fault: file, line, what was expected, the nearest name
+    │   └── DatasetError  the source at fault: which file or folder, what was expected
+    ├── RunError          work had begun and could not be finished (exit 1)
+    └── Reject            one picture cannot be used; the run goes on and writes a row (see docs/format.md)
+
+A message is one or two lines, names the file, says what was expected and what came, and the way out.
+"""
+
+from __future__ import annotations
+
+
+class AugpipeError(Exception):
+    """Base of every error that augpipe raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(AugpipeError):
+    """The request itself cannot work; nothing was done."""
+
+    exit_code = 2
+
+
+class RecipeError(UsageError):
+    """A recipe that cannot be read or does not make sense."""
+
+
+class DatasetError(UsageError):
+    """A source that cannot be read as a dataset."""
+
+
+class RunError(AugpipeError):
+    """A run that had begun and could not be finished."""
+
+
+class Reject(AugpipeError):
+    """One picture, or one of its copies, that cannot be used.
+
+    Args:
+        stage: read | decode | labels | plan | pixels | encode | write.
+        code: short name of the reason, such as ``missing-picture`` or ``truncated``.
+        message: one line for a person.
+        file: path below SRC of the annotation or picture at fault, if it is not the picture itself.
+        line: line in that file, if known.
+        transient: a crash, a time-out, no memory or an I/O error: trying again may help.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        code: str,
+        message: str,
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        transient: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.code = code
+        self.message = message
+        self.file = file
+        self.line = line
+        self.transient = transient
+
+    def __reduce__(self) -> tuple[object, ...]:  # keyword arguments survive the way between processes
+        return _rebuild_reject, (self.stage, self.code, self.message, self.file, self.line, self.transient)
+
+
+def _rebuild_reject(stage: str, code: str, message: str, file: str | None, line: int | None, transient: bool) -> Reject:
+    return Reject(stage, code, message, file=file, line=line, transient=transient)
+
+
+def one_line(text: object, limit: int = 300) -> str:
+    """``text`` on one line with control characters escaped and cut to ``limit``, safe for a terminal or a log."""
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+    return escaped if len(escaped) <= limit else escaped[: limit - 1] + "…"

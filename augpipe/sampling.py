@@ -1,0 +1,180 @@
+"""The one fixed-point map: how an output pixel finds its place in the source, for pictures and for label rasters.
+
+``cv2.warpAffine`` and ``cv2.warpPerspective`` give other bytes on other OpenCV versions and SIMD levels;
+``cv2.remap`` with a CV_16SC2 map (positions on a 1/32 grid, 15-bit weights) gives the same everywhere. So the map is
+made here, by float32 additions (and one division for a projective map) that a GPU kernel can repeat exactly, and every
+picture and raster goes through it. Exact moves never come here interpolated: they are copies.
+
+This is also the only place where the half pixel between "position" and "index of a pixel centre" is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from augpipe.geometry import Matrix, Region, inverse, is_affine, is_exact, scaling, then, translation
+from augpipe.plan import Border
+from augpipe.sample import Raster
+
+F32: TypeAlias = NDArray[np.float32]
+Pixels: TypeAlias = NDArray[Any]
+
+LONGEST_SIDE = 32_766
+"""cv2.remap's positions are 16-bit; no picture with a longer side can be warped (copies have no such limit)."""
+
+_NO_WEIGHTS = np.empty((0, 0), np.uint16)
+_BLOCK_ROWS = 64
+_FAR = np.float32(-1e6)  # saturates to the far outside
+_BORDERS = {
+    "constant": cv2.BORDER_CONSTANT,
+    "replicate": cv2.BORDER_REPLICATE,
+    "reflect": cv2.BORDER_REFLECT,
+    "wrap": cv2.BORDER_WRAP,
+}
+
+
+def resample(
+    picture: Pixels,
+    matrix: Matrix,
+    size_wh: tuple[int, int],
+    border: Border = "constant",
+    fill: tuple[int, ...] = (0, 0, 0),
+    reduce: tuple[int, int] = (1, 1),
+) -> Pixels:
+    """An 8-bit picture (H, W) or (H, W, 3) on a new canvas, as :class:`augpipe.plan.Warp` defines it."""
+    if is_exact(matrix):
+        return copy_exact(picture, matrix, size_wh, border, fill)
+    if reduce != (1, 1):
+        picture = block_means(picture, reduce)
+    w, h = size_wh
+    out = np.empty((h, w, *picture.shape[2:]), picture.dtype)
+    back = _index_map(matrix, reduce)
+    for rows, x, y in _positions(back, (0, 0, w, h)):
+        fixed, weights = cv2.convertMaps(x, y, cv2.CV_16SC2)
+        cv2.remap(
+            picture, fixed, weights, cv2.INTER_LINEAR, dst=out[rows], borderMode=_BORDERS[border], borderValue=fill
+        )
+    return out
+
+
+def resample_labels(
+    raster: Raster, matrix: Matrix, window_xyxy: tuple[int, int, int, int], void: int, origin: tuple[int, int] = (0, 0)
+) -> Raster:
+    """The part ``window_xyxy`` of the output canvas of a label raster (H, W), by nearest neighbour.
+
+    ``raster`` may be a part of the source picture whose top left pixel is ``origin``; everything outside it is
+    ``void``. No other value appears that was not there.
+    """
+    x0, y0, x1, y1 = window_xyxy
+    out = np.empty((y1 - y0, x1 - x0), raster.dtype)
+    source: Pixels = raster.view(np.int32) if raster.dtype == np.uint32 else raster
+    target = out.view(source.dtype)
+    back = _index_map(matrix, (1, 1))
+    for rows, x, y in _positions(back, window_xyxy):
+        fixed, _ = cv2.convertMaps(x - np.float32(origin[0]), y - np.float32(origin[1]), cv2.CV_16SC2, None, None, True)
+        cv2.remap(source, fixed, _NO_WEIGHTS, cv2.INTER_NEAREST, dst=target[rows], borderValue=float(void))
+    return out
+
+
+def _index_map(matrix: Matrix, reduce: tuple[int, int]) -> Matrix:
+    """From output pixel indexes to source pixel indexes (of the reduced source)."""
+    to_source = then(translation(0.5, 0.5), inverse(matrix))
+    return then(then(to_source, scaling(1.0 / reduce[0], 1.0 / reduce[1])), translation(-0.5, -0.5))
+
+
+def _positions(back: Matrix, window_xyxy: tuple[int, int, int, int]) -> Iterator[tuple[slice, F32, F32]]:
+    """Source positions of a window's pixels in blocks of rows, which stay in the cache: (rows, x, y)."""
+    x0, y0, x1, y1 = window_xyxy
+    xs, ys = np.arange(x0, x1, dtype=np.float64), np.arange(y0, y1, dtype=np.float64)
+    columns = [(back[i] * xs + back[i + 2]).astype(np.float32) for i in (0, 3, 6)]
+    lines = [(back[i] * ys).astype(np.float32) for i in (1, 4, 7)]
+    affine = is_affine(back)
+    for top in range(0, y1 - y0, _BLOCK_ROWS):
+        rows = slice(top, min(top + _BLOCK_ROWS, y1 - y0))
+        x = np.add.outer(lines[0][rows], columns[0])
+        y = np.add.outer(lines[1][rows], columns[1])
+        if not affine:
+            depth = np.add.outer(lines[2][rows], columns[2])
+            behind = depth <= np.float32(1e-6)
+            if behind.any():  # past the horizon there is no picture
+                depth[behind] = np.float32(1.0)
+                x[behind] = y[behind] = _FAR
+            x /= depth
+            y /= depth
+        yield rows, x, y
+
+
+def block_means(picture: Pixels, reduce: tuple[int, int]) -> Pixels:
+    """Rounded means of blocks of (kx, ky) pixels; the last row and column are repeated to fill a block.
+
+    A mean is the block's sum times 1/(kx·ky) in float32, rounded half to even; of 2×2 pixels it is (sum + 2) >> 2.
+    """
+    kx, ky = reduce
+    h, w = picture.shape[:2]
+    right, bottom = -w % kx, -h % ky
+    if right or bottom:
+        picture = cv2.copyMakeBorder(picture, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+    size_wh = ((w + right) // kx, (h + bottom) // ky)
+    return cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA)
+
+
+def copy_exact(
+    picture: Pixels, matrix: Matrix, size_wh: tuple[int, int], border: Border, fill: tuple[int, ...]
+) -> Pixels:
+    """Flips, quarter turns and whole-pixel moves as copies, bit for bit; ``matrix`` must be such a map."""
+    turned, (left, top) = _turn(picture, matrix)
+    h, w = turned.shape[:2]
+    # (left, top) is where the turned picture's corner lies on the canvas.
+    pads = (max(top, 0), max(size_wh[1] - top - h, 0), max(left, 0), max(size_wh[0] - left - w, 0))
+    if border == "constant":  # cut first: what the canvas does not show need not be copied
+        turned = turned[max(-top, 0) : max(size_wh[1] - top, 0), max(-left, 0) : max(size_wh[0] - left, 0)]
+        if turned.size == 0:
+            return _blank(picture, size_wh, fill)
+        left, top = max(left, 0), max(top, 0)
+    if any(pads):
+        turned = cv2.copyMakeBorder(turned, *pads, _BORDERS[border], value=fill)
+        left, top = min(left, 0), min(top, 0)
+    x, y = max(-left, 0), max(-top, 0)
+    out = np.ascontiguousarray(turned[y : y + size_wh[1], x : x + size_wh[0]])
+    # A window of whole rows is still the source's own memory, which other copies read after this one.
+    return out.copy() if np.may_share_memory(out, picture) else out
+
+
+def _turn(picture: Pixels, matrix: Matrix) -> tuple[Pixels, tuple[int, int]]:
+    """The picture flipped and turned by the linear part of ``matrix``, and where its top left corner goes."""
+    a, b, c, d, e, f = matrix[:6]
+    h, w = picture.shape[:2]
+    if a == 0.0:
+        picture = cv2.transpose(picture)
+    flip_x, flip_y = (a + b) < 0.0, (d + e) < 0.0
+    if flip_x or flip_y:
+        picture = cv2.flip(picture, -1 if flip_x and flip_y else int(flip_x))
+    corners_x = [c, c + a * w + b * h]
+    corners_y = [f, f + d * w + e * h]
+    return picture, (int(min(corners_x)), int(min(corners_y)))
+
+
+def _blank(picture: Pixels, size_wh: tuple[int, int], fill: tuple[int, ...]) -> Pixels:
+    out = np.empty((size_wh[1], size_wh[0], *picture.shape[2:]), picture.dtype)
+    out[:] = fill[0] if picture.ndim == 2 else fill[: picture.shape[2]]
+    return out
+
+
+def region_mask(region: Region, window_xyxy: tuple[int, int, int, int]) -> NDArray[np.bool_]:
+    """Which pixels of a window of the canvas have their centre in the convex ``region``; True is inside."""
+    x0, y0, x1, y1 = window_xyxy
+    xs, ys = np.arange(x0, x1) + 0.5, np.arange(y0, y1) + 0.5
+    if not region:
+        return np.zeros((y1 - y0, x1 - x0), bool)
+    pairs = list(zip(region, region[1:] + region[:1], strict=True))
+    turn = 1.0 if sum(ax * by - bx * ay for (ax, ay), (bx, by) in pairs) >= 0.0 else -1.0
+    inside = np.ones((y1 - y0, x1 - x0), bool)
+    for (ax, ay), (bx, by) in pairs:
+        ex, ey = (bx - ax) * turn, (by - ay) * turn
+        inside &= np.add.outer(ex * (ys - ay), -ey * (xs - ax)) >= 0.0
+    return inside

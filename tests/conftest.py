@@ -1,0 +1,37 @@
+"""What the tests share: a dataset of each kind and finished runs of them, made once a session."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import datasets
+import pytest
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "examples"))
+
+# Progress and help must not depend on the terminal that runs the tests.
+os.environ["COLUMNS"] = "100"
+os.environ["NO_COLOR"] = "1"
+
+
+@pytest.fixture(scope="session")
+def voc(tmp_path_factory) -> Path:
+    return datasets.make_voc(tmp_path_factory.mktemp("voc") / "voc")
+
+
+@pytest.fixture(scope="session")
+def coco(tmp_path_factory) -> Path:
+    return datasets.make_coco(tmp_path_factory.mktemp("coco") / "coco")
+
+
+@pytest.fixture(scope="session")
+def masks_folder(tmp_path_factory) -> Path:
+    return datasets.make_masks(tmp_path_factory.mktemp("masks") / "set")
+
+
+@pytest.fixture(scope="session")
+def classes_folder(tmp_path_factory) -> Path:
+    return datasets.make_classes(tmp_path_factory.mktemp("classes") / "set")

@@ -1,0 +1,234 @@
+"""Polygons through a map and a frame: real clipping, so that a part that leaves is gone and a split one is two.
+
+COCO's rings are the union of outlines without holes. Real files hold figure eights and spikes as well; a ring that
+crosses itself stands for what the even-odd rule fills, which is how pycocotools paints it. All rings of a picture go
+through GEOS (shapely) together, as a call costs more than a ring; only those that cross the frame's edge are cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import shapely
+
+from augpipe.geometry import Matrix, Region, depth, in_front, is_affine, move_points
+from augpipe.sample import F64
+
+_THIN = 1e-3
+"""Pixels. What is thinner vanishes when coordinates are written, and is left over by arithmetic along an edge."""
+
+_GRID = 1e-6  # pixels
+_NEAREST = 1e-3  # the depth at which geometry.in_front cuts
+_POLYGON = 3  # GEOS's number for this type
+
+
+class Piece(NamedTuple):
+    """One connected part of a polygon: its outline (n, 2), its holes, and both as a shapely polygon.
+
+    Holes come only from a ring that crosses itself. A ring that was not cut is a piece as it stands.
+    """
+
+    outline: F64
+    holes: list[F64]
+    polygon: Any
+
+
+class Cut(NamedTuple):
+    """One object's rings on the canvas: the area of their union in square pixels before and after the cut."""
+
+    whole: float
+    area: float
+    pieces: list[Piece]
+
+
+def ring_area(ring: F64) -> float:
+    """Area of one simple ring (n, 2) by the shoelace formula, never negative."""
+    x, y = ring[:, 0], ring[:, 1]
+    twice = float((x[:-1] * y[1:] - x[1:] * y[:-1]).sum()) + float(x[-1] * y[0] - x[0] * y[-1])
+    return abs(twice) / 2.0
+
+
+def areas_of(objects: Sequence[Sequence[F64]]) -> list[float]:
+    """The area of the union of each object's rings; of a ring that crosses itself, by the even-odd rule."""
+    polygons = _polygons_of(list(chain.from_iterable(objects)))
+    return [_union_area(polygons[start:stop]) for start, stop in _spans(objects)]
+
+
+def clip_rings(rings: Sequence[F64], region: Region) -> tuple[list[F64], list[F64]]:
+    """The parts of rings (n, 2) that lie in a convex region, as (outlines, holes).
+
+    A ring that splits gives several outlines. Holes come only from a ring that crosses itself.
+    """
+    (cut,) = cut_rings([rings], None, region)
+    return [p.outline for p in cut.pieces], [hole for p in cut.pieces for hole in p.holes]
+
+
+def cut_rings(objects: Sequence[Sequence[F64]], matrix: Matrix | None, region: Region) -> list[Cut]:
+    """The rings of each object through a map, cut to a convex region of the canvas.
+
+    Args:
+        objects: each a sequence of rings, float64 (n ≥ 3, 2).
+        matrix: the map; of a projective one only the part in front has an image. ``None`` moves nothing.
+        region: in canvas points; one of less than three points shows nothing.
+    """
+    rings = list(chain.from_iterable(objects))
+    polygons, behind = _polygons_of(rings), list[int]()
+    if matrix is not None:
+        polygons, behind = _moved_polygons(matrix, polygons)
+        rings = _moved_rings(matrix, rings)
+    crossing = sorted({*behind, *_leaving(rings, region)})
+    pieces = [[Piece(ring, [], polygon)] for ring, polygon in zip(rings, polygons, strict=True)]
+    for i, inside in zip(crossing, _inside(polygons[crossing], region), strict=True):
+        pieces[i] = inside
+    cuts = []
+    for start, stop in _spans(objects):
+        whole, left = _union_area(polygons[start:stop]), list(chain.from_iterable(pieces[start:stop]))
+        uncut = all(i < start or i >= stop for i in crossing)
+        area = whole if uncut else min(whole, _union_area(_array([piece.polygon for piece in left])))
+        cuts.append(Cut(whole, area, left))
+    return cuts
+
+
+def uncovered_share(polygons: Sequence[Any], covers: Sequence[Region]) -> float:
+    """The share, 0 to 1, of the union of shapely polygons that lies under none of ``covers``."""
+    whole = shapely.union_all(polygons)
+    over = shapely.union_all([shapely.Polygon(cover) for cover in covers if len(cover) > 2])
+    left = _robust(shapely.difference, whole, over)
+    return min(1.0, float(left.area) / float(whole.area)) if whole.area > 0.0 else 0.0
+
+
+# --- from rings to shapely polygons ----------------------------------------------------------------------------------
+
+
+def _spans(groups: Sequence[Sequence[F64] | F64]) -> Iterator[tuple[int, int]]:
+    """First and past-the-last place of each group's members where all stand in one row."""
+    ends = np.cumsum([0, *map(len, groups)]).tolist()
+    return pairwise(ends)
+
+
+def _array(polygons: Sequence[Any]) -> Any:
+    out = np.empty(len(polygons), object)
+    out[:] = polygons
+    return out
+
+
+def _polygons_of(rings: Sequence[F64]) -> Any:
+    """Valid shapely (multi)polygons of rings, an array."""
+    if not rings:
+        return _array([])
+    numbers = np.arange(len(rings)).repeat([len(ring) for ring in rings])
+    polygons = shapely.polygons(shapely.linearrings(np.concatenate(rings), indices=numbers))
+    for i in (~shapely.is_valid(polygons)).nonzero()[0].tolist():
+        polygons[i] = _even_odd(rings[i])
+    return polygons
+
+
+def _even_odd(ring: F64) -> Any:
+    """What the even-odd rule fills of a ring that crosses or touches itself.
+
+    Every face between its lines is in or out as a whole, as one point of it tells. GEOS's make_valid is not asked: it
+    takes a side that is run along twice, which bounds nothing, for one.
+    """
+    closed = np.concatenate([ring, ring[:1]])
+    lines = shapely.union_all([shapely.linestrings(closed)], grid_size=_GRID)
+    faces = shapely.get_parts(shapely.polygonize(shapely.get_parts(lines)))
+    x, y = shapely.get_coordinates(shapely.point_on_surface(faces)).T[:, :, None]
+    (x0, y0), (x1, y1) = closed[:-1].T, closed[1:].T
+    over = (y0 > y) != (y1 > y)
+    with np.errstate(divide="ignore", invalid="ignore"):  # level sides are over no point
+        left = over & (x < x0 + (y - y0) / (y1 - y0) * (x1 - x0))
+    return shapely.union_all(faces[left.sum(axis=1) % 2 == 1])
+
+
+def _union_area(polygons: Any) -> float:
+    """The area of the union of valid polygons. Most lie apart, as their boxes tell, and are only added up."""
+    if len(polygons) > 1:
+        x0, y0, x1, y1 = shapely.bounds(polygons).T
+        meet = (x0[:, None] < x1) & (x0 < x1[:, None]) & (y0[:, None] < y1) & (y0 < y1[:, None])
+        if meet.sum() > len(polygons):
+            return float(_robust(shapely.union_all, polygons).area)
+    return float(shapely.area(polygons).sum())
+
+
+def _robust(operation: Callable[..., Any], *polygons: Any) -> Any:
+    try:
+        return operation(*polygons)
+    except shapely.errors.GEOSException:  # numerically awkward input; a fine grid makes it robust
+        return operation(*polygons, grid_size=_GRID)
+
+
+# --- moving ----------------------------------------------------------------------------------------------------------
+
+
+def _moved_rings(matrix: Matrix, rings: Sequence[F64]) -> list[F64]:
+    """The points of rings through a map; those that a projective map puts behind the horizon are anywhere."""
+    if not rings:
+        return []
+    points = np.concatenate(rings)
+    if is_affine(matrix):
+        moved = move_points(matrix, points)
+    else:
+        front = depth(matrix, points) >= _NEAREST
+        moved = np.zeros_like(points)
+        moved[front] = move_points(matrix, points[front])
+    return [moved[start:stop] for start, stop in _spans(rings)]
+
+
+def _moved_polygons(matrix: Matrix, polygons: Any) -> tuple[Any, list[int]]:
+    """Polygons through a map, and the numbers of those that reach behind the horizon, of which the front is left."""
+    behind: list[int] = []
+    if not is_affine(matrix):
+        for i, (x0, y0, x1, y1) in enumerate(shapely.bounds(polygons).tolist()):
+            around: Region = ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
+            front = in_front(matrix, around)
+            if front != around:
+                behind.append(i)
+                polygons[i] = _robust(
+                    shapely.intersection, polygons[i], shapely.Polygon(front if len(front) > 2 else ())
+                )
+    return shapely.transform(polygons, lambda points: move_points(matrix, points)), behind
+
+
+# --- cutting ---------------------------------------------------------------------------------------------------------
+
+
+def _leaving(rings: Sequence[F64], region: Region) -> list[int]:
+    """The numbers of rings that do not lie in a convex region, its edge included."""
+    if len(region) < 3 or not rings:
+        return list(range(len(rings)))
+    points = np.concatenate(rings)
+    x, y = points[:, 0], points[:, 1]
+    sides = [(bx - ax) * (y - ay) - (by - ay) * (x - ax) for (ax, ay), (bx, by) in pairwise((*region, region[0]))]
+    starts = np.cumsum([0, *map(len, rings[:-1])])
+    least, most = np.minimum.reduce(sides), np.maximum.reduce(sides)
+    inside = (np.minimum.reduceat(least, starts) >= 0.0) | (np.maximum.reduceat(most, starts) <= 0.0)
+    return [i for i, within in enumerate(inside.tolist()) if not within]
+
+
+def _inside(polygons: Any, region: Region) -> list[list[Piece]]:
+    """What is left of each polygon in a convex region; points, lines and slivers have no area and vanish."""
+    pieces: list[list[Piece]] = [[] for _ in polygons]
+    if not pieces or len(region) < 3:
+        return pieces
+    parts, owners = shapely.get_parts(
+        _robust(shapely.intersection, polygons, shapely.Polygon(region)), return_index=True
+    )
+    parts, of = shapely.get_parts(parts, return_index=True)
+    thick = (shapely.get_type_id(parts) == _POLYGON) & (2.0 * shapely.area(parts) > _THIN * shapely.length(parts))
+    parts, owners = parts[thick], owners[of][thick]
+    rings, of = shapely.get_rings(parts, return_index=True)
+    points, numbers = shapely.get_coordinates(rings, return_index=True)
+    points = np.clip(points, np.min(region, axis=0), np.max(region, axis=0))  # crossings are rounded
+    ends = np.searchsorted(numbers, np.arange(len(rings) + 1)).tolist()
+    known = -1
+    for (start, stop), part in zip(pairwise(ends), of.tolist(), strict=True):
+        ring = points[start : stop - 1]  # shapely repeats the first point
+        if part == known:
+            pieces[owners[part]][-1].holes.append(ring)
+        else:
+            pieces[owners[part]].append(Piece(ring, [], parts[part]))
+            known = part
+    return pieces

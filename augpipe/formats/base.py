@@ -1,0 +1,331 @@
+"""What a dataset is to the rest of augpipe: a sorted list of small entries, and a reader that opens one.
+
+An entry says where a picture and its annotations are and nothing more, so a million of them fit in memory and a task
+carries its own to a worker. The reader holds no dataset-sized state. Nothing of a source is ever written to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import stat
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+from augpipe.errors import DatasetError, Reject, one_line
+from augpipe.sample import Annotations, Category
+
+PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+DEEPEST = 64
+"""Levels of nesting that free fields may have. No dataset needs so many, and Python's own limit is near a thousand."""
+
+
+class Place(NamedTuple):
+    """Some bytes of a file: all of it, or ``size`` bytes from ``offset`` on."""
+
+    path: str
+    offset: int = 0
+    size: int = -1
+
+
+class Entry(NamedTuple):
+    """One picture of a dataset.
+
+    ``key`` is the source key. ``picture`` is ``None`` where no picture was found; then ``file`` is what was looked
+    for. ``annotation`` means something to the format's reader alone. ``digest`` covers the annotations, ``size`` is
+    that of the picture's file, both for the dataset's fingerprint.
+    """
+
+    key: str
+    picture: Place | None
+    annotation: Any
+    file: str
+    digest: bytes = b""
+    size: int = 0
+
+
+class Reader(Protocol):
+    """Opens entries of one format. It is sent to workers, so it stays small."""
+
+    def annotations(self, entry: Entry) -> Annotations:
+        """The labels of an entry as its files state them, in the coordinates of :mod:`augpipe.geometry`.
+
+        Raises:
+            Reject: if they cannot be read.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """How a source is to be read, where it does not say so itself.
+
+    Attributes:
+        format: name of the format; found by looking if ``None``.
+        split: ImageSets list, folder or JSON of that name; ``None`` takes every annotated picture once.
+        classes: file with one class name a line, which fixes the ids 1..K.
+        images: folder of the pictures of a COCO JSON.
+        limit: only the first so many sources in sorted order.
+        exif: what labels mean where their size does not tell: ``upright`` or ``stored`` pixels.
+        voc_origin: 1 as in the devkit, 0 for files known to count from 0.
+        void: value of new ground in semantic masks.
+    """
+
+    format: str | None = None
+    split: str | None = None
+    classes: Path | None = None
+    images: Path | None = None
+    limit: int | None = None
+    exif: Literal["upright", "stored"] = "upright"
+    voc_origin: Literal[0, 1] = 1
+    void: int = 255
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A source that has been looked through. ``entries`` are sorted by source key.
+
+    ``remarks`` are sentences for the user about what was found and left out.
+    """
+
+    format: str
+    root: Path
+    categories: tuple[Category, ...]
+    entries: Sequence[Entry]
+    reader: Reader
+    options: SourceOptions
+    remarks: tuple[str, ...] = field(default=())
+
+    def fingerprint(self) -> str:
+        """BLAKE2b over (source key, size of the picture's file, digest of its annotations), in key order."""
+        total = hashlib.blake2b()
+        for entry in self.entries:
+            total.update(f"{len(entry.key)}:{entry.key},{entry.size},".encode() + entry.digest)
+        return total.hexdigest()
+
+
+def dataset(
+    name: str,
+    root: Path,
+    categories: Iterable[Category],
+    entries: Iterable[Entry],
+    reader: Reader,
+    options: SourceOptions,
+    remarks: Sequence[str] = (),
+) -> Dataset:
+    """Sort and check the entries of a format.
+
+    Raises:
+        DatasetError: no pictures at all, two of one source key, or a name that no record could hold.
+    """
+    ordered = sorted(entries, key=lambda entry: entry.key)
+    if not ordered:
+        raise DatasetError(f"{root}: no annotated pictures found; expected {name} data")
+    for entry in ordered:
+        if not _is_utf8(entry.key + entry.file):
+            raise DatasetError(f"{root}: the file name {entry.file!a} is not UTF-8; rename the file")
+    for before, after in itertools.pairwise(ordered):
+        if before.key == after.key:
+            raise DatasetError(
+                f"{root}: two pictures are called '{one_line(after.key)}' ({before.file} and {after.file}); "
+                "keys must be unique, rename or remove one"
+            )
+    if options.limit is not None:
+        ordered = ordered[: options.limit]
+    return Dataset(name, root, tuple(categories), ordered, reader, options, tuple(remarks))
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def plural(n: int, noun: str) -> str:
+    """``1 picture``, ``2 pictures``, for remarks and messages."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def is_deep(value: Any, most: int = DEEPEST) -> bool:
+    """Whether lists and mappings are nested in more levels than ``most``; never recurses itself."""
+    level = [value]
+    for _ in range(most + 1):
+        inner = [v.values() if isinstance(v, dict) else v for v in level if isinstance(v, (dict, list))]
+        if not inner:
+            return False
+        level = list(itertools.chain.from_iterable(inner))
+    return True
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def read_place(place: Place) -> bytes:
+    """The bytes of a place.
+
+    Raises:
+        Reject: ``missing-file`` if it is not there, ``truncated`` if it ends too early, or ``io``, transient, if the
+            system cannot read it. Messages hold no folder, as they go into records.
+    """
+    name = os.path.basename(place.path)
+    try:
+        with open(place.path, "rb", opener=_regular_file) as file:
+            if place.size < 0:
+                return file.read()
+            file.seek(place.offset)
+            data = file.read(place.size)
+    except FileNotFoundError as error:
+        raise Reject("read", "missing-file", f"{name}: the file is not there") from error
+    except OSError as error:
+        raise Reject("read", "io", f"{name}: cannot be read: {error.strerror}", transient=True) from error
+    if len(data) != place.size:
+        raise Reject("read", "truncated", f"{name}: ends before byte {place.offset + place.size}")
+    return data
+
+
+def _regular_file(path: str, flags: int) -> int:
+    """Open without waiting, as a pipe would make one do, and take nothing but a file."""
+    number = os.open(path, flags | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise FileNotFoundError
+    return number
+
+
+def bytes_of(place: Place) -> bytes:
+    """The bytes of a place while a source is indexed; none if it cannot be read, which its reader then rejects."""
+    try:
+        return read_place(place)
+    except Reject:
+        return b""
+
+
+def read_picture(entry: Entry) -> bytes:
+    """The encoded picture of an entry.
+
+    Raises:
+        Reject: ``missing-picture``, or as :func:`read_place`.
+    """
+    if entry.picture is None:
+        raise Reject("read", "missing-picture", f"no picture {one_line(entry.file)} was found", file=entry.file)
+    return read_place(entry.picture)
+
+
+def source_key(relative: str | os.PathLike[str]) -> str:
+    """A path below the picture root as a source key: POSIX, Unicode NFC."""
+    return unicodedata.normalize("NFC", str(relative).replace(os.sep, "/"))
+
+
+def size_of(path: str | os.PathLike[str]) -> int:
+    """Bytes of a regular file, −1 if there is none."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return -1
+    return status.st_size if stat.S_ISREG(status.st_mode) else -1
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file name has the ending of a picture."""
+    return os.path.splitext(name)[1].lower() in PICTURE_ENDINGS
+
+
+def walk_files(folder: Path) -> list[str]:
+    """Paths of all files below ``folder``, relative, POSIX, sorted; hidden files and folders are left out."""
+    found: list[str] = []
+    for base, folders, files in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        prefix = os.path.relpath(base, folder).replace(os.sep, "/")
+        found.extend(f if prefix == "." else f"{prefix}/{f}" for f in files if not f.startswith("."))
+    return sorted(found)
+
+
+def digest_of(*parts: bytes) -> bytes:
+    """A short digest of some bytes, for the fingerprint."""
+    return hashlib.blake2b(b"\0".join(parts), digest_size=16).digest()
+
+
+def relative_to(path: str | Path, root: Path) -> str:
+    """``path`` below ``root`` if it lies there, for messages and records that hold no absolute path."""
+    try:
+        return Path(path).relative_to(root).as_posix()
+    except ValueError:
+        return Path(path).name
+
+
+# --- classes ---------------------------------------------------------------------------------------------------------
+
+
+def categories_by_name(names: Iterable[str], options: SourceOptions, root: Path) -> tuple[Category, ...]:
+    """Categories 1..K for a format without ids: as ``options.classes`` lists them, else as ``names`` come.
+
+    Raises:
+        DatasetError: a name in the data that the classes file does not list.
+    """
+    ordered = list(names)
+    if options.classes is not None:
+        listed = read_classes(options.classes)
+        unknown = sorted(set(ordered) - set(listed))
+        if unknown:
+            raise DatasetError(
+                f"{options.classes}: does not list the class '{one_line(unknown[0])}' that {root} uses"
+                + (f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else "")
+            )
+        ordered = listed
+    return tuple(Category(id=i, label=i, name=name) for i, name in enumerate(ordered, start=1))
+
+
+def read_classes(path: Path) -> list[str]:
+    """Class names, one a line; empty lines do not count.
+
+    Raises:
+        DatasetError: if the file cannot be read or lists a name twice.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: cannot read the class names: {one_line(error)}") from error
+    names = [line for line in lines if line]
+    if len(set(names)) != len(names):
+        twice = next(n for n in names if names.count(n) > 1)
+        raise DatasetError(f"{path}: lists '{one_line(twice)}' twice")
+    if not names:
+        raise DatasetError(f"{path}: lists no class; expected one name a line")
+    return names
+
+
+def labelled_by_id(categories: Iterable[Category]) -> tuple[Category, ...]:
+    """Categories in id order with labels 1..K."""
+    ordered = sorted(categories, key=lambda c: c.id)
+    return tuple(replace(c, label=label) for label, c in enumerate(ordered, start=1))
+
+
+def flip_pairs_of(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Index pairs of left and right keypoints, found by their names: left_x/right_x, l_x/r_x, x.L/x.R.
+
+    >>> flip_pairs_of(["nose", "left_eye", "right_eye"])
+    ((1, 2),)
+    """
+    positions: Mapping[str, int] = {name.lower(): i for i, name in enumerate(names)}
+    pairs: list[tuple[int, int]] = []
+    for name, i in positions.items():
+        for other in _mirrored_names(name):
+            if other in positions:
+                pairs.append((i, positions[other]))
+                break
+    return tuple(pairs)
+
+
+def _mirrored_names(name: str) -> list[str]:
+    """What the right counterpart of a left name may be called; empty if the name is not a left one."""
+    out = [name.replace("left", "right")] if "left" in name else []
+    for separator in ("_", "-", ".", " "):
+        out += ["r" + name[1:]] if name.startswith("l" + separator) else []
+        out += [name[:-1] + "r"] if name.endswith(separator + "l") else []
+    return out

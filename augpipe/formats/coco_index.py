@@ -1,0 +1,326 @@
+"""Finding COCO data: a JSON or a folder of them, and where in its bytes each picture's annotations are.
+
+The file is mapped into memory and split into its objects without building them; what is kept is the byte range of each,
+sorted by picture. So a JSON of half a gigabyte costs a few bytes an annotation, and any worker reads just its own.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from augpipe.errors import DatasetError, one_line
+from augpipe.formats.base import (
+    Dataset,
+    Entry,
+    Place,
+    SourceOptions,
+    bytes_of,
+    dataset,
+    digest_of,
+    labelled_by_id,
+    plural,
+    read_classes,
+)
+from augpipe.formats.coco import CocoReader, key_of, pack, panoptic_pngs
+from augpipe.formats.coco_object import category_of, identity_of
+from augpipe.formats.coco_pictures import found, picture_root
+from augpipe.sample import I64, U8, Category
+
+_MARK = b"\xef\xbb\xbf"  # what Windows puts before UTF-8
+_SNIFFED = 1 << 16
+
+
+class _Document(msgspec.Struct):
+    images: list[msgspec.Raw]
+    annotations: list[msgspec.Raw] = []
+    categories: list[Any] = []
+
+
+class _Image(msgspec.Struct):
+    id: int | float | str
+    file_name: str
+
+
+class _Row(msgspec.Struct):
+    image_id: int | float | str
+    file_name: Any = None
+    segments_info: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class CocoFile:
+    """The index of one JSON.
+
+    ``keys`` is image id, as text, → source key. ``images`` (start, size) has a row an image in that order, ``rows``
+    (image number, start, size) a row an annotation, sorted by image and otherwise as in the file. ``panoptic`` is
+    image id → its PNGs; ``unlisted`` counts annotations of images that are not there.
+    """
+
+    path: Path
+    keys: dict[str, str]
+    images: I64
+    rows: I64
+    panoptic: dict[str, list[str]]
+    categories: tuple[Category, ...]
+    unlisted: int
+
+    def ranges(self, ids: Iterable[str]) -> Iterator[I64]:
+        """The (start, size) rows of each image's annotations, in the order of ``ids``."""
+        numbers = {identity: number for number, identity in enumerate(self.keys)}
+        bounds = np.searchsorted(self.rows[:, 0], np.arange(len(numbers) + 1))
+        for identity in ids:
+            number = numbers[identity]
+            yield self.rows[bounds[number] : bounds[number + 1], 1:]
+
+
+def looks_like_coco(path: Path) -> bool:
+    """Whether a JSON file has a list of COCO's near its top or its end."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_SNIFFED)
+            file.seek(max(len(head), path.stat().st_size - _SNIFFED))
+            text = head + file.read(_SNIFFED)
+    except OSError:
+        return False
+    is_object = head.removeprefix(_MARK).lstrip()[:1] == b"{"
+    return is_object and (b'"images"' in text or (b'"annotations"' in text and b'"image_id"' in text))
+
+
+def json_files(src: Path) -> dict[str, list[Path]]:
+    """Split name → the COCO JSONs of it. ``""`` holds those that stand together without a split folder."""
+    if src.is_file():
+        return {"": [src]} if src.suffix == ".json" else {}
+    if not src.is_dir():
+        return {}
+    folders = [src, src / "annotations"]
+    together = [f for folder in folders if folder.is_dir() for f in sorted(folder.glob("*.json")) if looks_like_coco(f)]
+    if together:
+        return {"": together}
+    out = {}
+    for child in sorted(src.iterdir()):
+        jsons = [f for f in sorted(child.glob("*.json")) if looks_like_coco(f)] if child.is_dir() else []
+        if jsons:
+            out[child.name] = jsons
+    return out
+
+
+def open_coco(src: Path, options: SourceOptions) -> Dataset:
+    """Index a COCO source.
+
+    Raises:
+        DatasetError: no COCO JSON, several that do not belong together, or a split that does not exist.
+    """
+    groups = json_files(src)
+    if not groups:
+        raise DatasetError(f"{src}: no COCO JSON; expected a .json with 'images', or a folder of them")
+    chosen = _chosen(src, groups, options.split)
+    indexed = {path: index_file(path) for path in sorted({p for paths in groups.values() for p in paths})}
+    files = [indexed[path] for path in chosen]
+    _require_same_images(src, files)
+    categories = _categories(indexed.values(), options)
+    root = picture_root(files[0].path, list(files[0].keys.values()), options)
+    reader = CocoReader(tuple(str(f.path) for f in files), {c.id: c for c in categories})
+    entries = list(_entries(src, root, files))
+    return dataset("coco", src, categories, entries, reader, options, _remarks(files, entries))
+
+
+def _chosen(src: Path, groups: Mapping[str, list[Path]], split: str | None) -> list[Path]:
+    """The files to read. A split is a folder's name, a JSON's name, or the end of one."""
+    if split is None:
+        if len(groups) > 1:
+            raise DatasetError(f"{src}: several splits, {', '.join(groups)}; choose one with --split")
+        return next(iter(groups.values()))
+    if split in groups:
+        return groups[split]
+    ending = [f for paths in groups.values() for f in paths if f.stem == split or f.stem.endswith(f"_{split}")]
+    if not ending:
+        there = sorted({*filter(None, groups), *(f.stem for paths in groups.values() for f in paths)})
+        raise DatasetError(f"{src}: no split '{one_line(split)}'; there are {', '.join(there[:8])}")
+    return ending
+
+
+def _require_same_images(src: Path, files: list[CocoFile]) -> None:
+    if any(file.keys != files[0].keys for file in files[1:]):
+        listed = ", ".join(f"{f.path.name} ({plural(len(f.keys), 'image')})" for f in files)
+        raise DatasetError(f"{src}: these files are not about the same images: {listed}; name one, or use --split")
+
+
+def _remarks(files: Sequence[CocoFile], entries: Sequence[Entry]) -> list[str]:
+    out = []
+    for file in files:
+        if file.unlisted:
+            left = plural(file.unlisted, "annotation")
+            out.append(f"{file.path.name}: {left} of images that it does not list are left out")
+    if all(entry.picture is None for entry in entries):
+        out.append(f"none of the pictures of {files[0].path.name} was found; say where they are with --images DIR")
+    return out
+
+
+# --- one file --------------------------------------------------------------------------------------------------------
+
+
+def index_file(path: Path) -> CocoFile:
+    """Split a JSON into the byte ranges of its objects.
+
+    Raises:
+        DatasetError: not JSON, or without the lists that make it COCO.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise DatasetError(f"{path}: the file is empty; expected a COCO JSON")
+        with _mapped(path) as mapped:
+            try:
+                return _index(path, mapped)
+            except msgspec.MsgspecError as error:
+                hint = _not_a_number(mapped, str(error))
+                raise DatasetError(f"{path}: not a COCO JSON: {one_line(error)}{hint}") from error
+    except RecursionError as error:
+        raise DatasetError(f"{path}: nested too deep for a COCO JSON") from error
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path}: cannot be read: {one_line(error)}") from error
+
+
+def _not_a_number(mapped: mmap.mmap, message: str) -> str:
+    """Advice where Python's json module has written NaN, which is not JSON."""
+    place = re.search(r"\(byte (\d+)\)", message)
+    near = b"" if place is None else mapped[max(0, int(place[1]) - 1) : int(place[1]) + 8]
+    return "; NaN and Infinity are not JSON, write null" if b"NaN" in near or b"Infinity" in near else ""
+
+
+def _index(path: Path, mapped: mmap.mmap) -> CocoFile:
+    base = np.frombuffer(mapped, np.uint8)
+    text = memoryview(mapped)[len(_MARK) if mapped[: len(_MARK)] == _MARK else 0 :]
+    document = msgspec.json.decode(text, type=_Document)
+    keys, images = _images(path, document, base)
+    numbers = {identity: number for number, identity in enumerate(keys)}
+    rows, panoptic = _rows(path, document, base, numbers)
+    listed = rows[rows[:, 0] >= 0]
+    if len(rows) and not len(listed):
+        raise DatasetError(f"{path}: no annotation is for an image that it lists; do the ids of 'images' agree?")
+    return CocoFile(
+        path, keys, images, listed, panoptic, _own_categories(path, document), unlisted=len(rows) - len(listed)
+    )
+
+
+def _images(path: Path, document: _Document, base: U8) -> tuple[dict[str, str], I64]:
+    keys: dict[str, str] = {}
+    ranges = array("q")
+    decoder = msgspec.json.Decoder(_Image)
+    for raw in document.images:
+        image = decoder.decode(raw)
+        identity, key = _text_of(path, image.id), key_of(image.file_name)
+        if identity in keys:
+            raise DatasetError(f"{path}: image id {one_line(identity)} is given twice")
+        if not key or "\0" in key:
+            raise DatasetError(f"{path}: image id {one_line(identity)} has no file name that can be one")
+        keys[identity] = key
+        ranges.extend(_range(raw, base))
+    return keys, np.array(ranges, np.int64).reshape(-1, 2)
+
+
+def _rows(path: Path, document: _Document, base: U8, numbers: Mapping[str, int]) -> tuple[I64, dict[str, list[str]]]:
+    """(image number or −1, start, size) of each annotation, sorted by image, and the panoptic PNGs."""
+    ranges = array("q")
+    panoptic: dict[str, list[str]] = {}
+    decoder = msgspec.json.Decoder(_Row)
+    for raw in document.annotations:
+        row = decoder.decode(raw)
+        identity = _text_of(path, row.image_id)
+        ranges.extend((numbers.get(identity, -1), *_range(raw, base)))
+        if row.segments_info is not None:
+            fields = {"segments_info": row.segments_info, "file_name": row.file_name}
+            panoptic.setdefault(identity, []).extend(panoptic_pngs(path, [fields]))
+    rows = np.array(ranges, np.int64).reshape(-1, 3)
+    return rows[np.argsort(rows[:, 0], kind="stable")], panoptic
+
+
+def _text_of(path: Path, value: int | float | str) -> str:
+    """An image id as text, so that 7, 7.0 and "7", which different tools write for one picture, are the same."""
+    identity = identity_of(value)
+    if identity is None:
+        raise DatasetError(f"{path}: image id {value}; expected a whole number or a text")
+    return str(identity)
+
+
+def _own_categories(path: Path, document: _Document) -> tuple[Category, ...]:
+    try:
+        return tuple(category_of(value, path.name) for value in document.categories)
+    except ValueError as error:
+        raise DatasetError(f"{path.parent}/{error}") from error
+
+
+def _range(raw: msgspec.Raw, base: U8) -> tuple[int, int]:
+    """Where in the mapped file the text of an object lies; msgspec gives it as a view into the file."""
+    view = np.frombuffer(raw, np.uint8)
+    return view.__array_interface__["data"][0] - base.__array_interface__["data"][0], view.size
+
+
+# --- the whole -------------------------------------------------------------------------------------------------------
+
+
+def _categories(files: Iterable[CocoFile], options: SourceOptions) -> tuple[Category, ...]:
+    """The categories of all files together; a richer entry of an id (with keypoints) wins."""
+    found: dict[int, Category] = {}
+    for file in files:
+        seen: set[int] = set()
+        for category in file.categories:
+            if category.id in seen:
+                raise DatasetError(f"{file.path}: category id {category.id} is given twice")
+            seen.add(category.id)
+            before = found.get(category.id)
+            if before is not None and before.name != category.name:
+                raise DatasetError(
+                    f"{file.path}: category {category.id} is '{one_line(category.name)}' here and "
+                    f"'{one_line(before.name)}' in another file of the dataset"
+                )
+            if before is None or (category.keypoints and not before.keypoints):
+                found[category.id] = category
+    if options.classes is not None:
+        listed = set(read_classes(options.classes))
+        unknown = [c.name for c in found.values() if c.name not in listed]
+        if unknown:
+            raise DatasetError(f"{options.classes}: does not list the class '{one_line(unknown[0])}'")
+    return labelled_by_id(found.values())
+
+
+def _entries(src: Path, root: Path, files: Sequence[CocoFile]) -> Iterator[Entry]:
+    base = src if src.is_dir() else src.parent
+    shown = files[0].path.relative_to(base).as_posix()
+    ids = list(files[0].keys)
+    with ExitStack() as stack:
+        texts = [stack.enter_context(_mapped(file.path)) for file in files]
+        for i, (identity, *ranges) in enumerate(zip(ids, *(f.ranges(ids) for f in files), strict=True)):
+            key = files[0].keys[identity]
+            start, size = (int(v) for v in files[0].images[i])
+            places = [(k, int(s), int(n)) for k, rows in enumerate(ranges) for s, n in rows]
+            pngs = [bytes_of(Place(png)) for file in files for png in file.panoptic.get(identity, ())]
+            picture = found(root, key)
+            yield Entry(
+                key,
+                None if picture is None else Place(str(picture[0])),
+                pack([(0, start, size), *places]),
+                shown if picture is not None else one_line(key),
+                digest_of(texts[0][start : start + size], *(texts[k][s : s + n] for k, s, n in places), *pngs),
+                0 if picture is None else picture[1],
+            )
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[mmap.mmap]:
+    with open(path, "rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    try:
+        yield mapped
+    finally:
+        with suppress(BufferError):  # an error's traceback may still look into it; then it closes with the traceback
+            mapped.close()

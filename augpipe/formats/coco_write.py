@@ -1,0 +1,171 @@
+"""Writing COCO: a JSON of instances, streamed, so that its size does not matter.
+
+Numbers that are whole are written whole. An id that the source has is kept. A new one is 53 bits of the BLAKE2b of
+what it names, which is what a float still holds, so nothing moves when a picture is added.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+import msgspec
+
+from augpipe import masks
+from augpipe.formats.records import category_json, known, segmentation_json
+from augpipe.polygons import areas_of
+from augpipe.sample import Annotations, Category, Objects, Rings, Rle
+from augpipe.words import encode
+
+_HELD_BYTES = 64 * 1024 * 1024
+_PICTURE_FIELDS = ("id", "file_name", "width", "height")
+_FIELDS = ("id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation", "keypoints", "num_keypoints")
+
+
+def stable_id(*names: str | int) -> int:
+    """A positive id of 53 bits for what ``names`` name."""
+    digest = hashlib.blake2b(encode(*names), digest_size=8).digest()
+    return (int.from_bytes(digest, "big") >> 11) or 1
+
+
+@dataclass
+class IdGiver:
+    """Keeps ids apart: one that is taken already becomes the stable one of what it names, and is counted."""
+
+    taken: set[int | str] = field(default_factory=set)
+    collisions: int = 0
+
+    def give(self, own: int | str | None, *names: str | int) -> int | str:
+        """``own`` if the source has an id, else the stable one of ``names``."""
+        number: int | str = stable_id(*names) if own is None else own
+        if number in self.taken:
+            self.collisions += 1
+            number = stable_id(*names)
+            while number in self.taken:
+                number += 1
+        self.taken.add(number)
+        return number
+
+
+class CocoWriter:
+    """Writes one COCO JSON picture by picture into an open file; a context manager that finishes the document.
+
+    Images come first in the file, so annotations wait in a temporary one until the end.
+    """
+
+    def __init__(self, file: IO[bytes], categories: Iterable[Category]) -> None:
+        self._file = file
+        self._annotations: IO[bytes] = tempfile.SpooledTemporaryFile(_HELD_BYTES)  # noqa: SIM115 - closed in __exit__
+        self._images = IdGiver()
+        self._objects = IdGiver()
+        self._first_image = self._first_annotation = True
+        rows = [_category_json(c) for c in categories]
+        self._file.write(b'{"info":{"description":"converted by augpipe"},"licenses":[],"categories":')
+        self._file.write(msgspec.json.encode(rows) + b',"images":[')
+
+    def __enter__(self) -> CocoWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        with self._annotations:
+            if kind is None:
+                self._file.write(b'],"annotations":[')
+                self._annotations.seek(0)
+                shutil.copyfileobj(self._annotations, self._file)
+                self._file.write(b"]}\n")
+
+    @property
+    def id_collisions(self) -> int:
+        """How many ids were taken and had to be changed."""
+        return self._images.collisions + self._objects.collisions
+
+    def add(self, file_name: str, size_wh: tuple[int, int], annotations: Annotations) -> None:
+        """One picture and its objects."""
+        image_id = self._images.give(annotations.image_id, file_name)
+        image = {"id": image_id, "file_name": file_name, "width": size_wh[0], "height": size_wh[1]}
+        extra = {k: v for k, v in known(annotations.attributes).items() if k not in image}
+        self._file.write((b"" if self._first_image else b",\n") + msgspec.json.encode({**image, **extra}))
+        self._first_image = False
+        objects = annotations.objects
+        for i, area in enumerate(_areas(objects)):
+            number = self._objects.give(objects.facts[i].id, file_name, int(objects.index[i]))
+            row = {"id": number, "image_id": image_id, **annotation_json(objects, i, area)}
+            self._annotations.write((b"" if self._first_annotation else b",\n") + msgspec.json.encode(row))
+            self._first_annotation = False
+
+
+def _category_json(category: Category) -> dict[str, Any]:
+    out = category_json(category)
+    return {k: v for k, v in out.items() if k not in ("label", "flip_pairs")}
+
+
+def annotation_json(objects: Objects, i: int, area: float) -> dict[str, Any]:
+    """One object in COCO's fields, and every other field that it came with."""
+    x0, y0, x1, y1 = objects.boxes_xyxy[i].tolist()
+    facts = objects.facts[i]
+    segmentation, keypoints = objects.segmentation[i], objects.keypoints[i]
+    out: dict[str, Any] = {
+        "category_id": int(objects.category_id[i]),
+        "bbox": [whole(x0), whole(y0), whole(x1 - x0), whole(y1 - y0)],
+        "area": whole(area),
+        "iscrowd": int(objects.iscrowd[i]),
+    }
+    if isinstance(segmentation, Rings):
+        out["segmentation"] = [list(map(_plain, ring.reshape(-1).tolist())) for ring in segmentation.rings]
+    elif segmentation is not None:
+        out["segmentation"] = segmentation_json(segmentation)
+    if keypoints is not None:
+        out["keypoints"] = list(map(_plain, keypoints.reshape(-1).tolist()))
+        out["num_keypoints"] = int((keypoints[:, 2] > 0).sum())
+    for name in ("truncated", "difficult", "occluded", "pose"):
+        if (value := getattr(facts, name)) is not None:
+            out[name] = value
+    if objects.parts[i]:
+        out["parts"] = [{"name": p.name, "box_xyxy": [whole(v) for v in p.box_xyxy]} for p in objects.parts[i]]
+    return {**{k: v for k, v in known(facts.attributes).items() if k not in (*_FIELDS, *out)}, **out}
+
+
+def _areas(objects: Objects) -> list[float]:
+    """Square pixels of each object: of its mask, else of its polygons together, else of its box."""
+    boxes = objects.boxes_xyxy
+    areas: list[float] = ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).tolist()
+    drawn = [i for i, s in enumerate(objects.segmentation) if isinstance(s, Rings)]
+    polygons = areas_of([s.rings for s in objects.segmentation if isinstance(s, Rings)])
+    for i, area in zip(drawn, polygons, strict=True):
+        areas[i] = round(area, 3)
+    for i, segmentation in enumerate(objects.segmentation):
+        if isinstance(segmentation, Rle):
+            areas[i] = masks.area_of(segmentation)
+    return areas
+
+
+def whole(value: float) -> float | int:
+    """A whole number as an integer, another one with at most nine decimals: beyond is the noise of a subtraction."""
+    return _plain(round(float(value), 9))
+
+
+def _plain(value: float) -> float | int:
+    return int(value) if value.is_integer() else value
+
+
+def cannot_hold(annotations: Annotations) -> dict[str, int]:
+    """What a COCO JSON of instances has no place for in these labels: what → objects, or pictures, that have it.
+
+    Captions and tags would be annotations without a box, on which COCO's own tools fail.
+    """
+    objects = annotations.objects
+    counts = {
+        "semantic masks": int(annotations.semantic is not None),
+        "instance masks": int(annotations.instance is not None and not objects.instance.any()),
+        "panoptic masks": int(annotations.panoptic is not None or bool(annotations.segments_info)),
+        "oriented boxes": sum(o is not None for o in objects.obb),
+        "captions": len(annotations.captions),
+        "tags": len(annotations.tags),
+        "fields with names that COCO uses": sum(k in _PICTURE_FIELDS for k in annotations.attributes)
+        + sum(k in _FIELDS for f in objects.facts for k in f.attributes),
+    }
+    return {name: n for name, n in counts.items() if n}

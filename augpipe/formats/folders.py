@@ -1,0 +1,259 @@
+"""Folders that say it by their names: a folder a class, and pictures beside masks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from augpipe.errors import DatasetError, Reject, one_line
+from augpipe.formats.base import (
+    Dataset,
+    Entry,
+    Place,
+    Reader,
+    SourceOptions,
+    bytes_of,
+    categories_by_name,
+    dataset,
+    digest_of,
+    is_picture,
+    plural,
+    read_place,
+    size_of,
+    source_key,
+    walk_files,
+)
+from augpipe.pixels.codec import decode_raster
+from augpipe.sample import Annotations, Category, Raster
+
+_SPLITS = frozenset({"train", "val", "valid", "validation", "test", "trainval"})
+_NO_CLASSES = frozenset(
+    {"images", "imgs", "img", "jpegimages", "masks", "labels", "annotations", "annotation", "segmentationclass"}
+)
+_MASK_ENDINGS = (".png", ".tif", ".tiff", ".bmp")
+_OTHER_FORMATS = (".xml", ".json", ".yaml", ".yml", ".names", ".data")
+
+
+def subfolders(folder: Path) -> dict[str, Path]:
+    """Name → path of the visible folders in a folder, sorted."""
+    if not folder.is_dir():
+        return {}
+    return {c.name: c for c in sorted(folder.iterdir()) if c.is_dir() and not c.name.startswith(".")}
+
+
+# --- classes ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TagReader:
+    """Reads entries whose ``annotation`` is the class name."""
+
+    def annotations(self, entry: Entry) -> Annotations:
+        """The one tag of a picture."""
+        return Annotations(tags=(entry.annotation,))
+
+
+def class_folders(src: Path) -> dict[str, list[str]]:
+    """Class name → pictures in its folder, relative to ``src``; empty unless every folder holds pictures."""
+    out: dict[str, list[str]] = {}
+    for name, folder in subfolders(src).items():
+        pictures = [f"{name}/{f}" for f in walk_files(folder) if is_picture(f)]
+        if pictures:
+            out[name] = pictures
+    return out
+
+
+def looks_like_classes(src: Path) -> bool:
+    """Whether folders of pictures are likely classes: two or more of them, and nothing that says otherwise."""
+    folders = subfolders(src)
+    if any(name.lower() in _NO_CLASSES for name in folders) or _any_ending(src, _OTHER_FORMATS):
+        return False
+    if any(_any_ending(folder, (*_OTHER_FORMATS, ".txt")) for folder in folders.values()):
+        return False  # a label file a picture, as YOLO has them; beside the folders it is a licence or a list
+    return sum(any(map(is_picture, os.listdir(folder))) for folder in folders.values()) > 1
+
+
+def _any_ending(folder: Path, endings: tuple[str, ...]) -> bool:
+    return any(name.lower().endswith(endings) for name in os.listdir(folder))
+
+
+def splits_of(src: Path) -> dict[str, Path]:
+    """Split folders of a source that is divided into train, val, test."""
+    folders = subfolders(src)
+    return {n: f for n, f in folders.items() if n.lower() in _SPLITS} if set(map(str.lower, folders)) <= _SPLITS else {}
+
+
+def open_imagefolder(src: Path, options: SourceOptions) -> Dataset:
+    """Index ``root/CLASS/*.jpg``, or ``root/SPLIT/CLASS/*.jpg`` with a split.
+
+    Raises:
+        DatasetError: no class folders, or splits to choose from.
+    """
+    splits = splits_of(src)
+    if splits and options.split is None:
+        raise DatasetError(f"{src}: several splits, {', '.join(splits)}; choose one with --split")
+    root = src
+    names = set(class_folders(src))
+    if options.split is not None:
+        if options.split not in splits:
+            raise DatasetError(f"{src}: no split '{one_line(options.split)}'; there are {', '.join(splits) or 'none'}")
+        root = splits[options.split]
+        names = {name for folder in splits.values() for name in class_folders(folder)}
+    categories = categories_by_name(sorted(names), options, src)
+    entries = (
+        Entry(
+            source_key(relative),
+            Place(str(root / relative)),
+            name,
+            relative,
+            digest_of(name.encode("utf-8", "surrogateescape")),
+            size_of(root / relative),
+        )
+        for name, pictures in class_folders(root).items()
+        for relative in pictures
+    )
+    reader: Reader = TagReader()
+    return dataset("imagefolder", src, categories, entries, reader, options)
+
+
+# --- masks -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MaskReader:
+    """Reads entries whose ``annotation`` is the :class:`Place` of a semantic mask.
+
+    ``values`` maps a mask's values to category ids where they are not the same, as in black-and-white masks.
+    """
+
+    values: Mapping[int, int]
+
+    def annotations(self, entry: Entry) -> Annotations:
+        """The semantic raster of a picture; see :class:`augpipe.formats.base.Reader`."""
+        raster = gray_of(decode_raster(read_place(entry.annotation), entry.file))
+        if raster is None:
+            message = f"{entry.file}: the mask is coloured; expected gray values or palette indexes"
+            raise Reject("labels", "bad-mask", message, file=entry.file)
+        if self.values:
+            raster = _replaced(raster, self.values)
+        return Annotations(semantic=raster, size_wh=(raster.shape[1], raster.shape[0]))
+
+
+def gray_of(raster: Raster) -> Raster | None:
+    """A mask's values, also where gray was saved as RGB; ``None`` for colours, which stand for no number."""
+    if raster.dtype != np.uint32:
+        return raster
+    gray = raster & 255
+    return gray.astype(np.uint8) if np.array_equal(raster, gray * 0x010101) else None
+
+
+def _replaced(raster: Raster, values: Mapping[int, int]) -> Raster:
+    table = np.arange(int(np.iinfo(raster.dtype).max) + 1, dtype=raster.dtype)
+    for before, after in values.items():
+        table[before] = after
+    out: Raster = table[raster]
+    return out
+
+
+def mask_folders(src: Path) -> tuple[Path, Path] | None:
+    """(pictures, masks) if ``src`` has the two folders."""
+    folders = {name.lower(): path for name, path in subfolders(src).items()}
+    pictures = folders.get("images") or folders.get("imgs")
+    masks = folders.get("masks") or folders.get("labels_png")
+    return (pictures, masks) if pictures and masks else None
+
+
+def open_masks(src: Path, options: SourceOptions) -> Dataset:
+    """Index ``images/`` and ``masks/``, joined by stem; the values that occur become the classes.
+
+    A split is a folder in both. The values of all masks count, so that splits have the same classes.
+
+    Raises:
+        DatasetError: if the folders or the split are not there.
+    """
+    folders = mask_folders(src)
+    if folders is None:
+        raise DatasetError(f"{src}: expected the folders images/ and masks/")
+    pictures, masks = folders
+    prefix = f"{options.split}/" if options.split else ""
+    if not (pictures / prefix).is_dir() or not (masks / prefix).is_dir():
+        raise DatasetError(f"{src}: no split '{one_line(options.split or '')}' in images/ and masks/")
+    contents = {os.path.splitext(f)[0]: f for f in walk_files(masks) if f.lower().endswith(_MASK_ENDINGS)}
+    digests, values = _survey(masks, contents.values())
+    categories, changed, remarks = _mask_categories(values, options, src)
+    entries, used, without = [], set(), 0
+    for picture in (f for f in walk_files(pictures) if is_picture(f) and f.startswith(prefix)):
+        mask = contents.get(_stem(picture, contents))
+        if mask is None:
+            without += 1
+            continue
+        used.add(mask)
+        path = pictures / picture
+        entries.append(
+            Entry(
+                source_key(picture.removeprefix(prefix)),
+                Place(str(path)),
+                Place(str(masks / mask)),
+                f"{masks.name}/{mask}",
+                digests[mask],
+                size_of(path),
+            )
+        )
+    if without:
+        remarks.append(f"left out: {plural(without, 'picture')} without a mask")
+    alone = [mask for mask in contents.values() if mask.startswith(prefix) and mask not in used]
+    if alone:
+        remarks.append(f"left out: {plural(len(alone), 'mask')} without a picture")
+    return dataset("masks", src, categories, entries, MaskReader(changed), options, remarks)
+
+
+def _survey(masks: Path, files: Iterable[str]) -> tuple[dict[str, bytes], set[int]]:
+    """(digest of each mask, all values that occur)."""
+    digests: dict[str, bytes] = {}
+    values: set[int] = set()
+    for file in files:
+        data = bytes_of(Place(str(masks / file)))
+        digests[file] = digest_of(data)
+        values |= _values(data, file)
+    return digests, values
+
+
+def _stem(picture: str, masks: Mapping[str, str]) -> str:
+    """The stem under which a picture's mask is listed, "" if it has none."""
+    stem = os.path.splitext(picture)[0]
+    return next((s for s in (stem, f"{stem}_mask", f"{stem}-mask") if s in masks), "")
+
+
+def _values(data: bytes, file: str) -> set[int]:
+    """The values that occur in a mask; a broken one is rejected when it is read."""
+    try:
+        raster = gray_of(decode_raster(data, file))
+    except Reject:
+        return set()
+    return set() if raster is None else {int(v) for v in np.unique(raster)}
+
+
+def _mask_categories(
+    values: set[int], options: SourceOptions, src: Path
+) -> tuple[tuple[Category, ...], dict[int, int], list[str]]:
+    """(a category a value, values to change, remarks). ``--classes`` names the values 1..K by line."""
+    changed: dict[int, int] = {}
+    remarks = []
+    if values in ({0, 255}, {255}):
+        values, changed = {1}, {255: 1}
+        remarks.append("the masks hold only 0 and 255: 255 is read as a class, 'foreground' (id 1), not as void")
+    ids = sorted(values - {0, options.void})
+    if options.classes is not None:
+        named = categories_by_name((), options, src)
+        beyond = [v for v in ids if v > len(named)]
+        if beyond:
+            message = f"lists {len(named)} names for the values from 1 on, but the masks hold {beyond[0]}"
+            raise DatasetError(f"{options.classes}: {message}")
+        return named, changed, remarks
+    if changed:
+        return (Category(id=1, label=1, name="foreground"),), changed, remarks
+    return tuple(Category(id=v, label=k, name=f"class_{v}") for k, v in enumerate(ids, start=1)), changed, remarks

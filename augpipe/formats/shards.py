@@ -1,0 +1,248 @@
+"""Tar shards: our own, and foreign ones with a picture beside ``.xml`` (VOC), ``.json`` (COCO-style) or ``.cls``.
+
+Our own record says everything (docs/format.md). A foreign ``.json`` holds COCO-style objects, ``bbox`` as
+[x, y, width, height], in a list, or under ``annotations`` or ``objects``, with ``category_id`` or a class name in
+``category``; width and height may stand beside it. A ``.cls`` is a class number.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from augpipe.errors import DatasetError, Reject, one_line
+from augpipe.formats.base import (
+    Dataset,
+    Entry,
+    Place,
+    SourceOptions,
+    bytes_of,
+    categories_by_name,
+    dataset,
+    digest_of,
+    labelled_by_id,
+    plural,
+    read_place,
+)
+from augpipe.formats.coco import annotations_of, decoded
+from augpipe.formats.coco_object import whole_number
+from augpipe.formats.records import annotations_of_record, categories_of_manifest
+from augpipe.formats.tar_index import samples_of, tar_paths
+from augpipe.formats.voc import TWENTY, VocReader, parse_xml, text_of
+from augpipe.pixels.codec import decode_raster
+from augpipe.sample import Annotations, Category, Raster
+
+_PICTURES = ("jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "ppm")
+_LABELS = ("json", "xml", "cls")
+_LONGEST_NUMBER = 5  # digits; all classes below the highest are listed, so it must not be just any number
+_RASTERS = ("semantic.png", "instance.png", "panoptic.png")
+
+
+@dataclass(frozen=True)
+class ShardReader:
+    """Reads entries whose ``annotation`` is ending → :class:`Place` of a sample's label members."""
+
+    categories: Mapping[int, Category]
+    voc_origin: int = 1
+
+    def annotations(self, entry: Entry) -> Annotations:
+        """The labels of one sample; see :class:`augpipe.formats.base.Reader`."""
+        members: Mapping[str, Place] = entry.annotation
+        if "xml" in members:
+            ids = {c.name: c.id for c in self.categories.values()}
+            return VocReader(ids, self.voc_origin).parse(read_place(members["xml"]), entry.file)
+        if "cls" in members:
+            return Annotations(tags=(self._class(members["cls"], entry),))
+        value = decoded(read_place(members["json"]), entry.file)
+        if is_own(value):
+            rasters = {name: self._raster(members.get(name), name, entry) for name in _RASTERS}
+            return annotations_of_record(value, rasters, self.categories, entry.file)
+        image, rows = coco_style(value, entry.file)
+        ids = {c.name: c.id for c in self.categories.values()}
+        return annotations_of(image, [with_id(row, ids, entry.file) for row in rows], self.categories, entry.file)
+
+    def _class(self, place: Place, entry: Entry) -> str:
+        number = class_number(read_place(place), entry.file)
+        if number not in self.categories:
+            raise Reject("labels", "unknown-class", f"{entry.file}: class {number} is not known", file=entry.file)
+        return self.categories[number].name
+
+    def _raster(self, place: Place | None, name: str, entry: Entry) -> Raster | None:
+        return None if place is None else decode_raster(read_place(place), f"{entry.file}.{name}")
+
+
+def is_own(value: Any) -> bool:
+    """Whether a JSON document is augpipe's own."""
+    return isinstance(value, dict) and str(value.get("schema", "")).startswith("augpipe/")
+
+
+def class_number(data: bytes, file: str) -> int:
+    """The number in a ``.cls`` member.
+
+    Raises:
+        Reject: ``bad-class``.
+    """
+    text = data.strip()
+    if text.isdigit() and len(text) <= _LONGEST_NUMBER:
+        return int(text)
+    shown = one_line(repr(data[:20]))
+    raise Reject("labels", "bad-class", f"{file}: expected a class number from 0 on, got {shown}", file=file)
+
+
+def coco_style(value: Any, file: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """(image fields, objects) of a foreign JSON member.
+
+    Raises:
+        Reject: ``bad-json`` if it has no list of objects.
+    """
+    image: dict[str, Any] = {}
+    rows = value
+    if isinstance(value, dict):
+        rows = value.get("annotations", value.get("objects"))
+        inner = value.get("image")
+        image = dict(inner) if isinstance(inner, dict) else {}
+        image |= {k: v for k, v in value.items() if k not in ("annotations", "objects", "image", "categories")}
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        message = f"{file}: expected a list of COCO-style objects, alone or under 'annotations' or 'objects'"
+        raise Reject("labels", "bad-json", message, file=file)
+    return image, rows
+
+
+def class_name(row: Mapping[str, Any]) -> str | None:
+    """The class name that a foreign object states, if it does."""
+    names = (row.get(k) for k in ("category", "category_name", "class", "label", "name"))
+    return next((n for n in names if isinstance(n, str)), None)
+
+
+def with_id(row: Mapping[str, Any], ids: Mapping[str, int], file: str) -> dict[str, Any]:
+    """A foreign object with the ``category_id`` that its class name has."""
+    if whole_number(row.get("category_id")) is not None:
+        return dict(row)
+    name = class_name(row)
+    if name is None or name not in ids:
+        shown = one_line(repr(name), 60)
+        raise Reject("labels", "unknown-class", f"{file}: the class {shown} is not known", file=file)
+    return {**row, "category_id": ids[name]}
+
+
+# --- index -----------------------------------------------------------------------------------------------------------
+
+
+def open_shards(src: str, options: SourceOptions) -> Dataset:
+    """Index tar shards.
+
+    Raises:
+        DatasetError: no tars, or samples without a picture or labels.
+    """
+    paths = tar_paths(src)
+    chosen = {str(p) for p in paths if options.split is None or p.name.startswith(f"{options.split}-")}
+    if not chosen:
+        split = f" of split '{one_line(options.split)}'" if options.split else ""
+        raise DatasetError(f"{one_line(src)}: no tar shards{split}")
+    base = Path(src) if Path(src).is_dir() else paths[0].parent
+    entries: list[Entry] = []
+    remarks: list[str] = []
+    classes = _Classes(options)  # of all shards, so that splits agree
+    unlabelled = 0
+    for key, members in samples_of(paths, remarks):
+        tar = Path(next(iter(members.values())).path)
+        labels = {e: p for e, p in members.items() if e in (*_LABELS, *_RASTERS)}
+        if not any(e in labels for e in _LABELS):
+            unlabelled += str(tar) in chosen
+            continue
+        file = f"{tar.relative_to(base).as_posix() if tar.is_relative_to(base) else tar.name}/{key}"
+        data = [bytes_of(place) for place in labels.values()]
+        classes.note(labels, data, file)
+        if str(tar) in chosen:
+            picture = next((members[e] for e in _PICTURES if e in members), None)
+            entries.append(Entry(key, picture, labels, file, digest_of(*data), picture.size if picture else 0))
+    if unlabelled and not entries:
+        without = plural(unlabelled, "sample")
+        raise DatasetError(f"{src}: {without}, none with .json, .xml or .cls beside the picture")
+    if unlabelled:
+        remarks.append(f"left out: {plural(unlabelled, 'sample')} without .json, .xml or .cls")
+    categories = classes.categories(base, Path(src))
+    reader = ShardReader({c.id: c for c in categories}, options.voc_origin)
+    return dataset("shards", base, categories, entries, reader, options, remarks)
+
+
+class _Classes:
+    """Gathers the classes of shards while they are indexed."""
+
+    def __init__(self, options: SourceOptions) -> None:
+        self._options = options
+        self._names: set[str] = set()  # of objects that state no id
+        self._numbers: set[int] = set()  # of .cls members
+        self._named: dict[int, str] = {}  # id → name, "" where no object has told it
+        self._xml = False
+
+    def note(self, members: Mapping[str, Place], data: Sequence[bytes], file: str) -> None:
+        """One sample; what cannot be read is rejected when its turn comes.
+
+        Raises:
+            DatasetError: an id that has two names.
+        """
+        for ending, content in zip(members, data, strict=True):
+            try:
+                if ending == "xml":
+                    self._xml = True
+                    root = parse_xml(content, file)
+                    self._names |= {name for e in root.findall("object") if (name := text_of(e, "name"))}
+                elif ending == "cls":
+                    self._numbers.add(class_number(content, file))
+                elif ending == "json":
+                    self._json(decoded(content, file), file)
+            except Reject:
+                continue
+
+    def _json(self, value: Any, file: str) -> None:
+        if is_own(value):
+            self._names.update(t for t in value.get("tags") or () if isinstance(t, str))
+            value = {"objects": value.get("objects")}
+        for row in coco_style(value, file)[1]:
+            name, number = class_name(row), whole_number(row.get("category_id"))
+            if number is None:
+                self._names |= {name} if name else set()
+                continue
+            before = self._named.setdefault(number, name or "")
+            if name and before and name != before:
+                shown = f"'{one_line(name)}' here and '{one_line(before)}' in another sample"
+                raise DatasetError(f"{file}: category {number} is {shown}; an id must have one name")
+            self._named[number] = before or name or ""
+
+    def categories(self, base: Path, src: Path) -> tuple[Category, ...]:
+        """The class map: the manifest's where there is one, else what the samples say.
+
+        Raises:
+            DatasetError: a manifest that is none, or a class that ``--classes`` does not list.
+        """
+        manifest = base / "manifest.json"
+        if manifest.is_file():
+            try:
+                value = json.loads(manifest.read_bytes())
+                if is_own(value):
+                    return categories_of_manifest(value)
+            except (ValueError, KeyError, TypeError) as error:
+                raise DatasetError(f"{manifest}: not a manifest of augpipe: {one_line(error)}") from error
+        if self._named:
+            return self._by_id(src)
+        if self._numbers:
+            if self._options.classes is None:
+                listed = [str(n) for n in range(max(self._numbers) + 1)]
+            else:
+                listed = [c.name for c in categories_by_name((), self._options, src)]
+            return labelled_by_id(Category(n, 0, name) for n, name in enumerate(listed))
+        devkit = self._xml and self._names <= set(TWENTY) and self._options.classes is None
+        return categories_by_name(TWENTY if devkit else sorted(self._names), self._options, src)
+
+    def _by_id(self, src: Path) -> tuple[Category, ...]:
+        """Ids as the objects state them; names that came without an id follow behind."""
+        names = {number: name or f"class_{number}" for number, name in self._named.items()}
+        more = sorted(self._names - set(names.values()))
+        names |= dict(enumerate(more, start=max(names) + 1))
+        if self._options.classes is not None:
+            categories_by_name(names.values(), self._options, src)  # the ids stay, but every name must be known
+        return labelled_by_id(Category(number, 0, name) for number, name in names.items())

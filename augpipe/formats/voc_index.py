@@ -1,0 +1,365 @@
+"""Finding Pascal VOC data: roots with ImageSets, flat folders of XML, several years or splits at once.
+
+The devkit's layout is one of many in use. A picture is looked for by its XML's own stem, then by ``<filename>``, in the
+picture folder that belongs to the XML folder; a picture whose stem is that of another XML is never taken from it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from augpipe.errors import DatasetError, Reject, one_line
+from augpipe.formats.base import (
+    Dataset,
+    Entry,
+    Place,
+    SourceOptions,
+    bytes_of,
+    categories_by_name,
+    dataset,
+    digest_of,
+    is_picture,
+    plural,
+    size_of,
+    source_key,
+    walk_files,
+)
+from augpipe.formats.voc import TWENTY, VocAt, VocReader, parse_xml, read_labelmap, text_of
+from augpipe.sample import Category
+
+_ANNOTATION_FOLDERS = ("annotations", "annotation")
+_PICTURE_FOLDERS = ("jpegimages", "images", "imgs", "img")
+_LISTS = ("Main", "Segmentation", "Layout", "Action", "")
+_VOC_XML = re.compile(rb"<annotation[\s/>]")
+_SNIFFED_FILES, _SNIFFED_BYTES = 50, 4096
+
+
+@dataclass(frozen=True)
+class VocRoot:
+    """One devkit-like tree. ``name`` is its folder's below the source, "" where it is the only one."""
+
+    name: str
+    xml: Path
+    pictures: Path
+    sets: Path | None = None
+    class_masks: Path | None = None
+    object_masks: Path | None = None
+    labelmap: Path | None = None
+
+
+# --- roots -----------------------------------------------------------------------------------------------------------
+
+
+def find_roots(src: Path) -> list[VocRoot]:
+    """The VOC trees at ``src``: itself, a flat folder of XML, or its years or splits; empty if there is none."""
+    if not src.is_dir():
+        return []
+    own = _root(src, "")
+    if own is not None:
+        return [own]
+    if _is_flat(src):
+        return [_flat(src, "")]
+    children = sorted(child for child in src.iterdir() if child.is_dir() and not child.name.startswith("."))
+    roots = [root for child in children if (root := _root(child, child.name)) is not None]
+    roots = roots or [_flat(child, child.name) for child in children if _is_flat(child)]
+    return [replace(roots[0], name="")] if len(roots) == 1 else roots
+
+
+def _folders(base: Path) -> dict[str, Path]:
+    return {child.name.lower(): child for child in sorted(base.iterdir()) if child.is_dir()}
+
+
+def _first(folders: Mapping[str, Path], names: Iterable[str]) -> Path | None:
+    return next((folders[name] for name in names if name in folders), None)
+
+
+def _root(base: Path, name: str) -> VocRoot | None:
+    folders = _folders(base)
+    xml = _first(folders, _ANNOTATION_FOLDERS)
+    if "segmentationclass" not in folders and (xml is None or not _holds_voc(xml, walk_files(xml))):
+        return None
+    xml = xml or base / "Annotations"
+    labelmap = base / "labelmap.txt"
+    return VocRoot(
+        name,
+        xml,
+        _first(folders, _PICTURE_FOLDERS) or (xml if _holds_pictures(xml) else base),
+        folders.get("imagesets"),
+        folders.get("segmentationclass"),
+        folders.get("segmentationobject"),
+        labelmap if labelmap.is_file() else None,
+    )
+
+
+def _is_flat(folder: Path) -> bool:
+    return _holds_voc(folder, sorted(os.listdir(folder)))
+
+
+def _flat(folder: Path, name: str) -> VocRoot:
+    if any(map(is_picture, os.listdir(folder))):
+        return VocRoot(name, folder, folder)
+    siblings = _folders(Path(os.path.abspath(folder)).parent)
+    return VocRoot(name, folder, _first(siblings, _PICTURE_FOLDERS) or folder)
+
+
+def _holds_voc(folder: Path, files: Iterable[str]) -> bool:
+    """Whether one of the first XML files is VOC's; other tools write XML too."""
+    names = [name for name in files if name.lower().endswith(".xml") and not name.startswith(".")]
+    return any(_VOC_XML.search(_head(folder / name)) for name in names[:_SNIFFED_FILES])
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(_SNIFFED_BYTES).replace(b"\0", b"")  # UTF-16 looks like ASCII then
+    except OSError:
+        return b""
+
+
+def _holds_pictures(folder: Path) -> bool:
+    return folder.is_dir() and any(map(is_picture, walk_files(folder)))
+
+
+# --- the whole -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Found:
+    """What a walk over the roots has gathered."""
+
+    entries: list[Entry] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    unannotated: int = 0
+
+
+def open_voc(src: Path, options: SourceOptions) -> Dataset:
+    """Index a VOC source.
+
+    Raises:
+        DatasetError: if there is none, or the split does not exist.
+    """
+    roots = find_roots(src)
+    if not roots:
+        raise DatasetError(f"{src}: no Pascal VOC data; expected Annotations/*.xml, or a folder of XML files")
+    found = _Found()
+    split = options.split
+    lists = [_lines(root, split) for root in roots]
+    if split is not None and all(lines is None for lines in lists) and not any(_is_folder(r, split) for r in roots):
+        raise DatasetError(f"{src}: no ImageSets/Main/{split}.txt; {_splits_there(roots)}")
+    for root, lines in zip(roots, lists, strict=True):
+        _gather(root, src, split, lines, found)
+    categories, colours, remarks = _categories(src, roots, found.names, options)
+    if found.unannotated:
+        remarks.insert(0, f"left out: {plural(found.unannotated, 'picture')} without annotations")
+    reader = VocReader({c.name: c.id for c in categories}, options.voc_origin, colours)
+    return dataset("voc", src, categories, found.entries, reader, options, remarks)
+
+
+def _gather(root: VocRoot, src: Path, split: str | None, lines: list[str] | None, found: _Found) -> None:
+    """Everything of one root; the split chooses entries, but classes come from all of them."""
+    pictures = _pictures(root)
+    xmls = _by_stem(root.xml, (".xml",))
+    class_masks, object_masks = _masks(root.class_masks), _masks(root.object_masks)
+    stems = [*xmls, *(stem for stem in class_masks if stem not in xmls)]
+    wanted, unknown = _chosen(root, split, lines, stems)
+    used: set[str] = set()
+    for stem in stems:
+        at = VocAt(_place(root.xml, xmls.get(stem)), class_masks.get(stem), object_masks.get(stem))
+        data = b"" if at.xml is None else bytes_of(at.xml)
+        names, filename = _glance(data)
+        found.names |= names
+        picture = _picture_for(stem, filename, pictures, xmls)
+        used |= {picture} if picture else set()
+        if stem in wanted:
+            ending = os.path.splitext(filename)[1] if is_picture(filename) else ".jpg"
+            found.entries.append(_entry(root, src, picture, stem + ending, at, data))
+    for stem in unknown:
+        picture = _picture_for(stem, "", pictures, xmls)
+        at = VocAt(Place(str(root.xml / f"{stem}.xml")))
+        found.entries.append(_entry(root, src, picture, f"{stem}.jpg", at, b""))
+    if split is None:
+        found.unannotated += sum(map(len, pictures.values())) - len(used)
+
+
+def _entry(root: VocRoot, src: Path, picture: str | None, expected: str, at: VocAt, xml: bytes) -> Entry:
+    path = root.pictures / (picture or expected)
+    key = os.path.relpath(path, src) if root.name else picture or expected
+    shown = os.path.relpath(at.xml.path if at.xml is not None else path, src).replace(os.sep, "/")
+    masks = [bytes_of(place) for place in (at.class_mask, at.object_mask) if place is not None]
+    return Entry(
+        source_key(key),
+        None if picture is None else Place(str(path)),
+        at,
+        expected if picture is None else shown,
+        digest_of(xml, *masks),
+        0 if picture is None else size_of(path),
+    )
+
+
+def _glance(data: bytes) -> tuple[set[str], str]:
+    """(class names, ``<filename>``) of an XML; a broken one has neither here and is rejected when it is read."""
+    try:
+        root = parse_xml(data, "")
+    except Reject:
+        return set(), ""
+    names = {name for element in root.findall("object") if (name := text_of(element, "name"))}
+    return names, unicodedata.normalize("NFC", (text_of(root, "filename") or "").replace("\\", "/").rpartition("/")[2])
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def _by_stem(folder: Path | None, endings: tuple[str, ...]) -> dict[str, str]:
+    """Stem → relative path of the files with such endings; stems are in NFC, as some systems decompose names."""
+    files = walk_files(folder) if folder is not None and folder.is_dir() else []
+    return {_nfc_stem(f): f for f in files if f.lower().endswith(endings)}
+
+
+def _nfc_stem(file: str) -> str:
+    return unicodedata.normalize("NFC", os.path.splitext(file)[0])
+
+
+def _place(folder: Path, relative: str | None) -> Place | None:
+    return None if relative is None else Place(str(folder / relative))
+
+
+def _masks(folder: Path | None) -> dict[str, Place]:
+    return {} if folder is None else {s: Place(str(folder / f)) for s, f in _by_stem(folder, (".png",)).items()}
+
+
+def _pictures(root: VocRoot) -> dict[str, list[str]]:
+    """Stem → pictures. Where they lie in the root itself, what its other folders hold are none of them."""
+    others = {p.name for p in (root.class_masks, root.object_masks) if p is not None and p.parent == root.pictures}
+    out: dict[str, list[str]] = {}
+    for relative in walk_files(root.pictures) if root.pictures.is_dir() else []:
+        if is_picture(relative) and relative.partition("/")[0] not in others:
+            out.setdefault(_nfc_stem(relative), []).append(relative)
+    return out
+
+
+def _picture_for(stem: str, filename: str, pictures: Mapping[str, list[str]], xmls: Collection[str]) -> str | None:
+    """The picture of an XML: by its stem, of several by ``<filename>``; else by ``<filename>`` alone."""
+    named = f"{os.path.dirname(stem)}/{filename}".lstrip("/") if filename else ""
+    for candidate in _stems(stem, named):
+        if candidate != stem and candidate in xmls:
+            continue  # it has an XML of its own
+        there = pictures.get(candidate)
+        if there:
+            exact = [c for c in there if unicodedata.normalize("NFC", c) == named]
+            return (exact or there)[0]
+    return None
+
+
+def _stems(stem: str, named: str) -> Iterator[str]:
+    yield stem
+    yield os.path.basename(stem)
+    for name in (named, os.path.basename(named)):
+        if name:
+            yield os.path.splitext(name)[0] if is_picture(name) else name
+
+
+# --- splits ----------------------------------------------------------------------------------------------------------
+
+
+def _lines(root: VocRoot, split: str | None) -> list[str] | None:
+    """The lines of the list of that name, ``None`` if there is none."""
+    if split is None:
+        return None
+    if not split or Path(split).name != split:
+        raise DatasetError(f"--split {one_line(split)}: expected a name such as trainval")
+    for group in _LISTS if root.sets is not None else ():
+        path = (root.sets or root.xml) / group / f"{split}.txt"
+        if path.is_file():
+            text = path.read_text("utf-8-sig", errors="replace")
+            return [unicodedata.normalize("NFC", line.strip()) for line in text.splitlines() if line.strip()]
+    return None
+
+
+def _is_folder(root: VocRoot, split: str) -> bool:
+    """Whether a split is a root of its own, or a folder of annotations."""
+    return root.name == split or (root.xml / split).is_dir()
+
+
+def _splits_there(roots: list[VocRoot]) -> str:
+    names = {f.stem for root in roots if root.sets for f in root.sets.glob("Main/*.txt")}
+    shown = sorted(names | {root.name for root in roots if root.name})
+    return f"there are {', '.join(shown[:8])}{' …' if len(shown) > 8 else ''}" if shown else "there are no lists"
+
+
+def _chosen(
+    root: VocRoot, split: str | None, lines: list[str] | None, stems: list[str]
+) -> tuple[Collection[str], list[str]]:
+    """(stems of the split, names in its list that nothing has)."""
+    if split is None or (lines is None and root.name == split):
+        return set(stems), []
+    if lines is None:
+        return {stem for stem in stems if stem.startswith(f"{split}/")}, []
+    known: dict[str, list[str]] = {}
+    for stem in stems:
+        known.setdefault(os.path.basename(stem), []).append(stem)
+    known |= {stem: [stem] for stem in stems}
+    wanted: set[str] = set()
+    unknown: dict[str, None] = {}
+    for line in lines:
+        names = list(_names(line))
+        match = next((known[name] for name in names if name in known), None)
+        if match is None:
+            unknown[names[-1]] = None
+        wanted.update(match or ())
+    return wanted, list(unknown)
+
+
+def _names(line: str) -> Iterator[str]:
+    """What a line of a list may mean, the plainest first: class lists have a 1, 0 or −1 behind, others an ending.
+
+    >>> list(_names("img (3).jpg -1"))
+    ['img (3).jpg -1', 'img (3).jpg', 'img (3)']
+    """
+    yield line
+    while len(parts := line.rsplit(maxsplit=1)) == 2 and parts[1].lstrip("+-").isdecimal():
+        line = parts[0]
+        yield line
+    if is_picture(line):
+        line = os.path.splitext(line)[0]
+        yield line
+    if "/" in line:
+        yield os.path.basename(line)
+
+
+# --- classes ---------------------------------------------------------------------------------------------------------
+
+
+def _categories(
+    src: Path, roots: list[VocRoot], names: set[str], options: SourceOptions
+) -> tuple[tuple[Category, ...], dict[int, int] | None, list[str]]:
+    """(categories, colours of masks saved as RGB, remarks).
+
+    Masks hold positions in the labelmap, so where there is one its order is the class map.
+    """
+    labelmap = next((root.labelmap for root in roots if root.labelmap), None)
+    listed, colours = ([], None) if labelmap is None else read_labelmap(bytes_of(Place(str(labelmap))))
+    if options.classes is not None:
+        return categories_by_name(names, options, src), colours, []
+    remarks = []
+    if labelmap is not None:
+        strange = sorted(names - set(listed)) or sorted(n for n in set(listed) if listed.count(n) > 1)
+        if not strange:
+            return _by_labelmap(listed, names), colours, []
+        remarks.append(f"labelmap.txt is not used: '{one_line(strange[0])}' is not listed there exactly once")
+    if names <= set(TWENTY):
+        return categories_by_name(TWENTY, options, src), colours, remarks
+    if any(root.class_masks for root in roots):
+        order = one_line(", ".join(f"{i} {name}" for i, name in enumerate(sorted(names), start=1)), 100)
+        remarks.append(f"values of the masks are taken as {order}; a labelmap.txt or --classes says otherwise")
+    return categories_by_name(sorted(names), options, src), colours, remarks
+
+
+def _by_labelmap(listed: list[str], names: set[str]) -> tuple[Category, ...]:
+    """Classes under their positions; what is no class, as the first line often is, only if objects have it."""
+    rows = [(i, n) for i, n in enumerate(listed) if n in names or (i > 0 and n not in ("background", "ignored"))]
+    return tuple(Category(id=i, label=k, name=n) for k, (i, n) in enumerate(rows, start=1))

@@ -1,0 +1,128 @@
+"""Writing Pascal VOC: an XML a picture, boxes 1-based and inclusive, fields that VOC knows and those it does not mind.
+
+A box (x0, y0, x1, y1) becomes xmin = x0 + 1, ymin = y0 + 1, xmax = x1, ymax = y1: the inverse of reading.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from augpipe.formats.coco_write import whole
+from augpipe.sample import Annotations, Category, Objects
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_PICTURE_ELEMENTS = ("filename", "size", "object")  # written from what they mean, so no free field may take the name
+_OBJECT_ELEMENTS = ("name", "bndbox", "part")
+# What XML 1.0 cannot hold, not even escaped.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def xml_of(
+    filename: str, size_wh: tuple[int, int], depth: int, annotations: Annotations, categories: Mapping[int, Category]
+) -> bytes:
+    """The XML of one picture.
+
+    Args:
+        filename: name of the picture's file, without folders.
+        size_wh: as the labels state it.
+        depth: channels.
+        annotations: its labels.
+        categories: by id.
+    """
+    root = Element("annotation")
+    attributes = dict(annotations.attributes)
+    _text(root, "folder", attributes.pop("folder", "JPEGImages"))
+    _text(root, "filename", filename)
+    source = attributes.pop("source", {"database": "Unknown"})
+    _append(root, "source", source)
+    size = SubElement(root, "size")
+    for name, value in zip(("width", "height", "depth"), (*size_wh, depth), strict=True):
+        _text(size, name, value)
+    _text(root, "segmented", attributes.pop("segmented", 0))
+    for name, value in attributes.items():
+        if name not in _PICTURE_ELEMENTS:
+            _append(root, name, value)
+    for i in range(len(annotations.objects)):
+        _object(root, annotations.objects, i, categories)
+    indent(root, "\t")
+    data: bytes = tostring(root, encoding="utf-8")
+    return data + b"\n"
+
+
+def _object(root: Element, objects: Objects, i: int, categories: Mapping[int, Category]) -> None:
+    element = SubElement(root, "object")
+    facts = objects.facts[i]
+    _text(element, "name", categories[int(objects.category_id[i])].name)
+    for name in ("pose", "truncated", "difficult", "occluded"):
+        if (value := getattr(facts, name)) is not None:
+            _text(element, name, value)
+    _box(element, objects.boxes_xyxy[i].tolist())
+    for part in objects.parts[i]:
+        child = SubElement(element, "part")
+        _text(child, "name", part.name)
+        _box(child, part.box_xyxy)
+    for name, value in facts.attributes.items():
+        if name not in _OBJECT_ELEMENTS:
+            _append(element, name, value)
+
+
+def _box(parent: Element, box_xyxy: Any) -> None:
+    x0, y0, x1, y1 = box_xyxy
+    box = SubElement(parent, "bndbox")
+    for name, value in zip(("xmin", "ymin", "xmax", "ymax"), (x0 + 1, y0 + 1, x1, y1), strict=True):
+        _text(box, name, whole(value))
+
+
+def _append(parent: Element, name: str, value: Any) -> None:
+    """A JSON value as elements: mappings nest, lists repeat. A name that XML cannot hold is left out."""
+    if not _NAME.fullmatch(name) or value is None:
+        return
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            _append(parent, name, item)
+    elif isinstance(value, Mapping):
+        child = SubElement(parent, name)
+        for key, item in value.items():
+            _append(child, str(key), item)
+    else:
+        _text(parent, name, int(value) if isinstance(value, bool) else value)
+
+
+def _text(parent: Element, name: str, value: object) -> None:
+    SubElement(parent, name).text = _NOT_XML.sub("\ufffd", str(value))
+
+
+def cannot_hold(annotations: Annotations) -> dict[str, int]:
+    """What VOC has no place for in these labels: what → objects, or pictures, that have it."""
+    objects = annotations.objects
+    counts = {
+        "object ids": sum(f.id is not None for f in objects.facts),
+        "crowd flags": int(objects.iscrowd.sum()),
+        "segmentations": sum(s is not None for s in objects.segmentation),
+        "keypoints": sum(k is not None for k in objects.keypoints),
+        "oriented boxes": sum(o is not None for o in objects.obb),
+        "semantic masks": int(annotations.semantic is not None),
+        "panoptic masks": int(annotations.panoptic is not None or bool(annotations.segments_info)),
+        "image ids": int(annotations.image_id is not None),
+        "captions": len(annotations.captions),
+        "tags": len(annotations.tags),
+        "fields with names that XML cannot hold": _nameless(annotations.attributes, _PICTURE_ELEMENTS)
+        + sum(_nameless(f.attributes, _OBJECT_ELEMENTS) for f in objects.facts),
+    }
+    return {name: n for name, n in counts.items() if n}
+
+
+def _nameless(value: Any, taken: Collection[str] = ()) -> int:
+    """How many fields, at any depth, have no name that can be an element's."""
+    if isinstance(value, (list, tuple)):
+        return sum(map(_nameless, value))
+    if not isinstance(value, Mapping):
+        return 0
+    return sum(
+        1 if name in taken or not _NAME.fullmatch(str(name)) else _nameless(inner)
+        for name, inner in value.items()
+        if inner is not None
+    )

@@ -1,0 +1,220 @@
+"""A folder a class, and pictures beside masks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from builders import keys, opened, read_all, rejected, write_mask, write_picture
+from PIL import Image
+
+from augpipe.errors import DatasetError
+from augpipe.formats import folders
+
+
+def classes(source) -> list[tuple[int, int, str]]:
+    return [(c.id, c.label, c.name) for c in source.categories]
+
+
+# --- classes ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def animals(tmp_path):
+    for name in ("dog/2.jpg", "cat/1.png", "cat/deep/er/3.jpg", "zebra x/1.jpg"):
+        write_picture(tmp_path / "set" / name)
+    return tmp_path / "set"
+
+
+def test_a_folder_a_class(animals):
+    source = opened(animals)
+    assert source.format == "imagefolder"
+    assert classes(source) == [(1, 1, "cat"), (2, 2, "dog"), (3, 3, "zebra x")]
+    assert {key: labels.tags for key, labels in zip(keys(source), read_all(source), strict=True)} == {
+        "cat/1.png": ("cat",), "cat/deep/er/3.jpg": ("cat",), "dog/2.jpg": ("dog",), "zebra x/1.jpg": ("zebra x",)
+    }  # fmt: skip
+    assert all(len(labels.objects) == 0 for labels in read_all(source))
+
+
+def test_hidden_files_and_other_files_are_no_pictures(animals):
+    for name in ("cat/.hidden.jpg", ".git/x.jpg", "cat/.thumbs/1.jpg"):
+        write_picture(animals / name)
+    (animals / "cat" / "notes.md").write_text("x")
+    assert len(keys(opened(animals))) == 4
+
+
+def test_a_licence_beside_the_folders_says_nothing(animals):
+    (animals / "LICENSE.txt").write_text("free")
+    (animals / "labels.csv").write_text("x")
+    assert opened(animals).format == "imagefolder"
+
+
+def test_a_classes_file_fixes_the_ids(animals, tmp_path):
+    (tmp_path / "classes.txt").write_text("zebra x\ndog\nowl\ncat\n")
+    assert classes(opened(animals, classes=tmp_path / "classes.txt"))[0] == (1, 1, "zebra x")
+    (tmp_path / "classes.txt").write_text("dog\ncat\n")
+    with pytest.raises(DatasetError, match="does not list the class 'zebra x'"):
+        opened(animals, classes=tmp_path / "classes.txt")
+
+
+def test_splits_have_the_same_classes(tmp_path):
+    for name in ("train/cat/1.jpg", "train/dog/2.jpg", "val/cat/3.jpg", "val/owl/4.jpg"):
+        write_picture(tmp_path / name)
+    with pytest.raises(DatasetError, match="several splits, train, val; choose one with --split"):
+        opened(tmp_path)
+    train, val = opened(tmp_path, split="train"), opened(tmp_path, split="val")
+    assert (keys(train), keys(val)) == (["cat/1.jpg", "dog/2.jpg"], ["cat/3.jpg", "owl/4.jpg"])
+    assert classes(train) == classes(val) == [(1, 1, "cat"), (2, 2, "dog"), (3, 3, "owl")]
+    with pytest.raises(DatasetError, match="no split 'test'; there are train, val"):
+        opened(tmp_path, split="test")
+
+
+def test_a_single_class_is_read_when_asked_for(tmp_path):
+    write_picture(tmp_path / "cat" / "1.jpg")
+    assert keys(opened(tmp_path, format="imagefolder")) == ["cat/1.jpg"]
+    with pytest.raises(DatasetError, match="no dataset that is known"):
+        opened(tmp_path)
+
+
+def test_no_pictures(tmp_path):
+    (tmp_path / "cat").mkdir()
+    with pytest.raises(DatasetError, match="no annotated pictures found"):
+        opened(tmp_path, format="imagefolder")
+
+
+# --- masks -----------------------------------------------------------------------------------------------------------
+
+
+def values(*used: int) -> np.ndarray:
+    out = np.zeros((10, 20), np.uint8)
+    for i, value in enumerate(used):
+        out[i, 3:9] = value
+    return out
+
+
+def masked(root, masks: dict[str, np.ndarray], mode="L", pictures=None, folders=("images", "masks")):
+    for stem, raster in masks.items():
+        write_mask(root / folders[1] / f"{stem}.png", raster, mode)
+    for stem in masks if pictures is None else pictures:
+        write_picture(root / folders[0] / f"{stem}.jpg")
+    return root
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGB"])
+def test_values_are_classes(tmp_path, mode):
+    masks = {"a": values(3, 7), "b": values(7, 255), "c": values()}
+    source = opened(masked(tmp_path, masks, mode))
+    assert source.format == "masks"
+    assert classes(source) == [(3, 1, "class_3"), (7, 2, "class_7")]
+    for raster, labels in zip(masks.values(), read_all(source), strict=True):
+        assert labels.semantic.dtype == np.uint8
+        assert np.array_equal(labels.semantic, raster)
+        assert labels.size_wh == (20, 10)
+    assert [entry.file for entry in source.entries] == ["masks/a.png", "masks/b.png", "masks/c.png"]
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "RGB"])
+def test_black_and_white_masks_have_one_class(tmp_path, mode):
+    source = opened(masked(tmp_path, {"a": values(255), "b": values()}, mode))
+    assert classes(source) == [(1, 1, "foreground")]
+    first, second = read_all(source)
+    assert np.array_equal(first.semantic, values(1))
+    assert second.semantic.max() == 0
+    assert source.remarks == (
+        "the masks hold only 0 and 255: 255 is read as a class, 'foreground' (id 1), not as void",
+    )
+
+
+def test_a_name_for_the_foreground(tmp_path):
+    (tmp_path / "classes.txt").write_text("road\n")
+    source = opened(masked(tmp_path / "set", {"a": values(255)}), classes=tmp_path / "classes.txt")
+    assert classes(source) == [(1, 1, "road")]
+
+
+def test_sixteen_bit_masks(tmp_path):
+    raster = values().astype(np.uint16)
+    raster[0, 0] = 4000
+    path = masked(tmp_path, {"a": values()}) / "masks" / "a.png"
+    Image.fromarray(raster).save(path)
+    source = opened(tmp_path)
+    assert classes(source) == [(4000, 1, "class_4000")]
+    (labels,) = read_all(source)
+    assert labels.semantic.dtype == np.uint16
+    assert np.array_equal(labels.semantic, raster)
+
+
+def test_coloured_masks_are_rejected(tmp_path):
+    masked(tmp_path, {"a": values(1), "b": values(1)})
+    colours = np.zeros((10, 20, 3), np.uint8)
+    colours[2, 2] = (128, 0, 0)
+    Image.fromarray(colours).save(tmp_path / "masks" / "b.png")
+    source = opened(tmp_path)
+    assert classes(source) == [(1, 1, "class_1")]
+    reject = rejected(source, "b.jpg")
+    assert (reject.stage, reject.code, reject.file) == ("labels", "bad-mask", "masks/b.png")
+    assert reject.message == "masks/b.png: the mask is coloured; expected gray values or palette indexes"
+
+
+def test_a_broken_mask_is_rejected(tmp_path):
+    masked(tmp_path, {"a": values(1), "b": values(1)})
+    (tmp_path / "masks" / "b.png").write_bytes(b"no picture")
+    assert rejected(opened(tmp_path), "b.jpg").message.startswith("masks/b.png: not a mask")
+
+
+def test_another_void(tmp_path):
+    assert classes(opened(masked(tmp_path, {"a": values(9, 1)}), void=9)) == [(1, 1, "class_1")]
+
+
+def test_names_for_the_values(tmp_path):
+    masked(tmp_path / "set", {"a": values(1, 3, 255)})
+    (tmp_path / "classes.txt").write_text("road\nsky\ncar\n")
+    source = opened(tmp_path / "set", classes=tmp_path / "classes.txt")
+    assert classes(source) == [(1, 1, "road"), (2, 2, "sky"), (3, 3, "car")]
+    (tmp_path / "classes.txt").write_text("road\nsky\n")
+    with pytest.raises(DatasetError, match="lists 2 names for the values from 1 on, but the masks hold 3"):
+        opened(tmp_path / "set", classes=tmp_path / "classes.txt")
+
+
+@pytest.mark.parametrize("ending", ["", "_mask", "-mask"])
+def test_stems(tmp_path, ending):
+    masked(tmp_path, {f"x/a{ending}": values(1)}, pictures=["x/a"])
+    source = opened(tmp_path)
+    assert keys(source) == ["x/a.jpg"]
+    assert source.entries[0].file == f"masks/x/a{ending}.png"
+
+
+def test_what_has_no_partner_is_left_out_and_told(tmp_path):
+    masked(tmp_path, {"a": values(1), "m": values(1)}, pictures=["a", "p", "q"])
+    source = opened(tmp_path)
+    assert keys(source) == ["a.jpg"]
+    assert source.remarks == ("left out: 2 pictures without a mask", "left out: 1 mask without a picture")
+
+
+def test_splits_of_masks_have_the_same_classes(tmp_path):
+    masked(tmp_path, {"train/a": values(5), "val/b": values(2)})
+    train, val, whole = (opened(tmp_path, split=s) for s in ("train", "val", None))
+    assert (keys(train), keys(val), keys(whole)) == (["a.jpg"], ["b.jpg"], ["train/a.jpg", "val/b.jpg"])
+    assert classes(train) == classes(val) == classes(whole) == [(2, 1, "class_2"), (5, 2, "class_5")]
+    assert train.remarks == ()
+    with pytest.raises(DatasetError, match="no split 'test' in images/ and masks/"):
+        opened(tmp_path, split="test")
+
+
+@pytest.mark.parametrize("names", [("imgs", "masks"), ("Images", "Masks"), ("images", "labels_png")])
+def test_folders_by_other_names(tmp_path, names):
+    assert keys(opened(masked(tmp_path, {"a": values(1)}, folders=names))) == ["a.jpg"]
+
+
+def test_missing_folders(tmp_path):
+    with pytest.raises(DatasetError, match="expected the folders images/ and masks/"):
+        opened(tmp_path, format="masks")
+
+
+def test_the_fingerprint_covers_the_masks(tmp_path):
+    before = opened(masked(tmp_path, {"a": values(1)})).fingerprint()
+    assert opened(masked(tmp_path, {"a": values(1, 1)})).fingerprint() != before
+
+
+def test_gray_saved_as_colour_is_gray():
+    ids = np.array([[0, 0x010101, 0xFFFFFF]], np.uint32)
+    assert folders.gray_of(ids).tolist() == [[0, 1, 255]]
+    assert folders.gray_of(np.array([[0x010100]], np.uint32)) is None

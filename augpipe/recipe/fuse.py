@@ -1,0 +1,155 @@
+"""Fusion: a sequence of effects becomes a handful of steps. This is what a recipe means, not an optimisation.
+
+A *run* is a stretch of effects with at most one interpolation. Moves in a run compose into one map, and none of the
+canvases between them cuts anything, so no black corner stays that a later crop would have hidden. Frames do cut: their
+region goes along with later moves, and their bars are painted last, in the colour that the tones after them give.
+Tones never end a run; they are applied behind its warp, to the border too. A step that needs pixels ends the run, and
+there the canvas does cut, as nothing else exists for the next warp to read.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from augpipe.colour import merged, recoloured
+from augpipe.geometry import (
+    IDENTITY,
+    Matrix,
+    Region,
+    area_of,
+    clip_convex,
+    in_front,
+    inverse,
+    is_exact,
+    local_scale,
+    move_point,
+    move_region,
+    rectangle,
+    rounded,
+    then,
+)
+from augpipe.plan import AnyStep, Bars, Border, Colour, ColourStage, Rgb, Warp
+from augpipe.recipe.ops.base import Cut, Effect, End, Move
+from augpipe.track import Track, follow
+
+_SHARPEST_REDUCTION = 64
+# The frame may reach this far beyond the picture's edge before the border counts as shown: positions are rounded to
+# it, and rounding a map to its grid moves the edge of a picture of thousands of pixels by less.
+_TOUCH = 1 / 32
+
+
+@dataclass
+class Fuser:
+    """Takes effects one by one; :meth:`finish` gives the steps. ``size_wh`` is the canvas so far."""
+
+    size_wh: tuple[int, int]
+    border: Border = "constant"
+    fill: Rgb = (0, 0, 0)
+    steps: list[AnyStep] = field(default_factory=list)
+    _source_wh: tuple[int, int] = (0, 0)
+    _start_wh: tuple[int, int] = (0, 0)
+    _matrix: Matrix = IDENTITY
+    _tones: list[ColourStage] = field(default_factory=list)
+    _frames: list[tuple[Region, Rgb, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._source_wh = self._start_wh = self.size_wh
+
+    def add(self, effect: Effect) -> None:
+        """One more effect, in recipe order."""
+        if isinstance(effect, Move):
+            self._move(effect.matrix, effect.size_wh)
+        elif isinstance(effect, Cut):
+            frame = rectangle(self.size_wh)
+            self._move(effect.matrix, effect.size_wh)
+            self._frames.append((_moved(effect.matrix, frame), effect.fill, len(self._tones)))
+        elif isinstance(effect, End):
+            self.end_run()
+            self.steps.append(effect.step)
+        else:
+            self._tones.append(effect.stage)
+
+    def _move(self, matrix: Matrix, size_wh: tuple[int, int]) -> None:
+        self._matrix = then(self._matrix, matrix)
+        self._frames = [(_moved(matrix, region), fill, tones) for region, fill, tones in self._frames]
+        self.size_wh = size_wh
+
+    def end_run(self) -> None:
+        """Make the steps of the run so far; what follows starts from its canvas."""
+        matrix = IDENTITY if self._matrix is IDENTITY else rounded(self._matrix)
+        frames = [(_on_grid(region), fill, tones) for region, fill, tones in self._frames]
+        if matrix != IDENTITY or self.size_wh != self._start_wh:
+            self.steps.append(self._warp(matrix, [region for region, _, _ in frames]))
+        if self._tones:
+            self.steps.append(Colour(stages=merged(self._tones)))
+        for region, fill, tones in frames:
+            canvas = rectangle(self.size_wh)
+            if area_of(clip_convex(canvas, region)) < area_of(canvas) - 1e-9:
+                self.steps.append(Bars(region=region, fill=recoloured(merged(self._tones[tones:]), fill)))
+        self._start_wh, self._matrix, self._tones, self._frames = self.size_wh, IDENTITY, [], []
+
+    def _warp(self, matrix: Matrix, frames: list[Region]) -> Warp:
+        if is_exact(matrix):
+            return Warp(matrix=matrix, size_wh=self.size_wh, border=self.border, fill=self.fill)
+        shown = rectangle(self.size_wh)
+        for region in frames:
+            shown = clip_convex(shown, region)
+        back = inverse(matrix)
+        # A constant border blends into the picture's edge. Where no border shows there is nothing to blend.
+        border: Border = "replicate" if _within(back, shown, self._start_wh) else self.border
+        reduce = _reduction(matrix, back, self.size_wh)
+        return Warp(matrix=matrix, size_wh=self.size_wh, border=border, fill=self.fill, reduce=reduce)
+
+    def track(self) -> Track:
+        """Where the source picture is on the canvas so far, the unfinished run included."""
+        track = follow(self.steps, self._source_wh)
+        matrix = rounded(self._matrix)
+        if matrix != IDENTITY or self.size_wh != self._start_wh:
+            track = track.warped(matrix, self.size_wh)
+        for region, _, _ in self._frames:
+            track = track.framed(_on_grid(region))
+        return track
+
+    def finish(self) -> tuple[AnyStep, ...]:
+        """The steps of everything that was added."""
+        self.end_run()
+        return tuple(self.steps)
+
+
+def _moved(matrix: Matrix, region: Region) -> Region:
+    """A frame after a move; what a projective map puts behind the horizon is nowhere on the canvas."""
+    return move_region(matrix, in_front(matrix, region))
+
+
+def _on_grid(region: Region) -> Region:
+    return tuple((round(x * 2**20) / 2**20 + 0.0, round(y * 2**20) / 2**20 + 0.0) for x, y in region)
+
+
+def _within(back: Matrix, shown: Region, source_wh: tuple[int, int]) -> bool:
+    """Whether every shown point of the canvas has picture behind it, by the map back to the source."""
+    w, h = source_wh
+    for x, y in shown:
+        if back[6] * x + back[7] * y + back[8] <= 0.0:
+            return False
+        sx, sy = move_point(back, (x, y))
+        if not (-_TOUCH <= sx <= w + _TOUCH and -_TOUCH <= sy <= h + _TOUCH):
+            return False
+    return True
+
+
+def _reduction(matrix: Matrix, back: Matrix, size_wh: tuple[int, int]) -> tuple[int, int]:
+    """How many source pixels one output pixel stands for near the middle of the canvas, as whole block sides.
+
+    Interpolating between neighbours skips pixels when the picture shrinks by more than about 1.5, so it is averaged in
+    blocks first. One rule for every backend, from the map alone.
+    """
+    centre = (size_wh[0] / 2.0, size_wh[1] / 2.0)
+    if back[6] * centre[0] + back[7] * centre[1] + back[8] <= 0.0:
+        return (1, 1)
+    x, y = local_scale(matrix, centre)
+    return _block_side(x), _block_side(y)
+
+
+def _block_side(scale: float) -> int:
+    return min(_SHARPEST_REDUCTION, max(1, math.floor(scale + 0.5)))

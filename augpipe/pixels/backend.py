@@ -1,0 +1,49 @@
+"""What a backend is: encoded pictures and plans in, encoded pictures out.
+
+The unit is one source picture with the steps of all its copies, so that it is decoded once. A backend takes a stream
+of such jobs and gives a stream of results in the same order; how many it holds at a time is its own affair (the CPU
+one, a GPU a batch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from augpipe.errors import Reject
+from augpipe.pixels.codec import PictureFormat
+from augpipe.plan import AnyStep
+from augpipe.sample import Header
+
+
+@dataclass(frozen=True)
+class Job:
+    """One encoded source picture and the steps of each output wanted of it."""
+
+    data: bytes
+    header: Header
+    steps: tuple[tuple[AnyStep, ...], ...]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The outputs of one job in order: encoded pictures, or what went wrong with one."""
+
+    pictures: tuple[bytes | Reject, ...]
+
+
+@dataclass(frozen=True)
+class BackendOptions:
+    """What every backend needs to know."""
+
+    picture: PictureFormat = field(default_factory=PictureFormat)
+    keep_truncated: bool = False
+
+
+class Backend(Protocol):
+    """Turns jobs into encoded pictures."""
+
+    def render(self, jobs: Iterable[Job]) -> Iterator[Rendered]:
+        """Results in the order of the jobs."""
+        ...

@@ -1,0 +1,343 @@
+"""Encoded bytes to upright 8-bit pixels and back, on the CPU.
+
+Pixels are uint8 arrays (H, W) for gray and (H, W, 3) for colour, in OpenCV's order blue, green, red. OpenCV decodes
+JPEG, PNG, WebP and BMP. Pillow decodes what OpenCV gets wrong: CMYK, TIFF (which it turns, premultiplies or leaves as
+indexes), PNM that does not count to 255, animated PNG. Pillow also judges a JPEG that looks damaged, since OpenCV
+returns half a picture and only mutters about it on stderr. What comes of odd pictures is one table, in docs/reading.md.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import tempfile
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image, ImageFile
+
+from augpipe.errors import Reject, one_line
+from augpipe.geometry import upright
+from augpipe.pixels.header import FORMATS, MAX_PIXELS, PARSER_FAULTS, quiet
+from augpipe.sample import Header, Raster
+from augpipe.sampling import Pixels, copy_exact
+
+_JPEGS = ("JPEG", "MPO")
+_BY_OPENCV = (*_JPEGS, "PNG", "WEBP", "BMP")
+_GRAY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L")
+_BY_PILLOW_MODES = ("CMYK", "YCbCr", "LAB", "HSV", "I", "F")
+_CUT_SHORT = ("truncated", "broken data", "unexpected end", "not enough image data")
+
+
+@dataclass(frozen=True)
+class PictureFormat:
+    """How output pictures are encoded: ``jpg`` (baseline, 4:2:0) or ``png``."""
+
+    format: str = "jpg"
+    quality: int = 90
+    subsampling: str = "4:2:0"
+
+
+def is_gray(header: Header) -> bool:
+    """Whether a picture has one channel, apart from alpha."""
+    return header.mode in _GRAY_MODES
+
+
+def decode(data: bytes, header: Header, keep_truncated: bool = False) -> Pixels:
+    """The upright picture: 16-bit divided by 257, alpha dropped, palettes resolved, gray kept gray.
+
+    Args:
+        data: the file.
+        header: what :func:`~augpipe.pixels.header.read_header` says of it.
+        keep_truncated: make a picture of what there is of one that is cut short.
+
+    Raises:
+        Reject: ``truncated``, ``unsupported`` or ``size-mismatch`` (the pixels are not what the header says).
+    """
+    pixels = None
+    if header.format in _BY_OPENCV and header.mode not in _BY_PILLOW_MODES and not _is_animated_png(data, header):
+        pixels, mutterings = _by_opencv(data, header)
+        doubtful = header.format in _JPEGS and (mutterings or data.rstrip(b"\0")[-2:] != b"\xff\xd9")
+        if pixels is not None and doubtful and not keep_truncated:
+            _require_whole(data, mutterings)
+    if pixels is not None:
+        _require_size(pixels, header.stored_wh)
+        return turned_upright(pixels, header)
+    pixels = _by_pillow(data, header, keep_truncated)
+    if header.format == "TIFF":  # Pillow has turned it already
+        _require_size(pixels, header.upright_wh)
+        return pixels
+    _require_size(pixels, header.stored_wh)
+    return turned_upright(pixels, header)
+
+
+def _require_size(pixels: Pixels, size_wh: tuple[int, int]) -> None:
+    height, width = pixels.shape[:2]
+    if (width, height) != size_wh:
+        message = f"the header says {size_wh[0]}×{size_wh[1]}, the pixels are {width}×{height}"
+        raise Reject("decode", "size-mismatch", message)
+
+
+def turned_upright(pixels: Pixels, header: Header) -> Pixels:
+    """Stored pixels, or a raster of their size, with the EXIF orientation applied."""
+    if header.orientation == 1:
+        return pixels
+    matrix = upright(header.orientation, header.stored_wh)
+    return copy_exact(pixels, matrix, header.upright_wh, "constant", (0, 0, 0))
+
+
+def _is_animated_png(data: bytes, header: Header) -> bool:
+    """Whether a PNG says before its pixels that more follow; OpenCV then composes a frame of its own."""
+    return header.format == "PNG" and data.find(b"acTL", 0, max(data.find(b"IDAT"), 0)) >= 0
+
+
+def _by_opencv(data: bytes, header: Header) -> tuple[Pixels | None, str]:
+    """(pixels or None, what the codec muttered)."""
+    if header.format in _JPEGS:
+        flags = cv2.IMREAD_GRAYSCALE if header.mode == "L" else cv2.IMREAD_COLOR
+    else:
+        flags = cv2.IMREAD_UNCHANGED
+    with _stderr_of_codecs() as said:
+        try:
+            decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+        except cv2.error:
+            decoded = None
+    return (None if decoded is None else _eight_bit(decoded, is_gray(header))), said()
+
+
+def _eight_bit(decoded: Pixels, gray: bool) -> Pixels | None:
+    """8 bits a channel, one or three channels; ``None`` for what has no such meaning."""
+    if decoded.dtype == np.uint16:
+        decoded = _of_sixteen(decoded)
+    if decoded.dtype != np.uint8:
+        return None
+    if decoded.ndim == 3 and (gray or decoded.shape[2] <= 2):
+        decoded = decoded[:, :, 0]
+    if decoded.ndim == 3 and decoded.shape[2] == 4:
+        decoded = decoded[:, :, :3]
+    return np.ascontiguousarray(decoded)
+
+
+def _of_sixteen(values: Raster) -> Pixels:
+    """0..65535 as 0..255: divided by 257 and rounded, so that black and white stay what they are."""
+    out: Pixels = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return out
+
+
+def _require_whole(data: bytes, mutterings: str) -> None:
+    """Pillow's strict decoder as the judge of a JPEG that looks damaged."""
+    cut_short = "premature end" in mutterings.lower()
+    if not cut_short:
+        try:
+            with quiet(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                image.load()
+        except PARSER_FAULTS:
+            cut_short = True
+    if cut_short:
+        message = f"the JPEG is cut short or damaged: {one_line(mutterings.strip(), 100) or 'its end is missing'}"
+        raise Reject("decode", "truncated", message)
+
+
+def _by_pillow(data: bytes, header: Header, keep_truncated: bool) -> Pixels:
+    try:
+        with _muted(data), quiet(), _lenient(keep_truncated), _opened(data) as image:
+            pixels = _eight_bit_of(image, is_gray(header))
+    except PARSER_FAULTS as error:
+        text = one_line(error, 120)
+        code = "truncated" if any(w in text.lower() for w in _CUT_SHORT) else "unsupported"
+        raise Reject("decode", code, f"the picture cannot be decoded: {text}") from error
+    return np.ascontiguousarray(pixels if pixels.ndim == 2 else pixels[:, :, ::-1])
+
+
+def _opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data), formats=FORMATS)
+
+
+def _eight_bit_of(image: Image.Image, gray: bool) -> Pixels:
+    """The pixels of Pillow's picture, in red, green, blue or gray.
+
+    Raises:
+        ValueError: for 32 bits a channel, which say nothing of what is black and what white.
+    """
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):  # a PNM is scaled to 16 bits
+        return _of_sixteen(np.asarray(image))
+    if image.mode in ("I", "F"):
+        raise ValueError("32 bits a channel, expected 8 or 16")
+    return np.asarray(image.convert("L" if gray else "RGB"))
+
+
+@contextmanager
+def _lenient(keep_truncated: bool) -> Iterator[None]:
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = keep_truncated
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+_captured: int | None = None
+_capturing = threading.Lock()
+
+
+@contextmanager
+def _stderr_of_codecs() -> Iterator[Callable[[], str]]:
+    """What C libraries write to stderr meanwhile; libjpeg says only there that a picture is damaged.
+
+    One thread at a time: two that swap the same descriptor could leave it swapped.
+    """
+    global _captured  # noqa: PLW0603 - one file a process, made once, its descriptor kept
+    text = ""
+    with _capturing:
+        if _captured is None:
+            with tempfile.TemporaryFile() as made:
+                _captured = os.dup(made.fileno())
+        file = _captured
+        saved = _duplicate_of_stderr()
+        os.dup2(file, 2)
+        try:
+            yield lambda: text
+        finally:
+            if saved is None:
+                os.close(2)
+            else:
+                os.dup2(saved, 2)
+                os.close(saved)
+            size = os.lseek(file, 0, os.SEEK_CUR)
+            if size:
+                text = os.pread(file, min(size, 4000), 0).decode("ascii", "replace")
+                os.lseek(file, 0, os.SEEK_SET)
+                os.ftruncate(file, 0)
+
+
+def _muted(data: bytes) -> AbstractContextManager[object]:
+    """Without what libtiff has to say, which alone of Pillow's libraries writes to stderr."""
+    return _stderr_of_codecs() if data[:2] in (b"II", b"MM") else nullcontext()
+
+
+def _duplicate_of_stderr() -> int | None:
+    """A descriptor for the way back; ``None`` where stderr is closed, as under some daemons."""
+    try:
+        return os.dup(2)
+    except OSError:
+        return None
+
+
+# --- encoding --------------------------------------------------------------------------------------------------------
+
+
+def encode(pixels: Pixels, form: PictureFormat) -> bytes:
+    """Encoded picture, without EXIF or colour profile.
+
+    Raises:
+        Reject: if the encoder cannot write it (a side beyond the format's limit).
+    """
+    if form.format == "jpg":
+        ending, options = ".jpg", jpeg_options(form.quality)
+    else:
+        ending, options = ".png", [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    try:
+        done, data = cv2.imencode(ending, pixels, options)
+    except cv2.error as error:
+        raise Reject("encode", "encode", f"cannot be written as {form.format}: {one_line(error)}") from error
+    if not done:
+        raise Reject("encode", "encode", f"cannot be written as {form.format}: {pixels.shape[1]}×{pixels.shape[0]}")
+    return data.tobytes()
+
+
+def jpeg_options(quality: int) -> list[int]:
+    """Baseline JPEG with 4:2:0 chroma at a quality."""
+    return [
+        cv2.IMWRITE_JPEG_QUALITY,
+        quality,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
+        cv2.IMWRITE_JPEG_OPTIMIZE,
+        0,
+        cv2.IMWRITE_JPEG_PROGRESSIVE,
+        0,
+    ]
+
+
+def encode_raster(raster: Raster) -> bytes:
+    """A label raster as PNG: gray of 8 or 16 bits, or RGB for uint32 panoptic ids (R + 256·G + 65536·B).
+
+    Written here through zlib without filters: three times as fast for labels as OpenCV's PNG, and the same bytes on
+    every OpenCV. Source: PNG specification, third edition, W3C 2025.
+    """
+    if raster.dtype == np.uint32:
+        shifts = np.array([0, 8, 16], np.uint32)
+        rows: Pixels = ((raster[:, :, None] >> shifts) & 255).astype(np.uint8)
+        depth, colour = 8, 2
+    else:
+        rows, depth, colour = raster, 8 * raster.dtype.itemsize, 0
+    height, width = raster.shape
+    flat = np.ascontiguousarray(rows.astype(rows.dtype.newbyteorder(">"))).view(np.uint8).reshape(height, -1)
+    unfiltered = np.zeros((height, flat.shape[1] + 1), np.uint8)
+    unfiltered[:, 1:] = flat
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    body = zlib.compress(unfiltered.tobytes(), 1)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
+
+
+def narrowed(raster: Raster) -> Raster:
+    """A 16-bit raster as 8-bit if every value fits."""
+    return raster.astype(np.uint8) if raster.dtype == np.uint16 and raster.max() <= 255 else raster
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def decode_raster(data: bytes, what: str, max_pixels: int = 4 * MAX_PIXELS) -> Raster:
+    """A label raster from PNG: gray as it is, palettes as their indexes, RGB as ids R + 256·G + 65536·B (uint32).
+
+    Args:
+        data: the file.
+        what: its name, for the error.
+        max_pixels: beyond this it is not unpacked.
+
+    Raises:
+        Reject: ``bad-mask`` if it is no such picture.
+    """
+    try:
+        with _muted(data), quiet(), _opened(data) as image:
+            fault = f"{image.width}×{image.height} pixels are too many" if _area(image) > max_pixels else None
+            raster = None if fault else _labels_in(image)
+            fault = fault or f"expected a gray or palette mask, got mode {image.mode}"
+    except PARSER_FAULTS as error:
+        raise Reject("labels", "bad-mask", f"{what}: not a mask: {one_line(error, 120)}", file=what) from error
+    if raster is None:
+        raise Reject("labels", "bad-mask", f"{what}: {fault}", file=what)
+    return raster
+
+
+def _area(image: Image.Image) -> int:
+    return image.width * image.height
+
+
+def _labels_in(image: Image.Image) -> Raster | None:
+    """The values of a mask, ``None`` if its mode holds none."""
+    if image.mode in ("RGB", "RGBA"):
+        rgb = np.asarray(image.convert("RGB")).astype(np.uint32)
+        ids: Raster = rgb[:, :, 0] | (rgb[:, :, 1] << 8) | (rgb[:, :, 2] << 16)
+        return ids
+    if image.mode in ("P", "L"):
+        return np.array(image, np.uint8)
+    if image.mode in ("PA", "LA"):
+        values: Raster = np.array(image, np.uint8)[:, :, 0].copy()
+        return values
+    if image.mode == "1":
+        return np.array(image.convert("L"), np.uint8)
+    if image.mode.startswith("I"):
+        values = np.asarray(image)
+        if values.min() >= 0 and values.max() <= 65535:
+            narrow: Raster = values.astype(np.uint16)
+            return narrow
+    return None

@@ -1,0 +1,159 @@
+"""The CPU backend: a plan's steps by OpenCV, with the same bytes on every SIMD level.
+
+Only such OpenCV functions are used as compute in integers, or on a fixed-point map: remap, transform, LUT, resize by
+whole blocks, GaussianBlur on 8 bits, add, flip, the JPEG codec.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+import cv2
+import numpy as np
+
+from augpipe.colour import Linear, Stage, Table, apply_integers, compiled, gray_table, luma
+from augpipe.errors import Reject
+from augpipe.geometry import is_exact
+from augpipe.pixels import noise
+from augpipe.pixels.backend import BackendOptions, Job, Rendered
+from augpipe.pixels.codec import decode, encode, jpeg_options
+from augpipe.plan import AnyStep, Bars, Colour, Erase, Filter, Noise, Recode, Rgb, Warp
+from augpipe.sampling import LONGEST_SIDE, Pixels, region_mask, resample
+
+_BGR = [2, 1, 0]
+_SCALAR = 4  # cv2 takes an array of up to so many numbers for one scalar
+
+
+class CpuBackend:
+    """Fulfils :class:`augpipe.pixels.backend.Backend` one picture at a time."""
+
+    def __init__(self, options: BackendOptions) -> None:
+        self._options = options
+        cv2.setNumThreads(1)  # a worker is one core; threads inside it only get in each other's way
+
+    def render(self, jobs: Iterable[Job]) -> Iterator[Rendered]:
+        """Results in the order of the jobs; a picture that cannot be decoded rejects all its outputs."""
+        for job in jobs:
+            try:
+                picture = decode(job.data, job.header, self._options.keep_truncated)
+            except Reject as reject:
+                yield Rendered((reject,) * len(job.steps))
+            else:
+                yield Rendered(tuple(self._one(picture, steps) for steps in job.steps))
+
+    def _one(self, picture: Pixels, steps: Sequence[AnyStep]) -> bytes | Reject:
+        try:
+            return encode(apply(picture, steps), self._options.picture)
+        except Reject as reject:
+            return reject
+        except cv2.error as error:
+            return Reject("pixels", "pixels", f"OpenCV refused a step: {error}")
+        except MemoryError:
+            return Reject("pixels", "memory", "not enough memory for this picture", transient=True)
+
+
+def apply(picture: Pixels, steps: Iterable[AnyStep]) -> Pixels:
+    """A picture (H, W) or (H, W, 3) in blue, green, red after all steps; the input is left as it is."""
+    current = picture
+    for step in steps:
+        current = _apply(current, step, current is picture)
+    return current
+
+
+def _apply(picture: Pixels, step: AnyStep, shared: bool) -> Pixels:
+    """One step. A ``shared`` picture must not be painted on."""
+    if isinstance(step, Warp):
+        return _warp(picture, step)
+    if isinstance(step, Colour):
+        for stage in compiled(step.stages):
+            picture = recolour(picture, stage)
+        return picture
+    if isinstance(step, Filter):
+        side = 2 * filter_radius(step.sigma) + 1
+        return cv2.GaussianBlur(picture, (side, side), step.sigma, None, step.sigma, cv2.BORDER_REFLECT_101)
+    if isinstance(step, Noise):
+        return _add_noise(picture, step)
+    if isinstance(step, Recode):
+        _, data = cv2.imencode(".jpg", picture, jpeg_options(step.quality))
+        again = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE if picture.ndim == 2 else cv2.IMREAD_COLOR)
+        assert again is not None
+        return again
+    canvas = picture.copy() if shared else picture
+    fill = _fill(step.fill, picture)
+    if isinstance(step, Erase):
+        for x0, y0, x1, y1 in step.boxes_xyxy:
+            canvas[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = fill
+        return canvas
+    return _paint_bars(canvas, step, fill)
+
+
+def _fill(colour: Rgb, picture: Pixels) -> int | tuple[int, ...]:
+    return luma(colour) if picture.ndim == 2 else colour[::-1]
+
+
+def _warp(picture: Pixels, step: Warp) -> Pixels:
+    if max(picture.shape[:2]) > LONGEST_SIDE and not is_exact(step.matrix):
+        message = f"a side of {max(picture.shape[:2])} pixels; expected at most {LONGEST_SIDE} for a warp"
+        raise Reject("pixels", "too-large", message)
+    fill = _fill(step.fill, picture)
+    colour = (fill,) * 3 if isinstance(fill, int) else fill
+    return resample(picture, step.matrix, step.size_wh, step.border, colour, step.reduce)
+
+
+def _paint_bars(canvas: Pixels, step: Bars, fill: int | tuple[int, ...]) -> Pixels:
+    xs, ys = {x for x, _ in step.region}, {y for _, y in step.region}
+    if len(step.region) == 4 and len(xs) == 2 and len(ys) == 2:  # upright bars are slices
+        # A pixel belongs to the region if its centre does; one on the edge does.
+        x0, y0 = (max(0, math.ceil(v - 0.5)) for v in (min(xs), min(ys)))
+        x1, y1 = (max(0, math.floor(v - 0.5) + 1) for v in (max(xs), max(ys)))
+        canvas[:y0], canvas[y1:] = fill, fill
+        canvas[y0:y1, :x0], canvas[y0:y1, x1:] = fill, fill
+    else:
+        h, w = canvas.shape[:2]
+        canvas[~region_mask(step.region, (0, 0, w, h))] = fill
+    return canvas
+
+
+def filter_radius(sigma: float) -> int:
+    """Pixels on either side that a blur reads."""
+    return max(1, math.ceil(3.0 * sigma))
+
+
+def _add_noise(picture: Pixels, step: Noise) -> Pixels:
+    out = np.empty_like(picture)
+    source, target = picture.reshape(-1), out.reshape(-1)
+    scale = np.int32(noise.scale_of(step.std))
+    for where, numbers in noise.stretches(step.offset, source.size):
+        levels = np.multiply(numbers, scale, dtype=np.int32)
+        levels += 1 << 15
+        levels >>= 16
+        if levels.size > _SCALAR:
+            cv2.add(source[where], levels.astype(np.int16), dst=target[where], dtype=cv2.CV_8U)
+        else:
+            target[where] = np.clip(levels + source[where], 0, 255)
+    return out
+
+
+def recolour(picture: Pixels, stage: Stage) -> Pixels:
+    """One colour stage, by tables and ``cv2.transform``; to the bit what :func:`apply_integers` defines."""
+    if picture.ndim == 2:
+        return cv2.LUT(picture, gray_table(stage))
+    if isinstance(stage, Table):
+        return cv2.LUT(picture, stage.levels)
+    q = stage.q[_BGR][:, [*_BGR, 3]]
+    # cv2.transform computes in 1/1024 while weights fit in 16 bits, and by blocks of up to 64 pixels; what is left
+    # over at the end of its array it computes in another way, so the array is cut to whole blocks.
+    if np.abs(q[:, :3]).max() >= 31 * 1024 or np.abs(q[:, 3]).max() >= 7000 * 1024:
+        return apply_integers(Linear(q), picture)
+    flat = picture.reshape(1, -1, 3)
+    whole = flat.shape[1] // 64 * 64
+    matrix = q / 1024.0
+    out = np.empty_like(flat)
+    if whole:
+        cv2.transform(flat[:, :whole], matrix, dst=out[:, :whole])
+    if whole < flat.shape[1]:
+        rest = np.zeros((1, 64, 3), np.uint8)
+        rest[:, : flat.shape[1] - whole] = flat[:, whole:]
+        out[:, whole:] = cv2.transform(rest, matrix)[:, : flat.shape[1] - whole]
+    return out.reshape(picture.shape)

@@ -1,0 +1,162 @@
+"""Everything that decides the bytes of a run, as one JSON document with a digest.
+
+Two runs of one configuration write the same tars. What is not in here (workers, cores, time, memory, paths) must not
+reach a tar.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from augpipe.errors import UsageError
+from augpipe.formats.base import Dataset, SourceOptions
+from augpipe.formats.records import category_json
+from augpipe.pixels.codec import PictureFormat
+from augpipe.pixels.header import MAX_PIXELS
+from augpipe.recipe.model import Recipe
+
+RUN_SCHEMA = "augpipe-run/1"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What is asked of a run.
+
+    Attributes:
+        copies: augmented samples a picture.
+        originals: also write each picture as it is.
+        seed: of all random numbers.
+        source: how the source is read.
+        picture: how pictures are written.
+        sources_per_shard: pictures of one shard task; ``None`` chooses by the size of the dataset.
+        max_pixels: larger pictures are rejected before they are decoded.
+        truncated: what a damaged JPEG is, a ``reject`` or as much of it as there is (``keep``).
+    """
+
+    copies: int = 1
+    originals: bool = False
+    seed: int = 0
+    source: SourceOptions = field(default_factory=SourceOptions)
+    picture: PictureFormat = field(default_factory=PictureFormat)
+    sources_per_shard: int | None = None
+    max_pixels: int = MAX_PIXELS
+    truncated: Literal["reject", "keep"] = "reject"
+
+    def check(self) -> None:
+        """Raise :class:`UsageError` for numbers that make no sense."""
+        for name, value, least in (("copies", self.copies, 0), ("limit", self.source.limit, 1)):
+            if value is not None and value < least:
+                raise UsageError(f"--{name} {value}: expected {least} or more")
+        if self.copies == 0 and not self.originals:
+            raise UsageError("--copies 0 without --originals would write nothing")
+        if self.sources_per_shard is not None and self.sources_per_shard < 1:
+            raise UsageError(f"--sources-per-shard {self.sources_per_shard}: expected 1 or more")
+        if not 1 <= self.picture.quality <= 100:
+            raise UsageError(f"--quality {self.picture.quality}: expected 1 to 100")
+        if self.source.split is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", self.source.split):
+            raise UsageError(f"--split {self.source.split!r}: expected letters, digits, '_' or '-'")
+
+    @property
+    def copy_numbers(self) -> list[int]:
+        """The copies of every picture, −1 first for the original."""
+        return ([-1] if self.originals else []) + list(range(self.copies))
+
+    @property
+    def shard_prefix(self) -> str:
+        """First part of the shards' names."""
+        return self.source.split or "all"
+
+
+def sources_per_shard(options: RunOptions, pictures: int) -> int:
+    """Pictures a task: about a thousand samples, but never fewer than some sixteen tasks a dataset.
+
+    Nothing of the machine enters, and a small dataset still feeds every core and every loader worker.
+    """
+    if options.sources_per_shard is not None:
+        return options.sources_per_shard
+    return max(1, min(1000 // max(1, options.copies), -(-pictures // 16)))
+
+
+def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str, Any]:
+    """The configuration as JSON-ready values; fields as in docs/format.md."""
+    return {
+        "recipe": {"name": recipe.name, "text": recipe.text, "canonical": recipe.canonical, "digest": recipe.digest},
+        "seed": options.seed,
+        "copies": options.copies,
+        "originals": options.originals,
+        "split": options.source.split,
+        "limit": options.source.limit,
+        "sources_per_shard": sources_per_shard(options, len(dataset.entries)),
+        "source": {
+            "format": dataset.format,
+            "fingerprint": dataset.fingerprint(),
+            "pictures": len(dataset.entries),
+        },
+        "reading": {
+            "exif": options.source.exif,
+            "voc_origin": options.source.voc_origin,
+            "max_pixels": options.max_pixels,
+            "truncated": options.truncated,
+        },
+        "picture": {
+            "format": options.picture.format,
+            "quality": options.picture.quality,
+            "subsampling": options.picture.subsampling,
+        },
+        "backend": {"device": "cpu", "codec": "cpu"},
+        "categories": [category_json(c) for c in dataset.categories],
+        "void": {"semantic": options.source.void},
+        "versions": versions(),
+        "machine": platform.machine(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything whose change may change a byte."""
+    import cv2
+    import numpy as np
+
+    from augpipe import __version__
+
+    jpeg = re.search(r"JPEG:\s+.*?\(ver ([^)]+)\)", cv2.getBuildInformation())
+    return {
+        "augpipe": __version__,
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "jpeg": jpeg.group(1) if jpeg else "unknown",
+    }
+
+
+def canonical_json(value: Any) -> bytes:
+    """JSON with sorted keys, compact, UTF-8, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def digest_of(config: Mapping[str, Any]) -> str:
+    """BLAKE2b of the configuration."""
+    return hashlib.blake2b(canonical_json(config)).hexdigest()
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """What differs between two configurations, as ``path: before → now``, at most a line each."""
+    out: list[str] = []
+    for name in sorted({*before, *now}):
+        a, b = before.get(name), now.get(name)
+        if a == b:
+            continue
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            out.extend(differences(a, b, f"{prefix}{name}."))
+        else:
+            out.append(f"{prefix}{name}: {_short(a)} → {_short(b)}")
+    return out
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=True, sort_keys=True)
+    return text if len(text) <= 40 else f"{text[:37]}…"

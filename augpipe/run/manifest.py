@@ -1,0 +1,142 @@
+"""What a run came to: the manifest from the commit records, and the verdict.
+
+The manifest is made of the records alone, so it is the same whoever made the shards, and when.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from augpipe.errors import RunError, UsageError
+from augpipe.run.config import digest_of
+from augpipe.run.store import MANIFEST, MANIFEST_SCHEMA, Store, read_json
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a run that is complete has still failed.
+
+    ``max_rejects`` is a number of pictures or a share such as ``1%``, of which at least one picture is allowed.
+    """
+
+    max_rejects: str = "1%"
+
+    def allowed(self, pictures: int) -> int:
+        """Pictures that may have a loss.
+
+        Raises:
+            UsageError: if ``max_rejects`` is neither a number nor a share.
+        """
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", self.max_rejects)
+        if match is None or (not match[2] and "." in match[1]):
+            raise UsageError(f"--max-rejects {self.max_rejects}: expected a number such as 10, or a share such as 1%")
+        if match[2]:
+            return max(1, int(float(match[1]) * pictures / 100.0))
+        return int(match[1])
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run came to.
+
+    ``rejects`` counts rows by error code, ``notes`` pictures by what was found while reading them. ``failed`` says in
+    one sentence why a complete run still counts as failed. ``already_done`` means that nothing was left to do.
+    """
+
+    folder: Path
+    pictures: int
+    written: int
+    rejected: int
+    rejected_pictures: int
+    objects: int
+    dropped: Mapping[str, int]
+    rejects: Mapping[str, int]
+    notes: Mapping[str, int]
+    shards: int
+    bytes: int
+    seconds: float
+    failed: str | None = None
+    already_done: bool = False
+
+
+def manifest_of(store: Store, config: Mapping[str, Any], seconds: float, source: str) -> dict[str, Any]:
+    """The result of a run from its commit records.
+
+    Raises:
+        RunError: if samples are missing from the sum.
+    """
+    records = store.records()
+    dropped: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
+    notes: Counter[str] = Counter()
+    for record in records.values():
+        dropped.update(record["dropped"])
+        kinds.update(record["label_kinds"])
+        notes.update(record["notes"])
+    pictures = config["source"]["pictures"]
+    expected = pictures * (config["copies"] + (1 if config["originals"] else 0))
+    written = sum(record["samples"] for record in records.values())
+    rejected = sum(record["rejected"] for record in records.values())
+    if written + rejected != expected:
+        raise RunError(
+            f"{store.folder}: {written} written and {rejected} rejected samples are not the {expected} expected; "
+            "the folder is kept as it is, please report this"
+        )
+    fields = ("name", "samples", "bytes", "sha256")
+    return {
+        "schema": MANIFEST_SCHEMA,
+        "config": config,
+        "digest": digest_of(config),
+        "parts": [{"copies": [0, config["copies"]], "shards": len(records)}],
+        "shards": [{name: record[name] for name in fields} for record in records.values()],
+        "totals": {
+            "pictures": pictures,
+            "expected": expected,
+            "written": written,
+            "rejected": rejected,
+            "objects": sum(record["objects"] for record in records.values()),
+            "dropped": dict(dropped),
+            "label_kinds": dict(kinds),
+            "notes": dict(notes),
+        },
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seconds": round(seconds, 3),
+        "source_path": str(Path(source).resolve()) if "{" not in source else source,
+        "command": "augment",
+    }
+
+
+def summary_of(store: Store, seconds: float, limits: Limits, already_done: bool = False) -> Summary:
+    """The verdict on a finished folder, from its manifest and records."""
+    manifest = read_json(store.folder / MANIFEST) or {}
+    rows = [row for record in store.records().values() for row in record["rejects"]]
+    totals = manifest["totals"]
+    lost = {row["source"] for row in rows}
+    allowed = limits.allowed(totals["pictures"])
+    failed = None
+    if len(lost) > allowed:
+        failed = f"{len(lost)} of {totals['pictures']} pictures were rejected; at most {allowed} were allowed"
+    elif any(row["transient"] for row in rows):
+        failed = "some pictures failed for reasons that may pass (crash, memory, I/O)"
+    return Summary(
+        folder=store.folder,
+        pictures=totals["pictures"],
+        written=totals["written"],
+        rejected=totals["rejected"],
+        rejected_pictures=len(lost),
+        objects=totals["objects"],
+        dropped=totals["dropped"],
+        rejects=Counter(row["error"] for row in rows),
+        notes=totals["notes"],
+        shards=len(manifest["shards"]),
+        bytes=sum(shard["bytes"] for shard in manifest["shards"]),
+        seconds=seconds,
+        failed=failed,
+        already_done=already_done,
+    )

@@ -1,0 +1,272 @@
+"""One shard task, a pure function of a Job and a Task: read, draw, label, render, write, commit.
+
+A picture is read and decoded once for all its copies. Whatever goes wrong with one becomes a row of rejects and leaves
+no gap; the tar is put together at the end in its seeded order, so it does not show in what order things happened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+import msgspec
+
+from augpipe.errors import Reject, one_line
+from augpipe.formats.align import aligned
+from augpipe.formats.base import Entry, read_picture
+from augpipe.formats.records import SourceFacts, record_of
+from augpipe.labels import Labelled, apply
+from augpipe.pixels.backend import Backend, BackendOptions, Rendered
+from augpipe.pixels.backend import Job as PixelJob
+from augpipe.pixels.codec import encode_raster, narrowed
+from augpipe.pixels.cpu import CpuBackend
+from augpipe.pixels.header import read_header
+from augpipe.plan import Plan
+from augpipe.recipe.draw import draw
+from augpipe.run import tar
+from augpipe.run.job import Job, Task
+from augpipe.run.keys import sample_key
+from augpipe.run.pipeline import iterate, reading_ahead
+from augpipe.run.store import SHARD_SCHEMA, Store, write_atomically, write_json
+from augpipe.sample import Annotations, Category, Frame, Header, Raster
+from augpipe.track import follow
+from augpipe.words import rank
+
+HELD_BYTES = 256 * 1024 * 1024
+"""Encoded bytes of a shard that are held in memory; beyond it they are spilled to disk."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A source that has been read: its bytes, header and labels, or why not."""
+
+    entry: Entry
+    data: bytes = b""
+    header: Header | None = None
+    annotations: Annotations | None = None
+    reject: Reject | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One source whose copies are drawn and labelled; what is left are the pixels."""
+
+    loaded: Loaded
+    plans: tuple[tuple[int, Plan, Labelled], ...]
+
+
+@dataclass
+class _Tally:
+    """What a task counts."""
+
+    objects: int = 0
+    rejected: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+
+
+def run_task(job: Job, task: Task, progress: Callable[[int, int], None] = lambda pictures, rejects: None) -> None:
+    """Make one shard: its tar, and the commit record that makes it exist.
+
+    Args:
+        job: the run.
+        task: the shard.
+        progress: called with (pictures done, samples rejected) since the last call.
+
+    Raises:
+        RunError: if the shard cannot be written.
+    """
+    _ShardTask(job, task, progress).run()
+
+
+class _ShardTask:
+    def __init__(self, job: Job, task: Task, progress: Callable[[int, int], None]) -> None:
+        self._job, self._task, self._progress = job, task, progress
+        self._store = Store(job.folder)
+        self._categories: dict[int, Category] = {c.id: c for c in job.categories}
+        self._backend: Backend = CpuBackend(BackendOptions(job.picture, job.keep_truncated))
+        self._tally = _Tally()
+        self._rejects: list[dict[str, Any]] = []
+        self._members: list[tuple[bytes, int, int]] = []
+
+    def run(self) -> None:
+        started = time.monotonic()
+        # One file holds what the tar will hold, in the order of making; only its places are sorted.
+        with tempfile.SpooledTemporaryFile(HELD_BYTES, dir=str(self._store.work)) as spool:
+            for prepared, rendered in self._rendered():
+                rejects = self._tally.rejected
+                self._store_samples(prepared, rendered, spool)
+                self._progress(1, self._tally.rejected - rejects)
+            self._commit(spool, time.monotonic() - started)
+
+    # --- reading, drawing, labels ---
+
+    def _rendered(self) -> Iterator[tuple[Prepared, Rendered]]:
+        waiting: deque[Prepared] = deque()
+
+        def jobs() -> Iterator[PixelJob]:
+            sources: Iterator[Loaded] = iterate(reading_ahead(self._task.entries, self._load))
+            for loaded in sources:
+                prepared = self._prepare(loaded)
+                if prepared is not None and loaded.header is not None:
+                    waiting.append(prepared)
+                    yield PixelJob(loaded.data, loaded.header, tuple(plan.steps for _, plan, _ in prepared.plans))
+
+        for rendered in self._backend.render(jobs()):
+            yield waiting.popleft(), rendered
+
+    def _load(self, entry: Entry) -> Loaded:
+        """Everything of a source that needs no decoding. Runs ahead in a thread."""
+        data = b""
+        try:
+            data = read_picture(entry)
+            header = read_header(data, self._job.max_pixels)
+            annotations = aligned(self._job.reader.annotations(entry), header, self._job.exif)
+        except Reject as reject:
+            return Loaded(entry, data, reject=reject)
+        except MemoryError:
+            return Loaded(entry, data, reject=Reject("read", "memory", "not enough memory to read it", transient=True))
+        return Loaded(entry, data, header, annotations)
+
+    def _prepare(self, loaded: Loaded) -> Prepared | None:
+        """Plans and labels of every copy; ``None`` if no copy can be made."""
+        if loaded.reject is not None or loaded.annotations is None or loaded.header is None:
+            reject = loaded.reject or Reject("read", "unreadable", "nothing was read")
+            self._reject(loaded, self._job.copies, reject)
+            self._progress(1, len(self._job.copies))
+            return None
+        self._tally.notes.update(loaded.annotations.notes)
+        frame = Frame(loaded.entry.key, loaded.header.upright_wh, loaded.annotations)
+        plans: list[tuple[int, Plan, Labelled]] = []
+        for copy in self._job.copies:
+            try:
+                plan = draw(self._job.recipe, frame, self._job.seed, copy)
+            except Reject as reject:
+                self._reject(loaded, (copy,), reject)
+                continue
+            track = follow(plan.steps, frame.size_wh)
+            labels = apply(loaded.annotations, track, self._job.recipe.rules, self._categories, self._job.void)
+            plans.append((copy, plan, labels))
+        if not plans:
+            self._progress(1, len(self._job.copies))
+            return None
+        return Prepared(loaded, tuple(plans))
+
+    # --- results ---
+
+    def _store_samples(self, prepared: Prepared, rendered: Rendered, spool: IO[bytes]) -> None:
+        loaded = prepared.loaded
+        if loaded.header is None:
+            return
+        source = SourceFacts(
+            loaded.entry.key,
+            hashlib.sha256(loaded.data).hexdigest(),
+            loaded.header.upright_wh,
+            loaded.header.orientation,
+            self._job.split,
+        )
+        for (copy, plan, labelled), picture in zip(prepared.plans, rendered.pictures, strict=True):
+            if isinstance(picture, Reject):
+                self._reject(loaded, (copy,), picture)
+                continue
+            key = sample_key(source.key, copy)
+            record = record_of(key, copy, labelled, source, plan, self._categories)
+            self._count(labelled)
+            place = spool.tell()
+            for ending, data in self._files(picture, record, labelled):
+                spool.write(tar.member(f"{key}.{ending}", data))
+            self._members.append((rank(self._job.seed, key), place, spool.tell() - place))
+
+    def _files(self, picture: bytes, record: dict[str, Any], labelled: Labelled) -> Iterator[tuple[str, bytes]]:
+        """(ending, content) of a sample's members in their order."""
+        yield self._job.picture.format, picture
+        yield "json", msgspec.json.encode(record, order="sorted")
+        for name in ("semantic", "instance", "panoptic"):
+            raster: Raster | None = getattr(labelled.annotations, name)
+            if raster is not None:
+                yield f"{name}.png", encode_raster(narrowed(raster) if name == "semantic" else raster)
+
+    def _count(self, labelled: Labelled) -> None:
+        tally, picture = self._tally, labelled.annotations
+        objects = picture.objects
+        tally.objects += len(objects)
+        tally.dropped.update(d.reason for d in labelled.dropped)
+        tally.kinds.update(boxes=len(objects), tags=len(picture.tags), captions=len(picture.captions))
+        for kind in ("segmentation", "keypoints", "obb"):
+            tally.kinds[kind] += sum(value is not None for value in getattr(objects, kind))
+        for kind in ("semantic", "instance", "panoptic"):
+            tally.kinds[kind] += getattr(picture, kind) is not None
+
+    def _reject(self, loaded: Loaded, copies: tuple[int, ...], reject: Reject) -> None:
+        """One row a (source, stage, error), with the copies that are lost by it."""
+        self._tally.rejected += len(copies)
+        row: dict[str, Any] = {
+            "source": loaded.entry.key,
+            "file": reject.file or loaded.entry.file,
+            "copies": list(copies),
+            "shard": f"{self._task.name}.tar",
+            "stage": reject.stage,
+            "error": reject.code,
+            "message": one_line(reject.message),
+            "transient": reject.transient,
+        }
+        if reject.line is not None:
+            row["line"] = reject.line
+        if loaded.data:
+            row["signature"] = loaded.data[:16].hex()
+        for other in self._rejects:
+            if all(other[k] == row[k] for k in ("source", "stage", "error")):
+                other["copies"] = sorted({*other["copies"], *copies})
+                return
+        self._rejects.append(row)
+
+    # --- the shard ---
+
+    def _commit(self, spool: IO[bytes], seconds: float) -> None:
+        size, digest = 0, hashlib.sha256()
+
+        def fill(file: IO[bytes]) -> None:
+            nonlocal size
+            for chunk in self._content(spool):
+                file.write(chunk)
+                digest.update(chunk)
+                size += len(chunk)
+
+        name, tally = self._task.name, self._tally
+        if self._members:
+            write_atomically(self._job.folder / f"{name}.tar", self._store.work, fill)
+        copies = [c for c in self._job.copies if c >= 0]
+        record = {
+            "schema": SHARD_SCHEMA,
+            "name": f"{name}.tar",
+            "sha256": digest.hexdigest() if self._members else None,
+            "bytes": size,
+            "samples": len(self._members),
+            "task": {
+                "index": self._task.index,
+                "sources": [entry.key for entry in self._task.entries],
+                "copies": [0, len(copies)],
+            },
+            "objects": tally.objects,
+            "dropped": dict(tally.dropped),
+            "notes": dict(tally.notes),
+            "label_kinds": {kind: n for kind, n in tally.kinds.items() if n},
+            "rejected": tally.rejected,
+            "rejects": sorted(self._rejects, key=lambda row: (row["source"], row["copies"])),
+            "config": self._job.config,
+            "run": {"seconds": round(seconds, 3), "attempts": 1, "fallbacks": []},
+        }
+        write_json(self._job.folder / f"{name}.json", self._store.work, record)
+
+    def _content(self, spool: IO[bytes]) -> Iterator[bytes]:
+        """The tar: samples in the seeded order of their keys, so that copies of one picture do not fill a batch."""
+        for _, place, length in sorted(self._members):
+            spool.seek(place)
+            yield spool.read(length)
+        yield tar.END

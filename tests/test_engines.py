@@ -1,0 +1,172 @@
+"""Workers that die, fail or are too many; and what a run holds in memory as the data grows."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tracemalloc
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+from format_checker import check_folder
+from runs import hashes, run
+
+from augpipe.errors import RunError
+from augpipe.formats import open_dataset
+from augpipe.run import augment as augment_module
+from augpipe.run.job import plan_tasks
+from augpipe.run.keys import require_unique
+
+
+@dataclass(frozen=True)
+class Saboteur:
+    """A reader that does harm when it comes to one picture: the first ``times`` times, counted in a file."""
+
+    reader: Any
+    victim: str
+    marks: str
+    times: int
+    how: str
+
+    def annotations(self, entry):
+        if entry.key == self.victim:
+            done = len(os.listdir(self.marks))
+            if done < self.times:
+                (Path(self.marks) / str(done)).touch()
+                if self.how == "kill":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                raise RuntimeError("a fault in the program")
+        return self.reader.annotations(entry)
+
+
+def sabotage(monkeypatch, marks: Path, times: int, how: str) -> None:
+    real = augment_module._job
+    marks.mkdir()
+
+    def job(prepared):
+        made = real(prepared)
+        saboteur = Saboteur(made.reader, "img_004.jpg", str(marks), times, how)
+        return type(made)(**{**made.__dict__, "reader": saboteur})
+
+    monkeypatch.setattr(augment_module, "_job", job)
+
+
+def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(voc, tmp_path, monkeypatch):
+    run(voc, tmp_path / "calm", copies=2)
+    sabotage(monkeypatch, tmp_path / "marks", 2, "kill")
+    run(voc, tmp_path / "out", copies=2, workers=2)
+    assert len(os.listdir(tmp_path / "marks")) == 2
+    assert hashes(tmp_path / "out") == hashes(tmp_path / "calm")
+    assert check_folder(tmp_path / "out") == []
+
+
+def test_a_worker_that_always_dies_ends_the_run_and_the_rest_is_kept(voc, tmp_path, monkeypatch):
+    sabotage(monkeypatch, tmp_path / "marks", 99, "kill")
+    with pytest.raises(RunError, match=r"died 3 times .* run the same command to go on"):
+        run(voc, tmp_path / "out", copies=1, workers=1)
+    done = hashes(tmp_path / "out")
+    assert len(os.listdir(tmp_path / "marks")) == 3
+    monkeypatch.undo()
+    run(voc, tmp_path / "out", copies=1)
+    assert done.items() <= hashes(tmp_path / "out").items()
+    assert check_folder(tmp_path / "out") == []
+
+
+def test_a_fault_in_a_worker_reaches_the_caller_with_its_traceback(voc, tmp_path, monkeypatch):
+    sabotage(monkeypatch, tmp_path / "marks", 1, "raise")
+    with pytest.raises(RunError, match="a fault in the program"):
+        run(voc, tmp_path / "out", workers=1)
+
+
+def test_no_worker_outlives_the_run(voc, tmp_path):
+    import multiprocessing
+
+    run(voc, tmp_path / "out", workers=2)
+    assert multiprocessing.active_children() == []
+
+
+def test_more_workers_than_tasks(voc, tmp_path):
+    run(voc, tmp_path / "out", workers=5, limit=2)
+    assert check_folder(tmp_path / "out") == []
+
+
+def test_an_interrupt_stops_the_workers_and_leaves_a_run_that_goes_on(voc, tmp_path):
+    class Interrupting:
+        def __init__(self) -> None:
+            self.done = 0
+
+        def __call__(self, pictures, rejected):
+            self.done += pictures
+            if self.done >= 3:
+                raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        watch(voc, out, Interrupting(), 1)
+    assert not (out / "manifest.json").exists()
+    run(voc, out, copies=2)
+    assert check_folder(out) == []
+
+
+def watch(source: Path, folder: Path, progress: Any, workers: int) -> None:
+    from augpipe.recipe.load import load
+    from augpipe.run.augment import RunOptions, Watcher, augment
+
+    class Told(Watcher):
+        def progress(self, pictures, rejected):
+            progress(pictures, rejected)
+
+    augment(str(source), folder, load("detection"), RunOptions(copies=2), workers=workers, watcher=Told())
+
+
+def test_progress_adds_up(voc, tmp_path):
+    for workers in (0, 2):
+        seen: list[int] = []
+        watch(voc, tmp_path / str(workers), lambda pictures, rejected, seen=seen: seen.append(pictures), workers)
+        assert sum(seen) == 9
+
+
+# --- memory ----------------------------------------------------------------------------------------------------------
+
+
+def held_by_parent(source: Path) -> int:
+    """Bytes that the parent holds once the source is indexed and its tasks are planned."""
+    tracemalloc.start()
+    dataset = open_dataset(str(source))
+    require_unique(entry.key for entry in dataset.entries)
+    tasks = plan_tasks(dataset.entries, 0, 10, "all")
+    next(tasks)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return held
+
+
+@pytest.mark.parametrize("make", [datasets.make_voc, datasets.make_coco])
+def test_the_parent_grows_by_less_than_a_kilobyte_a_picture(tmp_path, make):
+    few, many = 30, 300
+    small, large = make(tmp_path / "small", few), make(tmp_path / "large", many)
+    held_by_parent(small)  # imports and caches do not count
+    growth = (held_by_parent(large) - held_by_parent(small)) / (many - few)
+    assert growth < 1024, f"{growth:.0f} bytes a picture"
+
+
+def test_a_worker_stays_under_600_megabytes(tmp_path):
+    """VOC-sized pictures, hundreds of samples a shard; everything in one process, so the parent's share counts too."""
+    source = tmp_path / "set"
+    code = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+import datasets, resource
+from runs import run
+datasets.size_of = lambda i: (500, 375)
+datasets.make_voc(Path({str(source)!r}), 24)
+run(Path({str(source)!r}), Path({str(tmp_path / "out")!r}), "segmentation", copies=12, sources_per_shard=24)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert int(done.stdout) < 600 * 1024

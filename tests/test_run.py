@@ -1,0 +1,422 @@
+"""Whole runs: what lands in the folder, that it is the same however it was made, and what is lost is written down."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import cv2
+import datasets
+import numpy as np
+import pytest
+import webdataset as wds
+from format_checker import check_folder
+from runs import hashes, promised, recipe_of, records, run, samples
+
+from augpipe.errors import RunError, UsageError
+from augpipe.pixels import cpu
+from augpipe.pixels.codec import PictureFormat
+from augpipe.run.keys import sample_key
+from augpipe.run.store import Store
+from augpipe.words import rank
+
+
+@pytest.fixture(scope="module")
+def finished(voc, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("run") / "out"
+    run(voc, folder, copies=3, seed=7)
+    return folder
+
+
+def sources_of(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.jpg")}
+
+
+# --- what is in the folder -------------------------------------------------------------------------------------------
+
+
+def test_the_checker_accepts_a_voc_run(finished, voc):
+    assert check_folder(finished, sources=sources_of(voc / "JPEGImages")) == []
+
+
+@pytest.mark.parametrize("recipe", ["segmentation", "keypoints", "gentle", "classification", "detection"])
+def test_the_checker_accepts_every_shipped_recipe_on_coco(coco, tmp_path, recipe):
+    run(coco, tmp_path / "out", recipe, copies=2, originals=True)
+    assert check_folder(tmp_path / "out", sources=sources_of(coco / "images")) == []
+
+
+def test_the_checker_accepts_masks_and_classes(masks_folder, classes_folder, tmp_path):
+    for source in (masks_folder, classes_folder):
+        out = tmp_path / source.parent.name
+        run(source, out, "segmentation", copies=2)
+        assert check_folder(out) == []
+
+
+def test_the_checker_accepts_png_pictures_and_a_split(voc, tmp_path):
+    summary = run(voc, tmp_path / "out", copies=2, split="train", picture=PictureFormat("png", subsampling="none"))
+    assert summary.pictures == 4
+    assert {p.name for p in (tmp_path / "out").glob("*.tar")} == {f"train-{i:06d}.tar" for i in range(4)}
+    assert check_folder(tmp_path / "out") == []
+
+
+def test_nothing_is_lost_and_the_sum_is_right(finished):
+    totals = json.loads((finished / "manifest.json").read_text())["totals"]
+    assert totals["written"] == totals["expected"] == 27
+    assert totals["objects"] + sum(totals["dropped"].values()) == 27 * 3
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_plain_tarfile_and_webdataset_read_the_shards(finished):
+    own = samples(finished)
+    urls = [str(p) for p in sorted(finished.glob("*.tar"))]
+    dataset = wds.WebDataset(urls, shardshuffle=False, empty_check=False).decode("rgb8")
+    seen = {}
+    for sample in dataset:
+        seen[sample["__key__"]] = sample
+    assert list(seen) == list(own)
+    for key, sample in seen.items():
+        record = json.loads(own[key]["json"])
+        assert sample["jpg"].shape == (record["height"], record["width"], 3)
+        assert sample["json"] == record
+    del dataset
+    gc.collect()  # webdataset leaves its files open, which must not be blamed on a later test
+
+
+def test_samples_stand_in_the_seeded_order(finished):
+    for path in finished.glob("*.tar"):
+        with tarfile.open(path) as tar:
+            keys = list(dict.fromkeys(m.name.partition(".")[0] for m in tar))
+        assert keys == sorted(keys, key=lambda k: rank(7, k))
+
+
+def test_tasks_follow_the_seeded_order_of_sources(finished):
+    in_tasks = [
+        key for path in sorted(finished.glob("all-*.json")) for key in json.loads(path.read_text())["task"]["sources"]
+    ]
+    assert in_tasks == sorted(in_tasks, key=lambda k: rank(7, k))
+    assert len(in_tasks) == 9
+
+
+def test_originals_are_the_pictures_themselves(voc, tmp_path):
+    run(voc, tmp_path / "out", copies=0, originals=True)
+    for record in records(tmp_path / "out").values():
+        assert record["copy"] == -1
+        assert record["plan"]["steps"] == record["plan"]["drawn"] == []
+        xml = (voc / "Annotations" / record["source"]["key"]).with_suffix(".xml").read_text()
+        for obj in record["objects"]:
+            x0, y0, x1, y1 = (int(v) for v in obj["box_xyxy"])
+            box = f"<xmin>{x0 + 1}</xmin><ymin>{y0 + 1}</ymin><xmax>{x1}</xmax><ymax>{y1}</ymax>"
+            assert box in xml
+            assert obj["box_from"] == "source"
+            assert obj["visible"] == 1
+
+
+def test_a_flip_moves_boxes_and_pixels_alike(voc, tmp_path):
+    recipe = recipe_of("version: 1\nsteps:\n- horizontal_flip\n")
+    run(voc, tmp_path / "flip", recipe, picture=PictureFormat("png", subsampling="none"))
+    for files in samples(tmp_path / "flip").values():
+        record = json.loads(files["json"])
+        source = cv2.imread(str(voc / "JPEGImages" / record["source"]["key"]))
+        written = cv2.imdecode(np.frombuffer(files["png"], np.uint8), cv2.IMREAD_COLOR)
+        assert (written == source[:, ::-1]).all()
+        for obj in record["objects"]:
+            label, *box = datasets.boxes_of(*source.shape[1::-1], int(record["source"]["key"][4:7]), 3)[obj["index"]]
+            assert obj["category"] == datasets.NAMES[label]
+            assert obj["box_xyxy"] == [source.shape[1] - box[2], box[1], source.shape[1] - box[0], box[3]]
+
+
+# --- the same bytes --------------------------------------------------------------------------------------------------
+
+
+def test_workers_do_not_change_a_byte(voc, finished, tmp_path):
+    for workers in (1, 2):
+        run(voc, tmp_path / str(workers), copies=3, seed=7, workers=workers)
+        assert promised(tmp_path / str(workers)) == promised(finished)
+
+
+def test_simd_hash_seed_and_place_do_not_change_a_byte(voc, finished, tmp_path):
+    environment = {
+        **os.environ,
+        "OPENCV_CPU_DISABLE": "AVX2,AVX512_SKX,AVX512-SKX",
+        "PYTHONHASHSEED": "12345",
+        "LC_ALL": "C",
+        "TZ": "Asia/Kathmandu",
+    }
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from runs import run\n"
+        "run(Path(sys.argv[2]), Path('out'), copies=3, seed=7)"
+    )
+    arguments = [sys.executable, "-c", code, str(Path(__file__).parent), str(voc)]
+    subprocess.run(arguments, check=True, env=environment, cwd=tmp_path, capture_output=True)
+    assert promised(tmp_path / "out") == promised(finished)
+
+
+def test_another_seed_gives_other_pictures(voc, finished, tmp_path):
+    run(voc, tmp_path / "out", copies=3, seed=8)
+    assert not set(hashes(tmp_path / "out").values()) & set(hashes(finished).values())
+
+
+def test_copies_before_do_not_depend_on_how_many_follow(voc, finished, tmp_path):
+    run(voc, tmp_path / "out", copies=1, seed=7)
+    few, many = samples(tmp_path / "out"), samples(finished)
+    assert few == {key: many[key] for key in few}
+
+
+def test_a_step_that_is_inserted_leaves_the_other_draws_alone(voc, tmp_path):
+    before = recipe_of("version: 1\nsteps:\n- affine: {rotate: 20}\n- gaussian_noise: {std: [1, 9]}\n")
+    after = recipe_of(
+        "version: 1\nsteps:\n- horizontal_flip: {p: 0.5}\n- affine: {rotate: 20}\n- gamma: {amount: [0.8, 1.2]}\n"
+        "- gaussian_noise: {std: [1, 9]}\n"
+    )
+    run(voc, tmp_path / "a", before)
+    run(voc, tmp_path / "b", after)
+    a, b = records(tmp_path / "a"), records(tmp_path / "b")
+    assert a.keys() == b.keys()
+    for key in a:
+        drawn = {d["name"]: d["parameters"] for d in b[key]["plan"]["drawn"]}
+        assert {d["name"]: d["parameters"] for d in a[key]["plan"]["drawn"]}.items() <= drawn.items()
+
+
+# --- going on, starting anew, refusing -------------------------------------------------------------------------------
+
+
+def test_a_finished_run_is_left_alone(voc, finished):
+    before = {p: p.stat().st_mtime_ns for p in finished.iterdir()}
+    assert run(voc, finished, copies=3, seed=7).already_done
+    assert {p: p.stat().st_mtime_ns for p in finished.iterdir()} == before
+
+
+def test_an_unfinished_run_goes_on_to_the_same_bytes(voc, finished, tmp_path):
+    folder = tmp_path / "out"
+    shutil.copytree(finished, folder)
+    kept = folder / "all-000004.tar"
+    untouched = kept.stat().st_mtime_ns
+    (folder / "manifest.json").unlink()
+    (folder / "rejects.jsonl").unlink()
+    (folder / "all-000002.json").unlink()  # a tar without its record does not exist
+    (folder / "all-000005.json").unlink()
+    (folder / "all-000005.tar").unlink()
+    (folder / ".augpipe").mkdir()
+    (folder / ".augpipe" / "all-000005.tar.99.tmp").write_bytes(b"half")
+    summary = run(voc, folder, copies=3, seed=7)
+    assert not summary.already_done
+    assert promised(folder) == promised(finished)
+    assert kept.stat().st_mtime_ns == untouched
+    assert check_folder(folder) == []
+
+
+def test_another_configuration_is_refused_with_what_differs(voc, finished):
+    with pytest.raises(UsageError, match=r"seed: 7 → 9") as caught:
+        run(voc, finished, copies=3, seed=9)
+    assert "--overwrite" in str(caught.value)
+
+
+def test_overwrite_deletes_only_what_the_records_name(voc, finished, tmp_path):
+    folder = tmp_path / "out"
+    shutil.copytree(finished, folder)
+    (folder / "notes.txt").write_text("mine")
+    (folder / "other.tar").write_text("mine too")
+    run(voc, folder, copies=1, seed=9, overwrite=True)
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert (folder / "other.tar").read_text() == "mine too"
+    names = {p.name for p in folder.iterdir()} - {"notes.txt", "other.tar"}
+    assert names == {"run.json", "manifest.json", "rejects.jsonl"} | {
+        f"all-{i:06d}.{e}" for i in range(9) for e in ("tar", "json")
+    }
+
+
+def test_a_folder_that_is_no_run_is_refused(voc, tmp_path):
+    (tmp_path / "precious.txt").write_text("x")
+    for overwrite in (False, True):
+        with pytest.raises(UsageError, match="holds no run"):
+            run(voc, tmp_path, overwrite=overwrite)
+    assert [p.name for p in tmp_path.iterdir()] == ["precious.txt"]
+
+
+def test_a_destination_in_the_source_is_refused(voc):
+    for folder in (voc, voc / "out"):
+        with pytest.raises(UsageError, match="lies in the source"):
+            run(voc, folder)
+    assert not (voc / "out").exists()
+
+
+def test_two_runs_into_one_folder_are_refused(voc, tmp_path):
+    store = Store(tmp_path / "out")
+    store.lock()
+    with pytest.raises(UsageError, match="another run"):
+        run(voc, tmp_path / "out")
+    store.release()
+    run(voc, tmp_path / "out")
+
+
+def test_a_refused_start_leaves_no_trace(voc, tmp_path):
+    with pytest.raises(UsageError, match="copies"):
+        run(voc, tmp_path / "out", copies=-1)
+    with pytest.raises(UsageError, match="no such file"):
+        run(tmp_path / "nothing", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+# --- losses ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def broken(voc, tmp_path) -> Path:
+    """The dataset with four kinds of damage."""
+    folder = tmp_path / "broken"
+    shutil.copytree(voc, folder)
+    (folder / "JPEGImages" / "img_001.jpg").unlink()
+    (folder / "JPEGImages" / "img_002.jpg").write_bytes(b"")
+    data = (folder / "JPEGImages" / "img_003.jpg").read_bytes()
+    (folder / "JPEGImages" / "img_003.jpg").write_bytes(data[: len(data) // 2])
+    (folder / "Annotations" / "img_004.xml").write_text("<annotation>\n<object>\n</annotation>")
+    return folder
+
+
+def test_every_loss_is_a_row_and_the_rest_goes_on(broken, voc, finished, tmp_path):
+    summary = run(broken, tmp_path / "out", copies=3, seed=7)
+    rows = [json.loads(line) for line in (tmp_path / "out" / "rejects.jsonl").read_text().splitlines()]
+    found = {row["source"]: (row["stage"], row["error"], row["copies"], row["transient"]) for row in rows}
+    assert found == {
+        "img_001.jpg": ("read", "missing-picture", [0, 1, 2], False),
+        "img_002.jpg": ("decode", "empty-file", [0, 1, 2], False),
+        "img_003.jpg": ("decode", "truncated", [0, 1, 2], False),
+        "img_004.jpg": ("labels", "bad-xml", [0, 1, 2], False),
+    }
+    assert {row["source"]: row.get("line") for row in rows}["img_004.jpg"] == 3
+    assert summary.written == 5 * 3
+    assert summary.rejected == 4 * 3
+    assert summary.rejected_pictures == 4
+    assert check_folder(tmp_path / "out") == []
+    # What is there is what an undisturbed run would have made.
+    whole = samples(finished)
+    assert all(whole[key] == files for key, files in samples(tmp_path / "out").items())
+    text = (tmp_path / "out" / "rejects.jsonl").read_text()
+    assert str(tmp_path) not in text
+
+
+@pytest.mark.parametrize(
+    ("limit", "fails"), [("1%", True), ("3", True), ("4", False), ("50%", False), ("0", True), ("44%", True)]
+)
+def test_the_limit_of_rejects(broken, tmp_path, limit, fails):
+    summary = run(broken, tmp_path / "out", max_rejects=limit)
+    assert (summary.failed is not None) == fails
+    assert (tmp_path / "out" / "manifest.json").is_file()
+
+
+def test_one_rejected_picture_is_always_allowed_by_a_share(voc, tmp_path):
+    folder = tmp_path / "set"
+    shutil.copytree(voc, folder)
+    (folder / "JPEGImages" / "img_001.jpg").unlink()
+    assert run(folder, tmp_path / "a", max_rejects="1%").failed is None
+    assert run(folder, tmp_path / "b", max_rejects="0").failed is not None
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1.5", "%", "1%%"])
+def test_a_limit_that_is_none_is_refused(voc, tmp_path, text):
+    with pytest.raises(UsageError, match="max-rejects"):
+        run(voc, tmp_path / "out", max_rejects=text)
+
+
+def test_a_shard_of_which_all_is_lost_has_a_record_and_no_tar(voc, tmp_path):
+    folder = tmp_path / "set"
+    shutil.copytree(voc, folder)
+    for path in (folder / "JPEGImages").iterdir():
+        path.write_bytes(b"no picture")
+    run(folder, tmp_path / "out", max_rejects="100%")
+    assert not list((tmp_path / "out").glob("*.tar"))
+    assert check_folder(tmp_path / "out") == []
+
+
+def test_a_disk_that_cannot_be_written_is_one_sentence(voc, tmp_path, monkeypatch):
+    folder = tmp_path / "out"
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RunError, match=r"cannot be written: No space left"):
+        run(voc, folder)
+    assert not list(folder.glob("*.tar"))
+    assert not list((folder / ".augpipe").glob("*.tmp"))
+    monkeypatch.undo()
+    run(voc, folder)
+    assert check_folder(folder) == []
+
+
+# --- work that is not done -------------------------------------------------------------------------------------------
+
+
+def test_a_picture_is_decoded_once_for_all_its_copies(voc, tmp_path, monkeypatch):
+    decoded = []
+    real = cpu.decode
+
+    def counting(data, header, keep):
+        decoded.append(len(data))
+        return real(data, header, keep)
+
+    monkeypatch.setattr(cpu, "decode", counting)
+    run(voc, tmp_path / "out", copies=5)
+    assert len(decoded) == 9
+
+
+def test_flips_and_crops_cost_no_interpolation(voc, tmp_path, monkeypatch):
+    def refuse(*arguments, **named):
+        raise AssertionError("interpolated")
+
+    monkeypatch.setattr(cv2, "remap", refuse)
+    recipe = recipe_of(
+        "version: 1\nsteps:\n- horizontal_flip: {p: 0.5}\n- rotate90: {times: [0, 1, 2, 3]}\n"
+        "- random_crop: {size: [40, 30]}\n- pad: {size: 64}\n"
+    )
+    assert run(voc, tmp_path / "out", recipe, copies=4).rejected == 0
+    with pytest.raises(AssertionError, match="interpolated"):
+        run(voc, tmp_path / "turned", recipe_of("version: 1\nsteps:\n- rotate: {degrees: [3, 4]}\n"))
+
+
+def test_keys_are_what_the_format_says():
+    for source, slug in (("a/b.c.jpg", "b_c"), ("ä €.png", "___"), (f"{'x' * 80}.jpg", "x" * 60), ("plain", "plain")):
+        digest = hashlib.blake2b(source.encode()).hexdigest()[:10]
+        assert sample_key(source, 3) == f"{slug}-{digest}-c003"
+        assert sample_key(source, -1) == f"{slug}-{digest}-orig"
+
+
+def test_a_sample_can_be_made_again_from_its_record(finished, voc):
+    """The plan is enough: decode the source, apply the steps, encode; the bytes are those in the shard."""
+    from augpipe.pixels.codec import PictureFormat, decode, encode
+    from augpipe.pixels.header import read_header
+    from augpipe.plan import from_json
+
+    for files in list(samples(finished).values())[:6]:
+        record = json.loads(files["json"])
+        data = (voc / "JPEGImages" / record["source"]["key"]).read_bytes()
+        plan = from_json(record["plan"])
+        again = encode(cpu.apply(decode(data, read_header(data)), plan.steps), PictureFormat())
+        assert again == files["jpg"]
+
+
+def test_own_shards_are_a_source_again(finished, tmp_path):
+    run(finished, tmp_path / "out", "gentle", copies=1)
+    assert check_folder(tmp_path / "out") == []
+    again, first = records(tmp_path / "out"), records(finished)
+    assert sorted(r["source"]["key"] for r in again.values()) == sorted(first)
+
+
+def test_tar_members_are_read_back_by_tarfile():
+    from augpipe.run import tar
+
+    data = {"a-0-c000.jpg": b"x" * 513, "a-0-c000.json": b"", "b" * 100: b"y" * 512}
+    archive = b"".join(tar.member(name, content) for name, content in data.items()) + tar.END
+    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+        assert {m.name: opened.extractfile(m).read() for m in opened} == data
+    for name, content in (("c" * 101, b""), ("ü", b""), ("", b"")):
+        with pytest.raises((ValueError, UnicodeEncodeError)):
+            tar.member(name, content)

@@ -1,0 +1,143 @@
+"""augpipe.targets, through the dataset: pictures and labels as tensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from shard_folder import (
+    ALL_KINDS,
+    CATEGORIES,
+    detection_folder,
+    ids,
+    sample,
+    thing,
+    write_folder,
+)
+
+from augpipe.errors import DatasetError
+from augpipe.loader import ShardDataset
+
+# pycocotools on NumPy 2
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def test_colour_picture_is_rgb_planes(tmp_path: Path) -> None:
+    pixels_bgr = np.arange(11 * 17 * 3, dtype=np.uint8).reshape(11, 17, 3)
+    image, _ = next(iter(ShardDataset(write_folder(tmp_path / "dst", [sample(0, pixels_bgr)]))))
+    assert (image.dtype, image.shape, image.is_contiguous()) == (torch.uint8, (3, 11, 17), True)
+    assert np.array_equal(image.numpy(), pixels_bgr.transpose(2, 0, 1)[::-1])
+
+
+@pytest.mark.parametrize("form", ["png", "jpg"])
+def test_gray_picture_has_one_plane(tmp_path: Path, form: str) -> None:
+    pixels = np.full((11, 17), 100, np.uint8)
+    image, _ = next(iter(ShardDataset(write_folder(tmp_path / "dst", [sample(0, pixels, form=form)]))))
+    assert (image.dtype, image.shape) == (torch.uint8, (1, 11, 17))
+    assert (image == 100).all()
+
+
+@pytest.mark.parametrize("kinds", [None, ALL_KINDS])
+def test_detection_targets_have_the_same_keys_types_and_ranks(tmp_path: Path, kinds: dict[str, int] | None) -> None:
+    dataset = ShardDataset(detection_folder(tmp_path / "dst", kinds))
+    targets = [target for _, target in dataset]
+    expected = {
+        "boxes": (torch.float32, (4,)),
+        "labels": (torch.int64, ()),
+        "area": (torch.float32, ()),
+        "iscrowd": (torch.int64, ()),
+        "keypoints": (torch.float32, (3, 3)),
+    }
+    for target, objects, size_hw in zip(targets, (4, 0, 1), ((11, 17), (11, 17), (6, 9)), strict=True):
+        assert target.keys() == {"key", "image_id", "masks", *expected}
+        for name, (dtype, shape) in expected.items():
+            assert (target[name].dtype, target[name].shape) == (dtype, (objects, *shape)), name
+        assert (target["masks"].dtype, target["masks"].shape) == (torch.uint8, (objects, *size_hw))
+        assert (target["image_id"].dtype, target["image_id"].shape) == (torch.int64, ())
+        assert isinstance(target["key"], str)
+    assert [category.name for category in dataset.categories] == ["cat", "dog"]
+
+
+def test_detection_targets_have_the_values_of_the_record(tmp_path: Path) -> None:
+    (_, target), (_, empty), _ = ShardDataset(detection_folder(tmp_path / "dst", ALL_KINDS))
+    assert target["boxes"].tolist() == [[3, 2, 9, 5], [1.5, 8, 3.25, 10], [2, 3, 6, 8], [0, 0, 2, 1]]
+    assert target["labels"].tolist() == [2, 1, 1, 1]
+    assert target["area"].tolist() == [18, 3.5, 20, 2]
+    assert target["iscrowd"].tolist() == [1, 0, 0, 0]
+    assert int(target["image_id"]) == 2**40
+    assert target["keypoints"].tolist()[0] == [[1, 2, 2], [0, 0, 0], [0, 0, 0]]
+    assert not target["keypoints"][1:].any()
+    masks = np.zeros((4, 11, 17), np.uint8)
+    masks[0, 2:5, 3:9] = 1
+    masks[1, 8:10, 1:3] = 1
+    masks[2, 3:8, 2:6] = 1
+    assert np.array_equal(target["masks"].numpy(), masks)
+    assert 0 <= int(empty["image_id"]) < 2**53
+
+
+def test_masks_come_from_the_instance_raster_alone(tmp_path: Path) -> None:
+    instance = np.zeros((11, 17), np.uint8)
+    instance[8:10, 1:3] = 7
+    stored = sample(0, objects=[thing(1, (1, 8, 3, 10), instance=7)], instance=instance)
+    ((_, target),) = ShardDataset(write_folder(tmp_path / "dst", [stored]))
+    assert np.array_equal(target["masks"][0].numpy(), instance == 7)
+
+
+def test_image_id_depends_on_the_source_key_alone(tmp_path: Path) -> None:
+    source = {"key": "a.jpg", "sha256": "", "width": 1, "height": 1, "orientation": 1}
+    same = [sample(0, source=source), sample(1, source=source), sample(2)]
+    one, two, other = ids(ShardDataset(write_folder(tmp_path / "dst", same)))
+    assert one == two != other
+    assert one == 0xFE47F0026E12A789 >> 11  # printf a.jpg | b2sum -l 64
+
+
+def test_kinds_that_a_manifest_counts_as_none_are_left_out(tmp_path: Path) -> None:
+    kinds = {"boxes": 5, "segmentation": 0}
+    _, target = next(iter(ShardDataset(detection_folder(tmp_path / "dst", kinds))))
+    assert target.keys() == {"key", "image_id", "boxes", "labels", "area", "iscrowd"}
+
+
+def test_semantic_and_captions_are_in_every_target_if_in_one(tmp_path: Path) -> None:
+    semantic = np.full((11, 17), 300, np.uint16)
+    stored = [sample(0, semantic=semantic, captions=["a cat"]), sample(1)]
+    (_, first), (_, second) = ShardDataset(write_folder(tmp_path / "dst", stored))
+    assert first.keys() == second.keys() == {"key", "image_id", "semantic", "captions"}
+    assert (first["semantic"].dtype, first["semantic"].shape) == (torch.int64, (11, 17))
+    assert (first["semantic"] == 300).all()
+    assert (second["semantic"] == 255).all(), "void where the picture has none"
+    assert (first["captions"], second["captions"]) == (["a cat"], [])
+
+
+def test_classification_target_is_the_labels_of_the_tags(tmp_path: Path) -> None:
+    stored = [sample(0, tags=["dog"]), sample(1), sample(2, tags=["cat", "dog"])]
+    targets = [target for _, target in ShardDataset(write_folder(tmp_path / "dst", stored))]
+    assert [target.keys() for target in targets] == [{"key", "labels"}] * 3
+    assert [target["labels"].tolist() for target in targets] == [[2], [], [1, 2]]
+    assert {target["labels"].dtype for target in targets} == {torch.int64}
+
+
+def test_tags_beside_boxes_stay_words(tmp_path: Path) -> None:
+    stored = [sample(0, tags=["indoor"], objects=[thing(1, (0, 0, 4, 4))])]
+    ((_, target),) = ShardDataset(write_folder(tmp_path / "dst", stored))
+    assert (target["tags"], target["labels"].tolist()) == (["indoor"], [1])
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [
+        (sample(0, tags=["cow"]), "the tag 'cow' is not among"),
+        (sample(0, width=18), "expected an 8-bit gray or colour picture of 18×11"),
+        (sample(0, objects=[thing(2, (0, 0, 1, 1), keypoints=[1, 1, 2] * 3)]), "categories have 2 keypoints"),
+        (sample(0, objects=[thing(1, (0, 0, 1, 1), segmentation={"size": [9, 9], "counts": "a"})]), r"\[9, 9\]"),
+        (sample(0, objects=[thing(1, (0, 0, 1, 1), segmentation={"size": [11, 17], "counts": "~"})]), "compressed RLE"),
+        (sample(0, semantic=np.zeros((11, 16), np.uint8)), "another size"),
+    ],
+)
+def test_labels_that_do_not_fit_are_named(tmp_path: Path, stored: tuple, message: str) -> None:
+    categories = [CATEGORIES[0], {**CATEGORIES[1], "keypoints": ["nose", "tail"]}]
+    dataset = ShardDataset(write_folder(tmp_path / "dst", [stored], categories=categories))
+    with pytest.raises(DatasetError, match=message) as caught:
+        list(dataset)
+    assert stored[0] in str(caught.value)

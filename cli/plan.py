@@ -1,0 +1,43 @@
+"""``augpipe plan``: what would be done, without doing it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from . import shared
+
+EXAMPLE = "Example: augpipe plan data/voc --recipe detection --limit 3"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command(epilog=EXAMPLE)(plan)
+
+
+@shared.handled
+def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
+    src: shared.Source,
+    recipe: shared.RecipeName,
+    copies: Annotated[int, typer.Option("--copies", "-n", help="Plans a picture.")] = 1,
+    seed: shared.Seed = 0,
+    overrides: shared.Set = None,
+    format: shared.From = None,
+    split: shared.Split = None,
+    classes: shared.Classes = None,
+    images: shared.Images = None,
+    limit: shared.Limit = None,
+    debug: shared.Debug = False,
+) -> None:
+    """Print the plans of a recipe on a dataset, one JSON object a line. No picture is decoded."""
+    import msgspec
+
+    from augpipe.formats import open_dataset
+    from augpipe.recipe.load import load
+    from augpipe.run.dry import plans
+
+    loaded = load(recipe, overrides or ())
+    dataset = open_dataset(src, shared.source_options(format, split, classes, images, limit))
+    for row in plans(dataset, loaded, seed, copies):
+        typer.echo(msgspec.json.encode(row, order="sorted").decode())

@@ -1,0 +1,79 @@
+"""``augpipe preview``: a sheet of pictures before and after, with their labels drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from augpipe.errors import RunError, UsageError, one_line
+
+from . import shared
+
+if TYPE_CHECKING:
+    from augpipe.preview import Tile
+    from augpipe.run.dry import Sample
+
+EXAMPLE = "Example: augpipe preview data/voc --recipe detection -o sheet.png"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command(epilog=EXAMPLE)(preview)
+
+
+@shared.handled
+def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
+    src: shared.Source,
+    recipe: shared.RecipeName,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="PNG", help="The sheet.")],
+    copies: Annotated[int, typer.Option("--copies", "-n", help="Augmented pictures beside each original.")] = 3,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", help="Pictures, spread over the dataset.")] = 5,
+    seed: shared.Seed = 0,
+    tile: Annotated[int, typer.Option("--tile", metavar="PX", help="Longest side of a picture on the sheet.")] = 320,
+    overrides: shared.Set = None,
+    format: shared.From = None,
+    split: shared.Split = None,
+    classes: shared.Classes = None,
+    images: shared.Images = None,
+    debug: shared.Debug = False,
+) -> None:
+    """Draw originals and augmented pictures with boxes, masks and keypoints on one sheet."""
+    from augpipe.errors import Reject
+    from augpipe.formats import open_dataset
+    from augpipe.preview import save_png, sheet
+    from augpipe.recipe.load import load
+    from augpipe.run.dry import samples, spread
+
+    if not (0 <= copies <= 20 and 1 <= limit <= 200 and 32 <= tile <= 2000):
+        raise UsageError("expected 0 to 20 copies, 1 to 200 pictures and tiles of 32 to 2000 pixels")
+    loaded = load(recipe, overrides or ())
+    dataset = spread(open_dataset(src, shared.source_options(format, split, classes, images)), limit)
+    rows, keys = [], []
+    with shared.progress_bar(len(dataset.entries)) as bar:
+        for sampled in samples(dataset, loaded, seed, copies):
+            bar.update(1)
+            if isinstance(sampled, Reject):
+                shared.say(f"note: {one_line(sampled.message)}")
+                continue
+            rows.append([_tile(sample, copy) for copy, sample in enumerate(sampled.samples, start=-1)])
+            keys.append(sampled.key)
+    if not rows:
+        raise RunError(f"{src}: no picture could be read")
+    categories = {c.id: c for c in dataset.categories}
+    title = f"{Path(src).name} · {loaded.name} · seed {seed}"
+    save_png(output, sheet(rows, categories, tile_px=tile, title=title, keys=keys))
+    typer.echo(str(output))
+
+
+def _tile(sample: Sample, copy: int) -> Tile:
+    from augpipe.preview import Tile
+
+    annotations = sample.labels.annotations
+    if copy < 0:
+        h, w = sample.pixels.shape[:2]
+        caption = f"{w}×{h} · {shared.plural(len(annotations.objects), 'object')}"
+        return Tile(sample.pixels, annotations, caption, "original")
+    names = [drawn.name.rpartition("/")[2] for drawn in sample.plan.drawn]
+    return Tile(sample.pixels, annotations, " · ".join(names), f"copy {copy}")

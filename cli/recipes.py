@@ -1,0 +1,94 @@
+"""``augpipe recipes``: the shipped recipes, what a recipe can say, and checking one's own."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from . import shared
+
+app = typer.Typer(no_args_is_help=True, help="List, show and check recipes; what they can say, and their JSON schema.")
+
+Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A shipped recipe's name, or a .yaml file.")]
+
+
+@app.command("list", epilog="Example: augpipe recipes list")
+@shared.handled
+def list_(debug: shared.Debug = False) -> None:
+    """The shipped recipes."""
+    import yaml
+
+    from augpipe.recipe.load import shipped
+
+    typer.echo(
+        shared.table([(name, yaml.safe_load(text).get("description", "")) for name, text in shipped().items()], "")
+    )
+
+
+@app.command(epilog="Example: augpipe recipes show detection > my.yaml")
+@shared.handled
+def show(name: Name, debug: shared.Debug = False) -> None:
+    """Print a recipe's text, to start one's own from."""
+    from augpipe.recipe.load import load
+
+    typer.echo(load(name).text.rstrip("\n"))
+
+
+@app.command(epilog="Example: augpipe recipes check my.yaml --set steps.affine.rotate='[-5, 5]'")
+@shared.handled
+def check(name: Name, overrides: shared.Set = None, debug: shared.Debug = False) -> None:
+    """Check a recipe, and say what it costs."""
+    from augpipe.recipe.cost import most_warps
+    from augpipe.recipe.load import load
+
+    recipe = load(name, overrides or ())
+    operations = sum(1 for _ in recipe.leaves())
+    warps = most_warps(recipe)
+    typer.echo(
+        f"{name}: fine, {shared.plural(operations, 'operation')}, at most {shared.plural(warps, 'warp')} a picture"
+    )
+    if warps > 1:
+        typer.echo("a move behind blur, noise, erase, jpeg or 'cut: true' resamples the picture again; put moves first")
+
+
+@app.command(epilog="Example: augpipe recipes operations affine")
+@shared.handled
+def operations(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="An operation or a group of steps.")] = None,
+    debug: shared.Debug = False,
+) -> None:
+    """What a recipe can do; with a NAME, the parameters of that."""
+    from augpipe.errors import RecipeError, one_line
+    from augpipe.recipe import vocabulary
+    from augpipe.recipe.explain import nearest
+    from augpipe.recipe.ops import OPERATIONS
+
+    known = [*OPERATIONS, *vocabulary.GROUPS]
+    if name is None:
+        typer.echo(shared.table([(known_name, vocabulary.summary(known_name)) for known_name in known], ""))
+        return
+    if name not in known:
+        near = nearest(name, known, "'augpipe recipes operations'")
+        raise RecipeError(f"unknown operation '{one_line(name, 80)}'{near}")
+    rows = vocabulary.parameters(name)
+    if name in OPERATIONS:
+        rows += vocabulary.common_parameters()
+    typer.echo(f"{name}: {vocabulary.summary(name)}\n")
+    for row in rows:
+        typer.echo(f"  {row.name:<16}{row.meaning}")
+        typer.echo(f"  {'':<16}{row.written}{f' ({row.default})' if row.default else ''}")
+    if vocabulary.exactly_one(name):
+        typer.echo(f"\nExpected: {vocabulary.exactly_one(name)}.")
+    example = vocabulary.example(name).replace("\n", "\n  ")
+    typer.echo(f"\nExample:\n  - {example}")
+
+
+@app.command(epilog="Example: augpipe recipes schema > recipe.schema.json")
+@shared.handled
+def schema(debug: shared.Debug = False) -> None:
+    """Print the JSON schema of recipes, for editors."""
+    from augpipe.recipe.schema import recipe_schema
+
+    typer.echo(json.dumps(recipe_schema(), indent=2))

@@ -1,0 +1,163 @@
+"""What the commands have in common: options that mean the same everywhere, errors, numbers, the progress bar."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from augpipe.errors import AugpipeError, UsageError, one_line
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from augpipe.formats.base import SourceOptions
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_debug = False
+
+
+def _set_debug(value: bool) -> bool:
+    global _debug  # noqa: PLW0603 - one process, one command line
+    _debug = value
+    return value
+
+
+Debug = Annotated[bool, typer.Option("--debug", callback=_set_debug, help="Show a traceback with an error.")]
+Source = Annotated[str, typer.Argument(metavar="SRC", help="A dataset: a folder, a COCO .json, a .tar or a pattern.")]
+RecipeName = Annotated[
+    str, typer.Option("--recipe", "-r", metavar="NAME|FILE", help="A shipped recipe's name, or a .yaml file.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Override a value, as in steps.affine.rotate='[-5, 5]'."),
+]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")]
+From = Annotated[
+    str | None,
+    typer.Option("--from", metavar="FORMAT", help="voc, coco, shards, masks or imagefolder."),
+]
+Split = Annotated[str | None, typer.Option("--split", metavar="S", help="Only the list, folder or JSON of that name.")]
+Classes = Annotated[
+    Path | None, typer.Option("--classes", metavar="FILE", help="Class names, one a line, which fixes their ids.")
+]
+Images = Annotated[Path | None, typer.Option("--images", metavar="DIR", help="Where the pictures of a COCO JSON are.")]
+Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="Only the first N pictures in sorted order.")]
+Exif = Annotated[
+    str,
+    typer.Option("--exif", metavar="upright|stored", help="What labels of a turned picture mean, where nothing tells."),
+]
+VocOrigin = Annotated[int, typer.Option("--voc-origin", metavar="1|0", help="What Pascal VOC boxes count from.")]
+Void = Annotated[int, typer.Option("--void", metavar="N", help="Value of new ground in semantic masks.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+
+
+def source_options(
+    format: str | None = None,
+    split: str | None = None,
+    classes: Path | None = None,
+    images: Path | None = None,
+    limit: int | None = None,
+    **labels: Any,
+) -> SourceOptions:
+    """The options of a source from the command line; ``labels`` are exif, voc_origin and void.
+
+    Raises:
+        UsageError: a value that is none of the possible.
+    """
+    from augpipe.formats.base import SourceOptions
+
+    exif, voc_origin, void = labels.get("exif", "upright"), labels.get("voc_origin", 1), labels.get("void", 255)
+    if exif not in ("upright", "stored"):
+        raise UsageError(f"--exif {one_line(exif)}: expected upright or stored")
+    if voc_origin not in (0, 1):
+        raise UsageError(f"--voc-origin {voc_origin}: expected 1 or 0")
+    if not 0 <= void <= 255:
+        raise UsageError(f"--void {void}: expected 0 to 255")
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit}: expected 1 or more")
+    return SourceOptions(format, split, classes, images, limit, exif, voc_origin, void)
+
+
+def handled(command: Command) -> Command:
+    """A command whose errors are one or two lines on stderr and an exit code."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except AugpipeError as error:
+            _complain(str(error))
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt:
+            typer.echo("augpipe: stopped; what is finished stays, run the same command to go on", err=True)
+            raise typer.Exit(1) from None
+        except BrokenPipeError:  # `| head` has read enough
+            sys.stderr.close()
+            raise typer.Exit(0) from None
+        except OSError as error:
+            name = f"{error.filename}: " if error.filename else ""
+            _complain(f"{name}{error.strerror or error}")
+            raise typer.Exit(1) from error
+        finally:
+            _set_debug(False)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def _complain(message: str) -> None:
+    if _debug:
+        traceback.print_exc()
+    lines = [one_line(line, 600) for line in message.split("\n") if line.strip()]
+    typer.echo("augpipe: " + "\n         ".join(lines), err=True)
+
+
+def say(*lines: str) -> None:
+    """Lines on stderr, where everything goes that is not the command's result."""
+    for line in lines:
+        typer.echo(line, err=True)
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """``a 3, b 1``, most first."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{name} {n:,}" for name, n in ordered)
+
+
+def megabytes(count: int) -> str:
+    """A size for people."""
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def plural(n: int, noun: str) -> str:
+    """``1 picture``, ``2 pictures``."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+@contextmanager
+def progress_bar(total: int | None, unit: str = "picture") -> Iterator[tqdm[Any]]:
+    """A bar on stderr; where that is no terminal, nothing moves."""
+    from tqdm import tqdm
+
+    tqdm.monitor_interval = 0
+    with tqdm(total=total, unit=f" {unit}s", disable=not sys.stderr.isatty(), leave=False, smoothing=0.1) as bar:
+        yield bar
+
+
+def table(rows: Iterable[tuple[str, ...]], indent: str = "  ") -> str:
+    """Rows of text in aligned columns; a column of numbers stands to the right."""
+    cells = [tuple(map(str, row)) for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))] if cells else []
+    numeric = [all(row[i].replace(",", "").replace(".", "").isdigit() for row in cells[1:]) for i in range(len(widths))]
+    lines = []
+    for row in cells:
+        parts = [c.rjust(w) if n else c.ljust(w) for c, w, n in zip(row, widths, numeric, strict=True)]
+        lines.append((indent + "  ".join(parts)).rstrip())
+    return "\n".join(lines)

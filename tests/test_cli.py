@@ -1,0 +1,243 @@
+"""The command line as a user meets it: what it prints, where, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+from format_checker import check_folder
+from typer.testing import CliRunner
+
+from augpipe import __version__
+from augpipe.cli.main import app
+
+
+def call(*arguments: object):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.strip()]
+
+
+# --- help ------------------------------------------------------------------------------------------------------------
+
+COMMANDS = ("augment", "convert", "preview", "plan", "inspect", "doctor")
+
+
+def test_help_is_quick_because_nothing_heavy_is_imported():
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom augpipe.cli.main import app\n"
+        "result = CliRunner().invoke(app, ['--help'])\nassert result.exit_code == 0\n"
+        "print(*sorted({'torch', 'cv2', 'cupy', 'numpy', 'pydantic', 'shapely', 'PIL'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, "recipes list", "recipes show", "recipes check", "recipes operations", "recipes schema"]
+)
+def test_every_command_has_help_with_an_example(command):
+    result = call(*command.split(), "--help")
+    assert result.exit_code == 0
+    assert f"Example: augpipe {command}" in " ".join(result.output.split())
+
+
+def test_version():
+    assert call("--version").output.strip() == f"augpipe {__version__}"
+
+
+# --- augment ---------------------------------------------------------------------------------------------------------
+
+
+def test_augment_says_what_it_did(voc, tmp_path):
+    result = call("augment", voc, tmp_path / "out", "-r", "detection", "--copies", 2, "--seed", 7, "-w", 0)
+    assert result.exit_code == 0
+    err, out = lines(result.stderr), lines(result.stdout)
+    assert err[0].startswith("device: cpu (cuda not used: ")
+    assert err[1] == "source: voc, 9 pictures, 3 classes"
+    assert out[0].startswith("18 samples of 9 pictures in 9 shards, ")
+    assert out[-1] == str(tmp_path / "out")
+    assert check_folder(tmp_path / "out") == []
+    again = call("augment", voc, tmp_path / "out", "-r", "detection", "--copies", 2, "--seed", 7, "-w", 0)
+    assert again.exit_code == 0
+    assert "nothing to do" in again.stdout
+
+
+def test_too_many_rejects_end_in_1(voc, tmp_path):
+    import shutil
+
+    shutil.copytree(voc, tmp_path / "set")
+    for path in list((tmp_path / "set" / "JPEGImages").iterdir())[:3]:
+        path.unlink()
+    result = call("augment", tmp_path / "set", tmp_path / "out", "-r", "gentle", "-w", 0)
+    assert result.exit_code == 1
+    assert "rejected 3 samples of 3 pictures: missing-picture 3" in result.stdout
+    assert "3 of 9 pictures were rejected; at most 1 were allowed" in result.stderr
+    assert (tmp_path / "out" / "manifest.json").is_file()
+
+
+USAGE = [
+    (["--recipe", "detectoin"], "did you mean 'detection'?"),
+    (["--recipe", "nowhere.yaml"], "nowhere.yaml: cannot read the recipe"),
+    (["--recipe", "detection", "--set", "steps.afine.rotate=3"], "did you mean 'affine'?"),
+    (
+        ["--recipe", "detection", "--set", "steps.affine.rotate=x"],
+        "--set steps.affine.rotate=x: affine.rotate",
+    ),
+    (["--recipe", "detection", "--device", "cuda"], "--device cuda: cannot work"),
+    (["--recipe", "detection", "--device", "tpu"], "--device tpu: expected"),
+    (["--recipe", "detection", "--codec", "gpu"], "--codec gpu: cannot work"),
+    (["--recipe", "detection", "--copies", "-3"], "--copies -3"),
+    (["--recipe", "detection", "--workers", "-1"], "--workers -1"),
+    (["--recipe", "detection", "--split", "nope"], "there are train, val"),
+    (["--recipe", "detection", "--split", "../x"], "--split"),
+    (["--recipe", "detection", "--from", "yolo9"], "unknown format 'yolo9'"),
+    (["--recipe", "detection", "--from", "coco"], "no COCO JSON"),
+    (["--recipe", "detection", "--limit", "0"], "--limit 0"),
+    (["--recipe", "detection", "--exif", "no"], "--exif no"),
+    (["--recipe", "detection", "--quality", "101"], "--quality 101"),
+    (["--recipe", "detection", "--picture", "gif"], "--picture gif"),
+    (["--recipe", "detection", "--max-rejects", "some"], "--max-rejects some"),
+    (["--recipe", "detection", "--classes", "none.txt"], "none.txt"),
+]
+
+
+@pytest.mark.parametrize(("options", "expected"), USAGE, ids=[" ".join(o) for o, _ in USAGE])
+def test_usage_errors_are_a_line_or_two_and_exit_2(voc, tmp_path, options, expected):
+    result = call("augment", voc, tmp_path / "out", "-w", 0, *options)
+    assert result.exit_code == 2, result.output
+    complaint = [line for line in lines(result.stderr) if not line.startswith(("device:", "source:"))]
+    assert 1 <= len(complaint) <= 2
+    assert complaint[0].startswith("augpipe: ")
+    assert expected in "\n".join(complaint)
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_error_names_file_and_line(voc, tmp_path):
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("version: 1\nsteps:\n  - horizontal_flip\n  - afine: {rotate: 3}\n")
+    result = call("augment", voc, tmp_path / "out", "-r", recipe, "-w", 0)
+    assert result.exit_code == 2
+    assert f"{recipe}:4: unknown operation 'afine'; did you mean 'affine'?" in result.stderr
+
+
+def test_sources_that_are_none(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for source, expected in (("missing", "no such file or folder"), ("empty", "no dataset that is known")):
+        result = call("augment", tmp_path / source, tmp_path / "out", "-r", "gentle", "-w", 0)
+        assert result.exit_code == 2
+        assert expected in result.stderr
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    result = call("augment", tmp_path / "missing", tmp_path / "out", "-r", "gentle", "--debug")
+    assert result.exit_code == 2
+    assert "Traceback" in result.stderr
+
+
+# --- the other commands ----------------------------------------------------------------------------------------------
+
+
+def test_plan_prints_a_json_object_a_line_and_decodes_nothing(voc, monkeypatch):
+    def refuse(*arguments):
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(cv2, "imdecode", refuse)
+    result = call("plan", voc, "-r", "detection", "--limit", 2, "--copies", 3, "--seed", 5)
+    assert result.exit_code == 0
+    rows = [json.loads(line) for line in lines(result.stdout)]
+    assert [(row["source"], row["copy"]) for row in rows] == [
+        (f"img_{i:03d}.jpg", c) for i in range(2) for c in range(3)
+    ]
+    assert all(row["plan"]["seed"] == 5 for row in rows)
+
+
+def test_plans_are_those_of_the_run(voc, tmp_path):
+    from runs import records
+
+    call("augment", voc, tmp_path / "out", "-r", "keypoints", "--seed", 3, "-w", 0)
+    made = {(r["source"]["key"], r["copy"]): r["plan"] for r in records(tmp_path / "out").values()}
+    rows = [json.loads(line) for line in lines(call("plan", voc, "-r", "keypoints", "--seed", 3).stdout)]
+    assert {(row["source"], row["copy"]): row["plan"] for row in rows} == made
+
+
+def test_preview_writes_a_sheet(coco, tmp_path):
+    result = call("preview", coco, "-r", "keypoints", "-o", tmp_path / "sheet.png", "-n", 2, "--limit", 3)
+    assert result.exit_code == 0, result.output
+    sheet = cv2.imread(str(tmp_path / "sheet.png"))
+    assert sheet.shape[1] > 3 * 300
+    assert len(set(map(tuple, sheet.reshape(-1, 3)))) > 1000
+
+
+def test_inspect_counts(voc, coco, tmp_path):
+    found = json.loads(call("inspect", coco, "--json").stdout)
+    document = json.loads((coco / "annotations" / "instances.json").read_text())
+    assert found["pictures"] == len(document["images"])
+    assert found["objects"] == len(document["annotations"])
+    assert found["kinds"]["keypoints"] == sum("keypoints" in row for row in document["annotations"])
+    assert found["kinds"]["captions"] == len(document["images"])
+    names = {c["id"]: c["name"] for c in document["categories"]}
+    assert found["classes"] == {
+        name: sum(names[row["category_id"]] == name for row in document["annotations"]) for name in names.values()
+    }
+    assert "9 pictures, 27 objects" in call("inspect", voc).stdout
+    call("augment", voc, tmp_path / "out", "-r", "gentle", "-w", 0)
+    assert "finished run, 9 samples of 9 pictures" in call("inspect", tmp_path / "out").stdout
+
+
+def test_convert_both_ways(voc, tmp_path):
+    result = call("convert", "voc-to-coco", voc, tmp_path / "out.json")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("9 pictures, 27 objects to ")
+    assert json.loads((tmp_path / "out.json").read_text())["annotations"]
+    assert call("convert", "voc-to-coco", voc, tmp_path / "out.json").exit_code == 2
+    assert call("convert", "voc-to-coco", voc, tmp_path / "out.json", "--overwrite").exit_code == 0
+    assert call("convert", "voc-to-yolo", voc, tmp_path / "x").exit_code == 2
+    assert call("convert", "voc-to-coco", voc, tmp_path / "coco").exit_code == 0
+    assert call("convert", "coco-to-voc", tmp_path / "coco", tmp_path / "voc").exit_code == 0
+    assert (tmp_path / "voc" / "Annotations" / "img_000.xml").is_file()
+
+
+def test_doctor_finds_nothing_wrong():
+    result = call("doctor")
+    assert result.exit_code == 0, result.output
+    assert "warp" in result.stdout
+    assert result.stdout.count("fine") >= 4
+
+
+def test_an_interrupt_says_how_to_go_on(voc, tmp_path, monkeypatch):
+    from augpipe.run import task
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(task._ShardTask, "_commit", interrupt)
+    result = call("augment", voc, tmp_path / "out", "-r", "gentle", "-w", 0)
+    assert result.exit_code == 1
+    assert "run the same command to go on" in result.stderr
+
+
+def test_class_names_cannot_steer_the_terminal(tmp_path, voc):
+    import shutil
+
+    shutil.copytree(voc, tmp_path / "set")
+    for path in (tmp_path / "set" / "Annotations").iterdir():
+        path.write_text(path.read_text().replace("<name>cat</name>", "<name>c&#x9b;31mat&#10;x</name>"))
+    result = call("inspect", tmp_path / "set")
+    assert result.exit_code == 0
+    assert "\x9b" not in result.output
+
+
+def test_the_installed_command_runs(voc):
+    command = Path(sys.executable).with_name("augpipe")
+    done = subprocess.run(
+        [command, "plan", voc, "-r", "gentle", "--limit", "1"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["source"] == "img_000.jpg"

@@ -1,0 +1,80 @@
+"""What the documentation says is true: commands run, recipes load, Python works, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import datasets
+import pytest
+from test_cli import call
+
+from augpipe.recipe import document
+from augpipe.recipe.load import compiled
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def commands(text: str) -> list[str]:
+    """Lines of code blocks, indented or fenced, that are augpipe commands."""
+    code = [line.strip().removeprefix("$ ") for line in text.splitlines() if line.startswith(("    ", "\t"))]
+    code += [line.strip().removeprefix("$ ") for _, block in FENCE.findall(text) for line in block.splitlines()]
+    return [line for line in dict.fromkeys(code) if line.startswith("augpipe ")]
+
+
+@pytest.fixture
+def workplace(tmp_path, voc, coco, monkeypatch):
+    """A folder with what the documentation's commands expect, as the current one."""
+    shutil.copytree(voc, tmp_path / "data" / "voc")
+    shutil.copytree(coco, tmp_path / "data" / "coco")
+    datasets.make_classes(tmp_path / "data" / "classes")
+    (tmp_path / "my.yaml").write_text("version: 1\nsteps:\n  - horizontal_flip: {p: 0.5}\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_command_runs(page, workplace):
+    for line in commands(page.read_text("utf-8")):
+        arguments = shlex.split(line.split(" > ")[0].split("  #")[0])[1:]
+        if arguments[0] == "augment":
+            arguments += ["--workers", "0"]
+        result = call(*arguments)
+        assert result.exit_code == 0, f"{page.name}: {line}\n{result.output}"
+
+
+def test_the_readme_has_commands():
+    assert len(commands((ROOT / "README.md").read_text("utf-8"))) >= 8
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_recipe_loads(page):
+    for language, block in FENCE.findall(page.read_text("utf-8")):
+        if language == "yaml" and "steps:" in block:
+            compiled(document.read(page.name, block), page.name)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_link_leads_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text("utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_python_of_the_readme_runs(workplace):
+    blocks = [b for language, b in FENCE.findall((ROOT / "README.md").read_text("utf-8")) if language == "python"]
+    call("augment", "data/voc", "shards", "--recipe", "detection", "--copies", "2", "--workers", "0")
+    for block in blocks:
+        exec(compile(block.replace("num_workers=2", "num_workers=0"), "README.md", "exec"), {})
+    assert blocks
+
+
+def test_the_targets_of_the_makefile_are_those_named():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for page in PAGES:
+        for target in re.findall(r"(?:^|`|    )make (\w+)", page.read_text("utf-8")):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{page.name}: make {target}"

@@ -12,6 +12,9 @@ A message is one or two lines, names the file, says what was expected and what c
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 
 class AugpipeError(Exception):
     """Base of every error that augpipe raises on purpose."""
@@ -73,6 +76,13 @@ class Reject(AugpipeError):
 
 def _rebuild_reject(stage: str, code: str, message: str, file: str | None, line: int | None, transient: bool) -> Reject:
     return Reject(stage, code, message, file=file, line=line, transient=transient)
+
+
+def fault(stage: str, error: Exception) -> Reject:
+    """What becomes of a picture that brings out a fault of this program: it alone is lost, and the row says where."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    message = f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno}); please report this"
+    return Reject(stage, "fault", message)
 
 
 def one_line(text: object, limit: int = 300) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -77,10 +80,48 @@ def test_a_worker_that_always_dies_ends_the_run_and_the_rest_is_kept(voc, tmp_pa
     assert check_folder(tmp_path / "out") == []
 
 
-def test_a_fault_in_a_worker_reaches_the_caller_with_its_traceback(voc, tmp_path, monkeypatch):
+def test_a_fault_that_one_picture_brings_out_costs_that_picture(voc, tmp_path, monkeypatch):
     sabotage(monkeypatch, tmp_path / "marks", 1, "raise")
-    with pytest.raises(RunError, match="a fault in the program"):
+    summary = run(voc, tmp_path / "out", copies=2, workers=1)
+    assert (summary.rejects, summary.rejected, summary.failed) == ({"fault": 1}, 2, None)
+    (row,) = map(json.loads, (tmp_path / "out" / "rejects.jsonl").read_text().splitlines())
+    assert (row["source"], row["copies"], row["error"], row["transient"]) == ("img_004.jpg", [0, 1], "fault", False)
+    assert re.fullmatch(
+        r"RuntimeError: a fault in the program \(test_engines.py:\d+\); please report this", row["message"]
+    )
+    assert check_folder(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize(("place", "stage"), [("augpipe.run.task.draw", "plan"), ("augpipe.run.task.apply", "plan")])
+def test_a_fault_in_plan_or_labels_costs_one_copy(voc, tmp_path, monkeypatch, place, stage):
+    module, name = place.rsplit(".", 1)
+    real, calls = getattr(importlib.import_module(module), name), []
+
+    def once(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise ZeroDivisionError("of ours")
+        return real(*args)
+
+    monkeypatch.setattr(place, once)
+    summary = run(voc, tmp_path / "out", copies=2)
+    assert (summary.rejects, summary.rejected) == ({"fault": 1}, 1)
+    (row,) = map(json.loads, (tmp_path / "out" / "rejects.jsonl").read_text().splitlines())
+    assert (row["copies"], row["stage"], row["error"]) == ([1], stage, "fault")
+    assert check_folder(tmp_path / "out") == []
+
+
+def test_a_fault_of_a_whole_shard_is_one_sentence_with_the_traceback_as_its_cause(voc, tmp_path, monkeypatch):
+    real = augment_module._job
+    monkeypatch.setattr(
+        augment_module, "_job", lambda run: type(real(run))(**{**real(run).__dict__, "categories": None})
+    )
+    with pytest.raises(
+        RunError, match=r"^shard all-000000: TypeError: .*; finished shards are kept; --debug"
+    ) as caught:
         run(voc, tmp_path / "out", workers=1)
+    assert "\n" not in str(caught.value)
+    assert "Traceback" in str(caught.value.__cause__)
 
 
 def test_no_worker_outlives_the_run(voc, tmp_path):

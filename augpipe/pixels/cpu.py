@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from augpipe.colour import Linear, Stage, Table, apply_integers, compiled, gray_table, luma
-from augpipe.errors import Reject
+from augpipe.errors import Reject, fault
 from augpipe.geometry import is_exact
 from augpipe.pixels import noise
 from augpipe.pixels.backend import BackendOptions, Job, Rendered
@@ -47,10 +47,10 @@ class CpuBackend:
             return encode(apply(picture, steps), self._options.picture)
         except Reject as reject:
             return reject
-        except cv2.error as error:
-            return Reject("pixels", "pixels", f"OpenCV refused a step: {error}")
         except MemoryError:
             return Reject("pixels", "memory", "not enough memory for this picture", transient=True)
+        except Exception as error:  # OpenCV's own, mostly; one picture must not end the run
+            return fault("pixels", error)
 
 
 def apply(picture: Pixels, steps: Iterable[AnyStep]) -> Pixels:

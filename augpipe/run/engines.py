@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, TypeAlias
 
-from augpipe.errors import RunError
+from augpipe.errors import RunError, one_line
 from augpipe.run.job import Job, Task
 from augpipe.run.worker import Done, Failed, Progress, serve
 
@@ -59,9 +59,8 @@ class _Worker:
 class LocalProcesses:
     """Up to ``workers`` processes on this machine."""
 
-    def __init__(self, workers: int, debug: bool = False) -> None:
+    def __init__(self, workers: int) -> None:
         self._count = workers
-        self._debug = debug
         methods = multiprocessing.get_all_start_methods()
         self._context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         if "forkserver" in methods:
@@ -121,7 +120,7 @@ class LocalProcesses:
         elif isinstance(message, Failed):
             if message.error is not None:
                 raise message.error
-            raise RunError(f"a worker failed on {worker.task and worker.task.name}:\n{message.trace}")
+            raise _failure(worker.task, message.trace)
         elif not worker.process.is_alive():
             self._replace(job, worker)
 
@@ -159,3 +158,14 @@ class LocalProcesses:
                 worker.process.kill()
                 worker.process.join()
             worker.connection.close()
+
+
+def _failure(task: Task | None, trace: str) -> RunError:
+    """A fault of the program in a worker, in one sentence; its traceback is the cause, for ``--debug``."""
+    last = trace.strip().rsplit("\n", 1)[-1]
+    error = RunError(
+        f"shard {task.name if task else '?'}: {one_line(last)}; finished shards are kept; "
+        "--debug shows the traceback, please report it"
+    )
+    error.__cause__ = RuntimeError(f"in the worker:\n{trace}")
+    return error

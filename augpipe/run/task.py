@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import msgspec
 
-from augpipe.errors import Reject, one_line
+from augpipe.errors import Reject, fault, one_line
 from augpipe.formats.align import aligned
 from augpipe.formats.base import Entry, read_picture
 from augpipe.formats.records import SourceFacts, record_of
@@ -132,6 +132,8 @@ class _ShardTask:
             return Loaded(entry, data, reject=reject)
         except MemoryError:
             return Loaded(entry, data, reject=Reject("read", "memory", "not enough memory to read it", transient=True))
+        except Exception as error:  # one picture of a hundred thousand must not end the run
+            return Loaded(entry, data, reject=fault("read", error))
         return Loaded(entry, data, header, annotations)
 
     def _prepare(self, loaded: Loaded) -> Prepared | None:
@@ -147,12 +149,14 @@ class _ShardTask:
         for copy in self._job.copies:
             try:
                 plan = draw(self._job.recipe, frame, self._job.seed, copy)
+                track = follow(plan.steps, frame.size_wh)
+                labels = apply(loaded.annotations, track, self._job.recipe.rules, self._categories, self._job.void)
             except Reject as reject:
                 self._reject(loaded, (copy,), reject)
-                continue
-            track = follow(plan.steps, frame.size_wh)
-            labels = apply(loaded.annotations, track, self._job.recipe.rules, self._categories, self._job.void)
-            plans.append((copy, plan, labels))
+            except Exception as error:  # as in _load
+                self._reject(loaded, (copy,), fault("plan", error))
+            else:
+                plans.append((copy, plan, labels))
         if not plans:
             self._progress(1, len(self._job.copies))
             return None

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from augpipe.errors import UsageError, one_line
+from augpipe.errors import RunError, UsageError, one_line
 
 from . import shared
 
+if TYPE_CHECKING:
+    from augpipe.convert import Report
+
 PAIRS = ("voc-to-coco", "coco-to-voc")
 EXAMPLE = "Example: augpipe convert voc-to-coco data/voc data/instances.json"
-_SHOWN_FAULTS = 10
+_SHOWN = 5
 
 
 def add_to(app: typer.Typer) -> None:
@@ -24,35 +27,57 @@ def add_to(app: typer.Typer) -> None:
 @shared.handled
 def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
     pair: Annotated[str, typer.Argument(metavar="A-to-B", help=f"One of {', '.join(PAIRS)}.")],
-    src: shared.Source,
+    src: Annotated[str, typer.Argument(metavar="SRC", help="A Pascal VOC folder; a COCO .json, or a folder of them.")],
     dst: Annotated[Path, typer.Argument(metavar="DST", help="A .json takes annotations alone, a folder everything.")],
     split: shared.Split = None,
     classes: shared.Classes = None,
     images: shared.Images = None,
     limit: shared.Limit = None,
     voc_origin: shared.VocOrigin = 1,
-    overwrite: shared.Overwrite = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write over files of the same name; others that are there stay.")
+    ] = False,
     debug: shared.Debug = False,
 ) -> None:
-    """Convert a dataset, exactly: boxes, ids and free fields are kept, what B cannot hold is told."""
+    """Convert a dataset, exactly: boxes and free fields are kept as they are, and what B cannot hold is told."""
     from augpipe.convert import convert as run
 
     if pair not in PAIRS:
         raise UsageError(f"unknown conversion '{one_line(pair)}'; known are {', '.join(PAIRS)}")
     before, _, after = pair.partition("-to-")
     options = shared.source_options(before, split, classes, images, limit, voc_origin=voc_origin)
-    with shared.progress_bar(None) as bar:
-        report = run(src, dst, after, options, overwrite, bar.update)
+    try:
+        with shared.progress_bar(None) as bar:
+            report = run(src, dst, after, options, overwrite, bar.update)
+    except KeyboardInterrupt:
+        raise RunError("stopped; nothing was written") from None
+    _tell(report, one_line(dst, 4096), after)
+    if report.lost:
+        raise typer.Exit(1)
+
+
+def _tell(report: Report, dst: str, after: str) -> None:
     typer.echo(f"{shared.plural(report.pictures, 'picture')}, {shared.plural(report.objects, 'object')} to {dst}")
+    if report.picture_folder:
+        folder = one_line(report.picture_folder, 4096)
+        typer.echo(f"the pictures stay in {folder}; augpipe finds them with --images {folder}")
     if report.dropped:
         typer.echo(f"dropped {shared.plural(report.dropped, 'object')} without a box that makes sense")
     if report.losses:
         typer.echo(f"{after} has no place for: {shared.counted(report.losses)}")
     if report.notes:
-        typer.echo(f"found while reading: {shared.counted(report.notes)}")
-    shared.say(*(f"note: {one_line(fault)}" for fault in report.faults[:_SHOWN_FAULTS]))
-    if len(report.faults) > _SHOWN_FAULTS:
-        shared.say(f"note: and {len(report.faults) - _SHOWN_FAULTS} more")
-    if report.lost_pictures:
-        shared.say(f"augpipe: {shared.plural(report.lost_pictures, 'picture')} could not be converted")
-        raise typer.Exit(1)
+        typer.echo(f"found while reading, in pictures: {shared.counted(report.notes)}")
+    shared.say(*(f"note: {one_line(remark)}" for remark in report.remarks))
+    if report.unseen:
+        pictures = shared.plural(len(report.unseen), "picture")
+        shared.say(f"note: {pictures} not found or not readable; the labels are converted all the same")
+        _say_some(report.unseen)
+    if report.lost:
+        shared.say(f"augpipe: {shared.plural(len(report.lost), 'picture')} could not be converted")
+        _say_some(report.lost)
+
+
+def _say_some(lines: list[str]) -> None:
+    shared.say(*(f"  {line}" for line in lines[:_SHOWN]))
+    if len(lines) > _SHOWN:
+        shared.say(f"  and {len(lines) - _SHOWN:,} more")

@@ -113,7 +113,7 @@ def open_dataset(src: str, options: SourceOptions | None = None) -> Dataset:
     if options.format is not None:
         if options.format not in FORMATS:
             raise DatasetError(f"unknown format '{one_line(options.format)}'; known are {', '.join(FORMATS)}")
-        return FORMATS[options.format].open(src, options)
+        return _open_as(FORMATS[options.format], src, options)
     names = recognised(src)
     if not names:
         raise DatasetError(
@@ -123,6 +123,16 @@ def open_dataset(src: str, options: SourceOptions | None = None) -> Dataset:
     if len(names) > 1:
         raise DatasetError(f"{one_line(src)}: can be read as {' or as '.join(names)}; choose with --from")
     return FORMATS[names[0]].open(src, options)
+
+
+def _open_as(format: Format, src: str, options: SourceOptions) -> Dataset:
+    try:
+        return format.open(src, options)
+    except DatasetError as error:
+        others = [] if format.recognises(src) else recognised(src)
+        if not others:
+            raise
+        raise DatasetError(f"{error}\nit can be read as {' or as '.join(others)}") from error
 
 
 def _advice(src: Path) -> str:

@@ -9,19 +9,22 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 import msgspec
+import numpy as np
 
 from augpipe import masks
+from augpipe.formats.coco_object import FARTHEST
 from augpipe.formats.records import category_json, known, segmentation_json
 from augpipe.polygons import areas_of
 from augpipe.sample import Annotations, Category, Objects, Rings, Rle
 from augpipe.words import encode
 
 _HELD_BYTES = 64 * 1024 * 1024
+_EXACT = 2**53  # a float beyond has no fraction to tell, and as an integer it would not fit JSON's readers
 _PICTURE_FIELDS = ("id", "file_name", "width", "height")
 _FIELDS = ("id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation", "keypoints", "num_keypoints")
 
@@ -149,7 +152,12 @@ def whole(value: float) -> float | int:
 
 
 def _plain(value: float) -> float | int:
-    return int(value) if value.is_integer() else value
+    return int(value) if value.is_integer() and abs(value) < _EXACT else value
+
+
+def unwritable(objects: Objects, i: int, categories: Mapping[int, Category]) -> str | None:
+    """Why an object cannot be written, ``None`` if it can: a box that far out is a mistake, and its numbers no JSON."""
+    return None if (np.abs(objects.boxes_xyxy[i]) < FARTHEST).all() else "objects too far from the picture"
 
 
 def cannot_hold(annotations: Annotations) -> dict[str, int]:

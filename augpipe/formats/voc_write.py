@@ -1,17 +1,19 @@
 """Writing Pascal VOC: an XML a picture, boxes 1-based and inclusive, fields that VOC knows and those it does not mind.
 
-A box (x0, y0, x1, y1) becomes xmin = x0 + 1, ymin = y0 + 1, xmax = x1, ymax = y1: the inverse of reading.
+A box (x0, y0, x1, y1) becomes xmin = x0 + 1, ymin = y0 + 1, xmax = x1, ymax = y1: the inverse of reading. Fractions
+stay fractions. A box that is thinner than a pixel would have its corners swapped, so VOC has no place for it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from augpipe.formats import coco_write
 from augpipe.formats.coco_write import whole
-from augpipe.sample import Annotations, Category, Objects
+from augpipe.sample import Annotations, Category, Objects, Part
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _PICTURE_ELEMENTS = ("filename", "size", "object")  # written from what they mean, so no free field may take the name
@@ -34,14 +36,13 @@ def xml_of(
     """
     root = Element("annotation")
     attributes = dict(annotations.attributes)
-    _text(root, "folder", attributes.pop("folder", "JPEGImages"))
+    _append(root, "folder", attributes.pop("folder", "JPEGImages"))
     _text(root, "filename", filename)
-    source = attributes.pop("source", {"database": "Unknown"})
-    _append(root, "source", source)
+    _append(root, "source", attributes.pop("source", {"database": "Unknown"}))
     size = SubElement(root, "size")
     for name, value in zip(("width", "height", "depth"), (*size_wh, depth), strict=True):
         _text(size, name, value)
-    _text(root, "segmented", attributes.pop("segmented", 0))
+    _append(root, "segmented", attributes.pop("segmented", 0))
     for name, value in attributes.items():
         if name not in _PICTURE_ELEMENTS:
             _append(root, name, value)
@@ -60,7 +61,7 @@ def _object(root: Element, objects: Objects, i: int, categories: Mapping[int, Ca
         if (value := getattr(facts, name)) is not None:
             _text(element, name, value)
     _box(element, objects.boxes_xyxy[i].tolist())
-    for part in objects.parts[i]:
+    for part in filter(_is_thick, objects.parts[i]):
         child = SubElement(element, "part")
         _text(child, "name", part.name)
         _box(child, part.box_xyxy)
@@ -69,11 +70,35 @@ def _object(root: Element, objects: Objects, i: int, categories: Mapping[int, Ca
             _append(element, name, value)
 
 
-def _box(parent: Element, box_xyxy: Any) -> None:
-    x0, y0, x1, y1 = box_xyxy
+def _box(parent: Element, box_xyxy: Iterable[float]) -> None:
     box = SubElement(parent, "bndbox")
-    for name, value in zip(("xmin", "ymin", "xmax", "ymax"), (x0 + 1, y0 + 1, x1, y1), strict=True):
-        _text(box, name, whole(value))
+    for name, value in zip(("xmin", "ymin", "xmax", "ymax"), _corners(box_xyxy), strict=True):
+        _text(box, name, value)
+
+
+def _corners(box_xyxy: Iterable[float]) -> tuple[float, ...]:
+    x0, y0, x1, y1 = box_xyxy
+    return tuple(map(whole, (x0 + 1, y0 + 1, x1, y1)))
+
+
+def _is_thick(part: Part) -> bool:
+    xmin, ymin, xmax, ymax = _corners(part.box_xyxy)
+    return xmin <= xmax and ymin <= ymax
+
+
+def unwritable(objects: Objects, i: int, categories: Mapping[int, Category]) -> str | None:
+    """Why an object cannot be written, ``None`` if it can."""
+    if not _legible(categories[int(objects.category_id[i])].name).strip():
+        return "objects whose class has no name"
+    xmin, ymin, xmax, ymax = _corners(objects.boxes_xyxy[i].tolist())
+    if xmin > xmax or ymin > ymax:
+        return "objects thinner than a pixel"
+    return coco_write.unwritable(objects, i, categories)
+
+
+def fractional(objects: Objects) -> int:
+    """How many boxes do not end between pixels."""
+    return sum(any(isinstance(v, float) for v in _corners(box)) for box in objects.boxes_xyxy.tolist())
 
 
 def _append(parent: Element, name: str, value: Any) -> None:
@@ -92,7 +117,11 @@ def _append(parent: Element, name: str, value: Any) -> None:
 
 
 def _text(parent: Element, name: str, value: object) -> None:
-    SubElement(parent, name).text = _NOT_XML.sub("\ufffd", str(value))
+    SubElement(parent, name).text = _legible(str(value))
+
+
+def _legible(text: str) -> str:
+    return _NOT_XML.sub("\ufffd", text)
 
 
 def cannot_hold(annotations: Annotations) -> dict[str, int]:
@@ -103,6 +132,7 @@ def cannot_hold(annotations: Annotations) -> dict[str, int]:
         "crowd flags": int(objects.iscrowd.sum()),
         "segmentations": sum(s is not None for s in objects.segmentation),
         "keypoints": sum(k is not None for k in objects.keypoints),
+        "parts thinner than a pixel": sum(not _is_thick(part) for parts in objects.parts for part in parts),
         "oriented boxes": sum(o is not None for o in objects.obb),
         "semantic masks": int(annotations.semantic is not None),
         "panoptic masks": int(annotations.panoptic is not None or bool(annotations.segments_info)),
@@ -111,6 +141,20 @@ def cannot_hold(annotations: Annotations) -> dict[str, int]:
         "tags": len(annotations.tags),
         "fields with names that XML cannot hold": _nameless(annotations.attributes, _PICTURE_ELEMENTS)
         + sum(_nameless(f.attributes, _OBJECT_ELEMENTS) for f in objects.facts),
+    }
+    return {name: n for name, n in counts.items() if n}
+
+
+def categories_cannot_hold(categories: Iterable[Category], used: Collection[int]) -> dict[str, int]:
+    """What VOC has no place for in the classes: what → classes that have it. A class is a name that objects have."""
+    rows = list(categories)
+    counts = {
+        "class ids": len(rows),
+        "classes without objects": sum(c.id not in used for c in rows),
+        "classes with the name of another": len(rows) - len({c.name for c in rows}),
+        "class names with spaces around or control characters": sum(_legible(c.name).strip() != c.name for c in rows),
+        "supercategories": sum(c.supercategory is not None for c in rows),
+        "keypoint names and skeletons": sum(bool(c.keypoints or c.skeleton) for c in rows),
     }
     return {name: n for name, n in counts.items() if n}
 

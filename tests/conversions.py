@@ -1,0 +1,163 @@
+"""What the tests of conversion share: the command, oracles that know nothing of augpipe, and the smallest sets."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import warnings
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from pycocotools.coco import COCO
+from typer.testing import CliRunner
+
+from augpipe.cli.main import app
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+FLAGS = ("pose", "truncated", "difficult", "occluded")
+
+
+def call(*arguments: object):
+    """(exit code, stdout, stderr) of ``augpipe convert``; never a traceback."""
+    result = CliRunner().invoke(app, ["convert", *map(str, arguments)])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert "Traceback" not in result.output
+    return result.exit_code, result.stdout, result.stderr
+
+
+def done(*arguments: object) -> str:
+    code, out, err = call(*arguments)
+    assert code == 0, err
+    return out + err
+
+
+def refused(*arguments: object) -> str:
+    """The one complaint, of one or two lines, of a request that cannot work."""
+    code, out, err = call(*arguments)
+    assert (code, out) == (2, ""), out
+    assert err.startswith("augpipe: ")
+    assert len(err.splitlines()) <= 2
+    return err
+
+
+def failed(*arguments: object) -> str:
+    code, out, err = call(*arguments)
+    assert code == 1
+    return out + err
+
+
+def real(path: str) -> Path:
+    if not (DATA / path).exists():
+        pytest.skip("the real data is not there")
+    return DATA / path
+
+
+# --- oracles ---------------------------------------------------------------------------------------------------------
+
+
+def voc_boxes(root: Path) -> dict[str, list[tuple]]:
+    """Stem → (name, x, y, w, h) in order: VOC's 1-based inclusive corners, read by xml.etree alone."""
+    out = {}
+    folder = root / "Annotations" if (root / "Annotations").is_dir() else root / "annotations"
+    for path in folder.rglob("*.xml"):
+        rows = []
+        for element in ElementTree.parse(path).iter("object"):
+            box = element.find("bndbox")
+            x0, y0, x1, y1 = (float(box.findtext(side)) for side in ("xmin", "ymin", "xmax", "ymax"))
+            rows.append((element.findtext("name"), x0 - 1, y0 - 1, x1 - x0 + 1, y1 - y0 + 1))
+        out[path.relative_to(folder).with_suffix("").as_posix()] = rows
+    return out
+
+
+def coco_boxes(path: Path, digits: int | None = None) -> dict[str, list[tuple]]:
+    """The same of a COCO JSON, by json alone."""
+    document = json.loads(path.read_text())
+    names = {c["id"]: c["name"] for c in document["categories"]}
+    out: dict[int, list[tuple]] = {image["id"]: [] for image in document["images"]}
+    for row in document["annotations"]:
+        box = row["bbox"] if digits is None else [round(v, digits) for v in row["bbox"]]
+        out[row["image_id"]].append((names[row["category_id"]], *box))
+    return {os.path.splitext(image["file_name"])[0]: out[image["id"]] for image in document["images"]}
+
+
+def loaded(path: Path) -> COCO:
+    with contextlib.redirect_stdout(io.StringIO()):
+        return COCO(str(path))
+
+
+def check_with_pycocotools(path: Path, objects: int) -> None:
+    api = loaded(path)
+    assert len(api.anns) == objects
+    assert sorted(len(api.imgToAnns[i]) for i in api.imgs) == sorted(
+        Counter(row["image_id"] for row in api.anns.values()).get(i, 0) for i in api.imgs
+    )
+    for row in api.anns.values():
+        assert row["image_id"] in api.imgs
+        assert row["category_id"] in api.cats
+        assert row["iscrowd"] in (0, 1)
+        if "segmentation" in row:
+            with warnings.catch_warnings():  # of pycocotools, which is older than NumPy 2
+                warnings.simplefilter("ignore", DeprecationWarning)
+                assert api.annToMask(row).any()
+
+
+def facts_of(root: Path) -> dict[str, list[tuple]]:
+    """Flags, pose and parts of every object, as text."""
+    folder = root / "Annotations" if (root / "Annotations").is_dir() else root / "annotations"
+
+    def facts(element: ElementTree.Element) -> tuple:
+        flags = tuple((element.findtext(name) or "").strip() for name in FLAGS)
+        corners = ("xmin", "ymin", "xmax", "ymax")
+        boxes = [
+            (p.findtext("name"), *(float(p.findtext(f"bndbox/{c}")) for c in corners)) for p in element.iter("part")
+        ]
+        return (*flags, boxes)
+
+    return {
+        path.relative_to(folder).with_suffix("").as_posix(): [facts(e) for e in ElementTree.parse(path).iter("object")]
+        for path in folder.rglob("*.xml")
+    }
+
+
+# --- small sets ------------------------------------------------------------------------------------------------------
+
+
+def voc_of(folder: Path, **xmls: str) -> Path:
+    """A VOC root of XML texts by stem, without pictures."""
+    (folder / "Annotations").mkdir(parents=True)
+    for stem, text in xmls.items():
+        (folder / "Annotations" / f"{stem}.xml").write_text(text, "utf-8")
+    return folder
+
+
+def xml(*objects: str, size: str = "<size><width>40</width><height>30</height></size>") -> str:
+    return f"<annotation><filename>x.jpg</filename>{size}{''.join(objects)}</annotation>"
+
+
+def an_object(
+    x0: object = 2, y0: object = 3, x1: object = 11, y1: object = 12, name: str = "cat", more: str = ""
+) -> str:
+    box = f"<bndbox><xmin>{x0}</xmin><ymin>{y0}</ymin><xmax>{x1}</xmax><ymax>{y1}</ymax></bndbox>"
+    return f"<object><name>{name}</name>{more}{box}</object>"
+
+
+def coco_of(path: Path, images: list | None = None, rows: list | None = None, categories: list | None = None) -> Path:
+    document = {
+        "images": [image(1, "a.jpg")] if images is None else images,
+        "annotations": [row(1, 1, [1, 2, 10, 8])] if rows is None else rows,
+        "categories": [{"id": 1, "name": "cat"}] if categories is None else categories,
+    }
+    path.write_text(json.dumps(document))
+    return path
+
+
+def image(identity: object, file_name: str, **more: object) -> dict:
+    return {"id": identity, "file_name": file_name, "width": 40, "height": 30, **more}
+
+
+def row(identity: object, image_id: object, bbox: object, category_id: int = 1, **more: object) -> dict:
+    return {"id": identity, "image_id": image_id, "category_id": category_id, "bbox": bbox, "iscrowd": 0, **more}

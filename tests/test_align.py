@@ -81,6 +81,14 @@ def test_a_square_picture_tells_nothing(orientation, option):
     assert (box_of(out) == [0, 1, 3, 2]) == (option == "upright")
 
 
+@pytest.mark.parametrize("option", ["upright", "stored"])
+def test_classes_and_captions_have_nothing_to_turn(option):
+    for found in (Annotations(tags=("cat",)), Annotations(captions=("a cat",)), Annotations()):
+        assert aligned(found, header(6), option).notes == ()
+    masked = Annotations(semantic=np.zeros(UPRIGHT[6][::-1], np.uint8))
+    assert aligned(masked, header(6)).notes == ("exif-undecided",)
+
+
 @pytest.mark.parametrize(
     ("size", "box", "kept"),
     [

@@ -42,6 +42,19 @@ def test_hidden_files_and_other_files_are_no_pictures(animals):
     assert len(keys(opened(animals))) == 4
 
 
+def test_what_is_no_picture_by_its_ending_is_told(animals):
+    assert opened(animals).remarks == ()
+    (animals / "cat" / "notes.md").write_text("x")
+    (animals / "cat" / "deep" / "A.HEIC").write_bytes(b"x")
+    (animals / "dog" / "no ending").write_bytes(b"x")
+    write_picture(animals / "beside.jpg")
+    write_picture(animals / ".hidden.jpg")
+    assert opened(animals).remarks == (
+        "left out: 3 files without the ending of a picture (.heic, .md, none)",
+        "left out: 1 picture beside the class folders",
+    )
+
+
 def test_a_licence_beside_the_folders_says_nothing(animals):
     (animals / "LICENSE.txt").write_text("free")
     (animals / "labels.csv").write_text("x")
@@ -187,6 +200,13 @@ def test_what_has_no_partner_is_left_out_and_told(tmp_path):
     source = opened(tmp_path)
     assert keys(source) == ["a.jpg"]
     assert source.remarks == ("left out: 2 pictures without a mask", "left out: 1 mask without a picture")
+
+
+def test_two_masks_of_one_picture_are_refused(tmp_path):
+    masked(tmp_path, {"x/a": values(1)}, pictures=["x/a"])
+    write_mask(tmp_path / "masks" / "x" / "a.bmp", values(1))
+    with pytest.raises(DatasetError, match=r"two masks for one picture, x/a\.bmp and x/a\.png; remove one"):
+        opened(tmp_path)
 
 
 def test_splits_of_masks_have_the_same_classes(tmp_path):

@@ -267,7 +267,9 @@ def test_samples_without_labels_are_left_out_and_told(tmp_path):
         opened(tar_of(tmp_path, {"txt": "a"}))
 
 
-@pytest.mark.parametrize("ending", ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "ppm", "JPG"])
+@pytest.mark.parametrize(
+    "ending", ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "ppm", "pgm", "gif", "jfif", "JPG"]
+)
 def test_endings_of_pictures(tmp_path, ending):
     source = opened(tar_of(tmp_path, {"jpg": None, ending: JPEG, "cls": "0"}))
     assert read_picture(source.entries[0]) == JPEG

@@ -153,6 +153,8 @@ def test_parts_are_boxes_of_their_own():
     more = f"<part><name>head</name>{box(3, 4, 5, 6)}</part><part><name>hand</name></part>"
     labels = parse(object_xml(more=more))
     assert labels.objects.parts == ((Part("head", (2, 3, 5, 6)),),)
+    assert labels.notes == ("part-left-out",)
+    assert parse(object_xml(more=f"<part><name>head</name>{box(3, 4, 5, 6)}</part>")).notes == ()
 
 
 def test_an_unknown_class_rejects_the_picture():

@@ -283,13 +283,21 @@ def test_a_split_may_be_a_folder_of_annotations(tmp_path):
     assert keys(opened(root, split="val")) == ["val/b.jpg"]
 
 
+def test_pipes_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.xml")
+    os.mkfifo(tmp_path / "b.json")
+    with pytest.raises(DatasetError, match="no dataset that is known"):
+        opened(tmp_path)
+
+
 def test_a_split_that_is_not_there(tmp_path):
     root = tree(tmp_path, {"a": XML})
     with pytest.raises(DatasetError, match=r"no ImageSets/Main/val.txt; there are no lists"):
         opened(root, split="val")
     (root / "ImageSets" / "Main").mkdir(parents=True)
-    (root / "ImageSets" / "Main" / "train.txt").write_text("a\n")
-    with pytest.raises(DatasetError, match=r"no ImageSets/Main/val.txt; there are train"):
+    for name in ("train", "aeroplane_train", "car_train", "night_drive"):  # lists of one class say nothing new
+        (root / "ImageSets" / "Main" / f"{name}.txt").write_text("a\n")
+    with pytest.raises(DatasetError, match=r"no ImageSets/Main/val.txt; there are night_drive, train$"):
         opened(root, split="val")
     for bad in ("../train", "/etc/passwd", "a/b", ""):
         with pytest.raises(DatasetError, match="expected a name such as trainval"):

@@ -51,6 +51,8 @@ def _sized(annotations: Annotations, header: Header, exif: Literal["upright", "s
     stated, stored, straight = annotations.size_wh, header.stored_wh, header.upright_wh
     if header.orientation == 1:
         return (annotations if stated in (None, stored) else _mismatch(annotations, straight)), False
+    if stated is None and not _has_places(annotations):
+        return annotations, False
     if stated is None or (stored == straight and stated == stored):
         return _noted(annotations, "exif-undecided"), exif == "stored"
     if stated == straight:
@@ -58,6 +60,12 @@ def _sized(annotations: Annotations, header: Header, exif: Literal["upright", "s
     if stated == stored:
         return _noted(annotations, "exif-turned"), True
     return _mismatch(annotations, straight), False
+
+
+def _has_places(annotations: Annotations) -> bool:
+    """Whether labels are anywhere in the picture; classes and captions are not, so nothing of them can be turned."""
+    rasters = (annotations.semantic, annotations.instance, annotations.panoptic)
+    return len(annotations.objects) > 0 or any(raster is not None for raster in rasters)
 
 
 def _mismatch(annotations: Annotations, size_wh: tuple[int, int]) -> Annotations:

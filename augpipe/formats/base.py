@@ -19,7 +19,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 from augpipe.errors import DatasetError, Reject, one_line
 from augpipe.sample import Annotations, Category
 
-PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+PICTURE_ENDINGS = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif", ".jp2",
+)  # fmt: skip
 DEEPEST = 64
 """Levels of nesting that free fields may have. No dataset needs so many, and Python's own limit is near a thousand."""
 
@@ -175,7 +177,7 @@ def read_place(place: Place) -> bytes:
     """
     name = os.path.basename(place.path)
     try:
-        with open(place.path, "rb", opener=_regular_file) as file:
+        with open(place.path, "rb", opener=regular_file) as file:
             if place.size < 0:
                 return file.read()
             file.seek(place.offset)
@@ -189,8 +191,8 @@ def read_place(place: Place) -> bytes:
     return data
 
 
-def _regular_file(path: str, flags: int) -> int:
-    """Open without waiting, as a pipe would make one do, and take nothing but a file."""
+def regular_file(path: str, flags: int) -> int:
+    """An opener for :func:`open` that does not wait, as a pipe would make one do, and takes nothing but a file."""
     number = os.open(path, flags | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)

@@ -30,6 +30,7 @@ from augpipe.formats.base import (
     labelled_by_id,
     plural,
     read_classes,
+    regular_file,
 )
 from augpipe.formats.coco import CocoReader, key_of, pack, panoptic_pngs
 from augpipe.formats.coco_object import category_of, identity_of
@@ -86,7 +87,7 @@ class CocoFile:
 def looks_like_coco(path: Path) -> bool:
     """Whether a JSON file has a list of COCO's near its top or its end."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=regular_file) as file:
             head = file.read(_SNIFFED)
             file.seek(max(len(head), path.stat().st_size - _SNIFFED))
             text = head + file.read(_SNIFFED)

@@ -35,6 +35,7 @@ _NO_CLASSES = frozenset(
     {"images", "imgs", "img", "jpegimages", "masks", "labels", "annotations", "annotation", "segmentationclass"}
 )
 _MASK_ENDINGS = (".png", ".tif", ".tiff", ".bmp")
+_SHOWN_ENDINGS = 5
 _OTHER_FORMATS = (".xml", ".json", ".yaml", ".yml", ".names", ".data")
 
 
@@ -117,7 +118,21 @@ def open_imagefolder(src: Path, options: SourceOptions) -> Dataset:
         for relative in pictures
     )
     reader: Reader = TagReader()
-    return dataset("imagefolder", src, categories, entries, reader, options)
+    return dataset("imagefolder", src, categories, entries, reader, options, _left_out(root))
+
+
+def _left_out(root: Path) -> list[str]:
+    """Sentences about what lies in and beside the class folders and is not read; a user may miss it."""
+    files = [f for name, folder in subfolders(root).items() for f in walk_files(folder) if not is_picture(f)]
+    beside = sum(is_picture(c.name) and c.is_file() and not c.name.startswith(".") for c in root.iterdir())
+    out = []
+    if files:
+        endings = sorted({os.path.splitext(f)[1].lower() or "none" for f in files})
+        shown = one_line(", ".join(endings[:_SHOWN_ENDINGS]), 100) + (" …" if len(endings) > _SHOWN_ENDINGS else "")
+        out.append(f"left out: {plural(len(files), 'file')} without the ending of a picture ({shown})")
+    if beside:
+        out.append(f"left out: {plural(beside, 'picture')} beside the class folders")
+    return out
 
 
 # --- masks -----------------------------------------------------------------------------------------------------------
@@ -182,7 +197,12 @@ def open_masks(src: Path, options: SourceOptions) -> Dataset:
     prefix = f"{options.split}/" if options.split else ""
     if not (pictures / prefix).is_dir() or not (masks / prefix).is_dir():
         raise DatasetError(f"{src}: no split '{one_line(options.split or '')}' in images/ and masks/")
-    contents = {os.path.splitext(f)[0]: f for f in walk_files(masks) if f.lower().endswith(_MASK_ENDINGS)}
+    contents: dict[str, str] = {}
+    for file in (f for f in walk_files(masks) if f.lower().endswith(_MASK_ENDINGS)):
+        other = contents.setdefault(os.path.splitext(file)[0], file)
+        if other != file:
+            shown = f"{one_line(other)} and {one_line(file)}"
+            raise DatasetError(f"{masks}: two masks for one picture, {shown}; remove one")
     digests, values = _survey(masks, contents.values())
     categories, changed, remarks = _mask_categories(values, options, src)
     entries, used, without = [], set(), 0

@@ -15,6 +15,7 @@ from typing import Any
 
 from augpipe.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import (
+    PICTURE_ENDINGS,
     Dataset,
     Entry,
     Place,
@@ -35,7 +36,7 @@ from augpipe.formats.voc import TWENTY, VocReader, parse_xml, text_of
 from augpipe.pixels.codec import decode_raster
 from augpipe.sample import Annotations, Category, Raster
 
-_PICTURES = ("jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "ppm")
+_PICTURES = tuple(ending.removeprefix(".") for ending in PICTURE_ENDINGS)
 _LABELS = ("json", "xml", "cls")
 _LONGEST_NUMBER = 5  # digits; all classes below the highest are listed, so it must not be just any number
 _RASTERS = ("semantic.png", "instance.png", "panoptic.png")

@@ -96,6 +96,9 @@ class VocReader:
             if box is None:
                 dropped.append(Dropped(index, category_id, "degenerate"))
                 continue
+            parts = self._parts(element)
+            if len(parts) < len(element.findall("part")):
+                notes.add("part-left-out")
             rows.append(
                 ObjectRow(
                     index=index,
@@ -103,7 +106,7 @@ class VocReader:
                     box_xyxy=box,
                     instance=0 if mask is None else index + 1,
                     segmentation=mask,
-                    parts=tuple(self._parts(element)),
+                    parts=tuple(parts),
                     facts=_facts(element),
                 )
             )

@@ -25,6 +25,7 @@ from augpipe.formats.base import (
     digest_of,
     is_picture,
     plural,
+    regular_file,
     size_of,
     source_key,
     walk_files,
@@ -115,7 +116,7 @@ def _holds_voc(folder: Path, files: Iterable[str]) -> bool:
 
 def _head(path: Path) -> bytes:
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=regular_file) as file:
             return file.read(_SNIFFED_BYTES).replace(b"\0", b"")  # UTF-16 looks like ASCII then
     except OSError:
         return b""
@@ -287,6 +288,8 @@ def _is_folder(root: VocRoot, split: str) -> bool:
 
 def _splits_there(roots: list[VocRoot]) -> str:
     names = {f.stem for root in roots if root.sets for f in root.sets.glob("Main/*.txt")}
+    # aeroplane_train.txt lists the same pictures as train.txt, with marks for one class.
+    names = {name for name in names if name.rpartition("_")[2] not in names - {name}}
     shown = sorted(names | {root.name for root in roots if root.name})
     return f"there are {', '.join(shown[:8])}{' …' if len(shown) > 8 else ''}" if shown else "there are no lists"
 

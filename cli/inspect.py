@@ -24,21 +24,24 @@ def add_to(app: typer.Typer) -> None:
 
 
 @shared.handled
-def inspect(
+def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option
     path: Annotated[str, typer.Argument(metavar="PATH", help="A dataset, or a folder that augment has made.")],
     format: shared.From = None,
     split: shared.Split = None,
     classes: shared.Classes = None,
     images: shared.Images = None,
     limit: shared.Limit = None,
+    exif: shared.Exif = "upright",
+    voc_origin: shared.VocOrigin = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     debug: shared.Debug = False,
 ) -> None:
     """Count pictures, objects, classes and label kinds, and list what is odd."""
     from augpipe.overview import overview
 
+    source = shared.source_options(format, split, classes, images, limit, exif=exif, voc_origin=voc_origin)
     with shared.progress_bar(None) as bar:
-        found = overview(path, shared.source_options(format, split, classes, images, limit), bar.update)
+        found = overview(path, source, bar.update)
     if as_json:
         typer.echo(json.dumps(found if isinstance(found, dict) else found.as_json(), indent=2, sort_keys=True))
     elif isinstance(found, dict):

@@ -28,6 +28,8 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
     classes: shared.Classes = None,
     images: shared.Images = None,
     limit: shared.Limit = None,
+    exif: shared.Exif = "upright",
+    voc_origin: shared.VocOrigin = 1,
     debug: shared.Debug = False,
 ) -> None:
     """Print the plans of a recipe on a dataset, one JSON object a line. No picture is decoded."""
@@ -38,6 +40,7 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
     from augpipe.run.dry import plans
 
     loaded = load(recipe, overrides or ())
-    dataset = open_dataset(src, shared.source_options(format, split, classes, images, limit))
+    source = shared.source_options(format, split, classes, images, limit, exif=exif, voc_origin=voc_origin)
+    dataset = open_dataset(src, source)
     for row in plans(dataset, loaded, seed, copies):
         typer.echo(msgspec.json.encode(row, order="sorted").decode())

@@ -37,6 +37,9 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     split: shared.Split = None,
     classes: shared.Classes = None,
     images: shared.Images = None,
+    exif: shared.Exif = "upright",
+    voc_origin: shared.VocOrigin = 1,
+    void: shared.Void = 255,
     debug: shared.Debug = False,
 ) -> None:
     """Draw originals and augmented pictures with boxes, masks and keypoints on one sheet."""
@@ -49,7 +52,8 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     if not (0 <= copies <= 20 and 1 <= limit <= 200 and 32 <= tile <= 2000):
         raise UsageError("expected 0 to 20 copies, 1 to 200 pictures and tiles of 32 to 2000 pixels")
     loaded = load(recipe, overrides or ())
-    dataset = spread(open_dataset(src, shared.source_options(format, split, classes, images)), limit)
+    source = shared.source_options(format, split, classes, images, exif=exif, voc_origin=voc_origin, void=void)
+    dataset = spread(open_dataset(src, source), limit)
     rows, keys = [], []
     with shared.progress_bar(len(dataset.entries)) as bar:
         for sampled in samples(dataset, loaded, seed, copies):

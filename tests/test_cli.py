@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -166,6 +167,28 @@ def test_plans_are_those_of_the_run(voc, tmp_path):
     made = {(r["source"]["key"], r["copy"]): r["plan"] for r in records(tmp_path / "out").values()}
     rows = [json.loads(line) for line in lines(call("plan", voc, "-r", "keypoints", "--seed", 3).stdout)]
     assert {(row["source"], row["copy"]): row["plan"] for row in rows} == made
+
+
+@pytest.mark.parametrize("command", ["augment", "plan", "preview", "inspect"])
+def test_commands_that_read_labels_read_them_alike(command):
+    """What changes the meaning of labels can be said to every command that shows or moves them."""
+    text = call(command, "--help").output
+    assert [
+        option for option in ("--exif", "--voc-origin", "--from", "--split", "--classes") if option not in text
+    ] == []
+
+
+def test_inspect_and_plan_see_what_augment_would(voc, tmp_path):
+    """Boxes that count from 0 are cut at the frame when they are taken to count from 1."""
+    xml = min((voc / "Annotations").glob("*.xml"))
+    folder = tmp_path / "zero"
+    folder.mkdir()
+    (folder / xml.name).write_text(re.sub(r"<xmin>[^<]*</xmin>", "<xmin>0</xmin>", xml.read_text()))
+    picture = voc / "JPEGImages" / f"{xml.stem}.jpg"
+    (folder / picture.name).write_bytes(picture.read_bytes())
+    assert "clipped" in json.loads(call("inspect", folder, "--json").stdout)["oddities"]
+    assert "clipped" not in json.loads(call("inspect", folder, "--json", "--voc-origin", 0).stdout)["oddities"]
+    assert call("plan", folder, "-r", "detection", "--voc-origin", 2).exit_code == 2
 
 
 def test_preview_writes_a_sheet(coco, tmp_path):

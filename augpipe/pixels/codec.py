@@ -8,7 +8,6 @@ returns half a picture and only mutters about it on stderr. What comes of odd pi
 
 from __future__ import annotations
 
-import io
 import os
 import struct
 import tempfile
@@ -20,11 +19,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image, ImageChops
+from PIL.TiffImagePlugin import TiffImageFile
 
 from augpipe.errors import Reject, one_line
 from augpipe.geometry import upright
-from augpipe.pixels.header import FORMATS, MAX_PIXELS, PARSER_FAULTS, quiet
+from augpipe.pixels.header import MAX_PIXELS, PARSER_FAULTS, opened
 from augpipe.sample import Header, Raster
 from augpipe.sampling import Pixels, copy_exact
 
@@ -33,6 +33,8 @@ _BY_OPENCV = (*_JPEGS, "PNG", "WEBP", "BMP")
 _GRAY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L")
 _BY_PILLOW_MODES = ("CMYK", "YCbCr", "LAB", "HSV", "I", "F")
 _CUT_SHORT = ("truncated", "broken data", "unexpected end", "not enough image data")
+_END_OF_JPEG = b"\xff\xd9"
+_BITS, _PHOTOMETRIC = 258, 262  # TIFF 6.0 tags
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,9 @@ def decode(data: bytes, header: Header, keep_truncated: bool = False) -> Pixels:
     pixels = None
     if header.format in _BY_OPENCV and header.mode not in _BY_PILLOW_MODES and not _is_animated_png(data, header):
         pixels, mutterings = _by_opencv(data, header)
-        doubtful = header.format in _JPEGS and (mutterings or data.rstrip(b"\0")[-2:] != b"\xff\xd9")
+        doubtful = header.format in _JPEGS and (mutterings or data.rstrip(b"\0")[-2:] != _END_OF_JPEG)
         if pixels is not None and doubtful and not keep_truncated:
-            _require_whole(data, mutterings)
+            _require_whole(data, header, mutterings)
     if pixels is not None:
         _require_size(pixels, header.stored_wh)
         return turned_upright(pixels, header)
@@ -111,12 +113,10 @@ def _by_opencv(data: bytes, header: Header) -> tuple[Pixels | None, str]:
     return (None if decoded is None else _eight_bit(decoded, is_gray(header))), said()
 
 
-def _eight_bit(decoded: Pixels, gray: bool) -> Pixels | None:
-    """8 bits a channel, one or three channels; ``None`` for what has no such meaning."""
+def _eight_bit(decoded: Pixels, gray: bool) -> Pixels:
+    """8 bits a channel, one or three channels."""
     if decoded.dtype == np.uint16:
         decoded = _of_sixteen(decoded)
-    if decoded.dtype != np.uint8:
-        return None
     if decoded.ndim == 3 and (gray or decoded.shape[2] <= 2):
         decoded = decoded[:, :, 0]
     if decoded.ndim == 3 and decoded.shape[2] == 4:
@@ -124,18 +124,18 @@ def _eight_bit(decoded: Pixels, gray: bool) -> Pixels | None:
     return np.ascontiguousarray(decoded)
 
 
-def _of_sixteen(values: Raster) -> Pixels:
-    """0..65535 as 0..255: divided by 257 and rounded, so that black and white stay what they are."""
-    out: Pixels = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+def _of_sixteen(values: Raster, white: int = 65535) -> Pixels:
+    """0..``white`` as 0..255, rounded, so that black and white stay what they are: 16 bits are divided by 257."""
+    out: Pixels = ((values.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
     return out
 
 
-def _require_whole(data: bytes, mutterings: str) -> None:
+def _require_whole(data: bytes, header: Header, mutterings: str) -> None:
     """Pillow's strict decoder as the judge of a JPEG that looks damaged."""
     cut_short = "premature end" in mutterings.lower()
     if not cut_short:
         try:
-            with quiet(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            with opened(data, _area(header.stored_wh)) as image:
                 image.load()
         except PARSER_FAULTS:
             cut_short = True
@@ -145,8 +145,10 @@ def _require_whole(data: bytes, mutterings: str) -> None:
 
 
 def _by_pillow(data: bytes, header: Header, keep_truncated: bool) -> Pixels:
+    if header.format == "JPEG2000" and _END_OF_JPEG not in data and not keep_truncated:
+        raise Reject("decode", "truncated", "the JPEG 2000 is cut short: its end is missing")  # it may be black then
     try:
-        with _muted(data), quiet(), _lenient(keep_truncated), _opened(data) as image:
+        with _muted(data), opened(data, _area(header.stored_wh), keep_truncated) as image:
             pixels = _eight_bit_of(image, is_gray(header))
     except PARSER_FAULTS as error:
         text = one_line(error, 120)
@@ -155,34 +157,30 @@ def _by_pillow(data: bytes, header: Header, keep_truncated: bool) -> Pixels:
     return np.ascontiguousarray(pixels if pixels.ndim == 2 else pixels[:, :, ::-1])
 
 
-def _opened(data: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(data), formats=FORMATS)
-
-
 def _eight_bit_of(image: Image.Image, gray: bool) -> Pixels:
     """The pixels of Pillow's picture, in red, green, blue or gray.
 
     Raises:
         ValueError: for 32 bits a channel, which say nothing of what is black and what white.
     """
+    if isinstance(image, TiffImageFile) and image.mode.startswith("I;16"):
+        return _of_tiff(image)
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):  # a PNM is scaled to 16 bits
         return _of_sixteen(np.asarray(image))
     if image.mode in ("I", "F"):
         raise ValueError("32 bits a channel, expected 8 or 16")
+    if image.mode == "CMYK" and image.format in _JPEGS and "adobe" not in image.info:
+        image = ImageChops.invert(image)  # only Adobe counts ink from 255 down; Pillow takes all for Adobe's
     return np.asarray(image.convert("L" if gray else "RGB"))
 
 
-@contextmanager
-def _lenient(keep_truncated: bool) -> Iterator[None]:
-    before = ImageFile.LOAD_TRUNCATED_IMAGES
-    ImageFile.LOAD_TRUNCATED_IMAGES = keep_truncated
-    try:
-        yield
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = before
+def _of_tiff(image: TiffImageFile) -> Pixels:
+    """A gray TIFF of 12 or 16 bits. Pillow gives its numbers as they are stored, also where white is 0."""
+    white_is_zero = image.tag_v2.get(_PHOTOMETRIC) == 0
+    pixels = _of_sixteen(np.asarray(image), 4095 if image.tag_v2.get(_BITS) == (12,) else 65535)
+    return 255 - pixels if white_is_zero else pixels
 
 
-_captured: int | None = None
 _capturing = threading.Lock()
 
 
@@ -190,30 +188,32 @@ _capturing = threading.Lock()
 def _stderr_of_codecs() -> Iterator[Callable[[], str]]:
     """What C libraries write to stderr meanwhile; libjpeg says only there that a picture is damaged.
 
-    One thread at a time: two that swap the same descriptor could leave it swapped.
+    One thread at a time: two that swap the same descriptor could leave it swapped. The file is a new one each time:
+    one that a fork had copied would be written and emptied by both processes.
     """
-    global _captured  # noqa: PLW0603 - one file a process, made once, its descriptor kept
     text = ""
     with _capturing:
-        if _captured is None:
-            with tempfile.TemporaryFile() as made:
-                _captured = os.dup(made.fileno())
-        file = _captured
-        saved = _duplicate_of_stderr()
-        os.dup2(file, 2)
+        saved, file = _duplicate_of_stderr(), _nameless_file()
         try:
+            os.dup2(file, 2)
             yield lambda: text
         finally:
+            text = os.pread(file, 4000, 0).decode("ascii", "replace")
             if saved is None:
                 os.close(2)
             else:
                 os.dup2(saved, 2)
                 os.close(saved)
-            size = os.lseek(file, 0, os.SEEK_CUR)
-            if size:
-                text = os.pread(file, min(size, 4000), 0).decode("ascii", "replace")
-                os.lseek(file, 0, os.SEEK_SET)
-                os.ftruncate(file, 0)
+            if file != 2:  # where stderr is closed, the file may have got its number
+                os.close(file)
+
+
+def _nameless_file() -> int:
+    """The descriptor of an empty file, in memory where the system has such."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("codecs")
+    with tempfile.TemporaryFile() as made:
+        return os.dup(made.fileno())
 
 
 def _muted(data: bytes) -> AbstractContextManager[object]:
@@ -243,7 +243,8 @@ def encode(pixels: Pixels, form: PictureFormat) -> bytes:
     else:
         ending, options = ".png", [cv2.IMWRITE_PNG_COMPRESSION, 1]
     try:
-        done, data = cv2.imencode(ending, pixels, options)
+        with _stderr_of_codecs():  # a refusal is raised, not logged
+            done, data = cv2.imencode(ending, pixels, options)
     except cv2.error as error:
         raise Reject("encode", "encode", f"cannot be written as {form.format}: {one_line(error)}") from error
     if not done:
@@ -307,8 +308,8 @@ def decode_raster(data: bytes, what: str, max_pixels: int = 4 * MAX_PIXELS) -> R
         Reject: ``bad-mask`` if it is no such picture.
     """
     try:
-        with _muted(data), quiet(), _opened(data) as image:
-            fault = f"{image.width}×{image.height} pixels are too many" if _area(image) > max_pixels else None
+        with _muted(data), opened(data, max_pixels) as image:
+            fault = f"{image.width}×{image.height} pixels are too many" if _area(image.size) > max_pixels else None
             raster = None if fault else _labels_in(image)
             fault = fault or f"expected a gray or palette mask, got mode {image.mode}"
     except PARSER_FAULTS as error:
@@ -318,8 +319,8 @@ def decode_raster(data: bytes, what: str, max_pixels: int = 4 * MAX_PIXELS) -> R
     return raster
 
 
-def _area(image: Image.Image) -> int:
-    return image.width * image.height
+def _area(size_wh: tuple[int, int]) -> int:
+    return size_wh[0] * size_wh[1]
 
 
 def _labels_in(image: Image.Image) -> Raster | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import struct
 import threading
 import warnings
@@ -16,7 +17,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from augpipe.errors import Reject, one_line
 from augpipe.sample import Header
@@ -39,16 +40,28 @@ PARSER_FAULTS = (
 """What Pillow's parsers raise on hostile files, besides the OSError that they document."""
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # else what it logs of hostile files goes to stderr
-Image.MAX_IMAGE_PIXELS = None  # our own limit is checked first, and is an error instead of a warning
-_one_at_a_time = threading.RLock()
+_one_at_a_time = threading.Lock()
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Without Pillow's warnings, which go to stderr; a lock, as the warnings module has one state for all threads."""
+def opened(data: bytes, max_pixels: int = MAX_PIXELS, keep_truncated: bool = False) -> Iterator[Image.Image]:
+    """A picture as Pillow reads it: without warnings on stderr, and strict unless ``keep_truncated``.
+
+    Pillow's limit on pixels stays at work up to ``max_pixels``, since some of its readers allocate while they open: a
+    GIF of 60 bytes can ask for 4 GB. It is only ever raised, so that nobody else's pictures are refused meanwhile.
+    Warnings, limit and strictness are settings of the whole process, so one thread at a time has them.
+    """
     with _one_at_a_time, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
+        if before[0] is not None:
+            Image.MAX_IMAGE_PIXELS = max(before[0], max_pixels // 2 + 1)  # Pillow refuses twice as much
+        ImageFile.LOAD_TRUNCATED_IMAGES = keep_truncated
+        try:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                yield image
+        finally:
+            Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> Header:
@@ -60,18 +73,22 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> Header:
     if not data:
         raise Reject("decode", "empty-file", "the file is empty; expected a picture")
     try:
-        with quiet(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with opened(data, max_pixels) as image:
             size = _stored_size(image)
-            if min(size) >= 1 and size[0] * size[1] <= max_pixels:
+            if size[0] * size[1] <= max_pixels:
                 return Header(str(image.format), size, _orientation(image, data), _mode(image, data))
+    except Image.DecompressionBombError as error:
+        count = re.search(r"\d+", str(error))
+        raise _too_large(count[0] if count else "too many", max_pixels) from error
     except PARSER_FAULTS as error:
         text = _brief(error)
         code = "truncated" if _is_cut_short(data) or "truncated" in text.lower() else "unsupported"
         raise Reject("decode", code, f"not a picture that can be read: {text}") from error
-    if min(size) < 1:
-        raise Reject("decode", "unsupported", f"a picture of {size[0]}×{size[1]} pixels")
-    message = f"{size[0]}×{size[1]} pixels; expected at most {max_pixels} (--max-pixels)"
-    raise Reject("decode", "too-large", message)
+    raise _too_large(f"{size[0]}×{size[1]}", max_pixels)
+
+
+def _too_large(pixels: str, max_pixels: int) -> Reject:
+    return Reject("decode", "too-large", f"{pixels} pixels; expected at most {max_pixels} (--max-pixels)")
 
 
 def _stored_size(image: Image.Image) -> tuple[int, int]:
@@ -111,8 +128,12 @@ def _png_exif(data: bytes) -> bytes:
 
 
 def _is_cut_short(data: bytes) -> bool:
-    """Whether a WebP is shorter than it says; Pillow then takes it for no picture at all."""
-    return data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) < 8 + int.from_bytes(data[4:8], "little")
+    """Whether a WebP is shorter than it says, or a TIFF ends before its directory; Pillow knows neither then."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return len(data) < 8 + int.from_bytes(data[4:8], "little")
+    return data[:4] in (b"II*\0", b"MM\0*") and len(data) <= int.from_bytes(
+        data[4:8], "little" if data[:1] == b"I" else "big"
+    )
 
 
 def _brief(error: BaseException) -> str:

@@ -279,7 +279,7 @@ def _signed_area(region: Region) -> float:
 
 def in_front(m: Matrix, region: Region, limit: float = 1e-3) -> Region:
     """The part of a source region that a projective map sends to finite places (its depth is at least ``limit``)."""
-    if is_affine(m):
+    if is_affine(m) or not region:
         return region
     sides = [m[6] * x + m[7] * y + m[8] - limit for x, y in region]
     return region if min(sides) >= 0.0 else tuple(_keep_side(list(region), sides))

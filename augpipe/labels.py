@@ -6,38 +6,26 @@ An object whose visible part is too small is dropped and written down with the r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any
+from typing import Literal, TypeAlias
 
-import cv2
 import numpy as np
 
-from augpipe import masks
-from augpipe.geometry import depth, determinant, is_exact, move_points
+from augpipe import masks, rasters
+from augpipe.geometry import depth, determinant, move_points
 from augpipe.outlines import clockwise, points_inside, region_of
 from augpipe.polygons import areas_of
-from augpipe.sample import (
-    F64,
-    I64,
-    Annotations,
-    Attributes,
-    Category,
-    Dropped,
-    Facts,
-    Objects,
-    Part,
-    Raster,
-    Rings,
-    Rle,
-)
-from augpipe.sampling import copy_exact, region_mask, resample_labels
+from augpipe.sample import F64, Annotations, Category, Dropped, Facts, Objects, Part, Rings, Rle
 from augpipe.shapes import BoxRule, Shape, shapes_of
 from augpipe.track import Track
 
 SEMANTIC_VOID = 255
 DECIMALS = 3
 """Coordinates are written with this many decimals, so that they are the same on every machine."""
+
+TruncatedRule: TypeAlias = Literal["clip", "drop"]
+ErasedRule: TypeAlias = Literal["lower", "cut"]
 
 _TRUNCATED_BELOW = 0.999
 _NEAREST = 1e-3  # the depth at which geometry.in_front cuts
@@ -50,12 +38,28 @@ class LabelRules:
     An object is kept if at least ``min_visibility`` of it (0..1) can be seen, its box has no side under ``min_side``
     pixels and its area is at least ``min_area`` pixels. ``box`` says how a box without other geometry is turned: by
     its ``corners`` (contains the object, loose when turned) or by the ``ellipse`` in it (close for round objects).
+    Of an object that the frame cuts, ``truncated`` keeps what is left (``clip``) or nothing (``drop``).
+
+    ``erased`` says what painting over does: it lowers ``visible`` and nothing else (``lower``), or masks, polygons
+    and rasters also lose those pixels (``cut``).
+
+    ``classes`` holds the rules of classes that have their own, by name, complete; ``erased`` is the picture's.
     """
 
     min_visibility: float = 0.0
     min_area: float = 4.0
     min_side: float = 2.0
     box: BoxRule = "corners"
+    truncated: TruncatedRule = "clip"
+    erased: ErasedRule = "lower"
+    classes: Mapping[str, LabelRules] = field(default_factory=dict, hash=False)
+
+    def each(self, objects: Objects, categories: Mapping[int, Category]) -> list[LabelRules]:
+        """The rules of each object, by its class."""
+        if not self.classes:
+            return [self] * len(objects)
+        names = {number: category.name for number, category in categories.items()}
+        return [self.classes.get(names.get(number, ""), self) for number in objects.category_id.tolist()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +70,11 @@ class Labelled:
     annotations: Annotations
     shapes: tuple[Shape, ...]
     dropped: tuple[Dropped, ...]
+
+    @property
+    def truncated(self) -> int:
+        """How many survivors the frame cuts more than a thousandth of."""
+        return sum(shape.in_frame < _TRUNCATED_BELOW for shape in self.shapes)
 
 
 def apply(
@@ -84,11 +93,12 @@ def apply(
         categories: by id; their keypoint pairs are swapped by a map that mirrors.
         void: the value of new ground in the semantic raster.
     """
-    objects = annotations.objects
-    shapes = _shapes(objects, track, rules.box)
+    objects, paint = annotations.objects, track.erased if rules.erased == "cut" else ()
+    each = rules.each(objects, categories)
+    shapes = _shapes(objects, track, each, bool(paint))
     dropped, kept = list(annotations.dropped), []
-    for i, shape in enumerate(shapes):
-        fault = _fault(shape, rules)
+    for i, (shape, own) in enumerate(zip(shapes, each, strict=True)):
+        fault = _fault(shape, own)
         if fault is None:
             kept.append(i)
         else:
@@ -97,14 +107,15 @@ def apply(
     dropped.sort(key=lambda d: (d.index, d.reason))
     survivors = tuple(shapes[i] for i in kept)
     moved = _moved_objects(objects if len(kept) == len(shapes) else objects.take(kept), survivors, track, categories)
-    panoptic = _moved_raster(annotations.panoptic, track, 0)
+    panoptic = rasters.moved(annotations.panoptic, track, 0, paint)
+    changed = track.moved or (bool(paint) and panoptic is not None)
     picture = replace(
         annotations,
         objects=moved,
-        semantic=_moved_raster(annotations.semantic, track, void),
-        instance=_moved_instances(annotations.instance, track, moved.instance),
+        semantic=rasters.moved(annotations.semantic, track, void, paint),
+        instance=rasters.moved_instances(annotations.instance, track, moved.instance, paint),
         panoptic=panoptic,
-        segments_info=_segments(panoptic, annotations.segments_info) if track.moved else annotations.segments_info,
+        segments_info=rasters.segments(panoptic, annotations.segments_info) if changed else annotations.segments_info,
         dropped=(),
     )
     return Labelled(track.size_wh, picture, survivors, tuple(dropped))
@@ -113,19 +124,38 @@ def apply(
 # --- objects ---------------------------------------------------------------------------------------------------------
 
 
-def _shapes(objects: Objects, track: Track, rule: BoxRule) -> list[Shape]:
+def _shapes(objects: Objects, track: Track, each: Sequence[LabelRules], cut_erased: bool) -> list[Shape]:
     if track.moved:
-        return shapes_of(objects.boxes_xyxy, objects.segmentation, objects.obb, track, rule)
+        return _moved_shapes(objects, track, each, cut_erased)
     # Where nothing moved the box stays the source's own; only what can be seen is measured.
-    visible = [1.0] * len(objects)
-    if track.erased:
-        shapes = shapes_of(objects.boxes_xyxy, objects.segmentation, objects.obb, track, rule)
-        visible = [shape.visible for shape in shapes]
-    columns = zip(objects.boxes_xyxy.tolist(), _areas(objects), visible, objects.segmentation, objects.obb, strict=True)
-    return [
-        Shape((x0, y0, x1, y1), "source", area, 1.0, seen, segmentation, _in_order(obb))
-        for (x0, y0, x1, y1), area, seen, segmentation, obb in columns
+    columns = zip(objects.boxes_xyxy.tolist(), _areas(objects), objects.segmentation, objects.obb, strict=True)
+    shapes = [
+        Shape((x0, y0, x1, y1), "source", area, 1.0, 1.0, segmentation, _in_order(obb))
+        for (x0, y0, x1, y1), area, segmentation, obb in columns
     ]
+    if not track.erased:
+        return shapes
+    seen = _moved_shapes(objects, track, each, cut_erased)
+    return [
+        now if cut_erased and now.box_from in ("mask", "polygon") and now.visible < now.in_frame
+        else replace(before, visible=now.visible)
+        for before, now in zip(shapes, seen, strict=True)
+    ]  # fmt: skip
+
+
+def _moved_shapes(objects: Objects, track: Track, each: Sequence[LabelRules], cut_erased: bool) -> list[Shape]:
+    """The shapes on the canvas; all together, unless classes differ in how a plain box is turned."""
+    ways = {rules.box for rules in each}
+    if len(ways) == 1:
+        (way,) = ways
+        return shapes_of(objects.boxes_xyxy, objects.segmentation, objects.obb, track, way, cut_erased)
+    found: dict[int, Shape] = {}
+    for way in ways:
+        rows = [i for i, rules in enumerate(each) if rules.box == way]
+        some = objects.take(rows)
+        shapes = shapes_of(some.boxes_xyxy, some.segmentation, some.obb, track, way, cut_erased)
+        found |= zip(rows, shapes, strict=True)
+    return [found[i] for i in range(len(each))]
 
 
 def _areas(objects: Objects) -> list[float]:
@@ -144,6 +174,8 @@ def _fault(shape: Shape, rules: LabelRules) -> tuple[str, float | None] | None:
     """Why a shape cannot stay, with the number that was too small, as it would be written; ``None`` if it can."""
     if shape.in_frame <= 0.0:
         return "outside", None
+    if rules.truncated == "drop" and shape.in_frame < _TRUNCATED_BELOW:
+        return "min_visibility", round(shape.in_frame, DECIMALS)
     visible = round(shape.visible, DECIMALS)
     if shape.visible <= 0.0 or visible < rules.min_visibility:
         by_frame = round(shape.in_frame, DECIMALS) < rules.min_visibility
@@ -234,76 +266,3 @@ def _swapped(keypoints: F64, pairs: Iterable[tuple[int, int]]) -> F64:
     for left, right in pairs:
         order[left], order[right] = order[right], order[left]
     return keypoints[order]
-
-
-# --- rasters ---------------------------------------------------------------------------------------------------------
-
-
-def instance_void(raster: Raster) -> int:
-    """The void value of an instance raster: the highest that its type holds."""
-    return int(np.iinfo(raster.dtype).max)
-
-
-def _moved_raster(raster: Raster | None, track: Track, void: int) -> Raster | None:
-    if raster is None or not track.moved:
-        return raster
-    w, h = track.size_wh
-    moved: Raster
-    if is_exact(track.matrix):
-        source = raster.view(np.int32) if raster.dtype == np.uint32 else raster  # a type that OpenCV has
-        moved = copy_exact(source, track.matrix, track.size_wh, "constant", (void,)).view(raster.dtype)
-    else:
-        moved = resample_labels(raster, track.matrix, (0, 0, w, h), void)
-    if track.hidden_outside is not None:
-        moved[~region_mask(track.hidden_outside, (0, 0, w, h))] = void
-    return moved
-
-
-def _moved_instances(raster: Raster | None, track: Track, instances: I64) -> Raster | None:
-    """The instance raster; what is no survivor's becomes void, neither an object nor background to learn from."""
-    if raster is None:
-        return None
-    void = instance_void(raster)
-    moved: Any = _moved_raster(raster, track, void)
-    table: Any = np.full(void + 1, void, raster.dtype)
-    known = instances[instances < void]
-    table[0], table[known] = 0, known
-    out: Raster = cv2.LUT(moved, table) if raster.dtype == np.uint8 else table[moved]
-    return out
-
-
-def _segments(panoptic: Raster | None, segments: Sequence[Attributes]) -> tuple[Attributes, ...]:
-    """``segments_info`` of a moved panoptic raster: what vanished is left out, area and bbox are measured again.
-
-    Without the raster nothing can be measured, and area and bbox, which are no longer true, are left out.
-    """
-    if panoptic is None:
-        return tuple({k: v for k, v in segment.items() if k not in ("area", "bbox")} for segment in segments)
-    found: list[Mapping[str, Any]] = []
-    measured = _extents(panoptic) if segments else {}
-    for segment in segments:
-        if int(segment["id"]) in measured:
-            area, x0, y0, x1, y1 = measured[int(segment["id"])]
-            found.append({**segment, "area": area, "bbox": [x0, y0, x1 - x0, y1 - y0]})
-    return tuple(found)
-
-
-def _extents(raster: Raster) -> dict[int, tuple[int, int, int, int, int]]:
-    """(pixels, x0, y0, x1, y1) of every value of a raster, by its level runs, which are few."""
-    height, width = raster.shape
-    starts_run = np.ones((height, width), bool)
-    np.not_equal(raster[:, 1:], raster[:, :-1], out=starts_run[:, 1:])
-    starts = np.flatnonzero(starts_run)
-    lengths = np.diff(starts, append=height * width)
-    values, places = np.unique(raster.reshape(-1)[starts], return_inverse=True)
-    order = np.argsort(places, kind="stable")
-    first = np.searchsorted(places[order], np.arange(values.size))
-    rows, columns, lengths = starts[order] // width, starts[order] % width, lengths[order]
-    extents = (
-        np.add.reduceat(lengths, first),
-        np.minimum.reduceat(columns, first),
-        np.minimum.reduceat(rows, first),
-        np.maximum.reduceat(columns + lengths, first),
-        np.maximum.reduceat(rows, first) + 1,
-    )
-    return dict(zip(values.tolist(), zip(*(e.tolist() for e in extents), strict=True), strict=True))

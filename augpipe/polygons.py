@@ -95,9 +95,22 @@ def cut_rings(objects: Sequence[Sequence[F64]], matrix: Matrix | None, region: R
 def uncovered_share(polygons: Sequence[Any], covers: Sequence[Region]) -> float:
     """The share, 0 to 1, of the union of shapely polygons that lies under none of ``covers``."""
     whole = shapely.union_all(polygons)
-    over = shapely.union_all([shapely.Polygon(cover) for cover in covers if len(cover) > 2])
-    left = _robust(shapely.difference, whole, over)
+    left = _robust(shapely.difference, whole, _union(covers))
     return min(1.0, float(left.area) / float(whole.area)) if whole.area > 0.0 else 0.0
+
+
+def uncovered(pieces: Sequence[Piece], covers: Sequence[Region]) -> list[Piece]:
+    """What is left of pieces under none of ``covers``; one that lies inside a piece leaves a hole in it."""
+    if not pieces:
+        return []
+    polygons = _array([piece.polygon for piece in pieces])
+    left = _robust(shapely.difference, polygons, _union(covers))
+    x0, y0, x1, y1 = shapely.total_bounds(polygons).tolist()
+    return list(chain.from_iterable(_pieces(left, (x0, y0), (x1, y1))))
+
+
+def _union(covers: Sequence[Region]) -> Any:
+    return shapely.union_all([shapely.Polygon(cover) for cover in covers if len(cover) > 2])
 
 
 # --- from rings to shapely polygons ----------------------------------------------------------------------------------
@@ -209,19 +222,23 @@ def _leaving(rings: Sequence[F64], region: Region) -> list[int]:
 
 
 def _inside(polygons: Any, region: Region) -> list[list[Piece]]:
-    """What is left of each polygon in a convex region; points, lines and slivers have no area and vanish."""
-    pieces: list[list[Piece]] = [[] for _ in polygons]
-    if not pieces or len(region) < 3:
-        return pieces
-    parts, owners = shapely.get_parts(
-        _robust(shapely.intersection, polygons, shapely.Polygon(region)), return_index=True
-    )
+    """What is left of each polygon in a convex region."""
+    if not len(polygons) or len(region) < 3:
+        return [[] for _ in polygons]
+    left = _robust(shapely.intersection, polygons, shapely.Polygon(region))
+    return _pieces(left, np.min(region, axis=0), np.max(region, axis=0))
+
+
+def _pieces(shapes: Any, low: Any, high: Any) -> list[list[Piece]]:
+    """The pieces of each shape, kept within bounds; points, lines and slivers have no area and vanish."""
+    pieces: list[list[Piece]] = [[] for _ in shapes]
+    parts, owners = shapely.get_parts(shapes, return_index=True)
     parts, of = shapely.get_parts(parts, return_index=True)
     thick = (shapely.get_type_id(parts) == _POLYGON) & (2.0 * shapely.area(parts) > _THIN * shapely.length(parts))
     parts, owners = parts[thick], owners[of][thick]
     rings, of = shapely.get_rings(parts, return_index=True)
     points, numbers = shapely.get_coordinates(rings, return_index=True)
-    points = np.clip(points, np.min(region, axis=0), np.max(region, axis=0))  # crossings are rounded
+    points = np.clip(points, low, high)  # crossings are rounded
     ends = np.searchsorted(numbers, np.arange(len(rings) + 1)).tolist()
     known = -1
     for (start, stop), part in zip(pairwise(ends), of.tolist(), strict=True):

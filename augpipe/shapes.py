@@ -33,7 +33,8 @@ from augpipe.geometry import (
 )
 from augpipe.masks import bitmap_of_rings, rle_of, window_of
 from augpipe.outlines import Box, cut_outlines, ellipses_in, move_obb, region_of
-from augpipe.polygons import Cut, areas_of, cut_rings, uncovered_share
+from augpipe.polygons import Cut, Piece, areas_of, cut_rings, uncovered, uncovered_share
+from augpipe.rasters import paint
 from augpipe.sample import F64, U8, Rings, Rle, Segmentation
 from augpipe.sampling import copy_exact, region_mask, resample_labels
 from augpipe.track import Track
@@ -75,6 +76,7 @@ def shapes_of(
     obbs: Sequence[F64 | None],
     track: Track,
     rule: BoxRule = "corners",
+    cut_erased: bool = False,
 ) -> list[Shape]:
     """The objects of a source picture as ``track`` shows them.
 
@@ -84,15 +86,16 @@ def shapes_of(
         obbs: N oriented boxes, each (4, 2), or ``None``.
         track: the map and the visible part.
         rule: how a box without other geometry is turned.
+        cut_erased: whether masks and polygons lose what is painted over, and not only visibility.
     """
     shapes: list[Shape | None] = [None] * len(segmentations)
     rings = {i: s.rings for i, s in enumerate(segmentations) if isinstance(s, Rings)}
     if rings:
         for i, cut in zip(rings, cut_rings(list(rings.values()), track.matrix, track.visible), strict=True):
-            shapes[i] = _ring_shape(rings[i], cut, track)
+            shapes[i] = _ring_shape(rings[i], cut, track, cut_erased)
     for i, segmentation in enumerate(segmentations):
         if isinstance(segmentation, Rle):
-            shapes[i] = _mask_shape(segmentation, track)
+            shapes[i] = _mask_shape(segmentation, track, cut_erased)
     plain = [i for i, shape in enumerate(shapes) if shape is None and obbs[i] is None]
     if plain:
         boxes = boxes_xyxy if len(plain) == len(shapes) else boxes_xyxy[plain]
@@ -139,30 +142,46 @@ def _add_oriented(shapes: list[Shape | None], obbs: dict[int, F64], track: Track
 # --- polygons --------------------------------------------------------------------------------------------------------
 
 
-def _ring_shape(rings: Sequence[F64], cut: Cut, track: Track) -> Shape | None:
+def _ring_shape(rings: Sequence[F64], cut: Cut, track: Track, cut_erased: bool) -> Shape | None:
     """Polygons that have been moved and cut: boxed. ``None`` if they have no area to go by."""
     if cut.whole <= _NO_AREA and (is_affine(track.matrix) or areas_of([rings])[0] <= _NO_AREA):
         return None
     if cut.area <= 0.0:
         return Shape(None, "polygon")
     in_frame = min(1.0, cut.area / cut.whole)
-    visible = in_frame
+    visible, area, pieces = in_frame, cut.area, cut.pieces
+    cut_erased = cut_erased and bool(track.erased)
     if track.erased:
-        visible *= uncovered_share([piece.polygon for piece in cut.pieces], track.erased)
-    outlines = [piece.outline for piece in cut.pieces]
-    holes = [hole for piece in cut.pieces for hole in piece.holes]
-    if holes:  # COCO's rings cannot say "hole"
-        bitmap = bitmap_of_rings(outlines, track.size_wh) & (1 - bitmap_of_rings(holes, track.size_wh))
+        share = uncovered_share([piece.polygon for piece in pieces], track.erased)
+        visible *= share
+        if cut_erased:
+            area, pieces = area * share, uncovered(pieces, track.erased)
+    if any(piece.holes for piece in pieces):  # COCO's rings cannot say "hole"
+        bitmap = _bitmap_of(cut.pieces, track.size_wh)
+        if cut_erased:
+            paint(bitmap, track.erased, 0)
         return _bitmap_shape(bitmap, (0, 0), track, in_frame, visible)
+    if not pieces:
+        return Shape(None, "polygon", 0.0, in_frame, visible)
+    outlines = [piece.outline for piece in pieces]
     points = outlines[0] if len(outlines) == 1 else np.concatenate(outlines)
     (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-    return Shape((x0, y0, x1, y1), "polygon", cut.area, in_frame, visible, Rings(tuple(outlines)))
+    return Shape((x0, y0, x1, y1), "polygon", area, in_frame, visible, Rings(tuple(outlines)))
+
+
+def _bitmap_of(pieces: Sequence[Piece], size_wh: tuple[int, int]) -> U8:
+    """The union of pieces; the hole of one may lie under another."""
+    bitmap = bitmap_of_rings([piece.outline for piece in pieces if not piece.holes], size_wh)
+    for piece in pieces:
+        if piece.holes:
+            bitmap |= bitmap_of_rings([piece.outline], size_wh) & (1 - bitmap_of_rings(piece.holes, size_wh))
+    return bitmap
 
 
 # --- masks -----------------------------------------------------------------------------------------------------------
 
 
-def _mask_shape(rle: Rle, track: Track) -> Shape | None:
+def _mask_shape(rle: Rle, track: Track, cut_erased: bool) -> Shape | None:
     """A mask: warped in its own window by the same map as the picture, boxed by its pixels. ``None`` if it is empty."""
     # Nearest neighbour rounds a tie to the even pixel: an even origin keeps the window's ties those of the picture.
     bitmap, (x, y) = window_of(rle, 2)
@@ -180,6 +199,8 @@ def _mask_shape(rle: Rle, track: Track) -> Shape | None:
     moved = _moved_bitmap(bitmap, (x, y), track.matrix, window)
     if track.hidden_outside is not None:
         moved = moved * region_mask(track.hidden_outside, window)
+    if cut_erased:
+        paint(moved, track.erased, 0, window[:2])
     return _bitmap_shape(moved, window[:2], track, in_frame, visible)
 
 

@@ -50,6 +50,12 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     max_rejects: Annotated[
         str, typer.Option(metavar="N|P%", help="Pictures that may be rejected before the run counts as failed.")
     ] = "1%",
+    max_dropped: Annotated[
+        str | None, typer.Option(metavar="N|P%", help="Objects that may be dropped before the run counts as failed.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Reject pictures of which a label had to be dropped, mended or guessed.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the run in DST first.")] = False,
     debug: shared.Debug = False,
 ) -> None:
@@ -79,6 +85,7 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
         sources_per_shard=sources_per_shard,
         max_pixels=max_pixels,
         truncated=truncated,  # type: ignore[arg-type]
+        strict=strict,
     )
     loaded = load(recipe, overrides or ())
     shared.say(f"device: {chosen}")
@@ -89,13 +96,13 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
             loaded,
             options,
             workers=workers,
-            limits=Limits(max_rejects),
+            limits=Limits(max_rejects, max_dropped),
             overwrite=overwrite,
             watcher=_watcher(bar),
         )
     _print(summary)
     if summary.failed:
-        shared.say(f"augpipe: {summary.failed}; see {summary.folder / 'rejects.jsonl'}")
+        shared.say(f"augpipe: {summary.failed}")
         raise typer.Exit(1)
 
 
@@ -154,7 +161,8 @@ def _print(summary: Summary) -> None:
         f"in {summary.seconds:.1f} s ({rate})"
     )
     dropped = sum(summary.dropped.values())
-    told = f"; dropped {dropped:,}: {shared.counted(summary.dropped)}" if dropped else ""
+    told = f", truncated {summary.truncated:,}" if summary.truncated else ""
+    told += f"; dropped {dropped:,}: {shared.counted(summary.dropped)}" if dropped else ""
     typer.echo(f"{shared.plural(summary.objects, 'object')}{told}")
     if summary.notes:
         typer.echo(f"found while reading: {shared.counted(summary.notes)}")

@@ -25,7 +25,7 @@ def run(
     """A run; options that belong to the source, the limits and the call itself are sorted out here."""
     source_names = {"split", "classes", "images", "limit", "exif", "voc_origin", "format"}
     reading = SourceOptions(**{k: options.pop(k) for k in source_names & options.keys()})
-    limits = Limits(options.pop("max_rejects", "1%"))
+    limits = Limits(options.pop("max_rejects", "1%"), options.pop("max_dropped", None))
     overwrite = options.pop("overwrite", False)
     chosen = load(recipe) if isinstance(recipe, str) else recipe
     return augment(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from recipe_tools import recipe_of
@@ -13,6 +14,7 @@ from augpipe.recipe.document import read
 from augpipe.recipe.model import Leaf, compile_recipe
 
 S = "version: 1\nsteps:\n"  # the steps begin on line 3
+LABELS = "version: 1\nlabels: %s\nsteps: [to_gray]\n"
 
 MISTAKES = [
     # the top
@@ -66,6 +68,21 @@ MISTAKES = [
     (S + "- rotate:\n  degrees: 5\n", ":4: 'degrees' belongs to rotate: write it in its braces, or indent it more"),
     (S + "- rotate: 5\n", ":3: rotate: expected its parameters in braces, as in 'rotate: {degrees: 15}', got 5"),
     (S + "- rotate: [5]\n", ":3: rotate: expected its parameters in braces"),
+    # labels
+    (LABELS % "{trunkated: drop}", ":2: unknown name 'trunkated' in labels; did you mean 'truncated'?"),
+    (LABELS % "{truncated: dorp}", ":2: labels.truncated: expected clip or drop, got \"dorp\"; did you mean 'drop'?"),
+    (LABELS % "{erased: both}", ':2: labels.erased: expected lower or cut, got "both"'),
+    (LABELS % "{classes: [cat]}", ":2: labels.classes: expected names with values, as in {name: value}, got"),
+    (LABELS % "{classes: {cat: 5}}", ":2: labels.classes.cat: expected names with values, as in {name: value}, got 5"),
+    (LABELS % "{classes: {cat: {min_sied: 5}}}", "unknown name 'min_sied' in labels.classes.cat; did you mean 'mi"),
+    (LABELS % "{classes: {cat: {erased: cut}}}", "unknown name 'erased' in labels.classes.cat; known are"),
+    (LABELS % "{classes: {cat: {min_side: -1}}}", "labels.classes.cat.min_side: expected a number from 0 to 10"),
+    (LABELS % "{classes: {cat: {min_side: null}}}", "expected a number from 0 to 100000, got null"),
+    (LABELS % "{classes: {cat: {box: round}}}", 'labels.classes.cat.box: expected corners or ellipse, got "round"'),
+    (LABELS % "{flip_pairs: [a, b]}", ":2: labels.flip_pairs: expected names with values"),
+    (LABELS % "{flip_pairs: {cat: [a, b]}}", "labels.flip_pairs.cat: expected a list of pairs of names, as in [["),
+    (LABELS % "{flip_pairs: {cat: [[a, 5]]}}", "labels.flip_pairs.cat: expected a list of pairs of names"),
+    (LABELS % "{flip_pairs: {cat: [[a, b], [b, c]]}}", "labels.flip_pairs.cat: expected each name once"),
     # parameters
     (S + "- rotate\n", ":3: rotate needs 'degrees', as in 'rotate: {degrees: 15}'"),
     (S + "- rotate: {}\n", ":3: rotate needs 'degrees'"),
@@ -193,6 +210,31 @@ def test_a_recipe():
     assert [leaf.path for leaf in recipe.leaves()] == ["to_gray", "one_of/gamma", "one_of/all_of/to_gray"]
 
 
+def test_what_a_recipe_says_of_classes():
+    own = {"cat": {"min_side": 8, "truncated": "drop"}, "dog": {"box": "corners", "min_visibility": 1}, "cow": {}}
+    pairs = {"cat": [["a", "b"], ["c", "d"]], "dog": []}
+    labels = {"min_visibility": 0.1, "box": "ellipse", "erased": "cut", "classes": own, "flip_pairs": pairs}
+    recipe = recipe_of("- to_gray", labels=labels)
+    top = LabelRules(0.1, 4.0, 2.0, "ellipse", "clip", "cut")
+    assert recipe.rules == replace(top, classes={
+        "cat": replace(top, min_side=8.0, truncated="drop"),
+        "dog": replace(top, box="corners", min_visibility=1.0),
+        "cow": top,
+    })  # fmt: skip
+    assert recipe.flip_pairs == {"cat": (("a", "b"), ("c", "d")), "dog": ()}
+    assert recipe_of("- to_gray", "labels.classes.cat.min_side=5").rules.classes["cat"].min_side == 5.0
+    hash(recipe.rules)
+
+
+def test_what_can_take_part():
+    text = (
+        "- to_gray: {p: 0}\n- rotate: {degrees: 5}\n- one_of:\n  - gamma: {amount: 1, weight: 0}\n"
+        "  - all_of: [jpeg: {quality: 5, p: 0}, horizontal_flip]\n- some_of: [vertical_flip]\n  n: 0\n"
+        "- all_of: [to_gray]\n  p: 0"
+    )
+    assert [leaf.operation.name() for leaf in recipe_of(text).possible()] == ["rotate", "horizontal_flip"]
+
+
 def test_defaults():
     recipe = recipe_of("- to_gray:")
     assert recipe.rules == LabelRules()
@@ -270,8 +312,10 @@ def test_another_meaning_has_another_digest(a, b):
 
 def test_the_top_is_in_the_digest():
     plain = recipe_of("- to_gray")
-    tops = [{"border": "wrap"}, {"fill": 1}, {"labels": {"min_side": 1}}, {"labels": {"box": "ellipse"}}]
-    assert len({plain.digest, *(recipe_of("- to_gray", **top).digest for top in tops)}) == 5
+    said = [{"min_side": 1}, {"box": "ellipse"}, {"truncated": "drop"}, {"erased": "cut"}]
+    said += [{"classes": {"cat": {"min_side": 1}}}, {"flip_pairs": {"cat": [["a", "b"]]}}]
+    tops = [{"border": "wrap"}, {"fill": 1}, *({"labels": labels} for labels in said)]
+    assert len({plain.digest, *(recipe_of("- to_gray", **top).digest for top in tops)}) == 1 + len(tops)
 
 
 def test_the_canonical_form_is_json_with_everything_in_it():
@@ -282,5 +326,8 @@ def test_the_canonical_form_is_json_with_everything_in_it():
         "translate": [0.0, 0.0], "shear": [0.0, 0.0], "shear_y": [0.0, 0.0],
     }  # fmt: skip
     assert group["weights"] == [1.0]
-    assert value["labels"] == {"min_visibility": 0.0, "min_area": 4.0, "min_side": 2.0, "box": "corners"}
+    assert value["labels"] == {
+        "min_visibility": 0.0, "min_area": 4.0, "min_side": 2.0, "box": "corners", "truncated": "clip",
+        "erased": "lower", "classes": {}, "flip_pairs": {},
+    }  # fmt: skip
     assert "description" not in value

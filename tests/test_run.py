@@ -25,6 +25,7 @@ from augpipe.errors import RunError, UsageError
 from augpipe.pixels import cpu
 from augpipe.pixels.codec import PictureFormat
 from augpipe.run.keys import sample_key
+from augpipe.run.manifest import Limits
 from augpipe.run.store import Store
 from augpipe.words import rank
 
@@ -321,9 +322,51 @@ def test_one_rejected_picture_is_always_allowed_by_a_share(voc, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "1.5", "%", "1%%"])
-def test_a_limit_that_is_none_is_refused(voc, tmp_path, text):
-    with pytest.raises(UsageError, match="max-rejects"):
-        run(voc, tmp_path / "out", max_rejects=text)
+@pytest.mark.parametrize("limit", ["max_rejects", "max_dropped"])
+def test_a_limit_that_is_none_is_refused(voc, tmp_path, limit, text):
+    with pytest.raises(UsageError, match=f"--{limit.replace('_', '-')}"):
+        run(voc, tmp_path / "out", **{limit: text})
+    assert not (tmp_path / "out").exists()
+
+
+SHIFTED = "version: 1\nsteps:\n- affine: {translate: 0.6}\n"
+
+
+@pytest.fixture(scope="module")
+def shifted(voc, tmp_path_factory) -> Path:
+    """A run in which objects are cut and dropped."""
+    folder = tmp_path_factory.mktemp("shifted") / "out"
+    run(voc, folder, recipe_of(SHIFTED), copies=2, seed=3)
+    return folder
+
+
+def test_objects_that_the_frame_cuts_or_drops_are_counted(shifted):
+    objects = [o for record in records(shifted).values() for o in record["objects"]]
+    totals = json.loads((shifted / "manifest.json").read_text())["totals"]
+    assert totals["truncated"] == sum(o.get("truncated", 0) for o in objects) > 5
+    assert sum(totals["dropped"].values()) == 9 * 2 * 3 - len(objects) > 5
+    of_shards = [json.loads(p.read_text())["truncated"] for p in shifted.glob("all-*.json")]
+    assert sum(of_shards) == totals["truncated"]
+    assert len(of_shards) > 1
+    assert check_folder(shifted) == []
+
+
+def test_the_limit_of_dropped_objects(voc, shifted):
+    dropped = sum(json.loads((shifted / "manifest.json").read_text())["totals"]["dropped"].values())
+    before = promised(shifted)
+    share = 100 * dropped / 54
+    for limit, fails in (
+        (None, False), (str(dropped), False), (str(dropped - 1), True), ("0", True),
+        (f"{share + 0.1:.3f}%", False), (f"{share - 1:.3f}%", True), ("100%", False),
+    ):  # fmt: skip
+        summary = run(voc, shifted, recipe_of(SHIFTED), copies=2, seed=3, max_dropped=limit)
+        assert (summary.failed is not None) == fails, limit
+        assert not fails or f"{dropped} of 54 objects were dropped" in summary.failed
+    assert promised(shifted) == before
+
+
+def test_what_a_share_allows():
+    assert [Limits(max_dropped=limit).dropped(50) for limit in ("0.001%", "10%", "7", "0", None)] == [1, 5, 7, 0, 50]
 
 
 def test_a_shard_of_which_all_is_lost_has_a_record_and_no_tar(voc, tmp_path):

@@ -21,7 +21,7 @@ from augpipe.recipe.schema import recipe_schema
 
 SCHEMA = recipe_schema()
 TYPES = {"object": dict, "array": list, "string": str, "null": type(None), "boolean": bool}
-NOTES = {"$schema", "$defs", "title", "description", "default"}
+NOTES = {"$schema", "$defs", "title", "description", "default", "examples"}
 
 
 def fits(value, schema) -> bool:
@@ -64,8 +64,8 @@ def _holds(keyword, rule, value, schema) -> bool:
         case "properties":
             return not isinstance(value, dict) or all(fits(value[k], rule[k]) for k in rule if k in value)
         case "additionalProperties":
-            assert rule is False
-            return not isinstance(value, dict) or set(value) <= set(schema["properties"])
+            others = set(value) - set(schema.get("properties", ())) if isinstance(value, dict) else set()
+            return not others if rule is False else all(fits(value[name], rule) for name in others)
     raise AssertionError(f"the test's validator does not know {keyword}")
 
 
@@ -112,6 +112,9 @@ RIGHT = [
     with_steps({"all_of": [{"to_gray": {"p": 0.5}}, {"one_of": ["to_gray"], "p": 0.1}]}),
     with_steps("to_gray", border="wrap", fill=[1, 2, 3], labels={"box": "ellipse"}, description="x"),
     with_steps("to_gray", fill=9, labels={}),
+    with_steps("to_gray", labels={"truncated": "drop", "erased": "cut", "classes": {}, "flip_pairs": {}}),
+    with_steps("to_gray", labels={"classes": {"a b": {}, "c": {"min_side": 2, "box": "ellipse", "truncated": "clip"}}}),
+    with_steps("to_gray", labels={"flip_pairs": {"a": [], "b": [["x", "y"], ["l 1", "r 1"]]}}),
 ]
 
 WRONG = [
@@ -132,6 +135,16 @@ WRONG = [
     with_steps("to_gray", author="me"),
     with_steps("to_gray", labels=None),
     with_steps("to_gray", labels={"min_sied": 1}),
+    with_steps("to_gray", labels={"truncated": "keep"}),
+    with_steps("to_gray", labels={"erased": True}),
+    with_steps("to_gray", labels={"classes": ["a"]}),
+    with_steps("to_gray", labels={"classes": {"a": None}}),
+    with_steps("to_gray", labels={"classes": {"a": {"min_side": None}}}),
+    with_steps("to_gray", labels={"classes": {"a": {"box": "round"}}}),
+    with_steps("to_gray", labels={"classes": {"a": {"erased": "cut"}}}),
+    with_steps("to_gray", labels={"flip_pairs": {"a": ["x", "y"]}}),
+    with_steps("to_gray", labels={"flip_pairs": {"a": [["x", "y", "z"]]}}),
+    with_steps("to_gray", labels={"flip_pairs": {"a": [["x", 1]]}}),
     with_steps("to_gray", border="mirror"),
     with_steps({"rotate": None}),
     with_steps({"rotate": 5}),

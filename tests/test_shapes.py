@@ -300,6 +300,15 @@ def test_a_hole_makes_a_mask_of_a_polygon():
     assert shape.in_frame == pytest.approx(460 / 532)
 
 
+def test_a_hole_that_lies_under_another_ring_is_none():
+    frame = [[2, 2], [30, 2], [30, 26], [16, 26], [16, 18], [22, 18], [22, 8], [8, 8], [8, 18], [16, 18], [16, 26]]
+    ring, patch = np.array([*frame, [2, 26]], float), np.array([[10, 10], [18, 10], [18, 16], [10, 16]], float)
+    for rings in ((ring, patch), (patch, ring)):
+        track = follow([warp(g.translation(-5.0, 0.0))], SIZE)
+        expected = fill([r - [5.0, 0.0] for r in rings], SIZE, 1)
+        assert (pixels(shape_of(BOX, Rings(rings), None, track), track) == expected).all()
+
+
 @pytest.mark.parametrize("name", PLANS)
 def test_shares_of_polygons_are_those_of_their_samples(name):
     for rings in ((TRIANGLE,), (TRIANGLE * 2.0,), (TRIANGLE, SQUARE + 15.0), (SQUARE, TRIANGLE + 3.0)):

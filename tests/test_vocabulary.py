@@ -91,6 +91,9 @@ def test_the_words_of_some_parameters():
     assert vocabulary.exactly_one("pad") == "exactly one of size, multiple and sides"
     assert vocabulary.exactly_one("rotate") == vocabulary.exactly_one("one_of") == ""
     assert [p.name for p in vocabulary.common_parameters()] == ["p", "id", "cut", "weight"]
-    assert {p.name for p in vocabulary.label_parameters()} == {"min_visibility", "min_area", "min_side", "box"}
+    labels = {p.name: p for p in vocabulary.label_parameters()}
+    assert list(labels)[:4] == ["min_visibility", "min_area", "min_side", "box"]
+    assert labels["truncated"][2:] == ("clip or drop", "default clip")
+    assert labels["classes"][2:] == ("as in {person: {min_area: 64}}", "")
     assert "n" in {p.name for p in vocabulary.parameters("some_of")}
     assert "n" not in {p.name for p in vocabulary.parameters("one_of")}

@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -18,6 +18,7 @@ _EXPECTED = {
     "bool_type": "true or false",
     "string_type": "text",
     "list_type": "a list",
+    "dict_type": "names with values, as in {name: value}",
     "model_type": "names with values, as in {name: value}",
 }
 """What pydantic's own types expect, by the type of its error; the types of parameters say it themselves."""
@@ -86,7 +87,9 @@ def validation_message(
 
 
 def _below(fields: Mapping[str, Any], path: Path_) -> list[str]:
+    held: Any = None  # of a mapping of names, what each of them holds
     for part in path:
-        annotation = getattr(fields.get(str(part)), "annotation", None)
+        annotation = held or getattr(fields.get(str(part)), "annotation", None)
+        held = get_args(annotation)[1] if get_origin(annotation) is dict else None
         fields = getattr(annotation, "model_fields", {})
     return list(fields)

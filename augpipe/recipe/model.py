@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,10 +20,10 @@ from augpipe.labels import LabelRules
 from augpipe.plan import Border
 from augpipe.recipe.document import Document, Path_
 from augpipe.recipe.explain import fail, listing, nearest, shown, validation_message
+from augpipe.recipe.label_options import FlipPairs, LabelOptions
 from augpipe.recipe.naming import Siblings
 from augpipe.recipe.ops import OPERATIONS, Operation
-from augpipe.recipe.ops.params import MaybeName, MaybeWeight, Number, Rgb, Share, Whole, WholeBetween, WholePair
-from augpipe.shapes import BoxRule
+from augpipe.recipe.ops.params import MaybeName, MaybeWeight, Rgb, Share, Whole, WholeBetween, WholePair
 
 VERSION = 1
 _DEEPEST = 10
@@ -76,6 +76,7 @@ class Recipe:
     border: Border
     fill: tuple[int, int, int]
     nodes: tuple[Node, ...]
+    flip_pairs: FlipPairs = field(default_factory=dict, hash=False)
 
     def leaves(self) -> Iterator[Leaf]:
         """Every operation, in order."""
@@ -87,16 +88,17 @@ class Recipe:
             else:
                 stack.extend(reversed(node.children))
 
-
-class LabelOptions(BaseModel):
-    """What to keep of labels, and how a plain box is turned."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    min_visibility: Share = Field(0.0, description="least share of an object that can be seen")
-    min_area: Annotated[float, Number(0, 1e9)] = Field(4.0, description="least area in pixels")
-    min_side: Annotated[float, Number(0, 1e5)] = Field(2.0, description="least side of the box in pixels")
-    box: BoxRule = Field("corners", description="a box without other geometry is turned by its corners or its ellipse")
+    def possible(self) -> Iterator[Leaf]:
+        """Every operation that some sample can have, in order."""
+        stack = list(reversed(self.nodes))
+        while stack:
+            node = stack.pop()
+            if node.p == 0.0 or node.weight == 0.0:
+                continue
+            if isinstance(node, Leaf):
+                yield node
+            elif node.count[1] > 0:
+                stack.extend(reversed(node.children))
 
 
 class GroupOptions(BaseModel):
@@ -147,10 +149,9 @@ def compile_recipe(document: Document, name: str) -> Recipe:
     head = _validated(Head, document.value, document, (), "")
     nodes = _Compiler(document).steps(head.steps, ("steps",), "")
     canonical = json.dumps(_canonical(head, nodes), sort_keys=True, separators=(",", ":"))
-    options = head.labels
-    rules = LabelRules(options.min_visibility, options.min_area, options.min_side, options.box)
     digest = hashlib.blake2b(canonical.encode()).hexdigest()
-    return Recipe(name, document.text, canonical, digest, rules, head.border, head.fill, nodes)
+    rules, pairs = head.labels.rules(), head.labels.flip_pairs
+    return Recipe(name, document.text, canonical, digest, rules, head.border, head.fill, nodes, pairs)
 
 
 class _Compiler:
@@ -262,7 +263,7 @@ def _validated(model: Any, value: Any, document: Document, where: Path_, what: s
 
 
 def _canonical(head: Head, nodes: tuple[Node, ...]) -> dict[str, Any]:
-    dumped = head.model_dump(mode="json", exclude={"steps", "description"})
+    dumped = head.model_dump(mode="json", exclude_none=True, exclude={"steps", "description"})
     return {**dumped, "steps": [_node_json(node) for node in nodes]}
 
 

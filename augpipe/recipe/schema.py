@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from augpipe.recipe.model import CHOOSERS, GROUPS, GroupOptions, Head, LabelOptions
+from augpipe.recipe.label_options import ClassOptions, LabelOptions
+from augpipe.recipe.model import CHOOSERS, GROUPS, GroupOptions, Head
 from augpipe.recipe.ops import OPERATIONS
 
 _STEP = "step"
@@ -14,7 +15,8 @@ _CHOICE = "choice"
 def recipe_schema() -> dict[str, Any]:
     """JSON schema (2020-12) of a recipe file."""
     properties = _plain(Head.model_json_schema())["properties"]
-    properties["labels"] = _plain(LabelOptions.model_json_schema())
+    properties["labels"] = labels = _plain(LabelOptions.model_json_schema())
+    labels["properties"]["classes"]["additionalProperties"] = _plain(ClassOptions.model_json_schema())
     properties["steps"] = _steps(_STEP)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -15,8 +15,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from augpipe.recipe.explain import listing, shown
-from augpipe.recipe.model import GroupOptions, LabelOptions
+from augpipe.recipe.label_options import LabelOptions
+from augpipe.recipe.model import GroupOptions
 from augpipe.recipe.ops import COMMON_FIELDS, OPERATIONS, Operation
+from augpipe.recipe.ops.carries import FATES, LABEL_KINDS, Carries
 from augpipe.recipe.ops.params import Written
 
 GROUPS = {
@@ -86,13 +88,16 @@ def _written(field: FieldInfo) -> str:
             return note.words
     if get_origin(field.annotation) is Literal:
         return listing([str(value) for value in get_args(field.annotation)], "or")
+    if field.examples:
+        return f"as in {field.examples[0]}"
     return "true or false" if field.annotation is bool else "a whole number, or [low, high]"
 
 
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    return "" if field.default is None else f"default {_short(field.default)}"
+    default = field.get_default(call_default_factory=True)
+    return "" if default in (None, {}) else f"default {_short(default)}"
 
 
 def _short(value: Any) -> str:
@@ -123,6 +128,21 @@ def parameters_markdown(rows: Iterable[Parameter]) -> str:
     return _table(("name", "meaning", "written as", ""), [(f"`{p.name}`", *p[1:]) for p in rows])
 
 
+def carried_markdown() -> str:
+    """What operations do to each kind of label, as a Markdown table; those that do the same share a line."""
+    alike: dict[Carries, list[str]] = {}
+    for name, operation in OPERATIONS.items():
+        alike.setdefault(operation.carries, []).append(f"`{name}`")
+    rows = [(", ".join(names), *map(carries.of, LABEL_KINDS)) for carries, names in alike.items()]
+    return _table(("operation", *LABEL_KINDS.values()), rows)
+
+
+def fates_markdown() -> str:
+    """The words of that table."""
+    used = {cls.carries.of(kind) for cls in OPERATIONS.values() for kind in LABEL_KINDS}
+    return _table(("word", "the label"), [(word, told) for word, told in FATES.items() if word in used])
+
+
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
@@ -132,6 +152,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "operations": operations_markdown,
     "every operation": lambda: parameters_markdown(common_parameters()),
     "labels": lambda: parameters_markdown(label_parameters()),
+    "labels under operations": carried_markdown,
+    "words": fates_markdown,
 }
 """What stands in a document between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``."""
 

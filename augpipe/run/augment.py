@@ -21,6 +21,7 @@ from augpipe.run.engines import Engine, InProcess, LocalProcesses
 from augpipe.run.job import Job, plan_tasks
 from augpipe.run.keys import require_unique
 from augpipe.run.manifest import Limits, Summary, manifest_of, summary_of
+from augpipe.run.meeting import met
 from augpipe.run.store import Store
 
 __all__ = ["Limits", "RunOptions", "Summary", "Watcher", "augment"]
@@ -83,15 +84,15 @@ def augment(
     """
     options.check()
     limits, watcher = limits or Limits(), watcher or Watcher()
-    limits.allowed(1)
+    limits.check()
     store = Store(folder)
     _require_apart(source, folder)
     _require_ours(store)
     engine = InProcess() if workers == 0 else LocalProcesses(workers or os.cpu_count() or 1)
-    dataset = open_dataset(source, options.source)
+    dataset = met(open_dataset(source, options.source), recipe)
     require_unique(entry.key for entry in dataset.entries)
     run = _Run(source, dataset, recipe, options, config_of(dataset, recipe, options), store)
-    watcher.remarks = [*dataset.remarks, *_border_remarks(dataset, recipe)]
+    watcher.remarks = list(dataset.remarks)
     store.lock()
     try:
         seconds = 0.0
@@ -114,12 +115,6 @@ def _require_apart(source: str, folder: Path) -> None:
 def _require_ours(store: Store) -> None:
     if not store.is_empty() and store.run_config() is None:
         raise UsageError(f"{store.folder}: is not empty and holds no run of augpipe; choose another DST")
-
-
-def _border_remarks(dataset: Dataset, recipe: Recipe) -> list[str]:
-    if recipe.border == "constant" or dataset.format == "imagefolder":
-        return []
-    return [f"border: {recipe.border} invents picture beyond the edge, whose objects have no labels"]
 
 
 def _prepare(run: _Run, overwrite: bool) -> bool:
@@ -178,5 +173,6 @@ def _job(run: _Run) -> Job:
         void=options.source.void,
         max_pixels=options.max_pixels,
         keep_truncated=options.truncated == "keep",
+        strict=options.strict,
         config=digest_of(run.config),
     )

@@ -37,6 +37,7 @@ class RunOptions:
         sources_per_shard: pictures of one shard task; ``None`` chooses by the size of the dataset.
         max_pixels: larger pictures are rejected before they are decoded.
         truncated: what a damaged JPEG is, a ``reject`` or as much of it as there is (``keep``).
+        strict: reject a picture of which reading had to drop, mend or guess a label.
     """
 
     copies: int = 1
@@ -47,6 +48,7 @@ class RunOptions:
     sources_per_shard: int | None = None
     max_pixels: int = MAX_PIXELS
     truncated: Literal["reject", "keep"] = "reject"
+    strict: bool = False
 
     def check(self) -> None:
         """Raise :class:`UsageError` for numbers that make no sense."""
@@ -103,6 +105,7 @@ def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str
             "voc_origin": options.source.voc_origin,
             "max_pixels": options.max_pixels,
             "truncated": options.truncated,
+            "strict": options.strict,
         },
         "picture": {
             "format": options.picture.format,

@@ -16,6 +16,7 @@ from augpipe.pixels.header import read_header
 from augpipe.plan import Plan, to_json
 from augpipe.recipe.draw import draw
 from augpipe.recipe.model import Recipe
+from augpipe.run.meeting import met
 from augpipe.sample import Annotations, Frame, Header
 from augpipe.sampling import Pixels
 from augpipe.track import Track, follow
@@ -28,7 +29,12 @@ def _opened(dataset: Dataset, entry: Entry) -> tuple[bytes, Header, Annotations]
 
 
 def plans(dataset: Dataset, recipe: Recipe, seed: int, copies: int) -> Iterator[dict[str, Any]]:
-    """The plan of each copy of each picture, or why there is none."""
+    """The plan of each copy of each picture, or why there is none.
+
+    Raises:
+        RecipeError: the recipe does not suit the dataset.
+    """
+    dataset = met(dataset, recipe)
     for entry in dataset.entries:
         try:
             _, header, annotations = _opened(dataset, entry)
@@ -57,7 +63,12 @@ class Sampled:
 
 
 def samples(dataset: Dataset, recipe: Recipe, seed: int, copies: int) -> Iterator[Sampled | Reject]:
-    """Each picture with ``copies`` of it, as a run would make them; a reject in the place of one that cannot be."""
+    """Each picture with ``copies`` of it, as a run would make them; a reject in the place of one that cannot be.
+
+    Raises:
+        RecipeError: the recipe does not suit the dataset.
+    """
+    dataset = met(dataset, recipe)
     categories = {c.id: c for c in dataset.categories}
     for entry in dataset.entries:
         try:

@@ -38,6 +38,7 @@ class Job:
     void: int
     max_pixels: int
     keep_truncated: bool
+    strict: bool
     config: str
 
 

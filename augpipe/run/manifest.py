@@ -8,45 +8,55 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from augpipe.errors import RunError, UsageError
+from augpipe.errors import RunError, UsageError, one_line
 from augpipe.run.config import digest_of
-from augpipe.run.store import MANIFEST, MANIFEST_SCHEMA, Store, read_json
+from augpipe.run.store import MANIFEST, MANIFEST_SCHEMA, REJECTS, Store, read_json
 
 
 @dataclass(frozen=True)
 class Limits:
     """When a run that is complete has still failed.
 
-    ``max_rejects`` is a number of pictures or a share such as ``1%``, of which at least one picture is allowed.
+    Each limit is a number or a share such as ``1%``, of which at least one is allowed. ``max_rejects`` counts pictures
+    with a loss, ``max_dropped`` objects that are not in the result; without it any number may be dropped.
     """
 
     max_rejects: str = "1%"
+    max_dropped: str | None = None
 
-    def allowed(self, pictures: int) -> int:
-        """Pictures that may have a loss.
+    def check(self) -> None:
+        """Raise :class:`UsageError` for limits that are neither a number nor a share."""
+        self.rejects(1)
+        self.dropped(1)
 
-        Raises:
-            UsageError: if ``max_rejects`` is neither a number nor a share.
-        """
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", self.max_rejects)
-        if match is None or (not match[2] and "." in match[1]):
-            raise UsageError(f"--max-rejects {self.max_rejects}: expected a number such as 10, or a share such as 1%")
-        if match[2]:
-            return max(1, int(float(match[1]) * pictures / 100.0))
-        return int(match[1])
+    def rejects(self, pictures: int) -> int:
+        """Of so many pictures, how many may have a loss."""
+        return _allowed("--max-rejects", self.max_rejects, pictures)
+
+    def dropped(self, objects: int) -> int:
+        """Of so many objects, how many may be dropped."""
+        return objects if self.max_dropped is None else _allowed("--max-dropped", self.max_dropped, objects)
+
+
+def _allowed(option: str, limit: str, total: int) -> int:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", limit)
+    if match is None or (not match[2] and "." in match[1]):
+        raise UsageError(f"{option} {one_line(limit)}: expected a number such as 10, or a share such as 1%")
+    return max(1, int(float(match[1]) * total / 100.0)) if match[2] else int(match[1])
 
 
 @dataclass(frozen=True)
 class Summary:
     """What a run came to.
 
-    ``rejects`` counts rows by error code, ``notes`` pictures by what was found while reading them. ``failed`` says in
-    one sentence why a complete run still counts as failed. ``already_done`` means that nothing was left to do.
+    ``truncated`` counts objects that are there and cut by the frame, ``dropped`` those that are not there by reason,
+    ``rejects`` rows by error code, ``notes`` pictures by what was found while reading them. ``failed`` says in one
+    sentence why a complete run still counts as failed. ``already_done`` means that nothing was left to do.
     """
 
     folder: Path
@@ -55,6 +65,7 @@ class Summary:
     rejected: int
     rejected_pictures: int
     objects: int
+    truncated: int
     dropped: Mapping[str, int]
     rejects: Mapping[str, int]
     notes: Mapping[str, int]
@@ -101,6 +112,7 @@ def manifest_of(store: Store, config: Mapping[str, Any], seconds: float, source:
             "written": written,
             "rejected": rejected,
             "objects": sum(record["objects"] for record in records.values()),
+            "truncated": sum(record.get("truncated", 0) for record in records.values()),
             "dropped": dict(dropped),
             "label_kinds": dict(kinds),
             "notes": dict(notes),
@@ -118,12 +130,6 @@ def summary_of(store: Store, seconds: float, limits: Limits, already_done: bool 
     rows = [row for record in store.records().values() for row in record["rejects"]]
     totals = manifest["totals"]
     lost = {row["source"] for row in rows}
-    allowed = limits.allowed(totals["pictures"])
-    failed = None
-    if len(lost) > allowed:
-        failed = f"{len(lost)} of {totals['pictures']} pictures were rejected; at most {allowed} were allowed"
-    elif any(row["transient"] for row in rows):
-        failed = "some pictures failed for reasons that may pass (crash, memory, I/O)"
     return Summary(
         folder=store.folder,
         pictures=totals["pictures"],
@@ -131,12 +137,30 @@ def summary_of(store: Store, seconds: float, limits: Limits, already_done: bool 
         rejected=totals["rejected"],
         rejected_pictures=len(lost),
         objects=totals["objects"],
+        truncated=totals.get("truncated", 0),
         dropped=totals["dropped"],
         rejects=Counter(row["error"] for row in rows),
         notes=totals["notes"],
         shards=len(manifest["shards"]),
         bytes=sum(shard["bytes"] for shard in manifest["shards"]),
         seconds=seconds,
-        failed=failed,
+        failed=_failure(store, totals, rows, limits),
         already_done=already_done,
     )
+
+
+def _failure(store: Store, totals: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], limits: Limits) -> str | None:
+    """Why a complete run still counts as failed."""
+    see = f"see {store.folder / REJECTS}"
+    lost, allowed = len({row["source"] for row in rows}), limits.rejects(totals["pictures"])
+    if lost > allowed:
+        return f"{lost} of {totals['pictures']} pictures were rejected; at most {allowed} were allowed; {see}"
+    if any(row["transient"] for row in rows):
+        return f"some pictures failed for reasons that may pass (crash, memory, I/O); {see}"
+    dropped = sum(totals["dropped"].values())
+    objects = totals["objects"] + dropped
+    allowed = limits.dropped(objects)
+    if dropped > allowed:
+        why = f"{dropped} of {objects} objects were dropped; at most {allowed} were allowed"
+        return f"{why}; 'dropped' in the samples' records says which and why"
+    return None

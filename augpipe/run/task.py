@@ -33,6 +33,7 @@ from augpipe.run.job import Job, Task
 from augpipe.run.keys import sample_key
 from augpipe.run.pipeline import iterate, reading_ahead
 from augpipe.run.store import SHARD_SCHEMA, Store, write_atomically, write_json
+from augpipe.run.strict import require_sound
 from augpipe.sample import Annotations, Category, Frame, Header, Raster
 from augpipe.track import follow
 from augpipe.words import rank
@@ -65,6 +66,7 @@ class _Tally:
     """What a task counts."""
 
     objects: int = 0
+    truncated: int = 0
     rejected: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
@@ -128,6 +130,8 @@ class _ShardTask:
             data = read_picture(entry)
             header = read_header(data, self._job.max_pixels)
             annotations = aligned(self._job.reader.annotations(entry), header, self._job.exif)
+            if self._job.strict:
+                require_sound(annotations)
         except Reject as reject:
             return Loaded(entry, data, reject=reject)
         except MemoryError:
@@ -200,6 +204,7 @@ class _ShardTask:
         tally, picture = self._tally, labelled.annotations
         objects = picture.objects
         tally.objects += len(objects)
+        tally.truncated += labelled.truncated
         tally.dropped.update(d.reason for d in labelled.dropped)
         tally.kinds.update(boxes=len(objects), tags=len(picture.tags), captions=len(picture.captions))
         for kind in ("segmentation", "keypoints", "obb"):
@@ -258,6 +263,7 @@ class _ShardTask:
                 "copies": [0, len(copies)],
             },
             "objects": tally.objects,
+            "truncated": tally.truncated,
             "dropped": dict(tally.dropped),
             "notes": dict(tally.notes),
             "label_kinds": {kind: n for kind, n in tally.kinds.items() if n},

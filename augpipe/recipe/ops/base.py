@@ -16,6 +16,7 @@ from typing_extensions import Self
 
 from augpipe.geometry import Matrix
 from augpipe.plan import ColourStage, Erase, Filter, Noise, Recode
+from augpipe.recipe.ops.carries import Carries
 from augpipe.recipe.ops.params import MaybeName, MaybeWeight, Share
 from augpipe.sample import F64
 from augpipe.words import Stream
@@ -75,6 +76,10 @@ class Operation(BaseModel):
     """Whether it needs the picture resampled."""
     ends_run: ClassVar[bool] = False
     """Whether a move after it needs the picture resampled again."""
+    mirrors: ClassVar[bool] = False
+    """Whether it can turn left into right."""
+    carries: ClassVar[Carries]
+    """What becomes of each kind of label; every operation says so itself."""
     exactly_one: ClassVar[tuple[str, ...]] = ()
     """Parameters of which one must be given and no more."""
     example: ClassVar[str]

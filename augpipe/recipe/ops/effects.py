@@ -10,6 +10,7 @@ from pydantic import Field
 from augpipe.plan import Erase as EraseStep
 from augpipe.plan import Filter, Noise, Recode
 from augpipe.recipe.ops.base import End, Operation, Outcome, Scene
+from augpipe.recipe.ops.carries import NOTHING, PAINT, Carries
 from augpipe.recipe.ops.params import Between, Pair, Rgb, WholeBetween, WholePair
 from augpipe.words import Stream
 
@@ -20,6 +21,7 @@ class GaussianBlur(Operation):
     """Blur with a Gaussian."""
 
     ends_run: ClassVar[bool] = True
+    carries: ClassVar[Carries] = NOTHING
     example: ClassVar[str] = "gaussian_blur: {sigma: [0.3, 1.5]}"
 
     sigma: Annotated[Pair, Between(0.1, 50)] = Field(description="standard deviation in pixels")
@@ -33,6 +35,7 @@ class GaussianNoise(Operation):
     """Add Gaussian noise, of its own in each channel."""
 
     ends_run: ClassVar[bool] = True
+    carries: ClassVar[Carries] = NOTHING
     example: ClassVar[str] = "gaussian_noise: {std: [2, 12]}"
 
     std: Annotated[Pair, Between(0, 128)] = Field(description="standard deviation in levels of 0..255")
@@ -46,6 +49,7 @@ class Erase(Operation):
     """Paint rectangles over the picture; labels under them lose visibility."""
 
     ends_run: ClassVar[bool] = True
+    carries: ClassVar[Carries] = PAINT
     example: ClassVar[str] = "erase: {count: [1, 3], area: [0.02, 0.1]}"
 
     count: Annotated[WholePair, WholeBetween(0, 100)] = Field((1, 1), description="how many rectangles")
@@ -75,6 +79,7 @@ class Jpeg(Operation):
     """Compress as JPEG and decode again, for the marks that it leaves."""
 
     ends_run: ClassVar[bool] = True
+    carries: ClassVar[Carries] = NOTHING
     example: ClassVar[str] = "jpeg: {quality: [40, 90]}"
 
     quality: Annotated[WholePair, WholeBetween(1, 100)] = Field(description="1 worst, 100 best")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from augpipe.geometry import bounds_of, translation
 from augpipe.recipe.ops.base import Cut, Effect, Move, Operation, Outcome, Scene
+from augpipe.recipe.ops.carries import STRETCH, STRETCHED_WINDOW, WHOLE, WINDOW, Carries
 from augpipe.recipe.ops.moves import scaled_size, stretched
 from augpipe.recipe.ops.params import Between, MaybeSide, MaybeSides, MaybeSize, Pair, Rgb, Share, Size
 from augpipe.words import Stream
@@ -27,6 +29,7 @@ class RandomCrop(Operation):
     """A window of fixed size at a random place; where the canvas is smaller, the border shows."""
 
     moves: ClassVar[bool] = True
+    carries: ClassVar[Carries] = WINDOW
     example: ClassVar[str] = "random_crop: {size: [512, 512]}"
 
     size: Size = Field(description="of the window")
@@ -42,6 +45,7 @@ class RandomResizedCrop(Operation):
     """A window of random area and shape, stretched to one size."""
 
     moves: ClassVar[bool] = True
+    carries: ClassVar[Carries] = STRETCHED_WINDOW
     example: ClassVar[str] = "random_resized_crop: {size: 224, scale: [0.35, 1.0]}"
 
     size: Size = Field(description="what the window is stretched to")
@@ -65,6 +69,7 @@ class BboxSafeCrop(Operation):
     """A random window that holds the box of every visible object whole; without objects, any window."""
 
     moves: ClassVar[bool] = True
+    carries: ClassVar[Carries] = replace(STRETCHED_WINDOW, box="moved")
     example: ClassVar[str] = "bbox_safe_crop: {size: [640, 640]}"
 
     size: MaybeSize = Field(None, description="what the window is stretched to; its own size if not given")
@@ -91,6 +96,7 @@ class Pad(Operation):
 
     moves: ClassVar[bool] = True
     exactly_one: ClassVar[tuple[str, ...]] = ("size", "multiple", "sides")
+    carries: ClassVar[Carries] = WHOLE
     example: ClassVar[str] = "pad: {size: [640, 640]}"
 
     size: MaybeSize = Field(None, description="the least width and height")
@@ -121,6 +127,7 @@ class Letterbox(Operation):
     """Fit the canvas into a size with its shape kept, and fill the rest with bars."""
 
     moves: ClassVar[bool] = True
+    carries: ClassVar[Carries] = STRETCH
     example: ClassVar[str] = "letterbox: {size: 640}"
 
     size: Size = Field(description="of the result")

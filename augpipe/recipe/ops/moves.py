@@ -21,6 +21,7 @@ from augpipe.geometry import (
     translation,
 )
 from augpipe.recipe.ops.base import Move, Operation, Outcome, Scene
+from augpipe.recipe.ops.carries import MAP, STRETCH, TURN, WHOLE, Carries
 from augpipe.recipe.ops.params import Between, MaybeSide, MaybeSize, Pair, Span, WholeChoice
 from augpipe.words import Stream
 
@@ -31,6 +32,8 @@ class HorizontalFlip(Operation):
     """Mirror left and right."""
 
     moves: ClassVar[bool] = True
+    mirrors: ClassVar[bool] = True
+    carries: ClassVar[Carries] = WHOLE
     example: ClassVar[str] = "horizontal_flip: {p: 0.5}"
 
     def draw(self, at: Stream, scene: Scene) -> Outcome:
@@ -41,6 +44,8 @@ class VerticalFlip(Operation):
     """Mirror top and bottom."""
 
     moves: ClassVar[bool] = True
+    mirrors: ClassVar[bool] = True
+    carries: ClassVar[Carries] = WHOLE
     example: ClassVar[str] = "vertical_flip: {p: 0.5}"
 
     def draw(self, at: Stream, scene: Scene) -> Outcome:
@@ -51,6 +56,7 @@ class Rotate90(Operation):
     """Turn clockwise by quarters of a turn; the canvas turns too."""
 
     moves: ClassVar[bool] = True
+    carries: ClassVar[Carries] = WHOLE
     example: ClassVar[str] = "rotate90: {times: [0, 1, 2, 3]}"
 
     times: Annotated[tuple[int, ...], WholeChoice(0, 3)] = Field((1, 2, 3), description="quarter turns")
@@ -66,6 +72,7 @@ class Rotate(Operation):
     """Turn about the centre, positive clockwise; the canvas stays."""
 
     moves: ClassVar[bool] = True
+    carries: ClassVar[Carries] = TURN
     example: ClassVar[str] = "rotate: {degrees: 15}"
 
     degrees: Annotated[Pair, Span(360)] = Field(description="angle")
@@ -79,6 +86,7 @@ class Affine(Operation):
     """Scale, shear, turn and shift about the centre, in that order; the canvas stays."""
 
     moves: ClassVar[bool] = True
+    carries: ClassVar[Carries] = MAP
     example: ClassVar[str] = "affine: {rotate: [-15, 15], scale: [0.8, 1.2], translate: 0.1, shear: 5}"
 
     rotate: Annotated[Pair, Span(360)] = Field((0.0, 0.0), description="degrees, positive clockwise")
@@ -112,6 +120,7 @@ class Perspective(Operation):
     """Pull each corner to a new place, as if the camera had moved; the canvas stays."""
 
     moves: ClassVar[bool] = True
+    carries: ClassVar[Carries] = MAP
     example: ClassVar[str] = "perspective: {scale: [0.02, 0.1]}"
 
     # Corners that move by less than a quarter of the side cannot make a figure that is not convex.
@@ -134,6 +143,7 @@ class Resize(Operation):
 
     moves: ClassVar[bool] = True
     exactly_one: ClassVar[tuple[str, ...]] = ("size", "longest", "shortest")
+    carries: ClassVar[Carries] = STRETCH
     example: ClassVar[str] = "resize: {longest: 640}"
 
     size: MaybeSize = Field(None, description="width and height; the shape is not kept")

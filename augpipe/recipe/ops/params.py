@@ -270,6 +270,55 @@ class Name(Written):
         return {"type": "string", "pattern": self.pattern}
 
 
+@dataclass(frozen=True)
+class Choice(Written):
+    """One of some words."""
+
+    possible: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """How it is written."""
+        return " or ".join(self.possible)
+
+    def read(self, value: Any) -> str:
+        """The word."""
+        if not isinstance(value, str) or value not in self.possible:
+            raise self.refused()
+        return value
+
+    def schema(self) -> JsonSchema:
+        """As in JSON schema."""
+        return {"enum": list(self.possible)}
+
+
+@dataclass(frozen=True)
+class NamePairs(Written):
+    """Pairs of names, each name once."""
+
+    @property
+    def words(self) -> str:
+        """How it is written."""
+        return "a list of pairs of names, as in [[left_eye, right_eye]]"
+
+    def read(self, value: Any) -> tuple[tuple[str, str], ...]:
+        """The pairs."""
+        pairs = value if isinstance(value, (list, tuple)) else (None,)
+        if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in pairs):
+            raise self.refused()
+        names = [name for pair in pairs for name in pair]
+        if not all(isinstance(name, str) for name in names):
+            raise self.refused()
+        if len(set(names)) != len(names):
+            raise ValueError("expected each name once")
+        return tuple((left, right) for left, right in pairs)
+
+    def schema(self) -> JsonSchema:
+        """As in JSON schema."""
+        name = {"type": "string"}
+        return {"type": "array", "items": {"type": "array", "items": name, "minItems": 2, "maxItems": 2}}
+
+
 # A parameter that may be left out has None as its default; None cannot be written, so "longest:" without a value is
 # the mistake that it looks like.
 _SIDE = Whole(1, 32_766)

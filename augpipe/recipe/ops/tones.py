@@ -9,6 +9,7 @@ from pydantic import Field
 from augpipe import colour
 from augpipe.plan import Curve, Matrix3x4
 from augpipe.recipe.ops.base import Operation, Outcome, Scene, Tone
+from augpipe.recipe.ops.carries import NOTHING, Carries
 from augpipe.recipe.ops.params import Between, Pair, Span
 from augpipe.words import Stream
 
@@ -22,6 +23,7 @@ def _tone(rows: colour.Rows) -> Tone:
 class BrightnessContrast(Operation):
     """Levels times a factor, then spread about the middle level 127.5 by a factor."""
 
+    carries: ClassVar[Carries] = NOTHING
     example: ClassVar[str] = "brightness_contrast: {brightness: 0.2, contrast: 0.2}"
 
     brightness: Annotated[Pair, Span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
@@ -36,6 +38,7 @@ class BrightnessContrast(Operation):
 class ColorJitter(Operation):
     """Brightness, contrast, saturation and hue, in that order, as one linear map (chroma in YIQ, not HSV)."""
 
+    carries: ClassVar[Carries] = NOTHING
     example: ClassVar[str] = "color_jitter: {brightness: 0.2, contrast: 0.2, saturation: 0.2, hue: 0.05}"
 
     brightness: Annotated[Pair, Span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
@@ -58,6 +61,7 @@ class ColorJitter(Operation):
 class Gamma(Operation):
     """Levels to a power: below 1 is brighter, above 1 darker; black and white stay."""
 
+    carries: ClassVar[Carries] = NOTHING
     example: ClassVar[str] = "gamma: {amount: [0.7, 1.4]}"
 
     amount: Annotated[Pair, Between(0.05, 20)] = Field(description="the exponent")
@@ -70,6 +74,7 @@ class Gamma(Operation):
 class ToGray(Operation):
     """Every channel becomes the luma (BT.601); the picture keeps its three channels."""
 
+    carries: ClassVar[Carries] = NOTHING
     example: ClassVar[str] = "to_gray: {p: 0.1}"
 
     def draw(self, at: Stream, scene: Scene) -> Outcome:

@@ -1,0 +1,67 @@
+"""What a recipe says under ``labels``: which objects stay, how plain boxes turn, which keypoints are a pair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, TypeAlias, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from augpipe.labels import ErasedRule, LabelRules, TruncatedRule
+from augpipe.recipe.ops.params import Choice, NamePairs, Number, Share
+from augpipe.shapes import BoxRule
+
+FlipPairs: TypeAlias = Mapping[str, tuple[tuple[str, str], ...]]
+"""Class name → pairs of keypoint names that a mirror image swaps."""
+
+_AREA, _SIDE = Number(0, 1e9), Number(0, 1e5)
+
+
+class ClassOptions(BaseModel):
+    """What one class has of its own; what is not given is as for all classes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    min_visibility: Annotated[float | None, Number(0, 1)] = Field(None, description="as above, for this class")
+    min_area: Annotated[float | None, _AREA] = Field(None, description="as above, for this class")
+    min_side: Annotated[float | None, _SIDE] = Field(None, description="as above, for this class")
+    box: Annotated[BoxRule | None, Choice(get_args(BoxRule))] = Field(None, description="as above, for this class")
+    truncated: Annotated[TruncatedRule | None, Choice(get_args(TruncatedRule))] = Field(
+        None, description="as above, for this class"
+    )
+
+
+class LabelOptions(BaseModel):
+    """What to keep of labels, and how a plain box is turned."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    min_visibility: Share = Field(0.0, description="least share of an object that can be seen")
+    min_area: Annotated[float, _AREA] = Field(4.0, description="least area in pixels")
+    min_side: Annotated[float, _SIDE] = Field(2.0, description="least side of the box in pixels")
+    box: BoxRule = Field("corners", description="a box without other geometry is turned by its corners or its ellipse")
+    truncated: TruncatedRule = Field(
+        "clip", description="an object that the frame cuts keeps what is left of it, or is dropped"
+    )
+    erased: ErasedRule = Field(
+        "lower", description="painting over lowers visibility only, or also cuts masks, polygons and rasters"
+    )
+    classes: dict[str, ClassOptions] = Field(
+        default_factory=dict,
+        description="classes with a min_visibility, min_area, min_side, box or truncated of their own",
+        examples=["{person: {min_area: 64}}"],
+    )
+    flip_pairs: dict[str, Annotated[tuple[tuple[str, str], ...], NamePairs()]] = Field(
+        default_factory=dict,
+        description="keypoints that a mirror image swaps, instead of those that their names tell",
+        examples=["{person: [[left_eye, right_eye]]}"],
+    )
+
+    def rules(self) -> LabelRules:
+        """The same for the part that moves labels; each class in ``classes`` with every value written out."""
+        top = LabelRules(
+            self.min_visibility, self.min_area, self.min_side, self.box, self.truncated, self.erased
+        )  # fmt: skip
+        own = {name: replace(top, **given.model_dump(exclude_none=True)) for name, given in self.classes.items()}
+        return replace(top, classes=own)

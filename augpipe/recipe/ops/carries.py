@@ -1,0 +1,104 @@
+"""What becomes of each kind of label under an operation, as the operation declares it.
+
+The table of docs/recipes.md is made from these declarations, a test runs every cell of it, and a recipe with an
+operation that cannot carry a kind of label is refused where that kind is met.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+Fate: TypeAlias = Literal["untouched", "moved", "cut", "boxed", "refitted", "resampled", "lowered", "covered", "cannot"]
+
+FATES: dict[Fate, str] = {
+    "untouched": "stays as it is",
+    "moved": "moves by the same numbers; nothing of it is lost",
+    "cut": "moves, and what leaves the frame is gone: a box and a shape are cut, a keypoint becomes v = 0",
+    "boxed": "becomes the box around its turned corners, or ellipse, cut at the frame",
+    "refitted": "becomes the smallest rectangle around what it turns into",
+    "resampled": "is warped in the picture's own pixels, nearest neighbour; new ground of a raster is void",
+    "lowered": "stays, and what is painted over lowers `visible`; a keypoint under it becomes v = 1",
+    "covered": "as `labels.erased` says: stays (`lower`), or loses what is painted over (`cut`)",
+    "cannot": "cannot be carried: a recipe with this step is refused",
+}
+"""What each fate means."""
+
+
+@dataclass(frozen=True)
+class Carries:
+    """The fate of every kind of label. ``crowd`` is the flag of an object, whose region is a mask or a polygon."""
+
+    box: Fate = "untouched"
+    obb: Fate = "untouched"
+    polygon: Fate = "untouched"
+    mask: Fate = "untouched"
+    keypoints: Fate = "untouched"
+    parts: Fate = "untouched"
+    semantic: Fate = "untouched"
+    instance: Fate = "untouched"
+    panoptic: Fate = "untouched"
+    crowd: Fate = "untouched"
+    attributes: Fate = "untouched"
+    tags: Fate = "untouched"
+    captions: Fate = "untouched"
+
+    def of(self, kind: str) -> Fate:
+        """The fate of one kind."""
+        fate: Fate = getattr(self, kind)
+        return fate
+
+    def cannot(self) -> list[str]:
+        """The kinds that are not carried."""
+        return [kind for kind in LABEL_KINDS if self.of(kind) == "cannot"]
+
+
+LABEL_KINDS: dict[str, str] = {
+    "box": "boxes",
+    "obb": "oriented boxes",
+    "polygon": "polygons",
+    "mask": "masks (RLE)",
+    "keypoints": "keypoints",
+    "parts": "parts",
+    "semantic": "semantic masks",
+    "instance": "instance masks",
+    "panoptic": "panoptic masks",
+    "crowd": "crowd flags",
+    "attributes": "attributes",
+    "tags": "tags",
+    "captions": "captions",
+}
+"""Kind → what it is called, in the order of the table."""
+
+
+def _all(fate: Fate) -> Carries:
+    """Everything that is somewhere in the picture has one fate."""
+    places = ("box", "obb", "polygon", "mask", "keypoints", "parts", "semantic", "instance", "panoptic")
+    return replace(Carries(), **dict.fromkeys(places, fate))
+
+
+NOTHING = Carries()
+"""Colour, blur, noise, compression: labels stay as they are."""
+
+WHOLE = _all("moved")
+"""Whole pixels to whole pixels, and all of them stay: flips, quarter turns, bars."""
+
+WINDOW = replace(_all("cut"), obb="moved")
+"""Whole pixels to whole pixels, of which the frame leaves some. An oriented box may leave the frame."""
+
+STRETCH = replace(_all("moved"), obb="refitted", mask="resampled", semantic="resampled", instance="resampled",
+                  panoptic="resampled")  # fmt: skip
+"""Another size for all of it; where the shape is not kept, a leaning oriented box is no rectangle any more."""
+
+STRETCHED_WINDOW = replace(STRETCH, box="cut", polygon="cut", keypoints="cut", parts="cut")
+"""A window that is brought to another size."""
+
+TURN = replace(STRETCHED_WINDOW, box="boxed", parts="boxed", obb="moved")
+"""A rotation, after which an oriented box is still a rectangle."""
+
+MAP = replace(TURN, obb="refitted")
+"""Any other map: shear, perspective."""
+
+PAINT = Carries(box="lowered", obb="lowered", polygon="covered", mask="covered", keypoints="lowered",
+                semantic="covered", instance="covered", panoptic="covered")  # fmt: skip
+"""Painting over. Parts have no visibility to lower."""

@@ -4,6 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
+# Other libraries that tests and benchmarks compare with. They lie beside the environment, without what they ask for:
+# Albumentations would bring opencv-python-headless, whose files replace those of opencv-python, and torchvision another
+# build of torch. What they need of it is there, and augpipe itself is tested where they cannot be imported.
+ORACLES := albumentations albucore simsimd stringzilla torchvision
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint format unit bench clean
 
@@ -13,6 +18,11 @@ help:  ## show this list
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.oracles: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--no-deps --upgrade --target $(VENV)/oracles $(ORACLES)
 	@touch $@
 
 install: $(VENV)/.installed  ## make .venv with everything that is needed here
@@ -31,7 +41,7 @@ format: install  ## let ruff format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-unit: install  ## all tests
+unit: $(VENV)/.oracles  ## all tests
 	$(BIN)/python -m pytest
 
 bench: install  ## pictures a second beside decode and encode alone

@@ -27,7 +27,7 @@ def lines(text: str) -> list[str]:
 
 # --- help ------------------------------------------------------------------------------------------------------------
 
-COMMANDS = ("augment", "convert", "preview", "plan", "inspect", "doctor")
+COMMANDS = ("augment", "convert", "preview", "plan", "inspect", "verify", "doctor")
 
 
 def test_help_is_quick_because_nothing_heavy_is_imported():
@@ -264,3 +264,16 @@ def test_the_installed_command_runs(voc):
         [command, "plan", voc, "-r", "gentle", "--limit", "1"], capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout)["source"] == "img_000.jpg"
+
+
+def test_a_run_that_drops_too_much_fails_and_says_so(voc, tmp_path):
+    shift = ["--set", "steps.affine.translate=[0.5, 0.6]", "--set", "labels.truncated=drop"]
+    common = ["-r", "detection", "-w", 0, "--max-dropped"]
+    result = call("augment", voc, tmp_path / "a", *common, "10%", *shift)
+    assert result.exit_code == 1
+    assert re.search(r"augpipe: \d+ of 27 objects were dropped; at most 2 were allowed", result.stderr)
+    assert re.search(r"^\d+ objects?; dropped \d+: ", result.stdout, re.MULTILINE)
+    assert check_folder(tmp_path / "a") == []
+    result = call("augment", voc, tmp_path / "b", *common, 27, *shift[:2])
+    assert result.exit_code == 0
+    assert re.search(r"^\d+ objects?, truncated \d+(; dropped \d+: |$)", result.stdout, re.MULTILINE)

@@ -1,0 +1,219 @@
+"""Verify a finished folder: every shard in a process of its own, what they find put together.
+
+It shares the readers of sources with the run, the plan as data, and nothing that moves a label or a pixel.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from augpipe.errors import DatasetError, Reject, one_line
+from augpipe.formats import open_dataset
+from augpipe.formats.align import aligned
+from augpipe.formats.base import Dataset, Entry, Reader, SourceOptions, read_picture
+from augpipe.formats.records import categories_of_manifest
+from augpipe.labels import LabelRules
+from augpipe.pixels.codec import PictureFormat, decode
+from augpipe.pixels.header import MAX_PIXELS, read_header
+from augpipe.verify.files import check_books, check_sample_alone, check_shard, read_manifest
+from augpipe.verify.findings import Findings, Where
+from augpipe.verify.sample import Context, Source, check_sample, record_in
+from augpipe.verify.verdict import Verdict, rows_of, worst_of
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the source is read: what the manifest says, and what of it only the user knows."""
+
+    reader: Reader
+    entries: Mapping[str, Entry]
+    exif: Any
+    max_pixels: int
+    keep_truncated: bool
+
+    def source(self, key: str) -> Source:
+        """A source picture with its labels.
+
+        Raises:
+            Reject: it cannot be read.
+        """
+        if key not in self.entries:
+            raise Reject("read", "missing-picture", f"SRC has no picture {one_line(key)}")
+        entry = self.entries[key]
+        data = read_picture(entry)
+        header = read_header(data, self.max_pixels)
+        picture = decode(data, header, self.keep_truncated)
+        annotations = aligned(self.reader.annotations(entry), header, self.exif)
+        return Source(picture if picture.ndim == 2 else picture[:, :, ::-1], annotations)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One shard to check; ``every`` so many samples are compared with their source."""
+
+    folder: Path
+    shard: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+    context: Context
+    reading: Reading | None
+    every: int
+
+
+def verify(
+    folder: Path,
+    against: Dataset | None = None,
+    *,
+    most: int | None = None,
+    workers: int | None = None,
+    progress: Callable[[int], Any] = lambda shards: None,
+) -> Verdict:
+    """Check a finished folder, and its labels and pictures against the source that it was made of.
+
+    Args:
+        folder: with manifest.json.
+        against: the source (see :func:`open_source`); without it only the files and the books are checked.
+        most: samples to compare with their source, spread evenly; all if not given. Files are always all checked.
+        workers: processes; one a core if not given, 0 works in this one.
+        progress: called with a number of finished shards.
+
+    Raises:
+        DatasetError: no finished folder.
+    """
+    manifest = read_manifest(folder)
+    try:
+        findings, shards = Findings(), list(manifest["shards"])
+        check_books(folder, manifest, findings)
+        context = context_of(manifest)
+        samples, size = sum(s["samples"] for s in shards), sum(s["bytes"] for s in shards)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DatasetError(f"{folder / 'manifest.json'}: not as docs/format.md has it: {one_line(error)}") from error
+    if against is not None and against.fingerprint() != manifest["config"]["source"]["fingerprint"]:
+        findings.fault("", f"{against.root} is not what the folder was made of, or has changed since")
+    every = 1 if not most or samples <= most else -(-samples // most)
+    jobs = [
+        _Job(
+            folder,
+            shard,
+            manifest,
+            context,
+            None if against is None else reading_of(against, manifest, _sources(folder, shard)),
+            every,
+        )
+        for shard in shards
+    ]
+    for found in _each(jobs, os.cpu_count() or 1 if workers is None else workers):
+        findings.add([found])
+        progress(1)
+    faults = tuple(sorted(findings.faults))
+    return Verdict(samples, findings.samples, len(shards), size, tuple(rows_of(findings)), faults, worst_of(findings))
+
+
+def _each(jobs: Sequence[_Job], workers: int) -> Iterator[Findings]:
+    if workers == 0 or len(jobs) < 2:
+        yield from map(check_one_shard, jobs)
+        return
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+        yield from pool.map(check_one_shard, jobs)
+
+
+def check_one_shard(job: _Job) -> Findings:
+    """Everything about one shard."""
+    findings = Findings()
+    by_source: dict[str, list[tuple[str, dict[str, bytes]]]] = {}
+    for number, (key, members) in enumerate(check_shard(job.folder, job.shard, findings)):
+        if check_sample_alone(key, members, job.manifest, findings) and number % job.every == 0:
+            by_source.setdefault(str(record_in(members)["source"]["key"]), []).append((key, members))
+    if job.reading is None:
+        return findings
+    for name, samples in by_source.items():  # a source is read and painted once for all its copies
+        try:
+            source = job.reading.source(name)
+        except Reject as reject:
+            findings.fault(Where(samples[0][0]), f"its source cannot be read: {one_line(reject.message)}")
+            continue
+        for key, members in samples:
+            check_sample(key, members, source, job.context, findings)
+        findings.samples += len(samples)
+    return findings
+
+
+# --- what the manifest says ------------------------------------------------------------------------------------------
+
+
+def context_of(manifest: Mapping[str, Any]) -> Context:
+    """What labels and pictures depend on."""
+    config = manifest["config"]
+    picture = config["picture"]
+    return Context(
+        _rules(manifest),
+        {c.id: c for c in categories_of_manifest(manifest)},
+        int(config["void"]["semantic"]),
+        PictureFormat(picture["format"], picture["quality"], picture["subsampling"]),
+    )
+
+
+def _rules(manifest: Mapping[str, Any]) -> LabelRules:
+    """What the recipe says of labels, from its canonical form."""
+    from augpipe.recipe import document
+    from augpipe.recipe.load import compiled
+
+    labels = json.loads(manifest["config"]["recipe"]["canonical"])["labels"]
+    alone = json.dumps({"version": 1, "labels": labels, "steps": ["horizontal_flip"]})
+    return compiled(document.read("manifest.json", alone), "labels").rules
+
+
+def open_source(source: str, folder: Path, classes: Path | None = None, images: Path | None = None) -> Dataset:
+    """The source of a finished folder, read as its manifest says.
+
+    Args:
+        source: SRC as augment had it.
+        folder: the finished folder.
+        classes: the file of class names, if there was one.
+        images: where the pictures of a COCO JSON are, if that was said.
+
+    Raises:
+        DatasetError: no finished folder, or no such source.
+    """
+    config = read_manifest(folder)["config"]
+    reading = config.get("reading", {})
+    options = SourceOptions(
+        config["source"]["format"],
+        config["split"],
+        classes,
+        images,
+        config["limit"],
+        reading.get("exif", "upright"),
+        reading.get("voc_origin", 1),
+        config["void"]["semantic"],
+    )
+    return open_dataset(source, options)
+
+
+def _sources(folder: Path, shard: Mapping[str, Any]) -> frozenset[str] | None:
+    """The keys of the sources of a shard; ``None`` if its record cannot be read, which is told elsewhere."""
+    try:
+        record = json.loads((folder / f"{Path(str(shard['name'])).stem}.json").read_bytes())
+        return frozenset(record["task"]["sources"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def reading_of(dataset: Dataset, manifest: Mapping[str, Any], keys: frozenset[str] | None) -> Reading:
+    """How the sources with these keys, or all, are read."""
+    reading = manifest["config"].get("reading", {})
+    return Reading(
+        dataset.reader,
+        {entry.key: entry for entry in dataset.entries if keys is None or entry.key in keys},
+        dataset.options.exif,
+        int(reading.get("max_pixels", MAX_PIXELS)),
+        reading.get("truncated") == "keep",
+    )

@@ -1,0 +1,116 @@
+"""The worst samples for people to look at: what was written beside what was painted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from augpipe.errors import Reject
+from augpipe.formats.base import Dataset
+from augpipe.formats.records import annotations_of_record
+from augpipe.plan import from_json
+from augpipe.preview import Tile, sheet
+from augpipe.sample import U8, Annotations, ObjectRow, Rle, objects_of
+from augpipe.verify.compare import Setting, expected_keypoints, expected_mask, seen_in
+from augpipe.verify.files import read_manifest, samples_of
+from augpipe.verify.findings import MEASURES, Where
+from augpipe.verify.run import context_of, reading_of
+from augpipe.verify.sample import Context, Source, pixels_of, raster_of, record_in
+from augpipe.verify.verdict import Verdict
+
+
+def sheet_of_worst(folder: Path, dataset: Dataset, verdict: Verdict, most: int = 6) -> U8:
+    """One RGB picture with a row for each of the worst samples: written, and painted.
+
+    Args:
+        folder: that was verified.
+        dataset: the source that it was verified against.
+        verdict: says which samples are the worst.
+        most: rows.
+    """
+    manifest = read_manifest(folder)
+    context = context_of(manifest)
+    reading = reading_of(dataset, manifest, None)
+    chosen: dict[str, str] = {}
+    for rate, kind, where in verdict.worst:
+        if len(chosen) < most:
+            chosen.setdefault(where.key, f"{_words(kind, where)}: {rate:.0%} of the limit")
+    found = _find(folder, manifest, set(chosen))
+    rows, keys = [], []
+    for key, words in chosen.items():
+        if key not in found:
+            continue
+        members = found[key]
+        record = record_in(members)
+        try:
+            source = reading.source(str(record["source"]["key"]))
+        except Reject:
+            continue
+        picture = pixels_of(members[context.picture.format])
+        rasters = {name: raster_of(data) for name, data in members.items() if name.endswith(".png") and "." in name}
+        written = annotations_of_record(record, rasters, context.categories, key)
+        painted = painted_annotations(record, source, context)
+        rows.append([Tile(picture, written, words, "written"), Tile(picture, painted, "", "painted anew")])
+        keys.append(key)
+    title = f"{folder.name} · the furthest from what was painted"
+    return sheet(rows, context.categories, tile_px=480, title=title, keys=keys)
+
+
+def _words(kind: str, where: Where) -> str:
+    return f"{MEASURES[kind].title}{f', object {where.number}' if where.number >= 0 else ''}"
+
+
+def _find(folder: Path, manifest: Mapping[str, Any], keys: set[str]) -> dict[str, dict[str, bytes]]:
+    found: dict[str, dict[str, bytes]] = {}
+    for shard in manifest["shards"]:
+        if shard["samples"] and len(found) < len(keys):
+            path = folder / str(shard["name"])
+            found |= {key: members for key, members in samples_of(path) if key in keys}
+    return found
+
+
+def painted_annotations(record: Mapping[str, Any], source: Source, context: Context) -> Annotations:
+    """The written objects as they were painted: mask, box and keypoints."""
+    steps = from_json(record["plan"]).steps
+    out_wh = (int(record["width"]), int(record["height"]))
+    base = Setting(str(record["key"]), steps, source.size_wh, out_wh, context.rules, source.shapes)
+    objects = source.annotations.objects
+    places = {int(index): i for i, index in enumerate(objects.index)}
+    rows: list[ObjectRow] = []
+    for written in record["objects"]:
+        i = places.get(int(written["index"]))
+        if i is None:
+            continue
+        category = context.categories[int(objects.category_id[i])]
+        setting = base.of(category)
+        method, shape, seen = seen_in(objects, i, setting)
+        if seen.outer_xyxy is None:
+            continue
+        xyv = objects.keypoints[i]
+        rows.append(
+            ObjectRow(
+                index=len(rows),
+                category_id=category.id,
+                box_xyxy=tuple(seen.outer_xyxy.tolist()),
+                iscrowd=int(objects.iscrowd[i]),
+                segmentation=_rle(expected_mask(shape, seen, setting), out_wh)
+                if method in ("mask", "polygon")
+                else None,
+                keypoints=None if xyv is None else expected_keypoints(xyv, setting, category.flip_pairs)[0],
+            )
+        )
+    return Annotations(objects=objects_of(rows))
+
+
+def _rle(found: tuple[Any, Sequence[int]] | None, out_wh: tuple[int, int]) -> Rle | None:
+    if found is None:
+        return None
+    marks, (x0, y0, x1, y1) = found
+    bitmap = np.zeros(out_wh[::-1], np.uint8, order="F")
+    bitmap[y0:y1, x0:x1] = marks
+    coded = coco_mask.encode(bitmap)
+    return Rle((out_wh[1], out_wh[0]), coded["counts"])

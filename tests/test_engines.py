@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,6 +153,39 @@ def test_an_interrupt_stops_the_workers_and_leaves_a_run_that_goes_on(voc, tmp_p
     assert not (out / "manifest.json").exists()
     run(voc, out, copies=2)
     assert check_folder(out) == []
+
+
+@pytest.mark.parametrize("seconds", [0.6, 1.2])
+def test_ctrl_c_while_things_are_being_started_is_one_line(voc, tmp_path, seconds):
+    """The terminal sends it to every process; the fork server is loading torch then."""
+    program = "from augpipe.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "augment", voc, tmp_path / "out", "-r", "detection", "-n", "200"]
+    started = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, start_new_session=True, text=True)
+    time.sleep(seconds)
+    os.killpg(started.pid, signal.SIGINT)
+    said = started.communicate(timeout=30)[1]
+    assert started.returncode == 1
+    assert [line for line in said.splitlines() if not line.startswith(("device:", "source:"))] == [
+        "augpipe: stopped; what is finished stays, run the same command to go on"
+    ]
+
+
+def test_a_killed_worker_leaves_nothing_to_clean_up(voc, tmp_path):
+    """Semaphores of the system would outlive it, and a warning about them come at the end."""
+    code = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+import os, signal, threading, multiprocessing
+from pathlib import Path
+from runs import run
+def kill():
+    while not multiprocessing.active_children(): pass
+    os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+threading.Timer(0.0, kill).start()
+run(Path({str(voc)!r}), Path({str(tmp_path / "out")!r}), "detection", copies=60, workers=2)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert check_folder(tmp_path / "out") == []
 
 
 def watch(source: Path, folder: Path, progress: Any, workers: int) -> None:

@@ -49,6 +49,7 @@ LAYERS = """
 version: 1
 labels: {min_visibility: 0.2, box: ellipse}
 steps:
+  - horizontal_flip: {p: 0.5}
   - rotate: {degrees: [-20, 20]}
   - gaussian_blur: {sigma: 0.6}
   - letterbox: {size: 90}
@@ -452,6 +453,18 @@ def test_another_source_is_noticed(finished, coco, tmp_path):
         "has changed since" in line for line in found
     )
     assert any(line.startswith("box polygon") for line in found)
+
+
+def test_a_source_picture_that_has_changed_is_noticed(finished, coco, tmp_path):
+    """One byte in a comment changes neither the pixels nor the size of the file, which the fingerprint goes by."""
+    shutil.copytree(coco, tmp_path / "coco")
+    picture = next(iter(sorted((tmp_path / "coco" / "images").iterdir())))
+    data = bytearray(picture.read_bytes())
+    data[data.index(b"JFIF") + 7] ^= 1
+    picture.write_bytes(data)
+    found = problems(verified(finished, tmp_path / "coco"))
+    assert found
+    assert all("its source picture has changed since" in line for line in found)
 
 
 def test_what_is_no_finished_folder_is_refused(tmp_path, coco):

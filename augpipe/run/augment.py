@@ -14,7 +14,8 @@ from typing import Any
 
 from augpipe.errors import UsageError
 from augpipe.formats import open_dataset
-from augpipe.formats.base import Dataset
+from augpipe.formats.base import Dataset, SourceOptions
+from augpipe.formats.tar_index import is_pattern, tar_paths
 from augpipe.recipe.model import Recipe
 from augpipe.run.config import RunOptions, config_of, differences, digest_of, sources_per_shard
 from augpipe.run.engines import Engine, InProcess, LocalProcesses
@@ -86,7 +87,7 @@ def augment(
     limits, watcher = limits or Limits(), watcher or Watcher()
     limits.check()
     store = Store(folder)
-    _require_apart(source, folder)
+    _require_apart(source, folder, options.source)
     _require_ours(store)
     engine = InProcess() if workers == 0 else LocalProcesses(workers or os.cpu_count() or 1)
     dataset = met(open_dataset(source, options.source), recipe)
@@ -104,12 +105,18 @@ def augment(
         store.release()
 
 
-def _require_apart(source: str, folder: Path) -> None:
-    if "{" in source:
-        return
-    src, dst = Path(source).resolve(), folder.resolve()
-    if src == dst or src in dst.parents:
-        raise UsageError(f"{folder}: lies in the source {source}; choose a DST outside it")
+def _require_apart(source: str, folder: Path, options: SourceOptions) -> None:
+    """Neither may lie in the other: writing would change the source, and --overwrite delete it."""
+    if not source.strip():
+        raise UsageError("SRC is empty; expected a file, a folder, or a pattern of tars")
+    dst = folder.resolve()
+    named = tar_paths(source) if is_pattern(source) else [Path(source)]
+    for path in [*named, *([options.images] if options.images else [])]:
+        src = path.resolve()
+        if src == dst or src in dst.parents:
+            raise UsageError(f"{folder}: lies in the source {path}; choose a DST outside it")
+        if dst in src.parents:
+            raise UsageError(f"{folder}: holds the source {path}; choose another DST")
 
 
 def _require_ours(store: Store) -> None:

@@ -8,9 +8,10 @@ fork server that has the libraries loaded, so torch is imported once, not once a
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, TypeAlias
@@ -65,7 +66,7 @@ class LocalProcesses:
         self._context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         if "forkserver" in methods:
             self._context.set_forkserver_preload(["augpipe.run.task"])
-            forkserver.ensure_running()  # it loads torch meanwhile the source is indexed
+            _start_fork_server()  # it loads torch meanwhile the source is indexed
 
     def run(self, job: Job, tasks: Iterator[Task], report: Report) -> None:
         """See :class:`Engine`."""
@@ -158,6 +159,16 @@ class LocalProcesses:
                 worker.process.kill()
                 worker.process.join()
             worker.connection.close()
+
+
+def _start_fork_server() -> None:
+    """Start it with Ctrl-C held back, which it and the workers inherit: the parent alone decides what that means."""
+    resource_tracker.ensure_running()  # first, as starting it lets Ctrl-C through again
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def _failure(task: Task | None, trace: str) -> RunError:

@@ -41,7 +41,8 @@ class Failed:
 
 def serve(connection: Connection, job: Job) -> None:
     """Work on tasks from ``connection`` until ``None`` comes or the other side is gone."""
-    # Ctrl-C goes to every process of the terminal; the parent alone decides what it means.
+    # Ctrl-C goes to every process of the terminal; the parent alone decides what it means. A fork server holds it back
+    # from the start, other ways to start a process do not.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     reporter = _Reporter(connection)
     try:

@@ -5,6 +5,7 @@ It shares the readers of sources with the run, the plan as data, and nothing tha
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -51,7 +52,8 @@ class Reading:
         header = read_header(data, self.max_pixels)
         picture = decode(data, header, self.keep_truncated)
         annotations = aligned(self.reader.annotations(entry), header, self.exif)
-        return Source(picture if picture.ndim == 2 else picture[:, :, ::-1], annotations)
+        rgb = picture if picture.ndim == 2 else picture[:, :, ::-1]
+        return Source(rgb, annotations, hashlib.sha256(data).hexdigest())
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ class Source:
 
     picture_rgb: U8
     annotations: Annotations
+    sha256: str
     shapes: dict[tuple[int, str], tuple[str, Painted]] = field(default_factory=dict)
 
     @property
@@ -62,6 +63,8 @@ def check_sample(key: str, members: Mapping[str, bytes], source: Source, context
     try:
         steps = from_json(record["plan"]).steps
         out_wh = (int(record["width"]), int(record["height"]))
+        if record["source"]["sha256"] != source.sha256:
+            f.fault(where, "its source picture has changed since: another sha256")
         if sizes_of(steps, source.size_wh)[-1] != out_wh:
             f.fault(where, f"is {out_wh}, its plan leads to {sizes_of(steps, source.size_wh)[-1]}")
             return

@@ -52,9 +52,10 @@ def overview(
         UsageError: nothing there that is known, or a run that is not finished.
     """
     folder = Path(source)
-    if (folder / MANIFEST).is_file() and options.format is None:
+    is_finished = (folder / MANIFEST).is_file()
+    if is_finished and options.format is None:
         return read_json(folder / MANIFEST) or {}
-    if (folder / RUN).is_file():
+    if not is_finished and (folder / RUN).is_file():
         raise UsageError(f"{source}: an unfinished run; run the same augment command again to finish it")
     dataset = open_dataset(source, options)
     out = Overview(source, dataset.format, remarks=list(dataset.remarks))

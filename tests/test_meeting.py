@@ -73,9 +73,9 @@ def test_which_recipes_mirror():
     (("nose", "tail"), None),
     (("left_eye", "right_eye"), None),
     (("left_eye", "nose"), "(left_eye)"),
-    (("eyeL", "eyeR"), "(eyeL, eyeR)"),
-    (("LEye", "REye"), "(LEye, REye)"),
-    (("l1", "r1", "l_2", "r_2"), "(l1, r1)"),
+    (("eyeL", "eyeR", "LEye", "REye", "l1", "r1", "l_2", "r_2"), None),
+    (("eyeL", "LEye", "l1"), "(eyeL, LEye, l1)"),
+    (("LEY", "REY"), "(LEY, REY)"),
     (("r_hand", "hand_R"), "(r_hand, hand_R)"),
     (("upper left", "lower left", "left one", "left two"), "(upper left, lower left, left one, …)"),
     (("leaf", "roof", "collar", "pillar"), None),
@@ -102,9 +102,9 @@ FLIP = "- horizontal_flip"
 
 
 @pytest.mark.parametrize(("category", "steps", "labels", "expected"), [
-    ({"keypoints": ["L", "R"]}, FLIP, {}, ["class 'cat': keypoints look left/right but have no pairs (L, R)"]),
-    ({"keypoints": ["L", "R"]}, "- to_gray", {}, []),
-    ({"keypoints": ["L", "R"]}, FLIP, {"flip_pairs": {"cat": [["L", "R"]]}}, []),
+    ({"keypoints": ["LEY", "REY"]}, FLIP, {}, ["class 'cat': keypoints look left/right but have no pairs (LEY, REY)"]),
+    ({"keypoints": ["LEY", "REY"]}, "- to_gray", {}, []),
+    ({"keypoints": ["LEY", "REY"]}, FLIP, {"flip_pairs": {"cat": [["LEY", "REY"]]}}, []),
     ({"keypoints": ["left_a", "right_a"]}, FLIP, {}, []),
     ({}, FLIP, {}, ["class 'cat': keypoints have no names, so none are known to be pairs"]),
     ({}, "- to_gray", {}, []),

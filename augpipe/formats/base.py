@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import re
 import stat
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -24,6 +26,8 @@ PICTURE_ENDINGS = (
 )  # fmt: skip
 DEEPEST = 64
 """Levels of nesting that free fields may have. No dataset needs so many, and Python's own limit is near a thousand."""
+_WORD = re.compile(r"[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+|\d+|[\W_]")
+_OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l"}
 
 
 class Place(NamedTuple):
@@ -309,25 +313,36 @@ def labelled_by_id(categories: Iterable[Category]) -> tuple[Category, ...]:
 
 
 def flip_pairs_of(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """Index pairs of left and right keypoints, found by their names: left_x/right_x, l_x/r_x, x.L/x.R.
+    """Index pairs (left, right) of keypoints, found by their names; what is not clear is in no pair.
 
-    >>> flip_pairs_of(["nose", "left_eye", "right_eye"])
-    ((1, 2),)
+    Two names are a pair if they differ in nothing but their side. A side is ``left`` or ``right``, also within a word,
+    or the letter l or r that is a word of its own: between separators, humps and digits, as in ``eye_l``, ``LEye``,
+    ``eyeL`` and ``l1``. The letter that begins ``lip`` is none. Upper and lower case are not told apart.
+
+    >>> flip_pairs_of(["nose", "left_eye", "right_eye", "REar", "LEar", "lip", "rip"])
+    ((1, 2), (4, 3))
     """
-    positions: Mapping[str, int] = {name.lower(): i for i, name in enumerate(names)}
-    pairs: list[tuple[int, int]] = []
-    for name, i in positions.items():
-        for other in _mirrored_names(name):
-            if other in positions:
-                pairs.append((i, positions[other]))
-                break
-    return tuple(pairs)
+    words = [_words_of(name) for name in names]
+    counts = Counter(words)
+    once = {word: i for i, word in enumerate(words) if counts[word] == 1}
+    other = {word: _mirrored(word, once) for word in once}
+    return tuple(
+        (i, once[found])
+        for word, i in once.items()
+        if (found := other[word]) is not None and other[found] == word and word < found  # "l" < "r", "left" < "right"
+    )
 
 
-def _mirrored_names(name: str) -> list[str]:
-    """What the right counterpart of a left name may be called; empty if the name is not a left one."""
-    out = [name.replace("left", "right")] if "left" in name else []
-    for separator in ("_", "-", ".", " "):
-        out += ["r" + name[1:]] if name.startswith("l" + separator) else []
-        out += [name[:-1] + "r"] if name.endswith(separator + "l") else []
-    return out
+def _words_of(name: str) -> tuple[str, ...]:
+    """A name in lower case, parted at separators, digits, humps, and around ``left`` and ``right``."""
+    return tuple(w for word in _WORD.findall(name) for w in re.split("(left|right)", word.lower()) if w)
+
+
+def _mirrored(words: tuple[str, ...], among: Collection[tuple[str, ...]]) -> tuple[str, ...] | None:
+    """What a name is called in a mirror image: all its sides are changed, or else the one with which it exists."""
+    whole = tuple(_OTHER_SIDE.get(word, word) for word in words)
+    if whole in among and whole != words:
+        return whole
+    single = [(*words[:i], _OTHER_SIDE[w], *words[i + 1 :]) for i, w in enumerate(words) if w in _OTHER_SIDE]
+    found = [one for one in single if one in among]
+    return found[0] if len(found) == 1 else None

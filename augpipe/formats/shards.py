@@ -7,7 +7,6 @@ Our own record says everything (docs/format.md). A foreign ``.json`` holds COCO-
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +29,8 @@ from augpipe.formats.base import (
 )
 from augpipe.formats.coco import annotations_of, decoded
 from augpipe.formats.coco_object import whole_number
-from augpipe.formats.records import annotations_of_record, categories_of_manifest
-from augpipe.formats.tar_index import samples_of, tar_paths
+from augpipe.formats.records import SCHEMA, annotations_of_record
+from augpipe.formats.tar_index import samples_of, tar_paths, tars_of_runs
 from augpipe.formats.voc import TWENTY, VocReader, parse_xml, text_of
 from augpipe.pixels.codec import decode_raster
 from augpipe.sample import Annotations, Category, Raster
@@ -40,6 +39,7 @@ _PICTURES = tuple(ending.removeprefix(".") for ending in PICTURE_ENDINGS)
 _LABELS = ("json", "xml", "cls")
 _LONGEST_NUMBER = 5  # digits; all classes below the highest are listed, so it must not be just any number
 _RASTERS = ("semantic.png", "instance.png", "panoptic.png")
+_PUT_IT_BACK = "put manifest.json beside the tars"
 
 
 @dataclass(frozen=True)
@@ -136,16 +136,16 @@ def open_shards(src: str, options: SourceOptions) -> Dataset:
     """Index tar shards.
 
     Raises:
-        DatasetError: no tars, or samples without a picture or labels.
+        DatasetError: no tars, samples without labels, or a folder of ours that is not whole.
     """
-    paths = tar_paths(src)
+    remarks: list[str] = []
+    paths, categories = tars_of_runs(src, tar_paths(src), remarks)
     chosen = {str(p) for p in paths if options.split is None or p.name.startswith(f"{options.split}-")}
     if not chosen:
         split = f" of split '{one_line(options.split)}'" if options.split else ""
         raise DatasetError(f"{one_line(src)}: no tar shards{split}")
     base = Path(src) if Path(src).is_dir() else paths[0].parent
     entries: list[Entry] = []
-    remarks: list[str] = []
     classes = _Classes(options)  # of all shards, so that splits agree
     unlabelled = 0
     for key, members in samples_of(paths, remarks):
@@ -156,7 +156,8 @@ def open_shards(src: str, options: SourceOptions) -> Dataset:
             continue
         file = f"{tar.relative_to(base).as_posix() if tar.is_relative_to(base) else tar.name}/{key}"
         data = [bytes_of(place) for place in labels.values()]
-        classes.note(labels, data, file)
+        if categories is None:
+            classes.note(labels, data, file)
         if str(tar) in chosen:
             picture = next((members[e] for e in _PICTURES if e in members), None)
             entries.append(Entry(key, picture, labels, file, digest_of(*data), picture.size if picture else 0))
@@ -165,7 +166,8 @@ def open_shards(src: str, options: SourceOptions) -> Dataset:
         raise DatasetError(f"{src}: {without}, none with .json, .xml or .cls beside the picture")
     if unlabelled:
         remarks.append(f"left out: {plural(unlabelled, 'sample')} without .json, .xml or .cls")
-    categories = classes.categories(base, Path(src))
+    if categories is None:
+        categories = classes.categories(Path(src), remarks)
     reader = ShardReader({c.id: c for c in categories}, options.voc_origin)
     return dataset("shards", base, categories, entries, reader, options, remarks)
 
@@ -179,6 +181,7 @@ class _Classes:
         self._numbers: set[int] = set()  # of .cls members
         self._named: dict[int, str] = {}  # id → name, "" where no object has told it
         self._xml = False
+        self._own = _OwnRecords()
 
     def note(self, members: Mapping[str, Place], data: Sequence[bytes], file: str) -> None:
         """One sample; what cannot be read is rejected when its turn comes.
@@ -189,10 +192,11 @@ class _Classes:
         for ending, content in zip(members, data, strict=True):
             try:
                 if ending == "xml":
-                    self._xml = True
+                    self._xml = self._own.others = True
                     root = parse_xml(content, file)
                     self._names |= {name for e in root.findall("object") if (name := text_of(e, "name"))}
                 elif ending == "cls":
+                    self._own.others = True
                     self._numbers.add(class_number(content, file))
                 elif ending == "json":
                     self._json(decoded(content, file), file)
@@ -200,10 +204,16 @@ class _Classes:
                 continue
 
     def _json(self, value: Any, file: str) -> None:
-        if is_own(value):
-            self._names.update(t for t in value.get("tags") or () if isinstance(t, str))
-            value = {"objects": value.get("objects")}
-        for row in coco_style(value, file)[1]:
+        own = is_own(value)
+        if own and value["schema"] != SCHEMA:
+            self._own.there = True
+            return
+        rows = coco_style({"objects": value.get("objects")} if own else value, file)[1]
+        if own:
+            self._own.note(value, rows, file)
+        else:
+            self._own.others = True
+        for row in rows:
             name, number = class_name(row), whole_number(row.get("category_id"))
             if number is None:
                 self._names |= {name} if name else set()
@@ -214,20 +224,14 @@ class _Classes:
                 raise DatasetError(f"{file}: category {number} is {shown}; an id must have one name")
             self._named[number] = before or name or ""
 
-    def categories(self, base: Path, src: Path) -> tuple[Category, ...]:
-        """The class map: the manifest's where there is one, else what the samples say.
+    def categories(self, src: Path, remarks: list[str]) -> tuple[Category, ...]:
+        """The class map, as far as the samples tell; ``remarks`` gains what a user should know.
 
         Raises:
-            DatasetError: a manifest that is none, or a class that ``--classes`` does not list.
+            DatasetError: a class that ``--classes`` does not list, or records of ours that need their manifest.
         """
-        manifest = base / "manifest.json"
-        if manifest.is_file():
-            try:
-                value = json.loads(manifest.read_bytes())
-                if is_own(value):
-                    return categories_of_manifest(value)
-            except (ValueError, KeyError, TypeError) as error:
-                raise DatasetError(f"{manifest}: not a manifest of augpipe: {one_line(error)}") from error
+        if self._own.there:
+            return self._of_records(src, remarks)
         if self._named:
             return self._by_id(src)
         if self._numbers:
@@ -239,6 +243,18 @@ class _Classes:
         devkit = self._xml and self._names <= set(TWENTY) and self._options.classes is None
         return categories_by_name(TWENTY if devkit else sorted(self._names), self._options, src)
 
+    def _of_records(self, src: Path, remarks: list[str]) -> tuple[Category, ...]:
+        self._own.check(src, set(self._named.values()), by_name=self._options.classes is not None and not self._named)
+        remarks.append(
+            "no manifest.json of augpipe beside the tars: classes are those that the records name, with their ids and "
+            "labels; others are called unknown_N"
+        )
+        if self._options.classes is not None or not self._named:
+            by_name = categories_by_name(self._named.values() or self._own.tags, self._options, src)
+            if not self._named:
+                return by_name
+        return self._own.labelled(self._named, src)
+
     def _by_id(self, src: Path) -> tuple[Category, ...]:
         """Ids as the objects state them; names that came without an id follow behind."""
         names = {number: name or f"class_{number}" for number, name in self._named.items()}
@@ -247,3 +263,68 @@ class _Classes:
         if self._options.classes is not None:
             categories_by_name(names.values(), self._options, src)  # the ids stay, but every name must be known
         return labelled_by_id(Category(number, 0, name) for number, name in names.items())
+
+
+class _OwnRecords:
+    """What our records tell of a class map while their manifest is not there: part of it, and no names of keypoints."""
+
+    def __init__(self) -> None:
+        self.there = False
+        self.others = False  # samples that are not ours
+        self.tags: set[str] = set()
+        self._labels: dict[int, int] = {}  # by id
+        self._keypoints: str | None = None  # the first sample that has some
+
+    def note(self, record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], file: str) -> None:
+        """One record.
+
+        Raises:
+            DatasetError: a class without a label, or with two.
+        """
+        self.there = True
+        tags = record.get("tags")
+        self.tags.update(tag for tag in (tags if isinstance(tags, list) else ()) if isinstance(tag, str))
+        for row in rows:
+            number, label = whole_number(row.get("category_id")), whole_number(row.get("label"))
+            if number is None:
+                continue
+            if label is None or not 0 < label < 10**_LONGEST_NUMBER:
+                raise DatasetError(f"{file}: category {number} has no label; {_PUT_IT_BACK}")
+            before = self._labels.setdefault(number, label)
+            if label != before:
+                said = f"the label of category {number} is {label} here and {before} in another sample"
+                raise DatasetError(f"{file}: {said}; tars of one run have one class map, read others apart")
+            if row.get("keypoints") and self._keypoints is None:
+                self._keypoints = file
+
+    def check(self, src: Path, names: set[str], by_name: bool) -> None:
+        """Refuse what would be read wrongly without the manifest.
+
+        Raises:
+            DatasetError: keypoints, tags without labels, or samples of others.
+        """
+        if self.others:
+            raise DatasetError(f"{src}: samples of augpipe and others together; read them apart")
+        if self._keypoints is not None:
+            why = "keypoints, whose names and left/right pairs only the manifest knows"
+            raise DatasetError(f"{self._keypoints}: has {why}; {_PUT_IT_BACK}")
+        unknown = sorted(self.tags - names)
+        if unknown and not by_name:
+            way = _PUT_IT_BACK if names else f"{_PUT_IT_BACK}, or list the classes with --classes"
+            raise DatasetError(f"{src}: the tag '{one_line(unknown[0])}' has no label; {way}")
+
+    def labelled(self, names: Mapping[int, str], src: Path) -> tuple[Category, ...]:
+        """The classes with the labels of the records. Labels count 1..K, so those between get an id between.
+
+        Raises:
+            DatasetError: labels that no class map can have.
+        """
+        out: list[Category] = []
+        for number, name in sorted(names.items()):
+            label, first = self._labels[number], len(out) + 1
+            known = Category(number, label, name or f"class_{number}")
+            between = [Category(number - (label - n), n, f"unknown_{n}") for n in range(first, label)]
+            if label < first or (out and (*between, known)[0].id <= out[-1].id):
+                raise DatasetError(f"{src}: labels are not in the order of the ids; tars of one run have one class map")
+            out += [*between, known]
+        return tuple(out)

@@ -1,4 +1,6 @@
-"""Finding samples in tar shards: headers are read once, then members are read at random like files.
+"""Finding tar shards and the samples in them: headers are read once, then members are read at random like files.
+
+What our own folders say of their tars goes before what lies there, so that no sample is lost, or read twice, unsaid.
 
 A sample is the members whose names agree up to the first dot of the last part (the webdataset convention); that name
 is its source key, whatever the shard is called. Names are only names here: nothing is ever unpacked.
@@ -7,19 +9,26 @@ is its source key, whatever the shard is called. Names are only names here: noth
 from __future__ import annotations
 
 import itertools
+import json
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from braceexpand import braceexpand
 
 from augpipe.errors import DatasetError, one_line
-from augpipe.formats.base import Place, source_key
+from augpipe.formats.base import Place, size_of, source_key
+from augpipe.formats.records import categories_of_manifest, category_from_json
+from augpipe.sample import Category
 
 MOST_TARS = 100_000
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tar.lz4")
 _BLOCK = 512
 _LOOKED_AT = 1 << 16
+_RUN_SCHEMA = "augpipe-run/1"
+_MOST_NAMES = 3
 
 
 def tar_paths(src: str) -> list[Path]:
@@ -52,6 +61,108 @@ def tar_paths(src: str) -> list[Path]:
 def is_pattern(src: str) -> bool:
     """Whether braces stand for several files; a file may have them in its own name."""
     return "{" in src and not Path(src).exists()
+
+
+# --- folders of our own ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Book:
+    """What a folder of ours says of its tars: name → bytes, or ``None`` while the run is unfinished."""
+
+    file: Path
+    categories: tuple[Category, ...]
+    sizes: Mapping[str, int | None] | None
+
+
+def tars_of_runs(src: str, paths: Sequence[Path], remarks: list[str]) -> tuple[list[Path], tuple[Category, ...] | None]:
+    """(the tars to read, their classes), as the manifest or ``run.json`` beside them has it.
+
+    The classes are ``None`` where there is neither. Tars that are named one by one are taken of an unfinished run too;
+    of a finished folder all are read that the manifest names, and no others.
+
+    Raises:
+        DatasetError: an unfinished run, a tar that is missing or not as the manifest has it, or two class maps.
+    """
+    whole = Path(src).is_dir()
+    folders = [Path(src)] if whole else list(dict.fromkeys(path.parent for path in paths))
+    books = {folder: book for folder in folders if (book := _book_of(folder)) is not None}
+    if not books:
+        return list(paths), None
+    if whole:
+        paths = _all_of(books[Path(src)], paths, remarks)
+    for folder, book in books.items():
+        if book.sizes is None:
+            remarks.append(f"{folder}: an unfinished run; only the tars that are named are read")
+    for path in paths:
+        _check_tar(path, books.get(path.parent))
+    first, *others = books.values()
+    for other in others:
+        if other.categories != first.categories:
+            raise DatasetError(f"{other.file} has other classes than {first.file}; read them apart")
+    return list(paths), first.categories
+
+
+def _book_of(folder: Path) -> _Book | None:
+    """The manifest, else ``run.json``; ``None`` if there is neither, or others wrote what is called so."""
+    for name in ("manifest.json", "run.json"):
+        file = folder / name
+        try:
+            value = json.loads(file.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            continue
+        if isinstance(value, dict) and str(value.get("schema", "")).startswith(("augpipe/", "augpipe-run/")):
+            try:
+                return _Book(file, _categories(value), _sizes(value))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise DatasetError(f"{file}: not as augpipe writes it: {one_line(error)}") from error
+    return None
+
+
+def _categories(book: Mapping[str, Any]) -> tuple[Category, ...]:
+    if book["schema"] == _RUN_SCHEMA:
+        return tuple(category_from_json(c) for c in book["config"]["categories"])
+    return categories_of_manifest(book)
+
+
+def _sizes(book: Mapping[str, Any]) -> dict[str, int | None] | None:
+    if book["schema"] == _RUN_SCHEMA:
+        return None
+    return {f"{s['name'].removesuffix('.tar')}.tar": s.get("bytes") for s in book["shards"] if s["samples"]}
+
+
+def _all_of(book: _Book, there: Sequence[Path], remarks: list[str]) -> list[Path]:
+    folder = book.file.parent
+    if book.sizes is None:
+        again = "run the same augment command again, or name the tars to read one by one"
+        raise DatasetError(f"{folder}: an unfinished run; finish it first: {again}")
+    extra = [one_line(path.name) for path in there if path.name not in book.sizes]
+    if extra:
+        more = f" and {len(extra) - _MOST_NAMES} more" if len(extra) > _MOST_NAMES else ""
+        names = ", ".join(extra[:_MOST_NAMES])
+        remarks.append(f"left out: {names}{more}, which the manifest does not name")
+    return [folder / name for name in sorted(book.sizes)]
+
+
+def _check_tar(path: Path, book: _Book | None) -> None:
+    """Whether a tar is as the book of its folder has it."""
+    if book is None:
+        raise DatasetError(f"{path}: no manifest.json beside it, as there is beside others; read it apart")
+    if book.sizes is None:
+        if not path.with_suffix(".json").is_file():  # the record comes last; without it a tar may be of another run
+            raise DatasetError(f"{path}: the unfinished run in this folder has no record of it; finish the run first")
+        return
+    if path.name not in book.sizes:
+        raise DatasetError(f"{path}: the manifest beside it does not name it; read it apart, from another folder")
+    size, expected = size_of(path), book.sizes[path.name]
+    mend = f"copy {path.parent} again, or make it again"
+    if size < 0:
+        raise DatasetError(f"{path}: the manifest names it, but there is no such file; {mend}")
+    if expected is not None and size != expected:
+        raise DatasetError(f"{path}: {size} bytes, the manifest says {expected}; {mend}")
+
+
+# --- samples ---------------------------------------------------------------------------------------------------------
 
 
 def samples_of(paths: Iterable[Path], remarks: list[str]) -> Iterator[tuple[str, dict[str, Place]]]:

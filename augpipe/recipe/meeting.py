@@ -17,7 +17,7 @@ from augpipe.recipe.ops.carries import LABEL_KINDS
 from augpipe.sample import Annotations, Category, Rings, Rle
 
 _SIDED = re.compile(r"left|right|(^|[^a-z])[lr]([^a-z]|$)", re.IGNORECASE)
-_SIDED_HUMP = re.compile(r"^[lrLR][A-Z]|[a-z0-9][LR]$")  # lEye, REye, eyeL
+_SIDED_HUMP = re.compile(r"^[lrLR][A-Z]|[^\W\d_A-Z][LR](?![^\W\d_A-Z])")  # lEye, REye, eyeL, eyeLInner
 _MOST_NAMES = 3
 
 

@@ -9,6 +9,7 @@ is buffered but one window of places, and where an iteration stands is one numbe
 from __future__ import annotations
 
 import hashlib
+import operator
 import os
 import random
 from bisect import bisect_right
@@ -139,8 +140,10 @@ class ShardDataset(IterableDataset[Any]):
         paths = [folders] if isinstance(folders, (str, os.PathLike)) else list(folders)
         if not paths:
             raise UsageError("ShardDataset needs at least one folder that `augpipe augment` has finished")
-        _require(shuffle >= 0, "shuffle", "0 or more", shuffle)
-        _require(batch_size is None or batch_size >= 1, "batch_size", "1 or more", batch_size)
+        shuffle, seed = _whole("shuffle", shuffle, 0), _whole("seed", seed)
+        batch_size = None if batch_size is None else _whole("batch_size", batch_size, 1)
+        rank = None if rank is None else _whole("rank", rank)
+        world_size = None if world_size is None else _whole("world_size", world_size)
         _require((rank is None) == (world_size is None), "rank", "given together with world_size", rank)
         if rank is not None and world_size is not None:
             _require(0 <= rank < world_size, "rank", f"0 … world_size - 1 = {world_size - 1}", rank)
@@ -166,6 +169,7 @@ class ShardDataset(IterableDataset[Any]):
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of the iterations that begin from now on, in persistent workers as well."""
+        epoch = _whole("epoch", epoch)
         self._epoch.fill_(epoch)
         if self._resume is not None and self._resume["epoch"] != epoch:
             self._resume = None
@@ -285,6 +289,22 @@ def _rank_and_world_size() -> tuple[int, int]:
     valid = rank.isdecimal() and world_size.isdecimal() and int(rank) < int(world_size)
     _require(valid, "RANK", f"0 … WORLD_SIZE - 1, with WORLD_SIZE={world_size}, in the environment", rank)
     return int(rank), int(world_size)
+
+
+def _whole(name: str, value: object, least: int | None = None) -> int:
+    """An argument as the int that it is, NumPy's and torch's too.
+
+    True is refused: ``shuffle=True``, as a DataLoader takes it, would be a window of one sample.
+    """
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        behind = "" if least is None else f", {least} or more"
+        raise UsageError(f"{name} must be a whole number{behind}, got {value!r}") from None
+    _require(least is None or number >= least, name, f"{least} or more", number)
+    return number
 
 
 def _require(condition: bool, name: str, expected: str, got: object) -> None:

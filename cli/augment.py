@@ -150,15 +150,22 @@ def _watcher(bar: Any) -> Any:
     return BarWatcher()
 
 
+def _work(summary: Summary) -> str:
+    """What this call did of it, in what time; samples that were there before it have no part in the rate."""
+    took = f"in {summary.seconds:.1f} s"
+    if not summary.made:
+        return f"all of them made before; closed {took}" if summary.written else took
+    rate = f" ({summary.made / summary.seconds:,.0f} samples/s)" if summary.seconds > 0 else ""
+    return f"{took}{rate}" if summary.made == summary.written else f"{summary.made:,} of them now, {took}{rate}"
+
+
 def _print(summary: Summary) -> None:
     if summary.already_done:
         typer.echo(f"{summary.folder}: nothing to do, the run is finished")
         return
-    rate = f"{summary.written / summary.seconds:,.0f} samples/s" if summary.seconds > 0 else ""
     typer.echo(
         f"{shared.plural(summary.written, 'sample')} of {shared.plural(summary.pictures, 'picture')} in "
-        f"{shared.plural(summary.shards, 'shard')}, {shared.megabytes(summary.bytes)}, "
-        f"in {summary.seconds:.1f} s ({rate})"
+        f"{shared.plural(summary.shards, 'shard')}, {shared.megabytes(summary.bytes)}, {_work(summary)}"
     )
     dropped = sum(summary.dropped.values())
     told = f", truncated {summary.truncated:,}" if summary.truncated else ""

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from augpipe.errors import UsageError
+
 from . import shared
 
 EXAMPLE = "Example: augpipe plan data/voc --recipe detection --limit 3"
@@ -39,6 +41,8 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
     from augpipe.recipe.load import load
     from augpipe.run.dry import plans
 
+    if copies < 1:
+        raise UsageError(f"--copies {copies}: expected 1 or more")
     loaded = load(recipe, overrides or ())
     source = shared.source_options(format, split, classes, images, limit, exif=exif, voc_origin=voc_origin)
     dataset = open_dataset(src, source)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import pytest
@@ -14,6 +15,7 @@ from format_checker import check_folder
 from typer.testing import CliRunner
 
 from augpipe import __version__
+from augpipe.cli import augment
 from augpipe.cli.main import app
 
 
@@ -70,6 +72,57 @@ def test_augment_says_what_it_did(voc, tmp_path):
     assert "nothing to do" in again.stdout
 
 
+def test_going_on_counts_the_work_of_this_call(voc, tmp_path):
+    out = tmp_path / "out"
+    command = ("augment", voc, out, "-r", "gentle", "--copies", 2, "-w", 0)
+    whole = lines(call(*command).stdout)[0]
+    assert re.fullmatch(r"18 samples of 9 pictures in 9 shards, \d+\.\d MB, in \d+\.\d s \([\d,]+ samples/s\)", whole)
+    (out / "manifest.json").unlink()
+    (out / "all-000004.json").unlink()
+    part = lines(call(*command).stdout)[0]
+    assert re.fullmatch(
+        r"18 samples of 9 pictures in 9 shards, .* MB, 2 of them now, in \d\.\d s \([\d,]+ samples/s\)", part
+    )
+    (out / "manifest.json").unlink()
+    nothing = call(*command)
+    assert nothing.exit_code == 0
+    assert re.search(r"9 shards, .* MB, all of them made before; closed in \d\.\d s$", lines(nothing.stdout)[0])
+    assert "samples/s" not in nothing.stdout
+    assert check_folder(out) == []
+
+
+def test_the_rate_is_that_of_the_samples_made_now():
+    def said(made: int, seconds: float = 4.0) -> str:
+        return augment._work(SimpleNamespace(written=8000, made=made, seconds=seconds))
+
+    assert said(8000) == "in 4.0 s (2,000 samples/s)"
+    assert said(12) == "12 of them now, in 4.0 s (3 samples/s)"
+    assert said(8000, 0.0) == "in 0.0 s"
+
+
+def test_a_run_that_could_write_nothing_has_no_rate(voc, tmp_path):
+    import shutil
+
+    shutil.copytree(voc, tmp_path / "set")
+    for path in (tmp_path / "set" / "JPEGImages").iterdir():
+        path.write_bytes(b"no picture")
+    result = call("augment", tmp_path / "set", tmp_path / "out", "-r", "gentle", "-w", 0)
+    assert result.exit_code == 1
+    assert re.fullmatch(r"0 samples of 9 pictures in 9 shards, 0\.0 MB, in \d\.\d s", lines(result.stdout)[0])
+
+
+def test_what_may_pass_ends_in_1_whatever_the_limit(voc, tmp_path, monkeypatch):
+    from augpipe.run import task
+
+    def scarce(entry):
+        raise MemoryError
+
+    monkeypatch.setattr(task, "read_picture", scarce)
+    result = call("augment", voc, tmp_path / "out", "-r", "gentle", "-w", 0, "--max-rejects", "100%")
+    assert result.exit_code == 1
+    assert "some pictures failed for reasons that may pass" in result.stderr
+
+
 def test_too_many_rejects_end_in_1(voc, tmp_path):
     import shutil
 
@@ -102,6 +155,8 @@ USAGE = [
     (["--recipe", "detection", "--from", "coco"], "no COCO JSON"),
     (["--recipe", "detection", "--limit", "0"], "--limit 0"),
     (["--recipe", "detection", "--exif", "no"], "--exif no"),
+    (["--recipe", "detection", "--max-pixels", "0"], "--max-pixels 0: expected 1 or more"),
+    (["--recipe", "detection", "--max-pixels", "-5"], "--max-pixels -5: expected 1 or more"),
     (["--recipe", "detection", "--quality", "101"], "--quality 101"),
     (["--recipe", "detection", "--picture", "gif"], "--picture gif"),
     (["--recipe", "detection", "--max-rejects", "some"], "--max-rejects some"),
@@ -160,6 +215,13 @@ def test_plan_prints_a_json_object_a_line_and_decodes_nothing(voc, monkeypatch):
     assert all(row["plan"]["seed"] == 5 for row in rows)
 
 
+@pytest.mark.parametrize("copies", [0, -1])
+def test_no_plans_at_all_are_no_request(voc, copies):
+    result = call("plan", voc, "-r", "gentle", "--copies", copies)
+    assert result.exit_code == 2
+    assert lines(result.stderr) == [f"augpipe: --copies {copies}: expected 1 or more"]
+
+
 def test_plans_are_those_of_the_run(voc, tmp_path):
     from runs import records
 
@@ -213,6 +275,7 @@ def test_inspect_counts(voc, coco, tmp_path):
     assert "9 pictures, 27 objects" in call("inspect", voc).stdout
     call("augment", voc, tmp_path / "out", "-r", "gentle", "-w", 0)
     assert "finished run, 9 samples of 9 pictures" in call("inspect", tmp_path / "out").stdout
+    assert "shards, 9 pictures, 27 objects" in call("inspect", tmp_path / "out", "--from", "shards").stdout
 
 
 def test_convert_both_ways(voc, tmp_path):

@@ -93,6 +93,12 @@ def test_order_shuffles_shards_then_inside_windows() -> None:
         assert windows[start : start + 20] != shards_only[start : start + 20]
 
 
+def test_order_of_shards_is_another_in_another_epoch_and_with_another_seed() -> None:
+    counts = (2,) * 8
+    of_shards = {tuple(Order(counts, 1, seed, epoch).stretch(0, 16)) for seed in range(3) for epoch in range(3)}
+    assert len(of_shards) == 9
+
+
 def test_order_has_every_stretch_without_the_rest() -> None:
     order = Order((3, 8, 1, 5), shuffle=4, seed=1, epoch=2)
     whole = list(order.stretch(0, 17))
@@ -398,6 +404,15 @@ def test_open_files_stay_behind_when_a_dataset_is_copied(folder: Path) -> None:
     [
         ({"shuffle": -1}, "shuffle must be 0 or more, got -1"),
         ({"batch_size": 0}, "batch_size must be 1 or more"),
+        ({"shuffle": 1.5}, "shuffle must be a whole number, 0 or more, got 1.5"),
+        ({"shuffle": None}, "shuffle must be a whole number, 0 or more, got None"),
+        ({"shuffle": True}, "shuffle must be a whole number, 0 or more, got True"),
+        ({"seed": "7"}, "seed must be a whole number, got '7'"),
+        ({"seed": 7.0}, "seed must be a whole number, got 7.0"),
+        ({"batch_size": 4.0}, "batch_size must be a whole number, 1 or more, got 4.0"),
+        ({"batch_size": "4"}, "batch_size must be a whole number, 1 or more, got '4'"),
+        ({"rank": 0.5, "world_size": 2}, "rank must be a whole number, got 0.5"),
+        ({"rank": 0, "world_size": "2"}, "world_size must be a whole number, got '2'"),
         ({"rank": 1}, "given together with world_size"),
         ({"world_size": 1}, "given together with world_size"),
         ({"rank": 2, "world_size": 2}, "rank must be 0 … world_size - 1 = 1, got 2"),
@@ -406,6 +421,21 @@ def test_open_files_stay_behind_when_a_dataset_is_copied(folder: Path) -> None:
 def test_arguments_without_sense_are_refused(folder: Path, arguments: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         ShardDataset(folder, **arguments)
+
+
+def test_whole_numbers_of_numpy_and_torch_are_numbers(folder: Path) -> None:
+    plain = ShardDataset(folder, shuffle=4, seed=3, batch_size=2)
+    others = ShardDataset(folder, shuffle=np.int64(4), seed=torch.tensor(3), batch_size=np.uint8(2))
+    plain.set_epoch(2)
+    others.set_epoch(np.int32(2))
+    assert ids(others) == ids(plain)
+    assert json.dumps(others.state_dict()) == json.dumps(plain.state_dict())
+
+
+@pytest.mark.parametrize("epoch", [1.5, "1", None, True])
+def test_an_epoch_that_is_no_whole_number_is_refused(folder: Path, epoch: object) -> None:
+    with pytest.raises(UsageError, match="epoch must be a whole number, got"):
+        ShardDataset(folder).set_epoch(epoch)
 
 
 def test_no_folder_is_refused() -> None:

@@ -21,12 +21,10 @@ import webdataset as wds
 from format_checker import check_folder
 from runs import hashes, promised, recipe_of, records, run, samples
 
-from augpipe.errors import RunError, UsageError
+from augpipe.errors import UsageError
 from augpipe.pixels import cpu
 from augpipe.pixels.codec import PictureFormat
 from augpipe.run.keys import sample_key
-from augpipe.run.manifest import Limits
-from augpipe.run.store import Store
 from augpipe.words import rank
 
 
@@ -189,49 +187,10 @@ def test_a_step_that_is_inserted_leaves_the_other_draws_alone(voc, tmp_path):
 # --- going on, starting anew, refusing -------------------------------------------------------------------------------
 
 
-def test_a_finished_run_is_left_alone(voc, finished):
-    before = {p: p.stat().st_mtime_ns for p in finished.iterdir()}
-    assert run(voc, finished, copies=3, seed=7).already_done
-    assert {p: p.stat().st_mtime_ns for p in finished.iterdir()} == before
-
-
-def test_an_unfinished_run_goes_on_to_the_same_bytes(voc, finished, tmp_path):
-    folder = tmp_path / "out"
-    shutil.copytree(finished, folder)
-    kept = folder / "all-000004.tar"
-    untouched = kept.stat().st_mtime_ns
-    (folder / "manifest.json").unlink()
-    (folder / "rejects.jsonl").unlink()
-    (folder / "all-000002.json").unlink()  # a tar without its record does not exist
-    (folder / "all-000005.json").unlink()
-    (folder / "all-000005.tar").unlink()
-    (folder / ".augpipe").mkdir()
-    (folder / ".augpipe" / "all-000005.tar.99.tmp").write_bytes(b"half")
-    summary = run(voc, folder, copies=3, seed=7)
-    assert not summary.already_done
-    assert promised(folder) == promised(finished)
-    assert kept.stat().st_mtime_ns == untouched
-    assert check_folder(folder) == []
-
-
 def test_another_configuration_is_refused_with_what_differs(voc, finished):
     with pytest.raises(UsageError, match=r"seed: 7 → 9") as caught:
         run(voc, finished, copies=3, seed=9)
     assert "--overwrite" in str(caught.value)
-
-
-def test_overwrite_deletes_only_what_the_records_name(voc, finished, tmp_path):
-    folder = tmp_path / "out"
-    shutil.copytree(finished, folder)
-    (folder / "notes.txt").write_text("mine")
-    (folder / "other.tar").write_text("mine too")
-    run(voc, folder, copies=1, seed=9, overwrite=True)
-    assert (folder / "notes.txt").read_text() == "mine"
-    assert (folder / "other.tar").read_text() == "mine too"
-    names = {p.name for p in folder.iterdir()} - {"notes.txt", "other.tar"}
-    assert names == {"run.json", "manifest.json", "rejects.jsonl"} | {
-        f"all-{i:06d}.{e}" for i in range(9) for e in ("tar", "json")
-    }
 
 
 def test_a_folder_that_is_no_run_is_refused(voc, tmp_path):
@@ -247,15 +206,6 @@ def test_a_destination_in_the_source_is_refused(voc):
         with pytest.raises(UsageError, match="lies in the source"):
             run(voc, folder)
     assert not (voc / "out").exists()
-
-
-def test_two_runs_into_one_folder_are_refused(voc, tmp_path):
-    store = Store(tmp_path / "out")
-    store.lock()
-    with pytest.raises(UsageError, match="another run"):
-        run(voc, tmp_path / "out")
-    store.release()
-    run(voc, tmp_path / "out")
 
 
 def test_a_refused_start_leaves_no_trace(voc, tmp_path):
@@ -304,71 +254,6 @@ def test_every_loss_is_a_row_and_the_rest_goes_on(broken, voc, finished, tmp_pat
     assert str(tmp_path) not in text
 
 
-@pytest.mark.parametrize(
-    ("limit", "fails"), [("1%", True), ("3", True), ("4", False), ("50%", False), ("0", True), ("44%", True)]
-)
-def test_the_limit_of_rejects(broken, tmp_path, limit, fails):
-    summary = run(broken, tmp_path / "out", max_rejects=limit)
-    assert (summary.failed is not None) == fails
-    assert (tmp_path / "out" / "manifest.json").is_file()
-
-
-def test_one_rejected_picture_is_always_allowed_by_a_share(voc, tmp_path):
-    folder = tmp_path / "set"
-    shutil.copytree(voc, folder)
-    (folder / "JPEGImages" / "img_001.jpg").unlink()
-    assert run(folder, tmp_path / "a", max_rejects="1%").failed is None
-    assert run(folder, tmp_path / "b", max_rejects="0").failed is not None
-
-
-@pytest.mark.parametrize("text", ["", "x", "-1", "1.5", "%", "1%%"])
-@pytest.mark.parametrize("limit", ["max_rejects", "max_dropped"])
-def test_a_limit_that_is_none_is_refused(voc, tmp_path, limit, text):
-    with pytest.raises(UsageError, match=f"--{limit.replace('_', '-')}"):
-        run(voc, tmp_path / "out", **{limit: text})
-    assert not (tmp_path / "out").exists()
-
-
-SHIFTED = "version: 1\nsteps:\n- affine: {translate: 0.6}\n"
-
-
-@pytest.fixture(scope="module")
-def shifted(voc, tmp_path_factory) -> Path:
-    """A run in which objects are cut and dropped."""
-    folder = tmp_path_factory.mktemp("shifted") / "out"
-    run(voc, folder, recipe_of(SHIFTED), copies=2, seed=3)
-    return folder
-
-
-def test_objects_that_the_frame_cuts_or_drops_are_counted(shifted):
-    objects = [o for record in records(shifted).values() for o in record["objects"]]
-    totals = json.loads((shifted / "manifest.json").read_text())["totals"]
-    assert totals["truncated"] == sum(o.get("truncated", 0) for o in objects) > 5
-    assert sum(totals["dropped"].values()) == 9 * 2 * 3 - len(objects) > 5
-    of_shards = [json.loads(p.read_text())["truncated"] for p in shifted.glob("all-*.json")]
-    assert sum(of_shards) == totals["truncated"]
-    assert len(of_shards) > 1
-    assert check_folder(shifted) == []
-
-
-def test_the_limit_of_dropped_objects(voc, shifted):
-    dropped = sum(json.loads((shifted / "manifest.json").read_text())["totals"]["dropped"].values())
-    before = promised(shifted)
-    share = 100 * dropped / 54
-    for limit, fails in (
-        (None, False), (str(dropped), False), (str(dropped - 1), True), ("0", True),
-        (f"{share + 0.1:.3f}%", False), (f"{share - 1:.3f}%", True), ("100%", False),
-    ):  # fmt: skip
-        summary = run(voc, shifted, recipe_of(SHIFTED), copies=2, seed=3, max_dropped=limit)
-        assert (summary.failed is not None) == fails, limit
-        assert not fails or f"{dropped} of 54 objects were dropped" in summary.failed
-    assert promised(shifted) == before
-
-
-def test_what_a_share_allows():
-    assert [Limits(max_dropped=limit).dropped(50) for limit in ("0.001%", "10%", "7", "0", None)] == [1, 5, 7, 0, 50]
-
-
 def test_a_shard_of_which_all_is_lost_has_a_record_and_no_tar(voc, tmp_path):
     folder = tmp_path / "set"
     shutil.copytree(voc, folder)
@@ -377,22 +262,6 @@ def test_a_shard_of_which_all_is_lost_has_a_record_and_no_tar(voc, tmp_path):
     run(folder, tmp_path / "out", max_rejects="100%")
     assert not list((tmp_path / "out").glob("*.tar"))
     assert check_folder(tmp_path / "out") == []
-
-
-def test_a_disk_that_cannot_be_written_is_one_sentence(voc, tmp_path, monkeypatch):
-    folder = tmp_path / "out"
-
-    def full(*arguments):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(RunError, match=r"cannot be written: No space left"):
-        run(voc, folder)
-    assert not list(folder.glob("*.tar"))
-    assert not list((folder / ".augpipe").glob("*.tmp"))
-    monkeypatch.undo()
-    run(voc, folder)
-    assert check_folder(folder) == []
 
 
 # --- work that is not done -------------------------------------------------------------------------------------------

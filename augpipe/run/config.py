@@ -10,8 +10,10 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Any, Literal
 
 from augpipe.errors import UsageError
@@ -59,6 +61,8 @@ class RunOptions:
             raise UsageError("--copies 0 without --originals would write nothing")
         if self.sources_per_shard is not None and self.sources_per_shard < 1:
             raise UsageError(f"--sources-per-shard {self.sources_per_shard}: expected 1 or more")
+        if self.max_pixels < 1:
+            raise UsageError(f"--max-pixels {self.max_pixels}: expected 1 or more")
         if not 1 <= self.picture.quality <= 100:
             raise UsageError(f"--quality {self.picture.quality}: expected 1 to 100")
         if self.source.split is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", self.source.split):
@@ -124,6 +128,7 @@ def versions() -> dict[str, str]:
     """Versions of everything whose change may change a byte."""
     import cv2
     import numpy as np
+    import shapely
 
     from augpipe import __version__
 
@@ -133,7 +138,20 @@ def versions() -> dict[str, str]:
         "numpy": np.__version__,
         "opencv": cv2.__version__,
         "jpeg": jpeg.group(1) if jpeg else "unknown",
+        # Pillow reads what OpenCV cannot; polygons and masks go through the next three; zlib packs the label masks.
+        "pillow": _version("pillow"),
+        "shapely": _version("shapely"),
+        "geos": shapely.geos_version_string,
+        "pycocotools": _version("pycocotools"),
+        "zlib": zlib.ZLIB_RUNTIME_VERSION,
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # bundled, or built under another name
+        return "unknown"
 
 
 def canonical_json(value: Any) -> bytes:
@@ -146,20 +164,93 @@ def digest_of(config: Mapping[str, Any]) -> str:
     return hashlib.blake2b(canonical_json(config)).hexdigest()
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """What differs between two configurations, as ``path: before → now``, at most a line each."""
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two configurations, for people: ``path: before → now``, a line each.
+
+    A recipe is compared step by step and comes last, since it alone can differ in many places.
+    """
+    a, b = before.get("recipe"), now.get("recipe")
+    if not isinstance(a, Mapping) or not isinstance(b, Mapping):
+        return _differing(before, now)
+    rest = [{name: value for name, value in config.items() if name != "recipe"} for config in (before, now)]
+    return _differing(rest[0], rest[1]) + ([] if a == b else _of_recipes(a, b))
+
+
+def _differing(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
     out: list[str] = []
     for name in sorted({*before, *now}):
         a, b = before.get(name), now.get(name)
         if a == b:
             continue
         if isinstance(a, Mapping) and isinstance(b, Mapping):
-            out.extend(differences(a, b, f"{prefix}{name}."))
+            out.extend(_differing(a, b, f"{prefix}{name}."))
+        elif name == "fingerprint":
+            out.append("source: pictures or labels have changed")  # two digests tell nobody more
         else:
-            out.append(f"{prefix}{name}: {_short(a)} → {_short(b)}")
+            out.append(f"{prefix}{name}: {_change(a, b)}")
     return out
 
 
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=True, sort_keys=True)
-    return text if len(text) <= 40 else f"{text[:37]}…"
+def _of_recipes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two recipes; steps are called by the names that ``--set`` takes."""
+    out = [f"recipe: {_change(before.get('name'), now.get('name'))}"] if before.get("name") != now.get("name") else []
+    try:
+        (head, steps), (now_head, now_steps) = _parts(before), _parts(now)
+    except (AttributeError, KeyError, TypeError, ValueError):  # another version of augpipe wrote it otherwise
+        return out or ["recipe: has changed"]
+    out += _differing(head, now_head, "recipe ")
+    for path in dict.fromkeys([*steps, *now_steps]):
+        name = f"recipe steps.{path.replace('/', '.')}"
+        if path not in now_steps or path not in steps:
+            out.append(f"{name}: {'removed' if path in steps else 'added'}")
+        elif steps[path].get("operation") != now_steps[path].get("operation"):
+            out.append(f"{name}: {_change(steps[path].get('operation'), now_steps[path].get('operation'))}")
+        else:
+            out += _differing(steps[path], now_steps[path], f"{name}.")
+    if [path for path in steps if path in now_steps] != [path for path in now_steps if path in steps]:
+        out.append("recipe steps: in another order")
+    return out or ["recipe text: has changed, its steps have not"]
+
+
+def _parts(recipe: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """What a canonical recipe says for all steps, and path → parameters of each step."""
+    head = json.loads(recipe["canonical"])
+    return head, dict(_flat(head.pop("steps")))
+
+
+def _flat(steps: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(path, parameters) of every step, those in groups behind their group."""
+    for step in steps:
+        yield step["path"], {name: value for name, value in step.items() if name != "steps"}
+        yield from _flat(step.get("steps", ()))
+
+
+_SHOWN = 40
+
+
+def _change(before: Any, now: Any) -> str:
+    """``before → now``; long values are cut so that the place where they part is seen."""
+    a, b = _text(before), _text(now)
+    same = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    start = max(0, same - _SHOWN // 4) if max(len(a), len(b)) > _SHOWN else 0
+    return f"{_cut(a, start)} → {_cut(b, start)}"
+
+
+def _cut(text: str, start: int) -> str:
+    end = start + _SHOWN
+    return f"{'…' if start else ''}{text[start:end]}{'…' if len(text) > end else ''}"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) and value.isprintable() else json.dumps(_plain(value), sort_keys=True)
+
+
+def _plain(value: Any) -> Any:
+    """Whole floats as people write them: 15, not 15.0."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(v) for name, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, list) else value

@@ -56,7 +56,8 @@ class Summary:
 
     ``truncated`` counts objects that are there and cut by the frame, ``dropped`` those that are not there by reason,
     ``rejects`` rows by error code, ``notes`` pictures by what was found while reading them. ``failed`` says in one
-    sentence why a complete run still counts as failed. ``already_done`` means that nothing was left to do.
+    sentence why a complete run still counts as failed. ``already_done`` means that the run was finished before, and
+    ``made`` counts the samples of the shards that this call made: what went on from an earlier call makes fewer.
     """
 
     folder: Path
@@ -74,6 +75,7 @@ class Summary:
     seconds: float
     failed: str | None = None
     already_done: bool = False
+    made: int = 0
 
 
 def manifest_of(store: Store, config: Mapping[str, Any], seconds: float, source: str) -> dict[str, Any]:
@@ -127,7 +129,8 @@ def manifest_of(store: Store, config: Mapping[str, Any], seconds: float, source:
 def summary_of(store: Store, seconds: float, limits: Limits, already_done: bool = False) -> Summary:
     """The verdict on a finished folder, from its manifest and records."""
     manifest = read_json(store.folder / MANIFEST) or {}
-    rows = [row for record in store.records().values() for row in record["rejects"]]
+    records = store.records()
+    rows = [row for record in records.values() for row in record["rejects"]]
     totals = manifest["totals"]
     lost = {row["source"] for row in rows}
     return Summary(
@@ -146,6 +149,7 @@ def summary_of(store: Store, seconds: float, limits: Limits, already_done: bool 
         seconds=seconds,
         failed=_failure(store, totals, rows, limits),
         already_done=already_done,
+        made=0 if already_done else sum(r["samples"] for name, r in records.items() if name not in store.made_before),
     )
 
 

@@ -63,6 +63,16 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def _is_task(config: Mapping[str, Any], name: str) -> bool:
+    """Whether a run of this configuration has a shard of that name, without an ending."""
+    try:
+        tasks = -(-config["source"]["pictures"] // config["sources_per_shard"])
+        number = name.rpartition("-")[2]
+        return shard_name(config["split"] or "all", int(number)) == name and int(number) < tasks
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):  # no number, or no configuration of ours
+        return False
+
+
 def _write(file: IO[bytes], data: bytes) -> None:
     file.write(data)
 
@@ -84,7 +94,9 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: cannot be read as JSON: {error}; use --overwrite to start anew") from error
+        raise UsageError(
+            f"{path}: cannot be read as JSON: {error}; choose another DST, or remove the folder"
+        ) from error
     if not isinstance(value, dict):
         raise UsageError(f"{path}: expected a JSON object")
     return value
@@ -96,6 +108,8 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.work = folder / WORK
+        #: Names of the shards that were there when this call began to work.
+        self.made_before: frozenset[str] = frozenset()
         self._lock: FileLock | None = None
 
     # --- what is there ---
@@ -163,20 +177,53 @@ class Store:
             shutil.rmtree(self.work, ignore_errors=True)
 
     def clean_temporaries(self) -> None:
-        """Remove what a run that died has left; tars without a record do not exist and go too."""
-        for path in self.work.glob("*.tmp"):
-            path.unlink(missing_ok=True)
+        """Remove what a run that died has left: temporaries, and tars of its tasks that have no record yet.
+
+        Raises:
+            UsageError: a tar that is not of this run; nothing was removed.
+        """
         recorded = self.records()
-        for path in self.folder.glob("*.tar"):
-            if path.stem not in recorded and _RECORD_NAME.fullmatch(f"{path.stem}.json"):
-                path.unlink(missing_ok=True)
+        leftovers = self._tars_without_record(recorded)
+        for path in (*self.work.glob("*.tmp"), *leftovers):
+            path.unlink(missing_ok=True)
+        self.made_before = frozenset(recorded)
+
+    def _tars_without_record(self, recorded: Mapping[str, Mapping[str, Any]]) -> list[Path]:
+        """Tars of the run's tasks that were renamed and never recorded.
+
+        Raises:
+            UsageError: a tar that no task of this run writes. It is somebody's, so it is not deleted, and it cannot
+                stay: shards are numbered without gaps, and whoever reads ``*.tar`` would train on it.
+        """
+        config = self.run_config() or {}
+        out = []
+        for path in sorted(self.folder.glob("*.tar")):
+            if path.stem in recorded or not path.is_file():
+                continue
+            if not _is_task(config, path.stem):
+                raise UsageError(
+                    f"{path}: is no shard of the run in this folder, and readers of *.tar would take it for one\n"
+                    "move it elsewhere, or choose another DST; nothing was changed"
+                )
+            out.append(path)
+        return out
 
     def clear(self) -> None:
-        """Delete the run in this folder: only files that its records name, and its own few."""
-        for name, record in self.records().items():
-            (self.folder / str(record.get("name", f"{name}.tar"))).unlink(missing_ok=True)
+        """Delete the run in this folder: files that its records name, unrecorded tars of its tasks, and its own few.
+
+        Raises:
+            UsageError: a tar that is not of this run; nothing was deleted.
+        """
+        recorded = self.records()
+        leftovers = self._tars_without_record(recorded)
+        # Cut short anywhere, this leaves an unfinished run: the manifest goes first, and a tar after its record.
+        (self.folder / MANIFEST).unlink(missing_ok=True)
+        for name in recorded:
             (self.folder / f"{name}.json").unlink(missing_ok=True)
-        for own in (MANIFEST, REJECTS, RUN):
+            (self.folder / f"{name}.tar").unlink(missing_ok=True)
+        for path in leftovers:
+            path.unlink(missing_ok=True)
+        for own in (REJECTS, RUN):
             (self.folder / own).unlink(missing_ok=True)
 
     def begin(self, config: Mapping[str, Any], digest: str) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from augpipe import __version__
 
-from . import augment, convert, doctor, inspect, plan, preview, recipes, verify
+from . import augment, convert, doctor, inspect, plan, preview, recipes, retry, verify
 
 app = typer.Typer(
     name="augpipe",
@@ -37,7 +37,7 @@ def _top(
     pass
 
 
-for module in (augment, convert, preview, plan, inspect, verify, doctor):
+for module in (augment, retry, convert, preview, plan, inspect, verify, doctor):
     module.add_to(app)
 app.add_typer(recipes.app, name="recipes")
 

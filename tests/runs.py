@@ -12,7 +12,7 @@ from augpipe.formats.base import SourceOptions
 from augpipe.recipe import document
 from augpipe.recipe.load import compiled, load
 from augpipe.recipe.model import Recipe
-from augpipe.run.augment import Limits, RunOptions, Summary, augment
+from augpipe.run.augment import Execution, Limits, RunOptions, Summary, augment
 
 
 def recipe_of(text: str) -> Recipe:
@@ -26,16 +26,15 @@ def run(
     source_names = {"split", "classes", "images", "limit", "exif", "voc_origin", "format"}
     reading = SourceOptions(**{k: options.pop(k) for k in source_names & options.keys()})
     limits = Limits(options.pop("max_rejects", "1%"), options.pop("max_dropped", None))
-    overwrite = options.pop("overwrite", False)
+    how = {k: options.pop(k) for k in ("overwrite", "check", "accept_version", "extend", "tasks") if k in options}
     chosen = load(recipe) if isinstance(recipe, str) else recipe
     return augment(
         str(source),
         folder,
         chosen,
         RunOptions(source=reading, **options),
-        workers=workers,
+        execution=Execution(workers=workers, **how),
         limits=limits,
-        overwrite=overwrite,
     )
 
 

@@ -15,7 +15,7 @@ from format_checker import check_folder
 from typer.testing import CliRunner
 
 from augpipe import __version__
-from augpipe.cli import augment
+from augpipe.cli import running
 from augpipe.cli.main import app
 
 
@@ -93,7 +93,7 @@ def test_going_on_counts_the_work_of_this_call(voc, tmp_path):
 
 def test_the_rate_is_that_of_the_samples_made_now():
     def said(made: int, seconds: float = 4.0) -> str:
-        return augment._work(SimpleNamespace(written=8000, made=made, seconds=seconds))
+        return running._work(SimpleNamespace(written=8000, made=made, seconds=seconds))
 
     assert said(8000) == "in 4.0 s (2,000 samples/s)"
     assert said(12) == "12 of them now, in 4.0 s (3 samples/s)"
@@ -120,7 +120,7 @@ def test_what_may_pass_ends_in_1_whatever_the_limit(voc, tmp_path, monkeypatch):
     monkeypatch.setattr(task, "read_picture", scarce)
     result = call("augment", voc, tmp_path / "out", "-r", "gentle", "-w", 0, "--max-rejects", "100%")
     assert result.exit_code == 1
-    assert "some pictures failed for reasons that may pass" in result.stderr
+    assert "9 of 9 pictures failed for reasons that may pass" in result.stderr
 
 
 def test_too_many_rejects_end_in_1(voc, tmp_path):

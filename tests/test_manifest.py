@@ -13,7 +13,7 @@ from runs import promised, recipe_of, records, run
 from augpipe.errors import Reject, UsageError
 from augpipe.run import task
 from augpipe.run.manifest import Limits, Summary, summary_of
-from augpipe.run.store import MANIFEST_SCHEMA, SHARD_SCHEMA, Store
+from augpipe.run.state import RunState
 
 
 def reject(source: str, error: str = "truncated", copy: int = 0, *, transient: bool = False) -> dict:
@@ -22,12 +22,10 @@ def reject(source: str, error: str = "truncated", copy: int = 0, *, transient: b
 
 def verdict(folder: Path, rows: list[dict], limits: Limits) -> Summary:
     """On a folder of a hundred pictures and four copies that has one shard, with these rejects."""
-    totals = {"pictures": 100, "expected": 400, "written": 400 - len(rows), "rejected": len(rows), "objects": 0}
-    manifest = {"schema": MANIFEST_SCHEMA, "totals": {**totals, "dropped": {}, "notes": {}}, "shards": []}
-    record = {"schema": SHARD_SCHEMA, "samples": 400 - len(rows), "rejects": rows}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    (folder / "all-000000.json").write_text(json.dumps(record))
-    return summary_of(Store(folder), 1.0, limits)
+    config = {"source": {"pictures": 100}, "sources_per_shard": 100, "copies": 4, "originals": False, "split": None}
+    record = {"samples": 400 - len(rows), "rejected": len(rows), "bytes": 1, "objects": 0, "rejects": rows}
+    record |= {"dropped": {}, "notes": {}, "label_kinds": {}}
+    return summary_of(folder, RunState(config, (4,)), {0: record}, limits)
 
 
 # --- rejects ---------------------------------------------------------------------------------------------------------
@@ -60,7 +58,8 @@ def test_the_limit_counts_pictures_not_rows(tmp_path):
 @pytest.mark.parametrize("limit", ["1", "100", "100%"])
 def test_what_may_pass_fails_whatever_the_limit(tmp_path, limit):
     failed = verdict(tmp_path, [reject("a.jpg", "memory", transient=True)], Limits(limit)).failed
-    assert failed.startswith("some pictures failed for reasons that may pass (crash, memory, I/O); see ")
+    assert failed.startswith("1 of 100 pictures failed for reasons that may pass (crash, time, memory, I/O); see ")
+    assert f"'augpipe retry {tmp_path}' does them again" in failed
     assert verdict(tmp_path, [reject("a.jpg", "memory")], Limits(limit)).failed is None
 
 

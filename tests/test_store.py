@@ -135,11 +135,10 @@ def test_what_a_call_made_is_not_what_is_there(voc, folder):
 
 
 def test_two_runs_into_one_folder_are_refused(voc, tmp_path):
-    store = Store(tmp_path / "out")
-    store.lock()
-    with pytest.raises(UsageError, match="another run"):
-        run(voc, tmp_path / "out")
-    store.release()
+    with Store(tmp_path / "out") as store:
+        store.take()
+        with pytest.raises(UsageError, match="another run"):
+            run(voc, tmp_path / "out")
     run(voc, tmp_path / "out")
 
 
@@ -201,7 +200,7 @@ def test_deleting_that_is_cut_short_leaves_no_run_that_looks_whole(voc, folder, 
 
     monkeypatch.setattr(Path, "unlink", failing)
     with pytest.raises(KeyboardInterrupt):
-        Store(folder).clear()
+        Store(folder).clear(Store(folder).state())
     monkeypatch.undo()
     for record in folder.glob("all-*.json"):
         assert record.with_suffix(".tar").is_file()

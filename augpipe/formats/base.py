@@ -107,11 +107,16 @@ class Dataset:
     remarks: tuple[str, ...] = field(default=())
 
     def fingerprint(self) -> str:
-        """BLAKE2b over (source key, size of the picture's file, digest of its annotations), in key order."""
-        total = hashlib.blake2b()
-        for entry in self.entries:
-            total.update(f"{len(entry.key)}:{entry.key},{entry.size},".encode() + entry.digest)
-        return total.hexdigest()
+        """See :func:`fingerprint_of`."""
+        return fingerprint_of(self.entries)
+
+
+def fingerprint_of(entries: Iterable[Entry]) -> str:
+    """BLAKE2b over (source key, size of the picture's file, digest of its annotations), in the order given."""
+    total = hashlib.blake2b()
+    for entry in entries:
+        total.update(f"{len(entry.key)}:{entry.key},{entry.size},".encode() + entry.digest)
+    return total.hexdigest()
 
 
 def dataset(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.resources
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def compiled(document: Document, name: str, overrides: Sequence[str] = ()) -> Re
     """The checked recipe of a document after overrides."""
     for override in overrides:
         _override(document, override)
-    return compile_recipe(document, name)
+    return replace(compile_recipe(document, name), overrides=tuple(overrides))
 
 
 def shipped() -> dict[str, str]:

@@ -66,7 +66,11 @@ Node: TypeAlias = Leaf | Group
 
 @dataclass(frozen=True)
 class Recipe:
-    """A checked recipe. ``canonical`` is its JSON with every default written out, ``digest`` the BLAKE2b of that."""
+    """A checked recipe.
+
+    ``text`` is the file's, ``overrides`` what ``--set`` put into it; ``canonical`` is the JSON of both with every
+    default written out, ``digest`` the BLAKE2b of that.
+    """
 
     name: str
     text: str
@@ -77,6 +81,7 @@ class Recipe:
     fill: tuple[int, int, int]
     nodes: tuple[Node, ...]
     flip_pairs: FlipPairs = field(default_factory=dict, hash=False)
+    overrides: tuple[str, ...] = ()
 
     def leaves(self) -> Iterator[Leaf]:
         """Every operation, in order."""

@@ -68,16 +68,6 @@ class RunOptions:
         if self.source.split is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", self.source.split):
             raise UsageError(f"--split {self.source.split!r}: expected letters, digits, '_' or '-'")
 
-    @property
-    def copy_numbers(self) -> list[int]:
-        """The copies of every picture, −1 first for the original."""
-        return ([-1] if self.originals else []) + list(range(self.copies))
-
-    @property
-    def shard_prefix(self) -> str:
-        """First part of the shards' names."""
-        return self.source.split or "all"
-
 
 def sources_per_shard(options: RunOptions, pictures: int) -> int:
     """Pictures a task: about a thousand samples, but never fewer than some sixteen tasks a dataset.

@@ -1,35 +1,48 @@
 """Engines: something that gets tasks done. Today processes on this machine, or this process itself.
 
-A worker is one process with one pipe and a sentinel to wait on, so that one that dies is seen at once: its task is
-given to a new worker. (A pool that only notices a broken queue would hang, or lose the whole run.) Workers come from a
-fork server that has the libraries loaded, so torch is imported once, not once a worker.
+A worker is one process with one pipe and a sentinel to wait on, so that one that dies is seen at once, and one from
+which nothing is heard is stopped; what becomes of its task is decided in :mod:`augpipe.run.case`. (A pool that only
+notices a broken queue would hang, or lose the whole run.) Workers come from a fork server that has the libraries
+loaded, so torch is imported once, not once a worker.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
-from augpipe.errors import RunError, one_line
+from augpipe.errors import Reject, RunError, one_line
+from augpipe.run.case import Case, Make
 from augpipe.run.job import Job, Task
-from augpipe.run.worker import Done, Failed, Progress, serve
+from augpipe.run.worker import OUT_OF_MEMORY, Done, Failed, Progress, Ready, serve
 
-Report: TypeAlias = Callable[[int, int], None]
-"""Called with (pictures done, samples rejected) since the last call."""
+_TICK = 1.0
+_FALSE_STARTS = 3
+_STARTING = 120.0  # seconds that a worker may take to load its libraries
+_STOPPING = 3.0
 
-MOST_ATTEMPTS = 3
+
+class Listener(Protocol):
+    """Is told how the work goes."""
+
+    def progress(self, pictures: int, rejected: int) -> None:
+        """So many more pictures are done, with so many samples rejected."""
+
+    def trouble(self, sentence: str) -> None:
+        """Something that the run goes on after."""
 
 
 class Engine(Protocol):
     """Gets every task of a run done."""
 
-    def run(self, job: Job, tasks: Iterator[Task], report: Report) -> None:
+    def run(self, job: Job, tasks: Iterator[Task], listener: Listener) -> None:
         """Do all tasks.
 
         Raises:
@@ -41,60 +54,81 @@ class Engine(Protocol):
 class InProcess:
     """One task after the other, here. For tests, debuggers and callers that must not start processes."""
 
-    def run(self, job: Job, tasks: Iterator[Task], report: Report) -> None:
+    def run(self, job: Job, tasks: Iterator[Task], listener: Listener) -> None:
         """See :class:`Engine`."""
         from augpipe.run.task import run_task
 
         for task in tasks:
-            run_task(job, task, report)
+            run_task(job, task, progress=listener.progress)
 
 
 @dataclass
 class _Worker:
+    """``silent`` are the seconds since it was last heard of, ``counted`` the pictures of this order's progress."""
+
     process: BaseProcess
     connection: Connection
-    task: Task | None = None
-    attempts: int = 0
+    ready: bool = False
+    case: Case | None = None
+    silent: float = 0.0
+    counted: int = 0
+    rejected: int = 0
 
 
 class LocalProcesses:
-    """Up to ``workers`` processes on this machine."""
+    """Up to ``workers`` processes on this machine.
 
-    def __init__(self, workers: int) -> None:
+    Args:
+        workers: at least 1.
+        patience: seconds in which a worker has to finish a picture; ``None`` is a minute and two seconds a copy.
+    """
+
+    def __init__(self, workers: int, patience: float | None = None) -> None:
         self._count = workers
+        self._patience = patience
+        self._false_starts = 0
         methods = multiprocessing.get_all_start_methods()
         self._context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         if "forkserver" in methods:
             self._context.set_forkserver_preload(["augpipe.run.task"])
             _start_fork_server()  # it loads torch meanwhile the source is indexed
 
-    def run(self, job: Job, tasks: Iterator[Task], report: Report) -> None:
+    def run(self, job: Job, tasks: Iterator[Task], listener: Listener) -> None:
         """See :class:`Engine`."""
         workers: list[_Worker] = []
         try:
             while True:
                 self._hand_out(job, tasks, workers)
-                busy = [w for w in workers if w.task is not None]
+                busy = [w for w in workers if w.case is not None]
                 if not busy:
                     return
-                ready = wait([*(w.connection for w in busy), *(w.process.sentinel for w in busy)])
+                before = time.monotonic()
+                ready = wait([*(w.connection for w in busy), *(w.process.sentinel for w in busy)], _TICK)
+                # While this process itself is stopped, nobody's time runs.
+                waited = min(time.monotonic() - before, 2 * _TICK)
                 for worker in busy:
+                    worker.silent += waited
                     if worker.connection in ready or worker.process.sentinel in ready:
-                        self._hear(job, worker, report)
+                        self._hear(job, worker, listener)
+                    elif worker.silent > self._limit(worker):
+                        self._give_up(job, worker, listener)
         finally:
-            self._stop(workers)
+            _stop(workers)
 
     def _hand_out(self, job: Job, tasks: Iterator[Task], workers: list[_Worker]) -> None:
         """Give idle workers a task each; start one more where there is still work for it."""
-        idle = [w for w in workers if w.task is None]
-        while len(idle) + sum(w.task is not None for w in workers) < self._count or idle:
+        idle = [w for w in workers if w.case is None]
+        while idle or len(workers) < self._count:
             task = next(tasks, None)
             if task is None:
                 return
-            worker = idle.pop() if idle else self._started(job)
-            if worker not in workers:
+            if idle:
+                worker = idle.pop()
+            else:
+                worker = self._started(job)
                 workers.append(worker)
-            self._give(worker, task)
+            worker.case = Case(task)
+            self._order(job, worker)
 
     def _started(self, job: Job) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -103,62 +137,122 @@ class LocalProcesses:
         theirs.close()
         return _Worker(process, ours)
 
-    @staticmethod
-    def _give(worker: _Worker, task: Task) -> None:
-        worker.task, worker.attempts = task, 1
-        worker.connection.send(task)
+    def _order(self, job: Job, worker: _Worker) -> None:
+        """Tell a worker what to do next; one that is dead already is replaced when that is noticed."""
+        worker.silent, worker.counted, worker.rejected = 0.0, 0, 0
+        if worker.case is not None:
+            try:
+                worker.connection.send(worker.case.order)
+            except (BrokenPipeError, ConnectionResetError):
+                return
 
-    def _hear(self, job: Job, worker: _Worker, report: Report) -> None:
+    def _limit(self, worker: _Worker) -> float:
+        """Seconds without a sign of life after which a worker hangs."""
+        if not worker.ready:
+            return _STARTING
+        if self._patience is not None or worker.case is None:
+            return self._patience or _STARTING
+        return 60.0 + 2.0 * len(worker.case.task.copies)
+
+    def _hear(self, job: Job, worker: _Worker, listener: Listener) -> None:
         """Take what a worker says, or see that it is dead."""
         try:
             message = worker.connection.recv() if worker.connection.poll() else None
         except (EOFError, ConnectionResetError):
             message = None
-        if isinstance(message, Progress):
-            report(message.pictures, message.rejected)
+        worker.silent = 0.0
+        if isinstance(message, Ready):
+            worker.ready, self._false_starts = True, 0
+        elif isinstance(message, Progress):
+            worker.counted += message.pictures
+            worker.rejected += message.rejected
+            listener.progress(message.pictures, message.rejected)
         elif isinstance(message, Done):
-            worker.task = None
+            if worker.case is not None and worker.case.done():
+                worker.case = None
+            else:
+                self._order(job, worker)
         elif isinstance(message, Failed):
             if message.error is not None:
                 raise message.error
-            raise _failure(worker.task, message.trace)
+            raise _failure(worker.case, message.trace)
         elif not worker.process.is_alive():
-            self._replace(job, worker)
+            self._replace(job, worker, _crash(worker.process.exitcode), listener)
 
-    def _replace(self, job: Job, worker: _Worker) -> None:
-        """A new process for one that died; its task is done again, a few times at most."""
-        task = worker.task
-        if task is None:
-            return
-        if worker.attempts >= MOST_ATTEMPTS:
-            code = worker.process.exitcode
-            raise RunError(
-                f"shard {task.name}: the worker died {MOST_ATTEMPTS} times (exit code {code}); "
-                "finished shards are kept, run the same command to go on"
-            )
-        fresh = self._started(job)
+    def _give_up(self, job: Job, worker: _Worker, listener: Listener) -> None:
+        """Stop a worker that hangs."""
+        seconds = self._limit(worker)
+        worker.process.kill()
+        worker.process.join(timeout=_STOPPING)
+        why = Reject("pixels", "timeout", f"a worker did nothing for {seconds:.0f} seconds over it", transient=True)
+        self._replace(job, worker, why, listener)
+
+    def _replace(self, job: Job, worker: _Worker, why: Reject, listener: Listener) -> None:
+        """A new process for one that is gone, and the next order for it.
+
+        Raises:
+            RunError: workers do not even start.
+        """
+        case = worker.case
         worker.connection.close()
-        worker.process, worker.connection = fresh.process, fresh.connection
-        worker.attempts += 1
-        worker.connection.send(task)
+        if case is None:
+            return
+        if worker.ready:
+            case.died(why)
+            listener.progress(-worker.counted, -worker.rejected)
+            listener.trouble(f"{case.task.name}: {why.message}; {_going_on(case)}")
+        else:
+            self._false_starts += 1
+            if self._false_starts >= _FALSE_STARTS:
+                raise RunError(
+                    f"workers do not start: {why.message}; finished shards are kept; "
+                    "--workers 0 works in this process and shows what is wrong"
+                )
+        fresh = self._started(job)
+        worker.process, worker.connection, worker.ready = fresh.process, fresh.connection, False
+        self._order(job, worker)
 
-    @staticmethod
-    def _stop(workers: list[_Worker]) -> None:
-        """End all workers; one in the middle of a shard is stopped, and leaves nothing but a temporary file."""
-        for worker in workers:
-            if worker.task is None:
-                try:
-                    worker.connection.send(None)
-                except (BrokenPipeError, OSError):
-                    continue
-            else:
-                worker.process.terminate()
-        for worker in workers:
-            worker.process.join(timeout=5)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
-            worker.connection.close()
+
+def _going_on(case: Case) -> str:
+    if not isinstance(case.order, Make):
+        return f"its pictures are tried one by one ({case.order.index + 1} of {len(case.task.entries)})"
+    lost = f" without {len(case.lost)} of its pictures" if case.lost else ""
+    return f"it is done again{lost}"
+
+
+def _crash(code: int | None) -> Reject:
+    """Why a process ended, as far as its exit code tells."""
+    if code == OUT_OF_MEMORY:
+        return Reject("pixels", "memory", "the worker had no memory left", transient=True)
+    if code is not None and code < 0:
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = f"signal {-code}"
+        hint = ", perhaps by the system for want of memory" if -code == signal.SIGKILL else ""
+        how = f"was ended by {name}{hint}"
+    else:
+        how = f"ended with exit code {code}"
+    return Reject("pixels", "crash", f"the worker {how}", transient=True)
+
+
+def _stop(workers: list[_Worker]) -> None:
+    """End all workers within seconds; one in the middle of a shard leaves nothing but a temporary file."""
+    for worker in workers:
+        if worker.case is not None:
+            worker.process.terminate()
+            continue
+        try:
+            worker.connection.send(None)
+        except (BrokenPipeError, OSError):
+            continue
+    end = time.monotonic() + _STOPPING
+    for worker in workers:
+        worker.process.join(timeout=max(0.0, end - time.monotonic()))
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join(timeout=1.0)  # one that waits for a disk cannot even be killed
+        worker.connection.close()
 
 
 def _start_fork_server() -> None:
@@ -171,11 +265,11 @@ def _start_fork_server() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
-def _failure(task: Task | None, trace: str) -> RunError:
+def _failure(case: Case | None, trace: str) -> RunError:
     """A fault of the program in a worker, in one sentence; its traceback is the cause, for ``--debug``."""
     last = trace.strip().rsplit("\n", 1)[-1]
     error = RunError(
-        f"shard {task.name if task else '?'}: {one_line(last)}; finished shards are kept; "
+        f"shard {case.task.name if case else '?'}: {one_line(last)}; finished shards are kept; "
         "--debug shows the traceback, please report it"
     )
     error.__cause__ = RuntimeError(f"in the worker:\n{trace}")

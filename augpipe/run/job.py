@@ -1,20 +1,21 @@
 """What a worker needs to know: one frozen Job for the whole run, and a Task for each shard.
 
-Tasks are planned by hashing alone: sources are put in a seeded order and cut into equal parts, so a task is the same
+Tasks are planned by hashing alone: sources are put in a seeded order and cut into equal groups, so a task is the same
 wherever and whenever it is done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from augpipe.errors import Reject
 from augpipe.formats.base import Entry, Reader
 from augpipe.pixels.codec import PictureFormat
 from augpipe.recipe.model import Recipe
-from augpipe.run.store import shard_name
+from augpipe.run.state import RunState, shard_name
 from augpipe.sample import Category
 from augpipe.words import rank
 
@@ -23,7 +24,8 @@ from augpipe.words import rank
 class Job:
     """Everything about a run that every task shares; it is sent to each worker once.
 
-    ``config`` is the digest of the configuration.
+    ``roots`` are the files and folders without which there is no source any more, ``versions`` what makes the shards,
+    if it is not what the configuration says.
     """
 
     folder: Path
@@ -31,7 +33,6 @@ class Job:
     reader: Reader
     categories: tuple[Category, ...]
     seed: int
-    copies: tuple[int, ...]
     split: str | None
     picture: PictureFormat
     exif: Literal["upright", "stored"]
@@ -39,32 +40,50 @@ class Job:
     max_pixels: int
     keep_truncated: bool
     strict: bool
-    config: str
+    roots: tuple[Path, ...] = ()
+    versions: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
 class Task:
-    """One shard to be made: ``name`` without an ending, and the sources whose every copy it holds."""
+    """One shard to be made.
+
+    ``name`` is without an ending; the shard holds ``copies`` (−1: the original) of every entry. ``config`` is the
+    digest that its record carries.
+    """
 
     index: int
     name: str
     entries: tuple[Entry, ...]
+    copies: tuple[int, ...]
+    config: str
 
 
-def plan_tasks(
-    entries: Sequence[Entry], seed: int, per_shard: int, prefix: str, done: frozenset[str] = frozenset()
-) -> Iterator[Task]:
-    """The tasks of a run in order, without those whose names are ``done``.
+@dataclass(frozen=True)
+class Attempt:
+    """What is known of a task from attempts before: their number with this one, and pictures that must not be touched.
+
+    ``lost`` maps source keys to why they are lost: each of them alone has brought a worker down.
+    """
+
+    number: int = 1
+    lost: Mapping[str, Reject] = field(default_factory=dict)
+
+
+def plan_tasks(state: RunState, entries: Sequence[Entry], wanted: Callable[[int], bool]) -> Iterator[Task]:
+    """The tasks of a run in order.
 
     Args:
-        entries: sorted by source key.
-        seed: of the run.
-        per_shard: sources a task.
-        prefix: first part of the shards' names.
-        done: names of finished shards.
+        state: the run.
+        entries: of its source, sorted by source key.
+        wanted: whether the shard of that number is to be made.
     """
+    seed, size = state.config["seed"], int(state.config["sources_per_shard"])
     order = sorted(range(len(entries)), key=lambda i: rank(seed, entries[i].key))
-    for index, start in enumerate(range(0, len(order), per_shard)):
-        name = shard_name(prefix, index)
-        if name not in done:
-            yield Task(index, name, tuple(entries[i] for i in order[start : start + per_shard]))
+    for number, part in enumerate(state.parts):
+        digest = state.digest_of_part(part)
+        for group in range(state.shards_a_part):
+            index = number * state.shards_a_part + group
+            if wanted(index):
+                chosen = tuple(entries[i] for i in order[group * size : (group + 1) * size])
+                yield Task(index, shard_name(state.prefix, index), chosen, part.copies, digest)

@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from augpipe.errors import RunError, UsageError, one_line
-from augpipe.run.config import digest_of
-from augpipe.run.store import MANIFEST, MANIFEST_SCHEMA, REJECTS, Store, read_json
+from augpipe.run.inventory import Record
+from augpipe.run.state import RunState
+from augpipe.run.store import MANIFEST_SCHEMA, REJECTS
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,9 @@ class Summary:
 
     ``truncated`` counts objects that are there and cut by the frame, ``dropped`` those that are not there by reason,
     ``rejects`` rows by error code, ``notes`` pictures by what was found while reading them. ``failed`` says in one
-    sentence why a complete run still counts as failed. ``already_done`` means that the run was finished before, and
-    ``made`` counts the samples of the shards that this call made: what went on from an earlier call makes fewer.
+    sentence why a run still counts as failed. ``already_done`` means that the run was finished before, and ``made``
+    counts the samples of the shards that this call made: what went on from an earlier call makes fewer. Of a run that
+    is not ``finished`` because other machines make the rest, everything is told of the ``shards`` that are there.
     """
 
     folder: Path
@@ -76,91 +78,129 @@ class Summary:
     failed: str | None = None
     already_done: bool = False
     made: int = 0
+    finished: bool = True
+    all_shards: int = 0
 
 
-def manifest_of(store: Store, config: Mapping[str, Any], seconds: float, source: str) -> dict[str, Any]:
-    """The result of a run from its commit records.
+def manifest_of(
+    folder: Path, state: RunState, records: Sequence[Record], seconds: float, command: str
+) -> dict[str, Any]:
+    """The result of a run from its commit records, in the order of the shards.
 
     Raises:
         RunError: if samples are missing from the sum.
     """
-    records = store.records()
+    totals = totals_of(records)
+    config = state.config
+    expected = config["source"]["pictures"] * (config["copies"] + (1 if config["originals"] else 0))
+    if totals["written"] + totals["rejected"] != expected:
+        raise RunError(
+            f"{folder}: {totals['written']} written and {totals['rejected']} rejected samples are not the {expected} "
+            "expected; the folder is kept as it is, please report this"
+        )
+    fields = ("name", "samples", "bytes", "sha256")
+    manifest = {
+        "schema": MANIFEST_SCHEMA,
+        "config": config,
+        "digest": state.digest,
+        "parts": _parts(state, records),
+        "shards": [{name: record[name] for name in fields} for record in records],
+        "totals": {**totals, "expected": expected, "pictures": config["source"]["pictures"]},
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seconds": round(seconds, 3),
+        "source_path": state.request.get("source", ""),
+        "command": command,
+    }
+    return {**manifest, "same_bytes": False} if state.accepted else manifest
+
+
+def _parts(state: RunState, records: Sequence[Record]) -> list[dict[str, Any]]:
+    """The parts; of a run that several versions have made, with the versions that made the shards of each."""
+    out: list[dict[str, Any]] = []
+    for number, part in enumerate(state.parts):
+        row: dict[str, Any] = {"copies": [part.first, part.end], "shards": state.shards_a_part}
+        if state.accepted:
+            mine = records[number * state.shards_a_part : (number + 1) * state.shards_a_part]
+            made_by = [record["run"].get("versions", state.config["versions"]) for record in mine]
+            row["versions"] = [v for i, v in enumerate(made_by) if v not in made_by[:i]]
+        out.append(row)
+    return out
+
+
+def totals_of(records: Iterable[Record]) -> dict[str, Any]:
+    """What the records add up to."""
+    sums: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     notes: Counter[str] = Counter()
-    for record in records.values():
+    for record in records:
+        sums.update({name: record.get(name, 0) for name in ("samples", "rejected", "objects", "truncated")})
         dropped.update(record["dropped"])
         kinds.update(record["label_kinds"])
         notes.update(record["notes"])
-    pictures = config["source"]["pictures"]
-    expected = pictures * (config["copies"] + (1 if config["originals"] else 0))
-    written = sum(record["samples"] for record in records.values())
-    rejected = sum(record["rejected"] for record in records.values())
-    if written + rejected != expected:
-        raise RunError(
-            f"{store.folder}: {written} written and {rejected} rejected samples are not the {expected} expected; "
-            "the folder is kept as it is, please report this"
-        )
-    fields = ("name", "samples", "bytes", "sha256")
     return {
-        "schema": MANIFEST_SCHEMA,
-        "config": config,
-        "digest": digest_of(config),
-        "parts": [{"copies": [0, config["copies"]], "shards": len(records)}],
-        "shards": [{name: record[name] for name in fields} for record in records.values()],
-        "totals": {
-            "pictures": pictures,
-            "expected": expected,
-            "written": written,
-            "rejected": rejected,
-            "objects": sum(record["objects"] for record in records.values()),
-            "truncated": sum(record.get("truncated", 0) for record in records.values()),
-            "dropped": dict(dropped),
-            "label_kinds": dict(kinds),
-            "notes": dict(notes),
-        },
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "seconds": round(seconds, 3),
-        "source_path": str(Path(source).resolve()) if "{" not in source else source,
-        "command": "augment",
+        "written": sums["samples"],
+        "rejected": sums["rejected"],
+        "objects": sums["objects"],
+        "truncated": sums["truncated"],
+        "dropped": dict(dropped),
+        "label_kinds": dict(kinds),
+        "notes": dict(notes),
     }
 
 
-def summary_of(store: Store, seconds: float, limits: Limits, already_done: bool = False) -> Summary:
-    """The verdict on a finished folder, from its manifest and records."""
-    manifest = read_json(store.folder / MANIFEST) or {}
-    records = store.records()
-    rows = [row for record in records.values() for row in record["rejects"]]
-    totals = manifest["totals"]
-    lost = {row["source"] for row in rows}
+def summary_of(
+    folder: Path,
+    state: RunState,
+    done: Mapping[int, Record],
+    limits: Limits,
+    *,
+    seconds: float = 0.0,
+    made: Iterable[int] = (),
+    finished: bool = True,
+    already_done: bool = False,
+) -> Summary:
+    """The verdict on a folder, from the records of its shards by number."""
+    records = [done[index] for index in sorted(done)]
+    rows = [row for record in records for row in record["rejects"]]
+    totals = totals_of(records)
+    pictures = state.config["source"]["pictures"]
     return Summary(
-        folder=store.folder,
-        pictures=totals["pictures"],
+        folder=folder,
+        pictures=pictures if finished else len({key for record in records for key in record["task"]["sources"]}),
         written=totals["written"],
         rejected=totals["rejected"],
-        rejected_pictures=len(lost),
+        rejected_pictures=len({row["source"] for row in rows}),
         objects=totals["objects"],
-        truncated=totals.get("truncated", 0),
+        truncated=totals["truncated"],
         dropped=totals["dropped"],
         rejects=Counter(row["error"] for row in rows),
         notes=totals["notes"],
-        shards=len(manifest["shards"]),
-        bytes=sum(shard["bytes"] for shard in manifest["shards"]),
+        shards=len(records),
+        bytes=sum(record["bytes"] for record in records),
         seconds=seconds,
-        failed=_failure(store, totals, rows, limits),
+        failed=_failure(folder, pictures, totals, rows, limits),
         already_done=already_done,
-        made=0 if already_done else sum(r["samples"] for name, r in records.items() if name not in store.made_before),
+        made=sum(done[index]["samples"] for index in made if index in done),
+        finished=finished,
+        all_shards=state.shards,
     )
 
 
-def _failure(store: Store, totals: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], limits: Limits) -> str | None:
-    """Why a complete run still counts as failed."""
-    see = f"see {store.folder / REJECTS}"
-    lost, allowed = len({row["source"] for row in rows}), limits.rejects(totals["pictures"])
-    if lost > allowed:
-        return f"{lost} of {totals['pictures']} pictures were rejected; at most {allowed} were allowed; {see}"
+def _failure(
+    folder: Path, pictures: int, totals: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], limits: Limits
+) -> str | None:
+    """Why a run still counts as failed."""
+    see = f"see {folder / REJECTS}"
+    lost, allowed = len({row["source"] for row in rows}), limits.rejects(pictures)
     if any(row["transient"] for row in rows):
-        return f"some pictures failed for reasons that may pass (crash, memory, I/O); {see}"
+        few = {row["source"] for row in rows if row["transient"]}
+        return (
+            f"{len(few)} of {pictures} pictures failed for reasons that may pass (crash, time, memory, I/O); {see}; "
+            f"'augpipe retry {folder}' does them again"
+        )
+    if lost > allowed:
+        return f"{lost} of {pictures} pictures were rejected; at most {allowed} were allowed; {see}"
     dropped = sum(totals["dropped"].values())
     objects = totals["objects"] + dropped
     allowed = limits.dropped(objects)

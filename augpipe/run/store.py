@@ -6,29 +6,29 @@ commit record does, which is written after it; the manifest comes last of all.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from filelock import FileLock, Timeout
-
 from augpipe.errors import RunError, UsageError
-from augpipe.run.config import RUN_SCHEMA, canonical_json
+from augpipe.run.config import canonical_json
+from augpipe.run.lock import WHOLE, FolderLock
+from augpipe.run.state import RunState, shard_name, state_from
 
 SHARD_SCHEMA = "augpipe-shard/1"
 MANIFEST_SCHEMA = "augpipe/1"
 RUN, MANIFEST, REJECTS, WORK = "run.json", "manifest.json", "rejects.jsonl", ".augpipe"
 
-_RECORD_NAME = re.compile(r"[A-Za-z0-9_-]+-\d{6,}\.json")
 
-
-def shard_name(prefix: str, index: int) -> str:
-    """``all-000000``, without an ending."""
-    return f"{prefix}-{index:06d}"
+_LETTING_GO = 0.5  # seconds; a run that ends holds the whole folder for a moment
 
 
 def write_atomically(path: Path, work: Path, fill: Callable[[IO[bytes]], None]) -> None:
@@ -42,35 +42,37 @@ def write_atomically(path: Path, work: Path, fill: Callable[[IO[bytes]], None]) 
     Raises:
         RunError: the disk is full, the folder read-only, and so on, in one sentence.
     """
-    temporary = work / f"{path.name}.{os.getpid()}.tmp"
+    temporary = work / f"{path.name}.{socket.gethostname()}.{os.getpid()}.{threading.get_ident()}.tmp"
     try:
         with open(temporary, "wb") as file:
             fill(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise not_written(path, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
 
 
-def _sync_folder(folder: Path) -> None:
+def not_written(path: Path, error: OSError) -> RunError:
+    """The end of a run that cannot write to its folder, with the way out."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return RunError(
+        f"{path}: cannot be written: {error.strerror or error}\n"
+        f"what is finished is kept; {'make room' if full else 'mend that'} and run the same command to go on"
+    )
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that what was renamed or removed in a folder stays so."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _is_task(config: Mapping[str, Any], name: str) -> bool:
-    """Whether a run of this configuration has a shard of that name, without an ending."""
-    try:
-        tasks = -(-config["source"]["pictures"] // config["sources_per_shard"])
-        number = name.rpartition("-")[2]
-        return shard_name(config["split"] or "all", int(number)) == name and int(number) < tasks
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):  # no number, or no configuration of ours
-        return False
 
 
 def _write(file: IO[bytes], data: bytes) -> None:
@@ -108,9 +110,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.work = folder / WORK
-        #: Names of the shards that were there when this call began to work.
-        self.made_before: frozenset[str] = frozenset()
-        self._lock: FileLock | None = None
+        self._lock = FolderLock(self.work / "lock")
 
     # --- what is there ---
 
@@ -122,114 +122,121 @@ class Store:
             raise UsageError(f"{self.folder}: is a file; expected a folder to write to")
         return not [name for name in os.listdir(self.folder) if name != WORK]
 
-    def run_config(self) -> dict[str, Any] | None:
-        """The configuration of the run in this folder, ``None`` if it holds none."""
+    def state(self) -> RunState | None:
+        """The run in this folder, ``None`` if it holds none.
+
+        Raises:
+            UsageError: run.json is damaged, or another version's.
+        """
         run = read_json(self.folder / RUN)
-        if run is None:
-            return None
-        if run.get("schema") != RUN_SCHEMA:
-            raise UsageError(f"{self.folder / RUN}: schema {run.get('schema')!r}, this version writes {RUN_SCHEMA}")
-        config = run.get("config")
-        return config if isinstance(config, dict) else {}
+        return None if run is None else state_from(run, self.folder / RUN)
 
     def is_finished(self) -> bool:
         """Whether the manifest is there."""
         return (self.folder / MANIFEST).is_file()
 
-    def records(self) -> dict[str, dict[str, Any]]:
-        """Shard name without ending → commit record."""
-        out: dict[str, dict[str, Any]] = {}
-        for path in sorted(self.folder.glob("*.json")):
-            if _RECORD_NAME.fullmatch(path.name):
-                record = read_json(path)
-                if record is not None and record.get("schema") == SHARD_SCHEMA:
-                    out[path.stem] = record
-        return out
+    # --- who may write ---
 
-    # --- beginning and ending ---
+    def __enter__(self) -> Store:
+        return self
 
-    def lock(self) -> None:
-        """Take the folder for this process; a crash releases it.
+    def __exit__(self, *_: object) -> None:
+        """Give back what is held; the work folder goes if nobody else holds some of it and the run is finished."""
+        try:
+            if self.work.is_dir() and self._lock.take(WHOLE) and (self.is_finished() or self.is_empty()):
+                shutil.rmtree(self.work, ignore_errors=True)
+        finally:
+            self._lock.drop()
+
+    def take(self, tasks: range = WHOLE) -> None:
+        """Hold these tasks of the folder; a crash gives them back.
 
         Raises:
             UsageError: another run is writing to it, or it cannot be made.
         """
-        try:
-            self.work.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"{self.folder}: cannot be made: {error.strerror}") from error
-        self._lock = FileLock(self.work / "lock")
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise UsageError(
-                f"{self.folder}: another run is writing to it; wait for it or choose another DST"
-            ) from error
-        except OSError as error:
-            raise UsageError(f"{self.folder}: cannot be written to: {error.strerror}") from error
+        if not self.taken(tasks):
+            raise UsageError(f"{self.folder}: another run is writing to it; wait for it or choose another DST")
 
-    def release(self) -> None:
-        """Give the folder back; the work folder goes if the run is finished."""
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
-        if self.is_finished() or self.is_empty():
-            shutil.rmtree(self.work, ignore_errors=True)
+    def taken(self, tasks: range = WHOLE) -> bool:
+        """As :meth:`take`, but says whether it did."""
+        end = time.monotonic() + _LETTING_GO
+        while not self._lock.take(tasks):
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.02)
+        return True
 
-    def clean_temporaries(self) -> None:
-        """Remove what a run that died has left: temporaries, and tars of its tasks that have no record yet.
+    def let_go(self) -> None:
+        """Hold nothing any more."""
+        self._lock.drop()
+
+    @contextmanager
+    def preparing(self) -> Iterator[None]:
+        """Nobody else looks at run.json or changes it meanwhile."""
+        with self._lock.preparing():
+            yield
+
+    # --- beginning and ending ---
+
+    def clean(self, state: RunState, tasks: range, recorded: Iterable[int]) -> None:
+        """Remove what died with a run: temporaries, and tars without a record, of these tasks.
 
         Raises:
             UsageError: a tar that is not of this run; nothing was removed.
         """
-        recorded = self.records()
-        leftovers = self._tars_without_record(recorded)
-        for path in (*self.work.glob("*.tmp"), *leftovers):
+        have = set(recorded)
+        leftovers = [tar for index, tar in self._tars(state) if index not in have and index in tasks]
+        for path in self.work.glob("*.tmp"):
+            index = state.index_of(path.name.partition(".")[0])
+            if tasks == WHOLE or (index is not None and index in tasks):
+                leftovers.append(path)
+        for path in leftovers:
             path.unlink(missing_ok=True)
-        self.made_before = frozenset(recorded)
 
-    def _tars_without_record(self, recorded: Mapping[str, Mapping[str, Any]]) -> list[Path]:
-        """Tars of the run's tasks that were renamed and never recorded.
+    def _tars(self, state: RunState) -> list[tuple[int, Path]]:
+        """The tars in the folder with their numbers.
 
         Raises:
-            UsageError: a tar that no task of this run writes. It is somebody's, so it is not deleted, and it cannot
+            UsageError: a tar that no task of the run writes. It is somebody's, so it is not deleted, and it cannot
                 stay: shards are numbered without gaps, and whoever reads ``*.tar`` would train on it.
         """
-        config = self.run_config() or {}
         out = []
         for path in sorted(self.folder.glob("*.tar")):
-            if path.stem in recorded or not path.is_file():
-                continue
-            if not _is_task(config, path.stem):
+            index = state.index_of(path.stem)
+            if index is None and path.is_file():
                 raise UsageError(
                     f"{path}: is no shard of the run in this folder, and readers of *.tar would take it for one\n"
                     "move it elsewhere, or choose another DST; nothing was changed"
                 )
-            out.append(path)
+            if index is not None:
+                out.append((index, path))
         return out
 
-    def clear(self) -> None:
-        """Delete the run in this folder: files that its records name, unrecorded tars of its tasks, and its own few.
+    def clear(self, state: RunState) -> None:
+        """Delete the run in this folder: its records, the tars of its tasks, and its own few files.
 
         Raises:
             UsageError: a tar that is not of this run; nothing was deleted.
         """
-        recorded = self.records()
-        leftovers = self._tars_without_record(recorded)
+        tars = self._tars(state)
         # Cut short anywhere, this leaves an unfinished run: the manifest goes first, and a tar after its record.
-        (self.folder / MANIFEST).unlink(missing_ok=True)
-        for name in recorded:
-            (self.folder / f"{name}.json").unlink(missing_ok=True)
-            (self.folder / f"{name}.tar").unlink(missing_ok=True)
-        for path in leftovers:
+        self.reopen()
+        for index in range(state.shards):
+            (self.folder / f"{shard_name(state.prefix, index)}.json").unlink(missing_ok=True)
+        for _, path in tars:
             path.unlink(missing_ok=True)
         for own in (REJECTS, RUN):
             (self.folder / own).unlink(missing_ok=True)
 
-    def begin(self, config: Mapping[str, Any], digest: str) -> None:
+    def reopen(self) -> None:
+        """Take the manifest away, which makes the run unfinished."""
+        (self.folder / MANIFEST).unlink(missing_ok=True)
+        if self.folder.is_dir():
+            sync_folder(self.folder)
+
+    def begin(self, state: RunState) -> None:
         """Write run.json, which says what the folder is while it is unfinished."""
-        run = {"schema": RUN_SCHEMA, "config": config, "digest": digest}
-        write_json(self.folder / RUN, self.work, run)
+        write_json(self.folder / RUN, self.work, state.to_json())
 
     def write_rejects(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """rejects.jsonl, sorted by (source, copies)."""

@@ -11,14 +11,16 @@ import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import IO, Any
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any, TypeAlias
 
 import msgspec
 
-from augpipe.errors import Reject, fault, one_line
+from augpipe.errors import Reject, RunError, fault, one_line
 from augpipe.formats.align import aligned
-from augpipe.formats.base import Entry, read_picture
+from augpipe.formats.base import Entry, fingerprint_of, read_picture
 from augpipe.formats.records import SourceFacts, record_of
 from augpipe.labels import Labelled, apply
 from augpipe.pixels.backend import Backend, BackendOptions, Rendered
@@ -29,10 +31,11 @@ from augpipe.pixels.header import read_header
 from augpipe.plan import Plan
 from augpipe.recipe.draw import draw
 from augpipe.run import tar
-from augpipe.run.job import Job, Task
+from augpipe.run.job import Attempt, Job, Task
 from augpipe.run.keys import sample_key
 from augpipe.run.pipeline import iterate, reading_ahead
-from augpipe.run.store import SHARD_SCHEMA, Store, write_atomically, write_json
+from augpipe.run.source import require_there
+from augpipe.run.store import SHARD_SCHEMA, WORK, not_written, sync_folder, write_atomically, write_json
 from augpipe.run.strict import require_sound
 from augpipe.sample import Annotations, Category, Frame, Header, Raster
 from augpipe.track import follow
@@ -44,13 +47,14 @@ HELD_BYTES = 256 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Loaded:
-    """A source that has been read: its bytes, header and labels, or why not."""
+    """A source that has been read: its bytes, header and labels, or why not; ``end`` ends the whole run."""
 
     entry: Entry
     data: bytes = b""
     header: Header | None = None
     annotations: Annotations | None = None
     reject: Reject | None = None
+    end: RunError | None = None
 
 
 @dataclass(frozen=True)
@@ -73,24 +77,38 @@ class _Tally:
     kinds: Counter[str] = field(default_factory=Counter)
 
 
-def run_task(job: Job, task: Task, progress: Callable[[int, int], None] = lambda pictures, rejects: None) -> None:
+Progress: TypeAlias = Callable[[int, int], None]
+
+
+def _unheard(pictures: int, rejects: int) -> None:
+    """Nobody listens."""
+
+
+def run_task(job: Job, task: Task, attempt: Attempt | None = None, progress: Progress = _unheard) -> None:
     """Make one shard: its tar, and the commit record that makes it exist.
 
     Args:
         job: the run.
         task: the shard.
+        attempt: what is known from attempts before this one.
         progress: called with (pictures done, samples rejected) since the last call.
 
     Raises:
-        RunError: if the shard cannot be written.
+        RunError: if the shard cannot be written, or the source is gone.
     """
-    _ShardTask(job, task, progress).run()
+    _ShardTask(job, task, attempt or Attempt(), progress).run()
+
+
+def rehearse(job: Job, task: Task, index: int, progress: Progress = _unheard) -> None:
+    """Do all that a task does with one of its pictures, and write nothing: does the process live through it?"""
+    alone = replace(task, entries=task.entries[index : index + 1])
+    _ShardTask(job, alone, Attempt(), progress).rehearse()
 
 
 class _ShardTask:
-    def __init__(self, job: Job, task: Task, progress: Callable[[int, int], None]) -> None:
-        self._job, self._task, self._progress = job, task, progress
-        self._store = Store(job.folder)
+    def __init__(self, job: Job, task: Task, attempt: Attempt, progress: Progress) -> None:
+        self._job, self._task, self._attempt, self._progress = job, task, attempt, progress
+        self._work = job.folder / WORK
         self._categories: dict[int, Category] = {c.id: c for c in job.categories}
         self._backend: Backend = CpuBackend(BackendOptions(job.picture, job.keep_truncated))
         self._tally = _Tally()
@@ -99,13 +117,29 @@ class _ShardTask:
 
     def run(self) -> None:
         started = time.monotonic()
-        # One file holds what the tar will hold, in the order of making; only its places are sorted.
-        with tempfile.SpooledTemporaryFile(HELD_BYTES, dir=str(self._store.work)) as spool:
+        with self._filled() as spool:
+            self._commit(spool, time.monotonic() - started)
+
+    def rehearse(self) -> None:
+        with self._filled():
+            pass
+
+    @contextmanager
+    def _filled(self) -> Iterator[IO[bytes]]:
+        """A file with what the tar will hold, in the order of making; only its places are sorted.
+
+        Raises:
+            RunError: it outgrew the memory and cannot be written to the disk.
+        """
+        with tempfile.SpooledTemporaryFile(HELD_BYTES, dir=str(self._work)) as spool:
             for prepared, rendered in self._rendered():
                 rejects = self._tally.rejected
-                self._store_samples(prepared, rendered, spool)
+                try:
+                    self._store_samples(prepared, rendered, spool)
+                except OSError as error:
+                    raise not_written(self._work, error) from error
                 self._progress(1, self._tally.rejected - rejects)
-            self._commit(spool, time.monotonic() - started)
+            yield spool
 
     # --- reading, drawing, labels ---
 
@@ -126,6 +160,8 @@ class _ShardTask:
     def _load(self, entry: Entry) -> Loaded:
         """Everything of a source that needs no decoding. Runs ahead in a thread."""
         data = b""
+        if entry.key in self._attempt.lost:
+            return Loaded(entry, reject=self._attempt.lost[entry.key])
         try:
             data = read_picture(entry)
             header = read_header(data, self._job.max_pixels)
@@ -133,6 +169,10 @@ class _ShardTask:
             if self._job.strict:
                 require_sound(annotations)
         except Reject as reject:
+            try:
+                require_there(self._job.roots, reject)
+            except RunError as error:
+                return Loaded(entry, end=error)
             return Loaded(entry, data, reject=reject)
         except MemoryError:
             return Loaded(entry, data, reject=Reject("read", "memory", "not enough memory to read it", transient=True))
@@ -142,15 +182,17 @@ class _ShardTask:
 
     def _prepare(self, loaded: Loaded) -> Prepared | None:
         """Plans and labels of every copy; ``None`` if no copy can be made."""
+        if loaded.end is not None:
+            raise loaded.end
         if loaded.reject is not None or loaded.annotations is None or loaded.header is None:
             reject = loaded.reject or Reject("read", "unreadable", "nothing was read")
-            self._reject(loaded, self._job.copies, reject)
-            self._progress(1, len(self._job.copies))
+            self._reject(loaded, self._task.copies, reject)
+            self._progress(1, len(self._task.copies))
             return None
         self._tally.notes.update(loaded.annotations.notes)
         frame = Frame(loaded.entry.key, loaded.header.upright_wh, loaded.annotations)
         plans: list[tuple[int, Plan, Labelled]] = []
-        for copy in self._job.copies:
+        for copy in self._task.copies:
             try:
                 plan = draw(self._job.recipe, frame, self._job.seed, copy)
                 track = follow(plan.steps, frame.size_wh)
@@ -162,7 +204,7 @@ class _ShardTask:
             else:
                 plans.append((copy, plan, labels))
         if not plans:
-            self._progress(1, len(self._job.copies))
+            self._progress(1, len(self._task.copies))
             return None
         return Prepared(loaded, tuple(plans))
 
@@ -246,11 +288,17 @@ class _ShardTask:
                 file.write(chunk)
                 digest.update(chunk)
                 size += len(chunk)
+                self._progress(0, 0)  # a large shard on a slow disk is not a worker that hangs
 
         name, tally = self._task.name, self._tally
+        tar, committed = self._job.folder / f"{name}.tar", self._job.folder / f"{name}.json"
+        # Of a shard that is made again the record goes first: at no time does one stand beside another's tar.
+        _remove(committed)
         if self._members:
-            write_atomically(self._job.folder / f"{name}.tar", self._store.work, fill)
-        copies = [c for c in self._job.copies if c >= 0]
+            write_atomically(tar, self._work, fill)
+        else:
+            _remove(tar)
+        copies = [c for c in self._task.copies if c >= 0]
         record = {
             "schema": SHARD_SCHEMA,
             "name": f"{name}.tar",
@@ -260,7 +308,8 @@ class _ShardTask:
             "task": {
                 "index": self._task.index,
                 "sources": [entry.key for entry in self._task.entries],
-                "copies": [0, len(copies)],
+                "copies": [copies[0], copies[-1] + 1] if copies else [0, 0],
+                "fingerprint": fingerprint_of(self._task.entries),
             },
             "objects": tally.objects,
             "truncated": tally.truncated,
@@ -269,10 +318,15 @@ class _ShardTask:
             "label_kinds": {kind: n for kind, n in tally.kinds.items() if n},
             "rejected": tally.rejected,
             "rejects": sorted(self._rejects, key=lambda row: (row["source"], row["copies"])),
-            "config": self._job.config,
-            "run": {"seconds": round(seconds, 3), "attempts": 1, "fallbacks": []},
+            "config": self._task.config,
+            "run": self._circumstances(seconds),
         }
-        write_json(self._job.folder / f"{name}.json", self._store.work, record)
+        write_json(committed, self._work, record)
+
+    def _circumstances(self, seconds: float) -> dict[str, Any]:
+        """How the shard came to be, of which nothing is promised."""
+        run = {"seconds": round(seconds, 3), "attempts": self._attempt.number, "fallbacks": []}
+        return run if self._job.versions is None else {**run, "versions": dict(self._job.versions)}
 
     def _content(self, spool: IO[bytes]) -> Iterator[bytes]:
         """The tar: samples in the seeded order of their keys, so that copies of one picture do not fill a batch."""
@@ -280,3 +334,18 @@ class _ShardTask:
             spool.seek(place)
             yield spool.read(length)
         yield tar.END
+
+
+def _remove(path: Path) -> None:
+    """Remove a file for good.
+
+    Raises:
+        RunError: the folder cannot be changed.
+    """
+    try:
+        path.unlink()
+        sync_folder(path.parent)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise not_written(path, error) from error

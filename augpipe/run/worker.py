@@ -1,4 +1,4 @@
-"""What runs in a worker process: take a task, make the shard, say so.
+"""What runs in a worker process: take an order, carry it out, say so.
 
 The parent imports this file to name :func:`serve`, so what makes shards (and loads torch) is imported by the worker
 alone, or by the fork server that it comes from.
@@ -6,21 +6,33 @@ alone, or by the fork server that it comes from.
 
 from __future__ import annotations
 
+import os
+import select
 import signal
+import threading
 import time
 import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from augpipe.errors import AugpipeError
-from augpipe.run.job import Job, Task
+from augpipe.run.case import Make
+from augpipe.run.job import Job
+
+OUT_OF_MEMORY = 71
+"""Exit code of a worker that has none left."""
 
 _REPORT_EVERY = 0.2
 
 
 @dataclass(frozen=True)
+class Ready:
+    """The worker has started and can take an order."""
+
+
+@dataclass(frozen=True)
 class Progress:
-    """Pictures done and samples rejected since the last report."""
+    """Pictures done and samples rejected since the last report; a sign of life if both are 0."""
 
     pictures: int
     rejected: int
@@ -28,42 +40,59 @@ class Progress:
 
 @dataclass(frozen=True)
 class Done:
-    """The task is finished and committed."""
+    """The order is carried out; a shard is committed."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The task could not be finished: an error of ours, or a fault in the program with its traceback."""
+    """The order could not be carried out: an error of ours, or a fault in the program with its traceback."""
 
     error: AugpipeError | None
     trace: str
 
 
 def serve(connection: Connection, job: Job) -> None:
-    """Work on tasks from ``connection`` until ``None`` comes or the other side is gone."""
+    """Carry out orders from ``connection`` until ``None`` comes or the other side is gone."""
     # Ctrl-C goes to every process of the terminal; the parent alone decides what it means. A fork server holds it back
     # from the start, other ways to start a process do not.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(connection.fileno(),), daemon=True).start()
+    from augpipe.run.task import rehearse, run_task
+
     reporter = _Reporter(connection)
     try:
-        while (task := connection.recv()) is not None:
-            connection.send(_outcome(job, task, reporter))
+        connection.send(Ready())
+        while (order := connection.recv()) is not None:
+            try:
+                if isinstance(order, Make):
+                    run_task(job, order.task, order.attempt, reporter.add)
+                else:
+                    rehearse(job, order.task, order.index, reporter.alive)
+                result: Done | Failed = Done()
+            except AugpipeError as error:
+                result = Failed(error, traceback.format_exc())
+            except (BrokenPipeError, ConnectionResetError):
+                return
+            except MemoryError:  # a new process has all its memory before it
+                os._exit(OUT_OF_MEMORY)
+            except Exception:  # the process boundary: whatever it is, the parent must hear of it
+                result = Failed(None, traceback.format_exc())
+            reporter.flush()
+            connection.send(result)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 
 
-def _outcome(job: Job, task: Task, reporter: _Reporter) -> Done | Failed:
-    from augpipe.run.task import run_task
+def _end_with(connection: int) -> None:
+    """End this process at once when the other side of the connection is gone.
 
-    try:
-        run_task(job, task, reporter.add)
-    except AugpipeError as error:
-        return Failed(error, traceback.format_exc())
-    except Exception:  # the process boundary: whatever it is, the parent must hear of it
-        return Failed(None, traceback.format_exc())
-    finally:
-        reporter.flush()
-    return Done()
+    Whoever killed the parent, and went on with another run in its place, must not meet a worker that still writes.
+    """
+    poll = select.poll()
+    poll.register(connection, 0)  # only that the other side has hung up
+    while not poll.poll():
+        pass
+    os._exit(1)
 
 
 class _Reporter:
@@ -72,7 +101,7 @@ class _Reporter:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._pictures = self._rejected = 0
-        self._last = 0.0
+        self._last = time.monotonic()
 
     def add(self, pictures: int, rejected: int) -> None:
         self._pictures += pictures
@@ -80,8 +109,11 @@ class _Reporter:
         if time.monotonic() - self._last > _REPORT_EVERY:
             self.flush()
 
+    def alive(self, pictures: int, rejected: int) -> None:
+        """Progress that does not count."""
+        self.add(0, 0)
+
     def flush(self) -> None:
-        if self._pictures or self._rejected:
-            self._connection.send(Progress(self._pictures, self._rejected))
+        self._connection.send(Progress(self._pictures, self._rejected))
         self._pictures = self._rejected = 0
         self._last = time.monotonic()

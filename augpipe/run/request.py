@@ -1,0 +1,87 @@
+"""What a run was asked to do, kept in run.json so that ``retry`` needs no more than the folder.
+
+The configuration says what decides the bytes, by digests and without places. This says where the source is and how the
+recipe was given, and is not covered by any digest: a source may be moved.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from augpipe.errors import UsageError, one_line
+from augpipe.formats.base import SourceOptions
+from augpipe.formats.tar_index import is_pattern
+from augpipe.pixels.codec import PictureFormat
+from augpipe.recipe import document
+from augpipe.recipe.load import compiled
+from augpipe.recipe.model import Recipe
+from augpipe.run.config import RunOptions
+
+_EXPECTED = "run.json: does not say how the run was asked for; run the same augment command again instead"
+
+
+def request_of(source: str, recipe: Recipe, options: SourceOptions) -> dict[str, Any]:
+    """As it stands in run.json: places absolute, and the values that ``--set`` put into the recipe's text."""
+    return {
+        "source": os.path.abspath(source),
+        "format": options.format,
+        "classes": _absolute(options.classes),
+        "images": _absolute(options.images),
+        "overrides": list(recipe.overrides),
+    }
+
+
+def _absolute(path: Path | None) -> str | None:
+    return None if path is None else os.path.abspath(path)
+
+
+def asked(config: Mapping[str, Any], request: Mapping[str, Any], source: str | None) -> tuple[str, Recipe, RunOptions]:
+    """The source, the recipe and the options of a run, from its run.json.
+
+    Args:
+        config: of the run.
+        request: of the run.
+        source: where the source is now, if it was moved.
+
+    Raises:
+        UsageError: run.json is damaged, or older than requests.
+        RecipeError: its recipe is none any more.
+    """
+    try:
+        reading, picture, recipe = config["reading"], config["picture"], config["recipe"]
+        options = RunOptions(
+            copies=config["copies"],
+            originals=config["originals"],
+            seed=config["seed"],
+            source=SourceOptions(
+                request["format"],
+                config["split"],
+                _path(request["classes"]),
+                _path(request["images"]),
+                config["limit"],
+                reading["exif"],
+                reading["voc_origin"],
+                config["void"]["semantic"],
+            ),
+            picture=PictureFormat(picture["format"], picture["quality"], picture["subsampling"]),
+            sources_per_shard=config["sources_per_shard"],
+            max_pixels=reading["max_pixels"],
+            truncated=reading["truncated"],
+            strict=reading["strict"],
+        )
+        place, name, text, overrides = request["source"], recipe["name"], recipe["text"], request["overrides"]
+        if not all(isinstance(value, str) for value in (place, name, text, *overrides)):
+            raise TypeError
+    except (KeyError, TypeError) as error:
+        raise UsageError(_EXPECTED) from error
+    found = source if source is not None else place
+    if not is_pattern(found) and not os.path.exists(found):
+        raise UsageError(f"{one_line(found)}: the source is not there; say where it is with --source")
+    return found, compiled(document.read(f"{name}.yaml", text), name, overrides), options
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)

@@ -1,0 +1,132 @@
+"""What the commands that work on a run have in common: telling how it goes, what it came to, and being stopped."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from augpipe.errors import one_line
+
+from . import shared
+
+if TYPE_CHECKING:
+    from augpipe.run.augment import Summary
+
+Workers = Annotated[
+    int | None, typer.Option("--workers", "-w", help="Processes; one a core if not given, 0 works in this one.")
+]
+MaxRejects = Annotated[
+    str, typer.Option("--max-rejects", metavar="N|P%", help="Pictures that may be rejected before the run has failed.")
+]
+MaxDropped = Annotated[
+    str | None,
+    typer.Option("--max-dropped", metavar="N|P%", help="Objects that may be dropped before the run has failed."),
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(
+        "--time-limit",
+        metavar="SECONDS",
+        help="Time for one picture, after which its worker is stopped; 60 and 2 a copy if not given.",
+    ),
+]
+Check = Annotated[bool, typer.Option("--check", help="Hash the shards that are there; make changed ones again.")]
+AcceptVersion = Annotated[
+    bool, typer.Option("--accept-version", help="Go on with a run that other versions have begun.")
+]
+
+
+def carried_out(work: Callable[[Any], Summary]) -> None:
+    """Call ``work`` with a watcher that draws a bar, print what it came to, and exit with 1 if that failed."""
+    with _terminated_like_interrupted(), shared.progress_bar(None) as bar:
+        summary = work(_watcher(bar))
+    _print(summary)
+    if summary.failed:
+        shared.say(f"augpipe: {summary.failed}")
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does: workers first, then one line. The second of either ends it at once."""
+
+    def stop(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _watcher(bar: Any) -> Any:
+    from augpipe.run.augment import Watcher
+
+    class BarWatcher(Watcher):
+        rejected = 0
+
+        def started(self, dataset: Any, done: int, pictures: int) -> None:
+            classes = len(dataset.categories)
+            found = f"{shared.plural(len(dataset.entries), 'picture')}, {classes:,} class{'' if classes == 1 else 'es'}"
+            shared.say(f"source: {dataset.format}, {found}")
+            shared.say(*(f"note: {one_line(remark)}" for remark in self.remarks))
+            if done:
+                shared.say(f"going on: {shared.plural(done, 'picture')} are done already")
+            bar.reset(total=pictures)
+            bar.update(done)
+
+        def progress(self, pictures: int, rejected: int) -> None:
+            self.rejected += rejected
+            if self.rejected:
+                bar.set_postfix(rejected=self.rejected, refresh=False)
+            bar.update(pictures)
+
+        def trouble(self, sentence: str) -> None:
+            with bar.external_write_mode():
+                shared.say(f"note: {one_line(sentence)}")
+
+    return BarWatcher()
+
+
+def _work(summary: Summary) -> str:
+    """What this call did of it, in what time; samples that were there before it have no part in the rate."""
+    took = f"in {summary.seconds:.1f} s"
+    if not summary.made:
+        return f"all of them made before; closed {took}" if summary.written else took
+    rate = f" ({summary.made / summary.seconds:,.0f} samples/s)" if summary.seconds > 0 else ""
+    return f"{took}{rate}" if summary.made == summary.written else f"{summary.made:,} of them now, {took}{rate}"
+
+
+def _print(summary: Summary) -> None:
+    if summary.already_done:
+        typer.echo(f"{summary.folder}: nothing to do, the run is finished")
+        return
+    if not summary.finished:
+        typer.echo(
+            f"{summary.shards:,} of {summary.all_shards:,} shards are there; who makes the last one closes the run, "
+            f"or augpipe finish {summary.folder}"
+        )
+    typer.echo(
+        f"{shared.plural(summary.written, 'sample')} of {shared.plural(summary.pictures, 'picture')} in "
+        f"{shared.plural(summary.shards, 'shard')}, {shared.megabytes(summary.bytes)}, {_work(summary)}"
+    )
+    dropped = sum(summary.dropped.values())
+    told = f", truncated {summary.truncated:,}" if summary.truncated else ""
+    told += f"; dropped {dropped:,}: {shared.counted(summary.dropped)}" if dropped else ""
+    typer.echo(f"{shared.plural(summary.objects, 'object')}{told}")
+    if summary.notes:
+        typer.echo(f"found while reading: {shared.counted(summary.notes)}")
+    if summary.rejected:
+        typer.echo(
+            f"rejected {shared.plural(summary.rejected, 'sample')} of "
+            f"{shared.plural(summary.rejected_pictures, 'picture')}: {shared.counted(summary.rejects)}"
+        )
+    typer.echo(str(summary.folder))

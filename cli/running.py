@@ -108,6 +108,10 @@ def _work(summary: Summary) -> str:
 def _print(summary: Summary) -> None:
     if summary.already_done:
         typer.echo(f"{summary.folder}: nothing to do, the run is finished")
+        if summary.rejected:
+            typer.echo(
+                f"{_rejected(summary)}; after mending files, 'augpipe retry {summary.folder} --all' takes them up"
+            )
         return
     if not summary.finished:
         typer.echo(
@@ -125,8 +129,10 @@ def _print(summary: Summary) -> None:
     if summary.notes:
         typer.echo(f"found while reading: {shared.counted(summary.notes)}")
     if summary.rejected:
-        typer.echo(
-            f"rejected {shared.plural(summary.rejected, 'sample')} of "
-            f"{shared.plural(summary.rejected_pictures, 'picture')}: {shared.counted(summary.rejects)}"
-        )
+        typer.echo(_rejected(summary))
     typer.echo(str(summary.folder))
+
+
+def _rejected(summary: Summary) -> str:
+    lost = f"{shared.plural(summary.rejected, 'sample')} of {shared.plural(summary.rejected_pictures, 'picture')}"
+    return f"rejected {lost}: {shared.counted(summary.rejects)}"

@@ -76,6 +76,11 @@ def augment(
             elif state.ends != before.ends:
                 store.reopen()
                 store.begin(state)
+        if execution.extend:
+            watcher.remarks.append(
+                f"copies from {state.ends[-2] if len(state.ends) > 1 else 0} on have shards of their own; the samples "
+                f"are those of one run with --copies {state.ends[-1]}, the shards are not"
+            )
         return Work(run, store, state, tasks, execution, watcher).done(engine, limits)
 
 

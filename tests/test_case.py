@@ -1,0 +1,90 @@
+"""What is decided about a task whose workers die, without any process."""
+
+from __future__ import annotations
+
+from augpipe.errors import Reject
+from augpipe.formats.base import Entry
+from augpipe.run.case import Case, Make, Rehearse
+from augpipe.run.job import Task
+
+CRASH = Reject("pixels", "crash", "died", transient=True)
+TIMEOUT = Reject("pixels", "timeout", "hung", transient=True)
+
+
+def case(pictures: int = 3) -> Case:
+    entries = tuple(Entry(key, None, None, key) for key in "abcdefgh"[:pictures])
+    return Case(Task(0, "all-000000", entries, (0,), "digest"))
+
+
+def played(made: Case, deadly: dict[str, Reject], most: int = 100) -> list[str]:
+    """What is ordered, in short, if these pictures kill whoever touches them: ``M`` to make, a letter to try alone."""
+    said = []
+    for _ in range(most):
+        order = made.order
+        if isinstance(order, Make):
+            said.append("M")
+            touched = [e.key for e in order.task.entries if e.key not in order.attempt.lost]
+        else:
+            touched = [order.task.entries[order.index].key]
+            said.append(touched[0])
+        killer = next((deadly[key] for key in touched if key in deadly), None)
+        if killer is not None:
+            made.died(killer)
+        elif made.done():
+            return said
+    raise AssertionError("no end")
+
+
+def test_a_task_that_is_done_is_done():
+    assert played(case(), {}) == ["M"]
+
+
+def test_the_guilty_picture_is_found_and_the_rest_made():
+    made = case()
+    assert played(made, {"b": CRASH}) == [*"MMM", *"abbc", "M"]
+    assert made.lost == {"b": CRASH}
+
+
+def test_what_hangs_is_not_waited_for_again_and_again():
+    made = case()
+    assert played(made, {"c": TIMEOUT}) == ["M", *"abc", "M"]
+    assert made.lost == {"c": TIMEOUT}
+
+
+def test_several_guilty_pictures():
+    made = case(5)
+    assert played(made, {"a": CRASH, "e": TIMEOUT}) == [*"MMM", *"aabcde", "M"]
+    assert set(made.lost) == {"a", "e"}
+
+
+def test_a_death_that_no_picture_explains_costs_the_shard_in_the_end_and_never_goes_on_for_ever():
+    made = case()
+    orders = []
+    for _ in range(50):
+        orders.append(made.order)
+        if isinstance(made.order, Make) and len(made.lost) < 3:
+            made.died(CRASH)
+        elif made.done():
+            break
+    kinds = ["M" if isinstance(order, Make) else "r" for order in orders]
+    assert "".join(kinds) == "MMM" + "rrr" + "MMM" + "M"
+    assert set(made.lost) == set("abc")
+
+
+def test_a_death_by_chance_loses_nothing():
+    made = case()
+    for _ in range(3):
+        made.died(CRASH)
+    assert isinstance(made.order, Rehearse)
+    made.died(CRASH)  # by chance again: the same picture is tried a second time
+    assert made.order == Rehearse(made.task, 0)
+    assert played(made, {}) == [*"abc", "M"]
+    assert made.lost == {}
+
+
+def test_attempts_are_counted():
+    made = case()
+    made.died(CRASH)
+    made.died(CRASH)
+    assert isinstance(made.order, Make)
+    assert made.order.attempt.number == 3

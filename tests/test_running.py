@@ -1,0 +1,180 @@
+"""The commands that work on a folder, as a terminal or a supervisor of processes meets them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from format_checker import check_folder
+from runs import hashes, run
+from test_cli import call
+
+STOPPED = "augpipe: stopped; what is finished stays, run the same command to go on"
+
+
+def begun(voc: Path, out: Path, *more: object) -> subprocess.Popen[str]:
+    """An augment of many samples in a process group of its own, once its first shard is there."""
+    program = "from augpipe.cli.main import main; main()"
+    arguments = ["augment", voc, out, "-r", "detection", "-n", 400, "--seed", 7, "-w", 2, *more]
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True, text=True)
+    end = time.monotonic() + 60
+    while not list(out.glob("all-*.json")) and time.monotonic() < end and process.poll() is None:
+        time.sleep(0.01)
+    return process
+
+
+@pytest.fixture(scope="module")
+def calm(voc, tmp_path_factory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("calm") / "out"
+    run(voc, folder, copies=400, seed=7, workers=2)
+    return hashes(folder)
+
+
+@pytest.mark.parametrize("whom", ["parent", "group"])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_run_in_seconds_with_one_line_and_it_goes_on(voc, calm, tmp_path, how, whom):
+    out = tmp_path / "out"
+    process = begun(voc, out)
+    (os.kill if whom == "parent" else os.killpg)(process.pid, how)
+    sent = time.monotonic()
+    said = process.communicate(timeout=30)[1].splitlines()
+    assert time.monotonic() - sent < 5
+    assert process.returncode == 1
+    # Workers of the group may have died before their parent heard of it.
+    assert [line for line in said if not line.startswith(("device:", "source:", "note: all-"))] == [STOPPED]
+    assert not (out / "manifest.json").exists()
+    run(voc, out, copies=400, seed=7, workers=2)
+    assert hashes(out) == calm
+    assert check_folder(out) == []
+
+
+def test_a_second_interrupt_stops_at_once(voc, tmp_path, monkeypatch):
+    """Workers that do not go are not waited for."""
+    slow = "import augpipe.run.engines as e, time; e._stop = lambda workers: time.sleep(60)\n"
+    program = slow + "from augpipe.cli.main import main; main()"
+    arguments = ["augment", voc, tmp_path / "out", "-r", "detection", "-n", 400, "-w", 1]
+    process = subprocess.Popen([sys.executable, "-c", program, *map(str, arguments)], start_new_session=True)
+    while not list((tmp_path / "out").glob("all-*.json")):
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(timeout=5) == -signal.SIGINT
+
+
+def test_retry_and_finish_say_what_they_did(voc, tmp_path, monkeypatch):
+    from augpipe.run import task
+
+    real = task.read_picture
+
+    def scarce(entry):
+        if entry.key == "img_004.jpg":
+            raise MemoryError
+        return real(entry)
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(task, "read_picture", scarce)
+        lost = call("augment", voc, out, "-r", "gentle", "-n", 2, "-w", 0)
+    assert lost.exit_code == 1
+    assert f"'augpipe retry {out}' does them again" in lost.stderr
+    again = call("retry", out, "-w", 0)
+    assert again.exit_code == 0
+    assert "18 samples of 9 pictures in 9 shards" in again.stdout
+    assert "2 of them now" in again.stdout
+    assert call("retry", out, "-w", 0).stdout == f"{out}: nothing to do, the run is finished\n"
+    (out / "manifest.json").unlink()
+    closed = call("finish", out)
+    assert closed.exit_code == 0
+    assert "all of them made before" in closed.stdout
+    assert json.loads((out / "manifest.json").read_text())["command"] == "finish"
+
+
+def test_what_was_rejected_is_said_again(voc, tmp_path):
+    import shutil
+
+    shutil.copytree(voc, tmp_path / "set")
+    (tmp_path / "set" / "JPEGImages" / "img_001.jpg").write_bytes(b"")
+    arguments = ("augment", tmp_path / "set", tmp_path / "out", "-r", "gentle", "-w", 0)
+    call(*arguments)
+    said = call(*arguments).stdout
+    assert "rejected 1 sample of 1 picture: empty-file 1; after mending files, 'augpipe retry" in said
+
+
+def test_extending_says_what_it_is_not(voc, tmp_path):
+    base = ("augment", voc, tmp_path / "out", "-r", "gentle", "-w", 0)
+    assert call(*base, "--copies", 2).exit_code == 0
+    extended = call(*base, "--copies", 2, "--extend", 3)
+    assert extended.exit_code == 0
+    assert "copies from 2 on have shards of their own" in extended.stderr
+    assert "one run with --copies 3, the shards are not" in extended.stderr
+    refused = call(*base, "--copies", 4, "--extend", 3)
+    assert refused.exit_code == 2
+    assert "expected 4 or more" in refused.stderr
+
+
+def test_parts_say_what_is_left(voc, tmp_path):
+    base = ("augment", voc, tmp_path / "out", "-r", "gentle", "-w", 0)
+    first = call(*base, "--tasks", "0..1/3")
+    assert first.exit_code == 0
+    assert first.stdout.startswith(
+        f"3 of 9 shards are there; who makes the last one closes the run, or augpipe finish {tmp_path / 'out'}\n"
+        "3 samples of 3 pictures in 3 shards"
+    )
+    missing = call("finish", tmp_path / "out")
+    assert missing.exit_code == 2
+    assert "6 of 9 shards are missing" in missing.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--tasks", "1/3"), "--tasks 1/3: expected FIRST..END/PIECES"),
+        (("--time-limit", "0"), "--time-limit 0: expected more than 0 seconds"),
+        (("--overwrite", "--check"), "--overwrite deletes the run in DST, --check goes on with it"),
+        (("--overwrite", "--tasks", "0..1/2"), "--tasks goes on with it"),
+    ],
+)
+def test_what_cannot_be_is_refused(voc, tmp_path, options, said):
+    result = call("augment", voc, tmp_path / "out", "-r", "gentle", *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_disk_that_is_too_small_is_told_before_the_start(voc, tmp_path, monkeypatch):
+    from augpipe.run import space
+
+    real = os.statvfs
+
+    class Small:
+        f_bavail, f_frsize = 10, 4096
+
+    monkeypatch.setattr(space.os, "statvfs", lambda path: Small)
+    result = call("augment", voc, tmp_path / "out", "-r", "gentle", "-n", 20, "-w", 0)
+    assert result.exit_code == 0
+    assert "note: about 0.00" in result.stderr
+    assert "when the disk is full the run stops, and goes on after room was made" in result.stderr
+    monkeypatch.setattr(space.os, "statvfs", real)
+    assert "disk is full" not in call("augment", voc, tmp_path / "other", "-r", "gentle", "-w", 0).stderr
+
+
+@pytest.mark.parametrize(("picture", "factor"), [("jpg", 2.5), ("png", 2.5)])
+def test_the_guess_of_bytes_is_of_the_right_size(voc, tmp_path, picture, factor):
+    from augpipe.formats import open_dataset
+    from augpipe.pixels.codec import PictureFormat
+    from augpipe.recipe.load import load
+    from augpipe.run.space import bytes_of_samples
+
+    form = PictureFormat(picture, 90, "4:2:0" if picture == "jpg" else "none")
+    summary = run(voc, tmp_path / "out", copies=4, picture=form)
+    guessed = bytes_of_samples(open_dataset(str(voc)), load("detection"), 0, form, 36)
+    assert summary.bytes / factor < guessed < summary.bytes * factor

@@ -148,7 +148,7 @@ class Killing(work.Watcher):
         os.kill(os.getpid(), signal.SIGKILL)
 from augpipe.recipe.load import load
 from augpipe.run.augment import RunOptions, augment, Execution
-augment({str(voc)!r}, Path({str(tmp_path / "out")!r}), load("detection"), RunOptions(copies=3000),
+augment({str(voc)!r}, Path({str(tmp_path / "out")!r}), load("detection"), RunOptions(copies=300),
         execution=Execution(workers=2), watcher=Killing())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

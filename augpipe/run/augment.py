@@ -58,7 +58,6 @@ def augment(
     store = Store(folder)
     require_apart(roots_of(source, options.source), folder)
     _require_ours(store)
-    engine = engine_for(execution)  # its processes load their libraries while the source is looked through
     run = open_run(source, recipe, options)
     watcher.remarks = list(run.dataset.remarks)
     with store:
@@ -81,7 +80,7 @@ def augment(
                 f"copies from {state.ends[-2] if len(state.ends) > 1 else 0} on have shards of their own; the samples "
                 f"are those of one run with --copies {state.ends[-1]}, the shards are not"
             )
-        return Work(run, store, state, tasks, execution, watcher).done(engine, limits)
+        return Work(run, store, state, tasks, execution, watcher).done(engine_for(execution), limits)
 
 
 def _require_ours(store: Store) -> None:

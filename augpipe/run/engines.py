@@ -87,14 +87,15 @@ class LocalProcesses:
         self._count = workers
         self._patience = patience
         self._false_starts = 0
-        methods = multiprocessing.get_all_start_methods()
-        self._context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-        if "forkserver" in methods:
-            self._context.set_forkserver_preload(["augpipe.run.task"])
-            _start_fork_server()  # it loads torch meanwhile the source is indexed
+        self._method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+        self._context: Any = multiprocessing.get_context(self._method)
 
     def run(self, job: Job, tasks: Iterator[Task], listener: Listener) -> None:
         """See :class:`Engine`."""
+        if self._method == "forkserver":
+            # Not before there is work: a program that ends waits until its fork server has loaded everything.
+            self._context.set_forkserver_preload(["augpipe.run.task"])
+            _start_fork_server()
         workers: list[_Worker] = []
         try:
             while True:

@@ -59,7 +59,6 @@ def retry(
     state = _run_in(store)
     place, recipe, options = asked(state.config, state.request, source)
     require_apart(roots_of(place, options.source), folder)
-    engine = engine_for(execution)
     run = open_run(place, recipe, options)
     watcher.remarks = list(run.dataset.remarks)
     # The copies are those of the folder, so nothing is added; but they may be those of several parts.
@@ -76,7 +75,7 @@ def retry(
             if changed:
                 watcher.remarks.append(_taken_over(store, before, state, run))
         again = _to_do_again(take_stock(folder, state), everything)
-        return Work(run, store, state, WHOLE, execution, watcher, again, "retry").done(engine, limits)
+        return Work(run, store, state, WHOLE, execution, watcher, again, "retry").done(engine_for(execution), limits)
 
 
 def _run_in(store: Store) -> RunState:

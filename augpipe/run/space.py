@@ -32,9 +32,13 @@ def remark_on_space(folder: Path, needed: int) -> str | None:
     if free >= needed:
         return None
     return (
-        f"about {needed / 1e9:.2g} GB will be written, and {folder} has room for {free / 1e9:.2g} GB; "
+        f"about {_size(needed)} will be written, and {folder} has room for {_size(free)}; "
         "when the disk is full the run stops, and goes on after room was made"
     )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
 
 
 def bytes_of_samples(dataset: Dataset, recipe: Recipe, seed: int, picture: PictureFormat, samples: int) -> int:

@@ -309,10 +309,6 @@ def another_plan(samples):
     warp["matrix"][2] += 3.0
 
 
-def no_plan(samples):
-    next(iter(samples.values()))[0].pop("plan")
-
-
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -334,7 +330,6 @@ def no_plan(samples):
         (captions_gone, "its captions are not those of the source"),
         (box_from, "box_from is corners, its best geometry is polygon"),
         (another_plan, "picture: "),
-        (no_plan, "its record is not as docs/format.md has it: KeyError: 'plan'"),
     ],
 )
 def test_a_wrong_label_is_noticed(coco, finished, tmp_path, change, expected):

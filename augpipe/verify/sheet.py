@@ -15,11 +15,14 @@ from augpipe.formats.records import annotations_of_record
 from augpipe.plan import from_json
 from augpipe.preview import Tile, sheet
 from augpipe.sample import U8, Annotations, ObjectRow, Rle, objects_of
-from augpipe.verify.compare import Setting, expected_keypoints, expected_mask, seen_in
-from augpipe.verify.files import read_manifest, samples_of
+from augpipe.verify.compare import expected_keypoints
 from augpipe.verify.findings import MEASURES, Where
+from augpipe.verify.manifest import read_manifest
+from augpipe.verify.masks import expected_mask
+from augpipe.verify.parse import members_at, object_of, pixels_of, samples_of
 from augpipe.verify.run import context_of, reading_of
-from augpipe.verify.sample import Context, Source, pixels_of, raster_of, record_in
+from augpipe.verify.sample import Context, Source, raster_of
+from augpipe.verify.setting import Setting, seen_in
 from augpipe.verify.verdict import Verdict
 
 
@@ -45,7 +48,7 @@ def sheet_of_worst(folder: Path, dataset: Dataset, verdict: Verdict, most: int =
         if key not in found:
             continue
         members = found[key]
-        record = record_in(members)
+        record = object_of(members["json"])
         try:
             source = reading.source(str(record["source"]["key"]))
         except Reject:
@@ -69,7 +72,8 @@ def _find(folder: Path, manifest: Mapping[str, Any], keys: set[str]) -> dict[str
     for shard in manifest["shards"]:
         if shard["samples"] and len(found) < len(keys):
             path = folder / str(shard["name"])
-            found |= {key: members for key, members in samples_of(path) if key in keys}
+            with open(path, "rb") as tar:
+                found |= {key: members_at(tar, places) for key, places in samples_of(path) if key in keys}
     return found
 
 

@@ -513,6 +513,23 @@ def test_a_sample_in_the_wrong_shard_or_missing_is_noticed(finished, tmp_path):
     assert [line for line in found if "was neither written nor rejected" in line] != [], found
 
 
+def all_of_another_copy(samples):
+    one, two = copies_of_one(samples)
+    (record, members), (other, others) = samples[one], samples[two]
+    samples[one] = {**other, "key": one, "copy": 0}, others
+    samples[two] = {**record, "key": two, "copy": 1}, members
+
+
+def test_copies_that_have_changed_places_are_noticed(coco, finished, tmp_path):
+    """Labels, picture and plan of each fit each other: only drawing them again can tell."""
+    alone, found = told(coco, finished, tmp_path / "forged", all_of_another_copy)
+    assert alone == []
+    assert [line.partition(": ")[2] for line in found] == [
+        "its plan is not the one that recipe and seed lead to for copy 0",
+        "its plan is not the one that recipe and seed lead to for copy 1",
+    ]
+
+
 # --- books -----------------------------------------------------------------------------------------------------------
 
 

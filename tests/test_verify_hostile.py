@@ -271,6 +271,28 @@ def test_a_manifest_that_makes_no_sense_is_said_in_a_line(coco, finished, tmp_pa
     assert result.exit_code == 1 or len(result.stderr.strip().splitlines()) <= 3
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "[" * 100_000, '{"steps":' + '[{"group":"all_of","steps":' * 300 + "[]" + "}]" * 300 + "}"],
+)
+def test_a_recipe_that_makes_no_sense_is_said_in_a_line(finished, tmp_path, text):
+    shutil.copytree(finished, tmp_path / "out")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    manifest["config"]["recipe"]["canonical"] = text
+    (tmp_path / "out" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(DatasetError, match=r"manifest\.json: not as docs/format\.md has it"):
+        verified(tmp_path / "out")
+
+
+def test_the_sheet_leaves_out_what_cannot_be_drawn(coco, finished, tmp_path):
+    """The first tar is no tar, and of the others a plan makes no sense."""
+    forged(finished, tmp_path / "forged", set_step("warp", "size_wh", [10**9, 10**9]))
+    for source in (spoilt(tmp_path / "forged", tmp_path / "out", lambda data: b"nothing" * 1000), tmp_path / "forged"):
+        result = call("verify", source, "--against", coco, "-w", 0, "--sheet", tmp_path / "sheet.png")
+        assert (result.exit_code, "Traceback" in result.output) == (1, False)
+        assert isinstance(result.exception, SystemExit)
+
+
 def test_a_large_document_is_not_read(finished, tmp_path):
     shutil.copytree(finished, tmp_path / "out")
     with open(tmp_path / "out" / "manifest.json", "r+b") as file:

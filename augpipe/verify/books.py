@@ -15,7 +15,7 @@ from augpipe.verify.findings import Findings
 from augpipe.verify.parse import object_of, read_document
 
 _A_FEW = 3
-NOT_OURS = (OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError)
+NOT_OURS = (OSError, RecursionError, KeyError, TypeError, ValueError, AttributeError, OverflowError)
 """What comes of taking a document for one of ours that is none."""
 
 

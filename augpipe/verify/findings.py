@@ -40,7 +40,7 @@ MEASURES = {
     "semantic": Measure("semantic masks, of their borders", "px", 0.3),
     "instance": Measure("instance masks, of their borders", "px", 0.3),
     "panoptic": Measure("panoptic masks, of their borders", "px", 0.3),
-    "value": Measure("masks, each value by its border", "px", 0.6),
+    "value": Measure("masks, each value by its border", "px", 0.3),
     "picture": Measure("pictures", "levels", 3.0, 1.0),
     "spot": Measure("pictures, where they differ most", "levels", 8.0),
     "shift": Measure("boxes, shifted as a whole", "px", 0.1),

@@ -29,6 +29,7 @@ from augpipe.verify.files import check_sample_alone, check_shard
 from augpipe.verify.findings import Findings, Where
 from augpipe.verify.manifest import read_manifest
 from augpipe.verify.parse import Place, members_at, object_of
+from augpipe.verify.redrawn import recipe_of
 from augpipe.verify.sample import Context, Source, check_sample
 from augpipe.verify.verdict import Verdict, rows_of, worst_of
 
@@ -104,7 +105,11 @@ def verify(
     except NOT_OURS as error:
         raise DatasetError(f"{folder / 'manifest.json'}: not as docs/format.md has it: {one_line(error)}") from error
     if against is not None and against.fingerprint() != manifest["config"]["source"]["fingerprint"]:
-        findings.fault("", f"{against.root} is not what the folder was made of, or has changed since")
+        findings.fault(
+            "",
+            f"{against.root} is not what the folder was made of, or has changed since, "
+            "or was read with other --images or --classes",
+        )
     every = 1 if not most or samples <= most else -(-samples // most)
     jobs = [
         _Job(
@@ -163,7 +168,8 @@ def _compare(
             try:
                 source = reading.source(name)
             except Reject as reject:
-                f.fault(Where(samples[0][0]), f"its source cannot be read: {one_line(reject.message)}")
+                hint = "; if pictures lie elsewhere, say --images" if reject.code == "missing-picture" else ""
+                f.fault(Where(samples[0][0]), f"its source cannot be read: {one_line(reject.message)}{hint}")
                 continue
             for key, places in samples:
                 members = members_at(tar, places)
@@ -183,6 +189,8 @@ def context_of(manifest: Mapping[str, Any]) -> Context:
         {c.id: c for c in categories_of_manifest(manifest)},
         int(config["void"]["semantic"]),
         PictureFormat(picture["format"], picture["quality"], picture["subsampling"]),
+        config["seed"],
+        recipe_of(config),
     )
 
 
@@ -191,7 +199,7 @@ def _rules(manifest: Mapping[str, Any]) -> LabelRules:
     from augpipe.recipe import document
     from augpipe.recipe.load import compiled
 
-    labels = json.loads(manifest["config"]["recipe"]["canonical"])["labels"]
+    labels = object_of(manifest["config"]["recipe"]["canonical"].encode())["labels"]
     alone = json.dumps({"version": 1, "labels": labels, "steps": ["horizontal_flip"]})
     return compiled(document.read("manifest.json", alone), "labels").rules
 

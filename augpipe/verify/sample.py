@@ -14,6 +14,7 @@ from augpipe.labels import LabelRules
 from augpipe.pixels import reference
 from augpipe.pixels.codec import PictureFormat, encode
 from augpipe.plan import AnyStep, from_json
+from augpipe.recipe.model import Recipe
 from augpipe.sample import F64, U8, Annotations, Category, Raster
 from augpipe.verify.compare import compare
 from augpipe.verify.facts import check_drop, check_segments, check_source, check_unreadable
@@ -21,6 +22,7 @@ from augpipe.verify.findings import Findings, Where
 from augpipe.verify.paint import perimeter, sizes_of
 from augpipe.verify.parse import pixels_of
 from augpipe.verify.plans import fault_of
+from augpipe.verify.redrawn import is_redrawn
 from augpipe.verify.setting import Setting, seen_in
 from augpipe.verify.truth import Painted, moved_raster
 
@@ -52,6 +54,9 @@ class Context:
     categories: Mapping[int, Category]
     void: int
     picture: PictureFormat
+    seed: int
+    recipe: Recipe | None
+    """What plans are drawn by; ``None`` if this version cannot draw them again."""
 
 
 def check_sample(
@@ -69,7 +74,8 @@ def check_sample(
     """
     where = Where(key)
     try:
-        steps = from_json(record["plan"]).steps
+        plan = from_json(record["plan"])
+        steps, recipe = plan.steps, context.recipe
         out_wh = (int(record["width"]), int(record["height"]))
         check_source(record, source.annotations, source.origin, f)
         if (fault := fault_of(steps, source.size_wh)) is not None:
@@ -78,6 +84,9 @@ def check_sample(
         if sizes_of(steps, source.size_wh)[-1] != out_wh:
             f.fault(where, f"is {out_wh}, its plan leads to {sizes_of(steps, source.size_wh)[-1]}")
             return
+        drawn_of = (str(source.origin["key"]), source.size_wh, source.annotations, context.seed, int(record["copy"]))
+        if recipe is not None and not is_redrawn(plan, recipe, *drawn_of):
+            f.fault(where, f"its plan is not the one that recipe and seed lead to for copy {record['copy']}")
         setting = Setting(key, steps, source.size_wh, out_wh, context.rules, source.shapes)
         _objects(record, source.annotations, setting, context, f)
         _rasters(members, record, source.annotations, setting, context, f)

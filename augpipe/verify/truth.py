@@ -136,16 +136,21 @@ def seen_of(
         inside = Particles.of(shape.canvas, (), size_wh, _MOST_PARTICLES).shown
         particles.weight = particles.weight * inside
     left = particles.shown & particles.bare if cut_erased else particles.shown
-    ends = np.concatenate([shape.points_xy, cuts_xy[shape.canvas.grown.has(cuts_xy)]])
-    edge = Particles(ends, steps, size_wh)
+    edge = Particles(shape.points_xy, steps, size_wh)
     left_of_edge = edge.shown & edge.bare if cut_erased else edge.shown
     # An end counts for the inner box where area lies behind it: a spike thinner than a sample may be there or not.
-    on_outline = np.arange(len(ends)) < len(shape.points_xy)
-    firm = left_of_edge & np.where(on_outline, shape.canvas.grown.has(ends), shape.canvas.shrunk.has(ends))
-    inner = around([particles.box(left), edge.box(firm)])
+    firm = left_of_edge & shape.canvas.grown.has(shape.points_xy)
+    ends, firm_ends = edge.box(left_of_edge), edge.box(firm)
+    if not (left.all() and left_of_edge.all()):
+        near = cuts_xy[shape.canvas.grown.has(cuts_xy)]
+        cut = Particles(near, steps, size_wh)
+        left_of_cut = cut.shown & cut.bare if cut_erased else cut.shown
+        ends = around([ends, cut.box(left_of_cut)])
+        firm_ends = around([firm_ends, cut.box(left_of_cut & shape.canvas.shrunk.has(near))])
+    inner = around([particles.box(left), firm_ends])
     return Seen(
         inner,
-        around([inner, edge.box(left_of_edge)]),
+        around([inner, ends]),
         particles.share(particles.shown),
         particles.share(particles.shown & particles.bare),
         float(particles.weight[left].sum()),

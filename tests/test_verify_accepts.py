@@ -91,6 +91,16 @@ def test_a_large_box_that_is_loose_or_cuts_its_object_is_noticed(tmp_path, off):
     assert [line for line in found if line.startswith("box corners: 2.0")] != [], found
 
 
+def test_the_ellipse_of_a_large_box_has_64_points(tmp_path):
+    """Their box is up to 0.6 thousandths of its side too small on each side, which is more than a pixel here."""
+    xml = voc_xml(object_xml("cat", (51, 51, 2350, 2350)), size=(2400, 2400))
+    write_voc(tmp_path / "voc", {"a": xml}, pictures=None)
+    write_picture(tmp_path / "voc" / "JPEGImages" / "a.jpg", (2400, 2400))
+    recipe = "version: 1\nlabels: {box: ellipse}\nsteps: [{rotate: {degrees: [2.8, 2.9]}}]\n"
+    run(tmp_path / "voc", tmp_path / "out", recipe_of(recipe), seed=1)
+    assert problems(verified(tmp_path / "out", tmp_path / "voc")) == []
+
+
 def test_one_small_box_that_bars_cut_is_not_shifted(tmp_path):
     """A sample of the source is more than a pixel of the result: where such a box ends is not known to a tenth."""
     write_voc(tmp_path / "voc", {"a": voc_xml(object_xml("cat", (2, 2, 5, 6)), size=(7, 8))}, pictures=None)

@@ -23,6 +23,8 @@ from augpipe.verify.setting import SHARE, Setting, seen_in
 from augpipe.verify.truth import Painted, Seen, box_ring, is_moved, mirrors, moved_points, painted_rings, seen_of
 
 _SAME_CORNERS = 0.01  # pixels
+_CHORD = 0.000625  # of the longer side: (1 - cos(pi / 64)) / 2, rounded up
+_MOST_CHORD = 2.0  # pixels
 _DUST = 1.5  # pixels
 _OFF = 0.0021  # pixels; two roundings to three decimals
 
@@ -113,11 +115,19 @@ def _box(
     if method == "mask":
         expected = _mask_box(box, shape, seen, setting, where, f)
     else:
-        f.measured(f"box {method}", float(beyond(box, seen).max()), where)
+        slack = _chord(shape, setting) if method == "ellipse" else 0.0
+        f.measured(f"box {method}", max(0.0, float(beyond(box, seen).max()) - slack), where)
     whole = seen.in_frame > 1.0 - 1e-9 and not (setting.cuts_erased and seen.visible < seen.in_frame)
     if expected is not None and whole:  # where an object is cut, samples tell less than its outline
         off = box - expected
         f.shifts.setdefault(method, []).append((float(off[0] + off[2]) / 2, float(off[1] + off[3]) / 2))
+
+
+def _chord(shape: Painted, setting: Setting) -> float:
+    """How much of a large ellipse the recipe's rule may leave out, which goes by 64 points on it: pixels."""
+    points = moved_points(shape.points_xy, setting.steps, setting.size_wh)
+    seen = points.xy[points.weight > 0.0]
+    return min(_MOST_CHORD, _CHORD * float(np.ptp(seen, axis=0).max())) if len(seen) else 0.0
 
 
 def _mask_box(box: F64, shape: Painted, seen: Seen, setting: Setting, where: Where, f: Findings) -> F64 | None:

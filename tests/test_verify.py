@@ -17,7 +17,7 @@ from shard_folder import thing, write_folder
 
 from augpipe.errors import DatasetError
 from augpipe.verify import Verdict, open_source, verify
-from augpipe.verify.sheet import sheet_of_worst
+from augpipe.verify.sheet import chosen_of, sheet_of_worst
 
 STRONG = """
 version: 1
@@ -309,10 +309,6 @@ def another_plan(samples):
     warp["matrix"][2] += 3.0
 
 
-def no_plan(samples):
-    next(iter(samples.values()))[0].pop("plan")
-
-
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -334,7 +330,6 @@ def no_plan(samples):
         (captions_gone, "its captions are not those of the source"),
         (box_from, "box_from is corners, its best geometry is polygon"),
         (another_plan, "picture: "),
-        (no_plan, "its record is not as docs/format.md has it: KeyError: 'plan'"),
     ],
 )
 def test_a_wrong_label_is_noticed(coco, finished, tmp_path, change, expected):
@@ -477,6 +472,16 @@ def test_what_is_no_finished_folder_is_refused(tmp_path, coco):
         (tmp_path / "manifest.json").write_text(text)
         with pytest.raises(DatasetError, match=r"manifest\.json"):
             verify(tmp_path)
+
+
+def test_the_sheet_begins_with_what_is_off(coco, finished, tmp_path):
+    folder = forged(finished, tmp_path / "forged", lambda samples: (an_object_gone(samples), one_keypoint(samples)))
+    dataset = open_source(str(coco), folder)
+    words = list(chosen_of(verify(folder, dataset, workers=0), 6).values())
+    assert words[0].startswith("keypoints, object ")
+    assert words[0].endswith("20.0 times the limit")
+    assert words[1].endswith("vanished without a word")
+    assert words[2].endswith("% of the limit")
 
 
 def test_the_sheet_shows_the_worst(coco, finished, tmp_path):

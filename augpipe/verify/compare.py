@@ -7,57 +7,26 @@ cuts the object; no further out, or it is loose.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from augpipe.labels import LabelRules
-from augpipe.plan import AnyStep, Bars, Erase, Warp
-from augpipe.sample import F64, Category, Objects, Rle
+from augpipe.plan import Erase
+from augpipe.sample import F64, Category, Objects
+from augpipe.verify.facts import check_facts, check_kept
 from augpipe.verify.findings import Findings, Where
-from augpipe.verify.paint import FINE, Marks, Window, box_of, filled, perimeter
-from augpipe.verify.truth import (
-    Painted,
-    Seen,
-    best_of,
-    bitmap_of,
-    box_ring,
-    is_moved,
-    mirrors,
-    moved_points,
-    painted_rings,
-    seen_of,
-)
+from augpipe.verify.masks import Written, compare_shape, coverage, window_around, written_of
+from augpipe.verify.paint import Marks, box_of
+from augpipe.verify.setting import SHARE, Setting, seen_in
+from augpipe.verify.truth import Painted, Seen, box_ring, is_moved, mirrors, moved_points, painted_rings, seen_of
 
-_AROUND = 3  # pixels beside a mask in which stray ones are looked for; beyond them they are counted
-_SMALL = 100  # pixels; the outline of a smaller mask is most of it
-_SHARE = 0.02  # a share of an object that sampling may be off by
-_TRUNCATED_BELOW = 0.999
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What is the same for all objects of a sample."""
-
-    key: str
-    steps: Sequence[AnyStep]
-    size_wh: tuple[int, int]
-    out_wh: tuple[int, int]
-    rules: LabelRules
-    shapes: dict[tuple[int, str], tuple[str, Painted]] = field(default_factory=dict)
-    """Painted shapes by (object, rule), kept for the other copies of the source."""
-
-    @property
-    def cuts_erased(self) -> bool:
-        """Whether masks and polygons lose what was painted over."""
-        return self.rules.erased == "cut"
-
-    def of(self, category: Category) -> Setting:
-        """The setting of one class's objects, which may have rules of their own."""
-        return replace(self, rules=self.rules.classes.get(category.name, self.rules))
+_SAME_CORNERS = 0.01  # pixels
+_CHORD = 0.000625  # of the longer side: (1 - cos(pi / 64)) / 2, rounded up
+_MOST_CHORD = 2.0  # pixels
+_DUST = 1.5  # pixels
+_OFF = 0.0021  # pixels; two roundings to three decimals
 
 
 def compare(
@@ -77,20 +46,18 @@ def compare(
     method, shape, seen = seen_in(objects, i, setting)
     in_shape = method in ("mask", "polygon")
     in_pixels = in_shape and isinstance(row.get("segmentation"), Mapping)
-    _facts(objects, i, row, seen, setting, f)
+    written = written_of(row, objects.segmentation[i], setting, where, f) if in_shape else None
+    check_facts(objects, i, row, shape, seen, setting, category, f)
+    check_kept(row, seen, setting, where, f)
     if not is_moved(setting.steps) and not (in_shape and _is_cut(row, seen, setting)):
         _unmoved(objects, i, row, where, f)
     elif row["box_from"] != (method if not in_pixels else "mask"):
         f.fault(where, f"box_from is {row['box_from']}, its best geometry is {method}")
     else:
-        _box(row, shape, seen, setting, where, f)
+        _box(row, written, shape, seen, setting, where, f)
     f.measured("visible", abs(float(row["visible"]) - seen.visible), where)
-    if seen.visible < setting.rules.min_visibility - _SHARE:
-        f.fault(where, f"was kept with {seen.visible:.3f} of it visible, {setting.rules.min_visibility} are asked for")
-    if setting.rules.truncated == "drop" and seen.in_frame < _TRUNCATED_BELOW - _SHARE:
-        f.fault(where, f"was kept with {seen.in_frame:.3f} of it in the frame, and what is cut is to be dropped")
     if in_shape:
-        _mask(row, shape, seen, setting, where, f)
+        compare_shape(row, written, shape, seen, setting, where, f)
     elif "segmentation" in row and is_moved(setting.steps):
         f.fault(where, "has a segmentation, which its source has not")
     else:
@@ -103,17 +70,7 @@ def compare(
 def _is_cut(row: Mapping[str, Any], seen: Seen, setting: Setting) -> bool:
     """Whether an object of a picture that did not move has lost painted pixels; a few of them are hard to see."""
     erases = setting.cuts_erased and any(isinstance(step, Erase) for step in setting.steps)
-    return erases and (seen.visible < 1.0 - _SHARE or row["box_from"] != "source")
-
-
-def seen_in(objects: Objects, i: int, setting: Setting) -> tuple[str, Painted, Seen]:
-    """(where its box comes from, the painted shape, what is seen of it) of one object."""
-    rule = setting.rules.box
-    if (i, rule) not in setting.shapes:
-        setting.shapes[i, rule] = best_of(objects, i, rule)
-    method, shape = setting.shapes[i, rule]
-    cut_erased = setting.cuts_erased and method in ("mask", "polygon")
-    return method, shape, seen_of(shape, setting.steps, setting.size_wh, method == "obb", cut_erased)
+    return erases and (seen.visible < 1.0 - SHARE or row["box_from"] != "source")
 
 
 def _close(f: Findings, where: Where, name: str, got: float, expected: float, apart: float) -> None:
@@ -129,39 +86,6 @@ def _area(box_xyxy: Sequence[float]) -> float:
 # --- what does not move ----------------------------------------------------------------------------------------------
 
 
-def _facts(objects: Objects, i: int, row: Mapping[str, Any], seen: Seen, setting: Setting, f: Findings) -> None:
-    where, facts = Where(setting.key, int(objects.index[i])), objects.facts[i]
-    expected: dict[str, Any] = {
-        "category_id": int(objects.category_id[i]),
-        "iscrowd": int(objects.iscrowd[i]),
-        "id": facts.id,
-        "difficult": facts.difficult,
-        "occluded": facts.occluded,
-        "pose": facts.pose,
-    }
-    for name, value in expected.items():
-        if row.get(name) != value:
-            f.fault(where, f"{name} is {row.get(name)!r}, in the source {value!r}")
-    if not set(row.get("attributes", {})) <= set(facts.attributes):
-        f.fault(where, "has attributes that the source has not")
-    if seen.in_frame < _TRUNCATED_BELOW - _SHARE and row.get("truncated") != 1:
-        f.fault(where, f"is not truncated, but only {seen.in_frame:.3f} of it is in the frame")
-    if seen.in_frame > 1.0 - 1e-9 and facts.truncated != 1 and row.get("truncated") == 1 and is_moved(setting.steps):
-        _inside(seen, setting, where, f)
-
-
-def _inside(seen: Seen, setting: Setting, where: Where, f: Findings) -> None:
-    """An object that counts as truncated must touch the frame's edge, or bars; what is well inside touches none."""
-    w, h = setting.out_wh
-    box = seen.outer_xyxy
-    if box is not None and box[0] > 1 and box[1] > 1 and box[2] < w - 1 and box[3] < h - 1 and not _has_cuts(setting):
-        f.fault(where, "is truncated, but lies inside the frame as a whole")
-
-
-def _has_cuts(setting: Setting) -> bool:
-    return sum(isinstance(step, Warp | Bars) for step in setting.steps) > 1
-
-
 def _unmoved(objects: Objects, i: int, row: Mapping[str, Any], where: Where, f: Findings) -> None:
     if row["box_from"] != "source":
         f.fault(where, f"box_from is {row['box_from']}, but nothing moved")
@@ -171,28 +95,46 @@ def _unmoved(objects: Objects, i: int, row: Mapping[str, Any], where: Where, f: 
 # --- boxes -----------------------------------------------------------------------------------------------------------
 
 
-def _box(row: Mapping[str, Any], shape: Painted, seen: Seen, setting: Setting, where: Where, f: Findings) -> None:
+def _box(
+    row: Mapping[str, Any],
+    written: Written | None,
+    shape: Painted,
+    seen: Seen,
+    setting: Setting,
+    where: Where,
+    f: Findings,
+) -> None:
     method, box = str(row["box_from"]), np.array(row["box_xyxy"], np.float64)
     if seen.outer_xyxy is None:
         f.fault(where, "was kept, but nothing of it can be seen")
         return
-    if "segmentation" in row:
-        _fits_its_own(box, row["segmentation"], setting, where, f)
+    if written is not None and (written.box_xyxy is None or np.abs(written.box_xyxy - box).max() > _OFF):
+        own = None if written.box_xyxy is None else written.box_xyxy.tolist()
+        f.fault(where, f"box {box.tolist()} is not that of its segmentation, {own}")
+    expected: F64 | None = seen.outer_xyxy
     if method == "mask":
-        _mask_box(box, shape, seen, setting, where, f)
+        expected = _mask_box(box, shape, seen, setting, where, f)
     else:
-        f.measured(f"box {method}", float(beyond(box, seen).max()), where)
-    w, h = setting.out_wh
-    outer = seen.outer_xyxy
-    if outer[0] > 1 and outer[1] > 1 and outer[2] < w - 1 and outer[3] < h - 1:
-        off = box - outer
+        slack = _chord(shape, setting) if method == "ellipse" else 0.0
+        f.measured(f"box {method}", max(0.0, float(beyond(box, seen).max()) - slack), where)
+    whole = seen.in_frame > 1.0 - 1e-9 and not (setting.cuts_erased and seen.visible < seen.in_frame)
+    if expected is not None and whole:  # where an object is cut, samples tell less than its outline
+        off = box - expected
         f.shifts.setdefault(method, []).append((float(off[0] + off[2]) / 2, float(off[1] + off[3]) / 2))
 
 
-def _mask_box(box: F64, shape: Painted, seen: Seen, setting: Setting, where: Where, f: Findings) -> None:
+def _chord(shape: Painted, setting: Setting) -> float:
+    """How much of a large ellipse the recipe's rule may leave out, which goes by 64 points on it: pixels."""
+    points = moved_points(shape.points_xy, setting.steps, setting.size_wh)
+    seen = points.xy[points.weight > 0.0]
+    return min(_MOST_CHORD, _CHORD * float(np.ptp(seen, axis=0).max())) if len(seen) else 0.0
+
+
+def _mask_box(box: F64, shape: Painted, seen: Seen, setting: Setting, where: Where, f: Findings) -> F64 | None:
     """The box of a mask goes by whole pixels: those that it covers by half or more.
 
-    Where it ends in a sliver, half covered for many pixels in a row, the last of them hangs on a hair.
+    Where it ends in a sliver, half covered for many pixels in a row, the last of them hangs on a hair. The box of
+    these pixels is returned where it ends neither in one nor in dust, which no pixel shows half.
     """
     window = window_around([box, seen.outer_xyxy], setting.out_wh)
     share = coverage(shape, setting, window)
@@ -202,6 +144,8 @@ def _mask_box(box: F64, shape: Painted, seen: Seen, setting: Setting, where: Whe
     for kind, sides in (("box mask", ~sliver), ("box tip", sliver)):
         if sides.any():
             f.measured(kind, float(off[sides].max()), where)
+    dusty = half is None or seen.outer_xyxy is None or np.abs(half - seen.outer_xyxy).max() > _DUST
+    return None if dusty or sliver.any() else half
 
 
 def beyond(box_xyxy: F64, seen: Seen) -> F64:
@@ -213,71 +157,6 @@ def beyond(box_xyxy: F64, seen: Seen) -> F64:
     low, high = np.minimum(inner, outer), np.maximum(inner, outer)
     off: F64 = np.maximum(low - box_xyxy, box_xyxy - high).clip(0.0)
     return off
-
-
-def _fits_its_own(box: F64, segmentation: Any, setting: Setting, where: Where, f: Findings) -> None:
-    """The written box is that of the written mask or polygon, to the last decimal."""
-    if isinstance(segmentation, Mapping):
-        own = box_of(rasterised(segmentation), 1)
-    else:
-        points = np.concatenate([np.array(ring).reshape(-1, 2) for ring in segmentation])
-        own = np.concatenate([points.min(axis=0), points.max(axis=0)])
-    if own is None or np.abs(own - box).max() > 0.0021:
-        f.fault(where, f"box {box.tolist()} is not that of its segmentation, {None if own is None else own.tolist()}")
-
-
-# --- masks -----------------------------------------------------------------------------------------------------------
-
-
-def rasterised(segmentation: Mapping[str, Any]) -> Marks:
-    """A written run-length code as pixels."""
-    h, w = segmentation["size"]
-    return bitmap_of(Rle((h, w), segmentation["counts"].encode())).astype(bool)
-
-
-def window_around(boxes: Sequence[F64 | Sequence[float] | None], out_wh: tuple[int, int]) -> Window:
-    """The pixels of the picture in and around some boxes."""
-    known = np.array([box for box in boxes if box is not None], np.float64)
-    low, high = np.floor(known.min(axis=0)) - _AROUND, np.ceil(known.max(axis=0)) + _AROUND
-    w, h = out_wh
-    return max(0, int(low[0])), max(0, int(low[1])), min(w, int(high[2])), min(h, int(high[3]))
-
-
-def coverage(shape: Painted, setting: Setting, window: Window) -> F64:
-    """How much of each pixel of a window a shape covers, 0..1."""
-    x0, y0, x1, y1 = window
-    samples = shape.canvas.looked_up(setting.steps, setting.size_wh, window, setting.cuts_erased)
-    share: F64 = samples.reshape(y1 - y0, FINE, x1 - x0, FINE).mean(axis=(1, 3))
-    return share
-
-
-def _mask(row: Mapping[str, Any], shape: Painted, seen: Seen, setting: Setting, where: Where, f: Findings) -> None:
-    """Where written and painted mask differ, in pixels of area for each pixel of outline."""
-    if "segmentation" not in row:
-        f.fault(where, "its mask or polygon was not written")
-        return
-    window = window_around([row["box_xyxy"], seen.outer_xyxy], setting.out_wh)
-    x0, y0, x1, y1 = window
-    written = row["segmentation"]
-    f.measured("area", abs(float(row["area"]) - seen.area) / max(seen.area, 30.0), where)
-    if isinstance(written, Mapping):
-        bitmap = rasterised(written)
-        if bitmap.shape != setting.out_wh[::-1]:
-            f.fault(where, f"the mask is {bitmap.shape[::-1]} pixels, the picture {setting.out_wh}")
-            return
-        expected = coverage(shape, setting, window) >= 0.5
-        got, kind, pixel = bitmap[y0:y1, x0:x1], "mask", 1
-        stray = int(bitmap.sum() - got.sum())
-        _close(f, where, "area", float(row["area"]), float(bitmap.sum()), 0.5)
-    else:
-        rings = [np.array(ring, np.float64).reshape(-1, 2) - (x0, y0) for ring in written]
-        expected = shape.canvas.looked_up(setting.steps, setting.size_wh, window, setting.cuts_erased)
-        got = filled(rings, (x1 - x0, y1 - y0))
-        kind, pixel, stray = "polygon", FINE, 0
-    if not got.any():
-        f.fault(where, "its mask has no pixels")
-    if expected.sum() > _SMALL * pixel**2:
-        f.measured(kind, (float((got != expected).sum()) / pixel**2 + stray) / (perimeter(expected) / pixel), where)
 
 
 # --- points ----------------------------------------------------------------------------------------------------------
@@ -327,13 +206,21 @@ def expected_keypoints(source_xyv: F64, setting: Setting, pairs: Sequence[Any]) 
 
 
 def _oriented(source: F64 | None, row: Mapping[str, Any], setting: Setting, where: Where, f: Findings) -> None:
-    """The written oriented box is a rectangle around the moved corners, and no larger than the smallest there is."""
+    """The written oriented box is a rectangle around the moved corners, and no larger than the smallest there is.
+
+    A map that keeps angles leaves it what it was, which is a rectangle in most files, not in all.
+    """
     if source is None or "obb" not in row:
         if (source is None) != ("obb" not in row):
             f.fault(where, "its oriented box was not written" if source is not None else "has an oriented box")
         return
     got = np.array(row["obb"], np.float32)
     moved = moved_points(source, setting.steps, setting.size_wh).xy.astype(np.float32)
+    apart = np.hypot(*(got[:, None] - moved).transpose(2, 0, 1))
+    off = float(max(apart.min(axis=0).max(), apart.min(axis=1).max()))
+    if off <= _SAME_CORNERS and _keeps_angles(source, moved.astype(np.float64)):
+        f.measured("obb", off, where)
+        return
     sides = np.roll(got, -1, axis=0) - got
     lengths = np.hypot(*sides.T)
     square = np.abs((sides * np.roll(sides, -1, axis=0)).sum(axis=1)) <= 0.02 * np.maximum(1.0, lengths.max())
@@ -345,11 +232,19 @@ def _oriented(source: F64 | None, row: Mapping[str, Any], setting: Setting, wher
     f.measured("obb", max(outside, looser), where)
 
 
+def _keeps_angles(before: F64, after: F64) -> bool:
+    """Whether points lie to each other as they did, but for one scale."""
+    old, new = (np.hypot(*(p[:, None] - p).transpose(2, 0, 1)) for p in (before, after))
+    return bool(np.abs(new - old * (new.sum() / max(1e-9, float(old.sum())))).max() <= _SAME_CORNERS)
+
+
 def _parts(objects: Objects, i: int, row: Mapping[str, Any], setting: Setting, where: Where, f: Findings) -> None:
     """Boxes of parts, in their order; one of which less than a pixel can be seen may be left out."""
     written = list(row.get("parts", ()))
     for part in objects.parts[i]:
-        seen = seen_of(painted_rings([box_ring(part.box_xyxy)]), setting.steps, setting.size_wh)
+        seen = seen_of(
+            painted_rings([box_ring(part.box_xyxy)]), setting.steps, setting.size_wh, cuts_xy=setting.cuts_xy(False)
+        )
         if written and written[0]["name"] == part.name and seen.outer_xyxy is not None:
             box = np.array(written[0]["box_xyxy"], np.float64)
             off = float(beyond(box, seen).max())
@@ -361,14 +256,3 @@ def _parts(objects: Objects, i: int, row: Mapping[str, Any], setting: Setting, w
             f.fault(where, f"its part {part.name} was not written")
     if written:
         f.fault(where, f"has a part {written[0]['name']} that cannot be seen")
-
-
-def expected_mask(shape: Painted, seen: Seen, setting: Setting) -> tuple[NDArray[Any], Window] | None:
-    """The pixels that a shape covers by half or more and their window, for people to look at."""
-    if seen.outer_xyxy is None:
-        return None
-    window = window_around([seen.outer_xyxy], setting.out_wh)
-    x0, y0, x1, y1 = window
-    if x0 >= x1 or y0 >= y1:
-        return None
-    return coverage(shape, setting, window) >= 0.5, window

@@ -40,19 +40,23 @@ MEASURES = {
     "semantic": Measure("semantic masks, of their borders", "px", 0.3),
     "instance": Measure("instance masks, of their borders", "px", 0.3),
     "panoptic": Measure("panoptic masks, of their borders", "px", 0.3),
+    "value": Measure("masks, each value by its border", "px", 0.3),
     "picture": Measure("pictures", "levels", 3.0, 1.0),
+    "spot": Measure("pictures, where they differ most", "levels", 8.0),
     "shift": Measure("boxes, shifted as a whole", "px", 0.1),
 }
 
 
 class Where(NamedTuple):
-    """A sample by its KEY, and an object of it by its index in the source, −1 for the sample as a whole."""
+    """A sample by its KEY, and of it an object by its index in the source (−1: none), or a part in words."""
 
     key: str
     number: int = -1
+    part: str = ""
 
     def __str__(self) -> str:
-        return self.key if self.number < 0 else f"{self.key} object {self.number}"
+        words = self.part if self.number < 0 else f"object {self.number}"
+        return f"{self.key} {words}".rstrip()
 
 
 class Fault(NamedTuple):

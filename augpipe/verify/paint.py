@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -151,6 +153,33 @@ class Canvas:
             points, shown = walked_back(np.stack([x.ravel(), y.ravel()], axis=1), steps, size_wh, cut_erased)
             out[band] = self._at(points, shown).reshape(x.shape)
         return out
+
+    @cached_property
+    def grown(self) -> Canvas:
+        """With every sample that has a marked one beside it."""
+        fine = self.fine
+        padded = np.pad(self.marks, fine).astype(np.uint8)
+        marks = cv2.dilate(padded, np.ones((3, 3), np.uint8)).astype(bool)
+        return Canvas(marks, (self.origin_xy[0] - 1, self.origin_xy[1] - 1), fine)
+
+    @cached_property
+    def shrunk(self) -> Canvas:
+        """Only the samples that have nothing but marked ones around them, two samples far."""
+        marks = cv2.erode(np.pad(self.marks, 2).astype(np.uint8), np.ones((5, 5), np.uint8))[2:-2, 2:-2]
+        return Canvas(marks.astype(bool), self.origin_xy, self.fine)
+
+    def has(self, points_xy: F64) -> Marks:
+        """Which points of the source lie in a marked sample."""
+        return self._at(points_xy, np.ones(len(points_xy), bool))
+
+    def is_plain(self, low_xy: F64, high_xy: F64) -> bool:
+        """Whether all samples of a rectangle of the source are marked, or none is."""
+        size = np.array(self.marks.shape[::-1])
+        corners = np.stack([np.floor(low_xy - self.origin_xy), np.ceil(high_xy - self.origin_xy)]) * self.fine
+        (x0, y0), (x1, y1) = np.clip(corners, 0, size).astype(np.int64).tolist()
+        inside = self.marks[y0:y1, x0:x1]
+        whole = bool((corners[0] >= 0).all() and (corners[1] <= size).all())
+        return not inside.any() or (whole and bool(inside.all()))
 
     def _at(self, points_xy: F64, shown: Marks) -> Marks:
         place = np.floor((np.where(shown[:, None], points_xy, -1e6) - self.origin_xy) * self.fine).astype(np.int64)

@@ -5,6 +5,7 @@ It shares the readers of sources with the run, the plan as data, and nothing tha
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import multiprocessing
@@ -23,9 +24,13 @@ from augpipe.formats.records import categories_of_manifest
 from augpipe.labels import LabelRules
 from augpipe.pixels.codec import PictureFormat, decode
 from augpipe.pixels.header import MAX_PIXELS, read_header
-from augpipe.verify.files import check_books, check_sample_alone, check_shard, read_manifest
+from augpipe.verify.books import NOT_OURS, Tally, check_books, check_tally, read_commit
+from augpipe.verify.files import check_sample_alone, check_shard
 from augpipe.verify.findings import Findings, Where
-from augpipe.verify.sample import Context, Source, check_sample, record_in
+from augpipe.verify.manifest import read_manifest
+from augpipe.verify.parse import Place, members_at, object_of
+from augpipe.verify.redrawn import recipe_of
+from augpipe.verify.sample import Context, Source, check_sample
 from augpipe.verify.verdict import Verdict, rows_of, worst_of
 
 
@@ -38,6 +43,7 @@ class Reading:
     exif: Any
     max_pixels: int
     keep_truncated: bool
+    split: str | None
 
     def source(self, key: str) -> Source:
         """A source picture with its labels.
@@ -53,7 +59,9 @@ class Reading:
         picture = decode(data, header, self.keep_truncated)
         annotations = aligned(self.reader.annotations(entry), header, self.exif)
         rgb = picture if picture.ndim == 2 else picture[:, :, ::-1]
-        return Source(rgb, annotations, hashlib.sha256(data).hexdigest())
+        width, height = header.upright_wh
+        origin = {"key": key, "sha256": hashlib.sha256(data).hexdigest(), "width": width, "height": height}
+        return Source(rgb, annotations, {**origin, "orientation": header.orientation, "split": self.split})
 
 
 @dataclass(frozen=True)
@@ -94,10 +102,14 @@ def verify(
         check_books(folder, manifest, findings)
         context = context_of(manifest)
         samples, size = sum(s["samples"] for s in shards), sum(s["bytes"] for s in shards)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except NOT_OURS as error:
         raise DatasetError(f"{folder / 'manifest.json'}: not as docs/format.md has it: {one_line(error)}") from error
     if against is not None and against.fingerprint() != manifest["config"]["source"]["fingerprint"]:
-        findings.fault("", f"{against.root} is not what the folder was made of, or has changed since")
+        findings.fault(
+            "",
+            f"{against.root} is not what the folder was made of, or has changed since, "
+            "or was read with other --images or --classes",
+        )
     every = 1 if not most or samples <= most else -(-samples // most)
     jobs = [
         _Job(
@@ -129,23 +141,40 @@ def _each(jobs: Sequence[_Job], workers: int) -> Iterator[Findings]:
 
 def check_one_shard(job: _Job) -> Findings:
     """Everything about one shard."""
-    findings = Findings()
-    by_source: dict[str, list[tuple[str, dict[str, bytes]]]] = {}
-    for number, (key, members) in enumerate(check_shard(job.folder, job.shard, findings)):
-        if check_sample_alone(key, members, job.manifest, findings) and number % job.every == 0:
-            by_source.setdefault(str(record_in(members)["source"]["key"]), []).append((key, members))
-    if job.reading is None:
-        return findings
-    for name, samples in by_source.items():  # a source is read and painted once for all its copies
-        try:
-            source = job.reading.source(name)
-        except Reject as reject:
-            findings.fault(Where(samples[0][0]), f"its source cannot be read: {one_line(reject.message)}")
+    findings, tally, whole = Findings(), Tally(), True
+    by_source: dict[str, list[tuple[str, dict[str, Place]]]] = {}
+    for number, (key, places, members) in enumerate(check_shard(job.folder, job.shard, findings)):
+        record = check_sample_alone(key, members, job.manifest, findings)
+        if record is None:
+            whole = False
             continue
-        for key, members in samples:
-            check_sample(key, members, source, job.context, findings)
-        findings.samples += len(samples)
+        tally.count(record)
+        if number % job.every == 0:
+            by_source.setdefault(str(record["source"]["key"]), []).append((key, places))
+    if whole:  # else it does not add up, and why is told
+        with contextlib.suppress(*NOT_OURS):  # so for its record, which is told with the books
+            check_tally(job.shard, read_commit(job.folder, job.shard), tally, job.manifest["config"], findings)
+    if job.reading is not None and by_source:
+        _compare(job, job.reading, by_source, findings)
     return findings
+
+
+def _compare(
+    job: _Job, reading: Reading, by_source: Mapping[str, Sequence[tuple[str, dict[str, Place]]]], f: Findings
+) -> None:
+    """A source is read and painted once for all its copies, and samples are read again one at a time."""
+    with open(job.folder / Path(str(job.shard["name"])).name, "rb") as tar:
+        for name, samples in by_source.items():
+            try:
+                source = reading.source(name)
+            except Reject as reject:
+                hint = "; if pictures lie elsewhere, say --images" if reject.code == "missing-picture" else ""
+                f.fault(Where(samples[0][0]), f"its source cannot be read: {one_line(reject.message)}{hint}")
+                continue
+            for key, places in samples:
+                members = members_at(tar, places)
+                check_sample(key, object_of(members["json"]), members, source, job.context, f)
+            f.samples += len(samples)
 
 
 # --- what the manifest says ------------------------------------------------------------------------------------------
@@ -160,6 +189,8 @@ def context_of(manifest: Mapping[str, Any]) -> Context:
         {c.id: c for c in categories_of_manifest(manifest)},
         int(config["void"]["semantic"]),
         PictureFormat(picture["format"], picture["quality"], picture["subsampling"]),
+        config["seed"],
+        recipe_of(config) if manifest.get("same_bytes", True) else None,
     )
 
 
@@ -168,7 +199,7 @@ def _rules(manifest: Mapping[str, Any]) -> LabelRules:
     from augpipe.recipe import document
     from augpipe.recipe.load import compiled
 
-    labels = json.loads(manifest["config"]["recipe"]["canonical"])["labels"]
+    labels = object_of(manifest["config"]["recipe"]["canonical"].encode())["labels"]
     alone = json.dumps({"version": 1, "labels": labels, "steps": ["horizontal_flip"]})
     return compiled(document.read("manifest.json", alone), "labels").rules
 
@@ -203,9 +234,8 @@ def open_source(source: str, folder: Path, classes: Path | None = None, images: 
 def _sources(folder: Path, shard: Mapping[str, Any]) -> frozenset[str] | None:
     """The keys of the sources of a shard; ``None`` if its record cannot be read, which is told elsewhere."""
     try:
-        record = json.loads((folder / f"{Path(str(shard['name'])).stem}.json").read_bytes())
-        return frozenset(record["task"]["sources"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return frozenset(read_commit(folder, shard).sources)
+    except NOT_OURS:
         return None
 
 
@@ -218,4 +248,5 @@ def reading_of(dataset: Dataset, manifest: Mapping[str, Any], keys: frozenset[st
         dataset.options.exif,
         int(reading.get("max_pixels", MAX_PIXELS)),
         reading.get("truncated") == "keep",
+        manifest["config"]["split"],
     )

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
 
 from augpipe.errors import one_line
 from augpipe.labels import LabelRules
 from augpipe.pixels import reference
 from augpipe.pixels.codec import PictureFormat, encode
 from augpipe.plan import AnyStep, from_json
-from augpipe.sample import U8, Annotations, Category, Dropped, Raster
-from augpipe.verify.compare import Setting, compare, seen_in
+from augpipe.recipe.model import Recipe
+from augpipe.sample import F64, U8, Annotations, Category, Raster
+from augpipe.verify.compare import compare
+from augpipe.verify.facts import check_drop, check_segments, check_source, check_unreadable
 from augpipe.verify.findings import Findings, Where
 from augpipe.verify.paint import perimeter, sizes_of
-from augpipe.verify.truth import Painted, Seen, moved_raster
+from augpipe.verify.parse import pixels_of
+from augpipe.verify.plans import fault_of
+from augpipe.verify.redrawn import is_redrawn
+from augpipe.verify.setting import Setting, seen_in
+from augpipe.verify.truth import Painted, moved_raster
 
-_SHARE = 0.02  # a share of an object that sampling may be off by
+_LEAST = 25  # pixels; of a value with less, the border is more than the rest
+_BLOCK = 16  # pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +36,8 @@ class Source:
 
     picture_rgb: U8
     annotations: Annotations
-    sha256: str
+    origin: Mapping[str, Any]
+    """key, sha256, width, height, orientation and split, as records have them."""
     shapes: dict[tuple[int, str], tuple[str, Painted]] = field(default_factory=dict)
 
     @property
@@ -47,42 +54,47 @@ class Context:
     categories: Mapping[int, Category]
     void: int
     picture: PictureFormat
+    seed: int
+    recipe: Recipe | None
+    """What plans are drawn by; ``None`` if this version cannot draw them again."""
 
 
-def check_sample(key: str, members: Mapping[str, bytes], source: Source, context: Context, f: Findings) -> None:
+def check_sample(
+    key: str, record: Mapping[str, Any], members: Mapping[str, bytes], source: Source, context: Context, f: Findings
+) -> None:
     """Everything about one sample that can be derived from its source and its plan.
 
     Args:
         key: KEY.
-        members: ending → bytes, as in the tar; ``json`` is among them.
+        record: KEY.json.
+        members: ending → bytes, as in the tar.
         source: the picture that it was made of.
         context: of the run.
         f: takes what is found.
     """
-    record, where = record_in(members), Where(key)
+    where = Where(key)
     try:
-        steps = from_json(record["plan"]).steps
+        plan = from_json(record["plan"])
+        steps, recipe = plan.steps, context.recipe
         out_wh = (int(record["width"]), int(record["height"]))
-        if record["source"]["sha256"] != source.sha256:
-            f.fault(where, "its source picture has changed since: another sha256")
+        check_source(record, source.annotations, source.origin, f)
+        if (fault := fault_of(steps, source.size_wh)) is not None:
+            f.fault(where, f"its plan cannot be followed: {fault}")
+            return
         if sizes_of(steps, source.size_wh)[-1] != out_wh:
             f.fault(where, f"is {out_wh}, its plan leads to {sizes_of(steps, source.size_wh)[-1]}")
             return
+        drawn_of = (str(source.origin["key"]), source.size_wh, source.annotations, context.seed, int(record["copy"]))
+        if recipe is not None and not is_redrawn(plan, recipe, *drawn_of):
+            f.fault(where, f"its plan is not the one that recipe and seed lead to for copy {record['copy']}")
         setting = Setting(key, steps, source.size_wh, out_wh, context.rules, source.shapes)
         _objects(record, source.annotations, setting, context, f)
-        _texts(record, source.annotations, where, f)
         _rasters(members, record, source.annotations, setting, context, f)
         _picture(members, source, steps, context, where, f)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         f.fault(where, f"its record is not as docs/format.md has it: {type(error).__name__}: {one_line(error, 120)}")
-
-
-def record_in(members: Mapping[str, bytes]) -> dict[str, Any]:
-    """KEY.json."""
-    import json
-
-    value: dict[str, Any] = json.loads(members["json"])
-    return value
+    except MemoryError:
+        f.fault(where, "there is not enough memory to compare it")
 
 
 # --- objects ---------------------------------------------------------------------------------------------------------
@@ -99,73 +111,34 @@ def _objects(record: Mapping[str, Any], source: Annotations, setting: Setting, c
     for index in sorted({*rows, *drops} - {*known, *unreadable}):
         f.fault(Where(setting.key, index), "is no object of the source")
     for index, dropped in unreadable.items():
-        _unreadable(dropped, rows, drops, Where(setting.key, index), f)
+        if index in rows:
+            f.fault(Where(setting.key, index), f"was kept, but makes no sense in the source ({dropped.reason})")
+        elif index not in drops:
+            f.fault(Where(setting.key, index), "vanished without a word")
+        else:
+            check_unreadable(dropped, drops[index], context.categories.get(dropped.category_id), f, setting.key)
     for index, i in known.items():
         category = context.categories[int(objects.category_id[i])]
         if index in rows:
             row = rows[index]
-            if (row["category"], row["label"]) != (category.name, category.label):
-                f.fault(Where(setting.key, index), f"is a {one_line(row['category'])}, in the source a {category.name}")
             compare(objects, i, row, setting, category, f)
         elif index in drops:
-            _drop(source, i, drops[index], setting.of(category), f)
+            own = setting.of(category)
+            check_drop(objects, i, drops[index], seen_in(objects, i, own)[2], own, category.name, f)
         else:
             f.fault(Where(setting.key, index), "vanished without a word")
-
-
-def _unreadable(
-    dropped: Dropped, rows: Mapping[int, Any], drops: Mapping[int, Mapping[str, Any]], where: Where, f: Findings
-) -> None:
-    """What reading the source left out stays out, with the reason it had there."""
-    if dropped.index in rows:
-        f.fault(where, f"was kept, but makes no sense in the source ({dropped.reason})")
-    elif dropped.index not in drops:
-        f.fault(where, "vanished without a word")
-    elif drops[dropped.index]["reason"] != dropped.reason:
-        f.fault(where, f"was dropped as {drops[dropped.index]['reason']}, expected {dropped.reason}")
-
-
-def _drop(source: Annotations, i: int, row: Mapping[str, Any], setting: Setting, f: Findings) -> None:
-    """A dropped object really is too small, or out of sight."""
-    where = Where(setting.key, int(source.objects.index[i]))
-    _, _, seen = seen_in(source.objects, i, setting)
-    reason = str(row["reason"])
-    if not _is_right(reason, seen, setting.rules):
-        f.fault(
-            where,
-            f"was dropped as {reason}, but {seen.visible:.3f} of it can be seen, {seen.area:.1f} pixels in "
-            f"{None if seen.inner_xyxy is None else seen.inner_xyxy.round(2).tolist()}",
-        )
-
-
-def _is_right(reason: str, seen: Seen, rules: LabelRules) -> bool:
-    side = 0.0 if seen.inner_xyxy is None else float((seen.inner_xyxy[2:] - seen.inner_xyxy[:2]).min())
-    if reason == "outside":
-        return seen.in_frame <= _SHARE or seen.area <= 1.0
-    if reason in ("min_visibility", "erased"):
-        cut = rules.truncated == "drop" and seen.in_frame < 1.0 - 1e-6
-        return cut or seen.visible <= rules.min_visibility + _SHARE
-    if reason == "min_side":
-        return side <= rules.min_side + 1.0
-    if reason == "min_area":
-        return seen.area <= rules.min_area * 1.1 + 4.0
-    if reason == "degenerate":
-        return side <= 1.5 or seen.area <= 2.0
-    return False
-
-
-def _texts(record: Mapping[str, Any], source: Annotations, where: Where, f: Findings) -> None:
-    for name in ("tags", "captions"):
-        if tuple(record.get(name, ())) != tuple(getattr(source, name)):
-            f.fault(where, f"its {name} are not those of the source")
 
 
 # --- rasters ---------------------------------------------------------------------------------------------------------
 
 
-def raster_of(png: bytes) -> Raster:
-    """A written mask, by Pillow: gray values, or R + 256·G + 65536·B."""
-    values = np.asarray(Image.open(io.BytesIO(png))).astype(np.uint32)
+def raster_of(png: bytes, size_wh: tuple[int, int] | None = None) -> Raster:
+    """A written mask: gray values, or R + 256·G + 65536·B.
+
+    Raises:
+        ValueError: it is no mask of that size.
+    """
+    values = pixels_of(png, size_wh).astype(np.uint32)
     if values.ndim == 3:
         values = values[:, :, 0] + 256 * values[:, :, 1] + 65536 * values[:, :, 2]
     return values
@@ -179,6 +152,7 @@ def _rasters(
     context: Context,
     f: Findings,
 ) -> None:
+    panoptic: Raster | None = None
     for name in ("semantic", "instance", "panoptic"):
         raster: Raster | None = getattr(source, name)
         where, ending = Where(setting.key), f"{name}.png"
@@ -186,19 +160,39 @@ def _rasters(
             f.fault(where, f"its {ending} is {'from nowhere' if raster is None else 'missing'}")
         if raster is None or ending not in members:
             continue
-        got, source_values = raster_of(members[ending]), raster.astype(np.uint32)
+        try:
+            got, source_values = raster_of(members[ending], setting.out_wh), raster.astype(np.uint32)
+        except ValueError as error:
+            f.fault(where, f"its {ending} {error}")
+            continue
         void = {"semantic": context.void, "instance": int(np.iinfo(raster.dtype).max), "panoptic": 0}[name]
         if name == "instance":
             kept = np.array(sorted(int(row["instance"]) for row in record["objects"] if "instance" in row), np.uint32)
             source_values = np.where((raster == 0) | np.isin(raster, kept), source_values, np.uint32(void))
         sizes = (setting.size_wh, setting.out_wh)
         expected = moved_raster(source_values, setting.steps, *sizes, void, setting.cuts_erased)
-        if got.shape != expected.shape:
-            f.fault(where, f"its {ending} is {got.shape[::-1]} pixels, the picture {setting.out_wh}")
-            continue
         if not set(np.unique(got)) <= {*np.unique(source_values), void}:
             f.fault(where, f"its {ending} has a value that the source has not")
         f.measured(name, float((got != expected).sum()) / max(1, perimeter(expected)), where)
+        for value, off in off_by_value(got, expected).items():
+            f.measured("value", off, Where(setting.key, part=f"{ending} value {value}"))
+        if name == "panoptic":
+            panoptic = got
+    check_segments(record, panoptic, source, setting, f)
+
+
+def off_by_value(got: Raster, expected: Raster) -> dict[int, float]:
+    """For each value that is expected in some pixels: how many are wrong, for each pixel of its border."""
+    values, places = np.unique(np.stack([got, expected]), return_inverse=True)
+    mine, theirs = places.reshape(2, *got.shape)
+    wrong = mine != theirs
+    off = np.bincount(mine[wrong], minlength=len(values)) + np.bincount(theirs[wrong], minlength=len(values))
+    border = np.zeros(len(values), np.int64)
+    for a, b in ((theirs[1:], theirs[:-1]), (theirs[:, 1:], theirs[:, :-1])):
+        for side in (a, b):
+            border += np.bincount(side[a != b], minlength=len(values))
+    known = np.bincount(theirs.ravel(), minlength=len(values)) >= _LEAST
+    return {int(values[i]): float(off[i] / max(1, border[i])) for i in np.flatnonzero(known)}
 
 
 # --- the picture -----------------------------------------------------------------------------------------------------
@@ -220,9 +214,20 @@ def _picture(
     if got.shape != again.shape:
         f.fault(where, f"its picture is {got.shape}, expected {again.shape}")
         return
-    f.measured("picture", float(np.abs(got.astype(np.int16) - again).mean()), where)
+    off = np.abs(got.astype(np.int16) - again).reshape(*got.shape[:2], -1).mean(axis=2)
+    f.measured("picture", float(off.mean()), where)
+    f.measured("spot", float(_in_blocks(off).max()), where)
 
 
-def pixels_of(data: bytes) -> U8:
-    """A written picture, by Pillow: RGB or gray."""
-    return np.asarray(Image.open(io.BytesIO(data)))
+def _in_blocks(values: F64) -> F64:
+    """The means of square blocks; those at the right and lower edge reach back into the picture."""
+    sums = np.pad(values.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    (y0, y1), (x0, x1) = (_ends(side) for side in values.shape)
+    boxes = sums[np.ix_(y1, x1)] - sums[np.ix_(y0, x1)] - sums[np.ix_(y1, x0)] + sums[np.ix_(y0, x0)]
+    means: F64 = boxes / ((y1 - y0)[:, None] * (x1 - x0))
+    return means
+
+
+def _ends(side: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    first = np.minimum(np.arange(0, side, _BLOCK), max(0, side - _BLOCK))
+    return first, np.minimum(first + _BLOCK, side)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,21 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from augpipe.errors import Reject
+from augpipe.errors import Reject, one_line
 from augpipe.formats.base import Dataset
 from augpipe.formats.records import annotations_of_record
 from augpipe.plan import from_json
 from augpipe.preview import Tile, sheet
 from augpipe.sample import U8, Annotations, ObjectRow, Rle, objects_of
-from augpipe.verify.compare import Setting, expected_keypoints, expected_mask, seen_in
-from augpipe.verify.files import read_manifest, samples_of
-from augpipe.verify.findings import MEASURES, Where
-from augpipe.verify.run import context_of, reading_of
-from augpipe.verify.sample import Context, Source, pixels_of, raster_of, record_in
+from augpipe.verify.compare import expected_keypoints
+from augpipe.verify.findings import MEASURES, Fault, Where
+from augpipe.verify.manifest import read_manifest
+from augpipe.verify.masks import expected_mask
+from augpipe.verify.parse import members_at, object_of, pixels_of, samples_of
+from augpipe.verify.plans import fault_of
+from augpipe.verify.run import Reading, context_of, reading_of
+from augpipe.verify.sample import Context, Source, raster_of
+from augpipe.verify.setting import Setting, seen_in
 from augpipe.verify.verdict import Verdict
 
 
@@ -35,55 +40,89 @@ def sheet_of_worst(folder: Path, dataset: Dataset, verdict: Verdict, most: int =
     manifest = read_manifest(folder)
     context = context_of(manifest)
     reading = reading_of(dataset, manifest, None)
-    chosen: dict[str, str] = {}
-    for rate, kind, where in verdict.worst:
-        if len(chosen) < most:
-            chosen.setdefault(where.key, f"{_words(kind, where)}: {rate:.0%} of the limit")
+    chosen = chosen_of(verdict, most)
     found = _find(folder, manifest, set(chosen))
     rows, keys = [], []
     for key, words in chosen.items():
-        if key not in found:
-            continue
-        members = found[key]
-        record = record_in(members)
         try:
-            source = reading.source(str(record["source"]["key"]))
-        except Reject:
-            continue
-        picture = pixels_of(members[context.picture.format])
-        rasters = {name: raster_of(data) for name, data in members.items() if name.endswith(".png") and "." in name}
-        written = annotations_of_record(record, rasters, context.categories, key)
-        painted = painted_annotations(record, source, context)
-        rows.append([Tile(picture, written, words, "written"), Tile(picture, painted, "", "painted anew")])
+            rows.append(_row(key, found[key], words, reading, context))
+        except (Reject, KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError):
+            continue  # nothing that can be drawn; what is wrong with it is told in words
         keys.append(key)
-    title = f"{folder.name} · the furthest from what was painted"
+    title = f"{folder.name} · what is off, and the furthest from what was painted"
     return sheet(rows, context.categories, tile_px=480, title=title, keys=keys)
 
 
+def chosen_of(verdict: Verdict, most: int) -> dict[str, str]:
+    """KEY → words of the samples to draw: what is over a limit, what is plainly wrong, then the furthest off."""
+    over = [(where, f"{_words(kind, where)}: {_times(rate)}") for rate, kind, where in verdict.worst]
+    told = [(Where(fault.where.partition(" ")[0]), _said(fault)) for fault in verdict.faults]
+    count = sum(rate > 1.0 for rate, _, _ in verdict.worst)
+    chosen: dict[str, str] = {}
+    for where, words in [*over[:count], *told, *over[count:]]:
+        if len(chosen) < most and where.key:
+            chosen.setdefault(where.key, words)
+    return chosen
+
+
+def _said(fault: Fault) -> str:
+    about = fault.where.partition(" ")[2]
+    return one_line(f"{about} {fault.message}".strip(), 90)
+
+
+def _times(rate: float) -> str:
+    return f"{rate:.0%} of the limit" if rate <= 1.0 else f"{rate:,.1f} times the limit"
+
+
 def _words(kind: str, where: Where) -> str:
-    return f"{MEASURES[kind].title}{f', object {where.number}' if where.number >= 0 else ''}"
+    about = f"object {where.number}" if where.number >= 0 else where.part
+    return ", ".join(filter(None, (MEASURES[kind].title, about)))
+
+
+def _row(key: str, members: Mapping[str, bytes], words: str, reading: Reading, context: Context) -> list[Tile]:
+    """What was written, and what was painted.
+
+    Raises:
+        Reject, ValueError: one of them cannot be drawn.
+    """
+    record = object_of(members["json"])
+    size_wh = (int(record["width"]), int(record["height"]))
+    source = reading.source(str(record["source"]["key"]))
+    picture = pixels_of(members[context.picture.format], size_wh)
+    rasters = {
+        name: raster_of(data, size_wh) for name, data in members.items() if name.endswith(".png") and "." in name
+    }
+    written = annotations_of_record(record, rasters, context.categories, key)
+    painted = painted_annotations(record, source, context)
+    return [Tile(picture, written, words, "written"), Tile(picture, painted, "", "painted anew")]
 
 
 def _find(folder: Path, manifest: Mapping[str, Any], keys: set[str]) -> dict[str, dict[str, bytes]]:
     found: dict[str, dict[str, bytes]] = {}
     for shard in manifest["shards"]:
         if shard["samples"] and len(found) < len(keys):
-            path = folder / str(shard["name"])
-            found |= {key: members for key, members in samples_of(path) if key in keys}
+            path = folder / Path(str(shard["name"])).name
+            with contextlib.suppress(OSError, ValueError), open(path, "rb") as tar:  # told by verify
+                found |= {key: members_at(tar, places) for key, places in samples_of(path) if key in keys}
     return found
 
 
 def painted_annotations(record: Mapping[str, Any], source: Source, context: Context) -> Annotations:
-    """The written objects as they were painted: mask, box and keypoints."""
+    """The objects as they were painted: mask, box and keypoints of all that were not dropped.
+
+    Raises:
+        ValueError: the plan cannot be followed.
+    """
     steps = from_json(record["plan"]).steps
+    if fault := fault_of(steps, source.size_wh):
+        raise ValueError(fault)
     out_wh = (int(record["width"]), int(record["height"]))
     base = Setting(str(record["key"]), steps, source.size_wh, out_wh, context.rules, source.shapes)
     objects = source.annotations.objects
-    places = {int(index): i for i, index in enumerate(objects.index)}
+    dropped = {int(row["index"]) for row in record["dropped"]}
     rows: list[ObjectRow] = []
-    for written in record["objects"]:
-        i = places.get(int(written["index"]))
-        if i is None:
+    for i in range(len(objects)):
+        if int(objects.index[i]) in dropped:
             continue
         category = context.categories[int(objects.category_id[i])]
         setting = base.of(category)

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from augpipe.plan import AnyStep, Bars, Warp
+from augpipe.plan import AnyStep, Bars, Erase, Warp
 from augpipe.sample import F64, Objects, Raster, Rings, Rle, Segmentation
 from augpipe.verify.paint import Canvas, Particles, enlarged, filled, outline, walked_back
 
 _MOST_PARTICLES = 1 << 16
 _SIDES_OF_ELLIPSE = 256
+_MOST_OF_SIDE = 2048  # points along a side of a canvas
+_WITHIN = 1e-4  # pixels by which points along an edge lie on its near side
+_NO_POINTS: F64 = np.zeros((0, 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,9 +123,11 @@ def seen_of(
     size_wh: tuple[int, int],
     in_source: bool = False,
     cut_erased: bool = False,
+    cuts_xy: F64 = _NO_POINTS,
 ) -> Seen:
     """What a picture of ``size_wh`` shows of a shape after ``steps``.
 
+    ``cuts_xy`` are the points of :func:`cuts_of`, at which a shape that is cut can end.
     ``in_source`` means that what lies outside the source picture is no part of the shape, as of an oriented box;
     ``cut_erased`` that the shape loses what was painted over, and its box is around what is left.
     """
@@ -130,21 +135,63 @@ def seen_of(
     if in_source:
         inside = Particles.of(shape.canvas, (), size_wh, _MOST_PARTICLES).shown
         particles.weight = particles.weight * inside
+    left = particles.shown & particles.bare if cut_erased else particles.shown
     edge = Particles(shape.points_xy, steps, size_wh)
-    left, left_of_edge = particles.shown, edge.shown
-    if cut_erased:
-        left, left_of_edge = left & particles.bare, left_of_edge & edge.bare
-    inner, outer = particles.box(left), edge.box(left_of_edge)
-    boxes = [box for box in (inner, outer) if box is not None]
-    if boxes:
-        outer = np.concatenate([np.min(boxes, axis=0)[:2], np.max(boxes, axis=0)[2:]])
+    left_of_edge = edge.shown & edge.bare if cut_erased else edge.shown
+    # An end counts for the inner box where area lies behind it: a spike thinner than a sample may be there or not.
+    firm = left_of_edge & shape.canvas.grown.has(shape.points_xy)
+    ends, firm_ends = edge.box(left_of_edge), edge.box(firm)
+    if not (left.all() and left_of_edge.all()):
+        near = cuts_xy[shape.canvas.grown.has(cuts_xy)]
+        cut = Particles(near, steps, size_wh)
+        left_of_cut = cut.shown & cut.bare if cut_erased else cut.shown
+        ends = around([ends, cut.box(left_of_cut)])
+        firm_ends = around([firm_ends, cut.box(left_of_cut & shape.canvas.shrunk.has(near))])
+    inner = around([particles.box(left), firm_ends])
     return Seen(
         inner,
-        outer,
+        around([inner, ends]),
         particles.share(particles.shown),
         particles.share(particles.shown & particles.bare),
         float(particles.weight[left].sum()),
     )
+
+
+def around(boxes: Sequence[F64 | None]) -> F64 | None:
+    """The box around some boxes; ``None`` if there are none."""
+    known = np.array([box for box in boxes if box is not None])
+    if not known.size:
+        return None
+    box: F64 = np.concatenate([known[:, :2].min(axis=0), known[:, 2:].max(axis=0)])
+    return box
+
+
+def cuts_of(steps: Sequence[AnyStep], size_wh: tuple[int, int], cut_erased: bool = False) -> F64:
+    """Points of the source along everything that can cut a shape, just on the side that stays: (N, 2).
+
+    The edges of the source, of every canvas and of bars; with ``cut_erased`` also of what is painted over.
+    """
+    found = [_along(box_ring((0.0, 0.0, *size_wh)), -_WITHIN)]
+    for number, step in enumerate(steps, start=1):
+        edges: list[F64] = []
+        if isinstance(step, Warp):
+            edges = [_along(box_ring((0.0, 0.0, *step.size_wh)), -_WITHIN)]
+        elif isinstance(step, Bars) and len(step.region) > 2:
+            edges = [_along(np.array(step.region, np.float64), -_WITHIN)]
+        elif isinstance(step, Erase) and cut_erased:
+            edges = [_along(box_ring(box), _WITHIN) for box in step.boxes_xyxy]
+        for edge in edges:
+            points, shown = walked_back(edge, steps[:number], size_wh, cut_erased)
+            found.append(points[shown])
+    return np.concatenate(found)
+
+
+def _along(ring: F64, outwards: float) -> F64:
+    """Points along a convex ring, four a pixel where these are not too many, moved away from its middle."""
+    middle = ring.mean(axis=0)
+    moved = ring + np.sign(ring - middle) * outwards
+    longest = float(np.hypot(*(moved - np.roll(moved, -1, axis=0)).T).max())
+    return outline([moved], max(0.25, longest / _MOST_OF_SIDE))
 
 
 def is_moved(steps: Sequence[AnyStep]) -> bool:

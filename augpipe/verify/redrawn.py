@@ -1,0 +1,79 @@
+"""Whether a plan is the one that recipe, seed and copy lead to, so that no copy stands in the place of another.
+
+Drawing is augment's own, and nothing but equality is asked of it: labels and pictures are judged by the written plan.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from augpipe import __version__
+from augpipe.errors import Reject
+from augpipe.labels import LabelRules
+from augpipe.plan import Plan, to_json
+from augpipe.recipe.draw import draw
+from augpipe.recipe.model import Group, Leaf, Node, Recipe
+from augpipe.recipe.ops import OPERATIONS
+from augpipe.sample import Annotations, Frame
+from augpipe.verify.parse import object_of
+
+_APART = 1e-9  # of a number, for machines whose sines differ in the last bit
+
+
+def recipe_of(config: Mapping[str, Any]) -> Recipe | None:
+    """The recipe of a run from its canonical form; ``None`` if another version of augpipe drew by it.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is none.
+    """
+    if config.get("versions", {}).get("augpipe") != __version__:
+        return None
+    text = str(config["recipe"]["canonical"])
+    head = object_of(text.encode())
+    nodes = _nodes(head["steps"], [1.0] * len(head["steps"]))
+    return Recipe("manifest.json", text, text, "", LabelRules(), head["border"], tuple(head["fill"]), nodes)
+
+
+def _nodes(rows: Sequence[Mapping[str, Any]], weights: Iterable[float]) -> tuple[Node, ...]:
+    return tuple(_node(row, float(weight)) for row, weight in zip(rows, weights, strict=True))
+
+
+def _node(row: Mapping[str, Any], weight: float) -> Node:
+    if "operation" in row:
+        parameters = {name: value for name, value in row.items() if name not in ("path", "operation")}
+        return Leaf(row["path"], OPERATIONS[row["operation"]].model_validate(parameters), weight)
+    children, (least, most) = _nodes(row["steps"], row["weights"]), row["n"]
+    return Group(row["path"], row["group"], children, row["p"], (least, most), row["cut"], weight)
+
+
+def is_redrawn(
+    plan: Plan, recipe: Recipe, key: str, size_wh: tuple[int, int], labels: Annotations, seed: int, copy: int
+) -> bool:
+    """Whether a plan is what drawing gives again.
+
+    Args:
+        plan: as it was written.
+        recipe: of the run.
+        key: of the source picture.
+        size_wh: of the source picture, upright.
+        labels: of the source picture; some operations look at boxes.
+        seed: of the run.
+        copy: number of the sample.
+    """
+    try:
+        again = draw(recipe, Frame(key, size_wh, labels), seed, copy)
+    except Reject:
+        return False
+    return _same(to_json(plan), to_json(again))
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(_same(a[name], b[name]) for name in a)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(_same, a, b))
+    if isinstance(a, int | float) and isinstance(b, int | float):
+        return math.isclose(a, b, rel_tol=_APART, abs_tol=_APART)
+    return bool(a == b)

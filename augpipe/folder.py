@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import msgspec
 
-from augpipe.errors import DatasetError
+from augpipe.errors import DatasetError, one_line
 
 SCHEMA = "augpipe/1"
 KINDS = ("boxes", "segmentation", "keypoints", "semantic", "instance", "tags", "captions")
@@ -118,8 +118,8 @@ _record_decoder = msgspec.json.Decoder(SampleRecord)
 def _decoded(data: bytes, kind: type[_T], where: str) -> _T:
     try:
         return msgspec.json.decode(data, type=kind)
-    except msgspec.DecodeError as error:
-        raise DatasetError(f"{where}: not as docs/format.md has it: {error}") from error
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:  # a ValueError is bytes that are no UTF-8
+        raise DatasetError(f"{where}: not as docs/format.md has it: {one_line(error)}") from error
 
 
 # --- folders ---------------------------------------------------------------------------------------------------------
@@ -201,6 +201,8 @@ def _shard(root: Path, record: _ShardRecord, void: int) -> Shard:
         raise DatasetError(f"{path}: the manifest names this shard, but {error.strerror}; {_mend(root)}") from error
     if record.bytes is not None and size != record.bytes:
         raise DatasetError(f"{path}: damaged: {size} bytes, the manifest says {record.bytes}; {_mend(root)}")
+    if not 0 < record.samples <= size // (4 * _BLOCK):  # a picture and a record, each with its header
+        raise DatasetError(f"{path}: {size} bytes, but the manifest says {record.samples} samples; {_mend(root)}")
     return Shard(str(path), record.samples, size, record.sha256 or "", void)
 
 
@@ -290,8 +292,8 @@ class ShardReader:
             raise DatasetError(f"{where}: no {key}.json beside {sorted(members)}; {_mend(os.path.dirname(path))}")
         try:
             record = _record_decoder.decode(members["json"])
-        except msgspec.DecodeError as error:
-            raise DatasetError(f"{where}.json: not as docs/format.md has it: {error}") from error
+        except (msgspec.DecodeError, RecursionError, ValueError) as error:
+            raise DatasetError(f"{where}.json: not as docs/format.md has it: {one_line(error)}") from error
         return Sample(where, record, members, self.shards[shard].void)
 
     def _file(self, shard: int) -> int:

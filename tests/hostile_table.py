@@ -206,7 +206,8 @@ Seconds are of one core; the peak is `VmHWM`, of which about {base} MB are the l
   what is left of it below the picture folder.
 - **Links** that lie in a folder are part of it: one to a file is followed, wherever it leads, as datasets are often
   put together so. Those to folders are followed only where the folder has a meaning of its own (`images`, a class),
-  and not deeper down, where they could lead round in circles. Do not read folders of strangers that hold links.
+  and deeper down are left out with a note, as they could lead round in circles. Do not read folders of strangers that
+  hold links.
 - **Members of tars** are never unpacked, so their names are only names. Links, devices and sparse files are left out,
   and counted in a note.
 - **Labels** of one picture have at most 32 MiB and 500,000 values. A polygon that crosses itself thousands of times,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from builders import keys, object_xml, opened, voc_xml, write_mask, write_picture, write_voc
 
 from augpipe.errors import Reject
 from augpipe.formats.base import LARGEST_FILE, MOST_MARKS, Place, bytes_of, read_place, require_small
@@ -28,3 +29,22 @@ def test_labels_have_a_limit_on_values():
             require_small(data, b"[{", "a.json")
     with pytest.raises(Reject, match="33 MiB of labels for one picture; expected at most 32"):
         require_small(bytes(33 << 20), b"[{", "a.json")
+
+
+@pytest.mark.parametrize("form", ["voc", "imagefolder", "masks"])
+def test_links_to_files_are_followed_and_to_folders_told(tmp_path, form):
+    root, elsewhere = tmp_path / "set", write_picture(tmp_path / "elsewhere" / "x.jpg").parent
+    folder = {"voc": "JPEGImages", "imagefolder": "cat", "masks": "images"}[form]
+    if form == "voc":
+        write_voc(root, {"a": voc_xml(object_xml())}, pictures=None)
+    elif form == "masks":
+        write_mask(root / "masks" / "a.png", [[1, 0], [0, 1]])
+    (root / folder).mkdir(parents=True, exist_ok=True)
+    (root / folder / "a.jpg").symlink_to(elsewhere / "x.jpg")
+    (root / folder / "more").symlink_to(elsewhere)
+    (root / folder / "round").symlink_to("..")
+    dataset = opened(root, format=form)
+    assert [key.rpartition("/")[2] for key in keys(dataset)] == ["a.jpg"]
+    assert dataset.entries[0].picture is not None
+    said = f"left out: {folder}/more and 1 more, a link to a folder, which is not followed; put the folder itself there"
+    assert said in dataset.remarks

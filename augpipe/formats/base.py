@@ -271,14 +271,28 @@ def is_picture(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in PICTURE_ENDINGS
 
 
-def walk_files(folder: Path) -> list[str]:
-    """Paths of all files below ``folder``, relative, POSIX, sorted; hidden files and folders are left out."""
+def walk_files(folder: Path, links: set[str] | None = None) -> list[str]:
+    """Paths of all files below ``folder``, relative, POSIX, sorted; hidden files and folders are left out.
+
+    Links to folders are not followed, as they may lead round in circles, or to all of a disk; ``links`` gains them.
+    """
     found: list[str] = []
     for base, folders, files in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         prefix = os.path.relpath(base, folder).replace(os.sep, "/")
+        if links is not None:
+            links |= {os.path.join(base, f) for f in folders if os.path.islink(os.path.join(base, f))}
         found.extend(f if prefix == "." else f"{prefix}/{f}" for f in files if not f.startswith("."))
     return sorted(found)
+
+
+def links_left_out(links: Collection[str], root: Path) -> list[str]:
+    """A remark about links to folders that :func:`walk_files` has not followed, if there are any."""
+    if not links:
+        return []
+    first = one_line(relative_to(min(links), root), 80)
+    more = f" and {len(links) - 1} more" if len(links) > 1 else ""
+    return [f"left out: {first}{more}, a link to a folder, which is not followed; put the folder itself there"]
 
 
 def digest_of(*parts: bytes) -> bytes:

@@ -21,6 +21,7 @@ import msgspec
 from augpipe.errors import DatasetError, one_line
 
 SCHEMA = "augpipe/1"
+SHARD_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(\.tar)?")
 KINDS = ("boxes", "segmentation", "keypoints", "semantic", "instance", "tags", "captions")
 _BLOCK = 512
 _NO_BLOCK = bytes(_BLOCK)
@@ -194,6 +195,9 @@ def _no_manifest(root: Path, error: OSError) -> str:
 
 
 def _shard(root: Path, record: _ShardRecord, void: int) -> Shard:
+    if not SHARD_NAME.fullmatch(record.name):
+        name = one_line(repr(record.name), 80)
+        raise DatasetError(f"{root / 'manifest.json'}: {name} is no name of a shard, such as all-000000")
     path = root / f"{record.name.removesuffix('.tar')}.tar"
     try:
         size = path.stat().st_size

@@ -215,3 +215,29 @@ def _classes(folder: Path) -> list[str]:
     (folder / "SRC" / "a" / "a.jpg").write_bytes(GOOD)
     (folder / "SRC" / "b" / "good.jpg").write_bytes(GOOD)
     return augment(folder / "SRC")
+
+
+# --- masks -----------------------------------------------------------------------------------------------------------
+
+
+def mask(name: str, outcome: str, data: Callable[[], bytes], says: str = "") -> None:
+    """A mask beside a good one."""
+
+    def build(folder: Path) -> list[str]:
+        for stem, content in (("a", encoded(np.zeros((10, 20), np.uint8), "PNG")), ("b", data())):
+            for place, made in (("images", GOOD), ("masks", content)):
+                (folder / "SRC" / place).mkdir(parents=True, exist_ok=True)
+                (folder / "SRC" / place / f"{stem}.png").write_bytes(made)
+        return augment(folder / "SRC")
+
+    CASES.append(Case("Masks", name, outcome, build, says))
+
+
+mask("PNG of 60000×60000 in its header", "reject bad-mask", lambda: BOMBS["png"])
+mask("PNG of 16000×16000 zeros in 250 kB", "reject bad-mask", lambda: flat_png((16000, 16000), 8, 0))
+mask("PNG of 10500×10500 zeros", "reject size-mismatch", lambda: flat_png((10500, 10500), 8, 0))
+mask("the same, a palette", "reject size-mismatch", lambda: flat_png((10500, 10500), 8, 3))
+mask("PNG of 8000×8000 zeros, one bit a pixel", "reject size-mismatch", lambda: flat_png(BIG, 1, 0))
+mask("PNG of 8000×8000 zeros of 16 bits", "reject size-mismatch", lambda: flat_png(BIG, 16, 0))
+mask("PNG of 8000×8000 zeros in three channels", "reject bad-mask", lambda: flat_png(BIG, 8, 2))
+mask("PNG of 4500×4500 zeros in three channels", "reject size-mismatch", lambda: flat_png((4500, 4500), 8, 2))

@@ -215,3 +215,12 @@ def test_a_box_that_is_nowhere_is_damage(tmp_path: Path) -> None:
         root = write_folder(tmp_path / str(number), [sample(0, objects=[{"label": 1, **thing}])])
         with pytest.raises(DatasetError, match="an object lies further from the picture"):
             list(ShardDataset(root))
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "\x1b[31m", "x" * 300, ""])
+def test_a_name_that_is_no_shards_is_damage(folder: Path, name: str) -> None:
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    manifest["shards"][0]["name"] = name
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(DatasetError, match=r"is no name of a shard, such as all-000000$"):
+        ShardDataset(folder)

@@ -156,6 +156,7 @@ def test_a_manifest_of_another_version_is_refused(own, tmp_path):
         },
         {"config": {"categories": [{"id": 1, "label": 1, "name": "a", "skeleton": [[1, float("inf")]]}]}},
         {"shards": [3]},
+        {"shards": [{"name": "../../x", "samples": 1}]},
     ],
 )
 def test_a_manifest_that_is_none_is_refused(own, tmp_path, broken):

@@ -28,7 +28,7 @@ from augpipe.formats.base import (
     source_key,
     walk_files,
 )
-from augpipe.pixels.codec import decode_raster
+from augpipe.pixels.codec import bands, decode_raster
 from augpipe.sample import Annotations, Category, Raster
 
 _SPLITS = frozenset({"train", "val", "valid", "validation", "test", "trainval"})
@@ -259,7 +259,7 @@ def _values(data: bytes, file: str) -> set[int]:
         raster = gray_of(decode_raster(data, file))
     except Reject:
         return set()
-    return set() if raster is None else {int(v) for v in np.unique(raster)}
+    return set() if raster is None else {int(v) for rows in bands(*raster.shape) for v in np.unique(raster[rows])}
 
 
 def _mask_categories(

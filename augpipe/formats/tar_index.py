@@ -21,6 +21,7 @@ from typing import Any
 from braceexpand import braceexpand
 
 from augpipe.errors import DatasetError, one_line
+from augpipe.folder import SHARD_NAME
 from augpipe.formats.base import Place, plural, regular_file, size_of, source_key
 from augpipe.formats.records import categories_of_manifest, category_from_json
 from augpipe.sample import Category
@@ -139,7 +140,11 @@ def _categories(book: Mapping[str, Any]) -> tuple[Category, ...]:
 def _sizes(book: Mapping[str, Any]) -> dict[str, int | None] | None:
     if book["schema"] == _RUN_SCHEMA:
         return None
-    return {f"{s['name'].removesuffix('.tar')}.tar": s.get("bytes") for s in book["shards"] if s["samples"]}
+    shards = [s for s in book["shards"] if s["samples"]]
+    for shard in shards:
+        if not SHARD_NAME.fullmatch(shard["name"]):
+            raise ValueError(f"{one_line(repr(shard['name']), 80)} is no name of a shard, such as all-000000")
+    return {f"{s['name'].removesuffix('.tar')}.tar": s.get("bytes") for s in shards}
 
 
 def _all_of(book: _Book, there: Sequence[Path], remarks: list[str]) -> list[Path]:

@@ -22,7 +22,7 @@ import numpy as np
 from augpipe.errors import Reject, one_line
 from augpipe.formats.base import DEEPEST, Entry, Place, read_place, require_small
 from augpipe.masks import rle_of, window_of
-from augpipe.pixels.codec import decode_raster
+from augpipe.pixels.codec import bands, decode_raster
 from augpipe.sample import (
     Annotations,
     Dropped,
@@ -282,14 +282,17 @@ def indexes_of_colours(raster: Raster, colours: Mapping[int, int] | None, file: 
         Reject: ``bad-mask`` if a colour is not of the palette.
     """
     table = colours or _packed(palette())
-    values, places = np.unique(raster, return_inverse=True)
-    unknown = [int(v) for v in values if int(v) not in table]
-    if unknown:
-        v = unknown[0]
-        message = f"{file}: the mask has the colour ({v & 255}, {v >> 8 & 255}, {v >> 16}), which is no class"
-        raise Reject("labels", "bad-mask", message, file=file)
-    indexes = np.array([table[int(v)] for v in values], np.uint8)
-    return indexes[places].reshape(raster.shape)
+    out = np.empty(raster.shape, np.uint8)
+    for rows in bands(*raster.shape):
+        values, places = np.unique(raster[rows], return_inverse=True)
+        unknown = [int(v) for v in values if int(v) not in table]
+        if unknown:
+            v = unknown[0]
+            message = f"{file}: the mask has the colour ({v & 255}, {v >> 8 & 255}, {v >> 16}), which is no class"
+            raise Reject("labels", "bad-mask", message, file=file)
+        indexes = np.array([table[int(v)] for v in values], np.uint8)
+        out[rows] = indexes[places].reshape(out[rows].shape)
+    return out
 
 
 def read_labelmap(data: bytes) -> tuple[list[str], dict[int, int]]:

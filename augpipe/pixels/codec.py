@@ -24,6 +24,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from augpipe.errors import Reject, one_line
 from augpipe.geometry import upright
+from augpipe.pixels.demand import USUAL
 from augpipe.pixels.header import MAX_PIXELS, PARSER_FAULTS, opened
 from augpipe.pixels.jpeg2000 import is_whole
 from augpipe.sample import Header, Raster
@@ -36,6 +37,10 @@ _BY_PILLOW_MODES = ("CMYK", "YCbCr", "LAB", "HSV", "I", "F")
 _CUT_SHORT = ("truncated", "broken data", "unexpected end", "not enough image data")
 _END_OF_JPEG = b"\xff\xd9"
 _BITS, _PHOTOMETRIC = 258, 262  # TIFF 6.0 tags
+_MASK_BYTES = {"1": 6.0, "L": 3.5, "P": 3.5, "I;16": 6.5, "I;16B": 6.5, "I;16L": 6.5, "LA": 8.0, "PA": 8.0}
+_COLOURED = 20.0
+"""Bytes that a pixel of a mask takes while it is read and its values are looked up, by Pillow's mode."""
+
 _BAND = 1 << 20  # values that are converted at a time: a picture of 64 million must not be held in several forms
 
 
@@ -129,12 +134,12 @@ def _eight_bit(decoded: Pixels, gray: bool) -> Pixels:
 def _of_sixteen(values: Raster, white: int = 65535) -> Pixels:
     """0..``white`` as 0..255, rounded, so that black and white stay what they are: 16 bits are divided by 257."""
     out = np.empty(values.shape, np.uint8)
-    for rows in _bands(len(values), values[:1].size):
+    for rows in bands(len(values), values[:1].size):
         out[rows] = (values[rows].astype(np.uint32) * 255 + white // 2) // white
     return out
 
 
-def _bands(height: int, row: int) -> Iterator[slice]:
+def bands(height: int, row: int) -> Iterator[slice]:
     """The rows of a picture, some at a time, as many as hold about a million values; ``row`` is how many one has."""
     step = max(1, _BAND // max(1, row))
     return (slice(y, min(y + step, height)) for y in range(0, height, step))
@@ -176,7 +181,7 @@ def _eight_bit_of(image: Image.Image, gray: bool) -> Pixels:
     convert = _conversion(image, gray)
     width, height = image.size
     out = np.empty((height, width) if gray else (height, width, 3), np.uint8)
-    for rows in _bands(height, 3 * width):
+    for rows in bands(height, 3 * width):
         band = convert(image.crop((0, rows.start, width, rows.stop)))
         out[rows] = band if gray else band[:, :, ::-1]
     return out
@@ -330,14 +335,16 @@ def decode_raster(data: bytes, what: str, max_pixels: int = 4 * MAX_PIXELS) -> R
     Args:
         data: the file.
         what: its name, for the error.
-        max_pixels: beyond this it is not unpacked.
+        max_pixels: beyond this, or beyond the memory that a usual picture may take, it is not unpacked.
 
     Raises:
         Reject: ``bad-mask`` if it is no such picture.
     """
     try:
         with _muted(data), opened(data, max_pixels) as image:
-            fault = f"{image.width}×{image.height} pixels are too many" if _area(image.size) > max_pixels else None
+            area = _area(image.size)
+            large = area > max_pixels or area * _MASK_BYTES.get(image.mode, _COLOURED) > USUAL * MAX_PIXELS
+            fault = f"{image.width}×{image.height} pixels are too many" if large else None
             raster = None if fault else _labels_in(image)
             fault = fault or f"expected a gray or palette mask, got mode {image.mode}"
     except PARSER_FAULTS as error:
@@ -354,9 +361,7 @@ def _area(size_wh: tuple[int, int]) -> int:
 def _labels_in(image: Image.Image) -> Raster | None:
     """The values of a mask, ``None`` if its mode holds none."""
     if image.mode in ("RGB", "RGBA"):
-        rgb = np.asarray(image.convert("RGB")).astype(np.uint32)
-        ids: Raster = rgb[:, :, 0] | (rgb[:, :, 1] << 8) | (rgb[:, :, 2] << 16)
-        return ids
+        return _ids_in(image)
     if image.mode in ("P", "L"):
         return np.array(image, np.uint8)
     if image.mode in ("PA", "LA"):
@@ -370,3 +375,13 @@ def _labels_in(image: Image.Image) -> Raster | None:
             narrow: Raster = values.astype(np.uint16)
             return narrow
     return None
+
+
+def _ids_in(image: Image.Image) -> Raster:
+    image.load()
+    width, height = image.size
+    ids = np.empty((height, width), np.uint32)
+    for rows in bands(height, 3 * width):
+        rgb = np.asarray(image.crop((0, rows.start, width, rows.stop)).convert("RGB")).astype(np.uint32)
+        ids[rows] = rgb[:, :, 0] | (rgb[:, :, 1] << 8) | (rgb[:, :, 2] << 16)
+    return ids

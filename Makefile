@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
+FACTOR := 50
 
 # Other libraries that tests and benchmarks compare with. They lie beside the environment, without what they ask for:
 # Albumentations would bring opencv-python-headless, whose files replace those of opencv-python, and torchvision another
@@ -10,7 +11,7 @@ DEMO := demo
 ORACLES := albumentations albucore simsimd stringzilla torchvision
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format unit bench clean
+.PHONY: help install demo test lint format unit fuzz bench clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 10
@@ -43,6 +44,9 @@ format: install  ## let ruff format the code
 
 unit: $(VENV)/.oracles  ## all tests
 	$(BIN)/python -m pytest
+
+fuzz: $(VENV)/.oracles  ## every parser with FACTOR times as many damaged files as make test
+	AUGPIPE_FUZZ=$(FACTOR) $(BIN)/python -m pytest tests/test_fuzz_*.py
 
 bench: install  ## pictures a second beside decode and encode alone
 	$(BIN)/python benchmarks/throughput.py

@@ -18,9 +18,10 @@ from typing import TypeVar
 
 import msgspec
 
-from augpipe.errors import DatasetError
+from augpipe.errors import DatasetError, one_line
 
 SCHEMA = "augpipe/1"
+SHARD_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(\.tar)?")
 KINDS = ("boxes", "segmentation", "keypoints", "semantic", "instance", "tags", "captions")
 _BLOCK = 512
 _NO_BLOCK = bytes(_BLOCK)
@@ -118,8 +119,8 @@ _record_decoder = msgspec.json.Decoder(SampleRecord)
 def _decoded(data: bytes, kind: type[_T], where: str) -> _T:
     try:
         return msgspec.json.decode(data, type=kind)
-    except msgspec.DecodeError as error:
-        raise DatasetError(f"{where}: not as docs/format.md has it: {error}") from error
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:  # a ValueError is bytes that are no UTF-8
+        raise DatasetError(f"{where}: not as docs/format.md has it: {one_line(error)}") from error
 
 
 # --- folders ---------------------------------------------------------------------------------------------------------
@@ -194,6 +195,9 @@ def _no_manifest(root: Path, error: OSError) -> str:
 
 
 def _shard(root: Path, record: _ShardRecord, void: int) -> Shard:
+    if not SHARD_NAME.fullmatch(record.name):
+        name = one_line(repr(record.name), 80)
+        raise DatasetError(f"{root / 'manifest.json'}: {name} is no name of a shard, such as all-000000")
     path = root / f"{record.name.removesuffix('.tar')}.tar"
     try:
         size = path.stat().st_size
@@ -201,6 +205,8 @@ def _shard(root: Path, record: _ShardRecord, void: int) -> Shard:
         raise DatasetError(f"{path}: the manifest names this shard, but {error.strerror}; {_mend(root)}") from error
     if record.bytes is not None and size != record.bytes:
         raise DatasetError(f"{path}: damaged: {size} bytes, the manifest says {record.bytes}; {_mend(root)}")
+    if not 0 < record.samples <= size // (4 * _BLOCK):  # a picture and a record, each with its header
+        raise DatasetError(f"{path}: {size} bytes, but the manifest says {record.samples} samples; {_mend(root)}")
     return Shard(str(path), record.samples, size, record.sha256 or "", void)
 
 
@@ -290,8 +296,8 @@ class ShardReader:
             raise DatasetError(f"{where}: no {key}.json beside {sorted(members)}; {_mend(os.path.dirname(path))}")
         try:
             record = _record_decoder.decode(members["json"])
-        except msgspec.DecodeError as error:
-            raise DatasetError(f"{where}.json: not as docs/format.md has it: {error}") from error
+        except (msgspec.DecodeError, RecursionError, ValueError) as error:
+            raise DatasetError(f"{where}.json: not as docs/format.md has it: {one_line(error)}") from error
         return Sample(where, record, members, self.shards[shard].void)
 
     def _file(self, shard: int) -> int:

@@ -16,6 +16,9 @@ from pycocotools import mask as coco_mask
 
 from augpipe.sample import F64, I64, U8, Rings, Rle, Segmentation
 
+LONGEST_OUTLINE = 5e6
+"""Pixels along a ring that is drawn: pycocotools takes 40 bytes for each, and for the memory that it gets."""
+
 _LONGEST_CODE = 12
 _SHIFTS = 5 * np.arange(_LONGEST_CODE + 1)
 _PAST_CODE = np.int64(1) << (_SHIFTS[1:] - 1)
@@ -97,6 +100,22 @@ def check(rle: Rle) -> None:
     rle_of_runs(runs_of(rle.counts), rle.size_hw)
 
 
+def box_of(rle: Rle) -> tuple[int, int, int, int] | None:
+    """The tight box xyxy around a mask, from its runs alone, as its pixels may be more than memory holds."""
+    height = rle.size_hw[0]
+    ends = runs_of(rle.counts).cumsum()
+    edges = ends[: ends.size // 2 * 2].reshape(-1, 2)
+    edges = edges[edges[:, 1] > edges[:, 0]]
+    if edges.size == 0:
+        return None
+    starts, stops = edges[:, 0], edges[:, 1]
+    skipped = starts // height * height
+    top, bottom = int((starts - skipped).min()), int((stops - skipped).max())
+    if bottom > height:  # a run over the end of a column is at the bottom of one and at the top of the next
+        top, bottom = 0, height
+    return int(starts[0]) // height, top, (int(stops[-1]) - 1) // height + 1, bottom
+
+
 def window_of(rle: Rle, step: int = 1) -> tuple[U8, tuple[int, int]]:
     """The tight bitmap (h, w) of 0 and 1 around the mask and the (x, y) of its top left pixel; 0×0 if it is empty.
 
@@ -162,10 +181,26 @@ def rasterise(segmentation: Segmentation, size_wh: tuple[int, int]) -> U8:
     return out
 
 
+def length_of(ring: F64) -> float:
+    """Pixels along the outline of a polygon (n, 2), as they are counted for drawing it; NaN or inf if it has none."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        steps = np.abs(np.diff(ring, axis=0, append=ring[:1]))
+        return float(steps.max(axis=1).sum())
+
+
 def bitmap_of_rings(rings: Sequence[F64], size_wh: tuple[int, int]) -> U8:
-    """The union of polygons (n, 2) as a bitmap (H, W), drawn by pycocotools."""
+    """The union of polygons (n, 2) as a bitmap (H, W), drawn by pycocotools.
+
+    Raises:
+        ValueError: for fewer than three points, and for a ring so long that pycocotools would have no memory for it,
+            and would not look whether it has.
+    """
     width, height = size_wh
     if not rings:
         return np.zeros((height, width), np.uint8)
+    if min(map(len, rings)) < 3:
+        raise ValueError("a ring of fewer than three points")
+    if not max(map(length_of, rings)) <= LONGEST_OUTLINE:
+        raise ValueError(f"a ring of more than {LONGEST_OUTLINE:.0e} pixels cannot be drawn")
     codes = coco_mask.frPyObjects([ring.reshape(-1).tolist() for ring in rings], height, width)
     return rasterise(Rle((height, width), coco_mask.merge(codes)["counts"]), size_wh)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from augpipe.errors import Reject, UsageError, one_line
+from augpipe.errors import Reject, UsageError, fault, one_line
 from augpipe.formats import open_dataset
 from augpipe.formats.align import aligned
-from augpipe.formats.base import Dataset, SourceOptions, read_picture
+from augpipe.formats.base import Dataset, Entry, SourceOptions, read_picture
 from augpipe.pixels.header import read_header
 from augpipe.run.store import MANIFEST, RUN, read_json
 
@@ -64,9 +64,8 @@ def overview(
     for entry in dataset.entries:
         out.pictures += 1
         progress(1)
-        try:
-            _look(dataset, entry, out, names, classes)
-        except Reject as reject:
+        reject = _rejected(dataset, entry, out, names, classes)
+        if reject is not None:
             out.oddities[reject.code] += 1
             if len(out.faults) < _MOST_FAULTS:
                 out.faults.append(f"{one_line(entry.key)}: {one_line(reject.message)}")
@@ -74,7 +73,20 @@ def overview(
     return out
 
 
-def _look(dataset: Dataset, entry: Any, out: Overview, names: dict[int, str], classes: Counter[str]) -> None:
+def _rejected(
+    dataset: Dataset, entry: Entry, out: Overview, names: dict[int, str], classes: Counter[str]
+) -> Reject | None:
+    """Look at one picture; why it cannot be used, which is no reason not to look at the others."""
+    try:
+        _look(dataset, entry, out, names, classes)
+    except Reject as reject:
+        return reject
+    except Exception as error:  # as in a run
+        return fault("read", error)
+    return None
+
+
+def _look(dataset: Dataset, entry: Entry, out: Overview, names: dict[int, str], classes: Counter[str]) -> None:
     header = read_header(read_picture(entry))
     annotations = aligned(dataset.reader.annotations(entry), header, dataset.options.exif)
     objects = annotations.objects

@@ -23,6 +23,7 @@ from augpipe.pixels.codec import decode_raster
 from augpipe.sample import U8, Raster, Rings, Rle, Segmentation
 
 Target: TypeAlias = dict[str, Any]
+_FARTHEST = 1e7
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Labels:
         if self.objects or self.semantic:
             target["image_id"] = torch.tensor(image_id_of(record), dtype=torch.int64)
         if self.objects:
+            _require_places(sample)
             target |= _boxes(record.objects)
             if self.masks:
                 target["masks"] = torch.from_numpy(_masks(sample))
@@ -124,6 +126,13 @@ def image_id_of(record: SampleRecord) -> int:
     if record.image_id is not None:
         return record.image_id
     return int.from_bytes(hashlib.blake2b(record.source.key.encode(), digest_size=8).digest(), "big") >> 11
+
+
+def _require_places(sample: Sample) -> None:
+    """Make sure that boxes, keypoints and areas are numbers that float32 holds; others would be trained on as inf."""
+    for one in sample.record.objects:
+        if not all(abs(v) < _FARTHEST for v in (*one.box_xyxy, *one.keypoints)) or not abs(_area(one)) < _FARTHEST**2:
+            raise DatasetError(f"{sample.where}: an object lies further from the picture than {_FARTHEST:.0e} pixels")
 
 
 def _boxes(objects: Sequence[ObjectRecord]) -> Target:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from augpipe.errors import one_line
+from augpipe.errors import DatasetError, one_line
 
 from . import shared
 
@@ -51,7 +52,7 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option
 
 
 def _print(found: Overview) -> None:
-    typer.echo(f"{found.path}: {found.format}, {shared.plural(found.pictures, 'picture')}, "
+    typer.echo(f"{one_line(found.path)}: {found.format}, {shared.plural(found.pictures, 'picture')}, "
                f"{shared.plural(found.objects, 'object')}")  # fmt: skip
     sections = (
         ("labels", {k: n for k, n in found.kinds.items() if n}),
@@ -61,26 +62,40 @@ def _print(found: Overview) -> None:
         ("odd", found.oddities),
     )
     for title, counts in sections:
-        _section(title, counts)
+        for line in _section(title, counts):
+            typer.echo(line)
     for line in (*found.remarks, *found.faults[:_SHOWN]):
         typer.echo(f"note: {one_line(line)}")
 
 
-def _section(title: str, counts: Any) -> None:
+def _section(title: str, counts: Any) -> list[str]:
     rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     if not rows:
-        return
-    typer.echo(f"\n{title}" + (f" ({len(rows)})" if len(rows) > _SHOWN else ""))
-    typer.echo(shared.table([("", ""), *((one_line(name), f"{n:,}") for name, n in rows[:_SHOWN])]).lstrip("\n"))
+        return []
+    return [
+        f"\n{title}" + (f" ({len(rows)})" if len(rows) > _SHOWN else ""),
+        shared.table([("", ""), *((name, f"{n:,}") for name, n in rows[:_SHOWN])]).lstrip("\n"),
+    ]
 
 
 def _print_manifest(path: str, manifest: dict[str, Any]) -> None:
+    try:
+        lines = _about(path, manifest)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DatasetError(
+            f"{Path(path) / 'manifest.json'}: not as docs/format.md has it: {one_line(repr(error), 100)}; "
+            "copy the folder again, or make it again"
+        ) from error
+    typer.echo("\n".join(lines))
+
+
+def _about(path: str, manifest: dict[str, Any]) -> list[str]:
+    """What the manifest of a finished folder says, as lines."""
     totals, config = manifest["totals"], manifest["config"]
-    typer.echo(
-        f"{path}: finished run, {shared.plural(totals['written'], 'sample')} of "
-        f"{shared.plural(totals['pictures'], 'picture')} in {shared.plural(len(manifest['shards']), 'shard')}"
-    )
-    typer.echo(
+    written, pictures = shared.plural(totals["written"], "sample"), shared.plural(totals["pictures"], "picture")
+    names = ", ".join(one_line(c["name"]) for c in config["categories"][:_SHOWN])
+    return [
+        f"{one_line(path)}: finished run, {written} of {pictures} in {shared.plural(len(manifest['shards']), 'shard')}",
         shared.table(
             [
                 ("recipe", config["recipe"]["name"]),
@@ -93,8 +108,7 @@ def _print_manifest(path: str, manifest: dict[str, Any]) -> None:
                 ("rejected", f"{totals['rejected']:,}"),
                 ("versions", ", ".join(f"{k} {v}" for k, v in config["versions"].items())),
             ]
-        )
-    )
-    _section("labels", totals.get("label_kinds", {}))
-    typer.echo(f"\nclasses: {', '.join(one_line(c['name']) for c in config['categories'][:_SHOWN])}"
-               f"{' …' if len(config['categories']) > _SHOWN else ''}")  # fmt: skip
+        ),
+        *_section("labels", totals.get("label_kinds", {})),
+        f"\nclasses: {names}{' …' if len(config['categories']) > _SHOWN else ''}",
+    ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from augpipe.errors import AugpipeError, UsageError, one_line
+from augpipe.errors import AugpipeError, UsageError, fault, one_line
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -106,6 +106,14 @@ def handled(command: Command) -> Command:
             name = f"{error.filename}: " if error.filename else ""
             _complain(f"{name}{error.strerror or error}")
             raise typer.Exit(1) from error
+        except MemoryError as error:
+            _complain("not enough memory; close other programs, or take fewer --workers")
+            raise typer.Exit(1) from error
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:  # a fault of this program; its traceback is for those who ask
+            _complain(f"{one_line(fault('read', error).message, 500)}; --debug shows the traceback")
+            raise typer.Exit(1) from error
         finally:
             _set_debug(False)
 
@@ -152,8 +160,8 @@ def progress_bar(total: int | None, unit: str = "picture") -> Iterator[tqdm[Any]
 
 
 def table(rows: Iterable[tuple[str, ...]], indent: str = "  ") -> str:
-    """Rows of text in aligned columns; a column of numbers stands to the right."""
-    cells = [tuple(map(str, row)) for row in rows]
+    """Rows of text in aligned columns; a column of numbers stands to the right. No cell can steer a terminal."""
+    cells = [tuple(map(one_line, row)) for row in rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))] if cells else []
     numeric = [all(row[i].replace(",", "").replace(".", "").isdigit() for row in cells[1:]) for i in range(len(widths))]
     lines = []

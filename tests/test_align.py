@@ -295,3 +295,14 @@ def test_everything_else_stays_as_it_was():
     assert (out.tags, out.captions, out.image_id, out.attributes) == (("a",), ("b",), 3, {"x": 1})
     assert out.notes == ("ring-left-out",)
     assert out.objects.facts == before.objects.facts
+
+
+def test_a_polygon_that_is_too_long_to_draw_is_left_out():
+    """It goes to and fro in the frame; what lies outside does not count."""
+    side = 4000
+    zigzag = np.array([[side * (i % 2), i] for i in range(2000)] + [[0, 2000]], float)
+    for ring, kept in ((zigzag, False), (zigzag + np.array([3990, 0]), True), (zigzag[::200], True)):
+        row = ObjectRow(0, 1, (0, 0, 10, 10), segmentation=Rings((ring,)))
+        found = aligned(Annotations(objects=objects_of([row])), Header("JPEG", (side, side)))
+        assert (found.objects.segmentation[0] is not None) == kept
+        assert ("ring-left-out" in found.notes) != kept

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import cv2
 import pytest
 from format_checker import check_folder
+from runs import run
 from typer.testing import CliRunner
 
 from augpipe import __version__
@@ -340,3 +341,52 @@ def test_a_run_that_drops_too_much_fails_and_says_so(voc, tmp_path):
     result = call("augment", voc, tmp_path / "b", *common, 27, *shift[:2])
     assert result.exit_code == 0
     assert re.search(r"^\d+ objects?, truncated \d+(; dropped \d+: |$)", result.stdout, re.MULTILINE)
+
+
+# --- what goes wrong in the program itself ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ZeroDivisionError("what\nnow"), "ZeroDivisionError: what\\nnow (test_cli.py:"),
+        (MemoryError(), "not enough memory"),
+        (RecursionError("deep"), "RecursionError: deep"),
+    ],
+)
+def test_a_fault_is_a_line_and_a_traceback_only_on_demand(voc, monkeypatch, error, said):
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr("augpipe.overview.open_dataset", fail)
+    result = call("inspect", voc)
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert "Traceback" in call("inspect", voc, "--debug").stderr
+
+
+def test_inspect_goes_on_behind_a_fault(voc, monkeypatch):
+    calls = []
+
+    def fail(*args):
+        calls.append(1)
+        raise ZeroDivisionError("now what")
+
+    monkeypatch.setattr("augpipe.overview.aligned", fail)
+    result = call("inspect", voc)
+    assert result.exit_code == 0
+    assert "fault  9" in result.output
+    assert len(calls) == 9
+
+
+def test_a_manifest_cannot_steer_the_terminal(voc, tmp_path):
+    run(voc, tmp_path / "out", limit=1)
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    manifest["config"]["recipe"]["name"] = "x\x1b[2J\nnote: fine"
+    manifest["config"]["versions"] = {"\x9b31m": "\u202e"}
+    manifest["totals"]["label_kinds"] = {"\x1b]0;x\x07": 1}
+    (tmp_path / "out" / "manifest.json").write_text(json.dumps(manifest))
+    result = call("inspect", tmp_path / "out")
+    assert result.exit_code == 0
+    assert all(c.isprintable() or c == "\n" for c in result.output)

@@ -199,7 +199,7 @@ WHOLE = json.dumps(document(rows=[row()])).encode()
         (json.dumps(document(categories=[{"id": 1, "name": "a"}] * 2)).encode(), "category id 1 is given twice"),
         (json.dumps(document(rows=[row(bbox=[float("nan"), 1, 2, 3])])).encode(), "NaN and Infinity are not JSON"),
         (json.dumps(document(rows=[row(area=float("-inf"))])).encode(), "NaN and Infinity are not JSON"),
-        (b'{"images": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deep for a COCO JSON"),
+        (b'{"images": [{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]}", "nested too deep for a COCO JSON"),
         (b'{"images": [{"id": 1, "file_name": "\xff"}]}', "cannot be read: 'utf-8' codec can't decode byte 0xff"),
         ("{}".encode("utf-16"), "not a COCO JSON: JSON is malformed"),
     ],
@@ -271,3 +271,9 @@ def test_the_fingerprint_covers_every_annotation(tmp_path):
     assert len(prints) == 4
     spaced = json.dumps({"info": {"x": 1}, **document()}).encode()
     assert opened(write_json(path, spaced)).fingerprint() in prints
+
+
+def test_a_list_of_anything_but_objects_is_not_held(tmp_path):
+    for name in ("images", "annotations"):
+        text = json.dumps({**document(), name: ["@"]}).replace('"@"', "0," * 50_000 + "0").encode()
+        assert "Expected `object`, got `int`" in refused(write_json(tmp_path / f"{name}.json", text))

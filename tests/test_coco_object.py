@@ -26,7 +26,8 @@ def one(**fields) -> tuple[ObjectRow | Dropped, set[str]]:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(3, 3), (3.0, 3), (-1, -1), (10**30, 10**30), (True, None), (False, None), (3.5, None), ("3", None), (None, None),
+    [(3, 3), (3.0, 3), (-1, -1), (2**63 - 1, 2**63 - 1), (2**63, None), (-(2**63) - 1, None), (10**30, None),
+     (1e15, 10**15), (1e17, None), (True, None), (False, None), (3.5, None), ("3", None), (None, None),
      ([3], None), (float("inf"), None), (float("nan"), None)],
 )  # fmt: skip
 def test_whole_numbers(value, expected):
@@ -267,3 +268,19 @@ def test_objects_are_numbered_as_they_stand(tmp_path):
     assert [(d.index, d.id) for d in labels.dropped] == [(0, 5)]
     assert [f.id for f in labels.objects.facts] == [6, 8]
     assert labels.tags == ("cat",)
+
+
+def test_a_mask_too_large_for_any_memory_has_a_box():
+    side = 10**6
+    notes: set[str] = set()
+    code = {"size": [side, side], "counts": [side, side * side - side]}
+    made = object_of({"segmentation": code}, 0, Category(1, 1, "cat"), (side, side), notes)
+    assert made.box_xyxy == (1, 0, side, side)
+    assert notes == {"box-remade"}
+
+
+def test_a_polygon_that_crosses_itself_thousands_of_times_is_left_out():
+    notes: set[str] = set()
+    points = np.random.default_rng(0).random(2000) * 100
+    assert made.segmentation_of([points.tolist()], (100, 100), notes) is None
+    assert notes == {"ring-left-out"}

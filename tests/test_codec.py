@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pytest
 from builders import encoded, exif
+from hostile_pictures import flat_png
 from pictures import GRAY, PHOTO, PICTURE, SIZE, WRITTEN, by_pillow, png, read, rejected, tiff
 from PIL import Image, JpegImagePlugin
 
@@ -278,3 +279,12 @@ def test_a_mask_has_a_limit_on_pixels():
     assert decode_raster(encode_raster(MASK), "a", 37 * 23).shape == MASK.shape
     with pytest.raises(Reject, match="a: 37×23 pixels are too many"):
         decode_raster(encode_raster(MASK), "a", 37 * 23 - 1)
+
+
+def test_a_mask_has_a_limit_on_memory_that_depends_on_its_kind():
+    with pytest.raises(Reject, match="6000×6000 pixels are too many") as caught:
+        decode_raster(flat_png((6000, 6000), 8, 2), "x.png")
+    assert caught.value.code == "bad-mask"
+    assert decode_raster(flat_png((6000, 6000), 8, 0), "x.png").shape == (6000, 6000)
+    tall = np.arange(3 * 2_000_000, dtype=np.uint32).reshape(2000, 3000) & 0xFFFFFF  # more than is converted at a time
+    assert np.array_equal(decode_raster(encode_raster(tall), "x.png"), tall)

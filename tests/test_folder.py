@@ -179,3 +179,48 @@ def test_plain_webdataset_reads_the_same_samples(folder: Path) -> None:
     ours = {target["key"]: image for image, target in ShardDataset(folder)}
     assert theirs.keys() == ours.keys()
     assert all(np.array_equal(theirs[key], image.permute(1, 2, 0).numpy()) for key, image in ours.items())
+
+
+def test_bytes_that_are_no_text_are_damage(folder: Path) -> None:
+    path = folder / "all-000000.tar"
+    path.write_bytes(path.read_bytes().replace(b'"key": "p000', b'"key": "p\x8000'))
+    with pytest.raises(DatasetError, match=r"all-000000\.tar: .*\.json: not as docs/format\.md has it: .*utf-8"):
+        list(ShardDataset(folder))
+    manifest = folder / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b'"all-000000"', b'"all-\xff00000"'))
+    with pytest.raises(DatasetError, match=r"not as docs/format\.md has it: .*utf-8"):
+        open_folder(folder)
+
+
+@pytest.mark.parametrize("far", [1e300, 1e9, -2e9])
+def test_a_polygon_that_no_picture_holds_is_damage(tmp_path: Path, far: float) -> None:
+    """pycocotools would not return from it, and the training with it."""
+    thing = {"label": 1, "box_xyxy": [0, 0, 2, 2], "segmentation": [[0, 0, far, 0, 0, far]]}
+    root = write_folder(tmp_path / "dst", [sample(0, objects=[thing])])
+    with pytest.raises(DatasetError, match=r"a segmentation is not of the picture: .* cannot be drawn"):
+        list(ShardDataset(root))
+
+
+@pytest.mark.parametrize("samples", [-1, 99, 2**40, 2**63])
+def test_a_number_of_samples_that_no_tar_holds_is_damage(folder: Path, samples: int) -> None:
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    manifest["shards"][0]["samples"] = samples
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(DatasetError, match=rf"bytes, but the manifest says {samples} samples"):
+        ShardDataset(folder)
+
+
+def test_a_box_that_is_nowhere_is_damage(tmp_path: Path) -> None:
+    for number, thing in enumerate(({"box_xyxy": [0, 0, 1e300, 2]}, {"box_xyxy": [0, 0, 2, 2], "area": 1e300})):
+        root = write_folder(tmp_path / str(number), [sample(0, objects=[{"label": 1, **thing}])])
+        with pytest.raises(DatasetError, match="an object lies further from the picture"):
+            list(ShardDataset(root))
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "\x1b[31m", "x" * 300, ""])
+def test_a_name_that_is_no_shards_is_damage(folder: Path, name: str) -> None:
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    manifest["shards"][0]["name"] = name
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(DatasetError, match=r"is no name of a shard, such as all-000000$"):
+        ShardDataset(folder)

@@ -245,3 +245,24 @@ def test_polygons_are_painted_by_pycocotools():
     assert (masks.rasterise(Rings(rings), (20, 15)) == expected).all()
     assert (masks.bitmap_of_rings(rings, (20, 15)) == expected).all()
     assert not masks.bitmap_of_rings((), (20, 15)).any()
+
+
+def test_the_box_of_a_code_is_that_of_its_pixels():
+    rng = np.random.default_rng(1)
+    for _ in range(300):
+        shape = SHAPES[rng.integers(len(SHAPES))]
+        bitmap = (rng.random(shape) < rng.choice((0.02, 0.3, 0.9))).astype(np.uint8)
+        rows, columns = np.nonzero(bitmap)
+        whole = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) if rows.size else None
+        assert masks.box_of(masks.rle_of(bitmap)) == whole
+
+
+def test_the_box_of_a_mask_that_no_memory_holds():
+    side = 10**6
+    assert masks.box_of(masks.rle_of_runs([side, side * side - side], (side, side))) == (1, 0, side, side)
+
+
+@pytest.mark.parametrize("far", [2e6, 1e9, 1e300, np.inf, np.nan])
+def test_a_ring_that_pycocotools_would_die_of_is_refused(far):
+    with pytest.raises(ValueError, match="cannot be drawn"):
+        masks.bitmap_of_rings([np.array([[0, 0], [far, 0], [0, far]], float)], (20, 10))

@@ -297,3 +297,39 @@ def test_a_million_points_take_seconds_at_most():
     assert time.perf_counter() - started < 5.0
     assert cut.whole == pytest.approx(np.pi * (900**2 + 30**2 / 2), rel=1e-6)
     assert 0.4 < cut.area / cut.whole < 0.6
+
+
+# --- tangles ---------------------------------------------------------------------------------------------------------
+
+RNG = np.random.default_rng(3)
+ANGLES = np.linspace(0, 2 * np.pi, 3000, endpoint=False)
+ROUGH = 50 + (30 + 5 * np.sin(50 * ANGLES))[:, None] * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
+FRAYED = [ROUGH.repeat(2, axis=0), ROUGH.round(0), np.concatenate([ROUGH, ROUGH[:1]])]
+DOWN = np.array([0.0, 1.0])
+BEAM = np.array([[0.0, 0.0], [100.0, 0.2], [100.0, 0.0]])
+
+
+@pytest.mark.parametrize("rings", [[SQUARE], [EIGHT], [STAR], [COMB, DOUBLED], [ROUGH], *([ring] for ring in FRAYED),
+                                   [ROUGH, ROUGH + 0.3], [ROUGH + i for i in range(5)]])  # fmt: skip
+def test_what_people_draw_is_no_tangle(rings):
+    assert not p.is_tangled(rings)
+
+
+@pytest.mark.parametrize("rings", [
+    [RNG.random((1000, 2)) * 100],
+    [RNG.random((100_000, 2)) * 100],
+    [line + i * step for i in range(100) for line, step in ((BEAM, DOWN), (BEAM[:, ::-1], DOWN[::-1]))],
+    [SQUARE] * 2001,
+    [np.array([[20 * (i % 2), i / 10_000] for i in range(100_000)] + [[0, 10]], float)],
+])  # fmt: skip
+def test_tangles_are_seen_at_once(rings):
+    started = time.perf_counter()
+    assert p.is_tangled(rings)
+    assert time.perf_counter() - started < 5
+
+
+def test_many_faces_are_filled_some_at_a_time(monkeypatch):
+    scribble = RNG.random((40, 2)) * 30
+    whole = p.areas_of([[scribble]])
+    monkeypatch.setattr(p, "_AT_ONCE", 100)
+    assert p.areas_of([[scribble]]) == whole

@@ -142,7 +142,23 @@ def test_a_manifest_of_another_version_is_refused(own, tmp_path):
         opened(folder)
 
 
-@pytest.mark.parametrize("broken", [{"config": {}}, {"config": {"categories": [5]}}, {"shards": [3]}])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"config": {}},
+        {"config": {"categories": [5]}},
+        {"config": {"categories": [{"id": float("inf"), "label": 1, "name": "a"}]}},
+        {"config": {"categories": [{"id": 1, "label": 1, "name": ["a"]}]}},
+        {
+            "config": {
+                "categories": [{"id": 1, "label": 1, "name": "a", "keypoints": ["x", "y"], "flip_pairs": [[0, 2]]}]
+            }
+        },
+        {"config": {"categories": [{"id": 1, "label": 1, "name": "a", "skeleton": [[1, float("inf")]]}]}},
+        {"shards": [3]},
+        {"shards": [{"name": "../../x", "samples": 1}]},
+    ],
+)
 def test_a_manifest_that_is_none_is_refused(own, tmp_path, broken):
     folder, _ = copied(own, tmp_path / "out")
     manifest = json.loads((folder / "manifest.json").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import signal
 import tarfile
@@ -209,3 +210,40 @@ def test_names_that_cannot_be_read(tmp_path, monkeypatch, src, expected):
     with pytest.raises(DatasetError) as caught:
         tar_paths(src)
     assert expected in str(caught.value)
+
+
+# --- what is left out ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_left_out_is_counted(tmp_path):
+    path = tmp_path / "x.tar"
+    with tarfile.open(path, "w") as tar:
+        for name, kind in (("a.jpg", tarfile.SYMTYPE), ("b.jpg", tarfile.LNKTYPE), ("c.jpg", tarfile.CHRTYPE),
+                           ("d.jpg", tarfile.GNUTYPE_SPARSE), ("e", tarfile.DIRTYPE), ("README", tarfile.REGTYPE),
+                           (".hidden.jpg", tarfile.REGTYPE), ("x/.DS_Store", tarfile.REGTYPE)):  # fmt: skip
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, "good.jpg"
+            tar.addfile(info)
+    remarks: list[str] = []
+    assert list(samples_of([path], remarks)) == []
+    assert remarks == [
+        "x.tar: left out: 1 device",
+        "x.tar: left out: 1 file without an ending",
+        "x.tar: left out: 2 links (pack it again with --dereference --hard-dereference)",
+        "x.tar: left out: 1 sparse file (pack it again without --sparse)",
+    ]
+
+
+@pytest.mark.parametrize("kind", [b"L", b"K", b"x", b"g"])
+def test_a_header_of_many_gigabytes_is_not_read(tmp_path, kind):
+    path = write_tar(tmp_path / "x.tar", [("a.jpg", b"1"), ("b.jpg", b"2")])
+    data = with_header(path.read_bytes(), 1024, slice(156, 157), kind)
+    path.write_bytes(with_header(data, 1024, slice(124, 136), b"77777777777\0"))
+    with open(path, "r+b") as file:
+        file.truncate(9 << 30)
+    assert "a header of 8589934592 bytes" in refused(path)
+
+
+def test_a_pipe_called_tar_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.tar")
+    assert "not a tar that can be read" in refused(tmp_path / "x.tar")

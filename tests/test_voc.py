@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import time
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from builders import write_voc as tree
 
 from augpipe.errors import Reject
 from augpipe.formats import voc
-from augpipe.formats.voc import VocReader
+from augpipe.formats.voc import VocReader, parse_xml
 from augpipe.sample import Part
 
 READER = VocReader({"cat": 1, "dog": 2})
@@ -333,3 +334,17 @@ def test_labelmaps():
     standard = colours()
     expected = [(0, 0, 0), (1, 2, 3), tuple(standard[2]), tuple(standard[3])]
     assert packed == {int(r) + 256 * int(g) + 65536 * int(b): i for i, (r, g, b) in enumerate(expected)}
+
+
+def test_a_field_that_comes_often_is_a_list_and_takes_no_longer():
+    started = time.perf_counter()
+    found = VocReader({"cat": 1}).parse(voc_xml(object_xml(more="<d>1</d>" * 100_000)).encode(), "a.xml")
+    assert found.objects.facts[0].attributes == {"d": ["1"] * 100_000}
+    assert time.perf_counter() - started < 20  # it took the square of their number
+
+
+def test_labels_out_of_all_proportion_are_refused():
+    for xml in ("<d/>" * 600_000, "<d " + " ".join(f'a{i}=""' for i in range(600_000)) + "/>", "x" * (1 << 25)):
+        with pytest.raises(Reject) as caught:
+            parse_xml(voc_xml(more=xml).encode(), "a.xml")
+        assert caught.value.code == "too-large"

@@ -14,7 +14,7 @@ import numpy as np
 
 from augpipe.errors import Reject
 from augpipe.geometry import Matrix, bounds_of, corners_of, move_points, rectangle, upright
-from augpipe.masks import bitmap_of_rings, rle_of, window_of
+from augpipe.masks import LONGEST_OUTLINE, bitmap_of_rings, box_of, length_of, rle_of, window_of
 from augpipe.polygons import clip_rings
 from augpipe.sample import (
     F64,
@@ -208,8 +208,8 @@ def _bounds(segmentation: Segmentation | None) -> F64 | None:
         return bounds_of(np.concatenate(segmentation.rings))
     if segmentation is None:
         return None
-    bitmap, (x, y) = window_of(segmentation)
-    return np.array([x, y, x + bitmap.shape[1], y + bitmap.shape[0]], np.float64) if bitmap.size else None
+    box = box_of(segmentation)
+    return None if box is None else np.array(box, np.float64)
 
 
 def _usable(segmentation: Segmentation | None, size_wh: tuple[int, int]) -> tuple[Segmentation | None, set[str]]:
@@ -220,6 +220,8 @@ def _usable(segmentation: Segmentation | None, size_wh: tuple[int, int]) -> tupl
     if segmentation is None:
         return None, set()
     w, h = size_wh
+    if _is_endless(segmentation, size_wh):
+        return None, {"ring-left-out"}
     points = np.concatenate(segmentation.rings)
     if points.min() >= 0.0 and points[:, 0].max() <= w and points[:, 1].max() <= h:
         return segmentation, set()
@@ -228,6 +230,16 @@ def _usable(segmentation: Segmentation | None, size_wh: tuple[int, int]) -> tupl
         bitmap = bitmap_of_rings(inside, size_wh) & (1 - bitmap_of_rings(holes, size_wh))
         return (rle_of(bitmap) if bitmap.any() else None), {"clipped"}
     return (Rings(tuple(inside)) if inside else None), {"clipped"}
+
+
+def _is_endless(rings: Rings, size_wh: tuple[int, int]) -> bool:
+    """Whether a ring goes to and fro in the frame for so long that it could not be drawn, enlarged by a recipe.
+
+    What lies outside is cut off, so a side counts as what of it can be inside.
+    """
+    most = LONGEST_OUTLINE / 4
+    longest = max(map(len, rings.rings)) * max(size_wh)
+    return longest > most and max(length_of(np.clip(ring, 0.0, size_wh)) for ring in rings.rings) > most
 
 
 def _keypoints_in_frame(keypoints: F64 | None, size_wh: tuple[int, int]) -> tuple[F64 | None, set[str]]:

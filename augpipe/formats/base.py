@@ -26,6 +26,12 @@ PICTURE_ENDINGS = (
 )  # fmt: skip
 DEEPEST = 64
 """Levels of nesting that free fields may have. No dataset needs so many, and Python's own limit is near a thousand."""
+LARGEST_FILE = 1 << 28
+"""Bytes of a file, or of a tar's member, that is read at all; a file may be a hole of any size."""
+LARGEST_LABELS = 1 << 25
+"""Bytes of the labels of one picture. Real ones have some thousand; a parser holds ten to thirty times as many."""
+MOST_MARKS = 500_000
+"""What begins a value in the labels of one picture: brackets of JSON, elements and attributes of XML."""
 _WORD = re.compile(r"[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+|\d+|[\W_]")
 _OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l"}
 
@@ -163,6 +169,25 @@ def plural(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
+def require_small(data: bytes, marks: bytes, file: str) -> None:
+    """Refuse labels of one picture that would take a parser out of all proportion.
+
+    Args:
+        data: their text.
+        marks: the characters that begin a value in it.
+        file: for the message.
+
+    Raises:
+        Reject: ``too-large``.
+    """
+    if len(data) > LARGEST_LABELS:
+        message = f"{len(data) >> 20:,} MiB of labels for one picture; expected at most {LARGEST_LABELS >> 20}"
+        raise Reject("labels", "too-large", f"{file}: {message}", file=file)
+    if len(data) > MOST_MARKS and sum(map(data.count, (marks[i : i + 1] for i in range(len(marks))))) > MOST_MARKS:
+        message = f"more than {MOST_MARKS:,} values in the labels of one picture"
+        raise Reject("labels", "too-large", f"{file}: {message}", file=file)
+
+
 def is_deep(value: Any, most: int = DEEPEST) -> bool:
     """Whether lists and mappings are nested in more levels than ``most``; never recurses itself."""
     level = [value]
@@ -181,12 +206,16 @@ def read_place(place: Place) -> bytes:
     """The bytes of a place.
 
     Raises:
-        Reject: ``missing-file`` if it is not there, ``truncated`` if it ends too early, or ``io``, transient, if the
-            system cannot read it. Messages hold no folder, as they go into records.
+        Reject: ``missing-file`` if it is not there, ``truncated`` if it ends too early, ``too-large``, or ``io``,
+            transient, if the system cannot read it. Messages hold no folder, as they go into records.
     """
-    name = os.path.basename(place.path)
+    name = one_line(os.path.basename(place.path))
     try:
         with open(place.path, "rb", opener=regular_file) as file:
+            size = os.fstat(file.fileno()).st_size if place.size < 0 else place.size
+            if size > LARGEST_FILE:
+                most = LARGEST_FILE >> 20
+                raise Reject("read", "too-large", f"{name}: {size >> 20:,} MiB; expected at most {most} for one file")
             if place.size < 0:
                 return file.read()
             file.seek(place.offset)
@@ -247,14 +276,28 @@ def is_picture(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in PICTURE_ENDINGS
 
 
-def walk_files(folder: Path) -> list[str]:
-    """Paths of all files below ``folder``, relative, POSIX, sorted; hidden files and folders are left out."""
+def walk_files(folder: Path, links: set[str] | None = None) -> list[str]:
+    """Paths of all files below ``folder``, relative, POSIX, sorted; hidden files and folders are left out.
+
+    Links to folders are not followed, as they may lead round in circles, or to all of a disk; ``links`` gains them.
+    """
     found: list[str] = []
     for base, folders, files in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         prefix = os.path.relpath(base, folder).replace(os.sep, "/")
+        if links is not None:
+            links |= {os.path.join(base, f) for f in folders if os.path.islink(os.path.join(base, f))}
         found.extend(f if prefix == "." else f"{prefix}/{f}" for f in files if not f.startswith("."))
     return sorted(found)
+
+
+def links_left_out(links: Collection[str], root: Path) -> list[str]:
+    """A remark about links to folders that :func:`walk_files` has not followed, if there are any."""
+    if not links:
+        return []
+    first = one_line(relative_to(min(links), root), 80)
+    more = f" and {len(links) - 1} more" if len(links) > 1 else ""
+    return [f"left out: {first}{more}, a link to a folder, which is not followed; put the folder itself there"]
 
 
 def digest_of(*parts: bytes) -> bytes:

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from augpipe.errors import Reject, one_line
-from augpipe.formats.base import DEEPEST, Entry, Place, is_deep, read_place, size_of, source_key
+from augpipe.formats.base import DEEPEST, Entry, Place, is_deep, read_place, require_small, size_of, source_key
 from augpipe.formats.coco_object import FARTHEST, identity_of, numbers_of, object_of, whole_number
 from augpipe.pixels.codec import decode_raster
 from augpipe.sample import Annotations, Category, Dropped, ObjectRow, objects_of
@@ -76,8 +76,9 @@ def decoded(data: bytes, file: str, offset: int = 0) -> Any:
     """The value of a JSON text that starts at byte ``offset`` of ``file``.
 
     Raises:
-        Reject: ``bad-json``.
+        Reject: ``bad-json`` or ``too-large``.
     """
+    require_small(data, b"[{", file)
     try:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:

@@ -47,6 +47,17 @@ class _Document(msgspec.Struct):
     categories: list[Any] = []
 
 
+class _Seen(msgspec.Struct, gc=False):
+    """Any object at all."""
+
+
+class _Objects(msgspec.Struct):
+    """Where the lists hold something else, reading ends at the first of it; a list of zeros would fill the memory."""
+
+    images: list[_Seen]
+    annotations: list[_Seen] = []
+
+
 class _Image(msgspec.Struct):
     id: int | float | str
     file_name: str
@@ -201,6 +212,7 @@ def _not_a_number(mapped: mmap.mmap, message: str) -> str:
 def _index(path: Path, mapped: mmap.mmap) -> CocoFile:
     base = np.frombuffer(mapped, np.uint8)
     text = memoryview(mapped)[len(_MARK) if mapped[: len(_MARK)] == _MARK else 0 :]
+    msgspec.json.decode(text, type=_Objects)
     document = msgspec.json.decode(text, type=_Document)
     keys, images = _images(path, document, base)
     numbers = {identity: number for number, identity in enumerate(keys)}

@@ -19,8 +19,10 @@ from augpipe import masks
 from augpipe.errors import one_line
 from augpipe.formats.base import flip_pairs_of
 from augpipe.geometry import bounds_of
+from augpipe.polygons import is_tangled
 from augpipe.sample import F64, Category, Dropped, Facts, ObjectRow, Part, Rings, Rle, Segmentation
 
+_EXACT = 2**53  # from here on a float stands for many whole numbers
 FARTHEST = 1e7
 """Pixels; a coordinate or size beyond this is no place."""
 
@@ -35,10 +37,12 @@ _WORDS = {"0": 0, "1": 1, "false": 0, "true": 1}
 
 
 def whole_number(value: Any) -> int | None:
-    """A whole number, also where a tool has written 3 as 3.0; ``None`` for anything else. True is no number."""
+    """A whole number of 64 bits, also where a tool has written 3 as 3.0; ``None`` for anything else, as for true."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return int(value) if isinstance(value, int) or value.is_integer() else None
+    if isinstance(value, float):
+        return int(value) if abs(value) < _EXACT and value.is_integer() else None
+    return value if -(2**63) <= value < 2**63 else None
 
 
 def identity_of(value: Any) -> int | str | None:
@@ -116,6 +120,8 @@ def segmentation_of(value: Any, size_wh: tuple[int, int] | None, notes: set[str]
     """Polygons or a mask; rings without three points and codes that are none are left out and noted."""
     if isinstance(value, list):
         rings = tuple(rings_of(value))
+        if is_tangled(rings):
+            rings = ()
         if len(rings) != len(value):
             notes.add("ring-left-out")
         return Rings(rings) if rings else None
@@ -183,8 +189,7 @@ def _around(segmentation: Segmentation | None, keypoints: F64 | None) -> tuple[f
     if isinstance(segmentation, Rings):
         box = bounds_of(np.concatenate(segmentation.rings))
     elif isinstance(segmentation, Rle):
-        bitmap, (x, y) = masks.window_of(segmentation)
-        box = np.array([x, y, x + bitmap.shape[1], y + bitmap.shape[0]], np.float64)
+        box = np.array(masks.box_of(segmentation) or (0, 0, 0, 0), np.float64)
     elif keypoints is not None and (keypoints[:, 2] > 0).sum() > 1:
         box = bounds_of(keypoints[keypoints[:, 2] > 0, :2])
     else:

@@ -21,13 +21,14 @@ from augpipe.formats.base import (
     dataset,
     digest_of,
     is_picture,
+    links_left_out,
     plural,
     read_place,
     size_of,
     source_key,
     walk_files,
 )
-from augpipe.pixels.codec import decode_raster
+from augpipe.pixels.codec import bands, decode_raster
 from augpipe.sample import Annotations, Category, Raster
 
 _SPLITS = frozenset({"train", "val", "valid", "validation", "test", "trainval"})
@@ -58,11 +59,11 @@ class TagReader:
         return Annotations(tags=(entry.annotation,))
 
 
-def class_folders(src: Path) -> dict[str, list[str]]:
+def class_folders(src: Path, links: set[str] | None = None) -> dict[str, list[str]]:
     """Class name → pictures in its folder, relative to ``src``; empty unless every folder holds pictures."""
     out: dict[str, list[str]] = {}
     for name, folder in subfolders(src).items():
-        pictures = [f"{name}/{f}" for f in walk_files(folder) if is_picture(f)]
+        pictures = [f"{name}/{f}" for f in walk_files(folder, links) if is_picture(f)]
         if pictures:
             out[name] = pictures
     return out
@@ -105,7 +106,8 @@ def open_imagefolder(src: Path, options: SourceOptions) -> Dataset:
         root = splits[options.split]
         names = {name for folder in splits.values() for name in class_folders(folder)}
     categories = categories_by_name(sorted(names), options, src)
-    entries = (
+    links: set[str] = set()
+    entries = [
         Entry(
             source_key(relative),
             Place(str(root / relative)),
@@ -114,11 +116,12 @@ def open_imagefolder(src: Path, options: SourceOptions) -> Dataset:
             digest_of(name.encode("utf-8", "surrogateescape")),
             size_of(root / relative),
         )
-        for name, pictures in class_folders(root).items()
+        for name, pictures in class_folders(root, links).items()
         for relative in pictures
-    )
+    ]
     reader: Reader = TagReader()
-    return dataset("imagefolder", src, categories, entries, reader, options, _left_out(root))
+    remarks = [*_left_out(root), *links_left_out(links, src)]
+    return dataset("imagefolder", src, categories, entries, reader, options, remarks)
 
 
 def _left_out(root: Path) -> list[str]:
@@ -198,7 +201,8 @@ def open_masks(src: Path, options: SourceOptions) -> Dataset:
     if not (pictures / prefix).is_dir() or not (masks / prefix).is_dir():
         raise DatasetError(f"{src}: no split '{one_line(options.split or '')}' in images/ and masks/")
     contents: dict[str, str] = {}
-    for file in (f for f in walk_files(masks) if f.lower().endswith(_MASK_ENDINGS)):
+    links: set[str] = set()
+    for file in (f for f in walk_files(masks, links) if f.lower().endswith(_MASK_ENDINGS)):
         other = contents.setdefault(os.path.splitext(file)[0], file)
         if other != file:
             shown = f"{one_line(other)} and {one_line(file)}"
@@ -206,7 +210,7 @@ def open_masks(src: Path, options: SourceOptions) -> Dataset:
     digests, values = _survey(masks, contents.values())
     categories, changed, remarks = _mask_categories(values, options, src)
     entries, used, without = [], set(), 0
-    for picture in (f for f in walk_files(pictures) if is_picture(f) and f.startswith(prefix)):
+    for picture in (f for f in walk_files(pictures, links) if is_picture(f) and f.startswith(prefix)):
         mask = contents.get(_stem(picture, contents))
         if mask is None:
             without += 1
@@ -225,6 +229,7 @@ def open_masks(src: Path, options: SourceOptions) -> Dataset:
         )
     if without:
         remarks.append(f"left out: {plural(without, 'picture')} without a mask")
+    remarks += links_left_out(links, src)
     alone = [mask for mask in contents.values() if mask.startswith(prefix) and mask not in used]
     if alone:
         remarks.append(f"left out: {plural(len(alone), 'mask')} without a picture")
@@ -254,7 +259,7 @@ def _values(data: bytes, file: str) -> set[int]:
         raster = gray_of(decode_raster(data, file))
     except Reject:
         return set()
-    return set() if raster is None else {int(v) for v in np.unique(raster)}
+    return set() if raster is None else {int(v) for rows in bands(*raster.shape) for v in np.unique(raster[rows])}
 
 
 def _mask_categories(

@@ -16,6 +16,7 @@ from augpipe.formats.coco import segments_of
 from augpipe.formats.coco_object import identity_of, numbers_of, parts_of, rings_of, rle_of_json, whole_number
 from augpipe.labels import DECIMALS, Labelled
 from augpipe.plan import Plan, to_json
+from augpipe.polygons import is_tangled
 from augpipe.sample import (
     F64,
     Annotations,
@@ -210,16 +211,32 @@ def categories_of_manifest(manifest: Mapping[str, Any]) -> tuple[Category, ...]:
 
 
 def category_from_json(value: Mapping[str, Any]) -> Category:
-    """The category back from the manifest."""
-    return Category(
-        id=int(value["id"]),
-        label=int(value["label"]),
-        name=str(value["name"]),
-        supercategory=value.get("supercategory"),
-        keypoints=tuple(value.get("keypoints", ())),
-        skeleton=tuple((int(a), int(b)) for a, b in value.get("skeleton", ())),
-        flip_pairs=tuple((int(a), int(b)) for a, b in value.get("flip_pairs", ())),
-    )
+    """The category back from the manifest.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: it is none.
+    """
+    number, label, names = whole_number(value["id"]), whole_number(value["label"]), value.get("keypoints", [])
+    supercategory = value.get("supercategory")
+    if number is None or label is None or not isinstance(supercategory, str | None):
+        raise ValueError(f"not a category: {one_line(repr(value), 80)}")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in (value["name"], *names)):
+        raise ValueError(f"not names: {one_line(repr(names), 80)}")
+    pairs = _pairs(value.get("flip_pairs", []))
+    if not all(0 <= i < len(names) for pair in pairs for i in pair):
+        raise ValueError(f"pairs of keypoints that are not there: {one_line(pairs, 80)}")
+    skeleton = _pairs(value.get("skeleton", []))
+    return Category(number, label, value["name"], supercategory, tuple(names), skeleton, pairs)
+
+
+def _pairs(values: Any) -> tuple[tuple[int, int], ...]:
+    out = []
+    for pair in values:
+        one, other = map(whole_number, pair)
+        if one is None or other is None:
+            raise ValueError(f"not a pair of numbers: {one_line(repr(pair), 80)}")
+        out.append((one, other))
+    return tuple(out)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -296,7 +313,7 @@ def _segmentation(value: Any) -> Segmentation | None:
     if isinstance(value, Mapping):
         return rle_of_json(value)
     rings = tuple(rings_of(value))
-    if not rings or len(rings) != len(value):
+    if not rings or len(rings) != len(value) or is_tangled(rings):
         raise ValueError("segmentation is no list of rings")
     return Rings(rings)
 

@@ -8,9 +8,11 @@ is its source key, whatever the shard is called. Names are only names here: noth
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import tarfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,8 @@ from typing import Any
 from braceexpand import braceexpand
 
 from augpipe.errors import DatasetError, one_line
-from augpipe.formats.base import Place, size_of, source_key
+from augpipe.folder import SHARD_NAME
+from augpipe.formats.base import Place, plural, regular_file, size_of, source_key
 from augpipe.formats.records import categories_of_manifest, category_from_json
 from augpipe.sample import Category
 
@@ -27,6 +30,15 @@ MOST_TARS = 100_000
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tar.lz4")
 _BLOCK = 512
 _LOOKED_AT = 1 << 16
+_LARGEST_HEADER = 1 << 20
+_LEFT_OUT = {
+    "device": "",
+    "file": " without an ending",
+    "link": " (pack it again with --dereference --hard-dereference)",
+    "sparse file": " (pack it again without --sparse)",
+}
+"""What is no member of a sample, and what there is to say of it."""
+
 _RUN_SCHEMA = "augpipe-run/1"
 _MOST_NAMES = 3
 
@@ -128,7 +140,11 @@ def _categories(book: Mapping[str, Any]) -> tuple[Category, ...]:
 def _sizes(book: Mapping[str, Any]) -> dict[str, int | None] | None:
     if book["schema"] == _RUN_SCHEMA:
         return None
-    return {f"{s['name'].removesuffix('.tar')}.tar": s.get("bytes") for s in book["shards"] if s["samples"]}
+    shards = [s for s in book["shards"] if s["samples"]]
+    for shard in shards:
+        if not SHARD_NAME.fullmatch(shard["name"]):
+            raise ValueError(f"{one_line(repr(shard['name']), 80)} is no name of a shard, such as all-000000")
+    return {f"{s['name'].removesuffix('.tar')}.tar": s.get("bytes") for s in shards}
 
 
 def _all_of(book: _Book, there: Sequence[Path], remarks: list[str]) -> list[Path]:
@@ -184,11 +200,13 @@ def samples_of(paths: Iterable[Path], remarks: list[str]) -> Iterator[tuple[str,
 def _samples(path: Path, remarks: list[str]) -> Iterator[tuple[str, dict[str, Place]]]:
     key = ""
     members: dict[str, Place] = {}
-    for name, offset, size in _members(path, remarks):
+    left_out: Counter[str] = Counter()
+    for name, offset, size in _members(path, remarks, left_out):
         head, slash, last = name.rpartition("/")
         stem, dot, ending = last.partition(".")
         own = source_key(f"{head}{slash}{stem}")
         if not dot or not stem:
+            left_out["file"] += bool(stem)  # else it is hidden, which is how one says "not this"
             continue
         if own != key:
             if members:
@@ -199,12 +217,15 @@ def _samples(path: Path, remarks: list[str]) -> Iterator[tuple[str, dict[str, Pl
         members[ending.lower()] = Place(str(path), offset, size)
     if members:
         yield key, members
+    told = ((plural(left_out[kind], kind), way) for kind, way in _LEFT_OUT.items() if left_out[kind])
+    remarks.extend(f"{one_line(path.name)}: left out: {number}{way}" for number, way in told)
 
 
-def _members(path: Path, remarks: list[str]) -> Iterator[tuple[str, int, int]]:
-    """(name, offset, size) of the regular files of a tar; links and devices have no bytes of their own."""
+def _members(path: Path, remarks: list[str], left_out: Counter[str]) -> Iterator[tuple[str, int, int]]:
+    """(name, offset, size) of the regular files of a tar; ``left_out`` counts links, devices and sparse files, which
+    have no bytes of their own, or not at one place."""
     try:
-        with tarfile.open(path, "r:") as tar:
+        with _Headers(path, opener=regular_file) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             place = -1
             while (member := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[attr-defined]  # tarfile would keep every header
@@ -213,10 +234,32 @@ def _members(path: Path, remarks: list[str]) -> Iterator[tuple[str, int, int]]:
                 place = member.offset_data
                 if member.isreg() and not member.issparse():
                     yield member.name, member.offset_data, member.size
+                elif not member.isdir():
+                    left_out[_kind_of(member)] += 1
             end = tar.offset
         _check_end(path, end, remarks)
     except (tarfile.TarError, OSError, ValueError, EOFError, IndexError, RecursionError, OverflowError) as error:
         raise DatasetError(f"{path}: not a tar that can be read: {one_line(error)}") from error
+
+
+def _kind_of(member: tarfile.TarInfo) -> str:
+    if member.issparse():
+        return "sparse file"
+    return "link" if member.issym() or member.islnk() else "device"
+
+
+class _Headers(io.FileIO):
+    """A file of which tarfile reads headers, and never as much at a time as a hostile header asks for."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """So many bytes.
+
+        Raises:
+            tarfile.ReadError: more than any header has.
+        """
+        if size is None or not 0 <= size <= _LARGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return super().read(size)
 
 
 def _check_end(path: Path, end: int, remarks: list[str]) -> None:

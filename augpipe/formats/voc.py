@@ -20,9 +20,9 @@ import defusedxml.ElementTree as SafeTree
 import numpy as np
 
 from augpipe.errors import Reject, one_line
-from augpipe.formats.base import DEEPEST, Entry, Place, read_place
+from augpipe.formats.base import DEEPEST, Entry, Place, read_place, require_small
 from augpipe.masks import rle_of, window_of
-from augpipe.pixels.codec import decode_raster
+from augpipe.pixels.codec import bands, decode_raster
 from augpipe.sample import (
     Annotations,
     Dropped,
@@ -174,8 +174,9 @@ def parse_xml(xml: bytes, file: str) -> Element:
     """The root of an XML text, parsed without entities, DTDs or external references.
 
     Raises:
-        Reject: ``bad-xml`` with the line, or ``entity``.
+        Reject: ``bad-xml`` with the line, ``entity`` or ``too-large``.
     """
+    require_small(xml, b"<=", file)
     try:
         root: Element = SafeTree.fromstring(xml, forbid_dtd=False, forbid_entities=True, forbid_external=True)
     except ParseError as error:
@@ -243,18 +244,13 @@ def _facts(element: Element) -> Facts:
 
 def _as_json(element: Element) -> dict[str, Any]:
     """The children of an element as JSON values: text, mappings, and lists where a name comes again."""
-    out: dict[str, Any] = {}
+    found: dict[str, list[Any]] = {}
     for child in element:
         text = (child.text or "").strip()
         value: Any = _as_json(child) if len(child) else text
-        if value in ("", {}):
-            continue
-        if child.tag in out:
-            held = out[child.tag]
-            out[child.tag] = [*held, value] if isinstance(held, list) else [held, value]
-        else:
-            out[str(child.tag)] = value
-    return out
+        if value not in ("", {}):
+            found.setdefault(str(child.tag), []).append(value)
+    return {tag: values if len(values) > 1 else values[0] for tag, values in found.items()}
 
 
 # --- masks -----------------------------------------------------------------------------------------------------------
@@ -286,14 +282,17 @@ def indexes_of_colours(raster: Raster, colours: Mapping[int, int] | None, file: 
         Reject: ``bad-mask`` if a colour is not of the palette.
     """
     table = colours or _packed(palette())
-    values, places = np.unique(raster, return_inverse=True)
-    unknown = [int(v) for v in values if int(v) not in table]
-    if unknown:
-        v = unknown[0]
-        message = f"{file}: the mask has the colour ({v & 255}, {v >> 8 & 255}, {v >> 16}), which is no class"
-        raise Reject("labels", "bad-mask", message, file=file)
-    indexes = np.array([table[int(v)] for v in values], np.uint8)
-    return indexes[places].reshape(raster.shape)
+    out = np.empty(raster.shape, np.uint8)
+    for rows in bands(*raster.shape):
+        values, places = np.unique(raster[rows], return_inverse=True)
+        unknown = [int(v) for v in values if int(v) not in table]
+        if unknown:
+            v = unknown[0]
+            message = f"{file}: the mask has the colour ({v & 255}, {v >> 8 & 255}, {v >> 16}), which is no class"
+            raise Reject("labels", "bad-mask", message, file=file)
+        indexes = np.array([table[int(v)] for v in values], np.uint8)
+        out[rows] = indexes[places].reshape(out[rows].shape)
+    return out
 
 
 def read_labelmap(data: bytes) -> tuple[list[str], dict[int, int]]:

@@ -24,6 +24,7 @@ from augpipe.formats.base import (
     dataset,
     digest_of,
     is_picture,
+    links_left_out,
     plural,
     regular_file,
     size_of,
@@ -135,6 +136,7 @@ class _Found:
 
     entries: list[Entry] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
+    links: set[str] = field(default_factory=set)
     unannotated: int = 0
 
 
@@ -157,14 +159,15 @@ def open_voc(src: Path, options: SourceOptions) -> Dataset:
     categories, colours, remarks = _categories(src, roots, found.names, options)
     if found.unannotated:
         remarks.insert(0, f"left out: {plural(found.unannotated, 'picture')} without annotations")
+    remarks += links_left_out(found.links, src)
     reader = VocReader({c.name: c.id for c in categories}, options.voc_origin, colours)
     return dataset("voc", src, categories, found.entries, reader, options, remarks)
 
 
 def _gather(root: VocRoot, src: Path, split: str | None, lines: list[str] | None, found: _Found) -> None:
     """Everything of one root; the split chooses entries, but classes come from all of them."""
-    pictures = _pictures(root)
-    xmls = _by_stem(root.xml, (".xml",))
+    pictures = _pictures(root, found.links)
+    xmls = _by_stem(root.xml, (".xml",), found.links)
     class_masks, object_masks = _masks(root.class_masks), _masks(root.object_masks)
     stems = [*xmls, *(stem for stem in class_masks if stem not in xmls)]
     wanted, unknown = _chosen(root, split, lines, stems)
@@ -215,9 +218,9 @@ def _glance(data: bytes) -> tuple[set[str], str]:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def _by_stem(folder: Path | None, endings: tuple[str, ...]) -> dict[str, str]:
+def _by_stem(folder: Path | None, endings: tuple[str, ...], links: set[str] | None = None) -> dict[str, str]:
     """Stem → relative path of the files with such endings; stems are in NFC, as some systems decompose names."""
-    files = walk_files(folder) if folder is not None and folder.is_dir() else []
+    files = walk_files(folder, links) if folder is not None and folder.is_dir() else []
     return {_nfc_stem(f): f for f in files if f.lower().endswith(endings)}
 
 
@@ -233,11 +236,11 @@ def _masks(folder: Path | None) -> dict[str, Place]:
     return {} if folder is None else {s: Place(str(folder / f)) for s, f in _by_stem(folder, (".png",)).items()}
 
 
-def _pictures(root: VocRoot) -> dict[str, list[str]]:
+def _pictures(root: VocRoot, links: set[str]) -> dict[str, list[str]]:
     """Stem → pictures. Where they lie in the root itself, what its other folders hold are none of them."""
     others = {p.name for p in (root.class_masks, root.object_masks) if p is not None and p.parent == root.pictures}
     out: dict[str, list[str]] = {}
-    for relative in walk_files(root.pictures) if root.pictures.is_dir() else []:
+    for relative in walk_files(root.pictures, links) if root.pictures.is_dir() else []:
         if is_picture(relative) and relative.partition("/")[0] not in others:
             out.setdefault(_nfc_stem(relative), []).append(relative)
     return out

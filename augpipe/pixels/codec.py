@@ -24,7 +24,9 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from augpipe.errors import Reject, one_line
 from augpipe.geometry import upright
+from augpipe.pixels.demand import USUAL
 from augpipe.pixels.header import MAX_PIXELS, PARSER_FAULTS, opened
+from augpipe.pixels.jpeg2000 import is_whole
 from augpipe.sample import Header, Raster
 from augpipe.sampling import Pixels, copy_exact
 
@@ -35,6 +37,11 @@ _BY_PILLOW_MODES = ("CMYK", "YCbCr", "LAB", "HSV", "I", "F")
 _CUT_SHORT = ("truncated", "broken data", "unexpected end", "not enough image data")
 _END_OF_JPEG = b"\xff\xd9"
 _BITS, _PHOTOMETRIC = 258, 262  # TIFF 6.0 tags
+_MASK_BYTES = {"1": 6.0, "L": 3.5, "P": 3.5, "I;16": 6.5, "I;16B": 6.5, "I;16L": 6.5, "LA": 8.0, "PA": 8.0}
+_COLOURED = 20.0
+"""Bytes that a pixel of a mask takes while it is read and its values are looked up, by Pillow's mode."""
+
+_BAND = 1 << 20  # values that are converted at a time: a picture of 64 million must not be held in several forms
 
 
 @dataclass(frozen=True)
@@ -126,8 +133,16 @@ def _eight_bit(decoded: Pixels, gray: bool) -> Pixels:
 
 def _of_sixteen(values: Raster, white: int = 65535) -> Pixels:
     """0..``white`` as 0..255, rounded, so that black and white stay what they are: 16 bits are divided by 257."""
-    out: Pixels = ((values.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
+    out = np.empty(values.shape, np.uint8)
+    for rows in bands(len(values), values[:1].size):
+        out[rows] = (values[rows].astype(np.uint32) * 255 + white // 2) // white
     return out
+
+
+def bands(height: int, row: int) -> Iterator[slice]:
+    """The rows of a picture, some at a time, as many as hold about a million values; ``row`` is how many one has."""
+    step = max(1, _BAND // max(1, row))
+    return (slice(y, min(y + step, height)) for y in range(0, height, step))
 
 
 def _require_whole(data: bytes, header: Header, mutterings: str) -> None:
@@ -145,40 +160,58 @@ def _require_whole(data: bytes, header: Header, mutterings: str) -> None:
 
 
 def _by_pillow(data: bytes, header: Header, keep_truncated: bool) -> Pixels:
-    if header.format == "JPEG2000" and _END_OF_JPEG not in data and not keep_truncated:
-        raise Reject("decode", "truncated", "the JPEG 2000 is cut short: its end is missing")  # it may be black then
+    if header.format == "JPEG2000" and not keep_truncated and not (_END_OF_JPEG in data and is_whole(data)):
+        raise Reject("decode", "truncated", "the JPEG 2000 is cut short: its end, or a tile of it, is missing")
     try:
         with _muted(data), opened(data, _area(header.stored_wh), keep_truncated) as image:
-            pixels = _eight_bit_of(image, is_gray(header))
+            return _eight_bit_of(image, is_gray(header))
     except PARSER_FAULTS as error:
         text = one_line(error, 120)
         code = "truncated" if any(w in text.lower() for w in _CUT_SHORT) else "unsupported"
         raise Reject("decode", code, f"the picture cannot be decoded: {text}") from error
-    return np.ascontiguousarray(pixels if pixels.ndim == 2 else pixels[:, :, ::-1])
 
 
 def _eight_bit_of(image: Image.Image, gray: bool) -> Pixels:
-    """The pixels of Pillow's picture, in red, green, blue or gray.
+    """The pixels of Pillow's picture, gray or in blue, green, red.
 
     Raises:
         ValueError: for 32 bits a channel, which say nothing of what is black and what white.
     """
+    image.load()  # before its size is asked for: a TIFF is turned meanwhile
+    convert = _conversion(image, gray)
+    width, height = image.size
+    out = np.empty((height, width) if gray else (height, width, 3), np.uint8)
+    for rows in bands(height, 3 * width):
+        band = convert(image.crop((0, rows.start, width, rows.stop)))
+        out[rows] = band if gray else band[:, :, ::-1]
+    return out
+
+
+def _conversion(image: Image.Image, gray: bool) -> Callable[[Image.Image], Pixels]:
+    """What makes gray, or red, green, blue, of a part of Pillow's picture."""
     if isinstance(image, TiffImageFile) and image.mode.startswith("I;16"):
         return _of_tiff(image)
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):  # a PNM is scaled to 16 bits
-        return _of_sixteen(np.asarray(image))
+        return lambda band: _of_sixteen(np.asarray(band))
     if image.mode in ("I", "F"):
         raise ValueError("32 bits a channel, expected 8 or 16")
+    mode = "L" if gray else "RGB"
     if image.mode == "CMYK" and image.format in _JPEGS and "adobe" not in image.info:
-        image = ImageChops.invert(image)  # only Adobe counts ink from 255 down; Pillow takes all for Adobe's
-    return np.asarray(image.convert("L" if gray else "RGB"))
+        # Only Adobe counts ink from 255 down; Pillow takes all for Adobe's.
+        return lambda band: np.asarray(ImageChops.invert(band).convert(mode))
+    return lambda band: np.asarray(band.convert(mode))
 
 
-def _of_tiff(image: TiffImageFile) -> Pixels:
-    """A gray TIFF of 12 or 16 bits. Pillow gives its numbers as they are stored, also where white is 0."""
+def _of_tiff(image: TiffImageFile) -> Callable[[Image.Image], Pixels]:
+    """For a gray TIFF of 12 or 16 bits. Pillow gives its numbers as they are stored, also where white is 0."""
     white_is_zero = image.tag_v2.get(_PHOTOMETRIC) == 0
-    pixels = _of_sixteen(np.asarray(image), 4095 if image.tag_v2.get(_BITS) == (12,) else 65535)
-    return 255 - pixels if white_is_zero else pixels
+    white = 4095 if image.tag_v2.get(_BITS) == (12,) else 65535
+
+    def convert(band: Image.Image) -> Pixels:
+        pixels = _of_sixteen(np.asarray(band), white)
+        return 255 - pixels if white_is_zero else pixels
+
+    return convert
 
 
 _capturing = threading.Lock()
@@ -302,14 +335,16 @@ def decode_raster(data: bytes, what: str, max_pixels: int = 4 * MAX_PIXELS) -> R
     Args:
         data: the file.
         what: its name, for the error.
-        max_pixels: beyond this it is not unpacked.
+        max_pixels: beyond this, or beyond the memory that a usual picture may take, it is not unpacked.
 
     Raises:
         Reject: ``bad-mask`` if it is no such picture.
     """
     try:
         with _muted(data), opened(data, max_pixels) as image:
-            fault = f"{image.width}×{image.height} pixels are too many" if _area(image.size) > max_pixels else None
+            area = _area(image.size)
+            large = area > max_pixels or area * _MASK_BYTES.get(image.mode, _COLOURED) > USUAL * MAX_PIXELS
+            fault = f"{image.width}×{image.height} pixels are too many" if large else None
             raster = None if fault else _labels_in(image)
             fault = fault or f"expected a gray or palette mask, got mode {image.mode}"
     except PARSER_FAULTS as error:
@@ -326,9 +361,7 @@ def _area(size_wh: tuple[int, int]) -> int:
 def _labels_in(image: Image.Image) -> Raster | None:
     """The values of a mask, ``None`` if its mode holds none."""
     if image.mode in ("RGB", "RGBA"):
-        rgb = np.asarray(image.convert("RGB")).astype(np.uint32)
-        ids: Raster = rgb[:, :, 0] | (rgb[:, :, 1] << 8) | (rgb[:, :, 2] << 16)
-        return ids
+        return _ids_in(image)
     if image.mode in ("P", "L"):
         return np.array(image, np.uint8)
     if image.mode in ("PA", "LA"):
@@ -342,3 +375,13 @@ def _labels_in(image: Image.Image) -> Raster | None:
             narrow: Raster = values.astype(np.uint16)
             return narrow
     return None
+
+
+def _ids_in(image: Image.Image) -> Raster:
+    image.load()
+    width, height = image.size
+    ids = np.empty((height, width), np.uint32)
+    for rows in bands(height, 3 * width):
+        rgb = np.asarray(image.crop((0, rows.start, width, rows.stop)).convert("RGB")).astype(np.uint32)
+        ids[rows] = rgb[:, :, 0] | (rgb[:, :, 1] << 8) | (rgb[:, :, 2] << 16)
+    return ids

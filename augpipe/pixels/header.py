@@ -20,10 +20,12 @@ from contextlib import contextmanager
 from PIL import Image, ImageFile
 
 from augpipe.errors import Reject, one_line
+from augpipe.pixels.demand import require_modest
 from augpipe.sample import Header
 
 MAX_PIXELS = 64_000_000
-"""Pictures beyond this are rejected unless a run allows more: a worker stays under 600 MB."""
+"""Pictures beyond this are rejected unless a run allows more: a worker stays under 600 MB. Kinds of pictures that take
+more memory than usual may have fewer (:mod:`augpipe.pixels.demand`)."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "GIF", "JPEG2000")
 """What is read, whatever the file is called. JPEG takes multi-picture JPEGs (MPO) with it."""
@@ -68,7 +70,8 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> Header:
     """Format, stored size, mode and orientation of an encoded picture.
 
     Raises:
-        Reject: ``empty-file``, ``truncated``, ``unsupported`` (no picture format that is read) or ``too-large``.
+        Reject: ``empty-file``, ``truncated``, ``unsupported`` (no picture format that is read) or ``too-large`` (too
+            many pixels, or more memory to decode it than so many usual ones take).
     """
     if not data:
         raise Reject("decode", "empty-file", "the file is empty; expected a picture")
@@ -76,6 +79,7 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> Header:
         with opened(data, max_pixels) as image:
             size = _stored_size(image)
             if size[0] * size[1] <= max_pixels:
+                require_modest(image, data, size, max_pixels)
                 return Header(str(image.format), size, _orientation(image, data), _mode(image, data))
     except Image.DecompressionBombError as error:
         count = re.search(r"\d+", str(error))

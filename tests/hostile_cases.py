@@ -1,0 +1,15 @@
+"""All hostile inputs, in the order of the table, whatever was imported first."""
+
+from __future__ import annotations
+
+import hostile
+import hostile_labels
+import hostile_others
+import hostile_pictures
+from hostile import Case
+
+__all__ = ["CASES", "Case"]
+
+MODULES = (hostile_labels, hostile_pictures, hostile_others)
+ORDER = ("Pascal VOC", "COCO", "Masks", "Pictures", "Tars", "Recipes", "Finished folders")
+CASES: tuple[Case, ...] = tuple(sorted(hostile.CASES, key=lambda case: ORDER.index(case.group)))

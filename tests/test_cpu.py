@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
 import subprocess
 import sys
+import weakref
 
 import cv2
 import numpy as np
@@ -14,10 +16,13 @@ import pytest
 from contents import noise_picture, photo, rendered
 from msgspec.structs import replace
 
+from augpipe import colour
 from augpipe import geometry as g
 from augpipe.errors import Reject
 from augpipe.pixels import cpu
+from augpipe.pixels.backend import BackendOptions, Job
 from augpipe.pixels.codec import PictureFormat, encode
+from augpipe.pixels.header import read_header
 from augpipe.plan import Bars, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Warp
 
 WARMER = Matrix3x4((1.125, 0.0625, 0.0, 3.5, 0.0, 1.0, -0.125, 0.0, -0.25, 0.0, 0.875, -7.0))
@@ -161,3 +166,69 @@ def test_the_same_bytes_at_every_simd_level():
 
 if __name__ == "__main__":
     print(json.dumps({"features": cv2.getCPUFeaturesLine(), "digests": digests()}))
+
+
+# --- large pictures, which are changed in themselves and by pieces ---------------------------------------------------
+
+
+def mirror(picture):
+    return Warp(matrix=g.mirror_x(picture.shape[1]), size_wh=picture.shape[1::-1])
+
+
+@pytest.mark.parametrize("shape", [(1300, 61), (1024, 61, 3), (511, 300, 3), (257, 7), (3, 900, 3)])
+@pytest.mark.parametrize("sigma", [0.4, 1.7, 60.0])
+def test_a_blur_by_bands_is_the_blur_of_the_whole(shape, sigma):
+    picture = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+    side = 2 * cpu.filter_radius(sigma) + 1
+    whole = cv2.GaussianBlur(picture, (side, side), sigma, None, sigma, cv2.BORDER_REFLECT_101)
+    before = picture.copy()
+    assert np.array_equal(cpu.apply(picture, [Filter(sigma=sigma)]), whole)
+    assert np.array_equal(picture, before), "the source is shared by all copies"
+    flipped = cpu.apply(picture, [mirror(picture), Filter(sigma=sigma)])  # here the blur works in the picture itself
+    assert np.array_equal(
+        flipped, cv2.GaussianBlur(np.ascontiguousarray(picture[:, ::-1]), (side, side), sigma, None, sigma, 4)
+    )
+
+
+@pytest.mark.parametrize("gray", [False, True])
+def test_colour_by_pieces_is_that_of_the_whole(gray):
+    """More pixels than a piece, and no multiple of a block."""
+    picture = np.random.default_rng(2).integers(0, 256, (400, 503) if gray else (400, 503, 3), np.uint8)
+    step = Colour(stages=(WARMER, Curve("gamma", 0.8), Matrix3x4(colour.brightness(1.2))))
+    expected = picture if gray else picture[:, :, ::-1]
+    for stage in colour.compiled(step.stages):
+        expected = colour.gray_table(stage)[expected] if gray else colour.apply_integers(stage, expected)
+    expected = expected if gray else expected[:, :, ::-1]
+    before = picture.copy()
+    assert np.array_equal(cpu.apply(picture, [step]), expected)
+    assert np.array_equal(picture, before)
+    twice = [mirror(picture), mirror(picture), step]
+    assert np.array_equal(cpu.apply(picture, twice), expected)
+
+
+def test_noise_is_the_same_in_the_picture_itself():
+    picture = np.random.default_rng(3).integers(0, 256, (300, 301, 3), np.uint8)
+    before = picture.copy()
+    alone = cpu.apply(picture, [Noise(std=9.0, offset=12345)])
+    assert np.array_equal(picture, before)
+    assert np.array_equal(cpu.apply(picture, [mirror(picture), mirror(picture), Noise(std=9.0, offset=12345)]), alone)
+
+
+def test_no_decoded_picture_is_held_while_the_next_is_decoded(monkeypatch):
+    held: list[weakref.ref[np.ndarray]] = []
+    real = cpu.decode
+
+    def watched(data, header, keep):
+        assert [ref for ref in held if ref() is not None] == []
+        picture = real(data, header, keep)
+        held.append(weakref.ref(picture))
+        return picture
+
+    monkeypatch.setattr(cpu, "decode", watched)
+    data = cv2.imencode(".png", np.zeros((8, 9, 3), np.uint8))[1].tobytes()
+    gc.disable()
+    try:
+        job = Job(data, read_header(data), ((), ()))
+        assert len(list(cpu.CpuBackend(BackendOptions()).render([job] * 3))) == 3
+    finally:
+        gc.enable()

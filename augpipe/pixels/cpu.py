@@ -22,6 +22,8 @@ from augpipe.plan import AnyStep, Bars, Colour, Erase, Filter, Noise, Recode, Rg
 from augpipe.sampling import LONGEST_SIDE, Pixels, region_mask, resample
 
 _BGR = [2, 1, 0]
+_PIECE = 1 << 16  # pixels that are coloured together; blocks of 64, see recolour
+_BAND_ROWS = 256
 _SCALAR = 4  # cv2 takes an array of up to so many numbers for one scalar
 
 
@@ -35,12 +37,15 @@ class CpuBackend:
     def render(self, jobs: Iterable[Job]) -> Iterator[Rendered]:
         """Results in the order of the jobs; a picture that cannot be decoded rejects all its outputs."""
         for job in jobs:
-            try:
-                picture = decode(job.data, job.header, self._options.keep_truncated)
-            except Reject as reject:
-                yield Rendered((reject,) * len(job.steps))
-            else:
-                yield Rendered(tuple(self._one(picture, steps) for steps in job.steps))
+            yield self._rendered(job)
+
+    def _rendered(self, job: Job) -> Rendered:
+        """A method of its own, so that a decoded picture is gone before the next one is decoded."""
+        try:
+            picture = decode(job.data, job.header, self._options.keep_truncated)
+        except Reject as reject:
+            return Rendered((reject,) * len(job.steps))
+        return Rendered(tuple(self._one(picture, steps) for steps in job.steps))
 
     def _one(self, picture: Pixels, steps: Sequence[AnyStep]) -> bytes | Reject:
         try:
@@ -65,15 +70,13 @@ def _apply(picture: Pixels, step: AnyStep, shared: bool) -> Pixels:
     """One step. A ``shared`` picture must not be painted on."""
     if isinstance(step, Warp):
         return _warp(picture, step)
+    # What can be is done in the picture itself: of a large one there is no memory for a third beside the source.
     if isinstance(step, Colour):
-        for stage in compiled(step.stages):
-            picture = recolour(picture, stage)
-        return picture
+        return _recolour_by_pieces(picture, step, np.empty_like(picture) if shared else picture)
     if isinstance(step, Filter):
-        side = 2 * filter_radius(step.sigma) + 1
-        return cv2.GaussianBlur(picture, (side, side), step.sigma, None, step.sigma, cv2.BORDER_REFLECT_101)
+        return _blur_by_bands(picture, step, np.empty_like(picture) if shared else picture)
     if isinstance(step, Noise):
-        return _add_noise(picture, step)
+        return _add_noise(picture, step, np.empty_like(picture) if shared else picture)
     if isinstance(step, Recode):
         _, data = cv2.imencode(".jpg", picture, jpeg_options(step.quality))
         again = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE if picture.ndim == 2 else cv2.IMREAD_COLOR)
@@ -120,8 +123,26 @@ def filter_radius(sigma: float) -> int:
     return max(1, math.ceil(3.0 * sigma))
 
 
-def _add_noise(picture: Pixels, step: Noise) -> Pixels:
-    out = np.empty_like(picture)
+def _blur_by_bands(picture: Pixels, step: Filter, out: Pixels) -> Pixels:
+    """Blur into ``out``, which may be the picture itself: each band with the rows above and below that it needs."""
+    radius = filter_radius(step.sigma)
+    side, height = 2 * radius + 1, picture.shape[0]
+    rows = max(_BAND_ROWS, 2 * radius)
+    above = picture[:0]  # the last rows before the band, as they were
+    for top in range(0, height, rows):
+        # The last band takes what is left, so that none is too thin to be reflected.
+        end = height if height - top < 2 * rows else top + rows
+        band = np.concatenate([above, picture[top : min(end + radius, height)]])
+        above = picture[max(end - radius, 0) : end].copy()
+        blurred = cv2.GaussianBlur(band, (side, side), step.sigma, None, step.sigma, cv2.BORDER_REFLECT_101)
+        first = min(radius, top)
+        out[top:end] = blurred[first : first + end - top]
+        if end == height:
+            break
+    return out
+
+
+def _add_noise(picture: Pixels, step: Noise, out: Pixels) -> Pixels:
     source, target = picture.reshape(-1), out.reshape(-1)
     scale = np.int32(noise.scale_of(step.std))
     for where, numbers in noise.stretches(step.offset, source.size):
@@ -132,6 +153,19 @@ def _add_noise(picture: Pixels, step: Noise) -> Pixels:
             cv2.add(source[where], levels.astype(np.int16), dst=target[where], dtype=cv2.CV_8U)
         else:
             target[where] = np.clip(levels + source[where], 0, 255)
+    return out
+
+
+def _recolour_by_pieces(picture: Pixels, step: Colour, out: Pixels) -> Pixels:
+    """All stages on one piece after the other, which stays in the cache, into ``out``."""
+    stages = compiled(step.stages)
+    channels = picture.shape[2:]
+    source, target = picture.reshape(1, -1, *channels), out.reshape(1, -1, *channels)
+    for start in range(0, source.shape[1], _PIECE):
+        piece = source[:, start : start + _PIECE]
+        for stage in stages:
+            piece = recolour(piece, stage)
+        target[:, start : start + _PIECE] = piece
     return out
 
 

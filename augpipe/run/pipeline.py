@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from torchdata.nodes import BaseNode, Batcher, Mapper, Prefetcher, Unbatcher
 
+_HELD_AHEAD = 64 * 1024 * 1024
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -44,11 +45,14 @@ class SequenceNode(BaseNode[S], Generic[S]):  # type: ignore[misc]  # torchdata 
         return {_POSITION: self._position}
 
 
-def reading_ahead(items: Sequence[S], read: Callable[[S], T]) -> BaseNode[T]:
+def reading_ahead(items: Sequence[S], read: Callable[[S], T], largest: int = 0) -> BaseNode[T]:
     """A node that gives ``read(item)`` for each item in order, reading ahead in a thread.
 
-    ``read`` must return its failures, not raise them: an exception would end the whole sequence.
+    ``read`` must return its failures, not raise them: an exception would end the whole sequence. ``largest`` are the
+    bytes that an item may hold; of large ones none is read ahead, as a picture needs that memory.
     """
+    if largest * _AT_A_TIME * (_AHEAD + 1) > _HELD_AHEAD:
+        return Mapper(SequenceNode(items), read)
     # Not ParallelMapper: it makes semaphores of the system, which a process that is killed leaves behind.
     read_in_order = Batcher(Mapper(SequenceNode(items), read), _AT_A_TIME, drop_last=False)
     return Unbatcher(Prefetcher(read_in_order, prefetch_factor=_AHEAD))

@@ -145,9 +145,10 @@ class _ShardTask:
 
     def _rendered(self) -> Iterator[tuple[Prepared, Rendered]]:
         waiting: deque[Prepared] = deque()
+        largest = max(entry.size for entry in self._task.entries)
 
         def jobs() -> Iterator[PixelJob]:
-            sources: Iterator[Loaded] = iterate(reading_ahead(self._task.entries, self._load))
+            sources: Iterator[Loaded] = iterate(reading_ahead(self._task.entries, self._load, largest))
             for loaded in sources:
                 prepared = self._prepare(loaded)
                 if prepared is not None and loaded.header is not None:

@@ -19,7 +19,7 @@ from augpipe.errors import DatasetError, RunError, UsageError, fault
 from augpipe.formats import base, coco_index, open_dataset
 from augpipe.pixels import codec, cpu
 from augpipe.pixels.header import read_header
-from augpipe.run import store, task, work
+from augpipe.run import inventory, store, task, work
 from augpipe.run.refusals import refusals_told
 from augpipe.run.retry import finish, retry
 from augpipe.run.store import Store
@@ -231,6 +231,20 @@ def test_retry_and_finish_say_it_in_one_sentence_too(finished, tmp_path, monkeyp
             patch.setattr(Store, "state", once(Store.state, refuse()))
             with pytest.raises(RunError, match="Input/output error\nwhat is finished is kept"):
                 call(folder)
+
+
+def test_a_record_that_cannot_be_read_for_a_moment_is_not_passed_over_by_retry(voc, finished, tmp_path, monkeypatch):
+    """Whether a shard is done again is said by the same look at it as whether it is there."""
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(cpu, "decode", once(cpu.decode, MemoryError(), 3))
+        run(voc, out, copies=2, seed=7)
+    (row,) = rows(out)
+    with monkeypatch.context() as patch:
+        lost = row["shard"].replace(".tar", ".json")
+        patch.setattr(inventory, "read_json", once(inventory.read_json, refuse(), 1, lambda path: path.name == lost))
+        assert retry(out).failed is None
+    assert promised(out) == promised(finished)
 
 
 def test_a_listener_that_has_gone_is_not_taken_for_the_disk(tmp_path):

@@ -17,7 +17,7 @@ from augpipe.errors import UsageError, one_line
 from augpipe.formats.base import fingerprint_of
 from augpipe.run.augment import open_run
 from augpipe.run.execution import Execution
-from augpipe.run.inventory import Inventory, take_stock
+from augpipe.run.inventory import Inventory, Record, take_stock
 from augpipe.run.job import Task, plan_tasks
 from augpipe.run.lock import WHOLE
 from augpipe.run.manifest import Limits, Summary, summary_of
@@ -76,10 +76,9 @@ def retry(
                 state = continued(now, run.config, as_it_is, folder, shard_size_asked=True)
                 if changed:
                     watcher.remarks.append(_taken_over(store, before, state, run))
-            again = _to_do_again(take_stock(folder, state), everything)
-            return Work(run, store, state, WHOLE, execution, watcher, again, "retry").done(
-                engine_for(execution), limits
-            )
+            again = _has_lost if everything else _may_pass
+            work = Work(run, store, state, WHOLE, execution, watcher, again, "retry")
+            return work.done(engine_for(execution), limits)
 
 
 def _run_in(store: Store) -> RunState:
@@ -93,13 +92,14 @@ def _with_fingerprint(state: RunState, fingerprint: str) -> RunState:
     return replace(state, config={**state.config, "source": {**state.config["source"], "fingerprint": fingerprint}})
 
 
-def _to_do_again(stock: Inventory, everything: bool) -> frozenset[int]:
-    """Shards that have lost pictures."""
-    return frozenset(
-        index
-        for index, record in stock.done.items()
-        if any(everything or row.get("transient") for row in record["rejects"])
-    )
+def _has_lost(record: Record) -> bool:
+    """Whether pictures are missing from a shard."""
+    return bool(record["rejects"])
+
+
+def _may_pass(record: Record) -> bool:
+    """Whether pictures are missing for reasons that may pass."""
+    return any(row.get("transient") for row in record["rejects"])
 
 
 def _taken_over(store: Store, before: RunState, state: RunState, run: Opened) -> str:

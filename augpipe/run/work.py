@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from augpipe.recipe.model import Recipe
 from augpipe.run.config import RunOptions
 from augpipe.run.engines import Engine, InProcess, LocalProcesses
 from augpipe.run.execution import Execution
-from augpipe.run.inventory import Inventory, take_stock
+from augpipe.run.inventory import Inventory, Record, take_stock
 from augpipe.run.job import Job, plan_tasks
 from augpipe.run.lock import WHOLE
 from augpipe.run.manifest import Limits, Summary, manifest_of, summary_of
@@ -62,9 +62,16 @@ def engine_for(execution: Execution) -> Engine:
     return LocalProcesses(execution.workers or os.cpu_count() or 1, execution.patience)
 
 
+def _never(record: Record) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Work:
-    """What is to be done in a folder that is held: ``tasks`` of the run ``state``, those in ``again`` in any case."""
+    """What is to be done in a folder that is held: ``tasks`` of the run ``state``.
+
+    ``again`` says of the record of a shard that is there whether it is made again all the same.
+    """
 
     run: Opened
     store: Store
@@ -72,7 +79,7 @@ class Work:
     tasks: range
     execution: Execution
     watcher: Watcher
-    again: Collection[int] = ()
+    again: Callable[[Record], bool] = _never
     command: str = "augment"
 
     def done(self, engine: Engine, limits: Limits) -> Summary:
@@ -83,7 +90,7 @@ class Work:
         """
         started = time.monotonic()
         stock = take_stock(self.store.folder, self.state, check=self.execution.check)
-        wanted = [i for i in _each(self.tasks, self.state) if i not in stock.done or i in self.again]
+        wanted = [i for i in _each(self.tasks, self.state) if i not in stock.done or self.again(stock.done[i])]
         if not wanted and self.store.is_finished():
             return summary_of(self.store.folder, self.state, stock.done, limits, already_done=True)
         if wanted:

@@ -36,9 +36,8 @@ import datasets
 from chaos_runs import KINDS, Call, End, Kind, augmented, forked, spoil
 from faults import PLACES, Fault, Meter
 from format_checker import check_folder
-from runs import promised
+from runs import promised, promised_manifest
 
-_NOT_PROMISED = ("finished", "seconds", "source_path", "command")
 _MOST_CALLS = 6
 _CHECKED = 10  # the format checker looks at every so many-th folder
 
@@ -130,11 +129,6 @@ def problems_at_once(folder: Path, exempt: str) -> Iterator[str]:
         yield f"left over: {sorted(odd)}"
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    manifest = json.loads((folder / "manifest.json").read_bytes())
-    return {name: value for name, value in manifest.items() if name not in _NOT_PROMISED}
-
-
 def final_problems(folder: Path, wanted: Path) -> list[str]:
     """What is otherwise than after the undisturbed run."""
     names, others = ({path.name for path in f.iterdir()} for f in (folder, wanted))
@@ -143,7 +137,7 @@ def final_problems(folder: Path, wanted: Path) -> list[str]:
         return out
     found, right = promised(folder), promised(wanted)
     out += [f"{what}: differ" for what in found if found[what] != right[what]]
-    return out + (["manifest.json: differs"] if _manifest(folder) != _manifest(wanted) else [])
+    return out + (["manifest.json: differs"] if promised_manifest(folder) != promised_manifest(wanted) else [])
 
 
 def _members(folder: Path) -> Counter[tuple[str, str]]:

@@ -152,6 +152,7 @@ def forked(
     child = os.fork()
     if child == 0:
         os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has jobs in the background ignore it
         signal.alarm(_PATIENCE)
         end = End("raw", "nothing was said")
         main = os.getpid()

@@ -204,7 +204,7 @@ class Injector:
             return
         if (number > fault.number and not fault.lasting) or self._meter.struck() >= fault.times:
             return
-        if part is not None:
+        if part is not None and fault.kind not in ("term", "int"):  # after those, all of it follows
             part()
         self._strike(fault.kind, place)
 

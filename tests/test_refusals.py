@@ -247,6 +247,18 @@ def test_a_record_that_cannot_be_read_for_a_moment_is_not_passed_over_by_retry(v
     assert promised(out) == promised(finished)
 
 
+def test_a_run_whose_records_cannot_be_read_back_is_not_called_done(voc, finished, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        failing = once(inventory.read_json, refuse(), 2, lambda path: path.name.startswith("all-"))
+        patch.setattr(inventory, "read_json", failing)
+        with pytest.raises(RunError, match=r"all-000001 was made, but its record cannot be read\nwhat is finished"):
+            run(voc, out, copies=2, seed=7)
+    assert not (out / "manifest.json").exists()
+    run(voc, out, copies=2, seed=7)
+    assert promised(out) == promised(finished)
+
+
 def test_a_listener_that_has_gone_is_not_taken_for_the_disk(tmp_path):
     with pytest.raises(BrokenPipeError), refusals_told(tmp_path):
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")

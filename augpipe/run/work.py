@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from augpipe.errors import RunError
 from augpipe.formats.base import Dataset
 from augpipe.recipe.model import Recipe
 from augpipe.run.config import RunOptions
@@ -97,6 +98,7 @@ class Work:
             self._reopen(stock)
             self._make(engine, stock, frozenset(wanted))
         stock = self._all_there() or take_stock(self.store.folder, self.state)
+        self._require_made(stock)
         seconds = time.monotonic() - started
         finished = len(stock.done) == self.state.shards
         if finished and not self.store.is_finished():
@@ -104,6 +106,20 @@ class Work:
         return summary_of(
             self.store.folder, self.state, stock.done, limits, seconds=seconds, made=wanted, finished=finished
         )
+
+    def _require_made(self, stock: Inventory) -> None:
+        """Make sure that all of this call's shards are there, as a disk that fails may not give back what it took.
+
+        Raises:
+            RunError: naming the first that is not.
+        """
+        missing = [index for index in _each(self.tasks, self.state) if index not in stock.done]
+        if missing:
+            why = stock.broken.get(missing[0], "its record is gone")
+            raise RunError(
+                f"{self.store.folder}: {shard_name(self.state.prefix, missing[0])} was made, but {why}\n"
+                "what is finished is kept; see whether the disk is sound, and run the same command to go on"
+            )
 
     def _reopen(self, stock: Inventory) -> None:
         """Make the run unfinished, with what its run.json has to say now."""

@@ -30,13 +30,15 @@ PROGRAM = "from augpipe.cli.main import main; main()"
 
 @dataclass(frozen=True)
 class Moment:
-    """When to kill: when so many records are there, or so many seconds after the start."""
+    """When to kill: so many seconds after so many records are there, or so many more than at the start of the call."""
 
     records: int = 0
+    more: int = 0
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        return f"record {self.records}" if self.records else f"{self.seconds:.2f} s"
+        first = f"record {self.records}" if self.records else f"{self.more} more records"
+        return f"{first} and {self.seconds:.2f} s" if self.seconds else first
 
 
 @dataclass
@@ -59,7 +61,7 @@ def records(folder: Path) -> list[Path]:
 
 
 def undisturbed(source: Path, folder: Path, options: Sequence[str]) -> float:
-    """Seconds that a whole run takes."""
+    """Carry out a whole run; gives the seconds that it takes."""
     started = time.monotonic()
     subprocess.run(command(source, folder, options), check=True, capture_output=True)
     return time.monotonic() - started
@@ -67,15 +69,13 @@ def undisturbed(source: Path, folder: Path, options: Sequence[str]) -> float:
 
 def killed_at(source: Path, folder: Path, options: Sequence[str], moment: Moment) -> bool:
     """Start a run and kill its whole process group; ``False`` if it had finished before."""
-    started = time.monotonic()
+    wanted = moment.records or len(records(folder)) + moment.more
     arguments = command(source, folder, options)
     process = subprocess.Popen(arguments, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while process.poll() is None:
-        if moment.records and len(records(folder)) >= moment.records:
-            break
-        if moment.seconds and time.monotonic() - started >= moment.seconds:
-            break
+    while process.poll() is None and len(records(folder)) < wanted:
         time.sleep(0.001)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(moment.seconds)
     finished = process.poll() is not None
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -132,9 +132,10 @@ def kill_and_go_on(
     return out
 
 
-def drawn(rng: random.Random, count: int, seconds: float) -> list[Moment]:
-    """Random moments, of which the last may come after the end of a run that takes so long."""
-    return [Moment(seconds=rng.uniform(0.02, 1.0) * seconds) for _ in range(count)]
+def drawn(rng: random.Random, count: int, shards: int, seconds: float) -> list[Moment]:
+    """Random moments in a run of so many shards, each of which takes up to so many seconds."""
+    most = max(1, 2 * shards // (count + 1) - 1)
+    return [Moment(more=rng.randint(0, most), seconds=rng.uniform(0.001, seconds)) for _ in range(count)]
 
 
 def main() -> int:
@@ -148,8 +149,8 @@ def main() -> int:
     options = chosen.options.split()
     with tempfile.TemporaryDirectory() as place:
         seconds = undisturbed(chosen.source, Path(place) / "wanted", options)
-        # Each call goes on from the one before, so it has but a share of the whole time left.
-        moments = drawn(random.Random(chosen.seed), chosen.moments, 0.3 * seconds)
+        shards = len(records(Path(place) / "wanted"))
+        moments = drawn(random.Random(chosen.seed), chosen.moments, shards, 4 * seconds / shards)
         out = kill_and_go_on(chosen.source, Path(place) / "out", options, moments, Path(place) / "wanted")
     print(f"undisturbed: {seconds:.1f} s, {out.shards} shards")
     print("killed at " + ", ".join(f"{moment} ({there} records)" for moment, there in out.kills))

@@ -28,7 +28,7 @@ def wanted(source, tmp_path_factory):
 def test_killed_at_records_and_at_random_it_goes_on_to_the_same_bytes(source, wanted, tmp_path):
     folder, seconds = wanted
     moments = [Moment(records=n) for n in (1, 4, 9)]
-    moments += drawn(random.Random(), 3, seconds)
+    moments += drawn(random.Random(), 3, 16, seconds / 8)
     killed = kill_and_go_on(source, tmp_path / "out", OPTIONS, moments, folder)
     assert killed.problems == [], f"killed at {', '.join(str(moment) for moment, _ in killed.kills)}"
     assert [there for _, there in killed.kills][:3] >= [1, 4, 9]

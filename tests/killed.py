@@ -150,7 +150,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         seconds = undisturbed(chosen.source, Path(place) / "wanted", options)
         shards = len(records(Path(place) / "wanted"))
-        moments = drawn(random.Random(chosen.seed), chosen.moments, shards, 4 * seconds / shards)
+        moments = drawn(random.Random(chosen.seed), chosen.moments, shards, 1.5 * seconds / shards)
         out = kill_and_go_on(chosen.source, Path(place) / "out", options, moments, Path(place) / "wanted")
     print(f"undisturbed: {seconds:.1f} s, {out.shards} shards")
     print("killed at " + ", ".join(f"{moment} ({there} records)" for moment, there in out.kills))

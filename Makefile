@@ -11,7 +11,7 @@ FACTOR := 50
 ORACLES := albumentations albucore simsimd stringzilla torchvision
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format unit fuzz bench clean
+.PHONY: help install demo test lint format unit fuzz chaos bench clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 10
@@ -47,6 +47,9 @@ unit: $(VENV)/.oracles  ## all tests
 
 fuzz: $(VENV)/.oracles  ## every parser with FACTOR times as many damaged files as make test
 	AUGPIPE_FUZZ=$(FACTOR) $(BIN)/python -m pytest tests/test_fuzz_*.py
+
+chaos: install  ## 500 runs disturbed at any operation, each of which must come to the same bytes
+	$(BIN)/python tests/chaos.py --runs 500 --seed 1
 
 bench: install  ## pictures a second beside decode and encode alone
 	$(BIN)/python benchmarks/throughput.py

@@ -78,8 +78,20 @@ def _rebuild_reject(stage: str, code: str, message: str, file: str | None, line:
     return Reject(stage, code, message, file=file, line=line, transient=transient)
 
 
+def of_system(error: BaseException) -> bool:
+    """Whether the system refused something, which may pass; a damaged file is an OSError too, but one without errno."""
+    return isinstance(error, OSError) and error.errno is not None
+
+
 def fault(stage: str, error: Exception) -> Reject:
-    """What becomes of a picture that brings out a fault of this program: it alone is lost, and the row says where."""
+    """What becomes of a picture over which something unforeseen was raised: it alone is lost, and the row says why.
+
+    What the system refused may pass. All else is a fault of this program.
+    """
+    if isinstance(error, MemoryError):
+        return Reject(stage, "memory", "not enough memory for this picture", transient=True)
+    if isinstance(error, OSError) and of_system(error):
+        return Reject(stage, "io", f"the system refused: {error.strerror}", transient=True)
     place = traceback.extract_tb(error.__traceback__)[-1]
     message = f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno}); please report this"
     return Reject(stage, "fault", message)

@@ -53,6 +53,12 @@ def promised(folder: Path) -> dict[str, Any]:
     return {"tars": hashes(folder), "records": records, "rejects": (folder / "rejects.jsonl").read_text("utf-8")}
 
 
+def promised_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest without what is not covered by the promise."""
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    return {k: v for k, v in manifest.items() if k not in ("finished", "seconds", "source_path", "command")}
+
+
 def samples(folder: Path) -> dict[str, dict[str, bytes]]:
     """KEY → ending → bytes, in the order of the shards."""
     out: dict[str, dict[str, bytes]] = {}

@@ -89,7 +89,8 @@ def codes_in_the_code() -> dict[str, set[str]]:
         for code in texts(call_.args[1], around):
             found.setdefault(code, set()).update(texts(call_.args[0], around))
     for call_, around in calls("fault"):
-        found.setdefault("fault", set()).update(texts(call_.args[0], around))
+        for code in ("fault", "io", "memory"):
+            found.setdefault(code, set()).update(texts(call_.args[0], around))
     return found
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from augpipe.errors import DatasetError, one_line
 from augpipe.formats import coco_index, folders, shards, tar_index, voc_index
-from augpipe.formats.base import Dataset, SourceOptions, is_picture
+from augpipe.formats.base import Dataset, SourceOptions, is_absent, is_picture
 
 __all__ = ["FORMATS", "Dataset", "Format", "SourceOptions", "open_dataset", "recognised"]
 
@@ -44,8 +44,10 @@ def _is_own(folder: Path) -> bool:
     """Whether a folder is a run of augpipe, whose records are JSON too."""
     try:
         return b'"augpipe-run/' in (folder / "run.json").read_bytes()
-    except OSError:
-        return False
+    except OSError as error:
+        if is_absent(error):
+            return False
+        raise
 
 
 def _is_shards(src: str) -> bool:
@@ -105,9 +107,20 @@ def open_dataset(src: str, options: SourceOptions | None = None) -> Dataset:
         options: how to read it; ``options.format`` decides where two readings are possible.
 
     Raises:
-        DatasetError: nothing there, no format that fits, or two that do.
+        DatasetError: nothing there, no format that fits, two that do, or something that the system cannot read.
     """
-    options = options or SourceOptions()
+    try:
+        return _opened(src, options or SourceOptions())
+    except MemoryError as error:
+        raise DatasetError(f"{one_line(src)}: not enough memory to look through it; nothing was done") from error
+    except OSError as error:
+        raise DatasetError(
+            f"{one_line(error.filename or src)}: cannot be read: {error.strerror or one_line(error)}\n"
+            "mend the disk or the rights, or take it out of the source, and run the same command again"
+        ) from error
+
+
+def _opened(src: str, options: SourceOptions) -> Dataset:
     if not tar_index.is_pattern(src) and not src.startswith("pipe:") and not Path(src).exists():
         raise DatasetError(f"{one_line(src)}: no such file or folder")
     if options.format is not None:

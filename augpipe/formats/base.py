@@ -6,6 +6,7 @@ carries its own to a worker. The reader holds no dataset-sized state. Nothing of
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import os
@@ -32,6 +33,7 @@ LARGEST_LABELS = 1 << 25
 """Bytes of the labels of one picture. Real ones have some thousand; a parser holds ten to thirty times as many."""
 MOST_MARKS = 500_000
 """What begins a value in the labels of one picture: brackets of JSON, elements and attributes of XML."""
+_ABSENT = (errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO)
 _WORD = re.compile(r"[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+|\d+|[\W_]")
 _OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l"}
 
@@ -239,11 +241,24 @@ def regular_file(path: str, flags: int) -> int:
 
 
 def bytes_of(place: Place) -> bytes:
-    """The bytes of a place while a source is indexed; none if it cannot be read, which its reader then rejects."""
+    """The bytes of a place while a source is indexed; none if it is not there, which its reader then rejects.
+
+    Raises:
+        OSError: the system cannot read it. Then nothing is known of its classes, and the run would be one of another
+            source than when it can be read again.
+    """
     try:
         return read_place(place)
-    except Reject:
+    except Reject as reject:
+        cause = reject.__cause__
+        if isinstance(cause, OSError) and not is_absent(cause):
+            raise OSError(cause.errno, cause.strerror, place.path) from None  # reading names no file
         return b""
+
+
+def is_absent(error: OSError) -> bool:
+    """Whether there is no such file, or can be none; anything else that the system says is no answer."""
+    return isinstance(error, FileNotFoundError) or error.errno in _ABSENT
 
 
 def read_picture(entry: Entry) -> bytes:
@@ -263,11 +278,19 @@ def source_key(relative: str | os.PathLike[str]) -> str:
 
 
 def size_of(path: str | os.PathLike[str]) -> int:
-    """Bytes of a regular file, −1 if there is none."""
+    """Bytes of a regular file, −1 if there is none.
+
+    Raises:
+        OSError: the system cannot tell.
+    """
     try:
         status = os.stat(path)
-    except (OSError, ValueError):
+    except ValueError:
         return -1
+    except OSError as error:
+        if is_absent(error):
+            return -1
+        raise
     return status.st_size if stat.S_ISREG(status.st_mode) else -1
 
 
@@ -280,9 +303,12 @@ def walk_files(folder: Path, links: set[str] | None = None) -> list[str]:
     """Paths of all files below ``folder``, relative, POSIX, sorted; hidden files and folders are left out.
 
     Links to folders are not followed, as they may lead round in circles, or to all of a disk; ``links`` gains them.
+
+    Raises:
+        OSError: a folder cannot be listed. Leaving it out would lose its pictures without a word.
     """
     found: list[str] = []
-    for base, folders, files in os.walk(folder):
+    for base, folders, files in os.walk(folder, onerror=_raised):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         prefix = os.path.relpath(base, folder).replace(os.sep, "/")
         if links is not None:
@@ -298,6 +324,11 @@ def links_left_out(links: Collection[str], root: Path) -> list[str]:
     first = one_line(relative_to(min(links), root), 80)
     more = f" and {len(links) - 1} more" if len(links) > 1 else ""
     return [f"left out: {first}{more}, a link to a folder, which is not followed; put the folder itself there"]
+
+
+def _raised(error: OSError) -> None:
+    if not is_absent(error):
+        raise error
 
 
 def digest_of(*parts: bytes) -> bytes:

@@ -27,6 +27,7 @@ from augpipe.formats.base import (
     bytes_of,
     dataset,
     digest_of,
+    is_absent,
     labelled_by_id,
     plural,
     read_classes,
@@ -102,8 +103,10 @@ def looks_like_coco(path: Path) -> bool:
             head = file.read(_SNIFFED)
             file.seek(max(len(head), path.stat().st_size - _SNIFFED))
             text = head + file.read(_SNIFFED)
-    except OSError:
-        return False
+    except OSError as error:
+        if is_absent(error):
+            return False
+        raise
     is_object = head.removeprefix(_MARK).lstrip()[:1] == b"{"
     return is_object and (b'"images"' in text or (b'"annotations"' in text and b'"image_id"' in text))
 

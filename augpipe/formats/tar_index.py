@@ -22,7 +22,7 @@ from braceexpand import braceexpand
 
 from augpipe.errors import DatasetError, one_line
 from augpipe.folder import SHARD_NAME
-from augpipe.formats.base import Place, plural, regular_file, size_of, source_key
+from augpipe.formats.base import Place, is_absent, plural, regular_file, size_of, source_key
 from augpipe.formats.records import categories_of_manifest, category_from_json
 from augpipe.sample import Category
 
@@ -121,8 +121,12 @@ def _book_of(folder: Path) -> _Book | None:
         file = folder / name
         try:
             value = json.loads(file.read_bytes())
-        except (OSError, ValueError, RecursionError):
+        except (ValueError, RecursionError):
             continue
+        except OSError as error:
+            if is_absent(error):
+                continue
+            raise
         if isinstance(value, dict) and str(value.get("schema", "")).startswith(("augpipe/", "augpipe-run/")):
             try:
                 return _Book(file, _categories(value), _sizes(value))

@@ -23,6 +23,7 @@ from augpipe.formats.base import (
     categories_by_name,
     dataset,
     digest_of,
+    is_absent,
     is_picture,
     links_left_out,
     plural,
@@ -119,8 +120,10 @@ def _head(path: Path) -> bytes:
     try:
         with open(path, "rb", opener=regular_file) as file:
             return file.read(_SNIFFED_BYTES).replace(b"\0", b"")  # UTF-16 looks like ASCII then
-    except OSError:
-        return b""
+    except OSError as error:
+        if is_absent(error):
+            return b""
+        raise
 
 
 def _holds_pictures(folder: Path) -> bool:

@@ -8,6 +8,7 @@ returns half a picture and only mutters about it on stderr. What comes of odd pi
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import tempfile
@@ -22,7 +23,7 @@ import numpy as np
 from PIL import Image, ImageChops
 from PIL.TiffImagePlugin import TiffImageFile
 
-from augpipe.errors import Reject, one_line
+from augpipe.errors import Reject, of_system, one_line
 from augpipe.geometry import upright
 from augpipe.pixels.demand import USUAL
 from augpipe.pixels.header import MAX_PIXELS, PARSER_FAULTS, opened
@@ -36,6 +37,7 @@ _GRAY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L")
 _BY_PILLOW_MODES = ("CMYK", "YCbCr", "LAB", "HSV", "I", "F")
 _CUT_SHORT = ("truncated", "broken data", "unexpected end", "not enough image data")
 _END_OF_JPEG = b"\xff\xd9"
+_NO_MEMORY = -4  # cv::Error::StsNoMem
 _BITS, _PHOTOMETRIC = 258, 262  # TIFF 6.0 tags
 _MASK_BYTES = {"1": 6.0, "L": 3.5, "P": 3.5, "I;16": 6.5, "I;16B": 6.5, "I;16L": 6.5, "LA": 8.0, "PA": 8.0}
 _COLOURED = 20.0
@@ -115,9 +117,21 @@ def _by_opencv(data: bytes, header: Header) -> tuple[Pixels | None, str]:
     with _stderr_of_codecs() as said:
         try:
             decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
-        except cv2.error:
+        except cv2.error as error:
+            if (memory := as_memory_error(error)) is not error:
+                raise memory from error
             decoded = None
     return (None if decoded is None else _eight_bit(decoded, is_gray(header))), said()
+
+
+def as_memory_error(error: Exception) -> Exception:
+    """The error itself, or a MemoryError where OpenCV says in its own way that there was not enough.
+
+    The picture is whole then, and must not be judged, or read in another way, as one that OpenCV cannot read.
+    """
+    if isinstance(error, cv2.error) and getattr(error, "code", None) == _NO_MEMORY:
+        return MemoryError(one_line(error))
+    return error
 
 
 def _eight_bit(decoded: Pixels, gray: bool) -> Pixels:
@@ -152,7 +166,9 @@ def _require_whole(data: bytes, header: Header, mutterings: str) -> None:
         try:
             with opened(data, _area(header.stored_wh)) as image:
                 image.load()
-        except PARSER_FAULTS:
+        except PARSER_FAULTS as error:
+            if of_system(error):
+                raise
             cut_short = True
     if cut_short:
         message = f"the JPEG is cut short or damaged: {one_line(mutterings.strip(), 100) or 'its end is missing'}"
@@ -166,6 +182,8 @@ def _by_pillow(data: bytes, header: Header, keep_truncated: bool) -> Pixels:
         with _muted(data), opened(data, _area(header.stored_wh), keep_truncated) as image:
             return _eight_bit_of(image, is_gray(header))
     except PARSER_FAULTS as error:
+        if of_system(error):
+            raise
         text = one_line(error, 120)
         code = "truncated" if any(w in text.lower() for w in _CUT_SHORT) else "unsupported"
         raise Reject("decode", code, f"the picture cannot be decoded: {text}") from error
@@ -226,7 +244,13 @@ def _stderr_of_codecs() -> Iterator[Callable[[], str]]:
     """
     text = ""
     with _capturing:
-        saved, file = _duplicate_of_stderr(), _nameless_file()
+        saved = _duplicate_of_stderr()
+        try:
+            file = _nameless_file()
+        except OSError:
+            if saved is not None:
+                os.close(saved)
+            raise
         try:
             os.dup2(file, 2)
             yield lambda: text
@@ -255,10 +279,16 @@ def _muted(data: bytes) -> AbstractContextManager[object]:
 
 
 def _duplicate_of_stderr() -> int | None:
-    """A descriptor for the way back; ``None`` where stderr is closed, as under some daemons."""
+    """A descriptor for the way back; ``None`` where stderr is closed, as under some daemons.
+
+    Raises:
+        OSError: there is no descriptor left. That must not pass for a closed stderr, which is closed on the way back.
+    """
     try:
         return os.dup(2)
-    except OSError:
+    except OSError as error:
+        if error.errno != errno.EBADF:
+            raise
         return None
 
 
@@ -279,6 +309,8 @@ def encode(pixels: Pixels, form: PictureFormat) -> bytes:
         with _stderr_of_codecs():  # a refusal is raised, not logged
             done, data = cv2.imencode(ending, pixels, options)
     except cv2.error as error:
+        if (memory := as_memory_error(error)) is not error:
+            raise memory from error
         raise Reject("encode", "encode", f"cannot be written as {form.format}: {one_line(error)}") from error
     if not done:
         raise Reject("encode", "encode", f"cannot be written as {form.format}: {pixels.shape[1]}×{pixels.shape[0]}")
@@ -348,6 +380,8 @@ def decode_raster(data: bytes, what: str, max_pixels: int = 4 * MAX_PIXELS) -> R
             raster = None if fault else _labels_in(image)
             fault = fault or f"expected a gray or palette mask, got mode {image.mode}"
     except PARSER_FAULTS as error:
+        if of_system(error):
+            raise
         raise Reject("labels", "bad-mask", f"{what}: not a mask: {one_line(error, 120)}", file=what) from error
     if raster is None:
         raise Reject("labels", "bad-mask", f"{what}: {fault}", file=what)

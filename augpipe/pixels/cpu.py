@@ -17,7 +17,7 @@ from augpipe.errors import Reject, fault
 from augpipe.geometry import is_exact
 from augpipe.pixels import noise
 from augpipe.pixels.backend import BackendOptions, Job, Rendered
-from augpipe.pixels.codec import decode, encode, jpeg_options
+from augpipe.pixels.codec import as_memory_error, decode, encode, jpeg_options
 from augpipe.plan import AnyStep, Bars, Colour, Erase, Filter, Noise, Recode, Rgb, Warp
 from augpipe.sampling import LONGEST_SIDE, Pixels, region_mask, resample
 
@@ -45,6 +45,8 @@ class CpuBackend:
             picture = decode(job.data, job.header, self._options.keep_truncated)
         except Reject as reject:
             return Rendered((reject,) * len(job.steps))
+        except Exception as error:  # no memory, no descriptor; one picture must not end the run
+            return Rendered((fault("decode", error),) * len(job.steps))
         return Rendered(tuple(self._one(picture, steps) for steps in job.steps))
 
     def _one(self, picture: Pixels, steps: Sequence[AnyStep]) -> bytes | Reject:
@@ -52,10 +54,8 @@ class CpuBackend:
             return encode(apply(picture, steps), self._options.picture)
         except Reject as reject:
             return reject
-        except MemoryError:
-            return Reject("pixels", "memory", "not enough memory for this picture", transient=True)
         except Exception as error:  # OpenCV's own, mostly; one picture must not end the run
-            return fault("pixels", error)
+            return fault("pixels", as_memory_error(error))
 
 
 def apply(picture: Pixels, steps: Iterable[AnyStep]) -> Pixels:

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 
 from PIL import Image, ImageFile
 
-from augpipe.errors import Reject, one_line
+from augpipe.errors import Reject, of_system, one_line
 from augpipe.pixels.demand import require_modest
 from augpipe.sample import Header
 
@@ -85,6 +85,8 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> Header:
         count = re.search(r"\d+", str(error))
         raise _too_large(count[0] if count else "too many", max_pixels) from error
     except PARSER_FAULTS as error:
+        if of_system(error):
+            raise
         text = _brief(error)
         code = "truncated" if _is_cut_short(data) or "truncated" in text.lower() else "unsupported"
         raise Reject("decode", code, f"not a picture that can be read: {text}") from error

@@ -16,6 +16,7 @@ from augpipe.run.keys import require_unique
 from augpipe.run.lock import WHOLE
 from augpipe.run.manifest import Limits, Summary
 from augpipe.run.meeting import met
+from augpipe.run.refusals import refusals_told
 from augpipe.run.request import request_of
 from augpipe.run.resuming import begun, continued
 from augpipe.run.source import require_apart, roots_of
@@ -55,32 +56,33 @@ def augment(
     options.check()
     execution.require_possible()
     limits.check()
-    store = Store(folder)
-    require_apart(roots_of(source, options.source), folder)
-    _require_ours(store)
-    run = open_run(source, recipe, options)
-    watcher.remarks = list(run.dataset.remarks)
-    with store:
-        with store.preparing():
-            before = store.state()
-            state = _state(before, run, execution, folder)
-            tasks = WHOLE if execution.tasks is None else execution.tasks.of(state.shards)
-            store.take(tasks)
-            if before is None:
-                _require_ours(store)  # nobody has put anything there meanwhile
-                store.begin(state)
-            elif execution.overwrite:
-                store.clear(before)
-                store.begin(state)
-            elif state.ends != before.ends:
-                store.reopen()
-                store.begin(state)
-        if execution.extend:
-            watcher.remarks.append(
-                f"copies from {state.ends[-2] if len(state.ends) > 1 else 0} on have shards of their own; the samples "
-                f"are those of one run with --copies {state.ends[-1]}, the shards are not"
-            )
-        return Work(run, store, state, tasks, execution, watcher).done(engine_for(execution), limits)
+    with refusals_told(folder):
+        store = Store(folder)
+        require_apart(roots_of(source, options.source), folder)
+        _require_ours(store)
+        run = open_run(source, recipe, options)
+        watcher.remarks = list(run.dataset.remarks)
+        with store:
+            with store.preparing():
+                before = store.state()
+                state = _state(before, run, execution, folder)
+                tasks = WHOLE if execution.tasks is None else execution.tasks.of(state.shards)
+                store.take(tasks)
+                if before is None:
+                    _require_ours(store)  # nobody has put anything there meanwhile
+                    store.begin(state)
+                elif execution.overwrite:
+                    store.clear(before)
+                    store.begin(state)
+                elif state.ends != before.ends:
+                    store.reopen()
+                    store.begin(state)
+            if execution.extend:
+                watcher.remarks.append(
+                    f"copies from {state.ends[-2] if len(state.ends) > 1 else 0} on have shards of their own; "
+                    f"the samples are those of one run with --copies {state.ends[-1]}, the shards are not"
+                )
+            return Work(run, store, state, tasks, execution, watcher).done(engine_for(execution), limits)
 
 
 def _require_ours(store: Store) -> None:

@@ -65,7 +65,7 @@ def _record(path: Path, index: int, part: Part, digest: str) -> tuple[Record | N
     """A record that this run can have written, or why it is none."""
     try:
         record = read_json(path)
-    except UsageError:
+    except (OSError, UsageError):
         return None, "its record cannot be read"
     if record is None or record.get("schema") != SHARD_SCHEMA:
         return None, "its record is of another schema"

@@ -17,10 +17,11 @@ from augpipe.errors import UsageError, one_line
 from augpipe.formats.base import fingerprint_of
 from augpipe.run.augment import open_run
 from augpipe.run.execution import Execution
-from augpipe.run.inventory import Inventory, take_stock
+from augpipe.run.inventory import Inventory, Record, take_stock
 from augpipe.run.job import Task, plan_tasks
 from augpipe.run.lock import WHOLE
 from augpipe.run.manifest import Limits, Summary, summary_of
+from augpipe.run.refusals import refusals_told
 from augpipe.run.request import asked
 from augpipe.run.resuming import continued
 from augpipe.run.source import require_apart, roots_of
@@ -55,27 +56,29 @@ def retry(
     execution, limits, watcher = execution or Execution(), limits or Limits(), watcher or Watcher()
     execution.require_possible()
     limits.check()
-    store = Store(folder)
-    state = _run_in(store)
-    place, recipe, options = asked(state.config, state.request, source)
-    require_apart(roots_of(place, options.source), folder)
-    run = open_run(place, recipe, options)
-    watcher.remarks = list(run.dataset.remarks)
-    # The copies are those of the folder, so nothing is added; but they may be those of several parts.
-    as_it_is = replace(execution, extend=True)
-    with store:
-        with store.preparing():
-            store.take()
-            before = _run_in(store)
-            changed = run.config["source"]["fingerprint"] != before.config["source"]["fingerprint"]
-            if changed and not everything:
-                raise UsageError(f"{place}: pictures or labels have changed since the run; --all takes them up")
-            now = _with_fingerprint(before, run.config["source"]["fingerprint"])
-            state = continued(now, run.config, as_it_is, folder, shard_size_asked=True)
-            if changed:
-                watcher.remarks.append(_taken_over(store, before, state, run))
-        again = _to_do_again(take_stock(folder, state), everything)
-        return Work(run, store, state, WHOLE, execution, watcher, again, "retry").done(engine_for(execution), limits)
+    with refusals_told(folder):
+        store = Store(folder)
+        state = _run_in(store)
+        place, recipe, options = asked(state.config, state.request, source)
+        require_apart(roots_of(place, options.source), folder)
+        run = open_run(place, recipe, options)
+        watcher.remarks = list(run.dataset.remarks)
+        # The copies are those of the folder, so nothing is added; but they may be those of several parts.
+        as_it_is = replace(execution, extend=True)
+        with store:
+            with store.preparing():
+                store.take()
+                before = _run_in(store)
+                changed = run.config["source"]["fingerprint"] != before.config["source"]["fingerprint"]
+                if changed and not everything:
+                    raise UsageError(f"{place}: pictures or labels have changed since the run; --all takes them up")
+                now = _with_fingerprint(before, run.config["source"]["fingerprint"])
+                state = continued(now, run.config, as_it_is, folder, shard_size_asked=True)
+                if changed:
+                    watcher.remarks.append(_taken_over(store, before, state, run))
+            again = _has_lost if everything else _may_pass
+            work = Work(run, store, state, WHOLE, execution, watcher, again, "retry")
+            return work.done(engine_for(execution), limits)
 
 
 def _run_in(store: Store) -> RunState:
@@ -89,13 +92,14 @@ def _with_fingerprint(state: RunState, fingerprint: str) -> RunState:
     return replace(state, config={**state.config, "source": {**state.config["source"], "fingerprint": fingerprint}})
 
 
-def _to_do_again(stock: Inventory, everything: bool) -> frozenset[int]:
-    """Shards that have lost pictures."""
-    return frozenset(
-        index
-        for index, record in stock.done.items()
-        if any(everything or row.get("transient") for row in record["rejects"])
-    )
+def _has_lost(record: Record) -> bool:
+    """Whether pictures are missing from a shard."""
+    return bool(record["rejects"])
+
+
+def _may_pass(record: Record) -> bool:
+    """Whether pictures are missing for reasons that may pass."""
+    return any(row.get("transient") for row in record["rejects"])
 
 
 def _taken_over(store: Store, before: RunState, state: RunState, run: Opened) -> str:
@@ -131,20 +135,21 @@ def finish(folder: Path, limits: Limits | None = None) -> Summary:
     """
     limits = limits or Limits()
     limits.check()
-    store = Store(folder)
-    _run_in(store)
-    with store:
-        store.take()
-        state = _run_in(store)
-        stock = take_stock(folder, state)
-        missing = [index for index in range(state.shards) if index not in stock.done]
-        if missing:
-            raise UsageError(_not_there(folder, state, missing, stock))
-        finished = store.is_finished()
-        if not finished:
-            store.clean(state, WHOLE, stock.done)
-            close(store, state, stock, 0.0, "finish")
-        return summary_of(folder, state, stock.done, limits, already_done=finished)
+    with refusals_told(folder):
+        store = Store(folder)
+        _run_in(store)
+        with store:
+            store.take()
+            state = _run_in(store)
+            stock = take_stock(folder, state)
+            missing = [index for index in range(state.shards) if index not in stock.done]
+            if missing:
+                raise UsageError(_not_there(folder, state, missing, stock))
+            finished = store.is_finished()
+            if not finished:
+                store.clean(state, WHOLE, stock.done)
+                close(store, state, stock, 0.0, "finish")
+            return summary_of(folder, state, stock.done, limits, already_done=finished)
 
 
 def _not_there(folder: Path, state: RunState, missing: list[int], stock: Inventory) -> str:

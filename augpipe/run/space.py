@@ -27,7 +27,10 @@ _RECORD = 3000
 def remark_on_space(folder: Path, needed: int) -> str | None:
     """A sentence if the disk of ``folder`` has less room than ``needed`` bytes."""
     there = next(path for path in (folder, *folder.resolve().parents) if path.exists())
-    status = os.statvfs(there)
+    try:
+        status = os.statvfs(there)
+    except OSError:  # a guess must not stop a run
+        return None
     free = status.f_bavail * status.f_frsize
     if free >= needed:
         return None

@@ -6,7 +6,6 @@ commit record does, which is written after it; the manifest comes last of all.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ from typing import IO, Any
 from augpipe.errors import RunError, UsageError
 from augpipe.run.config import canonical_json
 from augpipe.run.lock import WHOLE, FolderLock
+from augpipe.run.refusals import refused
 from augpipe.run.state import RunState, shard_name, state_from
 
 SHARD_SCHEMA = "augpipe-shard/1"
@@ -59,11 +59,7 @@ def write_atomically(path: Path, work: Path, fill: Callable[[IO[bytes]], None]) 
 
 def not_written(path: Path, error: OSError) -> RunError:
     """The end of a run that cannot write to its folder, with the way out."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return RunError(
-        f"{path}: cannot be written: {error.strerror or error}\n"
-        f"what is finished is kept; {'make room' if full else 'mend that'} and run the same command to go on"
-    )
+    return refused(path, error, "cannot be written: ")
 
 
 def sync_folder(folder: Path) -> None:
@@ -90,12 +86,13 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
     Raises:
         UsageError: if it is not JSON.
+        OSError: the system cannot read it, which says nothing of what is in it.
     """
     try:
         value = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             f"{path}: cannot be read as JSON: {error}; choose another DST, or remove the folder"
         ) from error
@@ -143,8 +140,10 @@ class Store:
     def __exit__(self, *_: object) -> None:
         """Give back what is held; the work folder goes if nobody else holds some of it and the run is finished."""
         try:
-            if self.work.is_dir() and self._lock.take(WHOLE) and (self.is_finished() or self.is_empty()):
-                shutil.rmtree(self.work, ignore_errors=True)
+            # What cannot be tidied now is at the next call, and must not hide how this one ended.
+            with suppress(OSError, UsageError):
+                if self.work.is_dir() and self._lock.take(WHOLE) and (self.is_finished() or self.is_empty()):
+                    shutil.rmtree(self.work, ignore_errors=True)
         finally:
             self._lock.drop()
 
@@ -213,7 +212,10 @@ class Store:
         return out
 
     def clear(self, state: RunState) -> None:
-        """Delete the run in this folder: its records, the tars of its tasks, and its own few files.
+        """Delete the run in this folder: its records, the tars of its tasks, its rejects.
+
+        run.json stays, and the next run's takes its place at once: a folder without it, with a file of the user's in
+        it, would be none that a run may go on in.
 
         Raises:
             UsageError: a tar that is not of this run; nothing was deleted.
@@ -225,8 +227,7 @@ class Store:
             (self.folder / f"{shard_name(state.prefix, index)}.json").unlink(missing_ok=True)
         for _, path in tars:
             path.unlink(missing_ok=True)
-        for own in (REJECTS, RUN):
-            (self.folder / own).unlink(missing_ok=True)
+        (self.folder / REJECTS).unlink(missing_ok=True)
 
     def reopen(self) -> None:
         """Take the manifest away, which makes the run unfinished."""

@@ -175,8 +175,6 @@ class _ShardTask:
             except RunError as error:
                 return Loaded(entry, end=error)
             return Loaded(entry, data, reject=reject)
-        except MemoryError:
-            return Loaded(entry, data, reject=Reject("read", "memory", "not enough memory to read it", transient=True))
         except Exception as error:  # one picture of a hundred thousand must not end the run
             return Loaded(entry, data, reject=fault("read", error))
         return Loaded(entry, data, header, annotations)

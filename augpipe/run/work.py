@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from augpipe.errors import RunError
 from augpipe.formats.base import Dataset
 from augpipe.recipe.model import Recipe
 from augpipe.run.config import RunOptions
 from augpipe.run.engines import Engine, InProcess, LocalProcesses
 from augpipe.run.execution import Execution
-from augpipe.run.inventory import Inventory, take_stock
+from augpipe.run.inventory import Inventory, Record, take_stock
 from augpipe.run.job import Job, plan_tasks
 from augpipe.run.lock import WHOLE
 from augpipe.run.manifest import Limits, Summary, manifest_of, summary_of
@@ -62,9 +63,16 @@ def engine_for(execution: Execution) -> Engine:
     return LocalProcesses(execution.workers or os.cpu_count() or 1, execution.patience)
 
 
+def _never(record: Record) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Work:
-    """What is to be done in a folder that is held: ``tasks`` of the run ``state``, those in ``again`` in any case."""
+    """What is to be done in a folder that is held: ``tasks`` of the run ``state``.
+
+    ``again`` says of the record of a shard that is there whether it is made again all the same.
+    """
 
     run: Opened
     store: Store
@@ -72,7 +80,7 @@ class Work:
     tasks: range
     execution: Execution
     watcher: Watcher
-    again: Collection[int] = ()
+    again: Callable[[Record], bool] = _never
     command: str = "augment"
 
     def done(self, engine: Engine, limits: Limits) -> Summary:
@@ -83,13 +91,14 @@ class Work:
         """
         started = time.monotonic()
         stock = take_stock(self.store.folder, self.state, check=self.execution.check)
-        wanted = [i for i in _each(self.tasks, self.state) if i not in stock.done or i in self.again]
+        wanted = [i for i in _each(self.tasks, self.state) if i not in stock.done or self.again(stock.done[i])]
         if not wanted and self.store.is_finished():
             return summary_of(self.store.folder, self.state, stock.done, limits, already_done=True)
         if wanted:
             self._reopen(stock)
             self._make(engine, stock, frozenset(wanted))
         stock = self._all_there() or take_stock(self.store.folder, self.state)
+        self._require_made(stock)
         seconds = time.monotonic() - started
         finished = len(stock.done) == self.state.shards
         if finished and not self.store.is_finished():
@@ -97,6 +106,20 @@ class Work:
         return summary_of(
             self.store.folder, self.state, stock.done, limits, seconds=seconds, made=wanted, finished=finished
         )
+
+    def _require_made(self, stock: Inventory) -> None:
+        """Make sure that all of this call's shards are there, as a disk that fails may not give back what it took.
+
+        Raises:
+            RunError: naming the first that is not.
+        """
+        missing = [index for index in _each(self.tasks, self.state) if index not in stock.done]
+        if missing:
+            why = stock.broken.get(missing[0], "its record is gone")
+            raise RunError(
+                f"{self.store.folder}: {shard_name(self.state.prefix, missing[0])} was made, but {why}\n"
+                "what is finished is kept; see whether the disk is sound, and run the same command to go on"
+            )
 
     def _reopen(self, stock: Inventory) -> None:
         """Make the run unfinished, with what its run.json has to say now."""

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
-import json
 import os
 import random
 import signal
@@ -23,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from chaos import problems_at_once
 from runs import promised
 
 PROGRAM = "from augpipe.cli.main import main; main()"
@@ -93,16 +92,6 @@ def files_of(folder: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-def not_whole(folder: Path) -> list[str]:
-    """Shards whose tar is not the one of their record."""
-    out = []
-    for record in map(json.loads, (path.read_bytes() for path in records(folder))):
-        tar = folder / record["name"]
-        if record["samples"] and hashlib.sha256(tar.read_bytes()).hexdigest() != record["sha256"]:
-            out.append(f"{record['name']}: is not the one of its record")
-    return out
-
-
 def kill_and_go_on(
     source: Path, folder: Path, options: Sequence[str], moments: Sequence[Moment], wanted: Path
 ) -> Killed:
@@ -114,9 +103,8 @@ def kill_and_go_on(
             break
         now = files_of(folder)
         out.kills.append((moment, len(records(folder))))
-        out.problems += not_whole(folder)
-        if (folder / "manifest.json").exists():
-            out.problems.append(f"{moment}: a manifest over an unfinished run")
+        # A process may be killed between its manifest, over a run that is whole, and its end.
+        out.problems += [f"{moment}: {problem}" for problem in problems_at_once(folder, "")]
         out.leftovers += len(list((folder / ".augpipe").glob("*.tmp"))) + len(
             [tar for tar in folder.glob("*.tar") if not tar.with_suffix(".json").exists()]
         )

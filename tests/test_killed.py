@@ -30,6 +30,6 @@ def test_killed_at_records_and_at_random_it_goes_on_to_the_same_bytes(source, wa
     moments = [Moment(records=n) for n in (1, 4, 9)]
     moments += drawn(random.Random(), 3, 16, seconds / 8)
     killed = kill_and_go_on(source, tmp_path / "out", OPTIONS, moments, folder)
-    assert killed.problems == [], f"killed at {', '.join(str(moment) for moment, _ in killed.kills)}"
+    assert killed.problems == [], f"{killed.problems}, killed at {', '.join(str(m) for m, _ in killed.kills)}"
     assert [there for _, there in killed.kills][:3] >= [1, 4, 9]
     assert killed.kept >= 9

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from augpipe.catalogue import PAIRS, sources_sentence
 from augpipe.errors import RunError, UsageError, one_line
 
 from . import shared
@@ -14,7 +15,6 @@ from . import shared
 if TYPE_CHECKING:
     from augpipe.convert import Report
 
-PAIRS = ("voc-to-coco", "coco-to-voc")
 EXAMPLE = "Example: augpipe convert voc-to-coco data/voc data/instances.json"
 _SHOWN = 5
 
@@ -27,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
 @shared.handled
 def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
     pair: Annotated[str, typer.Argument(metavar="A-to-B", help=f"One of {', '.join(PAIRS)}.")],
-    src: Annotated[str, typer.Argument(metavar="SRC", help="A Pascal VOC folder; a COCO .json, or a folder of them.")],
+    src: Annotated[str, typer.Argument(metavar="SRC", help=sources_sentence())],
     dst: Annotated[Path, typer.Argument(metavar="DST", help="A .json takes annotations alone, a folder everything.")],
     split: shared.Split = None,
     classes: shared.Classes = None,

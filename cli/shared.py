@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from augpipe.catalogue import READABLE
 from augpipe.errors import AugpipeError, UsageError, fault, one_line
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ Set = Annotated[
 Seed = Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")]
 From = Annotated[
     str | None,
-    typer.Option("--from", metavar="FORMAT", help="voc, coco, shards, masks or imagefolder."),
+    typer.Option("--from", metavar="FORMAT", help=f"{' or '.join(', '.join(READABLE).rsplit(', ', 1))}."),
 ]
 Split = Annotated[str | None, typer.Option("--split", metavar="S", help="Only the list, folder or JSON of that name.")]
 Classes = Annotated[

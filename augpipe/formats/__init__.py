@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from augpipe.catalogue import READABLE
 from augpipe.errors import DatasetError, one_line
 from augpipe.formats import coco_index, folders, shards, tar_index, voc_index
 from augpipe.formats.base import Dataset, SourceOptions, is_absent, is_picture
@@ -67,29 +68,15 @@ def _is_imagefolder(src: str) -> bool:
     return any(map(folders.looks_like_classes, splits.values() if splits else [path]))
 
 
-FORMATS: dict[str, Format] = {
-    f.name: f
-    for f in (
-        Format(
-            "voc",
-            "Pascal VOC: Annotations/*.xml with JPEGImages/ or images/, one or several years, or a folder of XML files",
-            _is_voc,
-            lambda src, options: voc_index.open_voc(Path(src), options),
-        ),
-        Format(
-            "coco",
-            "COCO: a .json, or a folder of JSONs about the same images (instances, keypoints, captions)",
-            _is_coco,
-            lambda src, options: coco_index.open_coco(Path(src), options),
-        ),
-        Format("shards", "tar shards: a .tar, a folder of them, or a pattern x-{000..009}.tar", _is_shards,
-               shards.open_shards),
-        Format("masks", "semantic masks: images/ and masks/ joined by stem", _is_masks,
-               lambda src, options: folders.open_masks(Path(src), options)),
-        Format("imagefolder", "classification: a folder a class", _is_imagefolder,
-               lambda src, options: folders.open_imagefolder(Path(src), options)),
-    )
-}  # fmt: skip
+_READERS: dict[str, tuple[Callable[[str], bool], Callable[[str, SourceOptions], Dataset]]] = {
+    "voc": (_is_voc, lambda src, options: voc_index.open_voc(Path(src), options)),
+    "coco": (_is_coco, lambda src, options: coco_index.open_coco(Path(src), options)),
+    "shards": (_is_shards, shards.open_shards),
+    "masks": (_is_masks, lambda src, options: folders.open_masks(Path(src), options)),
+    "imagefolder": (_is_imagefolder, lambda src, options: folders.open_imagefolder(Path(src), options)),
+}
+
+FORMATS: dict[str, Format] = {name: Format(name, known.looks_like, *_READERS[name]) for name, known in READABLE.items()}
 
 
 def recognised(src: str) -> list[str]:

@@ -10,6 +10,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -17,8 +18,11 @@ import msgspec
 import numpy as np
 
 from augpipe import masks
+from augpipe.errors import Reject
+from augpipe.formats.base import Dataset, plural
 from augpipe.formats.coco_object import FARTHEST
 from augpipe.formats.records import category_json, known, segmentation_json
+from augpipe.formats.target import Closing, Picture, Stage, Writer, split_of
 from augpipe.polygons import areas_of
 from augpipe.sample import Annotations, Category, Objects, Rings, Rle
 from augpipe.words import encode
@@ -177,3 +181,42 @@ def cannot_hold(annotations: Annotations) -> dict[str, int]:
         + sum(k in _FIELDS for f in objects.facts for k in f.attributes),
     }
     return {name: n for name, n in counts.items() if n}
+
+
+# --- a dataset -------------------------------------------------------------------------------------------------------
+
+
+def open_writer(dataset: Dataset, stage: Stage) -> Writer:
+    """Begin the JSON of a dataset: the one file of ``stage``, else ``annotations/instances_SPLIT.json``."""
+    return _DatasetWriter(dataset, stage)
+
+
+class _DatasetWriter:
+    """See :class:`augpipe.formats.target.Writer`."""
+
+    def __init__(self, dataset: Dataset, stage: Stage) -> None:
+        path = stage.folder / (stage.json or f"annotations/instances_{split_of(dataset)}.json")
+        path.parent.mkdir(exist_ok=True)
+        with ExitStack() as stack:
+            file = stack.enter_context(open(path, "wb"))
+            self._json = stack.enter_context(CocoWriter(file, dataset.categories))
+            self._open = stack.pop_all()
+
+    def unwritable(self, objects: Objects, i: int) -> str | None:
+        return unwritable(objects, i, {})
+
+    def cannot_hold(self, picture: Picture) -> Mapping[str, int]:
+        return cannot_hold(picture.annotations)
+
+    def add(self, picture: Picture) -> None:
+        if picture.size_wh is None:
+            raise Reject("write", "no-size", "neither the labels nor a picture tell its size")
+        self._json.add(picture.name, picture.size_wh, picture.annotations)
+
+    def discard(self) -> None:
+        self._open.__exit__(Reject, None, None)
+
+    def close(self) -> Closing:
+        self._open.close()
+        changed = self._json.id_collisions
+        return Closing(remarks=(f"{plural(changed, 'id')} came twice and had to be changed",) if changed else ())

@@ -6,13 +6,18 @@ stay fractions. A box that is thinner than a pixel would have its corners swappe
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from augpipe.errors import DatasetError, Reject, one_line
 from augpipe.formats import coco_write
+from augpipe.formats.base import Dataset, is_picture, plural
 from augpipe.formats.coco_write import whole
+from augpipe.formats.target import Closing, Picture, Stage, Writer, split_of
+from augpipe.pixels.codec import is_gray
 from augpipe.sample import Annotations, Category, Objects, Part
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -170,3 +175,83 @@ def _nameless(value: Any, taken: Collection[str] = ()) -> int:
         for name, inner in value.items()
         if inner is not None
     )
+
+
+# --- a dataset -------------------------------------------------------------------------------------------------------
+
+
+def open_writer(dataset: Dataset, stage: Stage) -> Writer:
+    """Begin a VOC root: an XML a picture, and the list of them.
+
+    Raises:
+        DatasetError: two pictures would share an XML.
+    """
+    require_own_stems(dataset, "XML")
+    return _DatasetWriter(dataset, stage)
+
+
+class _DatasetWriter:
+    """See :class:`augpipe.formats.target.Writer`."""
+
+    def __init__(self, dataset: Dataset, stage: Stage) -> None:
+        self._folder = stage.folder
+        self._list = stage.folder / "ImageSets" / "Main" / f"{split_of(dataset)}.txt"
+        self._categories = {c.id: c for c in dataset.categories}
+        self._stems: list[str] = []
+        self._used: set[int] = set()
+        self._fractions = self._unsized = 0
+
+    def unwritable(self, objects: Objects, i: int) -> str | None:
+        return unwritable(objects, i, self._categories)
+
+    def cannot_hold(self, picture: Picture) -> Mapping[str, int]:
+        return cannot_hold(picture.annotations)
+
+    def add(self, picture: Picture) -> None:
+        stem, objects = stem_of(picture.name), picture.annotations.objects
+        if stem != stem.strip() or len(stem.splitlines()) != 1:
+            message = "the name cannot stand in a list of ImageSets"
+            raise Reject("write", "bad-name", message, file=repr(picture.name))
+        path = self._folder / "Annotations" / f"{stem}.xml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        depth = 1 if picture.header is not None and is_gray(picture.header) else 3
+        name = os.path.basename(picture.name)
+        path.write_bytes(xml_of(name, picture.size_wh or (0, 0), depth, picture.annotations, self._categories))
+        self._stems.append(stem)
+        self._used.update(objects.category_id.tolist())
+        self._fractions += fractional(objects)
+        self._unsized += picture.size_wh is None
+
+    def discard(self) -> None:
+        pass
+
+    def close(self) -> Closing:
+        self._list.parent.mkdir(parents=True)
+        self._list.write_text("".join(f"{stem}\n" for stem in self._stems), "utf-8")
+        remarks = []
+        if self._fractions:
+            remarks.append(
+                f"{plural(self._fractions, 'object')} with fractions in the box: they are kept, but some readers of "
+                "VOC expect whole numbers"
+            )
+        if self._unsized:
+            remarks.append(f"{plural(self._unsized, 'picture')} of unknown size: the XML says 0 by 0")
+        return Closing(categories_cannot_hold(self._categories.values(), self._used), tuple(remarks))
+
+
+def stem_of(name: str) -> str:
+    """A name without a picture's ending. The dot in a name that has none, as in ``frame.12``, ends no stem."""
+    return os.path.splitext(name)[0] if is_picture(name) else name
+
+
+def require_own_stems(dataset: Dataset, file: str) -> None:
+    """Make sure that every picture can have a ``file`` (such as an XML) that is named by its stem.
+
+    Raises:
+        DatasetError: naming two that could not.
+    """
+    stems: dict[str, str] = {}
+    for entry in dataset.entries:
+        other = stems.setdefault(stem_of(entry.key), entry.key)
+        if other != entry.key:
+            raise DatasetError(f"'{one_line(other)}' and '{one_line(entry.key)}' would share one {file}; rename one")

@@ -1,0 +1,100 @@
+"""The target of a conversion as a place: free to be written, apart from the source, and filled at once at the end.
+
+Everything is written in a hidden folder and moved to its place at the end, so a conversion that fails leaves no half
+dataset.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from augpipe.catalogue import Writable
+from augpipe.errors import UsageError
+from augpipe.formats.base import Dataset
+
+
+def is_json(target: Path) -> bool:
+    """Whether a target is a file that takes annotations alone."""
+    return target.suffix.lower() == ".json"
+
+
+def require_free(source: Path, target: Path, kind: Writable, overwrite: bool) -> None:
+    """Make sure that the target can be written and does not lie in the source, nor the source in it.
+
+    Raises:
+        UsageError: naming what is in the way.
+    """
+    src, alone = source.resolve(), is_json(target)
+    places = [target] if alone else [target, *(target / name for name in kind.folders)]
+    for place in (p.resolve() for p in places):
+        if src == place or (src.is_dir() and src in place.parents):
+            raise UsageError(f"{target}: lies in the source {source}; choose a DST outside it")
+    if target.resolve() in src.parents:
+        raise UsageError(f"{target}: holds the source {source}; choose a DST of its own")
+    if not alone and target.is_file():
+        raise UsageError(f"{target}: is a file; expected a folder")
+    if alone and target.is_dir():
+        raise UsageError(f"{target}: is a folder; expected a file that can be written")
+    stage = _stage_of(target)
+    taken = any(child != stage for child in target.iterdir()) if target.is_dir() else target.exists()
+    if taken and not overwrite:
+        raise UsageError(f"{target}: exists already; choose another DST, or --overwrite")
+
+
+def require_no_pictures_of(dataset: Dataset, target: Path) -> None:
+    """Pictures of a COCO JSON may lie anywhere, so also where the target would write its own.
+
+    Raises:
+        UsageError: if they do.
+    """
+    folders = {os.path.dirname(entry.picture.path) for entry in dataset.entries if entry.picture is not None}
+    place = target.resolve()
+    for folder in sorted(folders):
+        if place in (Path(folder).resolve(), *Path(folder).resolve().parents):
+            raise UsageError(f"{target}: holds pictures of the source, in {folder}; choose a DST of its own")
+
+
+def _stage_of(target: Path) -> Path:
+    return target.with_name(f".{target.name}.part") if is_json(target) else target / ".augpipe.part"
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """A hidden folder to write in, whose content is moved to its place at the end; nothing stays after an error.
+
+    It lies where the target will be, hence on its disk. One that a killed conversion has left is removed.
+    """
+    stage = _stage_of(target)
+    made = [folder for folder in (stage.parent, *stage.parent.parents) if not folder.exists()]
+    shutil.rmtree(stage, ignore_errors=True)
+    try:
+        stage.mkdir(parents=True)
+        yield stage
+        _move_into(stage, stage.parent)
+    except BaseException:
+        shutil.rmtree(stage, ignore_errors=True)
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+    shutil.rmtree(stage)
+
+
+def _move_into(stage: Path, folder: Path) -> None:
+    """Annotations come last in this order, and without them there is no dataset yet."""
+    for child in sorted(stage.iterdir(), reverse=True):
+        place = folder / child.name
+        if child.is_dir() and place.is_dir():
+            _move_into(child, place)
+        else:
+            child.replace(place)
+
+
+def old_files(target: Path, stage: Path, kind: Writable) -> int:
+    """How many files of an earlier conversion stay: they are not ours to delete, but would be read with the new."""
+    paths = (path for name in kind.folders for path in (target / name).rglob("*"))
+    return sum(path.is_file() and not (stage / path.relative_to(target)).exists() for path in paths)

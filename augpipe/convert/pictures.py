@@ -1,0 +1,104 @@
+"""Reading a source picture by picture for a conversion: labels as they are, the header, and a name in the target."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from augpipe.convert.report import Report
+from augpipe.errors import Reject, fault, one_line
+from augpipe.formats.base import Dataset, Entry, is_picture, read_place
+from augpipe.formats.headers import header_at
+from augpipe.formats.target import Picture, Writer
+from augpipe.sample import Annotations, Header
+
+
+def pictures(dataset: Dataset, writer: Writer, report: Report) -> Iterator[tuple[Entry, Picture | None]]:
+    """Every entry with the picture of it that can be written, ``None`` where its labels cannot be read.
+
+    Objects that the writer cannot write are left out; all that is lost is in the report.
+    """
+    for entry in dataset.entries:
+        try:
+            annotations = _annotations(dataset, entry)
+            header = _header(entry, report)
+            name = _name_of(entry, header)
+        except Reject as reject:
+            report.lost.append(f"{one_line(entry.key)}: {one_line(reject.message)}")
+            yield entry, None
+            continue
+        report.dropped += len(annotations.dropped)
+        report.notes.update(annotations.notes)
+        size = annotations.size_wh or (header.upright_wh if header else None)
+        if header is not None and size not in (header.stored_wh, header.upright_wh):
+            report.notes["size-mismatch"] += 1
+        yield entry, Picture(name, _writable(annotations, writer, report), header, size)
+
+
+def _writable(annotations: Annotations, writer: Writer, report: Report) -> Annotations:
+    objects = annotations.objects
+    reasons = [writer.unwritable(objects, i) for i in range(len(objects))]
+    if not any(reasons):
+        return annotations
+    report.losses.update(reason for reason in reasons if reason)
+    kept = objects.take([i for i, reason in enumerate(reasons) if not reason])
+    return replace(annotations, objects=kept)
+
+
+def _annotations(dataset: Dataset, entry: Entry) -> Annotations:
+    try:
+        return dataset.reader.annotations(entry)
+    except Reject:
+        raise
+    except Exception as error:
+        raise fault("labels", error) from error
+
+
+def _name_of(entry: Entry, header: Header | None) -> str:
+    """Where a picture goes. Members of a tar have keys without an ending, and any name at all.
+
+    Raises:
+        Reject: for a name that leads out of the target.
+    """
+    path = PurePosixPath(entry.key)
+    if path.is_absolute() or ".." in path.parts or "\0" in entry.key:
+        raise Reject("read", "bad-name", "the name leads out of the target; rename that picture")
+    if is_picture(entry.key) or header is None:
+        return entry.key
+    return f"{entry.key}.{'jpg' if header.format in ('JPEG', 'MPO') else header.format.lower()}"
+
+
+def _header(entry: Entry, report: Report) -> Header | None:
+    if entry.picture is None:
+        report.unseen.append(f"{one_line(entry.key)}: no picture of that name was found")
+        return None
+    try:
+        return header_at(entry.picture)
+    except Reject as reject:
+        report.unseen.append(f"{one_line(entry.key)}: {one_line(reject.message)}")
+        return None
+
+
+def copy_picture(entry: Entry, path: Path, report: Report) -> None:
+    """Copy the file as it is, byte for byte."""
+    if entry.picture is None:
+        return
+    try:
+        data = read_place(entry.picture)
+    except Reject as reject:
+        line = f"{one_line(entry.key)}: {one_line(reject.message)}"
+        if line not in report.unseen[-1:]:  # its header was no better
+            report.unseen.append(line)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def folder_of(dataset: Dataset) -> str | None:
+    """The folder that the names in a JSON start from, if the pictures are files below one."""
+    for entry in dataset.entries:
+        if entry.picture is not None and entry.picture.path.endswith(f"{os.sep}{entry.key}"):
+            return entry.picture.path[: -len(entry.key) - 1]
+    return None

@@ -1,0 +1,96 @@
+"""The run of a conversion: every picture of the source goes to the target's writer, and its file beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from augpipe.convert import folder
+from augpipe.convert.pictures import copy_picture, folder_of, pictures
+from augpipe.convert.report import Report
+from augpipe.errors import Reject, RunError, UsageError, one_line
+from augpipe.formats import open_dataset
+from augpipe.formats.base import Dataset, SourceOptions, plural
+from augpipe.formats.target import Picture, Stage, Target, Writer
+from augpipe.formats.writers import WRITERS
+
+Progress = Callable[[int], object]
+
+
+def convert(
+    source: str,
+    target: Path,
+    to: str,
+    options: SourceOptions,
+    overwrite: bool = False,
+    progress: Progress = lambda n: None,
+) -> Report:
+    """Write ``source`` in the format ``to``, a name of the table of writers, at ``target``.
+
+    Args:
+        source: a dataset of the format that ``options.format`` names, or any that is recognised.
+        target: a folder takes the whole dataset; for coco a ``.json`` takes the annotations alone.
+        to: name of the target format.
+        options: how to read the source.
+        overwrite: write over what is at ``target``; files that are not written again stay, and are counted.
+        progress: called with 1 for each picture.
+
+    Raises:
+        UsageError: the target is in the way or in the source; the source is no dataset.
+        RunError: the target cannot be written, or no picture can be converted.
+    """
+    if to not in WRITERS:
+        raise UsageError(f"cannot write {one_line(to)}; known are {', '.join(WRITERS)}")
+    writes = WRITERS[to]
+    if folder.is_json(target) and not writes.kind.alone:
+        raise UsageError(f"{target}: a {to} dataset is a folder; give a folder as DST")
+    folder.require_free(Path(source), target, writes.kind, overwrite)
+    dataset = open_dataset(source, options)
+    folder.require_no_pictures_of(dataset, target)
+    report = Report(remarks=list(dataset.remarks))
+    try:
+        with folder.staged(target) as stage:
+            _write(dataset, writes, target, stage, report, progress)
+            if not report.pictures:
+                first = f"\nthe first of them: {report.lost[0]}" if report.lost else ""
+                raise RunError(f"{source}: none of the pictures can be converted, so nothing was written{first}")
+    except OSError as error:
+        at = f" ({error.filename})" if error.filename else ""
+        raise RunError(f"{target}: the conversion stopped: {error.strerror or error}{at}") from error
+    return report
+
+
+def _write(dataset: Dataset, writes: Target, target: Path, stage: Path, report: Report, progress: Progress) -> None:
+    alone = folder.is_json(target)
+    writer = writes.open(dataset, Stage(stage, target.name if alone else None))
+    try:
+        for entry, picture in pictures(dataset, writer, report):
+            progress(1)
+            if picture is not None and _added(writer, picture, report) and not alone:
+                copy_picture(entry, stage / writes.kind.pictures / picture.name, report)
+    except BaseException:
+        writer.discard()
+        raise
+    closing = writer.close()
+    report.losses.update(closing.losses)
+    report.remarks.extend(closing.remarks)
+    if alone:
+        report.picture_folder = folder_of(dataset)
+    elif old := folder.old_files(target, stage, writes.kind):
+        report.remarks.append(f"{plural(old, 'file')} of before in the target: not written again, and still there")
+
+
+def _added(writer: Writer, picture: Picture, report: Report) -> bool:
+    try:
+        writer.add(picture)
+    except Reject as reject:
+        report.lost.append(f"{one_line(reject.file or picture.name)}: {one_line(reject.message)}")
+        return False
+    _count(writer, picture, report)
+    return True
+
+
+def _count(writer: Writer, picture: Picture, report: Report) -> None:
+    report.losses.update(writer.cannot_hold(picture))
+    report.pictures += 1
+    report.objects += len(picture.annotations.objects)

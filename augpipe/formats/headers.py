@@ -1,0 +1,36 @@
+"""The header of a picture where it lies, without reading all of the file.
+
+Formats whose labels are fractions of the picture need its size, and a conversion looks at every picture.
+"""
+
+from __future__ import annotations
+
+import os
+
+from augpipe.errors import Reject
+from augpipe.formats.base import Place, read_place
+from augpipe.pixels.header import read_header
+from augpipe.sample import Header
+
+_HEAD_BYTES = 1 << 18
+_NO_LIMIT = 2**62
+
+
+def header_at(place: Place) -> Header:
+    """The header from the first part of a picture, which nearly always holds it; else from all of it.
+
+    Raises:
+        Reject: if it cannot be read or is no picture.
+    """
+    size = place.size
+    if size < 0:
+        try:
+            size = os.path.getsize(place.path)
+        except OSError as error:
+            raise Reject("read", "io", f"cannot be read: {error.strerror}", transient=True) from error
+    try:
+        return read_header(read_place(place._replace(size=min(size, _HEAD_BYTES))), _NO_LIMIT)
+    except Reject:
+        if size <= _HEAD_BYTES:
+            raise
+    return read_header(read_place(place), _NO_LIMIT)

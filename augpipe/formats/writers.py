@@ -1,0 +1,14 @@
+"""The formats that are written: a table of them, beside that of the readers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from augpipe.catalogue import WRITABLE
+from augpipe.formats import coco_write, voc_write
+from augpipe.formats.target import Target
+
+WRITERS: Mapping[str, Target] = {
+    name: Target(WRITABLE[name], start)
+    for name, start in (("coco", coco_write.open_writer), ("voc", voc_write.open_writer))
+}

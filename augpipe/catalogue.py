@@ -49,6 +49,11 @@ READABLE: dict[str, Readable] = {
             "COCO: a .json, or a folder of JSONs about the same images (instances, keypoints, captions)",
             "a COCO .json, or a folder of them",
         ),
+        Readable(
+            "yolo",
+            "YOLO: a data.yaml, or images/ beside labels/ with classes.txt; boxes, polygons, keypoints, oriented boxes",
+            "a YOLO data.yaml, or its folder",
+        ),
         Readable("shards", "tar shards: a .tar, a folder of them, or a pattern x-{000..009}.tar"),
         Readable("masks", "semantic masks: images/ and masks/ joined by stem"),
         Readable("imagefolder", "classification: a folder a class"),
@@ -60,6 +65,7 @@ WRITABLE: dict[str, Writable] = {
     for f in (
         Writable("coco", ("annotations", "images"), "images", alone=True),
         Writable("voc", ("Annotations", "JPEGImages", "ImageSets"), "JPEGImages"),
+        Writable("yolo", ("images", "labels"), "images"),
     )
 }
 

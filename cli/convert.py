@@ -37,18 +37,27 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Write over files of the same name; others that are there stay.")
     ] = False,
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", metavar="KIND", help="What YOLO's rows hold: detect, segment, pose or obb; else found."),
+    ] = None,
     debug: shared.Debug = False,
 ) -> None:
     """Convert a dataset, exactly: boxes and free fields are kept as they are, and what B cannot hold is told."""
     from augpipe.convert import convert as run
+    from augpipe.formats.target import WriteOptions
 
     if pair not in PAIRS:
         raise UsageError(f"unknown conversion '{one_line(pair)}'; known are {', '.join(PAIRS)}")
     before, _, after = pair.partition("-to-")
+    if kind is not None and "yolo" not in (before, after):
+        raise UsageError(f"--kind says what YOLO's rows hold; {pair} has none")
+    if kind is not None and before == "yolo":
+        before = f"yolo:{kind}"
     options = shared.source_options(before, split, classes, images, limit, voc_origin=voc_origin)
     try:
         with shared.progress_bar(None) as bar:
-            report = run(src, dst, after, options, overwrite, bar.update)
+            report = run(src, dst, after, options, overwrite, bar.update, WriteOptions(kind))
     except KeyboardInterrupt:
         raise RunError("stopped; nothing was written") from None
     _tell(report, one_line(dst, 4096), after)

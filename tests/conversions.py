@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
 import os
@@ -11,8 +12,12 @@ from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
+import cv2
+import numpy as np
 import pytest
+import yaml
 from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 from typer.testing import CliRunner
 
 from augpipe.cli.main import app
@@ -100,9 +105,13 @@ def check_with_pycocotools(path: Path, objects: int) -> None:
         assert row["category_id"] in api.cats
         assert row["iscrowd"] in (0, 1)
         if "segmentation" in row:
-            with warnings.catch_warnings():  # of pycocotools, which is older than NumPy 2
-                warnings.simplefilter("ignore", DeprecationWarning)
-                assert api.annToMask(row).any()
+            assert mask_of(api, row).any()
+
+
+def mask_of(api: COCO, row: dict) -> np.ndarray:
+    with warnings.catch_warnings():  # of pycocotools, which is older than NumPy 2
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return api.annToMask(row)
 
 
 def facts_of(root: Path) -> dict[str, list[tuple]]:
@@ -121,6 +130,53 @@ def facts_of(root: Path) -> dict[str, list[tuple]]:
         path.relative_to(folder).with_suffix("").as_posix(): [facts(e) for e in ElementTree.parse(path).iter("object")]
         for path in folder.rglob("*.xml")
     }
+
+
+def yolo_rows(root: Path) -> dict[str, list[list[float]]]:
+    """Picture's path below images/ → numbers of each row, by Ultralytics' documented rule: the label file of
+    .../images/x.jpg is .../labels/x.txt, and one that is not there means a picture without objects."""
+    out = {}
+    for picture in sorted(p for p in (root / "images").rglob("*") if p.is_file()):
+        label = Path("/labels/".join(str(picture).rsplit("/images/", 1))).with_suffix(".txt")
+        lines = label.read_text().splitlines() if label.exists() else []
+        out[picture.relative_to(root / "images").as_posix()] = [[float(v) for v in line.split()] for line in lines]
+    return out
+
+
+def yolo_boxes(root: Path, digits: int = 3) -> dict[str, list[tuple]]:
+    """Stem → (name, x, y, w, h) in pixels, of rows of boxes, or around the points of other rows."""
+    names = yaml.safe_load((root / "data.yaml").read_text("utf-8"))["names"]
+    out = {}
+    for name, rows in yolo_rows(root).items():
+        h, w = cv2.imread(str(root / "images" / name)).shape[:2]
+        boxes = []
+        for index, *numbers in rows:
+            if len(numbers) == 4:
+                cx, cy, bw, bh = numbers
+                box = ((cx - bw / 2) * w, (cy - bh / 2) * h, bw * w, bh * h)
+            else:
+                xs, ys = [x * w for x in numbers[0::2]], [y * h for y in numbers[1::2]]
+                box = (min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
+            boxes.append((names[int(index)], *(round(v, digits) + 0.0 for v in box)))
+        out[os.path.splitext(name)[0]] = boxes
+    return out
+
+
+def average_precision(path: Path, kinds: tuple[str, ...] = ("bbox",)) -> list[float]:
+    """What pycocotools makes of a JSON that is evaluated against itself."""
+    api = loaded(path)
+    out = []
+    for kind in kinds:
+        rows = [{**row, "score": 1.0} for row in api.anns.values() if not row["iscrowd"]]
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            run = COCOeval(api, api.loadRes(copy.deepcopy(rows)), kind)
+            run.params.maxDets = [10_000] * 3
+            run.evaluate()
+            run.accumulate()
+        precision = run.eval["precision"]
+        out.append(float(precision[precision > -1].mean()))
+    return out
 
 
 # --- small sets ------------------------------------------------------------------------------------------------------
@@ -161,3 +217,17 @@ def image(identity: object, file_name: str, **more: object) -> dict:
 
 def row(identity: object, image_id: object, bbox: object, category_id: int = 1, **more: object) -> dict:
     return {"id": identity, "image_id": image_id, "category_id": category_id, "bbox": bbox, "iscrowd": 0, **more}
+
+
+def yolo_of(folder: Path, yaml_text: str | None = "train: images\nnames: [cat, dog]\n", **labels: str) -> Path:
+    """A YOLO folder: label texts by stem, each with a picture of 40×30; without ``yaml_text`` there is none."""
+    for stem, text in labels.items():
+        picture = folder / "images" / f"{stem.replace('__', '/')}.jpg"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(picture), np.zeros((30, 40, 3), np.uint8))
+        label = folder / "labels" / f"{stem.replace('__', '/')}.txt"
+        label.parent.mkdir(parents=True, exist_ok=True)
+        label.write_text(text)
+    if yaml_text is not None:
+        (folder / "data.yaml").write_text(yaml_text, "utf-8")
+    return folder

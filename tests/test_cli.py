@@ -286,7 +286,7 @@ def test_convert_both_ways(voc, tmp_path):
     assert json.loads((tmp_path / "out.json").read_text())["annotations"]
     assert call("convert", "voc-to-coco", voc, tmp_path / "out.json").exit_code == 2
     assert call("convert", "voc-to-coco", voc, tmp_path / "out.json", "--overwrite").exit_code == 0
-    assert call("convert", "voc-to-yolo", voc, tmp_path / "x").exit_code == 2
+    assert call("convert", "voc-to-yolo9", voc, tmp_path / "x").exit_code == 2
     assert call("convert", "voc-to-coco", voc, tmp_path / "coco").exit_code == 0
     assert call("convert", "coco-to-voc", tmp_path / "coco", tmp_path / "voc").exit_code == 0
     assert (tmp_path / "voc" / "Annotations" / "img_000.xml").is_file()

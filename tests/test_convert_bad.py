@@ -140,7 +140,7 @@ def test_a_source_that_is_not_there_or_empty(tmp_path):
 def test_the_wrong_kind_is_named(voc, coco, tmp_path):
     assert "it can be read as coco" in refused("voc-to-coco", coco, tmp_path / "out.json")
     assert "it can be read as voc" in refused("coco-to-voc", voc, tmp_path / "out")
-    assert "unknown conversion 'coco-to-yolo'; known are" in refused("coco-to-yolo", coco, tmp_path / "out")
+    assert "unknown conversion 'coco-to-yolo9'; known are" in refused("coco-to-yolo9", coco, tmp_path / "out")
     assert "give a folder as DST" in refused("coco-to-voc", coco, tmp_path / "out.json")
 
 

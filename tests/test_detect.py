@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from conversions import yolo_of
 
 from augpipe.errors import DatasetError
 from augpipe.formats import FORMATS, SourceOptions, open_dataset, recognised
@@ -40,9 +41,13 @@ def test_each_kind_is_recognised_as_itself(voc, coco, masks_folder, classes_fold
         tar.add(voc / "JPEGImages" / "img_000.jpg", "img_000.jpg")
         tar.add(voc / "Annotations" / "img_000.xml", "img_000.xml")
     tars = tmp_path / "tars"
+    yolo = yolo_of(tmp_path / "yolo", a="0 0.5 0.5 0.5 0.5")
+    bare = yolo_of(tmp_path / "bare", None, a="0 0.5 0.5 0.5 0.5")
+    (bare / "classes.txt").write_text("cat")
     sources = {
         "voc": [voc, voc / "Annotations", voc.parent],
         "coco": [coco, coco / "annotations", coco / "annotations" / "instances.json"],
+        "yolo": [yolo, yolo / "data.yaml", bare],
         "shards": [tars, tars / "x-000000.tar", tars / "x-{000000..000000}.tar"],
         "masks": [masks_folder],
         "imagefolder": [classes_folder],
@@ -80,6 +85,14 @@ def test_a_run_of_augpipe_is_shards_and_not_coco(voc, tmp_path):
         ({"notes_dot_json": '{"a": 1}', "settings_dot_json": "[]"}, []),
         ({"cat__1_dot_jpg": "", "dog__2_dot_jpg": ""}, ["imagefolder"]),
         ({"1_dot_jpg": ""}, []),
+        ({"data_dot_yaml": "names: [a]\ntrain: images", "images__1_dot_jpg": ""}, ["yolo"]),
+        ({"coco8_dot_yaml": "nc: 1\nval: images", "images__1_dot_jpg": ""}, ["yolo"]),
+        ({"recipe_dot_yaml": "version: 1\nsteps: []", "1_dot_jpg": ""}, []),
+        ({"images__1_dot_jpg": "", "labels__1_dot_txt": ""}, ["yolo"]),
+        ({"train__images__1_dot_jpg": "", "train__labels__1_dot_txt": ""}, ["yolo"]),
+        ({"obj_dot_names": "a", "obj_train_data__1_dot_jpg": "", "obj_train_data__1_dot_txt": ""}, ["yolo"]),
+        ({"classes_dot_txt": "a", "1_dot_jpg": "", "1_dot_txt": ""}, ["yolo"]),
+        ({"classes_dot_txt": "a", "1_dot_jpg": "", "readme_dot_txt": ""}, []),
     ],
 )
 def test_what_a_folder_is_taken_for(files, expected, tmp_path):
@@ -99,7 +112,7 @@ def test_a_format_that_is_asked_for_and_is_not_there(voc, coco, tmp_path):
     assert said(voc, SourceOptions("coco")).endswith("\nit can be read as voc")
     empty = make(tmp_path / "empty", readme_dot_txt="")
     assert "can be read as" not in said(empty, SourceOptions("coco"))
-    assert said(voc, SourceOptions("coc")).startswith("unknown format 'coc'; known are voc, coco, shards")
+    assert said(voc, SourceOptions("coc")).startswith("unknown format 'coc'; known are voc, coco, yolo, shards")
     assert "it can be read as" not in said(voc, SourceOptions("voc", split="nope"))
 
 
@@ -109,8 +122,8 @@ def test_a_format_that_is_asked_for_and_is_not_there(voc, coco, tmp_path):
         ({}, "the folder is empty"),
         ({"data_dot_zip": ""}, "there is an archive; unpack it first"),
         ({"data_dot_tar_dot_gz": ""}, "there is an archive; unpack it first"),
-        ({"data_dot_yaml": "", "train__labels__1_dot_txt": ""}, "it looks like YOLO, which is not read yet"),
-        ({"labels__1_dot_txt": "", "images__1_dot_txt": ""}, "it looks like YOLO"),
+        ({"data_dot_yaml": "", "train__labels__1_dot_txt": ""}, "it looks like YOLO; expected a data.yaml with train"),
+        ({"labels__1_dot_txt": "", "1_dot_jpg": ""}, "it looks like YOLO"),
         ({"1_dot_xml": "<doc/>"}, "the XML files are not Pascal VOC"),
         ({"1_dot_jpg": ""}, "there are pictures, but no labels that are known"),
     ],

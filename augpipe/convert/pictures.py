@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from augpipe.convert.report import Report
 from augpipe.errors import Reject, fault, one_line
 from augpipe.formats.base import Dataset, Entry, is_picture, read_place
 from augpipe.formats.headers import header_at
-from augpipe.formats.target import Picture, Writer
+from augpipe.formats.target import Picture
 from augpipe.sample import Annotations, Header
 
 
-def pictures(dataset: Dataset, writer: Writer, report: Report) -> Iterator[tuple[Entry, Picture | None]]:
-    """Every entry with the picture of it that can be written, ``None`` where its labels cannot be read.
-
-    Objects that the writer cannot write are left out; all that is lost is in the report.
-    """
+def pictures(dataset: Dataset, report: Report) -> Iterator[tuple[Entry, Picture | None]]:
+    """Every entry with the picture of it, ``None`` where its labels cannot be read; that is in the report."""
     for entry in dataset.entries:
         try:
             annotations = _annotations(dataset, entry)
@@ -34,17 +30,7 @@ def pictures(dataset: Dataset, writer: Writer, report: Report) -> Iterator[tuple
         size = annotations.size_wh or (header.upright_wh if header else None)
         if header is not None and size not in (header.stored_wh, header.upright_wh):
             report.notes["size-mismatch"] += 1
-        yield entry, Picture(name, _writable(annotations, writer, report), header, size)
-
-
-def _writable(annotations: Annotations, writer: Writer, report: Report) -> Annotations:
-    objects = annotations.objects
-    reasons = [writer.unwritable(objects, i) for i in range(len(objects))]
-    if not any(reasons):
-        return annotations
-    report.losses.update(reason for reason in reasons if reason)
-    kept = objects.take([i for i, reason in enumerate(reasons) if not reason])
-    return replace(annotations, objects=kept)
+        yield entry, Picture(name, annotations, header, size)
 
 
 def _annotations(dataset: Dataset, entry: Entry) -> Annotations:

@@ -11,10 +11,11 @@ from augpipe.convert.report import Report
 from augpipe.errors import Reject, RunError, UsageError, one_line
 from augpipe.formats import open_dataset
 from augpipe.formats.base import Dataset, SourceOptions, plural
-from augpipe.formats.target import Picture, Stage, Target, Writer
+from augpipe.formats.target import Added, Picture, Stage, Target, WriteOptions, Writer
 from augpipe.formats.writers import WRITERS
 
 Progress = Callable[[int], object]
+_PLAIN = WriteOptions()
 
 
 def convert(
@@ -24,6 +25,7 @@ def convert(
     options: SourceOptions,
     overwrite: bool = False,
     progress: Progress = lambda n: None,
+    write: WriteOptions = _PLAIN,
 ) -> Report:
     """Write ``source`` in the format ``to``, a name of the table of writers, at ``target``.
 
@@ -34,6 +36,7 @@ def convert(
         options: how to read the source.
         overwrite: write over what is at ``target``; files that are not written again stay, and are counted.
         progress: called with 1 for each picture.
+        write: what else is asked of the target.
 
     Raises:
         UsageError: the target is in the way or in the source; the source is no dataset.
@@ -50,7 +53,8 @@ def convert(
     report = Report(remarks=list(dataset.remarks))
     try:
         with folder.staged(target) as stage:
-            _write(dataset, writes, target, stage, report, progress)
+            writer = writes.open(dataset, Stage(stage, target, target.name if folder.is_json(target) else None), write)
+            _write(dataset, writes, writer, target, stage, report, progress)
             if not report.pictures:
                 first = f"\nthe first of them: {report.lost[0]}" if report.lost else ""
                 raise RunError(f"{source}: none of the pictures can be converted, so nothing was written{first}")
@@ -60,14 +64,16 @@ def convert(
     return report
 
 
-def _write(dataset: Dataset, writes: Target, target: Path, stage: Path, report: Report, progress: Progress) -> None:
+def _write(
+    dataset: Dataset, writes: Target, writer: Writer, target: Path, stage: Path, report: Report, progress: Progress
+) -> None:
     alone = folder.is_json(target)
-    writer = writes.open(dataset, Stage(stage, target.name if alone else None))
     try:
-        for entry, picture in pictures(dataset, writer, report):
+        for entry, picture in pictures(dataset, report):
             progress(1)
-            if picture is not None and _added(writer, picture, report) and not alone:
-                copy_picture(entry, stage / writes.kind.pictures / picture.name, report)
+            added = None if picture is None else _added(writer, picture, report)
+            if picture is not None and added is not None and not alone:
+                copy_picture(entry, stage / writes.kind.pictures / (added.name or picture.name), report)
     except BaseException:
         writer.discard()
         raise
@@ -80,17 +86,18 @@ def _write(dataset: Dataset, writes: Target, target: Path, stage: Path, report: 
         report.remarks.append(f"{plural(old, 'file')} of before in the target: not written again, and still there")
 
 
-def _added(writer: Writer, picture: Picture, report: Report) -> bool:
+def _added(writer: Writer, picture: Picture, report: Report) -> Added | None:
     try:
-        writer.add(picture)
+        added = writer.add(picture)
     except Reject as reject:
         report.lost.append(f"{one_line(reject.file or picture.name)}: {one_line(reject.message)}")
-        return False
-    _count(writer, picture, report)
-    return True
+        return None
+    _count(added, report)
+    return added
 
 
-def _count(writer: Writer, picture: Picture, report: Report) -> None:
-    report.losses.update(writer.cannot_hold(picture))
+def _count(added: Added, report: Report) -> None:
     report.pictures += 1
-    report.objects += len(picture.annotations.objects)
+    report.objects += added.objects
+    for loss in added.losses:
+        report.losses[loss.what] += loss.count

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from augpipe.catalogue import READABLE
 from augpipe.errors import DatasetError, one_line
-from augpipe.formats import coco_index, folders, shards, tar_index, voc_index
+from augpipe.formats import coco_index, folders, shards, tar_index, voc_index, yolo_index
 from augpipe.formats.base import Dataset, SourceOptions, is_absent, is_picture
 
 __all__ = ["FORMATS", "Dataset", "Format", "SourceOptions", "open_dataset", "recognised"]
@@ -71,6 +71,7 @@ def _is_imagefolder(src: str) -> bool:
 _READERS: dict[str, tuple[Callable[[str], bool], Callable[[str, SourceOptions], Dataset]]] = {
     "voc": (_is_voc, lambda src, options: voc_index.open_voc(Path(src), options)),
     "coco": (_is_coco, lambda src, options: coco_index.open_coco(Path(src), options)),
+    "yolo": (lambda src: yolo_index.is_yolo(Path(src)), lambda src, options: yolo_index.open_yolo(Path(src), options)),
     "shards": (_is_shards, shards.open_shards),
     "masks": (_is_masks, lambda src, options: folders.open_masks(Path(src), options)),
     "imagefolder": (_is_imagefolder, lambda src, options: folders.open_imagefolder(Path(src), options)),
@@ -111,14 +112,15 @@ def _opened(src: str, options: SourceOptions) -> Dataset:
     if not tar_index.is_pattern(src) and not src.startswith("pipe:") and not Path(src).exists():
         raise DatasetError(f"{one_line(src)}: no such file or folder")
     if options.format is not None:
-        if options.format not in FORMATS:
+        name, _, kind = options.format.partition(":")
+        if name not in FORMATS or (kind and name != "yolo"):
             raise DatasetError(f"unknown format '{one_line(options.format)}'; known are {', '.join(FORMATS)}")
-        return _open_as(FORMATS[options.format], src, options)
+        return _open_as(FORMATS[name], src, options)
     names = recognised(src)
     if not names:
         raise DatasetError(
-            f"{one_line(src)}: no dataset that is known; expected Pascal VOC (Annotations/), COCO (.json), tar shards, "
-            f"images/ with masks/, or a folder a class{_advice(Path(src))}"
+            f"{one_line(src)}: no dataset that is known; expected Pascal VOC (Annotations/), COCO (.json), YOLO "
+            f"(data.yaml), tar shards, images/ with masks/, or a folder a class{_advice(Path(src))}"
         )
     if len(names) > 1:
         raise DatasetError(f"{one_line(src)}: can be read as {' or as '.join(names)}; choose with --from")
@@ -146,7 +148,7 @@ def _advice(src: Path) -> str:
     if there(".zip", *tar_index.COMPRESSED):
         return "\nthere is an archive; unpack it first"
     if there("data.yaml", ".names") or ("labels" in lower and there(".txt")):
-        return "\nit looks like YOLO, which is not read yet; export it as COCO or Pascal VOC"
+        return "\nit looks like YOLO; expected a data.yaml with train or val and names, or images/ beside labels/*.txt"
     if there(".xml"):
         return "\nthe XML files are not Pascal VOC (no <annotation>); export them as COCO or Pascal VOC"
     if src.is_dir() and not lower:

@@ -22,7 +22,17 @@ from augpipe.errors import Reject
 from augpipe.formats.base import Dataset, plural
 from augpipe.formats.coco_object import FARTHEST
 from augpipe.formats.records import category_json, known, segmentation_json
-from augpipe.formats.target import Closing, Picture, Stage, Writer, split_of
+from augpipe.formats.target import (
+    Added,
+    Closing,
+    Picture,
+    Stage,
+    WriteOptions,
+    Writer,
+    losses_of,
+    split_of,
+    writable,
+)
 from augpipe.polygons import areas_of
 from augpipe.sample import Annotations, Category, Objects, Rings, Rle
 from augpipe.words import encode
@@ -186,7 +196,7 @@ def cannot_hold(annotations: Annotations) -> dict[str, int]:
 # --- a dataset -------------------------------------------------------------------------------------------------------
 
 
-def open_writer(dataset: Dataset, stage: Stage) -> Writer:
+def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> Writer:
     """Begin the JSON of a dataset: the one file of ``stage``, else ``annotations/instances_SPLIT.json``."""
     return _DatasetWriter(dataset, stage)
 
@@ -195,6 +205,7 @@ class _DatasetWriter:
     """See :class:`augpipe.formats.target.Writer`."""
 
     def __init__(self, dataset: Dataset, stage: Stage) -> None:
+        self._told: set[str] = set()
         path = stage.folder / (stage.json or f"annotations/instances_{split_of(dataset)}.json")
         path.parent.mkdir(exist_ok=True)
         with ExitStack() as stack:
@@ -202,16 +213,12 @@ class _DatasetWriter:
             self._json = stack.enter_context(CocoWriter(file, dataset.categories))
             self._open = stack.pop_all()
 
-    def unwritable(self, objects: Objects, i: int) -> str | None:
-        return unwritable(objects, i, {})
-
-    def cannot_hold(self, picture: Picture) -> Mapping[str, int]:
-        return cannot_hold(picture.annotations)
-
-    def add(self, picture: Picture) -> None:
+    def add(self, picture: Picture) -> Added:
         if picture.size_wh is None:
             raise Reject("write", "no-size", "neither the labels nor a picture tell its size")
-        self._json.add(picture.name, picture.size_wh, picture.annotations)
+        annotations, losses = writable(picture.annotations, lambda objects, i: unwritable(objects, i, {}))
+        self._json.add(picture.name, picture.size_wh, annotations)
+        return Added(len(annotations.objects), (*losses, *losses_of(annotations, cannot_hold, self._told)))
 
     def discard(self) -> None:
         self._open.__exit__(Reject, None, None)

@@ -6,13 +6,15 @@ pictures' bytes or what is at the target already: those are the conversion's (:m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from augpipe.catalogue import Writable
-from augpipe.formats.base import Dataset
+from augpipe.errors import DatasetError, one_line
+from augpipe.formats.base import Dataset, is_picture
 from augpipe.sample import Annotations, Header, Objects
 
 
@@ -31,6 +33,26 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Loss:
+    """What a format has no place for: how many objects, pictures or classes have it, and the index of one of the
+    objects in its picture."""
+
+    what: str
+    count: int
+    index: int | None = None
+
+
+@dataclass(frozen=True)
+class Added:
+    """What came of one picture: how many of its objects were written, what of it was not, and the path of its file
+    below the target's picture folder, where that is not the picture's name."""
+
+    objects: int
+    losses: tuple[Loss, ...] = ()
+    name: str | None = None
+
+
+@dataclass(frozen=True)
 class Closing:
     """What a writer says at its end: what the format has no place for in the classes, and sentences for the user."""
 
@@ -41,19 +63,11 @@ class Closing:
 class Writer(Protocol):
     """Writes the annotations of one dataset."""
 
-    def unwritable(self, objects: Objects, i: int) -> str | None:
-        """Why object ``i`` cannot be written, in words that can be counted; ``None`` if it can."""
-        ...
-
-    def cannot_hold(self, picture: Picture) -> Mapping[str, int]:
-        """What the format has no place for in the labels of a picture: what → objects, or pictures, that have it."""
-        ...
-
-    def add(self, picture: Picture) -> None:
-        """Write a picture, of which every object can be written.
+    def add(self, picture: Picture) -> Added:
+        """Write a picture, without the objects that cannot be written.
 
         Raises:
-            Reject: if it cannot be; then nothing of it is.
+            Reject: if nothing of it can be written.
         """
         ...
 
@@ -68,11 +82,23 @@ class Writer(Protocol):
 
 @dataclass(frozen=True)
 class Stage:
-    """Where a writer writes: ``folder``, of which everything goes to the target; ``json`` is the name of the one file
+    """Where a writer writes: ``folder``, of which everything goes to ``target``; ``json`` is the name of the one file
     where the target takes annotations alone."""
 
     folder: Path
+    target: Path
     json: str | None = None
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """What the user asks of a target; each concerns the formats that name it in the catalogue.
+
+    Attributes:
+        kind: what YOLO's rows are to hold; found by looking if ``None``.
+    """
+
+    kind: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,9 +109,59 @@ class Target:
     """
 
     kind: Writable
-    open: Callable[[Dataset, Stage], Writer]
+    open: Callable[[Dataset, Stage, WriteOptions], Writer]
 
 
 def split_of(dataset: Dataset) -> str:
     """The name of the split that is converted, ``all`` without one."""
     return (dataset.options.split or "all").replace("/", "_")
+
+
+# --- what writers have in common -------------------------------------------------------------------------------------
+
+Why: TypeAlias = Callable[[Objects, int], str | None]
+"""Why object ``i`` cannot be written, in words that can be counted; ``None`` if it can."""
+CannotHold: TypeAlias = Callable[[Annotations], Mapping[str, int]]
+"""What a format has no place for in the labels of a picture: what → objects, or pictures, that have it."""
+
+
+def writable(annotations: Annotations, why: Why) -> tuple[Annotations, tuple[Loss, ...]]:
+    """The labels without the objects that cannot be written, and those as losses."""
+    objects = annotations.objects
+    reasons = [why(objects, i) for i in range(len(objects))]
+    if not any(reasons):
+        return annotations, ()
+    kept = objects.take([i for i, reason in enumerate(reasons) if not reason])
+    losses = (Loss(reason, 1, int(objects.index[i])) for i, reason in enumerate(reasons) if reason)
+    return annotations.with_objects(kept), tuple(losses)
+
+
+def losses_of(annotations: Annotations, cannot_hold: CannotHold, told: set[str]) -> Iterator[Loss]:
+    """What ``cannot_hold`` finds; for the first of a kind, of which ``told`` gains the name, with an object that has it
+    if an object does."""
+    objects = annotations.objects
+    for what, count in cannot_hold(annotations).items():
+        at = None
+        if what not in told:
+            alone = (Annotations(objects=objects.take([i])) for i in range(len(objects)))
+            at = next((int(objects.index[i]) for i, one in enumerate(alone) if what in cannot_hold(one)), None)
+            told.add(what)
+        yield Loss(what, count, at)
+
+
+def stem_of(name: str) -> str:
+    """A name without a picture's ending. The dot in a name that has none, as in ``frame.12``, ends no stem."""
+    return os.path.splitext(name)[0] if is_picture(name) else name
+
+
+def require_own_stems(dataset: Dataset, file: str) -> None:
+    """Make sure that every picture can have a ``file`` (such as an XML) that is named by its stem.
+
+    Raises:
+        DatasetError: naming two that could not.
+    """
+    stems: dict[str, str] = {}
+    for entry in dataset.entries:
+        other = stems.setdefault(stem_of(entry.key), entry.key)
+        if other != entry.key:
+            raise DatasetError(f"'{one_line(other)}' and '{one_line(entry.key)}' would share one {file}; rename one")

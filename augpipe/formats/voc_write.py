@@ -12,11 +12,23 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from augpipe.errors import DatasetError, Reject, one_line
+from augpipe.errors import Reject
 from augpipe.formats import coco_write
-from augpipe.formats.base import Dataset, is_picture, plural
+from augpipe.formats.base import Dataset, plural
 from augpipe.formats.coco_write import whole
-from augpipe.formats.target import Closing, Picture, Stage, Writer, split_of
+from augpipe.formats.target import (
+    Added,
+    Closing,
+    Picture,
+    Stage,
+    WriteOptions,
+    Writer,
+    losses_of,
+    require_own_stems,
+    split_of,
+    stem_of,
+    writable,
+)
 from augpipe.pixels.codec import is_gray
 from augpipe.sample import Annotations, Category, Objects, Part
 
@@ -180,7 +192,7 @@ def _nameless(value: Any, taken: Collection[str] = ()) -> int:
 # --- a dataset -------------------------------------------------------------------------------------------------------
 
 
-def open_writer(dataset: Dataset, stage: Stage) -> Writer:
+def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> Writer:
     """Begin a VOC root: an XML a picture, and the list of them.
 
     Raises:
@@ -194,6 +206,7 @@ class _DatasetWriter:
     """See :class:`augpipe.formats.target.Writer`."""
 
     def __init__(self, dataset: Dataset, stage: Stage) -> None:
+        self._told: set[str] = set()
         self._folder = stage.folder
         self._list = stage.folder / "ImageSets" / "Main" / f"{split_of(dataset)}.txt"
         self._categories = {c.id: c for c in dataset.categories}
@@ -201,26 +214,23 @@ class _DatasetWriter:
         self._used: set[int] = set()
         self._fractions = self._unsized = 0
 
-    def unwritable(self, objects: Objects, i: int) -> str | None:
-        return unwritable(objects, i, self._categories)
-
-    def cannot_hold(self, picture: Picture) -> Mapping[str, int]:
-        return cannot_hold(picture.annotations)
-
-    def add(self, picture: Picture) -> None:
-        stem, objects = stem_of(picture.name), picture.annotations.objects
+    def add(self, picture: Picture) -> Added:
+        stem = stem_of(picture.name)
         if stem != stem.strip() or len(stem.splitlines()) != 1:
             message = "the name cannot stand in a list of ImageSets"
             raise Reject("write", "bad-name", message, file=repr(picture.name))
+        annotations, losses = writable(picture.annotations, lambda objects, i: unwritable(objects, i, self._categories))
+        objects = annotations.objects
         path = self._folder / "Annotations" / f"{stem}.xml"
         path.parent.mkdir(parents=True, exist_ok=True)
         depth = 1 if picture.header is not None and is_gray(picture.header) else 3
         name = os.path.basename(picture.name)
-        path.write_bytes(xml_of(name, picture.size_wh or (0, 0), depth, picture.annotations, self._categories))
+        path.write_bytes(xml_of(name, picture.size_wh or (0, 0), depth, annotations, self._categories))
         self._stems.append(stem)
         self._used.update(objects.category_id.tolist())
         self._fractions += fractional(objects)
         self._unsized += picture.size_wh is None
+        return Added(len(objects), (*losses, *losses_of(annotations, cannot_hold, self._told)))
 
     def discard(self) -> None:
         pass
@@ -237,21 +247,3 @@ class _DatasetWriter:
         if self._unsized:
             remarks.append(f"{plural(self._unsized, 'picture')} of unknown size: the XML says 0 by 0")
         return Closing(categories_cannot_hold(self._categories.values(), self._used), tuple(remarks))
-
-
-def stem_of(name: str) -> str:
-    """A name without a picture's ending. The dot in a name that has none, as in ``frame.12``, ends no stem."""
-    return os.path.splitext(name)[0] if is_picture(name) else name
-
-
-def require_own_stems(dataset: Dataset, file: str) -> None:
-    """Make sure that every picture can have a ``file`` (such as an XML) that is named by its stem.
-
-    Raises:
-        DatasetError: naming two that could not.
-    """
-    stems: dict[str, str] = {}
-    for entry in dataset.entries:
-        other = stems.setdefault(stem_of(entry.key), entry.key)
-        if other != entry.key:
-            raise DatasetError(f"'{one_line(other)}' and '{one_line(entry.key)}' would share one {file}; rename one")

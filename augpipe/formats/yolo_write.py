@@ -1,0 +1,363 @@
+"""Writing YOLO as Ultralytics reads it: ``images/``, ``labels/`` with a row an object, and ``data.yaml``.
+
+Numbers are fractions with fifteen decimals: six, as many tools write them, are half a pixel in a wide picture, and with
+nine a box of one pixel comes back thinner than that. So whole pixels come back whole, and others within a millionth.
+All rows hold one kind, as Ultralytics takes a file with two of them wrongly: an object that has not what the
+kind asks for is written by its box. Ultralytics leaves out a whole picture for one box whose centre lies outside or
+that is larger than the picture, so such boxes are cut to it, and counted; others stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+import numpy as np
+import yaml
+
+from augpipe.errors import DatasetError, Reject, one_line
+from augpipe.formats.align import turned
+from augpipe.formats.base import Dataset, is_picture
+from augpipe.formats.one_outline import one_ring
+from augpipe.formats.target import (
+    Added,
+    Closing,
+    Loss,
+    Picture,
+    Stage,
+    WriteOptions,
+    Writer,
+    losses_of,
+    require_own_stems,
+    split_of,
+    writable,
+)
+from augpipe.formats.yolo_index import label_of
+from augpipe.formats.yolo_yaml import KINDS, SPLITS, Kind, read_data_yaml
+from augpipe.geometry import bounds_of, corners_of, rectangle
+from augpipe.polygons import clip_rings
+from augpipe.sample import F64, Annotations, Category, Objects, Rings, Rle
+
+_DECIMALS = 15
+_SAME = 1e-3  # pixels within which a box is the same
+_ULTRALYTICS = {"valid": "val", "validation": "val"}
+_RICHEST: tuple[Kind, ...] = ("pose", "obb", "segment")
+
+
+def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> Writer:
+    """Begin a YOLO folder.
+
+    Raises:
+        DatasetError: two pictures would share a label file, or the source has nothing of the kind that is asked for.
+    """
+    require_own_stems(dataset, "label file")
+    if options.kind is not None and options.kind not in KINDS:
+        raise DatasetError(f"--kind {one_line(options.kind)}: expected {', '.join(KINDS)}")
+    found = survey(dataset) if options.kind in (None, "pose") else Survey()
+    kind = next((k for k in KINDS if k == options.kind), None) or found.richest()
+    count = max([found.most_keypoints, *(len(c.keypoints) for c in dataset.categories)])
+    if kind == "pose" and not count:
+        raise DatasetError(f"{dataset.root}: has no keypoints to write; choose another --kind")
+    return _DatasetWriter(dataset, stage, kind, count if kind == "pose" else 0, options.kind is None)
+
+
+# --- which kind ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Survey:
+    """How many objects of a dataset, crowds aside, have what a kind holds; and the most keypoints of one."""
+
+    objects: Counter[str] = field(default_factory=Counter)
+    most_keypoints: int = 0
+
+    def richest(self) -> Kind:
+        """The kind that most objects have; of two that as many have, the one that is harder to get."""
+        best = max(_RICHEST, key=lambda kind: self.objects[kind])
+        return best if self.objects[best] else "detect"
+
+
+def survey(dataset: Dataset) -> Survey:
+    """Look through the labels; pictures whose labels cannot be read are told of when they are written."""
+    counts: Counter[str] = Counter()
+    most = 0
+    for entry in dataset.entries:
+        try:
+            objects = dataset.reader.annotations(entry).objects
+        except Exception:
+            continue
+        for i in np.flatnonzero(objects.iscrowd == 0).tolist():
+            keypoints = objects.keypoints[i]
+            counts["pose"] += keypoints is not None and bool((keypoints[:, 2] > 0).any())
+            counts["obb"] += objects.obb[i] is not None
+            counts["segment"] += objects.segmentation[i] is not None
+            most = max(most, 0 if keypoints is None else len(keypoints))
+    return Survey(counts, most)
+
+
+# --- a row -----------------------------------------------------------------------------------------------------------
+
+
+def row_of(
+    objects: Objects, i: int, kind: Kind, keypoints: int, size_wh: tuple[int, int]
+) -> tuple[list[float], set[str]]:
+    """(the numbers behind the class, what had to be changed) of an object; no numbers if none of it is inside.
+
+    Args:
+        objects: labels in pixels of the upright picture.
+        i: the object.
+        kind: what rows hold.
+        keypoints: how many a pose row has.
+        size_wh: of the picture, in pixels.
+    """
+    if kind == "obb":
+        return _corners_row(objects, i, size_wh)
+    if kind == "segment":
+        return _outline_row(objects, i, size_wh)
+    box, changed = _box_in(objects.boxes_xyxy[i], size_wh)
+    if box is None:
+        return [], changed
+    numbers = _centred(box, size_wh)
+    if kind == "pose":
+        points, moved = _keypoints_in(objects.keypoints[i], keypoints, size_wh)
+        numbers += points
+        changed |= moved
+    return numbers, changed
+
+
+def _centred(box_xyxy: F64, size_wh: tuple[int, int]) -> list[float]:
+    w, h = size_wh
+    x0, y0, x1, y1 = box_xyxy.tolist()
+    return [(x0 + x1) / 2 / w, (y0 + y1) / 2 / h, (x1 - x0) / w, (y1 - y0) / h]
+
+
+def _box_in(box_xyxy: F64, size_wh: tuple[int, int]) -> tuple[F64 | None, set[str]]:
+    """The box, cut to the picture where Ultralytics would take it for a mistake; ``None`` if nothing of it is left."""
+    if all(0.0 <= n <= 1.0 for n in _centred(box_xyxy, size_wh)):
+        return box_xyxy, set()
+    w, h = size_wh
+    cut: F64 = np.clip(box_xyxy, 0.0, (w, h, w, h))
+    if cut[0] >= cut[2] or cut[1] >= cut[3]:
+        return None, {"objects outside the picture"}
+    return cut, {"objects cut to the picture"}
+
+
+def _flat(points: F64, size_wh: tuple[int, int]) -> list[float]:
+    out: list[float] = (points / size_wh).reshape(-1).tolist()
+    return out
+
+
+def _corners_row(objects: Objects, i: int, size_wh: tuple[int, int]) -> tuple[list[float], set[str]]:
+    corners, changed = objects.obb[i], set[str]()
+    if corners is None:
+        box, changed = _box_in(objects.boxes_xyxy[i], size_wh)
+        if box is None:
+            return [], changed
+        corners = corners_of(box[None])[0]
+        changed.add("boxes that are not oriented, written as oriented ones")
+    elif _box_in(bounds_of(corners), size_wh)[0] is None:
+        return [], {"objects outside the picture"}
+    return _flat(corners, size_wh), changed | _other_box(objects, i, corners)
+
+
+def _outline_row(objects: Objects, i: int, size_wh: tuple[int, int]) -> tuple[list[float], set[str]]:
+    segmentation, changed = objects.segmentation[i], set[str]()
+    ring = None if segmentation is None else one_ring(segmentation)
+    if ring is None:
+        box, changed = _box_in(objects.boxes_xyxy[i], size_wh)
+        if box is None:
+            return [], changed
+        return _flat(corners_of(box[None])[0], size_wh), changed | {"boxes without a polygon, written as one"}
+    if isinstance(segmentation, Rle):
+        changed.add("masks, written as the outline of their pixels")
+    elif isinstance(segmentation, Rings) and len(segmentation.rings) > 1:
+        changed.add("polygons of several rings, joined into one")
+    if not all(0.0 <= n <= 1.0 for n in _centred(bounds_of(ring), size_wh)):
+        inside = clip_rings([ring], rectangle(size_wh))[0]
+        if not inside:
+            return [], {"objects outside the picture"}
+        ring = one_ring(Rings(tuple(inside)))
+        changed.add("objects cut to the picture")
+    return ([], changed) if ring is None else (_flat(ring, size_wh), changed | _other_box(objects, i, ring))
+
+
+def _other_box(objects: Objects, i: int, points: F64) -> set[str]:
+    """Rows of points have no box of their own: it is that around them."""
+    same = np.abs(bounds_of(points) - objects.boxes_xyxy[i]).max() <= _SAME
+    return set() if same else {"boxes that are not those around the points"}
+
+
+def _keypoints_in(keypoints: F64 | None, count: int, size_wh: tuple[int, int]) -> tuple[list[float], set[str]]:
+    """K·(x, y, v), zeros for those that are not labelled; Ultralytics leaves out a picture for one outside of it."""
+    out = np.zeros((count, 3))
+    if keypoints is None:
+        return out.reshape(-1).tolist(), {"objects without keypoints, written with none labelled"}
+    out[: len(keypoints)] = keypoints[:count] / (*size_wh, 1)
+    labelled = out[:, 2] > 0
+    outside = labelled & ((out[:, :2] < 0.0) | (out[:, :2] > 1.0)).any(axis=1)
+    out[~labelled | outside] = 0.0
+    return out.reshape(-1).tolist(), {"objects with keypoints outside the picture"} if outside.any() else set()
+
+
+def text_of(number: int, values: Iterable[float]) -> str:
+    """A row: the class index, and fractions without the zeros at their end."""
+    return " ".join([str(number), *(_plain(value) for value in values)])
+
+
+def _plain(value: float) -> str:
+    text = f"{value:.{_DECIMALS}f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+# --- a dataset -------------------------------------------------------------------------------------------------------
+
+
+class _DatasetWriter:
+    """See :class:`augpipe.formats.target.Writer`."""
+
+    def __init__(self, dataset: Dataset, stage: Stage, kind: Kind, keypoints: int, chosen: bool) -> None:
+        self._folder, self._target = stage.folder, stage.target
+        self._kind, self._keypoints, self._chosen = kind, keypoints, chosen
+        self._categories = sorted(dataset.categories, key=lambda c: c.label)
+        self._index = {c.id: i for i, c in enumerate(self._categories)}
+        self._split = None if dataset.options.split is None else split_of(dataset)
+        self._tops: set[str] = set()
+        self._told: set[str] = set()
+
+    def add(self, picture: Picture) -> Added:
+        name = picture.name
+        if self._split is not None and not name.startswith(f"{self._split}/"):
+            name = f"{self._split}/{name}"
+        if not is_picture(name):
+            raise Reject("write", "bad-name", "the name has no ending of a picture, so its labels would not be found")
+        size = picture.header.upright_wh if picture.header is not None else picture.size_wh
+        if size is None:
+            raise Reject("write", "no-size", "neither the labels nor a picture tell its size")
+        annotations, crowds = writable(_upright(picture), _unwritable)
+        objects = annotations.objects
+        lines, changes = [], list(crowds)
+        for i in range(len(objects)):
+            numbers, changed = row_of(objects, i, self._kind, self._keypoints, size)
+            changes += (Loss(what, 1, int(objects.index[i])) for what in sorted(changed))
+            if numbers:
+                lines.append(text_of(self._index[int(objects.category_id[i])], numbers))
+        path = self._folder / label_of(f"/images/{name}")[1:]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+        self._tops.add(PurePosixPath(name).parts[0] if "/" in name else "")
+        losses = (*changes, *losses_of(annotations, self._cannot_hold, self._told))
+        return Added(len(lines), losses, name)
+
+    def _cannot_hold(self, annotations: Annotations) -> dict[str, int]:
+        return cannot_hold(annotations, self._kind)
+
+    def discard(self) -> None:
+        pass
+
+    def close(self) -> Closing:
+        splits, remarks = splits_of(self._split, self._tops, self._before())
+        document = data_yaml(self._categories, self._kind, self._keypoints, splits)
+        (self._folder / "data.yaml").write_text(document, "utf-8")
+        if self._chosen:
+            remarks = [f"rows hold {self._kind}, as most objects have that; --kind chooses another", *remarks]
+        return Closing(categories_cannot_hold(self._categories, self._kind), tuple(remarks))
+
+    def _before(self) -> dict[str, str]:
+        """The splits that were converted into the same folder before; they stay, if classes and kind are the same."""
+        try:
+            data = read_data_yaml(self._target / "data.yaml")
+        except DatasetError:
+            return {}
+        same = data.names == tuple(c.name for c in self._categories) and data.task == self._kind
+        return {name: places[0] for name, places in data.splits.items()} if same and self._split else {}
+
+
+def _unwritable(objects: Objects, i: int) -> str | None:
+    return "crowds" if objects.iscrowd[i] else None
+
+
+def _upright(picture: Picture) -> Annotations:
+    """The labels in pixels of the upright picture, of which fractions are taken."""
+    header, stated = picture.header, picture.annotations.size_wh
+    if header is None or stated == header.upright_wh or stated != header.stored_wh:
+        return picture.annotations
+    return turned(picture.annotations, header)
+
+
+def splits_of(split: str | None, tops: set[str], before: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+    """(split → folder of pictures, remarks). Folders of the source that are named as splits are the splits.
+
+    Ultralytics asks for train and val, so one that is missing names the pictures of the other.
+    """
+    known = {top: f"images/{top}" for top in sorted(tops) if top in SPLITS}
+    if split is not None:
+        splits = {**before, split if split in SPLITS else "train": f"images/{split}"}
+    else:
+        splits = known if known and set(known) == tops else {"train": "images"}
+    splits = {_ULTRALYTICS.get(name, name): place for name, place in splits.items()}
+    missing = [name for name in ("train", "val") if name not in splits]
+    if not missing:
+        return splits, []
+    first = next(iter(splits.values()))
+    said = f"data.yaml names {first} for {' and '.join(missing)} too, as there is no other split; part them to train"
+    return {**splits, **dict.fromkeys(missing, first)}, [said]
+
+
+def data_yaml(categories: Sequence[Category], kind: Kind, keypoints: int, splits: dict[str, str]) -> str:
+    """The text of ``data.yaml``. It names no ``path``: then its own folder is the root."""
+    order = {name: splits[name] for name in SPLITS if name in splits}
+    fields: dict[str, object] = {**order, "nc": len(categories), "names": {i: c.name for i, c in enumerate(categories)}}
+    if kind == "pose":
+        shown = next((c for c in categories if len(c.keypoints) == keypoints), None)
+        fields["kpt_shape"] = [keypoints, 3]
+        if shown is not None and shown.flip_pairs:
+            other = dict([*shown.flip_pairs, *((b, a) for a, b in shown.flip_pairs)])
+            fields["flip_idx"] = [other.get(i, i) for i in range(keypoints)]
+        if shown is not None:
+            fields["kpt_names"] = {i: list(shown.keypoints) for i in range(len(categories))}
+    fields["task"] = kind
+    text: str = yaml.safe_dump(fields, allow_unicode=True, sort_keys=False, width=10_000)
+    return f"# written by augpipe; task is what the rows hold\n{text}"
+
+
+# --- losses ----------------------------------------------------------------------------------------------------------
+
+
+def cannot_hold(annotations: Annotations, kind: Kind) -> dict[str, int]:
+    """What YOLO has no place for in these labels: what → objects, or pictures, that have it."""
+    objects = annotations.objects
+    flags = [f.truncated is not None or f.difficult is not None or f.occluded is not None for f in objects.facts]
+    counts = {
+        "object ids": sum(f.id is not None for f in objects.facts),
+        "segmentations": 0 if kind == "segment" else sum(s is not None for s in objects.segmentation),
+        "keypoints": 0 if kind == "pose" else sum(k is not None for k in objects.keypoints),
+        "oriented boxes": 0 if kind == "obb" else sum(o is not None for o in objects.obb),
+        "truncated, difficult and occluded flags": sum(flags),
+        "poses": sum(f.pose is not None for f in objects.facts),
+        "parts": sum(map(len, objects.parts)),
+        "fields of objects": sum(bool(f.attributes) for f in objects.facts),
+        "fields of pictures": int(bool(annotations.attributes)),
+        "image ids": int(annotations.image_id is not None),
+        "semantic masks": int(annotations.semantic is not None),
+        "instance masks": int(annotations.instance is not None and not objects.instance.any()),
+        "panoptic masks": int(annotations.panoptic is not None or bool(annotations.segments_info)),
+        "captions": len(annotations.captions),
+        "tags": len(annotations.tags),
+    }
+    return {name: n for name, n in counts.items() if n}
+
+
+def categories_cannot_hold(categories: Sequence[Category], kind: Kind) -> dict[str, int]:
+    """What YOLO has no place for in the classes: what → classes that have it."""
+    pose = kind == "pose"
+    most = max((len(c.keypoints) for c in categories), default=0)
+    counts = {
+        "class ids": sum(c.id != c.label for c in categories),
+        "supercategories": sum(c.supercategory is not None for c in categories),
+        "skeletons": sum(bool(c.skeleton) for c in categories),
+        "keypoint names": 0 if pose else sum(bool(c.keypoints) for c in categories),
+        "classes with other keypoints": sum(len(c.keypoints) != most for c in categories) if pose else 0,
+    }
+    return {name: n for name, n in counts.items() if n}

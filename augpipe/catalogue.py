@@ -14,12 +14,13 @@ class Readable:
     """A format that is read.
 
     ``looks_like`` is a line about its files, ``as_source`` what SRC of a conversion may be; "" if there is nothing of
-    it that another format could hold.
+    it that another format could hold. ``stays`` is a sentence about what no other format has a place for.
     """
 
     name: str
     looks_like: str
     as_source: str = ""
+    stays: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,12 @@ READABLE: dict[str, Readable] = {
             "YOLO: a data.yaml, or images/ beside labels/ with classes.txt; boxes, polygons, keypoints, oriented boxes",
             "a YOLO data.yaml, or its folder",
         ),
-        Readable("shards", "tar shards: a .tar, a folder of them, or a pattern x-{000..009}.tar"),
+        Readable(
+            "shards",
+            "tar shards: a .tar, a folder of them, or a pattern x-{000..009}.tar",
+            "a folder of shards",
+            "plans, visible shares and what was dropped stay in the shards",
+        ),
         Readable("masks", "semantic masks: images/ and masks/ joined by stem"),
         Readable("imagefolder", "classification: a folder a class"),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from augpipe.catalogue import READABLE
 from augpipe.convert import folder
 from augpipe.convert.pictures import copy_picture, folder_of, pictures
 from augpipe.convert.report import Report
@@ -50,7 +51,8 @@ def convert(
     folder.require_free(Path(source), target, writes.kind, overwrite)
     dataset = open_dataset(source, options)
     folder.require_no_pictures_of(dataset, target)
-    report = Report(remarks=list(dataset.remarks))
+    stays = READABLE[dataset.format.partition(":")[0]].stays
+    report = Report(remarks=[*dataset.remarks, *([stays] if stays else [])])
     try:
         with folder.staged(target) as stage:
             writer = writes.open(dataset, Stage(stage, target, target.name if folder.is_json(target) else None), write)
@@ -82,6 +84,10 @@ def _write(
     report.remarks.extend(closing.remarks)
     if alone:
         report.picture_folder = folder_of(dataset)
+        if report.picture_folder is None and any(entry.picture for entry in dataset.entries):
+            report.remarks.append(
+                "the pictures lie where the JSON's names do not lead; give a folder as DST to copy them"
+            )
     elif old := folder.old_files(target, stage, writes.kind):
         report.remarks.append(f"{plural(old, 'file')} of before in the target: not written again, and still there")
 

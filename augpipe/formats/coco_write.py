@@ -1,18 +1,20 @@
 """Writing COCO: a JSON of instances, streamed, so that its size does not matter.
 
 Numbers that are whole are written whole. An id that the source has is kept. A new one is 53 bits of the BLAKE2b of
-what it names, which is what a float still holds, so nothing moves when a picture is added.
+what it names, which is what a float still holds, so nothing moves when a picture is added. Augmented copies share the
+ids of their source, so all of them get new ones.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, Any, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -43,6 +45,10 @@ _PICTURE_FIELDS = ("id", "file_name", "width", "height")
 _FIELDS = ("id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation", "keypoints", "num_keypoints")
 
 
+Rule: TypeAlias = Literal["keep", "new", "sequential"]
+_COPY = re.compile(r"-[0-9a-f]{10}-(c\d{3,}|orig)$")  # the end of a sample's KEY in our shards (docs/format.md)
+
+
 def stable_id(*names: str | int) -> int:
     """A positive id of 53 bits for what ``names`` name."""
     digest = hashlib.blake2b(encode(*names), digest_size=8).digest()
@@ -51,14 +57,21 @@ def stable_id(*names: str | int) -> int:
 
 @dataclass
 class IdGiver:
-    """Keeps ids apart: one that is taken already becomes the stable one of what it names, and is counted."""
+    """Keeps ids apart: one that is taken already becomes the stable one of what it names, and is counted.
+
+    ``rule`` says what becomes of the source's own ids: ``keep`` them, ``new`` stable ones, or ``sequential`` from 1.
+    """
 
     taken: set[int | str] = field(default_factory=set)
     collisions: int = 0
+    rule: Rule = "keep"
 
     def give(self, own: int | str | None, *names: str | int) -> int | str:
-        """``own`` if the source has an id, else the stable one of ``names``."""
-        number: int | str = stable_id(*names) if own is None else own
+        """``own`` if the source has an id and it is kept, else the stable one of ``names``, or the next."""
+        if self.rule == "sequential":
+            self.taken.add(len(self.taken) + 1)
+            return len(self.taken)
+        number: int | str = stable_id(*names) if own is None or self.rule == "new" else own
         if number in self.taken:
             self.collisions += 1
             number = stable_id(*names)
@@ -74,11 +87,11 @@ class CocoWriter:
     Images come first in the file, so annotations wait in a temporary one until the end.
     """
 
-    def __init__(self, file: IO[bytes], categories: Iterable[Category]) -> None:
+    def __init__(self, file: IO[bytes], categories: Iterable[Category], ids: Rule = "keep") -> None:
         self._file = file
         self._annotations: IO[bytes] = tempfile.SpooledTemporaryFile(_HELD_BYTES)  # noqa: SIM115 - closed in __exit__
-        self._images = IdGiver()
-        self._objects = IdGiver()
+        self._images = IdGiver(rule=ids)
+        self._objects = IdGiver(rule=ids)
         self._first_image = self._first_annotation = True
         rows = [_category_json(c) for c in categories]
         self._file.write(b'{"info":{"description":"converted by augpipe"},"licenses":[],"categories":')
@@ -198,19 +211,21 @@ def cannot_hold(annotations: Annotations) -> dict[str, int]:
 
 def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> Writer:
     """Begin the JSON of a dataset: the one file of ``stage``, else ``annotations/instances_SPLIT.json``."""
-    return _DatasetWriter(dataset, stage)
+    copies = any(_COPY.search(entry.key) for entry in dataset.entries)
+    return _DatasetWriter(dataset, stage, "sequential" if options.ids == "sequential" else "new" if copies else "keep")
 
 
 class _DatasetWriter:
     """See :class:`augpipe.formats.target.Writer`."""
 
-    def __init__(self, dataset: Dataset, stage: Stage) -> None:
+    def __init__(self, dataset: Dataset, stage: Stage, ids: Rule) -> None:
         self._told: set[str] = set()
+        self._ids = ids
         path = stage.folder / (stage.json or f"annotations/instances_{split_of(dataset)}.json")
         path.parent.mkdir(exist_ok=True)
         with ExitStack() as stack:
             file = stack.enter_context(open(path, "wb"))
-            self._json = stack.enter_context(CocoWriter(file, dataset.categories))
+            self._json = stack.enter_context(CocoWriter(file, dataset.categories, ids))
             self._open = stack.pop_all()
 
     def add(self, picture: Picture) -> Added:
@@ -226,4 +241,6 @@ class _DatasetWriter:
     def close(self) -> Closing:
         self._open.close()
         changed = self._json.id_collisions
+        if self._ids == "new":
+            return Closing(remarks=("ids of pictures and objects are new ones: copies share those of their source",))
         return Closing(remarks=(f"{plural(changed, 'id')} came twice and had to be changed",) if changed else ())

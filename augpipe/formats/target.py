@@ -96,9 +96,11 @@ class WriteOptions:
 
     Attributes:
         kind: what YOLO's rows are to hold; found by looking if ``None``.
+        ids: ``keep`` those of the source in COCO, or count them from 1, ``sequential``.
     """
 
     kind: str | None = None
+    ids: str = "keep"
 
 
 @dataclass(frozen=True)

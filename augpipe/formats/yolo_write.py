@@ -1,10 +1,10 @@
 """Writing YOLO as Ultralytics reads it: ``images/``, ``labels/`` with a row an object, and ``data.yaml``.
 
-Numbers are fractions with fifteen decimals: six, as many tools write them, are half a pixel in a wide picture, and with
-nine a box of one pixel comes back thinner than that. So whole pixels come back whole, and others within a millionth.
-All rows hold one kind, as Ultralytics takes a file with two of them wrongly: an object that has not what the
-kind asks for is written by its box. Ultralytics leaves out a whole picture for one box whose centre lies outside or
-that is larger than the picture, so such boxes are cut to it, and counted; others stay as they are.
+Numbers are fractions with fifteen decimals, as with nine a box of one pixel comes back thinner than that: whole pixels
+come back whole, and others within a millionth. All rows hold one kind, as Ultralytics takes a file with two of them
+wrongly: an object that has not what the kind asks for is written by its box. Ultralytics leaves out a whole picture for
+one box whose centre lies outside or that is larger than the picture, so such boxes are cut to it, and counted; others
+stay as they are.
 """
 
 from __future__ import annotations

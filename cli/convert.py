@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -41,6 +41,16 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
         str | None,
         typer.Option("--kind", metavar="KIND", help="What YOLO's rows hold: detect, segment, pose or obb; else found."),
     ] = None,
+    ids: Annotated[
+        str, typer.Option("--ids", metavar="keep|sequential", help="COCO's ids: those of the source, or 1, 2, 3, …")
+    ] = "keep",
+    pictures: Annotated[
+        str,
+        typer.Option("--pictures", metavar="copy|link|reference", help="Copy them, link to them, or name them only."),
+    ] = "copy",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Write nothing if anything is lost or odd, and say what.")
+    ] = False,
     debug: shared.Debug = False,
 ) -> None:
     """Convert a dataset, exactly: boxes and free fields are kept as they are, and what B cannot hold is told."""
@@ -52,17 +62,27 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
     before, _, after = pair.partition("-to-")
     if kind is not None and "yolo" not in (before, after):
         raise UsageError(f"--kind says what YOLO's rows hold; {pair} has none")
+    if ids != "keep" and after != "coco":
+        raise UsageError(f"--ids says what ids COCO gets; {pair} writes none")
+    write = WriteOptions(kind, _one_of("--ids", ids, "keep", "sequential"),
+                         _one_of("--pictures", pictures, "copy", "link", "reference"), strict)  # fmt: skip
     if kind is not None and before == "yolo":
         before = f"yolo:{kind}"
     options = shared.source_options(before, split, classes, images, limit, voc_origin=voc_origin)
     try:
         with shared.progress_bar(None) as bar:
-            report = run(src, dst, after, options, overwrite, bar.update, WriteOptions(kind))
+            report = run(src, dst, after, options, overwrite, bar.update, write)
     except KeyboardInterrupt:
         raise RunError("stopped; nothing was written") from None
     _tell(report, one_line(dst, 4096), after)
     if report.lost:
         raise typer.Exit(1)
+
+
+def _one_of(option: str, value: str, *known: str) -> Any:
+    if value not in known:
+        raise UsageError(f"{option} {one_line(value)}: expected {' or '.join(known)}")
+    return value
 
 
 def _tell(report: Report, dst: str, after: str) -> None:
@@ -76,6 +96,7 @@ def _tell(report: Report, dst: str, after: str) -> None:
         typer.echo(f"{after} has no place for: {shared.counted(report.losses)}")
     if report.notes:
         typer.echo(f"found while reading, in pictures: {shared.counted(report.notes)}")
+    shared.say(*(f"  {what} {report.losses[what]:,}, as in {place}" for what, place in sorted(report.examples.items())))
     shared.say(*(f"note: {one_line(remark)}" for remark in report.remarks))
     if report.unseen:
         pictures = shared.plural(len(report.unseen), "picture")

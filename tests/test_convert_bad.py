@@ -331,7 +331,7 @@ def test_a_conversion_that_stops_leaves_what_was_there(voc, tmp_path, monkeypatc
     def stop(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("augpipe.convert.run.copy_picture", stop)
+    monkeypatch.setattr("augpipe.convert.run.put_picture", stop)
     assert call("voc-to-coco", voc, tmp_path / "out", "--overwrite")[0] == 1
     assert snapshot(tmp_path) == before
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from augpipe.convert.report import Report
-from augpipe.errors import Reject, fault, one_line
+from augpipe.errors import Reject, UsageError, fault, one_line
 from augpipe.formats.base import Dataset, Entry, is_picture, read_place
 from augpipe.formats.headers import header_at
 from augpipe.formats.target import Picture
@@ -67,9 +67,13 @@ def _header(entry: Entry, report: Report) -> Header | None:
         return None
 
 
-def copy_picture(entry: Entry, path: Path, report: Report) -> None:
-    """Copy the file as it is, byte for byte."""
+def put_picture(entry: Entry, path: Path, link: bool, report: Report) -> None:
+    """Copy the file as it is, byte for byte, or link to it."""
     if entry.picture is None:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if link:
+        path.symlink_to(os.path.abspath(entry.picture.path))
         return
     try:
         data = read_place(entry.picture)
@@ -78,8 +82,17 @@ def copy_picture(entry: Entry, path: Path, report: Report) -> None:
         if line not in report.unseen[-1:]:  # its header was no better
             report.unseen.append(line)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
+
+
+def require_linkable(dataset: Dataset) -> None:
+    """Make sure that every picture is a file of its own.
+
+    Raises:
+        UsageError: if one is a part of a file, as in a tar.
+    """
+    if any(entry.picture is not None and entry.picture.size >= 0 for entry in dataset.entries):
+        raise UsageError("pictures inside a tar cannot be linked to or named; leave --pictures copy")
 
 
 def folder_of(dataset: Dataset) -> str | None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from augpipe.errors import one_line
+from augpipe.formats.target import Loss
+
 
 @dataclass
 class Report:
@@ -15,6 +18,7 @@ class Report:
         objects: how many were written.
         dropped: objects of the source without a box that makes sense.
         losses: what the target cannot hold → how many objects, pictures or classes have it.
+        examples: a place for each loss that an object or picture has: file, and number of the object.
         notes: what was found while reading → in how many pictures.
         remarks: sentences about the source and the target.
         lost: a line for each picture that could not be converted.
@@ -26,8 +30,25 @@ class Report:
     objects: int = 0
     dropped: int = 0
     losses: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
     notes: Counter[str] = field(default_factory=Counter)
     remarks: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
     picture_folder: str | None = None
+
+    def lose(self, loss: Loss, file: str) -> None:
+        """Count a loss of the picture ``file``; the first of a kind is its example."""
+        self.losses[loss.what] += loss.count
+        place = one_line(file) if loss.index is None else f"{one_line(file)}, object {loss.index + 1}"
+        self.examples.setdefault(loss.what, place)
+
+    def oddities(self) -> list[str]:
+        """Everything that is lost or odd, in words; nothing if the target says all that the source says."""
+        lines = [f"{what} {n:,}" + self._as_in(what) for what, n in self.losses.most_common()]
+        lines += [f"{note} {n:,}" for note, n in self.notes.most_common()]
+        lines += [f"objects without a box that makes sense {self.dropped:,}"] if self.dropped else []
+        return [*self.lost, *self.unseen, *lines]
+
+    def _as_in(self, what: str) -> str:
+        return f" (as in {self.examples[what]})" if what in self.examples else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from augpipe.catalogue import READABLE
 from augpipe.convert import folder
-from augpipe.convert.pictures import copy_picture, folder_of, pictures
+from augpipe.convert.pictures import folder_of, pictures, put_picture, require_linkable
 from augpipe.convert.report import Report
 from augpipe.errors import Reject, RunError, UsageError, one_line
 from augpipe.formats import open_dataset
@@ -48,18 +48,23 @@ def convert(
     writes = WRITERS[to]
     if folder.is_json(target) and not writes.kind.alone:
         raise UsageError(f"{target}: a {to} dataset is a folder; give a folder as DST")
+    if write.pictures == "reference" and not writes.kind.alone:
+        raise UsageError(f"a {to} dataset has its pictures in it; --pictures link makes links instead of copies")
     folder.require_free(Path(source), target, writes.kind, overwrite)
     dataset = open_dataset(source, options)
     folder.require_no_pictures_of(dataset, target)
+    if write.pictures != "copy":
+        require_linkable(dataset)
     stays = READABLE[dataset.format.partition(":")[0]].stays
     report = Report(remarks=[*dataset.remarks, *([stays] if stays else [])])
     try:
         with folder.staged(target) as stage:
-            writer = writes.open(dataset, Stage(stage, target, target.name if folder.is_json(target) else None), write)
-            _write(dataset, writes, writer, target, stage, report, progress)
+            _write(dataset, writes, target, stage, report, progress, write)
             if not report.pictures:
                 first = f"\nthe first of them: {report.lost[0]}" if report.lost else ""
                 raise RunError(f"{source}: none of the pictures can be converted, so nothing was written{first}")
+            if write.strict and (odd := report.oddities()):
+                raise RunError(f"{source}: something is lost or odd, so --strict wrote nothing\n{'; '.join(odd)}")
     except OSError as error:
         at = f" ({error.filename})" if error.filename else ""
         raise RunError(f"{target}: the conversion stopped: {error.strerror or error}{at}") from error
@@ -67,15 +72,23 @@ def convert(
 
 
 def _write(
-    dataset: Dataset, writes: Target, writer: Writer, target: Path, stage: Path, report: Report, progress: Progress
+    dataset: Dataset,
+    writes: Target,
+    target: Path,
+    stage: Path,
+    report: Report,
+    progress: Progress,
+    options: WriteOptions,
 ) -> None:
-    alone = folder.is_json(target)
+    writer = writes.open(dataset, Stage(stage, target, target.name if folder.is_json(target) else None), options)
+    alone = folder.is_json(target) or options.pictures == "reference"
     try:
         for entry, picture in pictures(dataset, report):
             progress(1)
             added = None if picture is None else _added(writer, picture, report)
             if picture is not None and added is not None and not alone:
-                copy_picture(entry, stage / writes.kind.pictures / (added.name or picture.name), report)
+                path = stage / writes.kind.pictures / (added.name or picture.name)
+                put_picture(entry, path, options.pictures == "link", report)
     except BaseException:
         writer.discard()
         raise
@@ -98,12 +111,12 @@ def _added(writer: Writer, picture: Picture, report: Report) -> Added | None:
     except Reject as reject:
         report.lost.append(f"{one_line(reject.file or picture.name)}: {one_line(reject.message)}")
         return None
-    _count(added, report)
+    _count(added, picture.name, report)
     return added
 
 
-def _count(added: Added, report: Report) -> None:
+def _count(added: Added, name: str, report: Report) -> None:
     report.pictures += 1
     report.objects += added.objects
     for loss in added.losses:
-        report.losses[loss.what] += loss.count
+        report.lose(loss, name)

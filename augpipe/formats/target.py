@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from augpipe.catalogue import Writable
 from augpipe.errors import DatasetError, one_line
@@ -97,10 +97,14 @@ class WriteOptions:
     Attributes:
         kind: what YOLO's rows are to hold; found by looking if ``None``.
         ids: ``keep`` those of the source in COCO, or count them from 1, ``sequential``.
+        pictures: ``copy`` them, ``link`` to them, or only name them where they are, ``reference``.
+        strict: whether anything that is lost or odd is an error, and nothing is written then.
     """
 
     kind: str | None = None
-    ids: str = "keep"
+    ids: Literal["keep", "sequential"] = "keep"
+    pictures: Literal["copy", "link", "reference"] = "copy"
+    strict: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,74 @@
+"""Options of ``convert`` that say how the target is written: ids, pictures, --strict; and where a loss is."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from conversions import an_object, coco_of, done, failed, image, refused, row, voc_of, xml
+
+
+def ids_of(path) -> tuple[list, list]:
+    document = json.loads(path.read_text())
+    assert {r["image_id"] for r in document["annotations"]} <= {i["id"] for i in document["images"]}
+    return [i["id"] for i in document["images"]], [r["id"] for r in document["annotations"]]
+
+
+def test_ids_are_counted_where_that_is_asked_for(voc, tmp_path):
+    done("voc-to-coco", voc, tmp_path / "out.json", "--ids", "sequential")
+    assert ids_of(tmp_path / "out.json") == (list(range(1, 10)), list(range(1, 28)))
+    assert "expected keep or sequential" in refused("voc-to-coco", voc, tmp_path / "x.json", "--ids", "new")
+    assert "says what ids COCO gets" in refused("voc-to-yolo", voc, tmp_path / "x", "--ids", "sequential")
+
+
+def test_pictures_as_links(voc, tmp_path):
+    done("voc-to-yolo", voc, tmp_path / "out", "--pictures", "link")
+    for path in (tmp_path / "out" / "images").iterdir():
+        assert path.is_symlink()
+        assert path.resolve() == (voc / "JPEGImages" / path.name).resolve()
+    before = (voc / "JPEGImages" / "img_000.jpg").read_bytes()
+    done("voc-to-yolo", voc, tmp_path / "out", "--overwrite")  # a copy takes the place of the link, not of its picture
+    assert not (tmp_path / "out" / "images" / "img_000.jpg").is_symlink()
+    assert (voc / "JPEGImages" / "img_000.jpg").read_bytes() == before
+    done("yolo-to-coco", tmp_path / "out", tmp_path / "again.json")
+
+
+def test_pictures_by_name_only(voc, tmp_path):
+    out = done("voc-to-coco", voc, tmp_path / "out", "--pictures", "reference")
+    assert os.listdir(tmp_path / "out") == ["annotations"]
+    assert f"the pictures stay in {voc / 'JPEGImages'}" in out
+    assert "has its pictures in it" in refused("voc-to-yolo", voc, tmp_path / "x", "--pictures", "reference")
+    assert "expected copy or link or reference" in refused("voc-to-yolo", voc, tmp_path / "x", "--pictures", "move")
+
+
+def test_strict_writes_nothing_if_anything_is_lost_or_odd(tmp_path):
+    plain = voc_of(tmp_path / "plain", a=xml(an_object()))
+    source = coco_of(tmp_path / "a.json", rows=[row(1, 1, [1, 2, 10, 8], segmentation=[[1, 1, 9, 1, 9, 9]])])
+    out = failed("coco-to-voc", source, tmp_path / "out", "--strict")
+    assert "something is lost or odd, so --strict wrote nothing" in out
+    assert "segmentations 1 (as in a.jpg, object 1)" in out
+    assert "a.jpg: no picture of that name was found" in out
+    assert len(out.splitlines()) == 2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.json", "plain"]
+    assert "no picture of that name" in failed("voc-to-coco", plain, tmp_path / "out.json", "--strict")
+
+
+def test_strict_lets_through_what_is_whole(voc, tmp_path):
+    done("voc-to-coco", voc, tmp_path / "out", "--strict")
+    assert (tmp_path / "out" / "annotations").is_dir()
+
+
+def test_a_loss_names_a_file_and_an_object(tmp_path):
+    rows = [row(1, 1, [1, 2, 10, 8]), row(2, 2, [1, 2, 10, 8]), row(3, 2, [1, 2, 10, 8], keypoints=[1, 1, 2])]
+    images = [image(1, "a.jpg"), image(2, "b.jpg")]
+    out = done("coco-to-voc", coco_of(tmp_path / "a.json", images=images, rows=rows), tmp_path / "out")
+    assert "\n  keypoints 1, as in b.jpg, object 2\n" in out
+    assert "\n  object ids 3, as in a.jpg, object 1\n" in out
+    assert "\n  image ids 2, as in a.jpg\n" in out
+
+
+def test_pictures_inside_tars_cannot_be_linked(voc, tmp_path):
+    from test_cli import call
+
+    assert call("augment", voc, tmp_path / "run", "-r", "gentle", "-w", 0).exit_code == 0
+    assert "cannot be linked" in refused("shards-to-yolo", tmp_path / "run", tmp_path / "out", "--pictures", "link")

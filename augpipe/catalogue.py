@@ -55,6 +55,7 @@ READABLE: dict[str, Readable] = {
             "YOLO: a data.yaml, or images/ beside labels/ with classes.txt; boxes, polygons, keypoints, oriented boxes",
             "a YOLO data.yaml, or its folder",
         ),
+        Readable("dota", "DOTA: images/ beside labelTxt/*.txt, oriented boxes of aerial pictures", "a DOTA folder"),
         Readable(
             "shards",
             "tar shards: a .tar, a folder of them, or a pattern x-{000..009}.tar",
@@ -72,6 +73,7 @@ WRITABLE: dict[str, Writable] = {
         Writable("coco", ("annotations", "images"), "images", alone=True),
         Writable("voc", ("Annotations", "JPEGImages", "ImageSets"), "JPEGImages"),
         Writable("yolo", ("images", "labels"), "images"),
+        Writable("dota", ("images", "labelTxt"), "images"),
     )
 }
 

@@ -284,3 +284,11 @@ def test_a_polygon_that_crosses_itself_thousands_of_times_is_left_out():
     points = np.random.default_rng(0).random(2000) * 100
     assert made.segmentation_of([points.tolist()], (100, 100), notes) is None
     assert notes == {"ring-left-out"}
+
+
+@pytest.mark.parametrize("value", [None, [1, 2], "x", [1, 2, 3, 4, 5, 6, 7, float("nan")], [0, 0, 1e9, 0, 1, 1, 0, 1]])
+def test_oriented_boxes_as_we_write_them(value):
+    from augpipe.formats.coco_object import obb_of
+
+    assert obb_of([0, 0, 4, 0, 4, 4, 0, 4]).tolist() == [[0, 0], [4, 0], [4, 4], [0, 4]]
+    assert obb_of(value) is None

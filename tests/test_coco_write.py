@@ -169,7 +169,7 @@ def test_what_has_no_place_is_counted():
         captions=("a", "b"), segments_info=({"id": 1},),
     )  # fmt: skip
     assert cannot_hold(labels) == {
-        "semantic masks": 1, "instance masks": 1, "panoptic masks": 1, "oriented boxes": 1, "captions": 2, "tags": 1,
+        "semantic masks": 1, "instance masks": 1, "panoptic masks": 1, "captions": 2, "tags": 1,
     }  # fmt: skip
     assert cannot_hold(Annotations(objects=objects_of([a_row()]))) == {}
 
@@ -188,3 +188,11 @@ def test_an_error_on_the_way_finishes_no_document():
         raise KeyError
     with pytest.raises(ValueError, match="Expecting"):
         json.loads(file.getvalue())
+
+
+def test_oriented_boxes_are_a_field_of_their_own():
+    """COCO has none, and as a polygon of four corners they would come back as polygons."""
+    corners = np.array([[1.5, 2], [11, 3], [10, 12], [0, 11]])
+    written = row_of(a_row(obb=corners))
+    assert written["obb"] == [1.5, 2, 11, 3, 10, 12, 0, 11]
+    assert "segmentation" not in written

@@ -44,10 +44,12 @@ def test_each_kind_is_recognised_as_itself(voc, coco, masks_folder, classes_fold
     yolo = yolo_of(tmp_path / "yolo", a="0 0.5 0.5 0.5 0.5")
     bare = yolo_of(tmp_path / "bare", None, a="0 0.5 0.5 0.5 0.5")
     (bare / "classes.txt").write_text("cat")
+    dota = make(tmp_path / "dota", labelTxt__1_dot_txt="0 0 1 0 1 1 0 1 plane 0", images__1_dot_png="")
     sources = {
         "voc": [voc, voc / "Annotations", voc.parent],
         "coco": [coco, coco / "annotations", coco / "annotations" / "instances.json"],
         "yolo": [yolo, yolo / "data.yaml", bare],
+        "dota": [dota],
         "shards": [tars, tars / "x-000000.tar", tars / "x-{000000..000000}.tar"],
         "masks": [masks_folder],
         "imagefolder": [classes_folder],
@@ -92,6 +94,8 @@ def test_a_run_of_augpipe_is_shards_and_not_coco(voc, tmp_path):
         ({"train__images__1_dot_jpg": "", "train__labels__1_dot_txt": ""}, ["yolo"]),
         ({"obj_dot_names": "a", "obj_train_data__1_dot_jpg": "", "obj_train_data__1_dot_txt": ""}, ["yolo"]),
         ({"classes_dot_txt": "a", "1_dot_jpg": "", "1_dot_txt": ""}, ["yolo"]),
+        ({"train__labelTxt__1_dot_txt": "", "train__images__1_dot_png": ""}, ["dota"]),
+        ({"annfiles__1_dot_txt": "", "images__1_dot_png": ""}, ["dota"]),
         ({"classes_dot_txt": "a", "1_dot_jpg": "", "readme_dot_txt": ""}, []),
     ],
 )
@@ -112,7 +116,7 @@ def test_a_format_that_is_asked_for_and_is_not_there(voc, coco, tmp_path):
     assert said(voc, SourceOptions("coco")).endswith("\nit can be read as voc")
     empty = make(tmp_path / "empty", readme_dot_txt="")
     assert "can be read as" not in said(empty, SourceOptions("coco"))
-    assert said(voc, SourceOptions("coc")).startswith("unknown format 'coc'; known are voc, coco, yolo, shards")
+    assert said(voc, SourceOptions("coc")).startswith("unknown format 'coc'; known are voc, coco, yolo, dota, shards")
     assert "it can be read as" not in said(voc, SourceOptions("voc", split="nope"))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from augpipe.catalogue import READABLE
 from augpipe.errors import DatasetError, one_line
-from augpipe.formats import coco_index, folders, shards, tar_index, voc_index, yolo_index
+from augpipe.formats import coco_index, dota, folders, shards, tar_index, voc_index, yolo_index
 from augpipe.formats.base import Dataset, SourceOptions, is_absent, is_picture
 
 __all__ = ["FORMATS", "Dataset", "Format", "SourceOptions", "open_dataset", "recognised"]
@@ -72,6 +72,10 @@ _READERS: dict[str, tuple[Callable[[str], bool], Callable[[str, SourceOptions], 
     "voc": (_is_voc, lambda src, options: voc_index.open_voc(Path(src), options)),
     "coco": (_is_coco, lambda src, options: coco_index.open_coco(Path(src), options)),
     "yolo": (lambda src: yolo_index.is_yolo(Path(src)), lambda src, options: yolo_index.open_yolo(Path(src), options)),
+    "dota": (
+        lambda src: bool(dota.label_folders(Path(src))),
+        lambda src, options: dota.open_dota(Path(src), options),
+    ),
     "shards": (_is_shards, shards.open_shards),
     "masks": (_is_masks, lambda src, options: folders.open_masks(Path(src), options)),
     "imagefolder": (_is_imagefolder, lambda src, options: folders.open_imagefolder(Path(src), options)),
@@ -120,7 +124,7 @@ def _opened(src: str, options: SourceOptions) -> Dataset:
     if not names:
         raise DatasetError(
             f"{one_line(src)}: no dataset that is known; expected Pascal VOC (Annotations/), COCO (.json), YOLO "
-            f"(data.yaml), tar shards, images/ with masks/, or a folder a class{_advice(Path(src))}"
+            f"(data.yaml), DOTA (labelTxt/), tar shards, images/ with masks/, or a folder a class{_advice(Path(src))}"
         )
     if len(names) > 1:
         raise DatasetError(f"{one_line(src)}: can be read as {' or as '.join(names)}; choose with --from")

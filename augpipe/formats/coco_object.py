@@ -88,8 +88,9 @@ def object_of(
         notes.add("box-remade")
     known: dict[str, Any] = {name: _flag(row.get(name)) for name in _FLAGS}
     known["pose"] = row["pose"] if isinstance(row.get("pose"), str) else None
-    parts = parts_of(row.get("parts"))
-    understood = {name for name, value in known.items() if value is not None} | ({"parts"} if parts else set())
+    parts, obb = parts_of(row.get("parts")), obb_of(row.get("obb"))
+    understood = {name for name, value in known.items() if value is not None}
+    understood |= {name for name, value in (("parts", parts), ("obb", obb)) if value is not None and len(value)}
     return ObjectRow(
         index=index,
         category_id=category.id,
@@ -97,6 +98,7 @@ def object_of(
         iscrowd=_flag(row.get("iscrowd")) or 0,
         segmentation=segmentation,
         keypoints=keypoints,
+        obb=obb,
         parts=parts,
         facts=Facts(
             id=identity,
@@ -207,6 +209,12 @@ def parts_of(value: Any) -> tuple[Part, ...]:
             return ()
         out.append(Part(part["name"], (box[0], box[1], box[2], box[3])))
     return tuple(out)
+
+
+def obb_of(value: Any) -> F64 | None:
+    """An oriented box (4, 2) as augpipe writes it in COCO, flat [x, y]·4; ``None`` if it is anything else."""
+    numbers = numbers_of(value, 8)
+    return None if numbers is None or max(map(abs, numbers)) >= FARTHEST else np.array(numbers).reshape(4, 2)
 
 
 def category_of(value: Any, file: str) -> Category:

@@ -151,6 +151,8 @@ def annotation_json(objects: Objects, i: int, area: float) -> dict[str, Any]:
     if keypoints is not None:
         out["keypoints"] = list(map(_plain, keypoints.reshape(-1).tolist()))
         out["num_keypoints"] = int((keypoints[:, 2] > 0).sum())
+    if (obb := objects.obb[i]) is not None:
+        out["obb"] = list(map(_plain, obb.reshape(-1).tolist()))
     for name in ("truncated", "difficult", "occluded", "pose"):
         if (value := getattr(facts, name)) is not None:
             out[name] = value
@@ -197,7 +199,6 @@ def cannot_hold(annotations: Annotations) -> dict[str, int]:
         "semantic masks": int(annotations.semantic is not None),
         "instance masks": int(annotations.instance is not None and not objects.instance.any()),
         "panoptic masks": int(annotations.panoptic is not None or bool(annotations.segments_info)),
-        "oriented boxes": sum(o is not None for o in objects.obb),
         "captions": len(annotations.captions),
         "tags": len(annotations.tags),
         "fields with names that COCO uses": sum(k in _PICTURE_FIELDS for k in annotations.attributes)

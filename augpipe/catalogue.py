@@ -6,7 +6,10 @@ table of :mod:`augpipe.formats`, the writers in that of :mod:`augpipe.formats.wr
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -27,15 +30,29 @@ class Readable:
 class Writable:
     """A format that is written.
 
-    ``folders`` are those of the target that a conversion fills, the one of pictures being ``pictures``. ``alone``
-    says whether a target that ends in ``.json`` takes the annotations without the pictures.
+    ``folders`` are those of the target that a conversion fills, the one of pictures being ``pictures``. ``holds`` says
+    in words how it holds each of :data:`LABELS`, with a word for "not at all" where it does not. ``alone`` says whether
+    a target that ends in ``.json`` takes the annotations without the pictures.
     """
 
     name: str
     folders: tuple[str, ...]
     pictures: str
+    holds: dict[str, str]
     alone: bool = False
 
+
+def _holds(**words: str) -> dict[str, str]:
+    known = {name.replace("_", " "): word for name, word in words.items()}
+    return {label: known.get(label, NO) for label in LABELS}
+
+
+LABELS = (
+    "boxes", "polygons", "masks", "crowds", "keypoints", "oriented boxes", "semantic masks", "flags and pose", "parts",
+    "captions and tags", "classes", "ids", "fields of its own",
+)  # fmt: skip
+"""What labels may hold, for the table of what each format has a place for."""
+NO = "no"
 
 READABLE: dict[str, Readable] = {
     f.name: f
@@ -70,10 +87,62 @@ READABLE: dict[str, Readable] = {
 WRITABLE: dict[str, Writable] = {
     f.name: f
     for f in (
-        Writable("coco", ("annotations", "images"), "images", alone=True),
-        Writable("voc", ("Annotations", "JPEGImages", "ImageSets"), "JPEGImages"),
-        Writable("yolo", ("images", "labels"), "images"),
-        Writable("dota", ("images", "labelTxt"), "images"),
+        Writable(
+            "coco",
+            ("annotations", "images"),
+            "images",
+            _holds(
+                boxes="yes",
+                polygons="yes",
+                masks="yes, RLE",
+                crowds="yes",
+                keypoints="yes",
+                oriented_boxes="as a field `obb`",
+                flags_and_pose="as fields",
+                parts="as a field",
+                classes="with ids, supercategories, skeletons",
+                ids="yes",
+                fields_of_its_own="yes",
+            ),
+            alone=True,
+        ),
+        Writable(
+            "voc",
+            ("Annotations", "JPEGImages", "ImageSets"),
+            "JPEGImages",
+            _holds(
+                boxes="from one pixel on",
+                flags_and_pose="yes",
+                parts="yes",
+                classes="names of those that occur",
+                fields_of_its_own="whose names XML can hold",
+            ),
+        ),
+        Writable(
+            "yolo",
+            ("images", "labels"),
+            "images",
+            _holds(
+                boxes="yes",
+                polygons="one ring, others are joined",
+                masks="by their outline",
+                keypoints="yes",
+                oriented_boxes="yes",
+                classes="names",
+            ),
+        ),
+        Writable(
+            "dota",
+            ("images", "labelTxt"),
+            "images",
+            _holds(
+                boxes="as oriented ones",
+                oriented_boxes="yes",
+                flags_and_pose="`difficult`",
+                classes="names of those that occur, one word",
+                fields_of_its_own="`imagesource`, `gsd`",
+            ),
+        ),
     )
 }
 
@@ -88,3 +157,50 @@ def sources_sentence() -> str:
     """What SRC of a conversion may be, for its help."""
     said = "; ".join(f.as_source for f in READABLE.values() if f.as_source)
     return f"{said[0].upper()}{said[1:]}."
+
+
+# --- Markdown --------------------------------------------------------------------------------------------------------
+
+
+def pairs_markdown() -> str:
+    """The pairs as a Markdown table: a row a source, a column a target."""
+    rows = [
+        (f"**{f.name}**: {f.as_source}", *(f"`{f.name}-to-{w}`" if f.name != w else "" for w in WRITABLE))
+        for f in READABLE.values()
+        if f.as_source
+    ]
+    return _table(("from", *(f"to {name}" for name in WRITABLE)), rows)
+
+
+def holds_markdown() -> str:
+    """What each format has a place for, as a Markdown table."""
+    return _table(("", *WRITABLE), [(label, *(w.holds[label] for w in WRITABLE.values())) for label in LABELS])
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows))
+
+
+BLOCKS: dict[str, Callable[[], str]] = {"pairs": pairs_markdown, "holds": holds_markdown}
+"""What stands in a document between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``."""
+
+
+def updated(text: str) -> str:
+    """A document with every generated block made anew."""
+    for name, made in BLOCKS.items():
+        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+        before, found, rest = text.partition(begin)
+        if found:
+            text = f"{before}{begin}\n{made()}\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+def main() -> None:
+    """Rewrite the generated blocks of the files that are named on the command line."""
+    for name in sys.argv[1:]:
+        path = Path(name)
+        path.write_text(updated(path.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

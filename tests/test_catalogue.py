@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 from test_cli import call
 
+from augpipe import catalogue
 from augpipe.catalogue import PAIRS, READABLE, WRITABLE
 from augpipe.formats import FORMATS
+from augpipe.formats.base import Dataset, Entry, SourceOptions
+from augpipe.formats.target import Picture, Stage, WriteOptions
 from augpipe.formats.writers import WRITERS
+from augpipe.masks import rle_of
+from augpipe.sample import Annotations, Category, Facts, ObjectRow, Part, Rings, objects_of
+
+PAGE = Path(__file__).parent.parent / "docs" / "convert.md"
 
 
 def test_every_name_has_a_reader_or_a_writer():
@@ -45,3 +54,63 @@ def test_help_needs_nothing_heavy(option):
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.splitlines()[-1] == "[]"
+
+
+# --- the tables of docs/convert.md ------------------------------------------------------------------------------------
+
+
+def test_the_tables_of_the_page_are_those_of_the_code():
+    """To make them anew: python -m augpipe.catalogue docs/convert.md"""
+    text = PAGE.read_text("utf-8")
+    assert catalogue.updated(text) == text
+    for made in catalogue.BLOCKS.values():
+        assert made() in text
+    for pair in PAIRS:
+        assert f"`{pair}`" in catalogue.pairs_markdown()
+
+
+SQUARE = np.array([[4.0, 4], [12, 4], [12, 12], [4, 12]])
+OF = {
+    "boxes": {},
+    "polygons": {"segmentation": Rings((SQUARE,))},
+    "masks": {"segmentation": rle_of(np.ones((8, 8), np.uint8), (4, 4), (40, 30))},
+    "crowds": {"iscrowd": 1},
+    "keypoints": {"keypoints": np.array([[5.0, 5, 2]])},
+    "oriented boxes": {"obb": SQUARE},
+    "flags and pose": {"facts": Facts(difficult=1)},
+    "parts": {"parts": (Part("head", (4, 4, 8, 8)),)},
+    "ids": {"facts": Facts(id=7)},
+    "fields of its own": {"facts": Facts(attributes={"colour": "red"})},
+    "semantic masks": {},
+    "captions and tags": {},
+}
+
+
+@pytest.mark.parametrize("label", [label for label in catalogue.LABELS if label in OF])
+@pytest.mark.parametrize("target", list(WRITABLE))
+def test_what_a_format_has_no_place_for_is_a_loss_and_the_rest_is_none(target, label, tmp_path):
+    category = Category(1, 1, "cat", keypoints=("nose",) if label == "keypoints" else ())
+    rows = [ObjectRow(0, 1, (4, 4, 12, 12), **OF[label])]
+    more = {
+        "semantic masks": {"semantic": np.zeros((30, 40), np.uint8)},
+        "captions and tags": {"captions": ("a cat",)},
+    }.get(label, {})
+    annotations = Annotations(objects=objects_of(rows), size_wh=(40, 30), **more)
+    dataset = Dataset(
+        "voc", tmp_path, (category,), (Entry("a.jpg", None, None, "a"),), Fixed(annotations), SourceOptions()
+    )
+    (tmp_path / "stage").mkdir()
+    writer = WRITERS[target].open(dataset, Stage(tmp_path / "stage", tmp_path), WriteOptions())
+    added = writer.add(Picture("a.jpg", annotations, None, (40, 30)))
+    writer.close()
+    lost = {loss.what for loss in added.losses} - {"boxes that are not oriented, written as oriented ones"}
+    held = WRITABLE[target].holds[label]
+    assert bool(lost) == (held == catalogue.NO or "outline" in held), (held, lost)
+
+
+class Fixed:
+    def __init__(self, annotations):
+        self._annotations = annotations
+
+    def annotations(self, entry):
+        return self._annotations

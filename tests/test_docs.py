@@ -9,7 +9,9 @@ from pathlib import Path
 
 import datasets
 import pytest
+from conversions import yolo_of
 from test_cli import call
+from test_dota import dota_of
 
 from augpipe.recipe import document
 from augpipe.recipe.load import compiled
@@ -32,6 +34,8 @@ def workplace(tmp_path, voc, coco, monkeypatch):
     shutil.copytree(voc, tmp_path / "data" / "voc")
     shutil.copytree(coco, tmp_path / "data" / "coco")
     datasets.make_classes(tmp_path / "data" / "classes")
+    yolo_of(tmp_path / "data" / "yolo", train__a="0 .5 .5 .2 .2\n", train__b="1 .5 .5 .2 .2\n")
+    dota_of(tmp_path / "data" / "dota", P0001="1 1 9 1 9 9 1 9 plane 0\n")
     (tmp_path / "my.yaml").write_text("version: 1\nsteps:\n  - horizontal_flip: {p: 0.5}\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path

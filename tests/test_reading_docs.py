@@ -19,14 +19,17 @@ import datasets
 import numpy as np
 import pytest
 from builders import coco, encoded, exif, image, photo, row, voc_xml, write_json, write_tar, write_voc
+from conversions import yolo_of
 from PIL import Image, ImageCms
 from runs import recipe_of, records, run, samples
 from test_cli import call
+from test_dota import dota_of
 
 from augpipe.pixels.codec import PictureFormat
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "reading.md").read_text("utf-8")
+BOX = "0 .5 .5 .2 .2\n"
 SOURCES = sorted((ROOT / "augpipe").rglob("*.py"))
 
 # --- the page and the code -------------------------------------------------------------------------------------------
@@ -109,7 +112,7 @@ def test_codes_in_the_tables_are_rejects_of_the_list():
 def test_the_notes_are_those_of_the_code():
     """Notes are the texts that the readers and align put into a set alone or hand to a function for notes."""
     found: set[str] = set()
-    for name in ("align", "voc", "coco", "coco_object"):
+    for name in ("align", "voc", "coco", "coco_object", "yolo", "dota"):
         for node in ast.walk(ast.parse((ROOT / "augpipe" / "formats" / f"{name}.py").read_text("utf-8"))):
             inside: list[ast.expr] = []
             if isinstance(node, ast.Set):
@@ -141,6 +144,8 @@ def workplace(tmp_path, voc, coco, masks_folder, classes_folder, monkeypatch):
     for name, source in (("voc", voc), ("coco", coco), ("masks", masks_folder), ("classes", classes_folder)):
         shutil.copytree(source, data / name)
     shutil.copytree(voc, data / "both")
+    yolo_of(data / "yolo", "train: images/train\nval: images/val\nnames: [cat]\n", train__a=BOX, val__b=BOX)
+    dota_of(data / "dota", P0001="1 1 9 1 9 9 1 9 plane 0\n")
     shutil.copy(coco / "annotations" / "instances.json", data / "both")
     for split in ("train", "val"):
         write_json(data / "splits" / f"instances_{split}.json", small_coco(f"{split}.jpg"))
@@ -165,7 +170,7 @@ def commands() -> list[str]:
 
 def test_every_form_has_a_command():
     shown = " ".join(commands())
-    assert all(f"data/{name}" in shown for name in ("voc", "coco", "tars", "masks", "classes"))
+    assert all(f"data/{name}" in shown for name in ("voc", "coco", "yolo", "dota", "tars", "masks", "classes"))
 
 
 @pytest.mark.parametrize("line", commands())
@@ -180,8 +185,11 @@ def test_the_commands_run(line, workplace):
 
 def test_the_sketches_are_what_the_page_says_of_them(workplace):
     """Each form is found by looking, and two that fit are an error that names both."""
-    for name, form in (("voc", "voc"), ("coco", "coco"), ("tars", "shards"), ("masks", "masks"),
-                       ("classes", "imagefolder")):  # fmt: skip
+    forms = {name: name for name in ("voc", "coco", "yolo", "dota", "masks")} | {
+        "tars": "shards",
+        "classes": "imagefolder",
+    }
+    for name, form in forms.items():
         assert json.loads(call("inspect", f"data/{name}", "--json").stdout)["format"] == form
     refused = call("inspect", "data/both")
     assert refused.exit_code == 2

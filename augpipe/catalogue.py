@@ -48,8 +48,8 @@ def _holds(**words: str) -> dict[str, str]:
 
 
 LABELS = (
-    "boxes", "polygons", "masks", "crowds", "keypoints", "oriented boxes", "semantic masks", "flags and pose", "parts",
-    "captions and tags", "classes", "ids", "fields of its own",
+    "boxes", "polygons", "masks", "crowds", "keypoints", "oriented boxes", "semantic masks", "panoptic masks",
+    "flags and pose", "parts", "captions and tags", "classes", "ids", "fields of its own",
 )  # fmt: skip
 """What labels may hold, for the table of what each format has a place for."""
 NO = "no"
@@ -98,6 +98,7 @@ WRITABLE: dict[str, Writable] = {
                 crowds="yes",
                 keypoints="yes",
                 oriented_boxes="as a field `obb`",
+                panoptic_masks="yes",
                 flags_and_pose="as fields",
                 parts="as a field",
                 classes="with ids, supercategories, skeletons",

@@ -26,7 +26,7 @@ class Category:
 
     ``id`` is the source's own id (1..K where the format has none), ``label`` counts 1..K in id order (0 is
     background). ``flip_pairs`` are 0-based index pairs into ``keypoints`` that a mirror image swaps; ``skeleton`` is
-    kept as the source has it (1-based in COCO).
+    kept as the source has it (1-based in COCO). ``isthing`` is COCO panoptic's: 1 for things, 0 for stuff.
     """
 
     id: int
@@ -36,6 +36,7 @@ class Category:
     keypoints: tuple[str, ...] = ()
     skeleton: tuple[tuple[int, int], ...] = ()
     flip_pairs: tuple[tuple[int, int], ...] = ()
+    isthing: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -237,4 +237,5 @@ def category_of(value: Any, file: str) -> Category:
         keypoints=keypoints,
         skeleton=tuple((int(p[0]), int(p[1])) for p in pairs if p is not None),
         flip_pairs=flip_pairs_of(keypoints),
+        isthing=_flag(value.get("isthing")),
     )

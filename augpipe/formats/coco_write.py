@@ -23,6 +23,7 @@ from augpipe import masks
 from augpipe.errors import Reject
 from augpipe.formats.base import Dataset, plural
 from augpipe.formats.coco_object import FARTHEST
+from augpipe.formats.panoptic_write import PanopticWriter
 from augpipe.formats.records import category_json, known, segmentation_json
 from augpipe.formats.target import (
     Added,
@@ -39,6 +40,7 @@ from augpipe.polygons import areas_of
 from augpipe.sample import Annotations, Category, Objects, Rings, Rle
 from augpipe.words import encode
 
+_PANOPTIC = "panoptic masks"
 _HELD_BYTES = 64 * 1024 * 1024
 _EXACT = 2**53  # a float beyond has no fraction to tell, and as an integer it would not fit JSON's readers
 _PICTURE_FIELDS = ("id", "file_name", "width", "height")
@@ -113,12 +115,13 @@ class CocoWriter:
         """How many ids were taken and had to be changed."""
         return self._images.collisions + self._objects.collisions
 
-    def add(self, file_name: str, size_wh: tuple[int, int], annotations: Annotations) -> None:
-        """One picture and its objects."""
+    def add(self, file_name: str, size_wh: tuple[int, int], annotations: Annotations) -> dict[str, Any]:
+        """One picture and its objects; gives the picture's row."""
         image_id = self._images.give(annotations.image_id, file_name)
-        image = {"id": image_id, "file_name": file_name, "width": size_wh[0], "height": size_wh[1]}
+        image: dict[str, Any] = {"id": image_id, "file_name": file_name, "width": size_wh[0], "height": size_wh[1]}
         extra = {k: v for k, v in known(annotations.attributes).items() if k not in image}
-        self._file.write((b"" if self._first_image else b",\n") + msgspec.json.encode({**image, **extra}))
+        image |= extra
+        self._file.write((b"" if self._first_image else b",\n") + msgspec.json.encode(image))
         self._first_image = False
         objects = annotations.objects
         for i, area in enumerate(_areas(objects)):
@@ -126,6 +129,7 @@ class CocoWriter:
             row = {"id": number, "image_id": image_id, **annotation_json(objects, i, area)}
             self._annotations.write((b"" if self._first_annotation else b",\n") + msgspec.json.encode(row))
             self._first_annotation = False
+        return image
 
 
 def _category_json(category: Category) -> dict[str, Any]:
@@ -198,7 +202,7 @@ def cannot_hold(annotations: Annotations) -> dict[str, int]:
     counts = {
         "semantic masks": int(annotations.semantic is not None),
         "instance masks": int(annotations.instance is not None and not objects.instance.any()),
-        "panoptic masks": int(annotations.panoptic is not None or bool(annotations.segments_info)),
+        _PANOPTIC: int(annotations.panoptic is not None or bool(annotations.segments_info)),
         "captions": len(annotations.captions),
         "tags": len(annotations.tags),
         "fields with names that COCO uses": sum(k in _PICTURE_FIELDS for k in annotations.attributes)
@@ -211,7 +215,8 @@ def cannot_hold(annotations: Annotations) -> dict[str, int]:
 
 
 def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> Writer:
-    """Begin the JSON of a dataset: the one file of ``stage``, else ``annotations/instances_SPLIT.json``."""
+    """Begin the JSON of a dataset: the one file of ``stage``, else ``annotations/instances_SPLIT.json``, beside which
+    ``panoptic_SPLIT.json`` is written if there are such labels."""
     copies = any(_COPY.search(entry.key) for entry in dataset.entries)
     return _DatasetWriter(dataset, stage, "sequential" if options.ids == "sequential" else "new" if copies else "keep")
 
@@ -228,19 +233,31 @@ class _DatasetWriter:
             file = stack.enter_context(open(path, "wb"))
             self._json = stack.enter_context(CocoWriter(file, dataset.categories, ids))
             self._open = stack.pop_all()
+        rows = map(_category_json, dataset.categories)
+        self._panoptic = (
+            None if stage.json else PanopticWriter(path.with_name(f"panoptic_{split_of(dataset)}.json"), rows)
+        )
 
     def add(self, picture: Picture) -> Added:
         if picture.size_wh is None:
             raise Reject("write", "no-size", "neither the labels nor a picture tell its size")
         annotations, losses = writable(picture.annotations, lambda objects, i: unwritable(objects, i, {}))
-        self._json.add(picture.name, picture.size_wh, annotations)
-        return Added(len(annotations.objects), (*losses, *losses_of(annotations, cannot_hold, self._told)))
+        image = self._json.add(picture.name, picture.size_wh, annotations)
+        lost = [*losses, *losses_of(annotations, cannot_hold, self._told)]
+        if self._panoptic is not None:
+            self._panoptic.add(image, annotations)
+            lost = [loss for loss in lost if loss.what != _PANOPTIC]
+        return Added(len(annotations.objects), tuple(lost))
 
     def discard(self) -> None:
+        if self._panoptic is not None:
+            self._panoptic.discard()
         self._open.__exit__(Reject, None, None)
 
     def close(self) -> Closing:
         self._open.close()
+        if self._panoptic is not None:
+            self._panoptic.close()
         changed = self._json.id_collisions
         if self._ids == "new":
             return Closing(remarks=("ids of pictures and objects are new ones: copies share those of their source",))

@@ -195,6 +195,8 @@ def category_json(category: Category) -> dict[str, Any]:
     for name in ("keypoints", "skeleton", "flip_pairs"):
         if values := getattr(category, name):
             out[name] = [list(v) if isinstance(v, tuple) else v for v in values]
+    if category.isthing is not None:
+        out["isthing"] = category.isthing
     return out
 
 
@@ -226,7 +228,8 @@ def category_from_json(value: Mapping[str, Any]) -> Category:
     if not all(0 <= i < len(names) for pair in pairs for i in pair):
         raise ValueError(f"pairs of keypoints that are not there: {one_line(pairs, 80)}")
     skeleton = _pairs(value.get("skeleton", []))
-    return Category(number, label, value["name"], supercategory, tuple(names), skeleton, pairs)
+    isthing = whole_number(value.get("isthing"))
+    return Category(number, label, value["name"], supercategory, tuple(names), skeleton, pairs, isthing)
 
 
 def _pairs(values: Any) -> tuple[tuple[int, int], ...]:

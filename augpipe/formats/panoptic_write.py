@@ -1,0 +1,76 @@
+"""Writing COCO panoptic: a PNG of segment ids a picture, and a JSON beside the folder that says what each segment is.
+
+    annotations/panoptic_SPLIT.json        images, annotations {image_id, file_name, segments_info}, categories
+    annotations/panoptic_SPLIT/NAME.png    id = R + 256·G + 65536·B, 0 is unlabelled
+
+It is written beside the JSON of instances if a picture of the dataset has such labels. Segments are as they were read.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from augpipe.formats.records import known
+from augpipe.pixels.codec import encode_raster
+from augpipe.sample import Annotations
+
+_HELD_BYTES = 64 * 1024 * 1024
+
+
+class PanopticWriter:
+    """Writes the JSON and its PNGs picture by picture; nothing is there until the first that has such labels."""
+
+    def __init__(self, path: Path, categories: Iterable[Mapping[str, Any]]) -> None:
+        self._path = path
+        self._categories = list(categories)
+        self._annotations: IO[bytes] = tempfile.SpooledTemporaryFile(_HELD_BYTES)  # noqa: SIM115 - closed in close()
+        self._images: IO[bytes] = tempfile.SpooledTemporaryFile(_HELD_BYTES)  # noqa: SIM115
+        self._count = 0
+        self._names: set[str] = set()
+
+    def add(self, image: Mapping[str, Any], annotations: Annotations) -> None:
+        """One picture: its row in ``images``, and its segments, if it has any."""
+        if annotations.panoptic is None and not annotations.segments_info:
+            return
+        comma = b",\n" if self._count else b""
+        self._count += 1
+        name = f"{os.path.splitext(image['file_name'])[0]}.png"
+        if name in self._names:  # of a.jpg and a.png
+            name = f"{image['file_name']}.png"
+        self._names.add(name)
+        row = {
+            "image_id": image["id"],
+            "file_name": name,
+            "segments_info": [known(s) for s in annotations.segments_info],
+        }
+        self._images.write(comma + msgspec.json.encode(image))
+        self._annotations.write(comma + msgspec.json.encode(row))
+        if annotations.panoptic is not None:
+            png = self._path.with_suffix("") / name
+            png.parent.mkdir(parents=True, exist_ok=True)
+            png.write_bytes(encode_raster(annotations.panoptic))
+
+    def discard(self) -> None:
+        """Let go of what is held."""
+        self._annotations.close()
+        self._images.close()
+
+    def close(self) -> None:
+        """Write the JSON, if there was anything to write."""
+        if self._count:
+            with open(self._path, "wb") as file:
+                file.write(b'{"info":{"description":"converted by augpipe"},"licenses":[],"categories":')
+                file.write(msgspec.json.encode(self._categories))
+                for key, rows in ((b',"images":[', self._images), (b'],"annotations":[', self._annotations)):
+                    file.write(key)
+                    rows.seek(0)
+                    shutil.copyfileobj(rows, file)
+                file.write(b"]}\n")
+        self.discard()

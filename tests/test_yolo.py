@@ -228,3 +228,20 @@ def test_random_rows_never_bring_down_the_reader(tmp_path):
         except Reject as reject:
             codes.add(reject.code)
     assert codes == {"unknown-class"}
+
+
+def test_labels_of_one_picture_are_bounded(tmp_path):
+    """As for the other formats: more values than any picture has are a reject, and no picture's but its own."""
+    source = yolo_of(tmp_path / "set", a="0 .5 .5 .2 .2\n" * 200_000, b="0 .5 .5 .2 .2\n")
+    dataset = open_dataset(str(source))
+    with pytest.raises(Reject) as caught:
+        dataset.reader.annotations(dataset.entries[0])
+    assert caught.value.code == "too-large"
+    assert len(dataset.reader.annotations(dataset.entries[1]).objects) == 1
+
+
+def test_a_polygon_that_crosses_itself_thousands_of_times_is_dropped(tmp_path):
+    points = " ".join(f"{v:.6f}" for v in np.random.default_rng(0).random(4000))
+    found = labels(tmp_path, f"0 {points}\n1 .5 .5 .2 .2\n")
+    assert found.notes == ("ring-left-out",)
+    assert len(found.objects) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zlib
 from pathlib import Path
 
@@ -163,7 +164,7 @@ def test_the_kind_is_what_most_objects_have(tmp_path):
     written, out = rows_of(coco_of(tmp_path / "a.json", rows=rows), tmp_path / "yolo")
     assert [len(r) for r in written] == [9, 9]  # the second by the corners of its box
     assert "rows hold segment, as most objects have that; --kind chooses another" in out
-    assert "boxes without a polygon, written as one 1" in out
+    assert "boxes without a polygon, written as the corners of the box 1" in out
     written, out = rows_of(tmp_path / "a.json", tmp_path / "boxes", "--kind", "detect")
     assert written == [
         [0, 0.2, pytest.approx(8 / 30), 0.2, pytest.approx(8 / 30)],
@@ -383,3 +384,15 @@ def test_parts_and_holes_of_a_mask():
     assert sorted(map(len, outlines)) == [4, 4, 4]
     assert joined([]) is None
     assert areas_of([[joined(outlines)]])[0] == pytest.approx(17)
+
+
+def test_a_mask_of_very_many_parts_takes_seconds():
+    """Half of the pixels by chance have thousands of parts; a mask of more runs than any outline has is no outline."""
+    begin = time.monotonic()
+    bitmap = (np.random.default_rng(0).random((150, 150)) < 0.3).astype(np.uint8)
+    ring = one_ring(rle_of(bitmap))
+    twice = float((ring[:, 0] * np.roll(ring[:, 1], -1) - ring[:, 1] * np.roll(ring[:, 0], -1)).sum())
+    assert abs(twice) / 2 == pytest.approx(bitmap.sum())
+    checkers = (np.indices((800, 800)).sum(axis=0) % 2).astype(np.uint8)
+    assert one_ring(rle_of(checkers)) is None
+    assert time.monotonic() - begin < 30

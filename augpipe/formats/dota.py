@@ -32,6 +32,7 @@ from augpipe.formats.base import (
     is_picture,
     plural,
     read_place,
+    require_small,
     size_of,
     source_key,
     walk_files,
@@ -61,7 +62,9 @@ class DotaReader:
 
     def annotations(self, entry: Entry) -> Annotations:
         """The labels of one picture; see :class:`augpipe.formats.base.Reader`."""
-        heads, rows = parsed(read_place(entry.annotation))
+        data = read_place(entry.annotation)
+        require_small(data, b" \t\n", entry.file)
+        heads, rows = parsed(data)
         found: list[ObjectRow] = []
         dropped: list[Dropped] = []
         notes: set[str] = set()
@@ -96,6 +99,15 @@ def _object(index: int, category_id: int, row: Row, notes: set[str]) -> ObjectRo
         attributes={} if plain else {"difficulty": row.difficulty},  # DOTA 2.0 has a third degree
     )
     return ObjectRow(index, category_id, (x0, y0, x1, y1), obb=corners, facts=facts)
+
+
+def names_of(data: bytes) -> set[str]:
+    """The classes of a label file; none of one that is too large, as reading will reject it."""
+    try:
+        require_small(data, b" \t\n", "")
+    except Reject:
+        return set()
+    return {row.name for row in parsed(data)[1] if row is not None}
 
 
 def parsed(data: bytes) -> tuple[dict[str, str], list[Row | None]]:
@@ -166,7 +178,7 @@ def open_dota(src: Path, options: SourceOptions) -> Dataset:
         chosen = _is_of(folder, src, options.split)
         for file in (name for name in walk_files(folder) if name.endswith(".txt")):
             data = bytes_of(Place(str(folder / file)))
-            names |= {row.name for row in parsed(data)[1] if row is not None}
+            names |= names_of(data)
             stem = os.path.splitext(file)[0]
             if chosen or (options.split is not None and stem.startswith(f"{options.split}/")):
                 entries.append(_entry(src, folder, file, stems.get(stem), data))

@@ -7,19 +7,25 @@ as Ultralytics' own converter joins parts. Such a line bounds nothing, so the ev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import shapely
 
-from augpipe.masks import window_of
+from augpipe.masks import runs_of, window_of
 from augpipe.polygons import clip_rings
-from augpipe.sample import F64, Rings, Rle, Segmentation
+from augpipe.sample import F64, I64, Rings, Rle, Segmentation
+
+_MOST_COMPARED = 6_000  # points
+_MOST_RUNS = 200_000
 
 
 def one_ring(segmentation: Segmentation) -> F64 | None:
-    """The one ring (n ≥ 3, 2) that fills what a segmentation does; ``None`` if it fills nothing."""
+    """The one ring (n ≥ 3, 2) that fills what a segmentation does; ``None`` if it fills nothing, or has so many runs
+    that it is no outline of anything."""
     if isinstance(segmentation, Rle):
+        if runs_of(segmentation.counts).size > _MOST_RUNS:
+            return None
         return joined(outlines_of(segmentation))
     if len(segmentation.rings) == 1:
         return segmentation.rings[0]
@@ -64,22 +70,38 @@ def _rings_of(shape: object) -> list[F64]:
 def joined(rings: Sequence[F64]) -> F64 | None:
     """One ring of several, each (n, 2), by lines of no width; ``None`` of none.
 
-    The ring next to what is joined already comes first, so lines are short.
+    The ring next to what is joined already comes first, so that lines are short. Of more points than can be compared
+    with one another, rings are joined as they come, by longer lines.
     """
     if not rings:
         return None
-    out, rest = rings[0], list(rings[1:])
-    while rest:
-        gaps = [_nearest(out, ring) for ring in rest]
-        k = min(range(len(rest)), key=lambda i: gaps[i][0])
-        _, i, j = gaps[k]
-        ring = rest.pop(k)
-        out = np.concatenate([out[: i + 1], ring[j:], ring[: j + 1], out[i:]])
+    points = np.concatenate(rings)
+    ends = np.cumsum([len(ring) for ring in rings])
+    numbers = [np.arange(end - len(ring), end) for ring, end in zip(rings, ends, strict=True)]
+    path = numbers[0].tolist()
+    for i, j, ring in _lines(points, numbers):
+        at, turned = path.index(i) + 1, np.roll(ring, -(j - int(ring[0]))).tolist()
+        path[at:at] = [*turned, turned[0], i]
+    out: F64 = points[path]
     return out
 
 
-def _nearest(one: F64, other: F64) -> tuple[float, int, int]:
-    """(squared distance, index in one, index in the other) of the nearest corners."""
-    squares = ((one[:, None] - other[None]) ** 2).sum(axis=2)
+def _lines(points: F64, numbers: Sequence[I64]) -> Iterator[tuple[int, int, I64]]:
+    """(point among those joined, point of the next ring, that ring's points), nearest ring first (Prim 1957)."""
+    if len(points) > _MOST_COMPARED:
+        yield from ((0, int(ring[0]), ring) for ring in numbers[1:])
+        return
+    best = {k: _nearest(points, numbers[0], numbers[k]) for k in range(1, len(numbers))}
+    while best:
+        k = min(best, key=lambda k: best[k])
+        _, i, j = best.pop(k)
+        yield i, j, numbers[k]
+        for other, before in best.items():
+            best[other] = min(before, _nearest(points, numbers[k], numbers[other]))
+
+
+def _nearest(points: F64, one: I64, other: I64) -> tuple[float, int, int]:
+    """(squared distance, point of one ring, point of the other) of the nearest corners."""
+    squares = ((points[one][:, None] - points[other][None]) ** 2).sum(axis=2)
     i, j = divmod(int(squares.argmin()), len(other))
-    return float(squares[i, j]), i, j
+    return float(squares[i, j]), int(one[i]), int(other[j])

@@ -22,16 +22,18 @@ from typing import Literal
 import numpy as np
 
 from augpipe.errors import Reject, one_line
-from augpipe.formats.base import Entry, Place, read_picture, read_place
+from augpipe.formats.base import Entry, Place, read_picture, read_place, require_small
 from augpipe.formats.headers import header_at
 from augpipe.formats.yolo_yaml import Kind
 from augpipe.geometry import bounds_of
+from augpipe.polygons import is_tangled
 from augpipe.sample import F64, Annotations, Dropped, Facts, ObjectRow, Rings, objects_of
 
 FARTHEST = 2.0
 """A fraction beyond −1 or 2 is no place: such numbers are pixels, or a mistake."""
 
 _ROUNDING = 1e-6
+_BETWEEN = b" \t\n\r\v\f"  # what parts the numbers of a row
 _BOX, _CORNERS = 4, 8  # numbers behind the class
 
 
@@ -52,7 +54,7 @@ class YoloReader:
         if entry.picture is None:
             read_picture(entry)  # rejects it
         place: Place | None = entry.annotation
-        rows = [] if place is None else list(rows_of(read_place(place)))
+        rows = [] if place is None else list(rows_of(_small(read_place(place), entry.file)))
         if not rows or entry.picture is None:
             return Annotations()
         header = header_at(entry.picture)
@@ -91,6 +93,9 @@ class YoloReader:
             notes.add("row-of-other-length")
             return None
         points = np.array(numbers).reshape(-1, 2) * size_wh
+        if is_tangled([points]):
+            notes.add("ring-left-out")
+            return None
         x0, y0, x1, y1 = bounds_of(points).tolist()
         if not (x0 < x1 and y0 < y1):
             return None
@@ -101,6 +106,20 @@ class YoloReader:
             segmentation=Rings((points,)) if self.kind == "segment" else None,
             obb=points if self.kind == "obb" else None,
         )
+
+
+def _small(data: bytes, file: str) -> bytes:
+    require_small(data, _BETWEEN, file)
+    return data
+
+
+def lengths_of(data: bytes) -> Counter[int]:
+    """How many rows of a label file have how many numbers behind the class; a file that is too large has none here,
+    as reading will reject it."""
+    try:
+        return Counter(len(tokens) - 1 for _, tokens in rows_of(_small(data, "")))
+    except Reject:
+        return Counter()
 
 
 def rows_of(data: bytes) -> Iterator[tuple[int, list[str]]]:

@@ -24,6 +24,7 @@ from augpipe.formats.base import (
     digest_of,
     flip_pairs_of,
     is_picture,
+    links_left_out,
     plural,
     read_classes,
     regular_file,
@@ -32,7 +33,7 @@ from augpipe.formats.base import (
     source_key,
     walk_files,
 )
-from augpipe.formats.yolo import YoloReader, kind_of, rows_of
+from augpipe.formats.yolo import YoloReader, kind_of, lengths_of
 from augpipe.formats.yolo_yaml import KINDS, SPLITS, DataYaml, Kind, read_data_yaml
 from augpipe.sample import Category
 
@@ -144,7 +145,7 @@ def open_yolo(src: Path, options: SourceOptions) -> Dataset:
         label = _label(path)
         labels.add(label or "")
         data = b"" if label is None else bytes_of(Place(label))
-        lengths.update(len(tokens) - 1 for _, tokens in rows_of(data))
+        lengths.update(lengths_of(data))
         if path in wanted:
             without += label is None
             entries.append(_entry(path, base, label, data, found.root))
@@ -239,6 +240,7 @@ def _by_yaml(data: DataYaml, options: SourceOptions) -> _Found:
         found.root = root = here
     if options.split is not None and options.split not in data.splits:
         raise DatasetError(f"{data.file}: no split '{one_line(options.split)}'; there are {', '.join(data.splits)}")
+    links: set[str] = set()
     for split, places in data.splits.items():
         for place in places:
             at = _resolved(place, root, here)
@@ -247,11 +249,12 @@ def _by_yaml(data: DataYaml, options: SourceOptions) -> _Found:
                     raise DatasetError(f"{data.file}: {split} names {one_line(place, 200)}, which is not there")
                 found.remarks.append(f"left out: {split} names {one_line(place, 200)}, which is not there")
                 continue
-            found.pictures.setdefault(split, []).extend(_pictures(at, root))
+            found.pictures.setdefault(split, []).extend(_pictures(at, root, links))
             if here != at and here not in at.parents:
                 found.outside.append(str(at))
     if not found.pictures:
         raise DatasetError(f"{data.file}: nothing that it names is there; see its path, train and val")
+    found.remarks += links_left_out(links, root)
     if found.outside:
         shown = ", ".join(found.outside[:_SHOWN]) + (" …" if len(found.outside) > _SHOWN else "")
         found.remarks.append(f"{data.file.name} names places outside its own folder, which are read: {shown}")
@@ -269,10 +272,10 @@ def _resolved(place: str, root: Path, here: Path) -> Path | None:
     return None
 
 
-def _pictures(at: Path, root: Path) -> list[str]:
+def _pictures(at: Path, root: Path, links: set[str]) -> list[str]:
     """Absolute paths of the pictures in a folder, or in a list of them."""
     if at.is_dir():
-        return [f"{at}/{name}" for name in walk_files(at) if is_picture(name)]
+        return [f"{at}/{name}" for name in walk_files(at, links) if is_picture(name)]
     lines = [line.strip() for line in bytes_of(Place(str(at))).decode("utf-8-sig", "replace").splitlines()]
     return [_listed(line, at.parent, root) for line in lines if line and is_picture(line) and "\0" not in line]
 
@@ -294,18 +297,29 @@ def _by_folders(src: Path, options: SourceOptions) -> _Found:
         )
     names = tuple(read_classes(file if file is not None else options.classes or root))
     found = _Found(root, names)
-    found.pictures["all"] = everything = _pictures(root, root)
+    links: set[str] = set()
+    found.pictures["all"] = everything = [
+        *_pictures(root, root, links),
+        *(p for folder in _linked(root) for p in _pictures(folder, root, links)),
+    ]
+    found.remarks += links_left_out(links - {str(folder) for folder in _linked(root)}, root)
     if options.split is not None:
         wanted = options.split
         listed = root / f"{wanted}.txt"
         if listed.is_file() and listed.parent == root:
-            found.pictures[wanted] = _pictures(listed, root)
+            found.pictures[wanted] = _pictures(listed, root, links)
         else:
             parts = (f"{root}/{wanted}/", f"{root}/images/{wanted}/")
             found.pictures[wanted] = [path for path in everything if path.startswith(parts)]
         if not found.pictures[wanted]:
             raise DatasetError(f"{src}: no split '{one_line(wanted)}'; expected a folder or a list of that name")
     return found
+
+
+def _linked(root: Path) -> list[Path]:
+    """Folders ``images`` that are links: they have a meaning of their own, so they are followed."""
+    places = (root, *(root / split for split in SPLITS))
+    return [p / "images" for p in places if (p / "images").is_symlink() and (p / "images").is_dir()]
 
 
 # --- classes ---------------------------------------------------------------------------------------------------------

@@ -169,7 +169,8 @@ def _outline_row(objects: Objects, i: int, size_wh: tuple[int, int]) -> tuple[li
         box, changed = _box_in(objects.boxes_xyxy[i], size_wh)
         if box is None:
             return [], changed
-        return _flat(corners_of(box[None])[0], size_wh), changed | {"boxes without a polygon, written as one"}
+        what = "boxes without a polygon" if segmentation is None else "masks too ragged for an outline"
+        return _flat(corners_of(box[None])[0], size_wh), changed | {f"{what}, written as the corners of the box"}
     if isinstance(segmentation, Rle):
         changed.add("masks, written as the outline of their pixels")
     elif isinstance(segmentation, Rings) and len(segmentation.rings) > 1:

@@ -24,7 +24,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 SPLITS = ("train", "val", "valid", "validation", "test", "minival")
 _MOST_BYTES = 1_000_000
-_MOST_EVENTS = 300_000
+_MOST_EVENTS = 100_000
 _DEEPEST = 20
 _MOST_CLASSES = 100_000
 _MOST_KEYPOINTS = 10_000

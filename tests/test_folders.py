@@ -238,3 +238,11 @@ def test_gray_saved_as_colour_is_gray():
     ids = np.array([[0, 0x010101, 0xFFFFFF]], np.uint32)
     assert folders.gray_of(ids).tolist() == [[0, 1, 255]]
     assert folders.gray_of(np.array([[0x010100]], np.uint32)) is None
+
+
+def test_names_in_a_folder_that_may_not_be_read(tmp_path):
+    (tmp_path / "b").write_text("")
+    (tmp_path / "a").write_text("")
+    assert folders.names_in(tmp_path) == ["a", "b"]
+    assert folders.names_in(tmp_path / "a") == []
+    assert folders.names_in(tmp_path / "gone") == []

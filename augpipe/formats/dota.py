@@ -38,6 +38,7 @@ from augpipe.formats.base import (
     walk_files,
 )
 from augpipe.formats.coco_object import FARTHEST
+from augpipe.formats.folders import names_in
 from augpipe.geometry import bounds_of
 from augpipe.sample import Annotations, Dropped, Facts, ObjectRow, objects_of
 
@@ -149,14 +150,8 @@ def label_folders(src: Path) -> list[Path]:
     if not src.is_dir():
         return []
     places = [src, *(child for child in sorted(src.iterdir()) if child.is_dir() and not child.name.startswith("."))]
-    return [
-        folder
-        for place in places
-        for folder in sorted(place.iterdir())
-        if folder.is_dir()
-        and _LABEL_FOLDER.fullmatch(folder.name)
-        and any(n.endswith(".txt") for n in walk_files(folder))
-    ]
+    named = [place / name for place in places for name in names_in(place) if _LABEL_FOLDER.fullmatch(name)]
+    return [folder for folder in named if folder.is_dir() and any(n.endswith(".txt") for n in walk_files(folder))]
 
 
 def open_dota(src: Path, options: SourceOptions) -> Dataset:

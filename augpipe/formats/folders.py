@@ -47,6 +47,14 @@ def subfolders(folder: Path) -> dict[str, Path]:
     return {c.name: c for c in sorted(folder.iterdir()) if c.is_dir() and not c.name.startswith(".")}
 
 
+def names_in(folder: Path) -> list[str]:
+    """Names in a folder, sorted; none of one that may not be read, as ``lost+found`` of a disk: it is no dataset."""
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
 # --- classes ---------------------------------------------------------------------------------------------------------
 
 

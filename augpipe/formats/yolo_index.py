@@ -33,6 +33,7 @@ from augpipe.formats.base import (
     source_key,
     walk_files,
 )
+from augpipe.formats.folders import names_in
 from augpipe.formats.yolo import YoloReader, kind_of, lengths_of
 from augpipe.formats.yolo_yaml import KINDS, SPLITS, DataYaml, Kind, read_data_yaml
 from augpipe.sample import Category
@@ -79,7 +80,7 @@ def _has_labels(src: Path) -> bool:
     return _names_file(src) is not None and any(
         name.endswith(".txt") and any((folder / name).with_suffix(e).exists() for e in (".jpg", ".png", ".jpeg"))
         for folder in (src, *(f for f in sorted(src.iterdir()) if f.is_dir()))
-        for name in sorted(os.listdir(folder))
+        for name in names_in(folder)
         if name not in _NAME_FILES
     )
 

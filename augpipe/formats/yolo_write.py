@@ -262,7 +262,8 @@ class _DatasetWriter:
         document = data_yaml(self._categories, self._kind, self._keypoints, splits)
         (self._folder / "data.yaml").write_text(document, "utf-8")
         if self._chosen:
-            remarks = [f"rows hold {self._kind}, as most objects have that; --kind chooses another", *remarks]
+            why = "no object has more" if self._kind == "detect" else "most objects have that"
+            remarks = [f"rows hold {self._kind}, as {why}; --kind chooses another", *remarks]
         return Closing(categories_cannot_hold(self._categories, self._kind), tuple(remarks))
 
     def _before(self) -> dict[str, str]:

@@ -5,10 +5,8 @@ Formats whose labels are fractions of the picture need its size, and a conversio
 
 from __future__ import annotations
 
-import os
-
 from augpipe.errors import Reject
-from augpipe.formats.base import Place, read_place
+from augpipe.formats.base import Place, read_place, size_of
 from augpipe.pixels.header import read_header
 from augpipe.sample import Header
 
@@ -22,12 +20,9 @@ def header_at(place: Place) -> Header:
     Raises:
         Reject: if it cannot be read or is no picture.
     """
-    size = place.size
+    size = place.size if place.size >= 0 else size_of(place.path)
     if size < 0:
-        try:
-            size = os.path.getsize(place.path)
-        except OSError as error:
-            raise Reject("read", "io", f"cannot be read: {error.strerror}", transient=True) from error
+        return read_header(read_place(place), _NO_LIMIT)  # which says why it cannot be read
     try:
         return read_header(read_place(place._replace(size=min(size, _HEAD_BYTES))), _NO_LIMIT)
     except Reject:

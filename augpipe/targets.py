@@ -19,7 +19,7 @@ import torch
 from augpipe.errors import DatasetError, Reject
 from augpipe.folder import CodedMask, Folder, ObjectRecord, Sample, SampleRecord
 from augpipe.masks import rasterise
-from augpipe.pixels.codec import decode_raster
+from augpipe.pixels.raster_codec import decode_raster
 from augpipe.sample import U8, Raster, Rings, Rle, Segmentation
 
 Target: TypeAlias = dict[str, Any]

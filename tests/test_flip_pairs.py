@@ -7,7 +7,7 @@ import random
 import pytest
 from recipe_tools import recipe_of
 
-from augpipe.formats.base import flip_pairs_of
+from augpipe.formats.flip_pairs import flip_pairs_of
 from augpipe.recipe.meeting import unpaired
 from augpipe.sample import Category
 

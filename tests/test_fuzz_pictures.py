@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from pictures import BOMBS, WRITTEN, gif, png, resized, tiff, webp_canvas
 
 from augpipe.errors import Reject
-from augpipe.pixels.codec import decode, decode_raster, is_gray
+from augpipe.pixels.codec import decode, is_gray
 from augpipe.pixels.header import FORMATS, read_header
+from augpipe.pixels.raster_codec import decode_raster
 
 FILES = (
     *WRITTEN.values(),

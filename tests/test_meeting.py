@@ -81,7 +81,7 @@ def test_which_recipes_mirror():
     (("leaf", "roof", "collar", "pillar"), None),
 ])  # fmt: skip
 def test_which_classes_look_left_and_right(names, told):
-    from augpipe.formats.base import flip_pairs_of
+    from augpipe.formats.flip_pairs import flip_pairs_of
 
     category = Category(1, 1, "thing", keypoints=names, flip_pairs=flip_pairs_of(names))
     found = unpaired([category], recipe_of("- horizontal_flip"))

@@ -20,7 +20,7 @@ import numpy as np
 from augpipe.errors import Reject, one_line
 from augpipe.formats.base import DEEPEST, Entry, Place, is_deep, read_place, require_small, size_of, source_key
 from augpipe.formats.coco_object import FARTHEST, identity_of, numbers_of, object_of, whole_number
-from augpipe.pixels.codec import decode_raster
+from augpipe.pixels.raster_codec import decode_raster
 from augpipe.sample import Annotations, Category, Dropped, ObjectRow, objects_of
 
 _PICTURE_FIELDS = frozenset({"id", "width", "height", "file_name"})

@@ -17,7 +17,7 @@ import numpy as np
 
 from augpipe import masks
 from augpipe.errors import one_line
-from augpipe.formats.base import flip_pairs_of
+from augpipe.formats.flip_pairs import flip_pairs_of
 from augpipe.geometry import bounds_of
 from augpipe.polygons import is_tangled
 from augpipe.sample import F64, Category, Dropped, Facts, ObjectRow, Part, Rings, Rle, Segmentation

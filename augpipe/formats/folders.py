@@ -28,7 +28,8 @@ from augpipe.formats.base import (
     source_key,
     walk_files,
 )
-from augpipe.pixels.codec import bands, decode_raster
+from augpipe.pixels.codec import bands
+from augpipe.pixels.raster_codec import decode_raster
 from augpipe.sample import Annotations, Category, Raster
 
 _SPLITS = frozenset({"train", "val", "valid", "validation", "test", "trainval"})

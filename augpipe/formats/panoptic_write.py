@@ -18,7 +18,7 @@ from typing import IO, Any
 import msgspec
 
 from augpipe.formats.records import known
-from augpipe.pixels.codec import encode_raster
+from augpipe.pixels.raster_codec import encode_raster
 from augpipe.sample import Annotations
 
 _HELD_BYTES = 64 * 1024 * 1024

@@ -32,7 +32,7 @@ from augpipe.formats.coco_object import whole_number
 from augpipe.formats.records import SCHEMA, annotations_of_record
 from augpipe.formats.tar_index import samples_of, tar_paths, tars_of_runs
 from augpipe.formats.voc import TWENTY, VocReader, parse_xml, text_of
-from augpipe.pixels.codec import decode_raster
+from augpipe.pixels.raster_codec import decode_raster
 from augpipe.sample import Annotations, Category, Raster
 
 _PICTURES = tuple(ending.removeprefix(".") for ending in PICTURE_ENDINGS)

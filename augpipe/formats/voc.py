@@ -22,7 +22,8 @@ import numpy as np
 from augpipe.errors import Reject, one_line
 from augpipe.formats.base import DEEPEST, Entry, Place, read_place, require_small
 from augpipe.masks import rle_of, window_of
-from augpipe.pixels.codec import bands, decode_raster
+from augpipe.pixels.codec import bands
+from augpipe.pixels.raster_codec import decode_raster
 from augpipe.sample import (
     Annotations,
     Dropped,

@@ -22,7 +22,6 @@ from augpipe.formats.base import (
     bytes_of,
     dataset,
     digest_of,
-    flip_pairs_of,
     is_picture,
     links_left_out,
     plural,
@@ -33,6 +32,7 @@ from augpipe.formats.base import (
     source_key,
     walk_files,
 )
+from augpipe.formats.flip_pairs import flip_pairs_of
 from augpipe.formats.folders import names_in
 from augpipe.formats.yolo import YoloReader, kind_of, lengths_of
 from augpipe.formats.yolo_yaml import KINDS, SPLITS, DataYaml, Kind, read_data_yaml

@@ -9,11 +9,10 @@ returns half a picture and only mutters about it on stderr. What comes of odd pi
 from __future__ import annotations
 
 import errno
+import math
 import os
-import struct
 import tempfile
 import threading
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -25,8 +24,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from augpipe.errors import Reject, of_system, one_line
 from augpipe.geometry import upright
-from augpipe.pixels.demand import USUAL
-from augpipe.pixels.header import MAX_PIXELS, PARSER_FAULTS, opened
+from augpipe.pixels.header import PARSER_FAULTS, opened
 from augpipe.pixels.jpeg2000 import is_whole
 from augpipe.sample import Header, Raster
 from augpipe.sampling import Pixels, copy_exact
@@ -39,10 +37,6 @@ _CUT_SHORT = ("truncated", "broken data", "unexpected end", "not enough image da
 _END_OF_JPEG = b"\xff\xd9"
 _NO_MEMORY = -4  # cv::Error::StsNoMem
 _BITS, _PHOTOMETRIC = 258, 262  # TIFF 6.0 tags
-_MASK_BYTES = {"1": 6.0, "L": 3.5, "P": 3.5, "I;16": 6.5, "I;16B": 6.5, "I;16L": 6.5, "LA": 8.0, "PA": 8.0}
-_COLOURED = 20.0
-"""Bytes that a pixel of a mask takes while it is read and its values are looked up, by Pillow's mode."""
-
 _BAND = 1 << 20  # values that are converted at a time: a picture of 64 million must not be held in several forms
 
 
@@ -164,7 +158,7 @@ def _require_whole(data: bytes, header: Header, mutterings: str) -> None:
     cut_short = "premature end" in mutterings.lower()
     if not cut_short:
         try:
-            with opened(data, _area(header.stored_wh)) as image:
+            with opened(data, math.prod(header.stored_wh)) as image:
                 image.load()
         except PARSER_FAULTS as error:
             if of_system(error):
@@ -179,7 +173,7 @@ def _by_pillow(data: bytes, header: Header, keep_truncated: bool) -> Pixels:
     if header.format == "JPEG2000" and not keep_truncated and not (_END_OF_JPEG in data and is_whole(data)):
         raise Reject("decode", "truncated", "the JPEG 2000 is cut short: its end, or a tile of it, is missing")
     try:
-        with _muted(data), opened(data, _area(header.stored_wh), keep_truncated) as image:
+        with muted(data), opened(data, math.prod(header.stored_wh), keep_truncated) as image:
             return _eight_bit_of(image, is_gray(header))
     except PARSER_FAULTS as error:
         if of_system(error):
@@ -273,7 +267,7 @@ def _nameless_file() -> int:
         return os.dup(made.fileno())
 
 
-def _muted(data: bytes) -> AbstractContextManager[object]:
+def muted(data: bytes) -> AbstractContextManager[object]:
     """Without what libtiff has to say, which alone of Pillow's libraries writes to stderr."""
     return _stderr_of_codecs() if data[:2] in (b"II", b"MM") else nullcontext()
 
@@ -329,93 +323,3 @@ def jpeg_options(quality: int) -> list[int]:
         cv2.IMWRITE_JPEG_PROGRESSIVE,
         0,
     ]
-
-
-def encode_raster(raster: Raster) -> bytes:
-    """A label raster as PNG: gray of 8 or 16 bits, or RGB for uint32 panoptic ids (R + 256·G + 65536·B).
-
-    Written here through zlib without filters: three times as fast for labels as OpenCV's PNG, and the same bytes on
-    every OpenCV. Source: PNG specification, third edition, W3C 2025.
-    """
-    if raster.dtype == np.uint32:
-        shifts = np.array([0, 8, 16], np.uint32)
-        rows: Pixels = ((raster[:, :, None] >> shifts) & 255).astype(np.uint8)
-        depth, colour = 8, 2
-    else:
-        rows, depth, colour = raster, 8 * raster.dtype.itemsize, 0
-    height, width = raster.shape
-    flat = np.ascontiguousarray(rows.astype(rows.dtype.newbyteorder(">"))).view(np.uint8).reshape(height, -1)
-    unfiltered = np.zeros((height, flat.shape[1] + 1), np.uint8)
-    unfiltered[:, 1:] = flat
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    body = zlib.compress(unfiltered.tobytes(), 1)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
-
-
-def narrowed(raster: Raster) -> Raster:
-    """A 16-bit raster as 8-bit if every value fits."""
-    return raster.astype(np.uint8) if raster.dtype == np.uint16 and raster.max() <= 255 else raster
-
-
-def _chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-
-def decode_raster(data: bytes, what: str, max_pixels: int = 4 * MAX_PIXELS) -> Raster:
-    """A label raster from PNG: gray as it is, palettes as their indexes, RGB as ids R + 256·G + 65536·B (uint32).
-
-    Args:
-        data: the file.
-        what: its name, for the error.
-        max_pixels: beyond this, or beyond the memory that a usual picture may take, it is not unpacked.
-
-    Raises:
-        Reject: ``bad-mask`` if it is no such picture.
-    """
-    try:
-        with _muted(data), opened(data, max_pixels) as image:
-            area = _area(image.size)
-            large = area > max_pixels or area * _MASK_BYTES.get(image.mode, _COLOURED) > USUAL * MAX_PIXELS
-            fault = f"{image.width}×{image.height} pixels are too many" if large else None
-            raster = None if fault else _labels_in(image)
-            fault = fault or f"expected a gray or palette mask, got mode {image.mode}"
-    except PARSER_FAULTS as error:
-        if of_system(error):
-            raise
-        raise Reject("labels", "bad-mask", f"{what}: not a mask: {one_line(error, 120)}", file=what) from error
-    if raster is None:
-        raise Reject("labels", "bad-mask", f"{what}: {fault}", file=what)
-    return raster
-
-
-def _area(size_wh: tuple[int, int]) -> int:
-    return size_wh[0] * size_wh[1]
-
-
-def _labels_in(image: Image.Image) -> Raster | None:
-    """The values of a mask, ``None`` if its mode holds none."""
-    if image.mode in ("RGB", "RGBA"):
-        return _ids_in(image)
-    if image.mode in ("P", "L"):
-        return np.array(image, np.uint8)
-    if image.mode in ("PA", "LA"):
-        values: Raster = np.array(image, np.uint8)[:, :, 0].copy()
-        return values
-    if image.mode == "1":
-        return np.array(image.convert("L"), np.uint8)
-    if image.mode.startswith("I"):
-        values = np.asarray(image)
-        if values.min() >= 0 and values.max() <= 65535:
-            narrow: Raster = values.astype(np.uint16)
-            return narrow
-    return None
-
-
-def _ids_in(image: Image.Image) -> Raster:
-    image.load()
-    width, height = image.size
-    ids = np.empty((height, width), np.uint32)
-    for rows in bands(height, 3 * width):
-        rgb = np.asarray(image.crop((0, rows.start, width, rows.stop)).convert("RGB")).astype(np.uint32)
-        ids[rows] = rgb[:, :, 0] | (rgb[:, :, 1] << 8) | (rgb[:, :, 2] << 16)
-    return ids

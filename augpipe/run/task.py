@@ -25,9 +25,9 @@ from augpipe.formats.records import SourceFacts, record_of
 from augpipe.labels import Labelled, apply
 from augpipe.pixels.backend import Backend, BackendOptions, Rendered
 from augpipe.pixels.backend import Job as PixelJob
-from augpipe.pixels.codec import encode_raster, narrowed
 from augpipe.pixels.cpu import CpuBackend
 from augpipe.pixels.header import read_header
+from augpipe.pixels.raster_codec import encode_raster, narrowed
 from augpipe.plan import Plan
 from augpipe.recipe.draw import draw
 from augpipe.run import tar

@@ -1,22 +1,22 @@
-"""``augpipe inspect``: what is in a dataset or a finished folder."""
+"""``augpipe inspect``: what is in a dataset or a finished folder, and how two of them differ."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from augpipe.errors import DatasetError, one_line
+from augpipe.errors import UsageError, one_line
 
 from . import shared
 
 if TYPE_CHECKING:
-    from augpipe.overview import Overview
+    from augpipe.formats.base import SourceOptions
+    from augpipe.survey import Report
 
-EXAMPLE = "Example: augpipe inspect data/voc"
-_SHOWN = 15
+EXAMPLE = "Example: augpipe inspect data/voc -o plots.png"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,6 +27,12 @@ def add_to(app: typer.Typer) -> None:
 @shared.handled
 def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option
     path: Annotated[str, typer.Argument(metavar="PATH", help="A dataset, or a folder that augment has made.")],
+    other: Annotated[
+        str | None, typer.Argument(metavar="[OTHER]", help="With --diff: what PATH is compared with.")
+    ] = None,
+    diff: Annotated[bool, typer.Option("--diff", help="Compare PATH and OTHER, as a source and its folder.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="PNG", help="Draw plots.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/inspect.md).")] = False,
     format: shared.From = None,
     split: shared.Split = None,
     classes: shared.Classes = None,
@@ -34,81 +40,101 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option
     limit: shared.Limit = None,
     exif: shared.Exif = "upright",
     voc_origin: shared.VocOrigin = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-w", help="Processes; as many as it pays to have if not given.")
+    ] = None,
     debug: shared.Debug = False,
 ) -> None:
-    """Count pictures, objects, classes and label kinds, and list what is odd."""
-    from augpipe.overview import overview
+    """Count pictures, objects and classes, measure boxes, and list what is odd. No picture is decoded.
 
-    source = shared.source_options(format, split, classes, images, limit, exif=exif, voc_origin=voc_origin)
-    with shared.progress_bar(None) as bar:
-        found = overview(path, source, bar.update)
-    if as_json:
-        typer.echo(json.dumps(found if isinstance(found, dict) else found.as_json(), indent=2, sort_keys=True))
-    elif isinstance(found, dict):
-        _print_manifest(path, found)
+    With --diff, --from and the other options of reading hold for PATH alone; OTHER is read as it looks.
+    """
+    if diff != (other is not None):
+        raise UsageError("--diff compares two datasets; expected: augpipe inspect --diff PATH OTHER")
+    if workers is not None and workers < 0:
+        raise UsageError(f"--workers {workers}: expected 0 or more")
+    options = shared.source_options(format, split, classes, images, limit, exif=exif, voc_origin=voc_origin)
+    _require_png(output)
+    if other is None:
+        _one(path, options, workers, output, as_json)
     else:
-        _print(found)
+        _two(path, other, options, workers, output, as_json)
 
 
-def _print(found: Overview) -> None:
-    typer.echo(f"{one_line(found.path)}: {found.format}, {shared.plural(found.pictures, 'picture')}, "
-               f"{shared.plural(found.objects, 'object')}")  # fmt: skip
-    sections = (
-        ("labels", {k: n for k, n in found.kinds.items() if n}),
-        ("classes", found.classes),
-        ("sizes", found.sizes),
-        ("dropped at reading", found.dropped),
-        ("odd", found.oddities),
-    )
-    for title, counts in sections:
-        for line in _section(title, counts):
-            typer.echo(line)
-    for line in (*found.remarks, *found.faults[:_SHOWN]):
-        typer.echo(f"note: {one_line(line)}")
+def _one(path: str, options: SourceOptions, workers: int | None, output: Path | None, as_json: bool) -> None:
+    from augpipe.survey import table
+    from augpipe.survey.progress import unfinished
+
+    run = unfinished(Path(path)) if options.format is None else None
+    if run is not None:
+        if output is not None:
+            raise UsageError(f"{path}: an unfinished run has nothing to draw yet; {run['next']}")
+        if as_json:
+            _print_json({"schema": "augpipe-inspect/1", "path": path, "run": run})
+        else:
+            typer.echo("\n".join(table.lines_of_run(path, run, shared.table)))
+        return
+    report = _report(path, options, workers)
+    if output is not None:
+        from augpipe.preview import save_png
+        from augpipe.survey.plots import sheet
+
+        save_png(output, sheet([report]))
+    if as_json:
+        _print_json(report.as_json())
+        return
+    if report.run is not None:
+        typer.echo("\n".join(table.lines_of_run(path, report.run, shared.table)))
+    typer.echo("\n".join(table.lines_of(report, shared.table)))
+    if output is not None:
+        typer.echo(f"\n{one_line(output, 4096)}")
 
 
-def _section(title: str, counts: Any) -> list[str]:
-    rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    if not rows:
-        return []
-    return [
-        f"\n{title}" + (f" ({len(rows)})" if len(rows) > _SHOWN else ""),
-        shared.table([("", ""), *((name, f"{n:,}") for name, n in rows[:_SHOWN])]).lstrip("\n"),
-    ]
+def _two(
+    path: str, other: str, options: SourceOptions, workers: int | None, output: Path | None, as_json: bool
+) -> None:
+    from augpipe.formats.base import SourceOptions
+    from augpipe.survey import compare
+
+    reports = [_report(path, options, workers), _report(other, SourceOptions(), workers)]
+    difference = compare.difference_of(*reports)
+    if output is not None:
+        from augpipe.preview import save_png
+        from augpipe.survey.plots import sheet
+
+        save_png(output, sheet(reports))
+    if as_json:
+        _print_json(difference.as_json())
+        return
+    typer.echo("\n".join(compare.lines_of(difference, shared.table)))
+    if output is not None:
+        typer.echo(f"\n{one_line(output, 4096)}")
 
 
-def _print_manifest(path: str, manifest: dict[str, Any]) -> None:
-    try:
-        lines = _about(path, manifest)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DatasetError(
-            f"{Path(path) / 'manifest.json'}: not as docs/format.md has it: {one_line(repr(error), 100)}; "
-            "copy the folder again, or make it again"
-        ) from error
-    typer.echo("\n".join(lines))
+def _report(path: str, options: SourceOptions, workers: int | None) -> Report:
+    """The report of a dataset, with the totals of its manifest where it is a finished folder."""
+    from dataclasses import replace
+
+    from augpipe.survey import survey
+    from augpipe.survey.progress import finished, unfinished
+
+    run = finished(Path(path)) if options.format is None else None
+    if run is None and options.format is None and (left := unfinished(Path(path))) is not None:
+        raise UsageError(f"{path}: an unfinished run; {left['next']}")
+    with shared.progress_bar(None) as bar:
+        report = survey(path, options, workers, bar.update)
+    return report if run is None else replace(report, run=run)
 
 
-def _about(path: str, manifest: dict[str, Any]) -> list[str]:
-    """What the manifest of a finished folder says, as lines."""
-    totals, config = manifest["totals"], manifest["config"]
-    written, pictures = shared.plural(totals["written"], "sample"), shared.plural(totals["pictures"], "picture")
-    names = ", ".join(one_line(c["name"]) for c in config["categories"][:_SHOWN])
-    return [
-        f"{one_line(path)}: finished run, {written} of {pictures} in {shared.plural(len(manifest['shards']), 'shard')}",
-        shared.table(
-            [
-                ("recipe", config["recipe"]["name"]),
-                ("seed", str(config["seed"])),
-                ("copies", f"{config['copies']}{' and originals' if config['originals'] else ''}"),
-                ("source", f"{config['source']['format']}{' ' + config['split'] if config['split'] else ''}"),
-                ("picture", f"{config['picture']['format']}, quality {config['picture']['quality']}"),
-                ("objects", f"{totals['objects']:,}"),
-                ("dropped", shared.counted(totals["dropped"]) or "none"),
-                ("rejected", f"{totals['rejected']:,}"),
-                ("versions", ", ".join(f"{k} {v}" for k, v in config["versions"].items())),
-            ]
-        ),
-        *_section("labels", totals.get("label_kinds", {})),
-        f"\nclasses: {names}{' …' if len(config['categories']) > _SHOWN else ''}",
-    ]
+def _require_png(output: Path | None) -> None:
+    """Refuse a name before the work, not after it."""
+    if output is None:
+        return
+    if output.suffix.lower() != ".png":
+        raise UsageError(f"{output}: expected a name that ends in .png")
+    if output.is_dir() or not output.parent.is_dir():
+        raise UsageError(f"{output}: is a folder, or its folder does not exist; choose another place")
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2, sort_keys=True, allow_nan=False))

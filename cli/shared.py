@@ -164,9 +164,14 @@ def table(rows: Iterable[tuple[str, ...]], indent: str = "  ") -> str:
     """Rows of text in aligned columns; a column of numbers stands to the right. No cell can steer a terminal."""
     cells = [tuple(map(one_line, row)) for row in rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))] if cells else []
-    numeric = [all(row[i].replace(",", "").replace(".", "").isdigit() for row in cells[1:]) for i in range(len(widths))]
+    numeric = [all(_is_number(row[i]) for row in cells[1:]) for i in range(len(widths))]
     lines = []
     for row in cells:
         parts = [c.rjust(w) if n else c.ljust(w) for c, w, n in zip(row, widths, numeric, strict=True)]
         lines.append((indent + "  ".join(parts)).rstrip())
     return "\n".join(lines)
+
+
+def _is_number(cell: str) -> bool:
+    """Whether a cell is a number, a share, a difference, or the dash that stands for none."""
+    return cell == "-" or cell.lstrip("+-−").rstrip("%×").replace(",", "").replace(".", "").isdigit()

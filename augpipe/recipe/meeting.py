@@ -61,7 +61,7 @@ def unpaired(categories: Iterable[Category], recipe: Recipe) -> list[str]:
     out = []
     for category in categories:
         paired = {i for pair in category.flip_pairs for i in pair}
-        names = [name for i, name in enumerate(category.keypoints) if i not in paired and _looks_sided(name)]
+        names = [name for i, name in enumerate(category.keypoints) if i not in paired and looks_sided(name)]
         if names and category.name not in recipe.flip_pairs:
             some = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
             said = f"class '{category.name}': keypoints look left/right but have no pairs ({some})"
@@ -69,7 +69,8 @@ def unpaired(categories: Iterable[Category], recipe: Recipe) -> list[str]:
     return out
 
 
-def _looks_sided(name: str) -> bool:
+def looks_sided(name: str) -> bool:
+    """Whether the name of a keypoint says left or right."""
     return bool(_SIDED.search(name) or _SIDED_HUMP.search(name))
 
 

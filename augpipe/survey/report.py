@@ -1,0 +1,262 @@
+"""What a survey comes to: frozen, JSON-ready, the same for every format. docs/inspect.md describes every field.
+
+The table, the plots and the comparison of two datasets are made of this alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from augpipe.formats.base import Dataset
+from augpipe.sample import Category
+from augpipe.survey.oddity import KNOWN, Oddity, meaning_of, unit_of
+from augpipe.survey.spread import Spread, histogram, median_of, significant, spread_of
+from augpipe.survey.tally import ClassTally, Tally
+
+SCHEMA = "augpipe-inspect/1"
+MOST_SIZES = 20
+
+BOX_EDGES = tuple(significant(2.0 ** (i / 2.0)) for i in range(25))
+"""Half octaves from 1 to 4096 pixels."""
+ASPECT_EDGES = tuple(significant(2.0 ** ((2 * i - 25) / 8.0)) for i in range(26))
+"""Quarter octaves from 1:8 to 8:1, with one around 1."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Sizes are upright, in pixels; ``sizes`` are (width, height, pictures), the most frequent first."""
+
+    count: int
+    readable: int
+    width: Spread | None
+    height: Spread | None
+    megapixels: Spread | None
+    portrait: int
+    landscape: int
+    square: int
+    turned: int
+    gray: int
+    colour: int
+    formats: Mapping[str, int]
+    sizes: tuple[tuple[int, int, int], ...]
+    other_sizes: int
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Boxes of a class or of all. ``size_px`` is the median of √(w·h), ``share`` of w·h by the picture's area,
+    ``aspect`` of w/h; shares of flags are of all objects, ``None`` where no object says."""
+
+    objects: int
+    pictures: int
+    size_px: float | None
+    share: float | None
+    small: int
+    medium: int
+    large: int
+    aspect: float | None
+    truncated: float | None
+    difficult: float | None
+    crowd: float | None
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class: ``tags`` are pictures that it is said of as a whole, ``pixels`` those of class and panoptic masks."""
+
+    id: int
+    name: str
+    boxes: Boxes
+    tags: int
+    pixels: int
+
+
+@dataclass(frozen=True)
+class Plots:
+    """Counts to draw: ``edges`` has one number more than ``counts``; ``centres`` rows from the top, left to right."""
+
+    box_edges: tuple[float, ...]
+    box_counts: tuple[int, ...]
+    aspect_edges: tuple[float, ...]
+    aspect_counts: tuple[int, ...]
+    per_picture: tuple[tuple[int, int], ...]
+    centres: tuple[tuple[int, ...], ...]
+    picture_sizes: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything about one dataset."""
+
+    path: str
+    format: str
+    pictures: Pictures
+    per_picture: Spread | None
+    without_objects: int
+    every: Boxes
+    kinds: Mapping[str, int]
+    classes: tuple[ClassRow, ...]
+    oddities: Mapping[str, Oddity]
+    remarks: tuple[str, ...]
+    plots: Plots
+    run: Mapping[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The values of docs/inspect.md."""
+        pictures = asdict(self.pictures)
+        pictures["sizes"] = [{"width": w, "height": h, "pictures": n} for w, h, n in self.pictures.sizes]
+        plots = {name: _listed(value) for name, value in asdict(self.plots).items()}
+        return {
+            "schema": SCHEMA,
+            "path": self.path,
+            "format": self.format,
+            "pictures": self.pictures.count,
+            "objects": self.every.objects,
+            "picture_sizes": {k: _listed(v) for k, v in pictures.items() if k != "count"},
+            "objects_per_picture": None if self.per_picture is None else asdict(self.per_picture),
+            "pictures_without_objects": self.without_objects,
+            "boxes": asdict(self.every),
+            "kinds": dict(self.kinds),
+            "classes": [
+                {"id": c.id, "name": c.name, **asdict(c.boxes), "tags": c.tags, "pixels": c.pixels}
+                for c in self.classes
+            ],
+            "oddities": {code: _oddity_json(code, oddity) for code, oddity in self.oddities.items()},
+            "remarks": list(self.remarks),
+            "histograms": plots,
+            "run": None if self.run is None else dict(self.run),
+        }
+
+
+def _listed(value: Any) -> Any:
+    return [_listed(v) for v in value] if isinstance(value, (tuple, list)) else value
+
+
+def _oddity_json(code: str, oddity: Oddity) -> dict[str, Any]:
+    examples = [{k: v for k, v in asdict(e).items() if v not in (None, "")} for e in oddity.examples]
+    return {"count": oddity.count, "unit": unit_of(code), "means": meaning_of(code), "examples": examples}
+
+
+@dataclass(frozen=True)
+class Weight:
+    """What classes are weighed by: ``objects``, ``tags`` or ``pixels``."""
+
+    name: str
+
+    def of(self, row: ClassRow) -> int:
+        """The number of one class."""
+        return {"objects": row.boxes.objects, "tags": row.tags, "pixels": row.pixels}[self.name]
+
+    def by_name(self, report: Report) -> dict[str, int]:
+        """Class name → number; classes of one name together."""
+        out: Counter[str] = Counter()
+        for row in report.classes:
+            out[row.name] += self.of(row)
+        return dict(out)
+
+
+def weight_of(reports: Iterable[Report]) -> Weight:
+    """Objects where there are any, else tags, else pixels of masks."""
+    rows = [row for report in reports for row in report.classes]
+    weights = (Weight("objects"), Weight("tags"), Weight("pixels"))
+    return next((w for w in weights if any(map(w.of, rows))), weights[0])
+
+
+# --- making it -------------------------------------------------------------------------------------------------------
+
+
+def report_of(dataset: Dataset, name: str, tally: Tally) -> Report:
+    """The report of a dataset whose pictures were all counted."""
+    order = {code: i for i, code in enumerate(KNOWN)}
+    oddities = sorted(tally.oddities.items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
+    return Report(
+        path=name,
+        format=dataset.format,
+        pictures=pictures_of(tally),
+        per_picture=spread_of(tally.per_picture),
+        without_objects=tally.per_picture[0],
+        every=boxes_of(tally.every, sum(n for count, n in tally.per_picture.items() if count)),
+        kinds={kind: tally.kinds[kind] for kind in sorted(tally.kinds)},
+        classes=tuple(class_rows(dataset.categories, tally.classes)),
+        oddities=dict(oddities),
+        remarks=dataset.remarks,
+        plots=Plots(
+            BOX_EDGES,
+            histogram(tally.every.sizes_px, BOX_EDGES),
+            ASPECT_EDGES,
+            histogram(tally.every.aspects, ASPECT_EDGES),
+            tuple(sorted(tally.per_picture.items())),
+            tuple(map(tuple, tally.heat.tolist())),
+            grouped_sizes(tally.sizes),
+        ),
+    )
+
+
+def pictures_of(tally: Tally) -> Pictures:
+    """Sizes and kinds of pictures."""
+    widths, heights = Counter[float](), Counter[float]()
+    millions = Counter[float]()
+    for (w, h), count in tally.sizes.items():
+        widths[w] += count
+        heights[h] += count
+        millions[significant(w * h / 1e6)] += count
+    sizes = sorted(((w, h, n) for (w, h), n in tally.sizes.items()), key=lambda row: (-row[2], row[:2]))
+    return Pictures(
+        count=tally.pictures,
+        readable=tally.readable,
+        width=spread_of(widths),
+        height=spread_of(heights),
+        megapixels=spread_of(millions),
+        portrait=sum(n for w, h, n in sizes if h > w),
+        landscape=sum(n for w, h, n in sizes if w > h),
+        square=sum(n for w, h, n in sizes if w == h),
+        turned=tally.turned,
+        gray=tally.colours["gray"],
+        colour=tally.colours["colour"],
+        formats=dict(sorted(tally.formats.items())),
+        sizes=tuple(sizes[:MOST_SIZES]),
+        other_sizes=len(sizes[MOST_SIZES:]),
+    )
+
+
+def grouped_sizes(sizes: Mapping[tuple[int, int], int]) -> tuple[tuple[int, int, int], ...]:
+    """(width, height, pictures) for a plot: sizes within a fiftieth of the largest side count as one."""
+    step = max(1, max((max(size) for size in sizes), default=1) // 50)
+    groups = Counter[tuple[int, int]]()
+    for (w, h), count in sizes.items():
+        groups[w // step, h // step] += count
+    middle = step // 2
+    return tuple((w * step + middle, h * step + middle, n) for (w, h), n in sorted(groups.items()))
+
+
+def boxes_of(tally: ClassTally, pictures: int) -> Boxes:
+    """Medians and shares of a class, or of all together."""
+    return Boxes(
+        objects=tally.objects,
+        pictures=pictures,
+        size_px=median_of(tally.sizes_px),
+        share=median_of(tally.shares),
+        small=tally.areas["small"],
+        medium=tally.areas["medium"],
+        large=tally.areas["large"],
+        aspect=median_of(tally.aspects),
+        truncated=_share(tally.truncated, tally.objects),
+        difficult=_share(tally.difficult, tally.objects),
+        crowd=significant(tally.crowd / tally.objects) if tally.objects else None,
+    )
+
+
+def _share(flags: Mapping[int, int], objects: int) -> float | None:
+    """Share of the objects whose flag is set; ``None`` if no object has the flag."""
+    known = sum(flags.values())
+    return significant((known - flags.get(0, 0)) / objects) if known else None
+
+
+def class_rows(categories: Iterable[Category], tallies: Mapping[int, ClassTally]) -> Iterable[ClassRow]:
+    """A row a class, in the order of the class list; those that nothing has, too."""
+    for category in categories:
+        tally = tallies.get(category.id, ClassTally())
+        yield ClassRow(category.id, category.name, boxes_of(tally, tally.pictures), tally.tags, tally.pixels)

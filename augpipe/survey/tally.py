@@ -1,0 +1,102 @@
+"""What is counted while pictures are looked at, in numbers that add up: of any part of a dataset, then of all parts.
+
+Nothing is held for a picture or an object but counts, and 24 bytes for each picture that may be a copy of another one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+
+from augpipe.sample import I64
+from augpipe.survey import oddity
+from augpipe.survey.oddity import Oddity
+from augpipe.survey.spread import significant
+
+HEAT = 32
+"""Cells along each side of the map of centres."""
+
+SMALL, MEDIUM = 32.0**2, 96.0**2
+"""COCO's limits: an area in pixels below the first is small, below the second medium, else large."""
+
+Print: TypeAlias = tuple[int, bytes]
+"""Number of a picture in the dataset, and a digest of the first of its bytes."""
+
+
+@dataclass
+class ClassTally:
+    """One class. ``truncated`` and ``difficult`` are 0 or 1 → objects that say so, ``pixels`` those of masks."""
+
+    objects: int = 0
+    pictures: int = 0
+    tags: int = 0
+    pixels: int = 0
+    crowd: int = 0
+    truncated: Counter[int] = field(default_factory=Counter)
+    difficult: Counter[int] = field(default_factory=Counter)
+    areas: Counter[str] = field(default_factory=Counter)
+    sizes_px: Counter[float] = field(default_factory=Counter)
+    shares: Counter[float] = field(default_factory=Counter)
+    aspects: Counter[float] = field(default_factory=Counter)
+
+    def add_box(self, sides_wh: tuple[float, float], area: float, picture_wh: tuple[int, int] | None) -> None:
+        """A box with its sides, the area of its object, and the size of its picture, where that is known."""
+        w, h = sides_wh
+        self.sizes_px[significant((w * h) ** 0.5)] += 1
+        self.aspects[significant(w / h)] += 1
+        self.areas["small" if area < SMALL else "medium" if area < MEDIUM else "large"] += 1
+        if picture_wh is not None:
+            self.shares[significant(w * h / (picture_wh[0] * picture_wh[1]))] += 1
+
+    def add(self, other: ClassTally) -> None:
+        """All of another part."""
+        for name, value in vars(other).items():
+            if isinstance(value, Counter):
+                getattr(self, name).update(value)
+            else:
+                setattr(self, name, getattr(self, name) + value)
+
+
+@dataclass
+class Tally:
+    """Some pictures.
+
+    ``sizes`` is (width, height), upright → pictures; ``per_picture`` number of objects → pictures; ``kinds`` label kind
+    → how many; ``every`` all objects together; ``heat`` (HEAT, HEAT) the centres of boxes, row by row.
+    """
+
+    pictures: int = 0
+    readable: int = 0
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    colours: Counter[str] = field(default_factory=Counter)
+    formats: Counter[str] = field(default_factory=Counter)
+    turned: int = 0
+    per_picture: Counter[int] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    classes: dict[int, ClassTally] = field(default_factory=dict)
+    tags: Counter[str] = field(default_factory=Counter)
+    every: ClassTally = field(default_factory=ClassTally)
+    heat: I64 = field(default_factory=lambda: np.zeros((HEAT, HEAT), np.int64))
+    oddities: dict[str, Oddity] = field(default_factory=dict)
+    prints: list[Print] = field(default_factory=list)
+
+    def of_class(self, category_id: int) -> ClassTally:
+        """The counts of one class."""
+        return self.classes.setdefault(category_id, ClassTally())
+
+    def add(self, later: Tally) -> None:
+        """All of a part that comes later in the dataset."""
+        self.pictures += later.pictures
+        self.readable += later.readable
+        self.turned += later.turned
+        for name in ("sizes", "colours", "formats", "per_picture", "kinds", "tags"):
+            getattr(self, name).update(getattr(later, name))
+        for category_id, tally in later.classes.items():
+            self.of_class(category_id).add(tally)
+        self.every.add(later.every)
+        self.heat += later.heat
+        oddity.merge(self.oddities, later.oddities)
+        self.prints += later.prints

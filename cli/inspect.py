@@ -62,8 +62,8 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option
 
 
 def _one(path: str, options: SourceOptions, workers: int | None, output: Path | None, as_json: bool) -> None:
-    from augpipe.survey import table
     from augpipe.survey.progress import unfinished
+    from augpipe.survey.table import lines_of, lines_of_run
 
     run = unfinished(Path(path)) if options.format is None else None
     if run is not None:
@@ -72,7 +72,7 @@ def _one(path: str, options: SourceOptions, workers: int | None, output: Path | 
         if as_json:
             _print_json({"schema": "augpipe-inspect/1", "path": path, "run": run})
         else:
-            typer.echo("\n".join(table.lines_of_run(path, run, shared.table)))
+            typer.echo("\n".join(lines_of_run(path, run, shared.table)))
         return
     report = _report(path, options, workers)
     if output is not None:
@@ -84,8 +84,8 @@ def _one(path: str, options: SourceOptions, workers: int | None, output: Path | 
         _print_json(report.as_json())
         return
     if report.run is not None:
-        typer.echo("\n".join(table.lines_of_run(path, report.run, shared.table)))
-    typer.echo("\n".join(table.lines_of(report, shared.table)))
+        typer.echo("\n".join(lines_of_run(path, report.run, shared.table)))
+    typer.echo("\n".join(lines_of(report, shared.table)))
     if output is not None:
         typer.echo(f"\n{one_line(output, 4096)}")
 
@@ -94,10 +94,10 @@ def _two(
     path: str, other: str, options: SourceOptions, workers: int | None, output: Path | None, as_json: bool
 ) -> None:
     from augpipe.formats.base import SourceOptions
-    from augpipe.survey import compare
+    from augpipe.survey.compare import difference_of, lines_of
 
     reports = [_report(path, options, workers), _report(other, SourceOptions(), workers)]
-    difference = compare.difference_of(*reports)
+    difference = difference_of(*reports)
     if output is not None:
         from augpipe.preview import save_png
         from augpipe.survey.plots import sheet
@@ -106,7 +106,7 @@ def _two(
     if as_json:
         _print_json(difference.as_json())
         return
-    typer.echo("\n".join(compare.lines_of(difference, shared.table)))
+    typer.echo("\n".join(lines_of(difference, shared.table)))
     if output is not None:
         typer.echo(f"\n{one_line(output, 4096)}")
 

@@ -200,7 +200,10 @@ def test_an_unfinished_run_is_refused(own, tmp_path):
     with pytest.raises(DatasetError, match="out: an unfinished run; finish it first"):
         opened(folder)
     sheet, recipe = str(tmp_path / "x.png"), ["-r", "gentle"]
-    for command in (["inspect"], ["plan", *recipe], ["preview", *recipe, "-o", sheet], ["augment", *recipe]):
+    shown = CliRunner().invoke(app, ["inspect", str(folder)])
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert f"{folder}: unfinished run, " in shown.stdout
+    for command in (["plan", *recipe], ["preview", *recipe, "-o", sheet], ["augment", *recipe]):
         dst = [str(tmp_path / "dst")] if command[0] == "augment" else []
         result = CliRunner().invoke(app, [command[0], str(folder), *dst, *command[1:]])
         assert (result.exit_code, result.stdout) == (2, "")

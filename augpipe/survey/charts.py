@@ -169,7 +169,7 @@ def dots(canvas: Canvas, area: Box, series: Sequence[Sequence[tuple[float, float
         for k, values in enumerate(series)
         for x, y, n in values
     ]
-    for size, x, y, k in sorted(placed, reverse=True):
+    for size, x, y, k in sorted(placed, key=lambda dot: (dot[3], -dot[0])):
         radius = 2.5 + 11.0 * size
         if k == 0:
             canvas.disc((x, y), radius, SERIES[k], 0.55)

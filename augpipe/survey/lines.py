@@ -22,12 +22,11 @@ def with_lines(root: Path, oddities: dict[str, Oddity]) -> dict[str, Oddity]:
 
 
 def _with_line(root: Path, example: Example) -> Example:
-    if example.object is None or example.line is not None or not (example.file or "").lower().endswith(".xml"):
+    file = example.file or ""
+    if example.object is None or example.line is not None or not file.lower().endswith(".xml"):
         return example
     try:
-        return replace(
-            example, line=line_of_object(read_place(Place(str(root / (example.file or "")))), example.object)
-        )
+        return replace(example, line=line_of_object(read_place(Place(str(root / file))), example.object))
     except Reject:  # gone meanwhile, or not below the root
         return example
 

@@ -7,6 +7,7 @@ COCO JSON can be looked at without its pictures. What cannot be read at all is c
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from augpipe.formats.align import aligned, turned
 from augpipe.formats.base import Entry, Reader, SourceOptions
 from augpipe.masks import area_of
 from augpipe.polygons import ring_area
-from augpipe.sample import F64, Annotations, Header, Objects, Raster, Rings, Rle, Segmentation
+from augpipe.sample import Annotations, Header, Objects, Raster, Rings, Rle, Segmentation
 from augpipe.survey.heads import head_of
 from augpipe.survey.oddity import Example, with_one
 from augpipe.survey.tally import HEAT, Tally
@@ -126,25 +127,30 @@ def _example(objects: Objects, i: int, entry: Entry) -> Example:
 def _count_objects(objects: Objects, picture_wh: tuple[int, int] | None, entry: Entry, out: Tally) -> None:
     out.per_picture[len(objects)] += 1
     seen: set[tuple[float, ...]] = set()
+    ids, crowds = objects.category_id.tolist(), objects.iscrowd.tolist()
     for i, (x0, y0, x1, y1) in enumerate(objects.boxes_xyxy.tolist()):
-        category_id, w, h = int(objects.category_id[i]), x1 - x0, y1 - y0
+        category_id, w, h = ids[i], x1 - x0, y1 - y0
         if min(w, h) <= _TINY:
             with_one(out.oddities, "box-tiny", _example(objects, i, entry))
         if (same := (category_id, x0, y0, x1, y1)) in seen:
             with_one(out.oddities, "duplicate-object", _example(objects, i, entry))
         seen.add(same)
         facts, area = objects.facts[i], mask_area(objects.segmentation[i])
-        for tally in (out.of_class(category_id), out.every):
-            tally.objects += 1
-            tally.crowd += int(objects.iscrowd[i])
-            if facts.truncated is not None:
-                tally.truncated[facts.truncated] += 1
-            if facts.difficult is not None:
-                tally.difficult[facts.difficult] += 1
-            if w > 0.0 and h > 0.0:
-                tally.add_box((w, h), w * h if area is None else area, picture_wh)
-    if picture_wh is not None and len(objects):
-        _warm(objects.boxes_xyxy, picture_wh, out)
+        tally = out.of_class(category_id)
+        tally.objects += 1
+        tally.crowd += crowds[i]
+        if facts.truncated is not None:
+            tally.truncated[facts.truncated] += 1
+        if facts.difficult is not None:
+            tally.difficult[facts.difficult] += 1
+        if w > 0.0 and h > 0.0:
+            tally.add_box((w, h), w * h if area is None else area, picture_wh)
+        if picture_wh is not None:
+            column, row = (
+                _cell((low + high) / 2.0 / side)
+                for low, high, side in ((x0, x1, picture_wh[0]), (y0, y1, picture_wh[1]))
+            )
+            out.heat[row, column] += 1
 
 
 def mask_area(segmentation: Segmentation | None) -> float | None:
@@ -154,10 +160,9 @@ def mask_area(segmentation: Segmentation | None) -> float | None:
     return float(area_of(segmentation)) if isinstance(segmentation, Rle) else None
 
 
-def _warm(boxes_xyxy: F64, picture_wh: tuple[int, int], out: Tally) -> None:
-    centres = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2.0 / picture_wh
-    cells = np.clip(np.nan_to_num(centres * HEAT), 0, HEAT - 1).astype(np.int64)
-    np.add.at(out.heat, (cells[:, 1], cells[:, 0]), 1)
+def _cell(place: float) -> int:
+    """The cell of a place from 0 to 1; what lies beyond, or is no number, belongs to the nearest or the first."""
+    return int(max(0.0, min(place * HEAT, HEAT - 1.0))) if math.isfinite(place) else 0
 
 
 def _count_kinds(labels: Annotations, out: Tally) -> None:

@@ -172,9 +172,6 @@ def _draw_centres(canvas: Canvas, area: Box, reports: Sequence[Report]) -> None:
         left = x0 + k * (wide + 16.0)
         most = max(map(max, report.plots.centres))
         words = f"darkest: {plural(most, 'box').replace('boxs', 'boxes')} a cell"
-        name = (
-            f"{ink.fitted(ink.shown(one_line(Path(report.path).name)), 12.0, 0.4 * wide)} · "
-            if len(reports) > 1
-            else ""
-        )
-        charts.heat(canvas, (left, y0, left + wide, y1), report.plots.centres, name + words)
+        if len(reports) > 1:
+            words = f"{ink.fitted(ink.shown(one_line(Path(report.path).name)), 12.0, 0.4 * wide)} · {words}"
+        charts.heat(canvas, (left, y0, left + wide, y1), report.plots.centres, words)

@@ -172,22 +172,23 @@ def report_of(dataset: Dataset, name: str, tally: Tally) -> Report:
     """The report of a dataset whose pictures were all counted."""
     order = {code: i for i, code in enumerate(KNOWN)}
     oddities = sorted(tally.oddities.items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
+    every = tally.every()
     return Report(
         path=name,
         format=dataset.format,
         pictures=pictures_of(tally),
         per_picture=spread_of(tally.per_picture),
         without_objects=tally.per_picture[0],
-        every=boxes_of(tally.every, sum(n for count, n in tally.per_picture.items() if count)),
+        every=boxes_of(every, sum(n for count, n in tally.per_picture.items() if count)),
         kinds={kind: tally.kinds[kind] for kind in sorted(tally.kinds)},
         classes=tuple(class_rows(dataset.categories, tally.classes)),
         oddities=dict(oddities),
         remarks=dataset.remarks,
         plots=Plots(
             BOX_EDGES,
-            histogram(tally.every.sizes_px, BOX_EDGES),
+            histogram(every.sizes_px, BOX_EDGES),
             ASPECT_EDGES,
-            histogram(tally.every.aspects, ASPECT_EDGES),
+            histogram(every.aspects, ASPECT_EDGES),
             tuple(sorted(tally.per_picture.items())),
             tuple(map(tuple, tally.heat.tolist())),
             grouped_sizes(tally.sizes),

@@ -65,7 +65,7 @@ class Tally:
     """Some pictures.
 
     ``sizes`` is (width, height), upright → pictures; ``per_picture`` number of objects → pictures; ``kinds`` label kind
-    → how many; ``every`` all objects together; ``heat`` (HEAT, HEAT) the centres of boxes, row by row.
+    → how many; ``heat`` (HEAT, HEAT) the centres of boxes, row by row.
     """
 
     pictures: int = 0
@@ -78,14 +78,23 @@ class Tally:
     kinds: Counter[str] = field(default_factory=Counter)
     classes: dict[int, ClassTally] = field(default_factory=dict)
     tags: Counter[str] = field(default_factory=Counter)
-    every: ClassTally = field(default_factory=ClassTally)
     heat: I64 = field(default_factory=lambda: np.zeros((HEAT, HEAT), np.int64))
     oddities: dict[str, Oddity] = field(default_factory=dict)
     prints: list[Print] = field(default_factory=list)
 
     def of_class(self, category_id: int) -> ClassTally:
         """The counts of one class."""
-        return self.classes.setdefault(category_id, ClassTally())
+        found = self.classes.get(category_id)
+        if found is None:
+            found = self.classes[category_id] = ClassTally()
+        return found
+
+    def every(self) -> ClassTally:
+        """All classes together."""
+        out = ClassTally()
+        for tally in self.classes.values():
+            out.add(tally)
+        return out
 
     def add(self, later: Tally) -> None:
         """All of a part that comes later in the dataset."""
@@ -96,7 +105,6 @@ class Tally:
             getattr(self, name).update(getattr(later, name))
         for category_id, tally in later.classes.items():
             self.of_class(category_id).add(tally)
-        self.every.add(later.every)
         self.heat += later.heat
         oddity.merge(self.oddities, later.oddities)
         self.prints += later.prints

@@ -17,7 +17,8 @@ from test_cli import call
 
 from augpipe.formats import SourceOptions
 from augpipe.survey import survey
-from augpipe.survey.spread import histogram, significant, spread_of
+from augpipe.survey.oddity import KNOWN
+from augpipe.survey.spread import histogram, median_of, significant, spread_of
 
 
 def inspected(*arguments: object) -> dict:
@@ -43,7 +44,8 @@ def test_a_spread_is_that_of_the_values_written_out(values):
 
 def test_nothing_has_no_spread_and_histograms_lose_nothing():
     assert spread_of({}) is None
-    assert histogram({0.5: 1, 1.0: 2, 3.9: 3, 4.0: 4, 99.0: 5}, (1.0, 2.0, 4.0)) == (3, 12)
+    assert histogram([0.5, 1.0, 1.0, 3.9, 4.0, 99.0], (1.0, 2.0, 4.0)) == (3, 3)
+    assert median_of([]) is None
 
 
 # --- real datasets, counted by hand ----------------------------------------------------------------------------------
@@ -144,6 +146,16 @@ def test_odd_boxes_name_their_file_and_line(tmp_path):
         before = text.split("<object>")[: index + 1]
         assert (example["file"], example["object"]) == ("Annotations/a.xml", index)
         assert example["line"] == "<object>".join(before).count("\n") + 1
+
+
+def test_every_code_of_reading_has_its_words():
+    import re
+
+    page = (Path(__file__).parent.parent / "docs" / "reading.md").read_text("utf-8")
+    notes = set(re.findall(r"note `([a-z-]+)`", page))
+    rejects = set(re.findall(r"^\| `([a-z-]+)` \| [a-z, ]*(?:read|decode|labels)", page, re.MULTILINE))
+    assert len(notes) > 15
+    assert (notes | rejects) - set(KNOWN) <= {"bad-name", "memory", "unreadable", "strict"}
 
 
 def test_pictures_that_are_missing_damaged_alike_or_unlisted(tmp_path):

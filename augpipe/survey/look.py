@@ -96,7 +96,6 @@ def _count_labels(
     _count_kinds(labels, out)
     present = {int(c) for c in labels.objects.category_id} | _count_rasters(labels, view, out)
     for tag in labels.tags:
-        out.tags[tag] += 1
         if tag in view.ids:
             out.of_class(view.ids[tag]).tags += 1
             present.add(view.ids[tag])

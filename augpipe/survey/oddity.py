@@ -48,6 +48,10 @@ KNOWN: dict[str, tuple[str, str]] = {
     "size-mismatch": ("picture", "the labels or masks are of another size, and do not fit"),
     "bad-xml": ("picture", "the XML cannot be read"),
     "bad-json": ("picture", "the JSON cannot be read"),
+    "io": ("picture", "the system cannot read a file"),
+    "entity": ("picture", "XML with entities, which can be an attack"),
+    "bad-mask": ("picture", "a mask that is no picture, or has a colour of no class"),
+    "bad-class": ("picture", "a .cls that is no number from 0 on"),
     "unknown-class": ("picture", "a class that is in no list"),
     "fault": ("picture", "a fault of augpipe; please report it"),
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -93,7 +94,7 @@ def _each(entries: Sequence[Entry], view: View, workers: int) -> Iterator[Tally]
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     try:
-        with ProcessPoolExecutor(min(workers, len(firsts)), mp_context=context) as pool:
+        with ProcessPoolExecutor(min(workers, len(firsts)), context, initializer=_be_quiet) as pool:
             # A few parts at a time: all of them at once would be the whole index once more.
             while batch := list(islice(parts, 8 * workers)):
                 yield from pool.map(tally_of, batch)
@@ -101,6 +102,11 @@ def _each(entries: Sequence[Entry], view: View, workers: int) -> Iterator[Tally]
         raise RunError(
             f"a process died while it looked at pictures ({one_line(error, 80)}); try --workers 0"
         ) from error
+
+
+def _be_quiet() -> None:
+    """Ctrl-C goes to every process of the terminal; the parent alone tells of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _without(view: View, entries: Sequence[Entry]) -> View:

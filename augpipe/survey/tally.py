@@ -1,10 +1,12 @@
 """What is counted while pictures are looked at, in numbers that add up: of any part of a dataset, then of all parts.
 
-Nothing is held for a picture or an object but counts, and 24 bytes for each picture that may be a copy of another one.
+Beside counts 12 bytes are held for an object, which is half of what the index of a dataset holds for it, and some for
+each picture that may be a copy of another one.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -14,7 +16,6 @@ import numpy as np
 from augpipe.sample import I64
 from augpipe.survey import oddity
 from augpipe.survey.oddity import Oddity
-from augpipe.survey.spread import significant
 
 HEAT = 32
 """Cells along each side of the map of centres."""
@@ -38,24 +39,26 @@ class ClassTally:
     truncated: Counter[int] = field(default_factory=Counter)
     difficult: Counter[int] = field(default_factory=Counter)
     areas: Counter[str] = field(default_factory=Counter)
-    sizes_px: Counter[float] = field(default_factory=Counter)
-    shares: Counter[float] = field(default_factory=Counter)
-    aspects: Counter[float] = field(default_factory=Counter)
+    sizes_px: array[float] = field(default_factory=lambda: array("f"))
+    shares: array[float] = field(default_factory=lambda: array("f"))
+    aspects: array[float] = field(default_factory=lambda: array("f"))
 
     def add_box(self, sides_wh: tuple[float, float], area: float, picture_wh: tuple[int, int] | None) -> None:
         """A box with its sides, the area of its object, and the size of its picture, where that is known."""
         w, h = sides_wh
-        self.sizes_px[significant((w * h) ** 0.5)] += 1
-        self.aspects[significant(w / h)] += 1
+        self.sizes_px.append((w * h) ** 0.5)
+        self.aspects.append(w / h)
         self.areas["small" if area < SMALL else "medium" if area < MEDIUM else "large"] += 1
         if picture_wh is not None:
-            self.shares[significant(w * h / (picture_wh[0] * picture_wh[1]))] += 1
+            self.shares.append(w * h / (picture_wh[0] * picture_wh[1]))
 
     def add(self, other: ClassTally) -> None:
         """All of another part."""
         for name, value in vars(other).items():
             if isinstance(value, Counter):
                 getattr(self, name).update(value)
+            elif isinstance(value, array):
+                getattr(self, name).extend(value)
             else:
                 setattr(self, name, getattr(self, name) + value)
 
@@ -77,7 +80,6 @@ class Tally:
     per_picture: Counter[int] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     classes: dict[int, ClassTally] = field(default_factory=dict)
-    tags: Counter[str] = field(default_factory=Counter)
     heat: I64 = field(default_factory=lambda: np.zeros((HEAT, HEAT), np.int64))
     oddities: dict[str, Oddity] = field(default_factory=dict)
     prints: list[Print] = field(default_factory=list)
@@ -101,7 +103,7 @@ class Tally:
         self.pictures += later.pictures
         self.readable += later.readable
         self.turned += later.turned
-        for name in ("sizes", "colours", "formats", "per_picture", "kinds", "tags"):
+        for name in ("sizes", "colours", "formats", "per_picture", "kinds"):
             getattr(self, name).update(getattr(later, name))
         for category_id, tally in later.classes.items():
             self.of_class(category_id).add(tally)

@@ -8,6 +8,7 @@ import shutil
 import statistics
 import xml.etree.ElementTree as ET
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,12 @@ from builders import SHARED, encoded, exif, needs, object_xml, photo, voc_xml, w
 from PIL import Image
 from test_cli import call
 
+from augpipe.errors import Reject
 from augpipe.formats import SourceOptions
+from augpipe.formats.base import Entry, Place
+from augpipe.pixels.header import read_header
 from augpipe.survey import survey
+from augpipe.survey.heads import head_of
 from augpipe.survey.oddity import KNOWN
 from augpipe.survey.spread import histogram, median_of, significant, spread_of
 
@@ -114,6 +119,43 @@ def test_a_coco_set_as_its_json_has_it():
     unused = {c["name"] for c in document["categories"]} - set(by_class)
     assert found["oddities"]["class-unused"]["count"] == len(unused)
     assert {e["name"] for e in found["oddities"]["class-unused"]["examples"]} <= unused
+
+
+# --- headers ---------------------------------------------------------------------------------------------------------
+
+
+def outcome(read) -> object:
+    try:
+        return read()
+    except Reject as reject:
+        return reject.code
+
+
+def entry_of(path: Path) -> Entry:
+    return Entry(path.name, Place(str(path)), None, path.name, size=path.stat().st_size)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"exif": exif(6)}, {"subsampling": 0, "quality": 99}])
+def test_the_head_of_a_file_tells_what_all_of_it_does(tmp_path, options):
+    import numpy as np
+
+    noise = np.random.default_rng(1).integers(0, 256, (400, 600, 3), np.uint8)
+    path = tmp_path / "a.jpg"
+    path.write_bytes(encoded(noise, "JPEG", **options))
+    data, header = head_of(entry_of(path))
+    assert header == read_header(path.read_bytes())
+    assert path.stat().st_size > 1 << 16
+    assert len(data) == (path.stat().st_size if "progressive" in options else 1 << 16)
+
+
+@needs("odd_images")
+def test_the_heads_of_odd_files_tell_what_all_of_them_do():
+    files = [p for p in sorted((SHARED / "odd_images").rglob("*")) if p.is_file() and p.suffix not in (".tsv", ".md")]
+    assert len(files) > 300
+    for path in files:
+        whole = outcome(lambda path=path: replace(read_header(path.read_bytes()), format=""))
+        head = outcome(lambda path=path: replace(head_of(entry_of(path))[1], format=""))
+        assert head == whole, path
 
 
 # --- what is odd -----------------------------------------------------------------------------------------------------

@@ -106,7 +106,7 @@ def _draw_classes(canvas: Canvas, area: Box, reports: Sequence[Report], weight: 
     """Bars of the most frequent classes."""
     columns = [weight.by_name(report) for report in reports]
     totals = [sum(column.values()) or 1 for column in columns]
-    names = list(dict.fromkeys(name for column in columns for name in column))
+    names = list(dict.fromkeys(name for column in columns for name, count in column.items() if count))
     names.sort(key=lambda n: -sum(c.get(n, 0) / t for c, t in zip(columns, totals, strict=True)))
     fit = charts.rows_that_fit(area, len(reports))
     shown = names if len(names) <= fit else names[: fit - 1]

@@ -27,8 +27,10 @@ def lines_of(report: Report, table: Callable[[Iterable[Row]], str]) -> list[str]
     out += _section("pictures", [("", ""), *_picture_rows(report.pictures)], table)
     out += _section("labels", [("", ""), *((k, f"{n:,}") for k, n in report.kinds.items())], table)
     out += _section("objects per picture", _object_rows(report), table)
-    out += _section(f"classes ({len(report.classes)})", class_rows(report.classes), table)
-    out += _cut(len(report.classes), MOST_CLASSES)
+    used = [c for c in report.classes if c.boxes.objects or c.tags or c.pixels]
+    some = f", {len(used):,} used" if len(used) < len(report.classes) else ""
+    out += _section(f"classes ({len(report.classes):,}{some})", class_rows(used), table)
+    out += _cut(len(used), MOST_CLASSES)
     if report.oddities:
         out += ["", "odd", *_oddity_lines(report.oddities, table)]
     out += [f"note: {one_line(line)}" for line in report.remarks[:_MOST_REMARKS]]

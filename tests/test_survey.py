@@ -200,6 +200,22 @@ def test_every_code_of_reading_has_its_words():
     assert (notes | rejects) - set(KNOWN) <= {"bad-name", "memory", "unreadable", "strict"}
 
 
+def test_odd_rows_of_yolo_name_their_line(tmp_path):
+    for name in ("images", "labels"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+    (tmp_path / "set" / "data.yaml").write_text("train: images\nval: images\nnames: [cat, Cat]\n")
+    write_picture(tmp_path / "set" / "images" / "a.jpg")
+    rows = ["0 0.5 0.5 0.2 0.2", "", "1 0.9 0.5 0.4 0.2", "0 0.5 0.5 0.2 0.2", "0 0.5 nan 0.2 0.2"]
+    (tmp_path / "set" / "labels" / "a.txt").write_text("\n".join(rows))
+    found = inspected(tmp_path / "set")
+    assert codes(found) == {
+        "box-past-edge": 1, "clipped": 1, "class-names-alike": 1, "duplicate-object": 1, "dropped-degenerate": 1,
+        "row-not-numbers": 1,
+    }  # fmt: skip
+    lines = {code: found["oddities"][code]["examples"][0].get("line") for code in codes(found)}
+    assert (lines["box-past-edge"], lines["duplicate-object"], lines["dropped-degenerate"]) == (3, 4, 5)
+
+
 def test_pictures_that_are_missing_damaged_alike_or_unlisted(tmp_path):
     one = object_xml("cat", (1, 1, 5, 5))
     write_voc(tmp_path / "set", {name: voc_xml(one) for name in "abcdef"})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -95,9 +95,12 @@ def _each(entries: Sequence[Entry], view: View, workers: int) -> Iterator[Tally]
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     try:
         with ProcessPoolExecutor(min(workers, len(firsts)), context, initializer=_be_quiet) as pool:
-            # A few parts at a time: all of them at once would be the whole index once more.
-            while batch := list(islice(parts, 8 * workers)):
-                yield from pool.map(tally_of, batch)
+            # A few parts ahead: all of them at once would be the whole index once more.
+            waiting = deque(pool.submit(tally_of, part) for part in islice(parts, 4 * workers))
+            while waiting:
+                tally = waiting.popleft().result()
+                waiting.extend(pool.submit(tally_of, part) for part in islice(parts, 1))
+                yield tally
     except BrokenProcessPool as error:
         raise RunError(
             f"a process died while it looked at pictures ({one_line(error, 80)}); try --workers 0"

@@ -42,8 +42,8 @@ format: install  ## let ruff format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-unit: $(VENV)/.oracles  ## all tests
-	$(BIN)/python -m pytest
+unit: $(VENV)/.oracles  ## all tests, a process a core
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 fuzz: $(VENV)/.oracles  ## every parser with FACTOR times as many damaged files as make test
 	AUGPIPE_FUZZ=$(FACTOR) $(BIN)/python -m pytest tests/test_fuzz_*.py

@@ -236,7 +236,9 @@ def test_an_interrupt_stops_the_workers_and_leaves_a_run_that_goes_on(voc, tmp_p
 @pytest.mark.parametrize("seconds", [0.6, 1.2])
 def test_ctrl_c_while_things_are_being_started_is_one_line(voc, tmp_path, seconds):
     """The terminal sends it to every process; the fork server is loading torch then."""
-    program = "from augpipe.cli.main import main; main()"
+    # What is started in the background of a shell is born deaf to Ctrl-C; a terminal's program is not.
+    hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program = f"{hear}from augpipe.cli.main import main; main()"
     command = [sys.executable, "-c", program, "augment", voc, tmp_path / "out", "-r", "detection", "-n", "200"]
     started = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, start_new_session=True, text=True)
     time.sleep(seconds)

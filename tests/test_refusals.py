@@ -17,7 +17,7 @@ from runs import promised, run
 
 from augpipe.errors import DatasetError, RunError, UsageError, fault
 from augpipe.formats import base, coco_index, open_dataset
-from augpipe.pixels import codec, cpu
+from augpipe.pixels import codec, cpu, raster_codec
 from augpipe.pixels.header import read_header
 from augpipe.run import inventory, store, task, work
 from augpipe.run.refusals import refusals_told
@@ -117,7 +117,7 @@ def test_a_tiff_or_mask_is_not_damaged_because_there_is_no_descriptor(tmp_path, 
         codec.decode(data, header)
     monkeypatch.setattr(codec, name, once(getattr(codec, name), refuse(errno.EMFILE), 1, lambda *args: True))
     with pytest.raises(OSError, match="Too many open files"):
-        codec.decode_raster(data, "x.tif")
+        raster_codec.decode_raster(data, "x.tif")
 
 
 def test_without_a_descriptor_left_stderr_is_not_closed_and_none_is_lost(monkeypatch):

@@ -119,7 +119,7 @@ def test_a_yolo_set_goes_all_the_way_round(coco, tmp_path):
     assert result.exit_code == 0, result.output
     out = done("shards-to-yolo", tmp_path / "run", tmp_path / "back")
     assert "16 pictures" in out
-    assert "segmentation  " in call("inspect", tmp_path / "back").stdout
+    assert "polygons  " in call("inspect", tmp_path / "back").stdout
 
 
 @pytest.mark.parametrize(("kind", "recipe"), [("pose", "keypoints"), ("obb", "detection")])

@@ -79,7 +79,7 @@ def test_yolo_comes_back(kind, by, tmp_path_factory):
 def test_a_kind_that_was_asked_for_is_that_of_the_whole_run(tmp_path):
     """What rows hold is part of the format's name in a run, so verify and a resumed run read them alike."""
     source = yolo_of(tmp_path / "set", a="0 .1 .1 .5 .1 .5 .5 .1 .5\n")
-    for kind, label in (("segment", "segmentation"), ("obb", "obb")):
+    for kind, label in (("segment", "polygons"), ("obb", "obb")):
         out: Path = tmp_path / kind
         command = ["augment", source, out, "-r", "detection", "-w", 0, "--from", f"yolo:{kind}"]
         assert call(*command).exit_code == 0

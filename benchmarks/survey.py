@@ -1,6 +1,6 @@
 """How long ``augpipe inspect`` takes on large sets, and its memory: 20,000 VOC XML, a COCO JSON of 118,000 pictures.
 
-    python benchmarks/inspect.py /tmp/large --workers 0 2
+    python benchmarks/survey.py /tmp/large --workers 0 2
 
 The sets are made on the first call and kept. Pictures are tiny, so what is measured is reading labels and headers.
 """

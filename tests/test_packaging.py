@@ -100,3 +100,10 @@ def test_nothing_large_is_in_the_repository():
     )
     sizes = {name: (ROOT / name).stat().st_size for name in listed.stdout.splitlines() if (ROOT / name).is_file()}
     assert {name: size for name, size in sizes.items() if size > 1_000_000} == {}
+
+
+def test_no_program_hides_a_module_of_python():
+    """The folder of a program comes first on its path, so ``inspect.py`` would stand in for Python's own."""
+    programs = [path for folder in ("benchmarks", "examples", "tests") for path in (ROOT / folder).glob("*.py")]
+    assert len(programs) > 10
+    assert [path.name for path in programs if path.stem in sys.stdlib_module_names] == []

@@ -98,10 +98,12 @@ def _tell(report: Report, dst: str, after: str) -> None:
         typer.echo(f"found while reading, in pictures: {shared.counted(report.notes)}")
     shared.say(*(f"  {what} {report.losses[what]:,}, as in {place}" for what, place in sorted(report.examples.items())))
     shared.say(*(f"note: {one_line(remark)}" for remark in report.remarks))
-    if report.unseen:
-        pictures = shared.plural(len(report.unseen), "picture")
+    lost = {line.partition(": ")[0] for line in report.lost}
+    unseen = [line for line in report.unseen if line.partition(": ")[0] not in lost]
+    if unseen:
+        pictures = shared.plural(len(unseen), "picture")
         shared.say(f"note: {pictures} not found or not readable; the labels are converted all the same")
-        _say_some(report.unseen)
+        _say_some(unseen)
     if report.lost:
         shared.say(f"augpipe: {shared.plural(len(report.lost), 'picture')} could not be converted")
         _say_some(report.lost)

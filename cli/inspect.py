@@ -55,6 +55,7 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise UsageError(f"--workers {workers}: expected 0 or more")
     options = shared.source_options(format, split, classes, images, limit, exif=exif, voc_origin=voc_origin)
     _require_png(output)
+    shared.require_outside(output, path, other)
     if other is None:
         _one(path, options, workers, output, as_json)
     else:

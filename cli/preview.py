@@ -51,6 +51,7 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     if not (0 <= copies <= 20 and 1 <= limit <= 200 and 32 <= tile <= 2000):
         raise UsageError("expected 0 to 20 copies, 1 to 200 pictures and tiles of 32 to 2000 pixels")
+    shared.require_outside(output, src, images)
     loaded = load(recipe, overrides or ())
     source = shared.source_options(format, split, classes, images, exif=exif, voc_origin=voc_origin, void=void)
     dataset = spread(open_dataset(src, source), limit)

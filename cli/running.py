@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -42,29 +40,12 @@ AcceptVersion = Annotated[
 
 def carried_out(work: Callable[[Any], Summary]) -> None:
     """Call ``work`` with a watcher that draws a bar, print what it came to, and exit with 1 if that failed."""
-    with _terminated_like_interrupted(), shared.progress_bar(None) as bar:
+    with shared.progress_bar(None) as bar:
         summary = work(_watcher(bar))
     _print(summary)
     if summary.failed:
         shared.say(f"augpipe: {summary.failed}")
         raise typer.Exit(1)
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does: workers first, then one line. The second of either ends it at once."""
-
-    def stop(number: int, frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _watcher(bar: Any) -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -87,18 +89,58 @@ def source_options(
     return SourceOptions(format, split, classes, images, limit, exif, voc_origin, void)
 
 
+_GO_ON = ("augment", "retry", "finish")
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does: what it began is tidied up, then one line. The second ends it at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def require_outside(output: Path | None, *datasets: str | Path | None) -> None:
+    """Make sure that a sheet is not drawn into a dataset, where it would be a picture of it, or replace one.
+
+    Raises:
+        UsageError: naming both.
+    """
+    if output is None:
+        return
+    place = output.resolve()
+    for dataset in datasets:
+        root = None if dataset is None else Path(dataset).resolve()
+        if root is not None and (place == root or root in place.parents):
+            raise UsageError(f"{one_line(output, 4096)}: lies in {one_line(dataset, 4096)}; choose a place outside it")
+
+
 def handled(command: Command) -> Command:
     """A command whose errors are one or two lines on stderr and an exit code."""
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
-            return command(*args, **kwargs)
+            with _terminated_like_interrupted():
+                return command(*args, **kwargs)
         except AugpipeError as error:
             _complain(str(error))
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt:
-            typer.echo("augpipe: stopped; what is finished stays, run the same command to go on", err=True)
+            goes_on = "; what is finished stays, run the same command to go on"
+            typer.echo(f"augpipe: stopped{goes_on if command.__name__ in _GO_ON else ''}", err=True)
             raise typer.Exit(1) from None
         except BrokenPipeError:  # `| head` has read enough
             sys.stderr.close()

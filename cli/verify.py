@@ -54,6 +54,7 @@ def verify(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise UsageError("--sheet and --samples compare with a source; say which one with --against SRC")
     if (samples is not None and samples < 1) or (workers is not None and workers < 0):
         raise UsageError("expected 1 or more --samples and 0 or more --workers")
+    shared.require_outside(sheet, dst, against)
     dataset = None if against is None else open_source(against, dst, classes, images)
     with shared.progress_bar(None, "shard") as bar:
         verdict = run(dst, dataset, most=samples, workers=workers, progress=bar.update)

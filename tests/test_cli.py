@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -390,3 +391,34 @@ def test_a_manifest_cannot_steer_the_terminal(voc, tmp_path):
     result = call("inspect", tmp_path / "out")
     assert result.exit_code == 0
     assert all(c.isprintable() or c == "\n" for c in result.output)
+
+
+@pytest.mark.parametrize("command", ["preview", "inspect", "verify"])
+def test_sheets_are_not_drawn_into_datasets(voc, tmp_path, command):
+    """There they would be pictures of it, or stand in the place of one."""
+    source = Path(shutil.copytree(voc, tmp_path / "set"))
+    precious = source / "JPEGImages" / "img_000.jpg"
+    before = precious.read_bytes()
+    assert call("augment", source, tmp_path / "out", "-r", "gentle", "-w", 0).exit_code == 0
+    for place in (precious.with_suffix(".png"), precious, source / "sheet.png"):
+        arguments = {
+            "preview": (source, "-r", "gentle", "-o", place),
+            "inspect": (source, "-o", place),
+            "verify": (tmp_path / "out", "--against", source, "--sheet", place),
+        }[command]
+        result = call(command, *arguments)
+        assert result.exit_code == 2
+        assert "lies in" in result.stderr or "expected a name that ends in .png" in result.stderr
+    assert precious.read_bytes() == before
+    assert not (source / "sheet.png").exists()
+
+
+def test_what_has_no_going_on_does_not_promise_it(voc, monkeypatch):
+    from augpipe.run import dry
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dry, "plans", interrupted)
+    result = call("plan", voc, "-r", "gentle")
+    assert (result.exit_code, result.stderr) == (1, "augpipe: stopped\n")

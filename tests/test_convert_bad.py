@@ -29,6 +29,11 @@ from conversions import (
     xml,
 )
 
+from augpipe.convert import convert
+from augpipe.convert import run as run_module
+from augpipe.errors import UsageError
+from augpipe.formats.base import SourceOptions
+
 # --- names -----------------------------------------------------------------------------------------------------------
 
 
@@ -319,7 +324,7 @@ def test_a_conversion_that_stops_leaves_nothing(voc, tmp_path, monkeypatch, targ
         monkeypatch.setattr("augpipe.convert.run._count", stop)
         found, _, err = call("voc-to-coco", voc, tmp_path / target)
         assert found == code
-        assert len(err.splitlines()) == 1
+        assert len(err.splitlines()) <= 2
         assert "No space left" in err or "stopped; nothing was written" in err
         assert list(tmp_path.iterdir()) == []
 
@@ -361,5 +366,42 @@ def test_a_killed_conversion_leaves_no_dataset_and_can_be_done_again(voc, tmp_pa
 def test_a_target_that_cannot_be_written(voc, tmp_path):
     (tmp_path / "file").write_text("")
     code, _, err = call("voc-to-coco", voc, tmp_path / "file" / "out.json")
-    assert code == 1
-    assert "the conversion stopped: Not a directory" in err
+    assert code == 2
+    assert "cannot be written to: its folder is a file, or a link that leads nowhere; choose another DST" in err
+
+
+# --- two at once -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["out", "out.json"])
+def test_two_conversions_into_one_place_are_refused(voc, coco, tmp_path, name):
+    """They would share a hidden folder, and what one has written would be read with the labels of the other."""
+    target, refused = tmp_path / name, []
+
+    def meanwhile(_: int) -> None:
+        if not refused:
+            with pytest.raises(UsageError, match="another conversion is writing to it") as caught:
+                convert(str(voc), target, "coco", SourceOptions("voc"))
+            refused.append(caught.value)
+
+    convert(str(coco), target, "coco", SourceOptions("coco"), progress=meanwhile)
+    assert refused
+    left = [path.name for path in tmp_path.rglob("*") if ".part" in path.name]
+    assert left == []
+    with pytest.raises(UsageError, match="exists already"):
+        convert(str(voc), target, "coco", SourceOptions("voc"))
+
+
+def test_a_target_that_was_filled_meanwhile_is_not_written_over(voc, tmp_path, monkeypatch):
+    target = tmp_path / "out"
+    opened = run_module.open_dataset
+
+    def filling(*arguments):
+        target.mkdir()
+        (target / "mine.txt").write_text("mine")
+        return opened(*arguments)
+
+    monkeypatch.setattr(run_module, "open_dataset", filling)
+    with pytest.raises(UsageError, match="exists already"):
+        convert(str(voc), target, "coco", SourceOptions("voc"))
+    assert [path.name for path in target.iterdir()] == ["mine.txt"]

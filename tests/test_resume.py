@@ -120,6 +120,17 @@ def test_an_extended_run_is_not_taken_for_one_of_as_many_copies(voc, folder, cop
         run(voc, folder, copies=copies, **SEED)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"seed": 8}, "seed: 7 → 8"), ({"limit": 5}, "limit: none → 5"), ({"recipe": "gentle"}, "recipe")],
+)
+def test_of_an_extended_run_too_what_differs_is_said(voc, folder, options, said):
+    run(voc, folder, copies=3, extend=True, **SEED)
+    with pytest.raises(UsageError, match="another configuration") as caught:
+        run(voc, folder, **{"copies": 3, **SEED, **options})
+    assert said in str(caught.value)
+
+
 # --- several machines ------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from augpipe.recipe.load import load
 from augpipe.run import retry as retry_module
 from augpipe.run import task
 from augpipe.run.augment import Execution, RunOptions, Watcher, augment
+from augpipe.run.execution import Slice
 from augpipe.run.retry import finish, retry
 
 HERE = Execution(workers=0)
@@ -160,6 +161,17 @@ def test_an_unfinished_run_is_finished_by_retrying(source, tmp_path, monkeypatch
     (tmp_path / "out" / "manifest.json").unlink()
     (tmp_path / "out" / "all-000001.json").unlink()
     retry(tmp_path / "out", execution=HERE)
+    assert promised(tmp_path / "out") == promised(tmp_path / "calm")
+
+
+def test_a_part_of_the_tasks_is_retried_without_those_of_other_machines(source, tmp_path, monkeypatch):
+    run(source, tmp_path / "calm", copies=2, seed=7)
+    disturbed(source, tmp_path / "out", monkeypatch, tasks=Slice(0, 2, 3))
+    there = {path.name for path in (tmp_path / "out").glob("all-*.json")}
+    summary = retry(tmp_path / "out", execution=HERE)
+    assert (summary.finished, summary.rejected) == (False, 0)
+    assert {path.name for path in (tmp_path / "out").glob("all-*.json")} == there
+    run(source, tmp_path / "out", copies=2, seed=7)
     assert promised(tmp_path / "out") == promised(tmp_path / "calm")
 
 

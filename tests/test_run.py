@@ -228,6 +228,22 @@ def test_every_loss_is_a_row_and_the_rest_goes_on(broken, voc, finished, tmp_pat
     assert str(tmp_path) not in text
 
 
+def test_a_reject_names_the_file_at_fault(broken, tmp_path):
+    run(broken, tmp_path / "out", max_rejects="100%")
+    rows = [json.loads(line) for line in (tmp_path / "out" / "rejects.jsonl").read_text().splitlines()]
+    files = {row["error"]: row["file"] for row in rows}
+    assert (files["truncated"], files["bad-xml"]) == ("JPEGImages/img_003.jpg", "Annotations/img_004.xml")
+
+
+@pytest.mark.parametrize("limit", ["1%", "100%"])
+def test_a_run_that_wrote_nothing_has_failed(voc, tmp_path, limit):
+    folder = tmp_path / "set"
+    shutil.copytree(voc, folder)
+    (folder / "JPEGImages" / "img_000.jpg").write_bytes(b"")
+    summary = run(folder, tmp_path / "out", limit=1, max_rejects=limit)
+    assert summary.failed.startswith("nothing was written: the picture was rejected; see ")
+
+
 def test_a_shard_of_which_all_is_lost_has_a_record_and_no_tar(voc, tmp_path):
     folder = tmp_path / "set"
     shutil.copytree(voc, folder)

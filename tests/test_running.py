@@ -139,7 +139,7 @@ def test_parts_say_what_is_left(voc, tmp_path):
     ("options", "said"),
     [
         (("--tasks", "1/3"), "--tasks 1/3: expected FIRST..END/PIECES"),
-        (("--time-limit", "0"), "--time-limit 0: expected more than 0 seconds"),
+        (("--time-limit", "0"), "--time-limit 0: expected 1 or more seconds"),
         (("--overwrite", "--check"), "--overwrite deletes the run in DST, --check goes on with it"),
         (("--overwrite", "--tasks", "0..1/2"), "--tasks goes on with it"),
     ],

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from augpipe.catalogue import Writable
 from augpipe.errors import UsageError
 from augpipe.formats.base import Dataset
+from augpipe.run.lock import WHOLE, FolderLock
 
 
 def is_json(target: Path) -> bool:
@@ -39,8 +40,8 @@ def require_free(source: Path, target: Path, kind: Writable, overwrite: bool) ->
         raise UsageError(f"{target}: is a file; expected a folder")
     if alone and target.is_dir():
         raise UsageError(f"{target}: is a folder; expected a file that can be written")
-    stage = _stage_of(target)
-    taken = any(child != stage for child in target.iterdir()) if target.is_dir() else target.exists()
+    ours = (_stage_of(target), _lock_of(target))
+    taken = any(child not in ours for child in target.iterdir()) if target.is_dir() else target.exists()
     if taken and not overwrite:
         raise UsageError(f"{target}: exists already; choose another DST, or --overwrite")
 
@@ -62,14 +63,51 @@ def _stage_of(target: Path) -> Path:
     return target.with_name(f".{target.name}.part") if is_json(target) else target / ".augpipe.part"
 
 
+def _lock_of(target: Path) -> Path:
+    return (target.parent if is_json(target) else target) / f"{_stage_of(target).name}.lock"
+
+
 @contextmanager
-def staged(target: Path) -> Iterator[Path]:
+def _held(target: Path) -> Iterator[None]:
+    """One conversion at a time: two would write into each other's hidden folder, or into each other's dataset.
+
+    Raises:
+        UsageError: another one is at work, or the place cannot be written to.
+    """
+    path = _lock_of(target)
+    lock = FolderLock(path, target)
+    try:
+        if not lock.take(WHOLE):
+            raise UsageError(f"{target}: another conversion is writing to it; wait for it or choose another DST")
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+    finally:
+        lock.drop()
+
+
+@contextmanager
+def staged(target: Path, require: Callable[[], None]) -> Iterator[Path]:
     """A hidden folder to write in, whose content is moved to its place at the end; nothing stays after an error.
 
-    It lies where the target will be, hence on its disk. One that a killed conversion has left is removed.
+    It lies where the target will be, hence on its disk. One that a killed conversion has left is removed. ``require``
+    checks the target again once nobody else can write to it.
     """
     stage = _stage_of(target)
     made = [folder for folder in (stage.parent, *stage.parent.parents) if not folder.exists()]
+    try:
+        with _held(target):
+            require()
+            yield from _filled(stage)
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def _filled(stage: Path) -> Iterator[Path]:
     shutil.rmtree(stage, ignore_errors=True)
     try:
         stage.mkdir(parents=True)
@@ -77,9 +115,6 @@ def staged(target: Path) -> Iterator[Path]:
         _move_into(stage, stage.parent)
     except BaseException:
         shutil.rmtree(stage, ignore_errors=True)
-        for folder in made:
-            with suppress(OSError):
-                folder.rmdir()
         raise
     shutil.rmtree(stage)
 

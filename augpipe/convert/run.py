@@ -50,7 +50,11 @@ def convert(
         raise UsageError(f"{target}: a {to} dataset is a folder; give a folder as DST")
     if write.pictures == "reference" and not writes.kind.alone:
         raise UsageError(f"a {to} dataset has its pictures in it; --pictures link makes links instead of copies")
-    folder.require_free(Path(source), target, writes.kind, overwrite)
+
+    def require_free() -> None:
+        folder.require_free(Path(source), target, writes.kind, overwrite)
+
+    require_free()
     dataset = open_dataset(source, options)
     folder.require_no_pictures_of(dataset, target)
     if write.pictures != "copy":
@@ -58,7 +62,7 @@ def convert(
     stays = READABLE[dataset.format.partition(":")[0]].stays
     report = Report(remarks=[*dataset.remarks, *([stays] if stays else [])])
     try:
-        with folder.staged(target) as stage:
+        with folder.staged(target, require_free) as stage:
             _write(dataset, writes, target, stage, report, progress, write)
             if not report.pictures:
                 first = f"\nthe first of them: {report.lost[0]}" if report.lost else ""
@@ -67,7 +71,10 @@ def convert(
                 raise RunError(f"{source}: something is lost or odd, so --strict wrote nothing\n{'; '.join(odd)}")
     except OSError as error:
         at = f" ({error.filename})" if error.filename else ""
-        raise RunError(f"{target}: the conversion stopped: {error.strerror or error}{at}") from error
+        raise RunError(
+            f"{target}: the conversion stopped: {error.strerror or error}{at}; nothing was written\n"
+            "make room or mend that, and run the same command again"
+        ) from error
     return report
 
 

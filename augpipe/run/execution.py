@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -67,8 +68,8 @@ class Execution:
         """Raise :class:`UsageError` for what cannot be done, or not together."""
         if self.workers is not None and self.workers < 0:
             raise UsageError(f"--workers {self.workers}: expected 0 (in this process) or more")
-        if self.patience is not None and not self.patience > 0:
-            raise UsageError(f"--time-limit {self.patience:g}: expected more than 0 seconds")
+        if self.patience is not None and not 1.0 <= self.patience < math.inf:
+            raise UsageError(f"--time-limit {self.patience:g}: expected 1 or more seconds")
         for other, name in ((self.extend, "--extend"), (self.tasks, "--tasks"), (self.check, "--check")):
             if self.overwrite and other:
                 raise UsageError(f"--overwrite deletes the run in DST, {name} goes on with it; choose one")

@@ -27,10 +27,11 @@ _OFD = getattr(fcntl, "F_OFD_SETLK", None)
 
 
 class FolderLock:
-    """The lock of one folder, kept in the file ``path``; nothing is held at first."""
+    """The lock of one folder, kept in the file ``path``; nothing is held at first. Errors name ``folder``."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, folder: Path | None = None) -> None:
         self._path = path
+        self._folder = folder or path.parent.parent
         self._file = -1
 
     def take(self, tasks: range) -> bool:
@@ -57,7 +58,7 @@ class FolderLock:
         end = time.monotonic() + _PREPARING
         while not self._hold(0, 1):
             if time.monotonic() > end:
-                raise UsageError(f"{self._path.parent.parent}: another run is preparing it; try again")
+                raise UsageError(f"{self._folder}: another run is preparing it; try again")
             time.sleep(0.02)
         try:
             yield
@@ -82,9 +83,11 @@ class FolderLock:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except FileNotFoundError:  # the folder went between these two lines
             return
+        except FileExistsError as error:
+            why = "its folder is a file, or a link that leads nowhere"
+            raise UsageError(f"{self._folder}: cannot be written to: {why}; choose another DST") from error
         except OSError as error:
-            folder = self._path.parent.parent
-            raise UsageError(f"{folder}: cannot be written to: {error.strerror}; choose another DST") from error
+            raise UsageError(f"{self._folder}: cannot be written to: {error.strerror}; choose another DST") from error
 
     def _set(self, kind: int, first: int, count: int) -> bool:
         """Change some bytes of the lock at once, or not at all."""

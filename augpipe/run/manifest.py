@@ -199,6 +199,8 @@ def _failure(
             f"{len(few)} of {pictures} pictures failed for reasons that may pass (crash, time, memory, I/O); {see}; "
             f"'augpipe retry {folder}' does them again"
         )
+    if not totals["written"] and rows:
+        return f"nothing was written: {'the picture was' if pictures == 1 else 'all pictures were'} rejected; {see}"
     if lost > allowed:
         return f"{lost} of {pictures} pictures were rejected; at most {allowed} were allowed; {see}"
     dropped = sum(totals["dropped"].values())

@@ -12,6 +12,8 @@ from augpipe.run.config import differences
 from augpipe.run.execution import Execution
 from augpipe.run.state import RunState
 
+_OF_PARTS = ("copies:", "sources_per_shard:")  # what an extended run differs in from one of as many copies
+
 
 def begun(config: Mapping[str, Any], request: Mapping[str, Any]) -> RunState:
     """A run that begins."""
@@ -43,24 +45,20 @@ def continued(
             raise UsageError(f"{folder}: has {have} copies already; --extend expects {have} or more")
         compared = {**before.config, "copies": wanted["copies"]}
     else:
-        _require_not_extended(before, wanted, folder)
         compared = dict(before.config)
     if compared.get("versions") != wanted["versions"] and (how.accept_version or wanted["versions"] in before.accepted):
         if wanted["versions"] not in before.accepted:
             state = replace(state, accepted=(*state.accepted, wanted["versions"]))
         wanted["versions"] = compared.get("versions")
     changed = differences(compared, wanted)
-    if changed:
-        raise _other(folder, changed, only_versions=all(c.startswith("versions.") for c in changed))
-    return state.extended(wanted) if wanted["copies"] > before.config["copies"] else state
-
-
-def _require_not_extended(before: RunState, wanted: Mapping[str, Any], folder: Path) -> None:
-    if len(before.ends) > 1 and wanted["copies"] in before.ends:
+    if len(before.ends) > 1 and not how.extend and all(c.startswith(_OF_PARTS) for c in changed):
         raise UsageError(
             f"{folder}: holds a run that was extended to {before.ends[-1]} copies, which are not those of one run\n"
             f"--extend {before.ends[-1]} goes on with it; or choose another DST"
         )
+    if changed:
+        raise _other(folder, changed, only_versions=all(c.startswith("versions.") for c in changed))
+    return state.extended(wanted) if wanted["copies"] > before.config["copies"] else state
 
 
 def _other(folder: Path, changed: list[str], *, only_versions: bool) -> UsageError:

@@ -26,7 +26,7 @@ from augpipe.run.request import asked
 from augpipe.run.resuming import continued
 from augpipe.run.source import require_apart, roots_of
 from augpipe.run.state import RunState, shard_name
-from augpipe.run.store import Store, write_json
+from augpipe.run.store import REJECTS, Store, write_json
 from augpipe.run.work import Opened, Watcher, Work, close, engine_for
 
 
@@ -77,7 +77,9 @@ def retry(
                 if changed:
                     watcher.remarks.append(_taken_over(store, before, state, run))
             again = _has_lost if everything else _may_pass
-            work = Work(run, store, state, WHOLE, execution, watcher, again, "retry")
+            # Before a run was closed for the first time, what is missing may be the part of another machine.
+            closed_before = (folder / REJECTS).exists()
+            work = Work(run, store, state, WHOLE, execution, watcher, again, "retry", closed_before)
             return work.done(engine_for(execution), limits)
 
 

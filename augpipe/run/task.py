@@ -20,7 +20,7 @@ import msgspec
 
 from augpipe.errors import Reject, RunError, fault, one_line
 from augpipe.formats.align import aligned
-from augpipe.formats.base import Entry, fingerprint_of, read_picture
+from augpipe.formats.base import Entry, fingerprint_of, read_picture, relative_to
 from augpipe.formats.records import SourceFacts, record_of
 from augpipe.labels import Labelled, apply
 from augpipe.pixels.backend import Backend, BackendOptions, Rendered
@@ -258,7 +258,7 @@ class _ShardTask:
         self._tally.rejected += len(copies)
         row: dict[str, Any] = {
             "source": loaded.entry.key,
-            "file": reject.file or loaded.entry.file,
+            "file": reject.file or self._file_at_fault(loaded.entry, reject.stage),
             "copies": list(copies),
             "shard": f"{self._task.name}.tar",
             "stage": reject.stage,
@@ -275,6 +275,14 @@ class _ShardTask:
                 other["copies"] = sorted({*other["copies"], *copies})
                 return
         self._rejects.append(row)
+
+    def _file_at_fault(self, entry: Entry, stage: str) -> str:
+        """Path below SRC of the picture for what fails over its pixels, else what the entry is known by."""
+        if stage in ("decode", "pixels", "encode") and entry.picture is not None and entry.picture.size < 0:
+            for root in self._job.roots:
+                if root in Path(entry.picture.path).parents:
+                    return relative_to(entry.picture.path, root)
+        return entry.file
 
     # --- the shard ---
 

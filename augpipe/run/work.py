@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,7 +71,8 @@ def _never(record: Record) -> bool:
 class Work:
     """What is to be done in a folder that is held: ``tasks`` of the run ``state``.
 
-    ``again`` says of the record of a shard that is there whether it is made again all the same.
+    ``again`` says of the record of a shard that is there whether it is made again all the same, ``missing`` whether
+    shards without a record are made.
     """
 
     run: Opened
@@ -82,6 +83,7 @@ class Work:
     watcher: Watcher
     again: Callable[[Record], bool] = _never
     command: str = "augment"
+    missing: bool = True
 
     def done(self, engine: Engine, limits: Limits) -> Summary:
         """Make the shards that are not there, and close the run if none is missing.
@@ -91,14 +93,14 @@ class Work:
         """
         started = time.monotonic()
         stock = take_stock(self.store.folder, self.state, check=self.execution.check)
-        wanted = [i for i in _each(self.tasks, self.state) if i not in stock.done or self.again(stock.done[i])]
+        wanted = [i for i in _each(self.tasks, self.state) if self._is_wanted(i, stock)]
         if not wanted and self.store.is_finished():
             return summary_of(self.store.folder, self.state, stock.done, limits, already_done=True)
         if wanted:
             self._reopen(stock)
             self._make(engine, stock, frozenset(wanted))
         stock = self._all_there() or take_stock(self.store.folder, self.state)
-        self._require_made(stock)
+        self._require_made(stock, wanted)
         seconds = time.monotonic() - started
         finished = len(stock.done) == self.state.shards
         if finished and not self.store.is_finished():
@@ -107,13 +109,19 @@ class Work:
             self.store.folder, self.state, stock.done, limits, seconds=seconds, made=wanted, finished=finished
         )
 
-    def _require_made(self, stock: Inventory) -> None:
+    def _is_wanted(self, index: int, stock: Inventory) -> bool:
+        if index in stock.done:
+            return self.again(stock.done[index])
+        return self.missing or index in stock.broken
+
+    def _require_made(self, stock: Inventory, wanted: Sequence[int]) -> None:
         """Make sure that all of this call's shards are there, as a disk that fails may not give back what it took.
 
         Raises:
             RunError: naming the first that is not.
         """
-        missing = [index for index in _each(self.tasks, self.state) if index not in stock.done]
+        asked = _each(self.tasks, self.state) if self.missing else wanted
+        missing = [index for index in asked if index not in stock.done]
         if missing:
             why = stock.broken.get(missing[0], "its record is gone")
             raise RunError(

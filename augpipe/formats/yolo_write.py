@@ -86,7 +86,7 @@ def survey(dataset: Dataset) -> Survey:
     for entry in dataset.entries:
         try:
             objects = dataset.reader.annotations(entry).objects
-        except Exception:
+        except Exception:  # whatever it is, writing meets it again and tells it
             continue
         for i in np.flatnonzero(objects.iscrowd == 0).tolist():
             keypoints = objects.keypoints[i]

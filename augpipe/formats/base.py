@@ -371,7 +371,8 @@ def read_classes(path: Path) -> list[str]:
     try:
         lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: cannot read the class names: {one_line(error)}") from error
+        why = error.strerror if isinstance(error, OSError) and error.strerror else one_line(error)
+        raise DatasetError(f"{path}: cannot read the class names: {why}") from error
     names = [line for line in lines if line]
     if len(set(names)) != len(names):
         twice = next(n for n in names if names.count(n) > 1)

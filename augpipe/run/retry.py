@@ -159,5 +159,5 @@ def _not_there(folder: Path, state: RunState, missing: list[int], stock: Invento
     why = stock.broken.get(missing[0], "is not there yet")
     return (
         f"{folder}: {len(missing)} of {state.shards} shards are missing; {first}: {why}\n"
-        "augment into this folder again makes them, or with --tasks a part of them"
+        "copy those of other machines here, with their records; or augment into this folder again, which makes them"
     )

@@ -193,10 +193,8 @@ def disturbed(number: int, plan: Plan, place: Path) -> Outcome:
         if end.how in ("raw", "hung"):
             outcome.problems.append(f"{end.how}: {_tail(end.said)}")
         outcome.problems += problems_at_once(folder, exempt)
-        # A retry of a folder that was never closed leaves the shards of other machines to them.
         if end.how == "done" and not (folder / "manifest.json").exists():
-            if kind.name != "tasks":
-                outcome.problems.append("says that it is done, and is not finished")
+            outcome.problems.append("says that it is done, and is not finished")
         elif end.how == "done" and (lost := _transient(folder)):
             calls, exempt = (Call("retry"),), ""
             outcome.problems += [f"lost for good: {row}" for row in lost if not row["transient"]]

@@ -200,9 +200,9 @@ def _library(calls: Sequence[Call], source: Path, folder: Path) -> End:
 
 def _line(calls: Sequence[Call], source: Path, folder: Path) -> End:
     """By the command line, whose last words must be a sentence."""
-    sys.stderr = said = io.StringIO()
     sys.stdout = io.StringIO()
     for call in calls:
+        sys.stderr = said = io.StringIO()  # what the call before has said says nothing of this one
         code = call.by_command_line(source, folder)
         text = said.getvalue()
         if "Traceback" in text or code not in (0, 1, 2, 130):  # 130: stopped before augpipe itself was called

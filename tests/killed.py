@@ -1,4 +1,6 @@
-"""`kill -9` of a whole run at chosen and random moments, and going on: `python tests/killed.py SRC --moments 10`.
+"""`kill -9` of a whole run at chosen and random moments, and going on.
+
+    python tests/killed.py SRC --records 1,4,9 --moments 10
 
 The command line is started with two workers in a process group of its own, which is killed as a whole when so many
 records are there, or after some time. The same command goes on, and is killed again, until the moments are used up and
@@ -130,21 +132,33 @@ def main() -> int:
     """Kill a run of a dataset, and say what came of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path)
-    parser.add_argument("--moments", type=int, default=10)
+    parser.add_argument("--records", default="", help="kill first when the N-th record appears, as in 1,4,9")
+    parser.add_argument("--moments", type=int, default=10, help="random ones, after those")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
     parser.add_argument("--options", default="--recipe detection --copies 4 --seed 7 --workers 2", help="of augment")
     chosen = parser.parse_args()
     options = chosen.options.split()
     with tempfile.TemporaryDirectory() as place:
-        seconds = undisturbed(chosen.source, Path(place) / "wanted", options)
-        shards = len(records(Path(place) / "wanted"))
-        moments = drawn(random.Random(chosen.seed), chosen.moments, shards, 1.5 * seconds / shards)
-        out = kill_and_go_on(chosen.source, Path(place) / "out", options, moments, Path(place) / "wanted")
-    print(f"undisturbed: {seconds:.1f} s, {out.shards} shards")
-    print("killed at " + ", ".join(f"{moment} ({there} records)" for moment, there in out.kills))
-    print(f"{out.leftovers} temporaries and tars without a record were left by kills; {out.kept} shards were kept")
-    print("\n".join(out.problems) or "the same bytes as undisturbed; no finished shard was written again; nothing left")
-    return 1 if out.problems or len(out.kills) < chosen.moments else 0
+        wanted = Path(place) / "wanted"
+        seconds = undisturbed(chosen.source, wanted, options)
+        shards = len(records(wanted))
+        print(f"undisturbed: {seconds:.1f} s, {shards} shards")
+        at_records = [Moment(records=int(n)) for n in chosen.records.split(",") if n]
+        at_random = drawn(random.Random(chosen.seed), chosen.moments, shards, 1.5 * seconds / shards)
+        worst = 0
+        for number, moments in enumerate(filter(None, (at_records, at_random))):
+            out = kill_and_go_on(chosen.source, Path(place) / f"out {number}", options, moments, wanted)
+            print(told(out))
+            worst |= bool(out.problems) or len(out.kills) < len(moments)
+    return worst
+
+
+def told(out: Killed) -> str:
+    """What came of one run that was killed again and again."""
+    kills = "killed at " + ", ".join(f"{moment} ({there} records)" for moment, there in out.kills)
+    left = f"{out.leftovers} temporaries and tars without a record were left by kills; {out.kept} shards were kept"
+    fine = "the same bytes as undisturbed; no finished shard was written again; nothing left"
+    return "\n".join([kills, left, *(out.problems or [fine])])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ import time
 import tracemalloc
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import datasets
@@ -25,6 +27,7 @@ from augpipe.formats import open_dataset
 from augpipe.recipe.load import load
 from augpipe.run import engines, work
 from augpipe.run.augment import Execution, RunOptions, Summary, Watcher, augment
+from augpipe.run.engines import LocalProcesses
 from augpipe.run.job import plan_tasks
 from augpipe.run.keys import require_unique
 from augpipe.run.retry import retry
@@ -204,8 +207,6 @@ def test_a_fault_of_a_whole_shard_is_one_sentence_with_the_traceback_as_its_caus
 
 
 def test_no_worker_outlives_the_run(voc, tmp_path):
-    import multiprocessing
-
     run(voc, tmp_path / "out", workers=2)
     assert multiprocessing.active_children() == []
 
@@ -233,21 +234,44 @@ def test_an_interrupt_stops_the_workers_and_leaves_a_run_that_goes_on(voc, tmp_p
     assert check_folder(out) == []
 
 
-@pytest.mark.parametrize("seconds", [0.6, 1.2])
+@pytest.mark.parametrize("seconds", [0.0, 0.3, 0.9])
 def test_ctrl_c_while_things_are_being_started_is_one_line(voc, tmp_path, seconds):
     """The terminal sends it to every process; the fork server is loading torch then."""
     # What is started in the background of a shell is born deaf to Ctrl-C; a terminal's program is not.
     hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     program = f"{hear}from augpipe.cli.main import main; main()"
     command = [sys.executable, "-c", program, "augment", voc, tmp_path / "out", "-r", "detection", "-n", "200"]
-    started = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, start_new_session=True, text=True)
+    words = tmp_path / "stderr"
+    with words.open("w") as stderr:
+        started = subprocess.Popen([*map(str, command)], stderr=stderr, start_new_session=True)
+    while "device:" not in words.read_text() and started.poll() is None:
+        time.sleep(0.01)
     time.sleep(seconds)
     os.killpg(started.pid, signal.SIGINT)
-    said = started.communicate(timeout=30)[1]
-    assert started.returncode == 1
-    assert [line for line in said.splitlines() if not line.startswith(("device:", "source:"))] == [
+    assert started.wait(timeout=60) == 1
+    assert [line for line in words.read_text().splitlines() if not line.startswith(("device:", "source:"))] == [
         "augpipe: stopped; what is finished stays, run the same command to go on"
     ]
+
+
+def test_ctrl_c_waits_until_a_worker_has_all_it_needs():
+    """One that was told half of it would end with a traceback of its own, under the one line of the parent."""
+    told: list[str] = []
+
+    class Process:
+        def __init__(self, **_: Any) -> None:
+            told.append("made")
+
+        def start(self) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            told.append("started")
+
+    engine = LocalProcesses(1)
+    engine._context = SimpleNamespace(Pipe=multiprocessing.Pipe, Process=Process)
+    with pytest.raises(KeyboardInterrupt):
+        engine._started(None)  # type: ignore[arg-type]
+    assert told == ["made", "started"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_killed_worker_leaves_nothing_to_clean_up(voc, tmp_path):

@@ -9,9 +9,12 @@ loaded, so torch is imported once, not once a worker.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -132,10 +135,11 @@ class LocalProcesses:
             self._order(job, worker)
 
     def _started(self, job: Job) -> _Worker:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=serve, args=(theirs, job), daemon=True)
-        process.start()
-        theirs.close()
+        with _undisturbed():
+            ours, theirs = self._context.Pipe()
+            process = self._context.Process(target=serve, args=(theirs, job), daemon=True)
+            process.start()
+            theirs.close()
         return _Worker(process, ours)
 
     def _order(self, job: Job, worker: _Worker) -> None:
@@ -264,6 +268,27 @@ def _start_fork_server() -> None:
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait until a worker has all it needs: one that got half of it would end with a traceback."""
+    if threading.current_thread() is not threading.main_thread():  # where signals are not heard anyway
+        yield
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is not None  # set by another language, so it could not be given back
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came:
+            os.kill(os.getpid(), number)
 
 
 def _failure(case: Case | None, trace: str) -> RunError:

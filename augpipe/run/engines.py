@@ -287,8 +287,8 @@ def _undisturbed() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for number in came:
-            os.kill(os.getpid(), number)
+        for missed in came:
+            os.kill(os.getpid(), missed)
 
 
 def _failure(case: Case | None, trace: str) -> RunError:

@@ -342,10 +342,10 @@ def test_convert_takes_other_sources_and_refuses_other_targets(masks_folder, tmp
 def test_ten_thousand_objects_take_seconds(tmp_path):
     rows = [row(i, i % 100, [i % 30, i % 20, 3 + i % 5, 4]) for i in range(10_000)]
     source = coco_of(tmp_path / "a.json", images=[image(i, f"{i}.jpg") for i in range(100)], rows=rows)
-    begin = time.monotonic()
+    begin = time.process_time()
     done("coco-to-voc", source, tmp_path / "voc")
     done("voc-to-coco", tmp_path / "voc", tmp_path / "back.json")
-    assert time.monotonic() - begin < 20
+    assert time.process_time() - begin < 20
     assert coco_boxes(tmp_path / "back.json") == coco_boxes(source)
 
 

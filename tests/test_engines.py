@@ -158,7 +158,7 @@ augment({str(voc)!r}, Path({str(tmp_path / "out")!r}), load("detection"), RunOpt
     assert done.returncode == -signal.SIGKILL
     workers = [int(pid) for pid in done.stdout.split()]
     assert workers
-    end = time.monotonic() + 5
+    end = time.monotonic() + 20
     while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < end:
         time.sleep(0.02)
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
@@ -336,7 +336,9 @@ def test_the_parent_grows_by_less_than_a_kilobyte_a_picture(tmp_path, make):
     few, many = 30, 300
     small, large = make(tmp_path / "small", few), make(tmp_path / "large", many)
     held_by_parent(small)  # imports and caches do not count
-    growth = (held_by_parent(large) - held_by_parent(small)) / (many - few)
+    # The least of three: what another thread or a cache holds by chance is not of the pictures.
+    least = [min(held_by_parent(source) for _ in range(3)) for source in (small, large)]
+    growth = (least[1] - least[0]) / (many - few)
     assert growth < 1024, f"{growth:.0f} bytes a picture"
 
 

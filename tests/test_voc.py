@@ -337,10 +337,10 @@ def test_labelmaps():
 
 
 def test_a_field_that_comes_often_is_a_list_and_takes_no_longer():
-    started = time.perf_counter()
+    started = time.process_time()
     found = VocReader({"cat": 1}).parse(voc_xml(object_xml(more="<d>1</d>" * 100_000)).encode(), "a.xml")
     assert found.objects.facts[0].attributes == {"d": ["1"] * 100_000}
-    assert time.perf_counter() - started < 20  # it took the square of their number
+    assert time.process_time() - started < 20  # it took the square of their number
 
 
 def test_labels_out_of_all_proportion_are_refused():

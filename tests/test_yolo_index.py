@@ -182,11 +182,11 @@ BAD_YAML = {
 def test_a_data_yaml_that_is_none_is_an_error_that_says_why(kind, tmp_path):
     text, expected = BAD_YAML[kind]
     source = yolo_of(tmp_path / "set", text, a=BOX)
-    begin = time.monotonic()
+    begin = time.process_time()
     message = said(source / "data.yaml", format="yolo")
     assert expected in message
     assert "data.yaml" in message
-    assert time.monotonic() - begin < 30
+    assert time.process_time() - begin < 30
 
 
 def test_a_data_yaml_that_is_no_text(tmp_path):

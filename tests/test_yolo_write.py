@@ -388,11 +388,11 @@ def test_parts_and_holes_of_a_mask():
 
 def test_a_mask_of_very_many_parts_takes_seconds():
     """Half of the pixels by chance have thousands of parts; a mask of more runs than any outline has is no outline."""
-    begin = time.monotonic()
+    begin = time.process_time()
     bitmap = (np.random.default_rng(0).random((150, 150)) < 0.3).astype(np.uint8)
     ring = one_ring(rle_of(bitmap))
     twice = float((ring[:, 0] * np.roll(ring[:, 1], -1) - ring[:, 1] * np.roll(ring[:, 0], -1)).sum())
     assert abs(twice) / 2 == pytest.approx(bitmap.sum())
     checkers = (np.indices((800, 800)).sum(axis=0) % 2).astype(np.uint8)
     assert one_ring(rle_of(checkers)) is None
-    assert time.monotonic() - begin < 30
+    assert time.process_time() - begin < 30

@@ -53,7 +53,7 @@ def resample(
         picture = block_means(picture, reduce)
     w, h = size_wh
     out = np.empty((h, w, *picture.shape[2:]), picture.dtype)
-    back = _index_map(matrix, reduce)
+    back = index_map(matrix, reduce)
     for rows, x, y in _positions(back, (0, 0, w, h)):
         fixed, weights = cv2.convertMaps(x, y, cv2.CV_16SC2)
         cv2.remap(
@@ -74,15 +74,15 @@ def resample_labels(
     out = np.empty((y1 - y0, x1 - x0), raster.dtype)
     source: Pixels = raster.view(np.int32) if raster.dtype == np.uint32 else raster
     target = out.view(source.dtype)
-    back = _index_map(matrix, (1, 1))
+    back = index_map(matrix, (1, 1))
     for rows, x, y in _positions(back, window_xyxy):
         fixed, _ = cv2.convertMaps(x - np.float32(origin[0]), y - np.float32(origin[1]), cv2.CV_16SC2, None, None, True)
         cv2.remap(source, fixed, _NO_WEIGHTS, cv2.INTER_NEAREST, dst=target[rows], borderValue=float(void))
     return out
 
 
-def _index_map(matrix: Matrix, reduce: tuple[int, int]) -> Matrix:
-    """From output pixel indexes to source pixel indexes (of the reduced source)."""
+def index_map(matrix: Matrix, reduce: tuple[int, int]) -> Matrix:
+    """From output pixel indexes to source pixel indexes, of the reduced source."""
     to_source = then(translation(0.5, 0.5), inverse(matrix))
     return then(then(to_source, scaling(1.0 / reduce[0], 1.0 / reduce[1])), translation(-0.5, -0.5))
 
@@ -169,12 +169,14 @@ def region_mask(region: Region, window_xyxy: tuple[int, int, int, int]) -> NDArr
     """Which pixels of a window of the canvas have their centre in the convex ``region``; True is inside."""
     x0, y0, x1, y1 = window_xyxy
     xs, ys = np.arange(x0, x1) + 0.5, np.arange(y0, y1) + 0.5
-    if not region:
-        return np.zeros((y1 - y0, x1 - x0), bool)
-    pairs = list(zip(region, region[1:] + region[:1], strict=True))
-    turn = 1.0 if sum(ax * by - bx * ay for (ax, ay), (bx, by) in pairs) >= 0.0 else -1.0
-    inside = np.ones((y1 - y0, x1 - x0), bool)
-    for (ax, ay), (bx, by) in pairs:
-        ex, ey = (bx - ax) * turn, (by - ay) * turn
+    inside = np.full((y1 - y0, x1 - x0), bool(region))
+    for ex, ey, ax, ay in region_sides(region):
         inside &= np.add.outer(ex * (ys - ay), -ey * (xs - ax)) >= 0.0
     return inside
+
+
+def region_sides(region: Region) -> list[tuple[float, float, float, float]]:
+    """The sides (ex, ey, ax, ay) of a convex region: (x, y) is inside where ex·(y − ay) − ey·(x − ax) ≥ 0 for all."""
+    pairs = list(zip(region, region[1:] + region[:1], strict=True))
+    turn = 1.0 if sum(ax * by - bx * ay for (ax, ay), (bx, by) in pairs) >= 0.0 else -1.0
+    return [((bx - ax) * turn, (by - ay) * turn, ax, ay) for (ax, ay), (bx, by) in pairs]

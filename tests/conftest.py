@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import datasets
+import devices
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -35,3 +36,15 @@ def masks_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def classes_folder(tmp_path_factory) -> Path:
     return datasets.make_classes(tmp_path_factory.mktemp("classes") / "set")
+
+
+@pytest.fixture(scope="session", params=devices.NAMES)
+def _accelerator(request):
+    return devices.make(request.param)
+
+
+@pytest.fixture
+def accelerator(_accelerator):
+    """What runs the kernels: the C++ build everywhere, a CUDA device where there is one."""
+    yield _accelerator
+    assert not getattr(_accelerator, "damaged", None), "a kernel wrote beside its memory"

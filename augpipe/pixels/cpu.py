@@ -14,7 +14,7 @@ import numpy as np
 
 from augpipe.colour import Linear, Stage, Table, apply_integers, compiled, gray_table, luma
 from augpipe.errors import Reject, fault
-from augpipe.geometry import is_exact
+from augpipe.geometry import Region, is_exact
 from augpipe.pixels import noise
 from augpipe.pixels.backend import BackendOptions, Job, Rendered
 from augpipe.pixels.codec import as_memory_error, decode, encode, jpeg_options
@@ -96,26 +96,46 @@ def _fill(colour: Rgb, picture: Pixels) -> int | tuple[int, ...]:
 
 
 def _warp(picture: Pixels, step: Warp) -> Pixels:
-    if max(picture.shape[:2]) > LONGEST_SIDE and not is_exact(step.matrix):
-        message = f"a side of {max(picture.shape[:2])} pixels; expected at most {LONGEST_SIDE} for a warp"
-        raise Reject("pixels", "too-large", message)
+    require_warpable(max(picture.shape[:2]), step)
     fill = _fill(step.fill, picture)
     colour = (fill,) * 3 if isinstance(fill, int) else fill
     return resample(picture, step.matrix, step.size_wh, step.border, colour, step.reduce)
 
 
+def require_warpable(longest_side: int, step: Warp) -> None:
+    """Every backend refuses what the CPU's 16-bit positions cannot reach.
+
+    Raises:
+        Reject: ``too-large``.
+    """
+    if longest_side > LONGEST_SIDE and not is_exact(step.matrix):
+        message = f"a side of {longest_side} pixels; expected at most {LONGEST_SIDE} for a warp"
+        raise Reject("pixels", "too-large", message)
+
+
 def _paint_bars(canvas: Pixels, step: Bars, fill: int | tuple[int, ...]) -> Pixels:
-    xs, ys = {x for x, _ in step.region}, {y for _, y in step.region}
-    if len(step.region) == 4 and len(xs) == 2 and len(ys) == 2:  # upright bars are slices
-        # A pixel belongs to the region if its centre does; one on the edge does.
-        x0, y0 = (max(0, math.ceil(v - 0.5)) for v in (min(xs), min(ys)))
-        x1, y1 = (max(0, math.floor(v - 0.5) + 1) for v in (max(xs), max(ys)))
+    box_xyxy = upright_box(step.region)
+    if box_xyxy:  # upright bars are slices
+        x0, y0, x1, y1 = box_xyxy
         canvas[:y0], canvas[y1:] = fill, fill
         canvas[y0:y1, :x0], canvas[y0:y1, x1:] = fill, fill
     else:
         h, w = canvas.shape[:2]
         canvas[~region_mask(step.region, (0, 0, w, h))] = fill
     return canvas
+
+
+def upright_box(region: Region) -> tuple[int, int, int, int] | None:
+    """The pixels in an upright rectangle, as a half-open box; None for every other region.
+
+    A pixel belongs to the region if its centre does; one on the edge does.
+    """
+    xs, ys = {x for x, _ in region}, {y for _, y in region}
+    if len(region) != 4 or len(xs) != 2 or len(ys) != 2:
+        return None
+    x0, y0 = (max(0, math.ceil(v - 0.5)) for v in (min(xs), min(ys)))
+    x1, y1 = (max(0, math.floor(v - 0.5) + 1) for v in (max(xs), max(ys)))
+    return x0, y0, x1, y1
 
 
 def filter_radius(sigma: float) -> int:

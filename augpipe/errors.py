@@ -5,6 +5,7 @@
     │   ├── RecipeError   the recipe at fault: file, line, what was expected, the nearest name
     │   └── DatasetError  the source at fault: which file or folder, what was expected
     ├── RunError          work had begun and could not be finished (exit 1)
+    │   └── DeviceError    the device failed; this process can do nothing more with it
     └── Reject            one picture cannot be used; the run goes on and writes a row (see docs/format.md)
 
 A message is one or two lines, names the file, says what was expected and what came, and the way out.
@@ -40,6 +41,10 @@ class RunError(AugpipeError):
     """A run that had begun and could not be finished."""
 
 
+class DeviceError(RunError):
+    """A GPU that failed. Its state is lost with all that was on it, so only another process can use it again."""
+
+
 class Reject(AugpipeError):
     """One picture, or one of its copies, that cannot be used.
 
@@ -69,6 +74,10 @@ class Reject(AugpipeError):
         self.file = file
         self.line = line
         self.transient = transient
+
+    def bare(self) -> Reject:
+        """A copy without the traceback and causes, whose frames would hold on to pictures as long as it lives."""
+        return _rebuild_reject(self.stage, self.code, self.message, self.file, self.line, self.transient)
 
     def __reduce__(self) -> tuple[object, ...]:  # keyword arguments survive the way between processes
         return _rebuild_reject, (self.stage, self.code, self.message, self.file, self.line, self.transient)

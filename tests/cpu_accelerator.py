@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -67,8 +68,7 @@ class HostMemory:
     def __init__(self, nbytes: int, owner: CpuAccelerator) -> None:
         self.nbytes = nbytes
         self._owner = owner
-        owner.held += nbytes
-        owner.most = max(owner.most, owner.held)
+        owner.count(nbytes)
         self._buffer = np.full(nbytes + 3 * _GUARD, _GUARD_BYTE, np.uint8)
         self._start = _GUARD + -self._buffer.ctypes.data % _GUARD
         self.data[:] = _FRESH_BYTE
@@ -83,7 +83,7 @@ class HostMemory:
 
     def __del__(self) -> None:
         if hasattr(self, "_start"):
-            self._owner.held -= self.nbytes
+            self._owner.count(-self.nbytes)
             beside = np.r_[self._buffer[: self._start], self._buffer[self._start + self.nbytes :]]
             if (beside != _GUARD_BYTE).any():
                 self._owner.damaged.append(self.nbytes)
@@ -116,10 +116,17 @@ class CpuAccelerator:
     def __init__(self, limit: int = 1 << 40, text: str = "") -> None:
         self.limit = limit
         self.held = self.most = 0
+        self._counting = threading.RLock()  # re-entrant, as memory may be given back by the garbage collector
         self.launched: list[str] = []
         self.damaged: list[int] = []
         self._library = library(text)
         self._resident: dict[str, HostMemory] = {}
+
+    def count(self, nbytes: int) -> None:
+        """So many bytes more are held, or fewer; stages of a pipeline say so at the same time."""
+        with self._counting:
+            self.held += nbytes
+            self.most = max(self.most, self.held)
 
     def stream(self) -> HostStream:
         return HostStream()
@@ -140,9 +147,8 @@ class CpuAccelerator:
     def resident(self, name: str, make: Callable[[], np.ndarray], stream: object) -> int:
         if name not in self._resident:
             data = make()
-            held, self.held = self.held, -(1 << 60)  # does not count: it is there before any batch
+            self.count(-data.nbytes)  # does not count: it is there before any batch
             self._resident[name] = self.upload(data, stream)
-            self.held = held
         return self._resident[name].address
 
     def launch(

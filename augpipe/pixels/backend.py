@@ -28,9 +28,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Rendered:
-    """The outputs of one job in order: encoded pictures, or what went wrong with one."""
+    """The outputs of one job in order: encoded pictures, or what went wrong with one.
+
+    ``fallback`` names the stages (``pixels``, ``codec``) that the CPU did for want of memory on the device.
+    """
 
     pictures: tuple[bytes | Reject, ...]
+    fallback: str = ""
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def _lowered(work: Work) -> tuple[Pass, ...] | Reject:
     try:
         return lowered(work.picture.size_wh, work.picture.channels, work.steps)
     except Reject as reject:
-        return reject
+        return reject.bare()
     except Exception as error:  # a plan that no kernel can do; one picture must not end the run
         return fault("pixels", error)
 

@@ -1,0 +1,253 @@
+"""The GPU pipeline on accelerators that are none: order, batches, overlap, memory that runs out, devices that fail."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from builders import encoded, photo
+from cpu_accelerator import CpuAccelerator
+from lazy_accelerator import LazyAccelerator
+
+from augpipe.errors import DeviceError, Reject
+from augpipe.geometry import about, rotation, rounded
+from augpipe.pixels import gpu_backend
+from augpipe.pixels.backend import BackendOptions, Job, Rendered
+from augpipe.pixels.batch_codec import DeviceFirst, HostCodec
+from augpipe.pixels.cpu import CpuBackend
+from augpipe.pixels.gpu_backend import SLOTS, GpuBackend
+from augpipe.pixels.header import read_header
+from augpipe.plan import AnyStep, Colour, Erase, Filter, Matrix3x4, Noise, Recode, Warp
+
+OPTIONS = BackendOptions()
+WARMER = Matrix3x4((1.1, 0.0, 0.0, 4.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.9, -3.0))
+
+
+def turned(size_wh: tuple[int, int], degrees: float) -> Warp:
+    w, h = size_wh
+    return Warp(matrix=rounded(about((w / 2, h / 2), rotation(degrees))), size_wh=(w + 3, h))
+
+
+def chains(size_wh: tuple[int, int], count: int) -> tuple[tuple[AnyStep, ...], ...]:
+    """Steps of ``count`` outputs: some passes, none, and all kinds that end a pass."""
+    kinds: list[tuple[AnyStep, ...]] = [
+        (turned(size_wh, 10.0), Colour(stages=(WARMER,)), Noise(std=6.0, offset=99)),
+        (),
+        (Filter(sigma=1.2), turned(size_wh, -25.0), Recode(quality=60)),
+        (Erase(boxes_xyxy=((1, 2, 9, 8),), fill=(1, 2, 3)), Filter(sigma=0.7), Noise(std=3.0, offset=5)),
+    ]
+    return tuple(kinds[i % len(kinds)] for i in range(count))
+
+
+def job(number: int, outputs: int = 3, form: str = "JPEG", gray: bool = False) -> Job:
+    size_wh = (40 + 7 * (number % 5), 31 + 3 * (number % 4))
+    picture = photo(size_wh, number)
+    data = encoded(picture[:, :, 0] if gray else picture, form)
+    return Job(data, read_header(data), chains(size_wh, outputs))
+
+
+def broken() -> Job:
+    good = job(1)
+    return Job(good.data[: len(good.data) // 2], good.header, good.steps)
+
+
+JOBS = [job(0), job(1, gray=True), job(2, 1), broken(), job(3, 9), job(4, form="PNG"), job(5, 4), job(6)]
+
+
+def answers(jobs: Sequence[Job]) -> list[Rendered]:
+    return list(CpuBackend(OPTIONS).render(jobs))
+
+
+def same(found: Sequence[Rendered], wanted: Sequence[Rendered]) -> None:
+    """Equal files; rejects have no equality of their own."""
+
+    def plain(rendered: Rendered) -> list[Any]:
+        return [(p.stage, p.code, p.message) if isinstance(p, Reject) else p for p in rendered.pictures]
+
+    assert [plain(r) for r in found] == [plain(r) for r in wanted]
+
+
+def pipeline(accelerator: CpuAccelerator, budget: int = 1 << 30, codec: Any = None) -> GpuBackend:
+    return GpuBackend(accelerator, codec or HostCodec(accelerator, OPTIONS), OPTIONS, budget)
+
+
+@pytest.fixture(params=[CpuAccelerator, LazyAccelerator])
+def accelerator(request) -> CpuAccelerator:
+    """At once, and as late as a device may."""
+    return request.param()
+
+
+@pytest.mark.parametrize("budget", [1 << 30, 200_000, 1])
+def test_the_files_are_those_of_the_cpu_whatever_the_batches(accelerator, budget):
+    backend = pipeline(accelerator, budget)
+    found = list(backend.render(JOBS))
+    same(found, answers(JOBS))
+    assert {r.fallback for r in found} == {""}
+    backend.close()
+    gc.collect()
+    assert accelerator.damaged == []
+    assert accelerator.held == 0
+
+
+def test_what_a_stage_does_not_wait_for_shows_on_a_lazy_device(monkeypatch):
+    """That the check above can fail: without its wait, the second stage reads what was never written."""
+    lazy = LazyAccelerator()
+    backend = pipeline(lazy)
+    monkeypatch.setattr(backend._streams[1], "wait", lambda event: None)
+    found, wanted = list(backend.render(JOBS[:1])), answers(JOBS[:1])
+    assert found[0].pictures != wanted[0].pictures
+
+
+def test_batches_are_capped_by_bytes_and_by_outputs(monkeypatch):
+    monkeypatch.setattr(gpu_backend, "MOST_OUTPUTS", 4)
+    batches = list(gpu_backend._cut([job(i, 6) for i in range(3)], 1 << 30))
+    assert [[len(piece.job.steps) for piece in batch] for batch in batches] == [[4], [2, 2], [4], [4], [2]]
+    assert [piece.ends for batch in batches for piece in batch].count(True) == 3
+    size = 40 * 31 * 3
+    by_bytes = list(gpu_backend._cut([Job(JOBS[0].data, JOBS[0].header, ((),) * 2) for _ in range(6)], 2 * size))
+    assert [len(batch) for batch in by_bytes] == [2, 2, 2]
+
+
+def test_the_stages_work_at_the_same_time():
+    """The first batch is not encoded before the second is decoded, which would wait for ever one after the other."""
+    accelerator = CpuAccelerator()
+    second = threading.Event()
+
+    class Waiting(HostCodec):
+        decoded = 0
+
+        def decode(self, jobs, stream):
+            self.decoded += 1
+            if self.decoded == 2:
+                second.set()
+            return super().decode(jobs, stream)
+
+        def encode(self, pictures, stream):
+            assert second.wait(timeout=60)
+            return super().encode(pictures, stream)
+
+    same(list(pipeline(accelerator, 1, Waiting(accelerator, OPTIONS)).render(JOBS[:3])), answers(JOBS[:3]))
+
+
+def test_no_more_batches_are_begun_than_there_are_slots():
+    accelerator = CpuAccelerator()
+    taken = 0
+
+    def jobs():
+        nonlocal taken
+        for one in (job(i, 1) for i in range(20)):
+            taken += 1
+            yield one
+
+    rendered = pipeline(accelerator, 1).render(jobs())
+    next(rendered)
+    assert taken <= SLOTS + 1
+    rendered.close()  # what is under way is waited for
+    gc.collect()
+    assert accelerator.held == 0
+
+
+# --- memory ----------------------------------------------------------------------------------------------------------
+
+
+def test_where_memory_runs_out_batches_are_halved(accelerator):
+    """The budget promises more than there is, as where another program takes memory meanwhile."""
+    backend = pipeline(accelerator)
+    list(backend.render(JOBS))
+    accelerator.limit = accelerator.most // 3
+    found = list(backend.render(JOBS))
+    same(found, answers(JOBS))
+    assert {r.fallback for r in found} == {""}
+
+
+def test_a_picture_that_is_too_much_alone_is_moved_by_the_cpu_and_told(accelerator):
+    backend = pipeline(accelerator)
+    accelerator.limit = 15_000  # the source and one output of the larger ones do not fit
+    found = list(backend.render(JOBS))
+    same(found, answers(JOBS))
+    assert {r.fallback for r in found} == {"", "pixels"}
+    accelerator.limit = 10
+    found = list(backend.render(JOBS))
+    same(found, answers(JOBS))
+    assert [r.fallback for r in found].count("pixels") >= len(JOBS) - 1
+    gc.collect()
+    assert accelerator.held == 0
+
+
+class Picky(HostCodec):
+    """The codec of a device in whose files a letter says so; it takes no gray pictures and no PNG."""
+
+    def decode(self, jobs, stream):
+        made = HostCodec(self._accelerator, self._options).decode([Job(d, h, ()) for d, h in jobs], self.streams)
+        return [None if h.mode == "L" or h.format == "PNG" else m for m, (_, h) in zip(made, jobs, strict=True)]
+
+    def encode(self, pictures, stream):
+        made = super().encode(pictures, self.streams)
+        return [None if p.channels == 1 else b"D" + data for p, data in zip(pictures, made, strict=True)]
+
+
+def device_first(accelerator: CpuAccelerator) -> DeviceFirst:
+    own = Picky(accelerator, OPTIONS)
+    own.streams = accelerator.stream()  # type: ignore[attr-defined]
+    return DeviceFirst(own, HostCodec(accelerator, OPTIONS))  # type: ignore[arg-type]
+
+
+def test_what_the_codec_of_the_device_does_not_take_goes_to_the_cpus():
+    accelerator = CpuAccelerator()
+    jobs = [JOBS[0], JOBS[1], JOBS[5], JOBS[2]]
+    found = list(pipeline(accelerator, codec=device_first(accelerator)).render(jobs))
+    for one, wanted, of_device in zip(found, answers(jobs), [True, False, True, True], strict=True):
+        assert list(one.pictures) == [b"D" * of_device + data for data in wanted.pictures]
+
+
+@pytest.mark.parametrize(("limit", "letter", "told"), [(12_000, b"D", "pixels"), (10, b"", "pixels, codec")])
+def test_without_memory_the_codec_stays_as_long_as_it_can(limit, letter, told):
+    accelerator = CpuAccelerator()
+    jobs = [job(4, 1)]
+    backend = pipeline(accelerator, codec=device_first(accelerator))
+    accelerator.limit = limit
+    (found,) = backend.render(jobs)
+    (wanted,) = answers(jobs)
+    assert found == Rendered((letter + wanted.pictures[0],), told)  # type: ignore[operator]
+
+
+# --- faults ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_device_that_fails_is_one_error_and_no_hang(accelerator):
+    backend = pipeline(accelerator, 1)
+
+    def illegal(*work: object) -> None:
+        raise RuntimeError("an illegal\nmemory access was encountered")
+
+    accelerator.launch = illegal  # type: ignore[method-assign]
+    with pytest.raises(DeviceError, match=r"^C\+\+ build: RuntimeError: an illegal\\nmemory access was encountered"):
+        list(backend.render(JOBS))
+    backend.close()
+
+
+def test_no_memory_on_the_host_is_a_reject_of_that_picture(monkeypatch):
+    accelerator = CpuAccelerator()
+
+    def without(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("augpipe.pixels.batch_codec.decode", without)
+    (found,) = pipeline(accelerator).render([job(1, 2)])
+    assert [(p.code, p.transient) for p in found.pictures if isinstance(p, Reject)] == [("memory", True)] * 2
+
+
+def test_pictures_with_gaps_between_their_rows_are_downloaded_whole():
+    from augpipe.pixels.batch import DevicePicture
+    from augpipe.pixels.batch_codec import downloaded
+
+    accelerator = CpuAccelerator()
+    stream = accelerator.stream()
+    wide = photo((50, 20))
+    memory = accelerator.upload(wide, stream)
+    part = DevicePicture(memory.address + 3 * 4, (30, 20), 3, 150, memory)
+    assert np.array_equal(downloaded(accelerator, part, stream), wide[:, 4:34, ::-1])

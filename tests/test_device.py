@@ -185,3 +185,18 @@ def test_every_way_out_names_what_there_is():
         for package in re.findall(r"(?:cupy|nvidia)-[\w-]*cu\w+", said):
             assert f'"{package}' in block
     assert devices.extra(Probe()) == "gpu-cu12"
+
+
+SAID = (
+    "CuPy is not installed", "CuPy does not load", "are both installed", "there is no NVIDIA driver",
+    "the driver is of CUDA",
+    "no CUDA device is visible", "NVRTC", "no memory left", "gave other numbers than the CPU",
+)  # fmt: skip
+
+
+def test_the_documentation_tells_every_reason():
+    page = (Path(__file__).parent.parent / "docs" / "gpu.md").read_text("utf-8")
+    assert all(said in page for said in SAID)
+    for found, _ in FAULTS.values():
+        why = (found.fault or found.gpus[0].fault).why
+        assert any(said in why for said in SAID), why

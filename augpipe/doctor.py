@@ -15,7 +15,8 @@ from importlib import metadata
 import numpy as np
 
 from augpipe import __version__
-from augpipe.device import resolve
+from augpipe.device import extra, resolve, way_out
+from augpipe.pixels.probe import Gpu, Probe, cuda_text, probe
 from augpipe.sampling import Pixels
 
 _PACKAGES = (
@@ -35,18 +36,48 @@ class Check:
     fault: str | None
 
 
-def facts() -> list[tuple[str, str]]:
-    """Name and value of everything that may matter in a report of a fault."""
+def facts(probed: Callable[[], Probe] = probe) -> list[tuple[str, str]]:
+    """Name and value of everything that may matter in a report of a fault; ``probed`` tells of CUDA."""
     from augpipe.run.config import versions
 
+    found = probed()
     return [
         ("augpipe", __version__),
         ("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         ("cores", str(os.cpu_count())),
-        ("device", resolve("auto")),
+        ("device", resolve("auto", probed=lambda: found).sentence),
         ("codec", f"libjpeg-turbo {versions()['jpeg']} through OpenCV"),
         *((name, _version(name)) for name in _PACKAGES),
+        *_of_cuda(found),
     ]
+
+
+def _of_cuda(found: Probe) -> list[tuple[str, str]]:
+    """What a run on CUDA needs, in the order in which it is needed; each part that is missing with the way out."""
+
+    brought = f"not there; augpipe[{extra(found)}] brings it"
+    knows = f" (knows CUDA {cuda_text(found.cuda)})" if found.cuda else ""
+    built = f" (built with CUDA {cuda_text(found.runtime)})" if found.runtime else ""
+    rows = [
+        (
+            "driver",
+            f"{found.driver}{knows}"
+            if found.driver
+            else "not there; it comes from NVIDIA, or from the container's host",
+        ),
+        ("cupy", f"{found.cupy}{built}" if found.cupy else brought),
+        ("nvrtc", found.nvrtc or brought),
+        ("nvimgcodec", found.nvimgcodec or brought),
+        ("nvjpeg", found.nvjpeg or brought),
+        *((f"cuda:{gpu.index}", _of_gpu(gpu, found)) for gpu in found.gpus),
+    ]
+    return [*rows, ("probe", f"{found.fault.why}; {way_out(found.fault, found)}")] if found.fault else rows
+
+
+def _of_gpu(gpu: Gpu, found: Probe) -> str:
+    faults = [f"{fault.why}; {way_out(fault, found)}" for fault in (gpu.fault, gpu.codec_fault) if fault is not None]
+    said = " · ".join(faults) or "a probe kernel and a picture through the codec came out right"
+    return f"{gpu.name}, {gpu.memory / 2**30:.1f} GiB, compute {gpu.capability}: {said}"
 
 
 def _version(package: str) -> str:

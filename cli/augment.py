@@ -30,7 +30,9 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     seed: shared.Seed = 0,
     originals: Annotated[bool, typer.Option("--originals", help="Write each picture as it is, too.")] = False,
     workers: running.Workers = None,
-    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="What moves the pixels.")] = "auto",
+    device: Annotated[
+        str, typer.Option("--device", metavar="auto|cpu|cuda[:N|:all]", help="What moves the pixels.")
+    ] = "auto",
     codec: Annotated[str, typer.Option("--codec", metavar="auto|cpu|gpu", help="What decodes and encodes.")] = "auto",
     overrides: shared.Set = None,
     format: shared.From = None,
@@ -72,11 +74,13 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     from augpipe.recipe.load import load
     from augpipe.run.augment import Execution, Limits, RunOptions
     from augpipe.run.augment import augment as run
+    from augpipe.run.devices import device_of
     from augpipe.run.execution import parse_slice
 
     _require_one_of("--picture", picture, ("jpg", "png"))
     _require_one_of("--truncated", truncated, ("reject", "keep"))
-    chosen = _device(device, codec)
+    loaded = load(recipe, overrides or ())
+    chosen = device_of(dst, device, codec, overwrite=overwrite)
     source = shared.source_options(format, split, classes, images, limit, exif=exif, voc_origin=voc_origin, void=void)
     options = RunOptions(
         copies=_copies(copies, extend),
@@ -88,6 +92,7 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
         max_pixels=max_pixels,
         truncated=truncated,  # type: ignore[arg-type]
         strict=strict,
+        device=chosen,
     )
     execution = Execution(
         workers=workers,
@@ -99,8 +104,7 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
         patience=time_limit,
     )
     limits = Limits(max_rejects, max_dropped)
-    loaded = load(recipe, overrides or ())
-    shared.say(f"device: {chosen}")
+    shared.say(f"device: {chosen.sentence}")
     running.carried_out(
         lambda watcher: run(src, dst, loaded, options, execution=execution, limits=limits, watcher=watcher)
     )
@@ -118,14 +122,3 @@ def _copies(copies: int | None, extend: int | None) -> int:
 def _require_one_of(option: str, value: str, possible: tuple[str, ...]) -> None:
     if value not in possible:
         raise UsageError(f"{option} {one_line(value)}: expected {' or '.join(possible)}")
-
-
-def _device(device: str, codec: str) -> str:
-    """What the run uses, as one line says it.
-
-    Raises:
-        UsageError: something is asked for that this version cannot do.
-    """
-    from augpipe.device import resolve
-
-    return resolve(device, codec)

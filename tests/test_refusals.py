@@ -126,7 +126,7 @@ def test_without_a_descriptor_left_stderr_is_not_closed_and_none_is_lost(monkeyp
     for name in ("dup", "memfd_create"):
         with monkeypatch.context() as patch:
             patch.setattr(os, name, once(getattr(os, name), refuse(errno.EMFILE)))
-            with pytest.raises(OSError, match="Too many open files"), codec._stderr_of_codecs():
+            with pytest.raises(OSError, match="Too many open files"), codec.stderr_of_codecs():
                 pass
         os.fstat(2)
     assert len(os.listdir("/proc/self/fd")) == open_before

@@ -108,7 +108,7 @@ def _by_opencv(data: bytes, header: Header) -> tuple[Pixels | None, str]:
         flags = cv2.IMREAD_GRAYSCALE if header.mode == "L" else cv2.IMREAD_COLOR
     else:
         flags = cv2.IMREAD_UNCHANGED
-    with _stderr_of_codecs() as said:
+    with stderr_of_codecs() as said:
         try:
             decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
         except cv2.error as error:
@@ -230,7 +230,7 @@ _capturing = threading.Lock()
 
 
 @contextmanager
-def _stderr_of_codecs() -> Iterator[Callable[[], str]]:
+def stderr_of_codecs() -> Iterator[Callable[[], str]]:
     """What C libraries write to stderr meanwhile; libjpeg says only there that a picture is damaged.
 
     One thread at a time: two that swap the same descriptor could leave it swapped. The file is a new one each time:
@@ -269,7 +269,7 @@ def _nameless_file() -> int:
 
 def muted(data: bytes) -> AbstractContextManager[object]:
     """Without what libtiff has to say, which alone of Pillow's libraries writes to stderr."""
-    return _stderr_of_codecs() if data[:2] in (b"II", b"MM") else nullcontext()
+    return stderr_of_codecs() if data[:2] in (b"II", b"MM") else nullcontext()
 
 
 def _duplicate_of_stderr() -> int | None:
@@ -300,7 +300,7 @@ def encode(pixels: Pixels, form: PictureFormat) -> bytes:
     else:
         ending, options = ".png", [cv2.IMWRITE_PNG_COMPRESSION, 1]
     try:
-        with _stderr_of_codecs():  # a refusal is raised, not logged
+        with stderr_of_codecs():  # a refusal is raised, not logged
             done, data = cv2.imencode(ending, pixels, options)
     except cv2.error as error:
         if (memory := as_memory_error(error)) is not error:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, Literal
 
+from augpipe.device import Device
 from augpipe.errors import UsageError
 from augpipe.formats.base import Dataset, SourceOptions
 from augpipe.formats.records import category_json
@@ -40,6 +41,7 @@ class RunOptions:
         max_pixels: larger pictures are rejected before they are decoded.
         truncated: what a damaged JPEG is, a ``reject`` or as much of it as there is (``keep``).
         strict: reject a picture of which reading had to drop, mend or guess a label.
+        device: what moves the pixels, and which codec reads and writes them.
     """
 
     copies: int = 1
@@ -51,6 +53,7 @@ class RunOptions:
     max_pixels: int = MAX_PIXELS
     truncated: Literal["reject", "keep"] = "reject"
     strict: bool = False
+    device: Device = field(default_factory=Device)
 
     def check(self) -> None:
         """Raise :class:`UsageError` for numbers that make no sense."""
@@ -106,16 +109,16 @@ def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str
             "quality": options.picture.quality,
             "subsampling": options.picture.subsampling,
         },
-        "backend": {"device": "cpu", "codec": "cpu"},
+        "backend": {"device": options.device.kind, "codec": options.device.codec},
         "categories": [category_json(c) for c in dataset.categories],
         "void": {"semantic": options.source.void},
-        "versions": versions(),
+        "versions": {**versions(), **options.device.versions},
         "machine": platform.machine(),
     }
 
 
 def versions() -> dict[str, str]:
-    """Versions of everything whose change may change a byte."""
+    """Versions of everything whose change may change a byte on any device; a device adds its own."""
     import cv2
     import numpy as np
     import shapely

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from augpipe.device import Device
 from augpipe.errors import UsageError, one_line
 from augpipe.formats.base import SourceOptions
 from augpipe.formats.tar_index import is_pattern
@@ -38,13 +39,16 @@ def _absolute(path: Path | None) -> str | None:
     return None if path is None else os.path.abspath(path)
 
 
-def asked(config: Mapping[str, Any], request: Mapping[str, Any], source: str | None) -> tuple[str, Recipe, RunOptions]:
+def asked(
+    config: Mapping[str, Any], request: Mapping[str, Any], source: str | None, device: Device
+) -> tuple[str, Recipe, RunOptions]:
     """The source, the recipe and the options of a run, from its run.json.
 
     Args:
         config: of the run.
         request: of the run.
         source: where the source is now, if it was moved.
+        device: to work on; one of the kind that the configuration says.
 
     Raises:
         UsageError: run.json is damaged, or older than requests.
@@ -71,6 +75,7 @@ def asked(config: Mapping[str, Any], request: Mapping[str, Any], source: str | N
             max_pixels=reading["max_pixels"],
             truncated=reading["truncated"],
             strict=reading["strict"],
+            device=device,
         )
         place, name, text, overrides = request["source"], recipe["name"], recipe["text"], request["overrides"]
         if not all(isinstance(value, str) for value in (place, name, text, *overrides)):

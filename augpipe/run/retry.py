@@ -16,6 +16,7 @@ from typing import Any
 from augpipe.errors import UsageError, one_line
 from augpipe.formats.base import fingerprint_of
 from augpipe.run.augment import open_run
+from augpipe.run.devices import kept_device
 from augpipe.run.execution import Execution
 from augpipe.run.inventory import Inventory, Record, take_stock
 from augpipe.run.job import Task, plan_tasks
@@ -59,7 +60,7 @@ def retry(
     with refusals_told(folder):
         store = Store(folder)
         state = _run_in(store)
-        place, recipe, options = asked(state.config, state.request, source)
+        place, recipe, options = asked(state.config, state.request, source, kept_device(state.config, folder))
         require_apart(roots_of(place, options.source), folder)
         run = open_run(place, recipe, options)
         watcher.remarks = list(run.dataset.remarks)

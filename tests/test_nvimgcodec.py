@@ -1,0 +1,245 @@
+"""The device's codec where it runs without a device: libjpeg-turbo inside, so pixels and bytes are the CPU codec's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from builders import SHARED, encoded, needs, photo
+from pictures import GRAY, PHOTO, PICTURE, WRITTEN
+from PIL import Image
+
+from augpipe.errors import Reject
+from augpipe.pixels import codec, nvimgcodec
+from augpipe.pixels.codec import PictureFormat, turned_upright
+from augpipe.pixels.header import read_header
+from augpipe.pixels.nvimgcodec import DecodedImage, DeviceCodec, upright_view
+from augpipe.sample import Header
+
+try:
+    nvimgcodec.load()
+    MISSING = ""
+except ImportError as error:
+    MISSING = str(error)
+
+here = pytest.mark.skipif(bool(MISSING), reason=MISSING or "it is there")
+
+
+@pytest.fixture(scope="module")
+def host():
+    made = DeviceCodec(None, PictureFormat(), threads=2)
+    yield made
+    made.close()
+
+
+def job(data: bytes) -> tuple[bytes, Header]:
+    return data, read_header(data)
+
+
+def pixels(image: DecodedImage) -> np.ndarray:
+    """As the CPU's codec gives them, read from the address that the picture says."""
+    width, height = image.size_wh
+    interface = {
+        "shape": (height, width, image.channels),
+        "typestr": "|u1",
+        "data": (image.address, True),
+        "strides": (image.pitch, image.channels, 1),
+        "version": 3,
+    }
+    array = np.asarray(SimpleNamespace(__array_interface__=interface)).copy()
+    return array[:, :, 0] if image.channels == 1 else array[:, :, ::-1]
+
+
+def described(array: np.ndarray) -> DecodedImage:
+    height, width = array.shape[:2]
+    channels = array.shape[2] if array.ndim == 3 else 1
+    return DecodedImage(array.ctypes.data, (width, height), channels, array.strides[0], array)
+
+
+# --- without nvImageCodec --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_as_the_cpu_turns_it(orientation):
+    stored = PHOTO[:, ::-1]
+    header = Header("JPEG", (PHOTO.shape[1], PHOTO.shape[0]), orientation, "RGB")
+    assert np.array_equal(upright_view(stored, orientation), turned_upright(np.ascontiguousarray(stored), header))
+    assert np.shares_memory(upright_view(stored, orientation), stored)
+
+
+def without(monkeypatch, module: object) -> str:
+    monkeypatch.setitem(sys.modules, "nvidia.nvimgcodec", module)
+    with pytest.raises(ImportError) as caught:
+        nvimgcodec.load()
+    return str(caught.value)
+
+
+def test_what_is_missing_is_said(monkeypatch):
+    assert "nvImageCodec" in without(monkeypatch, None)
+    assert without(monkeypatch, SimpleNamespace(__version__="0.10.1")) == "nvImageCodec is 0.10.1; expected 0.8 or 0.9"
+    assert without(monkeypatch, SimpleNamespace(__version__="1.0")) == "nvImageCodec is 1.0; expected 0.8 or 0.9"
+    assert "does not load" in without(monkeypatch, SimpleNamespace())
+    for version in ("0.8.0.22", "0.9.0.20"):
+        module = SimpleNamespace(__version__=version)
+        monkeypatch.setitem(sys.modules, "nvidia.nvimgcodec", module)
+        assert nvimgcodec.load() is module
+
+
+def test_memory_that_is_short_is_a_memory_error_and_nothing_else_is():
+    with pytest.raises(MemoryError), nvimgcodec._memory_errors():
+        raise RuntimeError("nvImageCodec failure: '#6' Allocator failure")
+    with pytest.raises(MemoryError), nvimgcodec._memory_errors():
+        raise RuntimeError("CUDA Runtime failure: '#2' out of memory")
+    with pytest.raises(RuntimeError, match="illegal address"), nvimgcodec._memory_errors():
+        raise RuntimeError("CUDA Runtime failure: '#700' illegal address")
+
+
+# --- decoding --------------------------------------------------------------------------------------------------------
+
+
+@here
+def test_plain_jpegs_are_decoded_to_the_bit(host):
+    files = [encoded(photo((w, h)), "JPEG", subsampling=s, quality=q)
+             for w, h in ((1, 1), (16, 16), (17, 33), (640, 480)) for s in ("4:4:4", "4:2:2", "4:2:0") for q in (50, 95)
+            ]  # fmt: skip
+    files += [encoded(GRAY, "JPEG"), encoded(PHOTO, "JPEG", restart_marker_blocks=2)]
+    jobs = list(map(job, files))
+    for image, (data, header) in zip(host.decode(jobs), jobs, strict=True):
+        assert image is not None
+        assert image.size_wh == header.upright_wh
+        assert np.array_equal(pixels(image), codec.decode(data, header))
+
+
+@here
+def test_gray_stays_gray_and_order_stays(host):
+    names = ["jpeg", "png", "jpeg gray", "progressive", "jpeg", "jpeg cmyk", "jpeg gray", "webp"]
+    found = host.decode([job(WRITTEN[name]) for name in names])
+    assert [None if image is None else image.channels for image in found] == [3, None, 1, None, 3, None, 1, None]
+
+
+@here
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_exif_is_applied_as_the_header_says_it(host, orientation, mode):
+    exif = Image.Exif()
+    exif[274] = orientation
+    data, header = job(encoded(PICTURE.convert(mode), "JPEG", exif=exif))
+    assert header.orientation == orientation
+    (image,) = host.decode([(data, header)])
+    assert image is not None
+    assert np.array_equal(pixels(image), codec.decode(data, header))
+    # The file still says so; the header alone counts.
+    stored = Header(header.format, header.stored_wh, 1, header.mode)
+    (image,) = host.decode([(data, stored)])
+    assert image is not None
+    assert np.array_equal(pixels(image), codec.decode(data, stored))
+
+
+@here
+def test_a_damaged_picture_is_left_to_the_cpu_and_a_whole_one_beside_it_is_not(host, capfd):
+    data = encoded(photo((200, 150)), "JPEG")
+    cut = data[: len(data) // 2].rstrip(b"\xff") + b"\xff\xd9"
+    header = read_header(data)
+    found = host.decode([(data, header), (cut, header), (data[:-1], header), (data, header), (b"", header)])
+    assert [image is not None for image in found] == [True, False, False, True, False]
+    assert capfd.readouterr() == ("", "")
+
+
+@here
+def test_a_picture_that_is_not_returned_is_asked_for_once_more_alone(host, monkeypatch):
+    asked = []
+
+    class Flaky:
+        def decode(self, streams, **how):
+            asked.append(len(streams))
+            images = real.decode(streams, **how)
+            return [None if len(asked) == 1 and i == 1 else image for i, image in enumerate(images)]
+
+    real = host._decoder
+    monkeypatch.setattr(host, "_decoder", Flaky())
+    found = host.decode([job(WRITTEN["jpeg"])] * 3)
+    assert asked == [3, 1]
+    assert all(image is not None for image in found)
+
+
+@here
+def test_a_picture_of_another_size_than_the_header_says_is_none(host, monkeypatch):
+    """Whatever the decoder does, no picture of another shape gets further."""
+    wrong = SimpleNamespace(shape=(23, 36, 3), dtype=np.uint8)
+    monkeypatch.setattr(host, "_decoder", SimpleNamespace(decode=lambda streams, **how: [wrong] * len(streams)))
+    assert host.decode([job(WRITTEN["jpeg"])]) == [None]
+
+
+@here
+@needs("odd_images")
+def test_odd_pictures_are_none_or_those_of_the_cpu(host, capfd):
+    counted: Counter[str] = Counter()
+    for path in sorted((SHARED / "odd_images").rglob("*")):
+        data = path.read_bytes() if path.is_file() else b""
+        try:
+            header = read_header(data)
+        except Reject:
+            continue
+        (image,) = host.decode([(data, header)])
+        counted["none" if image is None else "decoded"] += 1
+        if image is not None:
+            assert np.array_equal(pixels(image), codec.decode(data, header)), path
+    assert counted["decoded"] >= 40
+    assert counted["none"] >= 200
+    assert capfd.readouterr() == ("", "")
+
+
+# --- encoding --------------------------------------------------------------------------------------------------------
+
+
+@here
+@pytest.mark.parametrize("quality", [1, 50, 90, 100])
+def test_jpegs_are_encoded_to_the_byte(quality):
+    made = DeviceCodec(None, PictureFormat(quality=quality), threads=1)
+    sizes = [(1, 1), (16, 17), (37, 23), (640, 480)]
+    colour = [photo(size) for size in sizes]
+    gray = [np.ascontiguousarray(array[:, :, 1]) for array in colour]
+    arrays = [array for pair in zip(colour, gray, strict=True) for array in pair]
+    for array, data in zip(arrays, made.encode(list(map(described, arrays))), strict=True):
+        bgr = array if array.ndim == 2 else np.ascontiguousarray(array[:, :, ::-1])
+        assert data == codec.encode(bgr, PictureFormat(quality=quality))
+    made.close()
+
+
+@here
+def test_rows_may_be_longer_than_the_picture(host):
+    wide = photo((64, 48))
+    part = wide[3:40, :50]
+    (data,) = host.encode([described(part)])
+    assert data == codec.encode(np.ascontiguousarray(part[:, :, ::-1]), PictureFormat())
+
+
+@here
+def test_what_was_decoded_can_be_encoded(host):
+    jobs = [job(WRITTEN["jpeg"]), job(WRITTEN["jpeg gray"])]
+    for data, (source, header) in zip(host.encode(host.decode(jobs)), jobs, strict=True):
+        assert data == codec.encode(codec.decode(source, header), PictureFormat())
+
+
+@here
+def test_what_it_cannot_write_is_left_to_the_cpu(host, capfd):
+    long = np.zeros((2, 65501, 3), np.uint8)
+    assert host.encode([described(long), described(PHOTO)])[0] is None
+    assert host.encode([]) == []
+    png = DeviceCodec(None, PictureFormat("png", 90, "none"), threads=1)
+    assert png.encode([described(PHOTO)]) == [None]
+    assert png.decode([job(WRITTEN["jpeg"])])[0] is not None
+    png.close()
+    assert capfd.readouterr() == ("", "")
+
+
+@here
+def test_loading_it_says_nothing():
+    """It would name every other codec of its maker that is not installed."""
+    code = "from augpipe.pixels.nvimgcodec import *; DeviceCodec(None, PictureFormat(), 2).close()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")

@@ -24,6 +24,7 @@ from runs import hashes, promised, run
 
 from augpipe.errors import RunError
 from augpipe.formats import open_dataset
+from augpipe.pixels.backends import Seat
 from augpipe.recipe.load import load
 from augpipe.run import engines, work
 from augpipe.run.augment import Execution, RunOptions, Summary, Watcher, augment
@@ -271,7 +272,7 @@ def test_ctrl_c_waits_until_a_worker_has_all_it_needs():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has jobs in the background ignore it
     try:
         with pytest.raises(KeyboardInterrupt):
-            engine._started(None)  # type: ignore[arg-type]
+            engine._started(None, Seat())  # type: ignore[arg-type]
         assert told == ["made", "started"]
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:

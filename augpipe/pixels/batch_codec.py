@@ -18,6 +18,7 @@ from augpipe.pixels.accelerator import Accelerator, Stream
 from augpipe.pixels.backend import BackendOptions, Job
 from augpipe.pixels.batch import DevicePicture
 from augpipe.pixels.codec import as_memory_error, decode, encode
+from augpipe.pixels.nvimgcodec import DeviceCodec
 from augpipe.sampling import Pixels
 
 
@@ -98,35 +99,10 @@ def downloaded(accelerator: Accelerator, picture: DevicePicture, stream: Stream)
     return cv2.cvtColor(np.ascontiguousarray(rows[:, :row]).reshape(height, width, 3), cv2.COLOR_RGB2BGR)
 
 
-class Decoded(Protocol):
-    """A picture on the device, as its codec gives it."""
-
-    @property
-    def address(self) -> int: ...  # noqa: D102 - as in DevicePicture
-    @property
-    def size_wh(self) -> tuple[int, int]: ...  # noqa: D102
-    @property
-    def channels(self) -> int: ...  # noqa: D102
-    @property
-    def pitch(self) -> int: ...  # noqa: D102
-
-
-class FileCodec(Protocol):
-    """The codec of a device: ``None`` for what it does not take."""
-
-    def decode(self, jobs: Sequence[tuple[bytes, object]], stream: int) -> Sequence[Decoded | None]:
-        """Upright pictures."""
-        ...
-
-    def encode(self, images: Sequence[Decoded], stream: int) -> Sequence[bytes | None]:
-        """Files."""
-        ...
-
-
 class DeviceFirst:
     """The device's own codec, and the host's for what that does not take. Fulfils :class:`BatchCodec`."""
 
-    def __init__(self, own: FileCodec, host: HostCodec) -> None:
+    def __init__(self, own: DeviceCodec, host: HostCodec) -> None:
         self._own, self._host = own, host
 
     def decode(self, jobs: Sequence[Job], stream: Stream) -> list[DevicePicture | Reject]:

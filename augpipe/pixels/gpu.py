@@ -83,17 +83,17 @@ class CudaAccelerator:
 
     Args:
         device: its number.
-        memory_limit: most bytes that the pool may take; None is :data:`POOL_SHARE` of the device.
+        sharing: processes that use it, each of which takes its part of :data:`POOL_SHARE`.
     """
 
-    def __init__(self, device: int = 0, memory_limit: int | None = None) -> None:
+    def __init__(self, device: int = 0, sharing: int = 1) -> None:
         self._device = cupy.cuda.Device(device)
         self._lock = threading.RLock()  # a resident array is uploaded while it is held
         self._resident: dict[str, CudaMemory] = {}
         self._staged: deque[tuple[Any, Any]] = deque()
         with self._device:
             self._pool = cupy.cuda.MemoryPool()
-            self._pool.set_limit(size=memory_limit or int(self._device.mem_info[1] * POOL_SHARE))
+            self._pool.set_limit(size=int(self._device.mem_info[1] * POOL_SHARE / sharing))
             self._pinned = cupy.cuda.PinnedMemoryPool()
             module = cupy.RawModule(code=kernels.source(), options=kernels.OPTIONS)
             self._kernels = {name: module.get_function(name) for name in kernels.NAMES}

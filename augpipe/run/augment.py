@@ -82,7 +82,9 @@ def augment(
                     f"copies from {state.ends[-2] if len(state.ends) > 1 else 0} on have shards of their own; "
                     f"the samples are those of one run with --copies {state.ends[-1]}, the shards are not"
                 )
-            return Work(run, store, state, tasks, execution, watcher).done(engine_for(execution), limits)
+            return Work(run, store, state, tasks, execution, watcher).done(
+                engine_for(execution, run.options.device), limits
+            )
 
 
 def _require_ours(store: Store) -> None:

@@ -22,9 +22,10 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from augpipe.errors import Reject, RunError, one_line
+from augpipe.pixels.backends import Seat, backend_for
 from augpipe.run.case import Case, Make
 from augpipe.run.job import Job, Task
-from augpipe.run.worker import OUT_OF_MEMORY, Done, Failed, Progress, Ready, serve
+from augpipe.run.worker import OUT_OF_MEMORY, Broken, Done, Failed, Progress, Ready, serve
 
 _TICK = 1.0
 _FALSE_STARTS = 3
@@ -61,8 +62,9 @@ class InProcess:
         """See :class:`Engine`."""
         from augpipe.run.task import run_task
 
+        backend = backend_for(job.device, job.backend_options)
         for task in tasks:
-            run_task(job, task, progress=listener.progress)
+            run_task(job, task, backend, progress=listener.progress)
 
 
 @dataclass
@@ -71,6 +73,7 @@ class _Worker:
 
     process: BaseProcess
     connection: Connection
+    seat: Seat
     ready: bool = False
     case: Case | None = None
     silent: float = 0.0
@@ -129,18 +132,18 @@ class LocalProcesses:
             if idle:
                 worker = idle.pop()
             else:
-                worker = self._started(job)
+                worker = self._started(job, Seat(len(workers), self._count))
                 workers.append(worker)
             worker.case = Case(task)
             self._order(job, worker)
 
-    def _started(self, job: Job) -> _Worker:
+    def _started(self, job: Job, seat: Seat) -> _Worker:
         with _undisturbed():
             ours, theirs = self._context.Pipe()
-            process = self._context.Process(target=serve, args=(theirs, job), daemon=True)
+            process = self._context.Process(target=serve, args=(theirs, job, seat), daemon=True)
             process.start()
             theirs.close()
-        return _Worker(process, ours)
+        return _Worker(process, ours, seat)
 
     def _order(self, job: Job, worker: _Worker) -> None:
         """Tell a worker what to do next; one that is dead already is replaced when that is noticed."""
@@ -177,6 +180,10 @@ class LocalProcesses:
                 worker.case = None
             else:
                 self._order(job, worker)
+        elif isinstance(message, Broken):
+            worker.process.join(timeout=_STOPPING)
+            why = Reject("pixels", "crash", f"the device failed: {message.why}", transient=True)
+            self._replace(job, worker, why, listener)
         elif isinstance(message, Failed):
             if message.error is not None:
                 raise message.error
@@ -213,7 +220,7 @@ class LocalProcesses:
                     f"workers do not start: {why.message}; finished shards are kept; "
                     "--workers 0 works in this process and shows what is wrong"
                 )
-        fresh = self._started(job)
+        fresh = self._started(job, worker.seat)
         worker.process, worker.connection, worker.ready = fresh.process, fresh.connection, False
         self._order(job, worker)
 

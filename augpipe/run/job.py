@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from augpipe.device import Device
 from augpipe.errors import Reject
 from augpipe.formats.base import Entry, Reader
+from augpipe.pixels.backend import BackendOptions
 from augpipe.pixels.codec import PictureFormat
 from augpipe.recipe.model import Recipe
 from augpipe.run.state import RunState, shard_name
@@ -42,6 +44,12 @@ class Job:
     strict: bool
     roots: tuple[Path, ...] = ()
     versions: Mapping[str, str] | None = None
+    device: Device = field(default_factory=Device)
+
+    @property
+    def backend_options(self) -> BackendOptions:
+        """What every backend needs to know of the run."""
+        return BackendOptions(self.picture, self.keep_truncated)
 
 
 @dataclass(frozen=True)

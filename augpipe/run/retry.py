@@ -81,7 +81,7 @@ def retry(
             # Before a run was closed for the first time, what is missing may be the part of another machine.
             closed_before = (folder / REJECTS).exists()
             work = Work(run, store, state, WHOLE, execution, watcher, again, "retry", closed_before)
-            return work.done(engine_for(execution), limits)
+            return work.done(engine_for(execution, options.device), limits)
 
 
 def _run_in(store: Store) -> RunState:

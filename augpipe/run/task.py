@@ -23,9 +23,8 @@ from augpipe.formats.align import aligned
 from augpipe.formats.base import Entry, fingerprint_of, read_picture, relative_to
 from augpipe.formats.records import SourceFacts, record_of
 from augpipe.labels import Labelled, apply
-from augpipe.pixels.backend import Backend, BackendOptions, Rendered
+from augpipe.pixels.backend import Backend, Rendered
 from augpipe.pixels.backend import Job as PixelJob
-from augpipe.pixels.cpu import CpuBackend
 from augpipe.pixels.header import read_header
 from augpipe.pixels.raster_codec import encode_raster, narrowed
 from augpipe.plan import Plan
@@ -84,35 +83,38 @@ def _unheard(pictures: int, rejects: int) -> None:
     """Nobody listens."""
 
 
-def run_task(job: Job, task: Task, attempt: Attempt | None = None, progress: Progress = _unheard) -> None:
+def run_task(
+    job: Job, task: Task, backend: Backend, attempt: Attempt | None = None, progress: Progress = _unheard
+) -> None:
     """Make one shard: its tar, and the commit record that makes it exist.
 
     Args:
         job: the run.
         task: the shard.
+        backend: makes the pictures.
         attempt: what is known from attempts before this one.
         progress: called with (pictures done, samples rejected) since the last call.
 
     Raises:
-        RunError: if the shard cannot be written, or the source is gone.
+        RunError: if the shard cannot be written, the source is gone, or the device failed.
     """
-    _ShardTask(job, task, attempt or Attempt(), progress).run()
+    _ShardTask(job, task, backend, attempt or Attempt(), progress).run()
 
 
-def rehearse(job: Job, task: Task, index: int, progress: Progress = _unheard) -> None:
+def rehearse(job: Job, task: Task, backend: Backend, index: int, progress: Progress = _unheard) -> None:
     """Do all that a task does with one of its pictures, and write nothing: does the process live through it?"""
     alone = replace(task, entries=task.entries[index : index + 1])
-    _ShardTask(job, alone, Attempt(), progress).rehearse()
+    _ShardTask(job, alone, backend, Attempt(), progress).rehearse()
 
 
 class _ShardTask:
-    def __init__(self, job: Job, task: Task, attempt: Attempt, progress: Progress) -> None:
-        self._job, self._task, self._attempt, self._progress = job, task, attempt, progress
+    def __init__(self, job: Job, task: Task, backend: Backend, attempt: Attempt, progress: Progress) -> None:
+        self._job, self._task, self._backend, self._attempt, self._progress = job, task, backend, attempt, progress
         self._work = job.folder / WORK
         self._categories: dict[int, Category] = {c.id: c for c in job.categories}
-        self._backend: Backend = CpuBackend(BackendOptions(job.picture, job.keep_truncated))
         self._tally = _Tally()
         self._rejects: list[dict[str, Any]] = []
+        self._fallbacks: list[dict[str, str]] = []
         self._members: list[tuple[bytes, int, int]] = []
 
     def run(self) -> None:
@@ -220,6 +222,8 @@ class _ShardTask:
             loaded.header.orientation,
             self._job.split,
         )
+        if rendered.fallback:
+            self._fallbacks.append({"source": source.key, "stages": rendered.fallback})
         for (copy, plan, labelled), picture in zip(prepared.plans, rendered.pictures, strict=True):
             if isinstance(picture, Reject):
                 self._reject(loaded, (copy,), picture)
@@ -332,7 +336,7 @@ class _ShardTask:
 
     def _circumstances(self, seconds: float) -> dict[str, Any]:
         """How the shard came to be, of which nothing is promised."""
-        run = {"seconds": round(seconds, 3), "attempts": self._attempt.number, "fallbacks": []}
+        run = {"seconds": round(seconds, 3), "attempts": self._attempt.number, "fallbacks": self._fallbacks}
         return run if self._job.versions is None else {**run, "versions": dict(self._job.versions)}
 
     def _content(self, spool: IO[bytes]) -> Iterator[bytes]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from augpipe.device import Device
 from augpipe.errors import RunError
 from augpipe.formats.base import Dataset
+from augpipe.pixels.backends import processes_for
 from augpipe.recipe.model import Recipe
 from augpipe.run.config import RunOptions
 from augpipe.run.engines import Engine, InProcess, LocalProcesses
@@ -56,11 +57,11 @@ class Opened:
     config: dict[str, Any]
 
 
-def engine_for(execution: Execution) -> Engine:
+def engine_for(execution: Execution, device: Device) -> Engine:
     """What carries out the tasks."""
     if execution.workers == 0:
         return InProcess()
-    return LocalProcesses(execution.workers or os.cpu_count() or 1, execution.patience)
+    return LocalProcesses(execution.workers or processes_for(device), execution.patience)
 
 
 def _never(record: Record) -> bool:
@@ -190,6 +191,7 @@ class Work:
             keep_truncated=options.truncated == "keep",
             strict=options.strict,
             roots=(*roots_of(run.source, options.source), run.dataset.root.resolve()),
+            device=options.device,
             versions=None if versions == self.state.config.get("versions") else versions,
         )
 

@@ -15,12 +15,16 @@ import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from augpipe.errors import AugpipeError
+from augpipe.errors import AugpipeError, DeviceError
+from augpipe.pixels.backends import Seat, backend_for
 from augpipe.run.case import Make
 from augpipe.run.job import Job
 
 OUT_OF_MEMORY = 71
 """Exit code of a worker that has none left."""
+
+DEVICE_FAILED = 72
+"""Exit code of a worker whose device failed."""
 
 _REPORT_EVERY = 0.2
 
@@ -51,7 +55,14 @@ class Failed:
     trace: str
 
 
-def serve(connection: Connection, job: Job) -> None:
+@dataclass(frozen=True)
+class Broken:
+    """The device failed under the order, and the worker ends: the order may be carried out by another one."""
+
+    why: str
+
+
+def serve(connection: Connection, job: Job, seat: Seat) -> None:
     """Carry out orders from ``connection`` until ``None`` comes or the other side is gone."""
     # Ctrl-C goes to every process of the terminal; the parent alone decides what it means. A fork server holds it back
     # from the start, other ways to start a process do not.
@@ -61,14 +72,22 @@ def serve(connection: Connection, job: Job) -> None:
 
     reporter = _Reporter(connection)
     try:
+        try:
+            backend = backend_for(job.device, job.backend_options, seat)
+        except AugpipeError as error:
+            connection.send(Failed(error, traceback.format_exc()))
+            return
         connection.send(Ready())
         while (order := connection.recv()) is not None:
             try:
                 if isinstance(order, Make):
-                    run_task(job, order.task, order.attempt, reporter.add)
+                    run_task(job, order.task, backend, order.attempt, reporter.add)
                 else:
-                    rehearse(job, order.task, order.index, reporter.alive)
+                    rehearse(job, order.task, backend, order.index, reporter.alive)
                 result: Done | Failed = Done()
+            except DeviceError as error:
+                connection.send(Broken(str(error)))
+                os._exit(DEVICE_FAILED)  # its threads may wait for the device for ever
             except AugpipeError as error:
                 result = Failed(error, traceback.format_exc())
             except (BrokenPipeError, ConnectionResetError):

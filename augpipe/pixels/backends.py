@@ -1,0 +1,51 @@
+"""The backend for a device. Made once a process: a device takes a second or more until it is ready.
+
+Several processes may share a device, each with its part of the memory; a codec of the CPU needs that, as it keeps a
+core busy in each of them.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from augpipe.device import Device
+from augpipe.pixels.backend import Backend, BackendOptions
+
+_PROCESSES = {"nvimgcodec": 1, "cpu": 4}
+"""On a device, by codec: one that decodes on the device is kept busy by one process, labels and all."""
+
+
+@dataclass(frozen=True)
+class Seat:
+    """One of the processes of a run: ``number`` of ``count``, dealt to its devices in turn."""
+
+    number: int = 0
+    count: int = 1
+
+
+def processes_for(device: Device) -> int:
+    """How many processes get the most of a device, or of all cores."""
+    cores = os.cpu_count() or 1
+    if device.kind == "cpu":
+        return cores
+    each = min(_PROCESSES[device.codec], max(1, cores // len(device.indexes)))
+    return each * len(device.indexes)
+
+
+def backend_for(device: Device, options: BackendOptions, seat: Seat | None = None) -> Backend:
+    """What turns jobs into encoded pictures, in this process.
+
+    Raises:
+        DeviceError: the device does not work, though it did when it was chosen.
+    """
+    if device.kind == "cpu":
+        from augpipe.pixels.cpu import CpuBackend
+
+        return CpuBackend(options)
+    from augpipe.pixels.on_cuda import on_cuda
+
+    seat = seat or Seat()
+    place = seat.number % len(device.indexes)
+    sharing = len(range(place, seat.count, len(device.indexes)))
+    return on_cuda(device.indexes[place], device.codec, options, sharing)

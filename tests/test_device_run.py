@@ -129,5 +129,5 @@ def test_a_picture_under_which_the_device_fails_is_found_and_the_rest_goes_on(vo
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_device_that_is_gone_is_one_error(voc, tmp_path, monkeypatch, workers):
     put_in_place(monkeypatch, Fake(how="dead"))
-    with pytest.raises(RunError, match="^cuda:0 does not work: it fell off the bus"):
+    with pytest.raises(RunError, match=r"^cuda:0 does not work: it fell off the bus"):
         on_device(voc, tmp_path / "out", workers=workers)

@@ -214,9 +214,9 @@ def _point(step: Colour | Noise | Erase | Bars, size_wh: tuple[int, int], channe
 def _stage(stage: Stage, size_wh: tuple[int, int]) -> Operation | Pass:
     if not isinstance(stage, Linear):
         return Operation(TABLE, table=stage.levels.tobytes())
-    greatest = np.abs(stage.q[:, :3]).sum(axis=1) * 255 + np.abs(stage.q[:, 3]) + 512
-    if greatest.max() < _INT32:
-        return Operation(MATRIX, values=tuple(stage.q.ravel().tolist()))
+    rows = stage.q.tolist()
+    if max(255 * (abs(r) + abs(g) + abs(b)) + abs(offset) + 512 for r, g, b, offset in rows) < _INT32:
+        return Operation(MATRIX, values=tuple(v for row in rows for v in row))
     return Pass("matrix", size_wh, size_wh, 3, _nbytes(size_wh, 3), table=stage.q.astype("<i8").tobytes())
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from contents import noise_picture, photo, rendered
+from contents import noise_picture, photo, rendered, smooth_picture
 from devices import rendered_on
 from step_cases import BORDERS, EXACT, FILL, REGIONS, SIZES, random_matrix, warps
-from tolerances import DEVICE
+from tolerances import DEVICE, REFERENCE
 
 from augpipe import geometry as g
-from augpipe.pixels import noise
+from augpipe.pixels import noise, reference
 from augpipe.plan import Bars, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Warp
 
 by_channels = pytest.mark.parametrize("channels", [1, 3], ids=["gray", "rgb"])
@@ -154,3 +154,47 @@ def test_recode(accelerator, channels, quality):
 def test_recode_of_a_photo(accelerator, channels):
     picture = photo() if channels == 3 else photo()[:, :, 1].copy()
     check("recode", accelerator, [(picture, [Recode(quality=quality)]) for quality in range(1, 101, 7)])
+
+
+# --- against the slow float64 reference ------------------------------------------------------------------------------
+
+
+def against_reference(channels):
+    """(kind of tolerance, picture, step) of every kind; what CPU and device share could be wrong in both."""
+    size_wh = (65, 31)
+    noisy, smooth = noise_picture(size_wh, channels), smooth_picture(size_wh, channels)
+    face = photo() if channels == 3 else photo()[:, :, 1].copy()
+    for border in BORDERS:
+        for make in EXACT.values():
+            matrix, canvas_wh = make(*size_wh)
+            yield "exact move", noisy, Warp(matrix=matrix, size_wh=canvas_wh, border=border, fill=FILL)
+        for step in warps(size_wh, border):
+            if step.reduce != (3, 2):  # ties; see test_sampling
+                yield "warp of noise", noisy, step
+                if border not in ("constant", "wrap"):
+                    yield "warp of smooth", smooth, step
+        for step in warps((120, 90), border):
+            if step.reduce != (3, 2):
+                yield "warp of photo", face, step
+    rng = np.random.default_rng(4)
+    yield "colour", noisy, Colour(stages=(random_matrix(rng), Curve("gamma", 0.7), random_matrix(rng)))
+    for sigma in (0.1, 0.7, 3.0):
+        yield "filter of noise", noisy, Filter(sigma=sigma)
+        yield "filter of photo", face, Filter(sigma=sigma)
+    yield "noise", noisy, Noise(std=12.3, offset=noise.LENGTH - 400)
+    yield "erase", noisy, Erase(boxes_xyxy=((1, 1, 5, 4), (60, 0, 80, 9)), fill=FILL)
+    for region in REGIONS.values():
+        yield "bars", noisy, Bars(region=region, fill=FILL)
+    for quality in (10, 75, 95):
+        yield "recode", face, Recode(quality=quality)
+
+
+@by_channels
+def test_the_reference_agrees(accelerator, channels):
+    kinds, inputs, steps = zip(*against_reference(channels), strict=True)
+    cases = [(picture, [step]) for picture, step in zip(inputs, steps, strict=True)]
+    for kind, (picture, chain), got in zip(kinds, cases, rendered_on(accelerator, cases), strict=True):
+        most, share, _ = REFERENCE[kind]
+        difference = np.abs(got.astype(int) - reference.apply(picture, chain).astype(int))
+        assert difference.max() <= most, f"{kind}: {chain}"
+        assert (difference == 0).mean() >= share, f"{kind}: {chain}"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from augpipe.errors import Reject, fault
 from augpipe.pixels import noise
@@ -26,6 +27,7 @@ _DESCRIPTOR = struct.Struct("<QQiiiiiiI4Bii72s")
 _OPERATION = struct.Struct("<iiIi12i")
 _THREADS = {"jpeg_blocks": (64, 1)}
 _FOUR_PIXELS = (32, 8)
+_READ_AT_ONCE = 3 * 128  # numbers of the noise bank from a thread's first to its last, at most
 
 
 @dataclass(frozen=True)
@@ -148,11 +150,16 @@ def _run(accelerator: Accelerator, chains: Sequence[_Chain], stream: Stream) -> 
         for kernel, of_kernel in kernels.items()
     ]
     memory = accelerator.upload(np.frombuffer(parameters.data, np.uint8), stream)
-    bank = accelerator.resident("noise", noise.bank, stream) if parameters.noisy else 0
+    bank = accelerator.resident("noise", _bank, stream) if parameters.noisy else 0
     for kernel, blocks, count, place in launches:
         arguments = (np.uint64(memory.address + place), np.int32(count), np.uint64(memory.address), np.uint64(bank))
         accelerator.launch(kernel, blocks, _THREADS.get(kernel, _FOUR_PIXELS), arguments, stream)
     return pictures
+
+
+def _bank() -> NDArray[np.int16]:
+    """The noise bank, and its beginning again behind its end: no thread has to look where it ends."""
+    return np.concatenate([noise.bank(), noise.bank()[:_READ_AT_ONCE]])
 
 
 class _Parameters:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-NAMES = ("copy", "means", "warp", "blur_rows", "blur_columns", "jpeg_blocks", "jpeg_pixels")
+NAMES = ("copy", "means", "warp", "matrix", "blur_rows", "blur_columns", "jpeg_blocks", "jpeg_pixels")
 FILES = ("picture.cu", "points.cu", "warp.cu", "blur.cu", "jpeg.cu")
 OPTIONS = ("--std=c++17", "--fmad=false")
 """For NVRTC. A fused multiply-add rounds once where the map of ``sampling`` rounds twice."""

@@ -25,7 +25,7 @@ from augpipe.pixels.jpeg_tables import divisors
 from augpipe.plan import AnyStep, Bars, Colour, Erase, Filter, Noise, Recode, Rgb, Warp
 from augpipe.sampling import index_map, region_sides
 
-MATRIX, WIDE_MATRIX, TABLE, NOISE, OUTSIDE_BOX, OUTSIDE_REGION, BOXES = range(7)
+MATRIX, TABLE, NOISE, OUTSIDE_BOX, OUTSIDE_REGION, BOXES = range(6)
 """Kinds of operations, as ``points.cu`` counts them."""
 _BORDERS = {"constant": 0, "replicate": 1, "reflect": 2, "wrap": 3}
 _INT32 = 2**31
@@ -90,9 +90,13 @@ def lowered(size_wh: tuple[int, int], channels: int, steps: Iterable[AnyStep]) -
         elif isinstance(step, Recode):
             passes.extend(_recode(now_wh, channels, step.quality))
         else:
-            if not passes:
-                passes.append(_copy(now_wh, channels, Warp(matrix=IDENTITY, size_wh=now_wh)))
-            passes[-1].program.extend(_point(step, channels))
+            for a_pass_or_operation in _point(step, now_wh, channels):
+                if isinstance(a_pass_or_operation, Pass):
+                    passes.append(a_pass_or_operation)
+                    continue
+                if not passes:
+                    passes.append(_copy(now_wh, channels, Warp(matrix=IDENTITY, size_wh=now_wh)))
+                passes[-1].program.append(a_pass_or_operation)
     return tuple(passes)
 
 
@@ -189,11 +193,11 @@ def _recode(size_wh: tuple[int, int], channels: int, quality: int) -> Iterator[P
 # --- programs --------------------------------------------------------------------------------------------------------
 
 
-def _point(step: Colour | Noise | Erase | Bars, channels: int) -> Iterator[Operation]:
+def _point(step: Colour | Noise | Erase | Bars, size_wh: tuple[int, int], channels: int) -> Iterator[Operation | Pass]:
     if isinstance(step, Colour):
         stages = compiled(step.stages)
         if channels == 3:
-            yield from (_stage(stage) for stage in stages)
+            yield from (_stage(stage, size_wh) for stage in stages)
         elif stages:
             yield _gray(stages)
     elif isinstance(step, Noise):
@@ -207,13 +211,13 @@ def _point(step: Colour | Noise | Erase | Bars, channels: int) -> Iterator[Opera
         yield _bars(step, channels)
 
 
-def _stage(stage: Stage) -> Operation:
+def _stage(stage: Stage, size_wh: tuple[int, int]) -> Operation | Pass:
     if not isinstance(stage, Linear):
         return Operation(TABLE, table=stage.levels.tobytes())
-    greatest = np.abs(stage.q[:, :3]).sum(axis=1) * 255 + np.abs(stage.q[:, 3]) + 512
-    if greatest.max() < _INT32:
-        return Operation(MATRIX, values=tuple(stage.q.ravel().tolist()))
-    return Operation(WIDE_MATRIX, table=stage.q.astype("<i8").tobytes())
+    rows = stage.q.tolist()
+    if max(255 * (abs(r) + abs(g) + abs(b)) + abs(offset) + 512 for r, g, b, offset in rows) < _INT32:
+        return Operation(MATRIX, values=tuple(v for row in rows for v in row))
+    return Pass("matrix", size_wh, size_wh, 3, _nbytes(size_wh, 3), table=stage.q.astype("<i8").tobytes())
 
 
 def _gray(stages: list[Stage]) -> Operation:

@@ -6,7 +6,7 @@ static __device__ __forceinline__ void along_rows(const Pass& pass, const int32_
   const uint8_t* row = (const uint8_t*)pass.source + (int64_t)y * pass.source_pitch;
   uint16_t* out = (uint16_t*)pass.target + (int64_t)y * pass.target_w * C;
   const int radius = pass.blur.radius, w = pass.source_w;
-  for (int pixel = x; pixel < min(x + 4, w); ++pixel) {
+  for (int pixel = x; pixel < min(x + 4 * APART, w); pixel += APART) {
     int sums[C] = {};
     for (int k = -radius; k <= radius; ++k) {
       const int weight = __ldg(weights + radius + k);
@@ -25,15 +25,16 @@ static __device__ __forceinline__ void along_columns(
   const int32_t* weights = (const int32_t*)(parameters + pass.blur.weights);
   const uint16_t* rows = (const uint16_t*)pass.source;
   const int radius = pass.blur.radius, w = pass.target_w, h = pass.target_h;
-  const int count = min(4 * C, (w - x) * C);
 #pragma unroll
   for (int i = 0; i < 4 * C; ++i) levels[i] = 1 << 15;
   for (int k = -radius; k <= radius; ++k) {
     const int weight = __ldg(weights + radius + k);
-    const uint16_t* from = rows + ((int64_t)at_border(y + k, h, MIRROR) * w + x) * C;
+    const uint16_t* from = rows + (int64_t)at_border(y + k, h, MIRROR) * w * C;
 #pragma unroll
-    for (int i = 0; i < 4 * C; ++i)
-      if (i < count) levels[i] += weight * __ldg(from + i);
+    for (int pixel = 0; pixel < 4; ++pixel)
+#pragma unroll
+      for (int c = 0; c < C; ++c)
+        levels[pixel * C + c] += weight * __ldg(from + (int64_t)min(x + pixel * APART, w - 1) * C + c);
   }
 #pragma unroll
   for (int i = 0; i < 4 * C; ++i) levels[i] >>= 16;

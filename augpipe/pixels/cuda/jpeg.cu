@@ -183,9 +183,9 @@ static __device__ __forceinline__ void joined(const Pass& pass, const char*, int
   const int w = (pass.target_w + 1) / 2, h = (pass.target_h + 1) / 2;
 #pragma unroll
   for (int pixel = 0; pixel < 4; ++pixel) {
-    const int level = __ldg(luma + (int64_t)y * planes.luma_w + x + pixel);
+    const int at = min(x + pixel * APART, pass.target_w - 1);
+    const int level = __ldg(luma + (int64_t)y * planes.luma_w + at);
     if (C == 1) { levels[pixel] = level; continue; }
-    const int at = min(x + pixel, pass.target_w - 1);
     const int cb = doubled_at(blues, planes.chroma_w, w, h, at, y) - 128;
     const int cr = doubled_at(reds, planes.chroma_w, w, h, at, y) - 128;
     levels[pixel * C] = clipped(level + ((91881 * cr + 32768) >> 16));

@@ -23,6 +23,7 @@ enum Border { CONSTANT = 0, REPLICATE = 1, REFLECT = 2, WRAP = 3, MIRROR = 4 };
 struct Copy { int32_t xx, xy, x0, yx, yy, y0; };            // source index = xx·x + xy·y + x0, and so for y
 struct Blur { int32_t weights, radius; };                   // place of 2·radius + 1 int32 among the parameters
 struct Means { int32_t side_x, side_y; float share; };      // share = 1 / (side_x · side_y)
+struct Wide { int32_t place; };                             // of 12 int64 among the parameters
 struct Jpeg { int32_t tables; };                            // place of 2 × 64 pairs: divisor, ⌈2³² / (8 · divisor)⌉
 
 struct Pass {                                               // 128 bytes, as descriptors.py packs them
@@ -33,7 +34,7 @@ struct Pass {                                               // 128 bytes, as des
   uint32_t fill;                                            // red, green, blue from the lowest byte; gray: the lowest
   uint8_t channels, border, projective, unused;
   int32_t program, operations;                              // place of the first operation among the parameters
-  union { double map[9]; Copy copy; Blur blur; Means means; Jpeg jpeg; };
+  union { double map[9]; Copy copy; Blur blur; Means means; Wide matrix; Jpeg jpeg; };
 };
 
 static __device__ __forceinline__ const Pass& pass_of(const Pass* __restrict__ passes, int count, int tile) {
@@ -49,33 +50,28 @@ static __device__ __forceinline__ const Pass& pass_of(const Pass* __restrict__ p
 
 #define TILE_W 128
 #define TILE_H 8
+#define APART 32  // the pixels of a thread are so far from each other, so that neighbouring threads read neighbours
 
 static __device__ __forceinline__ bool place_of(const Pass& pass, int& x, int& y) {
   const int tile = (int)blockIdx.x - pass.first_tile;
   const int across = (pass.target_w + TILE_W - 1) / TILE_W;
   const int row = tile / across;
-  x = (tile - row * across) * TILE_W + 4 * (int)threadIdx.x;
+  x = (tile - row * across) * TILE_W + (int)threadIdx.x;
   y = row * TILE_H + (int)threadIdx.y;
   return x < pass.target_w && y < pass.target_h;
 }
 
 static __device__ __forceinline__ int clipped(int level) { return min(max(level, 0), 255); }
 
+// Pixels of a thread that lie beside the picture are computed like the others, and left out here.
 template <int C>
 static __device__ __forceinline__ void store(const Pass& pass, int x, int y, const int (&levels)[4 * C]) {
   uint8_t* out = (uint8_t*)pass.target + ((int64_t)y * pass.target_w + x) * C;
-  if (x + 4 <= pass.target_w && ((uint64_t)out & 3) == 0) {
-#pragma unroll
-    for (int word = 0; word < C; ++word)
-      ((uint32_t*)out)[word] = (uint32_t)levels[4 * word] | (uint32_t)levels[4 * word + 1] << 8 |
-                               (uint32_t)levels[4 * word + 2] << 16 | (uint32_t)levels[4 * word + 3] << 24;
-    return;
-  }
 #pragma unroll
   for (int pixel = 0; pixel < 4; ++pixel)
-    if (x + pixel < pass.target_w)
+    if (x + pixel * APART < pass.target_w)
 #pragma unroll
-      for (int c = 0; c < C; ++c) out[pixel * C + c] = (uint8_t)levels[pixel * C + c];
+      for (int c = 0; c < C; ++c) out[pixel * APART * C + c] = (uint8_t)levels[pixel * C + c];
 }
 
 static __device__ __forceinline__ int fill_of(const Pass& pass, int c) { return (int)(pass.fill >> (8 * c)) & 255; }

@@ -1,7 +1,7 @@
 // Point operations, run behind whatever made the pixels: a program of operations in plan order, all on four pixels that
 // stay in registers. Neighbouring steps of a plan so cost one pass over memory, not one each.
 
-enum Kind { MATRIX = 0, WIDE_MATRIX = 1, TABLE = 2, NOISE = 3, OUTSIDE_BOX = 4, OUTSIDE_REGION = 5, BOXES = 6 };
+enum Kind { MATRIX = 0, TABLE = 1, NOISE = 2, OUTSIDE_BOX = 3, OUTSIDE_REGION = 4, BOXES = 5 };
 
 struct Operation {                                          // 64 bytes, as descriptors.py packs them
   int32_t kind, count;                                      // count: of region sides or boxes
@@ -12,71 +12,74 @@ struct Operation {                                          // 64 bytes, as desc
 
 #define BANK_LENGTH 4194301                                 // noise.LENGTH
 
-// out = clip((Σ qᵢ·vᵢ + q₃ + 512) >> 10): augpipe/colour.py.
-template <typename Whole>
-static __device__ __forceinline__ void recolour(const Whole* __restrict__ q, int (&levels)[12]) {
+// out = clip((Σ qᵢ·vᵢ + q₃ + 512) >> 10), augpipe/colour.py, for a matrix whose sums fit in 32 bits.
+static __device__ __forceinline__ void recolour(const int32_t* __restrict__ q, int (&levels)[12]) {
 #pragma unroll
   for (int pixel = 0; pixel < 12; pixel += 3) {
-    const Whole red = levels[pixel], green = levels[pixel + 1], blue = levels[pixel + 2];
+    const int red = levels[pixel], green = levels[pixel + 1], blue = levels[pixel + 2];
 #pragma unroll
-    for (int c = 0; c < 3; ++c) {
-      const Whole sum = (q[4 * c] * red + q[4 * c + 1] * green + q[4 * c + 2] * blue + q[4 * c + 3] + 512) >> 10;
-      levels[pixel + c] = (int)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
-    }
+    for (int c = 0; c < 3; ++c)
+      levels[pixel + c] =
+          clipped((q[4 * c] * red + q[4 * c + 1] * green + q[4 * c + 2] * blue + q[4 * c + 3] + 512) >> 10);
   }
 }
 
-// The bank goes row by row, and in a pixel to blue, green, red: augpipe/pixels/noise.py.
+// The bank goes row by row, and in a pixel to blue, green, red: augpipe/pixels/noise.py. Behind its end it begins again,
+// as far as a thread reads.
 template <int C>
 static __device__ __forceinline__ void add_noise(
     const Pass& pass, const int16_t* __restrict__ bank, int scale, int offset, int x, int y, int (&levels)[4 * C]) {
   const uint64_t first = (uint64_t)offset + ((uint64_t)y * (uint64_t)pass.target_w + (uint64_t)x) * C;
-  const int start = (int)(first % BANK_LENGTH);
+  const int16_t* from = bank + first % BANK_LENGTH;
 #pragma unroll
   for (int pixel = 0; pixel < 4; ++pixel)
 #pragma unroll
     for (int c = 0; c < C; ++c) {
-      int at = start + pixel * C + C - 1 - c;
-      if (at >= BANK_LENGTH) at -= BANK_LENGTH;
-      const int product = (int)((uint32_t)(int)__ldg(bank + at) * (uint32_t)scale + (1u << 15));
+      const uint32_t number = (uint32_t)(int)__ldg(from + pixel * APART * C + C - 1 - c);
       int& level = levels[pixel * C + c];
-      level = clipped(level + (product >> 16));
+      level = clipped(level + ((int)(number * (uint32_t)scale + (1u << 15)) >> 16));
     }
 }
 
-// Whether a pixel's centre is in a convex region: four numbers a side, as sampling.region_mask has them.
-static __device__ __forceinline__ bool in_region(const double* __restrict__ sides, int count, int x, int y) {
-  const double centre_x = x + 0.5, centre_y = y + 0.5;
-  for (int side = 0; side < count; ++side) {
-    const double ex = sides[4 * side], ey = sides[4 * side + 1], ax = sides[4 * side + 2], ay = sides[4 * side + 3];
-    const double across = __dmul_rn(ex, __dadd_rn(centre_y, -ay)), along = __dmul_rn(-ey, __dadd_rn(centre_x, -ax));
-    if (!(__dadd_rn(across, along) >= 0.0)) return false;
+// Which of four pixels have their centre outside a convex region, a bit each: sampling.region_sides and region_mask.
+static __device__ __forceinline__ uint32_t outside_region(const double* __restrict__ sides, int count, int x, int y) {
+  uint32_t outside = count > 0 ? 0 : 15;
+  for (int side = 0; side < count; ++side, sides += 4) {
+    const double across = __dmul_rn(__ldg(sides), __dadd_rn(y + 0.5, -__ldg(sides + 3)));
+    const double against = -__ldg(sides + 1), left = __ldg(sides + 2);
+#pragma unroll
+    for (int pixel = 0; pixel < 4; ++pixel) {
+      const double along = __dmul_rn(against, __dadd_rn((x + pixel * APART) + 0.5, -left));
+      if (!(__dadd_rn(across, along) >= 0.0)) outside |= 1u << pixel;
+    }
   }
-  return count > 0;
+  return outside;
 }
 
-static __device__ __forceinline__ bool in_boxes(const int32_t* __restrict__ boxes_xyxy, int count, int x, int y) {
-  for (int box = 0; box < count; ++box) {
-    const int32_t* b = boxes_xyxy + 4 * box;
-    if (b[0] <= x && b[1] <= y && x < b[2] && y < b[3]) return true;
+static __device__ __forceinline__ uint32_t in_boxes(const int32_t* __restrict__ boxes_xyxy, int count, int x, int y) {
+  uint32_t inside = 0;
+  for (int box = 0; box < count; ++box, boxes_xyxy += 4) {
+    if (y < __ldg(boxes_xyxy + 1) || y >= __ldg(boxes_xyxy + 3)) continue;
+    const int x0 = __ldg(boxes_xyxy), x1 = __ldg(boxes_xyxy + 2);
+#pragma unroll
+    for (int pixel = 0; pixel < 4; ++pixel)
+      if (x0 <= x + pixel * APART && x + pixel * APART < x1) inside |= 1u << pixel;
   }
-  return false;
+  return inside;
 }
 
 template <int C>
 static __device__ __forceinline__ void paint(
     const Operation& operation, const char* __restrict__ parameters, int x, int y, int (&levels)[4 * C]) {
   const char* own = parameters + operation.place;
+  const uint32_t painted = operation.kind == OUTSIDE_REGION
+                               ? outside_region((const double*)own, operation.count, x, y)
+                               : in_boxes((const int32_t*)own, operation.count, x, y) ^
+                                     (operation.kind == OUTSIDE_BOX ? 15u : 0u);
+  if (!painted) return;
 #pragma unroll
-  for (int pixel = 0; pixel < 4; ++pixel) {
-    bool painted;
-    if (operation.kind == OUTSIDE_REGION) painted = !in_region((const double*)own, operation.count, x + pixel, y);
-    else if (operation.kind == OUTSIDE_BOX) painted = !in_boxes((const int32_t*)own, 1, x + pixel, y);
-    else painted = in_boxes((const int32_t*)own, operation.count, x + pixel, y);
-#pragma unroll
-    for (int c = 0; c < C; ++c)
-      if (painted) levels[pixel * C + c] = (int)(operation.fill >> (8 * c)) & 255;
-  }
+  for (int i = 0; i < 4 * C; ++i)
+    if (painted >> (i / C) & 1) levels[i] = (int)(operation.fill >> (8 * (i % C))) & 255;
 }
 
 // Everything that the pass still does to its four pixels, and out with them.
@@ -89,10 +92,7 @@ static __device__ __forceinline__ void finish(
     const Operation& operation = operations[i];
     switch (operation.kind) {
       case MATRIX:
-        if constexpr (C == 3) recolour<int32_t>(operation.values, levels);
-        break;
-      case WIDE_MATRIX:
-        if constexpr (C == 3) recolour<int64_t>((const int64_t*)(parameters + operation.place), levels);
+        if constexpr (C == 3) recolour(operation.values, levels);
         break;
       case TABLE:
 #pragma unroll
@@ -127,3 +127,24 @@ static __device__ __forceinline__ void finish(
     }                                                                                                                \
   }                                                                                                                  \
   EXPORT(name)
+
+// --- the matrix whose sums do not fit in 32 bits: a pass of its own, as 64-bit sums would cost every other one registers
+
+template <int C>
+static __device__ __forceinline__ void recoloured(
+    const Pass& pass, const char* parameters, int x, int y, int (&levels)[4 * C]) {
+  const int64_t* q = (const int64_t*)(parameters + pass.matrix.place);
+  const uint8_t* row = (const uint8_t*)pass.source + (int64_t)y * pass.source_pitch;
+#pragma unroll
+  for (int pixel = 0; pixel < 4; ++pixel) {
+    const uint8_t* from = row + (int64_t)min(x + pixel * APART, pass.source_w - 1) * C;
+    const int red = __ldg(from), green = __ldg(from + C / 2), blue = __ldg(from + C - 1);
+#pragma unroll
+    for (int c = 0; c < C; ++c) {
+      const int64_t sum = q[4 * c] * red + q[4 * c + 1] * green + q[4 * c + 2] * blue + q[4 * c + 3] + 512;
+      levels[pixel * C + c] = sum < 0 ? 0 : sum >= 256 << 10 ? 255 : (int)(sum >> 10);
+    }
+  }
+}
+
+PICTURE_KERNEL(matrix, recoloured)

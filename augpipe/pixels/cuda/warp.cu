@@ -7,21 +7,10 @@ static __device__ __forceinline__ void copied(const Pass& pass, const char*, int
   const uint8_t* source = (const uint8_t*)pass.source;
   const Copy& m = pass.copy;
   const int sx = m.xx * x + m.xy * y + m.x0, sy = m.yx * x + m.yy * y + m.y0;
-  const uint8_t* straight = source + (int64_t)sy * pass.source_pitch + (int64_t)sx * C;
-  if (m.xx == 1 && sx >= 0 && sx + 4 <= pass.source_w && (unsigned)sy < (unsigned)pass.source_h &&
-      ((uint64_t)straight & 3) == 0) {
-#pragma unroll
-    for (int word = 0; word < C; ++word) {
-      const uint32_t four = __ldg((const uint32_t*)straight + word);
-#pragma unroll
-      for (int k = 0; k < 4; ++k) levels[4 * word + k] = (int)(four >> (8 * k)) & 255;
-    }
-    return;
-  }
 #pragma unroll
   for (int pixel = 0; pixel < 4; ++pixel) {
-    const int px = at_border(sx + m.xx * pixel, pass.source_w, pass.border);
-    const int py = at_border(sy + m.yx * pixel, pass.source_h, pass.border);
+    const int px = at_border(sx + m.xx * pixel * APART, pass.source_w, pass.border);
+    const int py = at_border(sy + m.yx * pixel * APART, pass.source_h, pass.border);
     const uint8_t* from = source + (int64_t)py * pass.source_pitch + (int64_t)px * C;
 #pragma unroll
     for (int c = 0; c < C; ++c) levels[pixel * C + c] = (px | py) < 0 ? fill_of(pass, c) : __ldg(from + c);
@@ -40,7 +29,7 @@ static __device__ __forceinline__ void averaged(const Pass& pass, const char*, i
       const int py = min(y * side_y + j, pass.source_h - 1);
       const uint8_t* row = (const uint8_t*)pass.source + (int64_t)py * pass.source_pitch;
       for (int i = 0; i < side_x; ++i) {
-        const int px = min((x + pixel) * side_x + i, pass.source_w - 1);
+        const int px = min((x + pixel * APART) * side_x + i, pass.source_w - 1);
 #pragma unroll
         for (int c = 0; c < C; ++c) sums[c] += __ldg(row + (int64_t)px * C + c);
       }
@@ -75,26 +64,22 @@ template <int C>
 static __device__ __forceinline__ void interpolate(const Pass& pass, int fine_x, int fine_y, int* levels) {
   const int sx = sixteen_bits(fine_x >> 5), sy = sixteen_bits(fine_y >> 5), a = fine_x & 31, b = fine_y & 31;
   const int w11 = a * b, w10 = (a << 5) - w11, w01 = (b << 5) - w11, w00 = 1024 - (a << 5) - w01;
-  int x0 = sx, x1 = sx + 1, y0 = sy, y1 = sy + 1;
-  if (!((unsigned)x0 < (unsigned)(pass.source_w - 1) && (unsigned)y0 < (unsigned)(pass.source_h - 1))) {
-    x0 = at_border(x0, pass.source_w, pass.border);
-    x1 = at_border(x1, pass.source_w, pass.border);
-    y0 = at_border(y0, pass.source_h, pass.border);
-    y1 = at_border(y1, pass.source_h, pass.border);
-  }
-  const uint8_t* upper = (const uint8_t*)pass.source + (int64_t)y0 * pass.source_pitch;
-  const uint8_t* lower = (const uint8_t*)pass.source + (int64_t)y1 * pass.source_pitch;
-  x0 *= C;  // stays negative where it was
-  x1 *= C;
-  if ((x0 | x1 | y0 | y1) >= 0) {
+  const uint8_t* source = (const uint8_t*)pass.source;
+  if ((unsigned)sx < (unsigned)(pass.source_w - 1) && (unsigned)sy < (unsigned)(pass.source_h - 1)) {
+    const uint8_t* upper = source + (int64_t)sy * pass.source_pitch + sx * C;
+    const uint8_t* lower = upper + pass.source_pitch;
 #pragma unroll
     for (int c = 0; c < C; ++c) {
-      const int sum = w00 * __ldg(upper + x0 + c) + w10 * __ldg(upper + x1 + c) + w01 * __ldg(lower + x0 + c) +
-                      w11 * __ldg(lower + x1 + c);
+      const int sum = w00 * __ldg(upper + c) + w10 * __ldg(upper + C + c) + w01 * __ldg(lower + c) +
+                      w11 * __ldg(lower + C + c);
       levels[c] = (sum + 512) >> 10;
     }
     return;
   }
+  const int x0 = at_border(sx, pass.source_w, pass.border) * C, x1 = at_border(sx + 1, pass.source_w, pass.border) * C;
+  const int y0 = at_border(sy, pass.source_h, pass.border), y1 = at_border(sy + 1, pass.source_h, pass.border);
+  const uint8_t* upper = source + (int64_t)y0 * pass.source_pitch;
+  const uint8_t* lower = source + (int64_t)y1 * pass.source_pitch;
 #pragma unroll
   for (int c = 0; c < C; ++c) {
     const int fill = fill_of(pass, c);
@@ -112,10 +97,10 @@ static __device__ __forceinline__ void warped(const Pass& pass, const char*, int
   const float line_z = pass.projective ? line(pass.map + 6, y) : 0.0f;
 #pragma unroll
   for (int pixel = 0; pixel < 4; ++pixel) {
-    float px = __fadd_rn(line_x, column(pass.map, x + pixel));
-    float py = __fadd_rn(line_y, column(pass.map + 3, x + pixel));
+    float px = __fadd_rn(line_x, column(pass.map, x + pixel * APART));
+    float py = __fadd_rn(line_y, column(pass.map + 3, x + pixel * APART));
     if (pass.projective) {
-      const float depth = __fadd_rn(line_z, column(pass.map + 6, x + pixel));
+      const float depth = __fadd_rn(line_z, column(pass.map + 6, x + pixel * APART));
       const bool behind = depth <= 1e-6f;  // past the horizon: far outside
       px = behind ? -1e6f : __fdiv_rn(px, depth);
       py = behind ? -1e6f : __fdiv_rn(py, depth);

@@ -14,7 +14,8 @@ from pictures import GRAY, PHOTO, PICTURE, SIZE, WRITTEN, read, resized
 from PIL import Image
 
 from augpipe.errors import Reject
-from augpipe.pixels.codec import PictureFormat, encode, stderr_of_codecs
+from augpipe.pixels import muttering
+from augpipe.pixels.codec import PictureFormat, encode
 from augpipe.pixels.header import read_header
 from augpipe.pixels.plain_jpeg import is_plain, whole
 from augpipe.sample import Header
@@ -137,9 +138,9 @@ def quiet(data: bytes) -> bool:
     """Whether libjpeg decodes it in full size and colour without a word."""
     import cv2
 
-    with stderr_of_codecs() as said:
+    with muttering.alone() as heard:
         found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    return found is not None and not said()
+    return found is not None and not heard.text
 
 
 @pytest.mark.parametrize("restarts", [0, 4])

@@ -17,7 +17,7 @@ from runs import promised, run
 
 from augpipe.errors import DatasetError, RunError, UsageError, fault
 from augpipe.formats import base, coco_index, open_dataset
-from augpipe.pixels import codec, cpu, raster_codec
+from augpipe.pixels import codec, cpu, muttering, raster_codec
 from augpipe.pixels.header import read_header
 from augpipe.run import inventory, store, task, work
 from augpipe.run.refusals import refusals_told
@@ -91,8 +91,8 @@ def test_what_the_system_refuses_may_pass_and_a_fault_does_not(error, code, tran
         (task, "draw", MemoryError(), "memory"),
         (task, "apply", MemoryError(), "memory"),
         (task, "read_header", MemoryError(), "memory"),
-        (codec, "_nameless_file", refuse(errno.EMFILE), "io"),
-        (codec, "_duplicate_of_stderr", refuse(errno.EMFILE), "io"),
+        (muttering, "_nameless_file", refuse(errno.EMFILE), "io"),
+        (muttering, "_duplicate_of_stderr", refuse(errno.EMFILE), "io"),
     ],
 )
 def test_a_picture_for_which_there_is_no_memory_or_descriptor_is_done_again(
@@ -112,10 +112,10 @@ def test_a_tiff_or_mask_is_not_damaged_because_there_is_no_descriptor(tmp_path, 
     cv2.imwrite(str(tmp_path / "x.tif"), datasets.ground(30, 20, 1))
     data = (tmp_path / "x.tif").read_bytes()
     header = read_header(data)
-    monkeypatch.setattr(codec, name, once(getattr(codec, name), refuse(errno.EMFILE), 1, lambda *args: True))
+    monkeypatch.setattr(muttering, name, once(getattr(muttering, name), refuse(errno.EMFILE), 1, lambda *args: True))
     with pytest.raises(OSError, match="Too many open files"):
         codec.decode(data, header)
-    monkeypatch.setattr(codec, name, once(getattr(codec, name), refuse(errno.EMFILE), 1, lambda *args: True))
+    monkeypatch.setattr(muttering, name, once(getattr(muttering, name), refuse(errno.EMFILE), 1, lambda *args: True))
     with pytest.raises(OSError, match="Too many open files"):
         raster_codec.decode_raster(data, "x.tif")
 
@@ -126,7 +126,7 @@ def test_without_a_descriptor_left_stderr_is_not_closed_and_none_is_lost(monkeyp
     for name in ("dup", "memfd_create"):
         with monkeypatch.context() as patch:
             patch.setattr(os, name, once(getattr(os, name), refuse(errno.EMFILE)))
-            with pytest.raises(OSError, match="Too many open files"), codec.stderr_of_codecs():
+            with pytest.raises(OSError, match="Too many open files"), muttering.alone():
                 pass
         os.fstat(2)
     assert len(os.listdir("/proc/self/fd")) == open_before

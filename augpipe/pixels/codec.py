@@ -8,13 +8,9 @@ returns half a picture and only mutters about it on stderr. What comes of odd pi
 
 from __future__ import annotations
 
-import errno
 import math
-import os
-import tempfile
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import cv2
@@ -24,6 +20,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from augpipe.errors import Reject, of_system, one_line
 from augpipe.geometry import upright
+from augpipe.pixels import muttering
 from augpipe.pixels.header import PARSER_FAULTS, opened
 from augpipe.pixels.jpeg2000 import is_whole
 from augpipe.sample import Header, Raster
@@ -108,14 +105,22 @@ def _by_opencv(data: bytes, header: Header) -> tuple[Pixels | None, str]:
         flags = cv2.IMREAD_GRAYSCALE if header.mode == "L" else cv2.IMREAD_COLOR
     else:
         flags = cv2.IMREAD_UNCHANGED
-    with stderr_of_codecs() as said:
-        try:
-            decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
-        except cv2.error as error:
-            if (memory := as_memory_error(error)) is not error:
-                raise memory from error
-            decoded = None
-    return (None if decoded is None else _eight_bit(decoded, is_gray(header))), said()
+    with muttering.together() as heard:
+        decoded = _imdecode(data, flags)
+    if heard.text and not heard.alone:
+        with muttering.alone() as heard:
+            decoded = _imdecode(data, flags)
+    return (None if decoded is None else _eight_bit(decoded, is_gray(header))), heard.text
+
+
+def _imdecode(data: bytes, flags: int) -> Pixels | None:
+    """OpenCV's pixels as they are stored; ``None`` if it has none."""
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        if (memory := as_memory_error(error)) is not error:
+            raise memory from error
+        return None
 
 
 def as_memory_error(error: Exception) -> Exception:
@@ -226,64 +231,9 @@ def _of_tiff(image: TiffImageFile) -> Callable[[Image.Image], Pixels]:
     return convert
 
 
-_capturing = threading.Lock()
-
-
-@contextmanager
-def stderr_of_codecs() -> Iterator[Callable[[], str]]:
-    """What C libraries write to stderr meanwhile; libjpeg says only there that a picture is damaged.
-
-    One thread at a time: two that swap the same descriptor could leave it swapped. The file is a new one each time:
-    one that a fork had copied would be written and emptied by both processes.
-    """
-    text = ""
-    with _capturing:
-        saved = _duplicate_of_stderr()
-        try:
-            file = _nameless_file()
-        except OSError:
-            if saved is not None:
-                os.close(saved)
-            raise
-        try:
-            os.dup2(file, 2)
-            yield lambda: text
-        finally:
-            text = os.pread(file, 4000, 0).decode("ascii", "replace")
-            if saved is None:
-                os.close(2)
-            else:
-                os.dup2(saved, 2)
-                os.close(saved)
-            if file != 2:  # where stderr is closed, the file may have got its number
-                os.close(file)
-
-
-def _nameless_file() -> int:
-    """The descriptor of an empty file, in memory where the system has such."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("codecs")
-    with tempfile.TemporaryFile() as made:
-        return os.dup(made.fileno())
-
-
 def muted(data: bytes) -> AbstractContextManager[object]:
     """Without what libtiff has to say, which alone of Pillow's libraries writes to stderr."""
-    return stderr_of_codecs() if data[:2] in (b"II", b"MM") else nullcontext()
-
-
-def _duplicate_of_stderr() -> int | None:
-    """A descriptor for the way back; ``None`` where stderr is closed, as under some daemons.
-
-    Raises:
-        OSError: there is no descriptor left. That must not pass for a closed stderr, which is closed on the way back.
-    """
-    try:
-        return os.dup(2)
-    except OSError as error:
-        if error.errno != errno.EBADF:
-            raise
-        return None
+    return muttering.together() if data[:2] in (b"II", b"MM") else nullcontext()
 
 
 # --- encoding --------------------------------------------------------------------------------------------------------
@@ -300,7 +250,7 @@ def encode(pixels: Pixels, form: PictureFormat) -> bytes:
     else:
         ending, options = ".png", [cv2.IMWRITE_PNG_COMPRESSION, 1]
     try:
-        with stderr_of_codecs():  # a refusal is raised, not logged
+        with muttering.together():  # a refusal is raised, not logged
             done, data = cv2.imencode(ending, pixels, options)
     except cv2.error as error:
         if (memory := as_memory_error(error)) is not error:

@@ -26,7 +26,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from augpipe.pixels.codec import PictureFormat, is_gray, stderr_of_codecs
+from augpipe.pixels import muttering
+from augpipe.pixels.codec import PictureFormat, is_gray
 from augpipe.pixels.plain_jpeg import is_plain, whole
 from augpipe.sample import Header
 
@@ -70,7 +71,7 @@ def load() -> Any:
     """
     os.environ.setdefault(*_QUIET)
     try:
-        with stderr_of_codecs():  # it names every other codec of its maker that is not installed
+        with muttering.together():  # it names every other codec of its maker that is not installed
             module = import_module("nvidia.nvimgcodec")
             version = str(module.__version__)
     except ModuleNotFoundError as error:
@@ -105,7 +106,7 @@ class DeviceCodec:
             "max_num_cpu_threads": threads,
             "backends": [codec.Backend(kind) for kind in kinds],
         }
-        with stderr_of_codecs():
+        with muttering.together():
             self._decoder = codec.Decoder(**where, options=":fancy_upsampling=1")
             self._encoder = codec.Encoder(**where)
         self._decoding = {

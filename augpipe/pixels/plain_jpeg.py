@@ -20,7 +20,7 @@ from concurrent.futures import Executor
 import cv2
 import numpy as np
 
-from augpipe.pixels.codec import stderr_of_codecs
+from augpipe.pixels import muttering
 from augpipe.sample import Header
 
 _SOF0, _DHT, _SOI, _EOI, _SOS, _DQT, _APP0, _APP14 = 0xC0, 0xC4, 0xD8, 0xD9, 0xDA, 0xDB, 0xE0, 0xEE
@@ -124,15 +124,15 @@ def whole(files: Sequence[bytes], cores: Executor) -> list[bool]:
         cores: threads that share the work. What libjpeg has to say goes to the stderr of the process, so all of them
             are listened to at once, and one after the other only where something was said.
     """
-    with stderr_of_codecs() as said:
+    with muttering.together() as heard:
         readable = list(cores.map(_read, files))
-    return [good and _is_quiet(data) for data, good in zip(files, readable, strict=True)] if said() else readable
+    return [good and _is_quiet(data) for data, good in zip(files, readable, strict=True)] if heard.text else readable
 
 
 def _is_quiet(data: bytes) -> bool:
-    with stderr_of_codecs() as said:
+    with muttering.alone() as heard:
         _read(data)
-    return not said()
+    return not heard.text
 
 
 def _read(data: bytes) -> bool:

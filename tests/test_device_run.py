@@ -70,7 +70,7 @@ def test_how_many_processes_there_are(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 16)
     assert backends.processes_for(Device()) == 16
     assert backends.processes_for(device(0, 1)) == 8
-    assert backends.processes_for(replace(device(0, 1), codec="nvimgcodec")) == 2
+    assert backends.processes_for(replace(device(0, 1), codec="nvimgcodec")) == 8
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     assert backends.processes_for(device(0, 1, 2)) == 3
 

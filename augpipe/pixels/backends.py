@@ -1,7 +1,7 @@
 """The backend for a device. Made once a process: a device takes a second or more until it is ready.
 
-Several processes may share a device, each with its part of the memory; a codec of the CPU needs that, as it keeps a
-core busy in each of them.
+Several processes share a device, each with its part of the memory: reading, labels and records take the CPU about a
+millisecond a sample, so one process would be busy long before its device is.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from augpipe.device import Device
 from augpipe.pixels.backend import Backend, BackendOptions
 
-_PROCESSES = {"nvimgcodec": 1, "cpu": 4}
-"""On a device, by codec: one that decodes on the device is kept busy by one process, labels and all."""
+_PROCESSES = 4
+"""Most processes on a device that are not asked for; each takes some 400 MB of it before it holds a picture."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def processes_for(device: Device) -> int:
     cores = os.cpu_count() or 1
     if device.kind == "cpu":
         return cores
-    each = min(_PROCESSES[device.codec], max(1, cores // len(device.indexes)))
+    each = min(_PROCESSES, max(1, cores // len(device.indexes)))
     return each * len(device.indexes)
 
 

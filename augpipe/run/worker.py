@@ -19,6 +19,7 @@ from augpipe.errors import AugpipeError, DeviceError
 from augpipe.pixels.backends import Seat, backend_for
 from augpipe.run.case import Make
 from augpipe.run.job import Job
+from augpipe.run.memory import keep_what_is_freed
 
 OUT_OF_MEMORY = 71
 """Exit code of a worker that has none left."""
@@ -70,6 +71,7 @@ def serve(connection: Connection, job: Job, seat: Seat) -> None:
     threading.Thread(target=_end_with, args=(connection.fileno(),), daemon=True).start()
     from augpipe.run.task import rehearse, run_task
 
+    keep_what_is_freed()
     reporter = _Reporter(connection)
     try:
         try:

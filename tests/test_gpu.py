@@ -47,7 +47,7 @@ def test_what_is_uploaded_may_be_changed_at_once(gpu):
 
 
 def test_no_memory_is_a_memory_error(gpu):
-    accelerator = gpu.CudaAccelerator(memory_limit=100_000)
+    accelerator = gpu.CudaAccelerator(sharing=7_500)
     source, stream = uploaded(accelerator, noise_picture((40, 30), 3)), accelerator.stream()
     with pytest.raises(MemoryError):
         run_batch(accelerator, [Work(source, (Warp(matrix=g.IDENTITY, size_wh=(500, 500)),))], stream)
@@ -57,8 +57,9 @@ def test_no_memory_is_a_memory_error(gpu):
     assert accelerator.memory().limit == 100_000
 
 
-def test_three_quarters_of_the_device_unless_told(gpu):
+def test_processes_share_three_quarters_of_the_device(gpu):
     assert gpu.CudaAccelerator().memory().limit == 750_000_000
+    assert gpu.CudaAccelerator(sharing=3).memory().limit == 250_000_000
 
 
 def test_a_stream_waits_for_another(gpu):

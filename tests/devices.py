@@ -35,7 +35,9 @@ def uploaded(accelerator: Accelerator, picture_rgb: U8, gap: int = 0) -> DeviceP
     channels = 1 if picture_rgb.ndim == 2 else 3
     rows = np.full((h, w * channels + gap), 255, np.uint8)
     rows[:, : w * channels] = picture_rgb.reshape(h, -1)
-    memory = accelerator.upload(rows, accelerator.stream())
+    stream = accelerator.stream()
+    memory = accelerator.upload(rows, stream)
+    stream.synchronize()  # so that it is there for every stream
     return DevicePicture(memory.address, (w, h), channels, rows.shape[1], memory)
 
 

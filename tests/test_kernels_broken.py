@@ -52,7 +52,7 @@ def is_noticed(text):
 
 
 BREAKS = {
-    "rounding of the warp": ("levels[c] = (sum + 512) >> 10", "levels[c] = sum >> 10"),
+    "rounding of the warp": ("lower_right + 512) >> 10", "lower_right) >> 10"),
     "rounding to the grid": ("? __float2int_rn(fine)", "? (int)fine"),
     "positions beyond an int": ("(int)0x80000000", "0x7fffffff"),
     "the horizon": ("depth <= 1e-6f", "false"),

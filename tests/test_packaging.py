@@ -49,6 +49,7 @@ def test_every_module_is_in_the_wheel(wheel):
     """A package missing from the list in pyproject.toml works in a checkout and is absent from the wheel."""
     names = set(zipfile.ZipFile(wheel).namelist())
     modules = {p.relative_to(ROOT).as_posix() for p in (ROOT / "augpipe").rglob("*.py")}
+    modules |= {p.relative_to(ROOT).as_posix() for p in (ROOT / "augpipe").rglob("*.cu")}
     modules |= {f"augpipe/{p.relative_to(ROOT).as_posix()}" for d in ("cli", "recipes") for p in (ROOT / d).glob("*.*")}
     assert {m for m in modules if "__pycache__" not in m} - names == set()
 

@@ -169,8 +169,9 @@ class CudaAccelerator:
 
     def memory(self) -> DeviceMemory:
         """What the driver and the pool say."""
-        free, total = self._device.mem_info
-        return DeviceMemory(free, total, self._pool.total_bytes(), self._pool.get_limit())
+        with self._device:
+            free, total = self._device.mem_info
+            return DeviceMemory(free, total, self._pool.total_bytes(), self._pool.get_limit())
 
     def trim(self) -> None:
         """Give back what nobody uses."""

@@ -53,11 +53,11 @@ static __device__ __forceinline__ const Pass& pass_of(const Pass* __restrict__ p
 #define APART 32  // the pixels of a thread are so far from each other, so that neighbouring threads read neighbours
 
 static __device__ __forceinline__ bool place_of(const Pass& pass, int& x, int& y) {
-  const int tile = (int)blockIdx.x - pass.first_tile;
-  const int across = (pass.target_w + TILE_W - 1) / TILE_W;
-  const int row = tile / across;
-  x = (tile - row * across) * TILE_W + (int)threadIdx.x;
-  y = row * TILE_H + (int)threadIdx.y;
+  const unsigned tile = blockIdx.x - (unsigned)pass.first_tile;
+  const unsigned across = ((unsigned)pass.target_w + TILE_W - 1) / TILE_W;
+  const unsigned row = tile / across;
+  x = (int)((tile - row * across) * TILE_W + threadIdx.x);
+  y = (int)(row * TILE_H + threadIdx.y);
   return x < pass.target_w && y < pass.target_h;
 }
 

@@ -1,0 +1,170 @@
+"""As much of cupy as augpipe/pixels/gpu.py uses, on host memory, strict about what real CUDA is strict about.
+
+Copies happen when the stream is waited for, not when they are asked for; kernels run in the stream and on the device
+that are current in their thread. What it calls itself is checked against real cupy where that is installed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+from cpu_accelerator import library
+
+_current = threading.local()
+
+
+def _stack(name):
+    if not hasattr(_current, name):
+        setattr(_current, name, [])
+    return getattr(_current, name)
+
+
+class OutOfMemoryError(MemoryError):
+    pass
+
+
+class Device:
+    def __init__(self, index):
+        self.id = index
+        self.mem_info = (600_000_000, 1_000_000_000)
+
+    def __enter__(self):
+        _stack("devices").append(self)
+        return self
+
+    def __exit__(self, *_):
+        _stack("devices").pop()
+
+
+class Stream:
+    def __init__(self, null=False, non_blocking=False):
+        assert _stack("devices"), "no device is current"
+        self.ptr = id(self)
+        self.waiting = []
+        _streams[self.ptr] = self
+
+    def __enter__(self):
+        _stack("streams").append(self)
+        return self
+
+    def __exit__(self, *_):
+        _stack("streams").pop()
+
+    def wait_event(self, event):
+        event.synchronize()
+
+    def synchronize(self):
+        waiting, self.waiting = self.waiting, []
+        for work in waiting:
+            work()
+
+
+_streams: dict[int, Stream] = {}
+
+
+class Event:
+    def __init__(self, block=False, disable_timing=False):
+        self.stream, self.place = None, 0
+
+    def record(self, stream):
+        self.stream, self.done = stream, False
+        stream.waiting.append(self._reached)
+
+    def _reached(self):
+        self.done = True
+
+    def synchronize(self):
+        self.stream.synchronize()
+
+
+class _Memory:
+    """Given back when the stream is past it."""
+
+    def __init__(self, nbytes, stream):
+        self.stream = stream
+        self.array = np.full(nbytes + 256, 0x77, np.uint8)
+        self.ptr = self.array.ctypes.data + -self.array.ctypes.data % 256
+
+    def __del__(self):
+        self.stream.waiting.append(lambda array=self.array: array)
+
+
+class MemoryPool:
+    def __init__(self):
+        self.limit = self.taken = self.trimmed = 0
+
+    def set_limit(self, size=None, fraction=None):
+        assert _stack("devices")
+        self.limit = size
+
+    def get_limit(self):
+        assert _stack("devices")
+        return self.limit
+
+    def total_bytes(self):
+        assert _stack("devices")
+        return self.taken
+
+    def free_all_blocks(self):
+        self.trimmed += 1
+
+    def malloc(self, nbytes):
+        assert _stack("devices")
+        assert _stack("streams"), "memory of the pool belongs to the stream that is current"
+        if self.taken + nbytes > self.limit:
+            raise OutOfMemoryError(nbytes)
+        self.taken += nbytes
+        return _Memory(nbytes, _stack("streams")[-1])
+
+
+class _Pinned(bytearray):
+    @property
+    def ptr(self):
+        return ctypes.addressof(ctypes.c_char.from_buffer(self))
+
+
+class PinnedMemoryPool:
+    def malloc(self, nbytes):
+        return _Pinned(nbytes)
+
+
+class RawModule:
+    def __init__(self, *, code, options):
+        assert "--fmad=false" in options
+        self._library = library()
+
+    def get_function(self, name):
+        function = self._library[f"{name}_on_host"]
+
+        def kernel(grid, block, arguments):
+            assert [type(a) for a in arguments] == [np.uint64, np.int32, np.uint64, np.uint64]
+            passes, count, parameters, bank = (int(a) for a in arguments)
+            shape = [ctypes.c_uint(v) for v in (*grid, *block)]
+            rest = (ctypes.c_void_p(passes), count, ctypes.c_void_p(parameters), ctypes.c_void_p(bank or None))
+            _stack("streams")[-1].waiting.append(lambda: function(*shape, *rest))
+
+        return kernel
+
+
+def _memcpy_async(target, source, nbytes, kind, stream):
+    _streams[stream].waiting.append(lambda: ctypes.memmove(target, source, nbytes))
+
+
+runtime = SimpleNamespace(
+    memcpyAsync=_memcpy_async,
+    memcpyHostToDevice=1,
+    memcpyDeviceToHost=2,
+    getDeviceProperties=lambda index: {"name": b"host %d" % index},
+)
+cuda = SimpleNamespace(
+    Device=Device,
+    Event=Event,
+    MemoryPool=MemoryPool,
+    PinnedMemoryPool=PinnedMemoryPool,
+    Stream=Stream,
+    is_available=lambda: True,
+    runtime=runtime,
+)

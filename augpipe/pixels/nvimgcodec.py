@@ -32,6 +32,7 @@ from augpipe.pixels.plain_jpeg import is_plain, whole
 from augpipe.sample import Header
 
 _QUIET = ("PYNVIMGCODEC_VERBOSITY", "0")  # it writes to stderr, in colour, what it returns as None anyway
+_AT_ONCE = 64  # files that are looked at together: the device has enough to do with as many
 _LONGEST_SIDE = 65_500  # of a JPEG that libjpeg writes
 
 
@@ -100,6 +101,7 @@ class DeviceCodec:
         self._on_device = device_id is not None
         self._arrays = _Host() if device_id is None else _Device(device_id)
         self._cores = ThreadPoolExecutor(threads, "augpipe-jpeg")
+        self._looking = ThreadPoolExecutor(1, "augpipe-looking")
         kinds = (codec.CPU_ONLY,) if device_id is None else (codec.HYBRID_CPU_GPU, codec.GPU_ONLY)
         where = {
             "device_id": codec.NVIMGCODEC_DEVICE_CPU_ONLY if device_id is None else device_id,
@@ -135,13 +137,18 @@ class DeviceCodec:
         Raises:
             MemoryError: there is not enough of it on the device for so many.
         """
-        plain = [i for i, (data, header) in enumerate(jobs) if is_plain(data, header)]
-        taken = [i for i, good in zip(plain, whole([jobs[i][0] for i in plain], self._cores), strict=True) if good]
         out: list[DecodedImage | None] = [None] * len(jobs)
-        for channels in (1, 3):
-            places = [i for i in taken if (1 if is_gray(jobs[i][1]) else 3) == channels]
-            for place, image in zip(places, self._decoded([jobs[i][0] for i in places], channels, stream), strict=True):
-                out[place] = None if image is None else self._upright(image, jobs[place][1], channels, stream)
+        plain = [i for i, (data, header) in enumerate(jobs) if is_plain(data, header)]
+        parts = [plain[i : i + _AT_ONCE] for i in range(0, len(plain), _AT_ONCE)]
+        # While the device decodes some, the CPU looks at the next.
+        looked = [self._looking.submit(whole, [jobs[i][0] for i in part], self._cores) for part in parts]
+        for part, found in zip(parts, looked, strict=True):
+            taken = [i for i, good in zip(part, found.result(), strict=True) if good]
+            for channels in (1, 3):
+                places = [i for i in taken if (1 if is_gray(jobs[i][1]) else 3) == channels]
+                images = self._decoded([jobs[i][0] for i in places], channels, stream)
+                for place, image in zip(places, images, strict=True):
+                    out[place] = None if image is None else self._upright(image, jobs[place][1], channels, stream)
         return out
 
     def _decoded(self, files: list[bytes], channels: int, stream: int) -> list[Any]:
@@ -194,6 +201,7 @@ class DeviceCodec:
 
     def close(self) -> None:
         """Let go of threads and memory. It must not be used any more."""
+        self._looking.shutdown(cancel_futures=True)
         self._cores.shutdown()
         del self._decoder, self._encoder
 

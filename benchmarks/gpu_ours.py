@@ -208,7 +208,7 @@ def _engines(bench: Bench) -> None:
 
     nv = load()
     kinds = {"CPU": nv.CPU_ONLY} if bench.on_cpu else {"JPEG engine": nv.HW_GPU_ONLY, "cores": nv.HYBRID_CPU_GPU}
-    device = nv.NVIMGCODEC_DEVICE_CPU_ONLY if bench.on_cpu else 0
+    device = -99_999 if bench.on_cpu else 0
     for name, kind in kinds.items():
         try:
             decoder = nv.Decoder(

@@ -26,8 +26,8 @@ from augpipe.plan import AnyStep, Filter, Noise
 from augpipe.sample import Header
 
 try:
-    nvimgcodec.load()
-    MISSING = ""
+    old = nvimgcodec.load().__version__.startswith("0.8")
+    MISSING = "nvImageCodec works without a device from 0.9 on" if old else ""
 except ImportError as error:
     MISSING = str(error)
 

@@ -11,7 +11,7 @@ matter of the file alone (:mod:`augpipe.pixels.plain_jpeg`).
 here, and is a copy.
 
 Without a device (``device_id`` ``None``) the same code runs on the host, where nvImageCodec uses libjpeg-turbo and
-gives the very pixels and bytes of the CPU's codec. Tests do so; a run does not.
+gives the very pixels and bytes of the CPU's codec, from its version 0.9 on. Tests do so; a run does not.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from augpipe.pixels.plain_jpeg import is_plain, whole
 from augpipe.sample import Header
 
 _QUIET = ("PYNVIMGCODEC_VERBOSITY", "0")  # it writes to stderr, in colour, what it returns as None anyway
+_NO_DEVICE = -99_999  # NVIMGCODEC_DEVICE_CPU_ONLY, for which Python has a name from 0.9 on
 _AT_ONCE = 64  # files that are looked at together: the device has enough to do with as many
 _LONGEST_SIDE = 65_500  # of a JPEG that libjpeg writes
 
@@ -68,7 +69,7 @@ def load() -> Any:
     """The module ``nvidia.nvimgcodec``.
 
     Raises:
-        ImportError: it is not installed, does not load, or is of a version that was never tried; in one line.
+        ImportError: it is not installed, does not load, or is of a version with another interface; in one line.
     """
     os.environ.setdefault(*_QUIET)
     try:
@@ -104,7 +105,7 @@ class DeviceCodec:
         self._looking = ThreadPoolExecutor(1, "augpipe-looking")
         kinds = (codec.CPU_ONLY,) if device_id is None else (codec.HYBRID_CPU_GPU, codec.GPU_ONLY)
         where = {
-            "device_id": codec.NVIMGCODEC_DEVICE_CPU_ONLY if device_id is None else device_id,
+            "device_id": _NO_DEVICE if device_id is None else device_id,
             "max_num_cpu_threads": threads,
             "backends": [codec.Backend(kind) for kind in kinds],
         }

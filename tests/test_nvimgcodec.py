@@ -182,6 +182,22 @@ def test_a_picture_that_is_not_returned_is_asked_for_once_more_alone(host, monke
 
 
 @here
+def test_a_picture_that_is_not_returned_for_want_of_memory_is_not_one_for_the_cpu(host, monkeypatch):
+    """Else its bytes would depend on what else the device holds."""
+    monkeypatch.setattr(host, "_decoder", SimpleNamespace(decode=lambda streams, **how: [None] * len(streams)))
+    assert host.decode([job(WRITTEN["jpeg"])]) == [None]
+    monkeypatch.setattr(host._arrays, "free", lambda: 1 << 20)
+    with pytest.raises(MemoryError, match="37×23"):
+        host.decode([job(WRITTEN["jpeg"])])
+    assert host.decode([job(WRITTEN["png"])]) == [None]
+    monkeypatch.setattr(host, "_encoder", SimpleNamespace(encode=lambda wrapped, *a, **how: [None] * len(wrapped)))
+    with pytest.raises(MemoryError, match="37×23"):
+        host.encode([described(PHOTO)])
+    monkeypatch.setattr(host._arrays, "free", lambda: 1 << 40)
+    assert host.encode([described(PHOTO)]) == [None]
+
+
+@here
 def test_a_picture_of_another_size_than_the_header_says_is_none(host, monkeypatch):
     """Whatever the decoder does, no picture of another shape gets further."""
     wrong = SimpleNamespace(shape=(23, 36, 3), dtype=np.uint8)

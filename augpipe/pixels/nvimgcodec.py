@@ -17,6 +17,7 @@ gives the very pixels and bytes of the CPU's codec, from its version 0.9 on. Tes
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -34,6 +35,7 @@ from augpipe.sample import Header
 _QUIET = ("PYNVIMGCODEC_VERBOSITY", "0")  # it writes to stderr, in colour, what it returns as None anyway
 _NO_DEVICE = -99_999  # NVIMGCODEC_DEVICE_CPU_ONLY, for which Python has a name from 0.9 on
 _AT_ONCE = 64  # files that are looked at together: the device has enough to do with as many
+_SCARCE = 64 << 20  # bytes of the device below which a failure is put down to memory
 _LONGEST_SIDE = 65_500  # of a JPEG that libjpeg writes
 
 
@@ -149,7 +151,10 @@ class DeviceCodec:
                 places = [i for i in taken if (1 if is_gray(jobs[i][1]) else 3) == channels]
                 images = self._decoded([jobs[i][0] for i in places], channels, stream)
                 for place, image in zip(places, images, strict=True):
-                    out[place] = None if image is None else self._upright(image, jobs[place][1], channels, stream)
+                    if image is None:
+                        self._require_memory(jobs[place][1].stored_wh)
+                    else:
+                        out[place] = self._upright(image, jobs[place][1], channels, stream)
         return out
 
     def _decoded(self, files: list[bytes], channels: int, stream: int) -> list[Any]:
@@ -163,6 +168,12 @@ class DeviceCodec:
             images = decode(files) if files else []
             return [decode([data])[0] if image is None else image for data, image in zip(files, images, strict=True)]
 
+    def _require_memory(self, size_wh: tuple[int, int]) -> None:
+        """Tell a picture that is not returned for want of memory, and would be another time, from one that never is."""
+        width, height = size_wh
+        if self._arrays.free() < _SCARCE + 8 * width * height:
+            raise MemoryError(f"no memory on the device for the codec of a picture of {width}×{height}")
+
     def _upright(self, image: Any, header: Header, channels: int, stream: int) -> DecodedImage | None:
         width, height = header.stored_wh
         if tuple(image.shape) != (height, width, channels) or np.dtype(image.dtype) != np.uint8:
@@ -171,7 +182,7 @@ class DeviceCodec:
             return _described(image, self._arrays.interface(image))
         with self._arrays.on(stream):
             turned = upright_view(self._arrays.array(image), header.orientation).copy()
-        return _described(turned, self._arrays.interface(turned))
+        return _described((turned, image), self._arrays.interface(turned))  # the copy may not have been made yet
 
     def encode(self, images: Sequence[Picture], stream: int = 0) -> list[bytes | None]:
         """JPEGs in order, baseline, 4:2:0, without EXIF; ``None`` where the CPU's codec is to encode one.
@@ -188,6 +199,8 @@ class DeviceCodec:
             fitting = (i for i, image in enumerate(images) if image.channels == channels)
             places = [i for i in fitting if max(images[i].size_wh) <= _LONGEST_SIDE]
             for place, data in zip(places, self._encoded([images[i] for i in places], channels, stream), strict=True):
+                if data is None:
+                    self._require_memory(images[place].size_wh)
                 out[place] = data
         return out
 
@@ -258,6 +271,9 @@ class _Host:
     def on(self, stream: int) -> AbstractContextManager[object]:
         return nullcontext()
 
+    def free(self) -> int:
+        return sys.maxsize
+
 
 class _Device:
     """Arrays of CuPy, which is asked for only to turn pictures."""
@@ -278,6 +294,10 @@ class _Device:
     def on(self, stream: int) -> Iterator[None]:
         with self._cupy.cuda.Device(self._device_id), self._cupy.cuda.ExternalStream(stream):
             yield
+
+    def free(self) -> int:
+        with self._cupy.cuda.Device(self._device_id):
+            return int(self._cupy.cuda.runtime.memGetInfo()[0])
 
 
 @contextmanager

@@ -9,20 +9,25 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from builders import SHARED, encoded, needs, photo
+from builders import SHARED, encoded, exif, needs, photo
+from cpu_accelerator import CpuAccelerator, compiler
 from pictures import GRAY, PHOTO, PICTURE, WRITTEN
-from PIL import Image
 
 from augpipe.errors import Reject
 from augpipe.pixels import codec, nvimgcodec
+from augpipe.pixels.backend import BackendOptions, Job
+from augpipe.pixels.batch_codec import DeviceFirst, HostCodec
 from augpipe.pixels.codec import PictureFormat, turned_upright
+from augpipe.pixels.cpu import CpuBackend
+from augpipe.pixels.gpu_backend import GpuBackend
 from augpipe.pixels.header import read_header
 from augpipe.pixels.nvimgcodec import DecodedImage, DeviceCodec, upright_view
+from augpipe.plan import AnyStep, Filter, Noise
 from augpipe.sample import Header
 
 try:
-    nvimgcodec.load()
-    MISSING = ""
+    old = nvimgcodec.load().__version__.startswith("0.8")
+    MISSING = "nvImageCodec works without a device from 0.9 on" if old else ""
 except ImportError as error:
     MISSING = str(error)
 
@@ -115,6 +120,18 @@ def test_plain_jpegs_are_decoded_to_the_bit(host):
 
 
 @here
+def test_more_than_are_looked_at_together_come_back_in_order(host, monkeypatch):
+    monkeypatch.setattr(nvimgcodec, "_AT_ONCE", 3)
+    names = ["jpeg", "jpeg gray", "png", "jpeg", "jpeg gray", "progressive", "jpeg gray", "jpeg"] * 2
+    jobs = [job(WRITTEN[name]) for name in names]
+    for name, image, (data, header) in zip(names, host.decode(jobs), jobs, strict=True):
+        assert (image is None) == (name in ("png", "progressive"))
+        if image is not None:
+            assert np.array_equal(pixels(image), codec.decode(data, header))
+    assert host.decode([]) == []
+
+
+@here
 def test_gray_stays_gray_and_order_stays(host):
     names = ["jpeg", "png", "jpeg gray", "progressive", "jpeg", "jpeg cmyk", "jpeg gray", "webp"]
     found = host.decode([job(WRITTEN[name]) for name in names])
@@ -125,9 +142,7 @@ def test_gray_stays_gray_and_order_stays(host):
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_exif_is_applied_as_the_header_says_it(host, orientation, mode):
-    exif = Image.Exif()
-    exif[274] = orientation
-    data, header = job(encoded(PICTURE.convert(mode), "JPEG", exif=exif))
+    data, header = job(encoded(PICTURE.convert(mode), "JPEG", exif=exif(orientation)))
     assert header.orientation == orientation
     (image,) = host.decode([(data, header)])
     assert image is not None
@@ -164,6 +179,22 @@ def test_a_picture_that_is_not_returned_is_asked_for_once_more_alone(host, monke
     found = host.decode([job(WRITTEN["jpeg"])] * 3)
     assert asked == [3, 1]
     assert all(image is not None for image in found)
+
+
+@here
+def test_a_picture_that_is_not_returned_for_want_of_memory_is_not_one_for_the_cpu(host, monkeypatch):
+    """Else its bytes would depend on what else the device holds."""
+    monkeypatch.setattr(host, "_decoder", SimpleNamespace(decode=lambda streams, **how: [None] * len(streams)))
+    assert host.decode([job(WRITTEN["jpeg"])]) == [None]
+    monkeypatch.setattr(host._arrays, "free", lambda: 1 << 20)
+    with pytest.raises(MemoryError, match="37×23"):
+        host.decode([job(WRITTEN["jpeg"])])
+    assert host.decode([job(WRITTEN["png"])]) == [None]
+    monkeypatch.setattr(host, "_encoder", SimpleNamespace(encode=lambda wrapped, *a, **how: [None] * len(wrapped)))
+    with pytest.raises(MemoryError, match="37×23"):
+        host.encode([described(PHOTO)])
+    monkeypatch.setattr(host._arrays, "free", lambda: 1 << 40)
+    assert host.encode([described(PHOTO)]) == [None]
 
 
 @here
@@ -243,3 +274,25 @@ def test_loading_it_says_nothing():
     code = "from augpipe.pixels.nvimgcodec import *; DeviceCodec(None, PictureFormat(), 2).close()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+# --- in the pipeline -------------------------------------------------------------------------------------------------
+
+
+@here
+@pytest.mark.skipif(compiler() is None, reason="no C++ compiler to build the kernels with")
+def test_a_pipeline_with_this_codec_gives_the_files_of_the_cpu(host):
+    """Plain, damaged, gray, turned and other pictures in one stream, through decoder, kernels and encoder."""
+    accelerator, options = CpuAccelerator(), BackendOptions()
+    turned = encoded(PICTURE, "JPEG", exif=exif(6))
+    files = [turned, *(WRITTEN[name] for name in ("jpeg", "png", "jpeg gray", "progressive")), encoded(photo((90, 70)))]
+    files.append(files[-1][:900] + b"\xff\xd9")
+    steps: tuple[AnyStep, ...] = (Filter(sigma=0.8), Noise(std=5.0, offset=7))
+    jobs = [Job(data, read_header(data), (steps, ())) for data in files]
+    backend = GpuBackend(accelerator, DeviceFirst(host, HostCodec(accelerator, options)), options, 1 << 28)
+    found, wanted = list(backend.render(jobs)), list(CpuBackend(options).render(jobs))
+    backend.close()
+    for one, other in zip(found[:-1], wanted[:-1], strict=True):
+        assert one.pictures == other.pictures
+    assert [reject.code for reject in found[-1].pictures] == ["truncated"] * 2
+    assert accelerator.damaged == []

@@ -11,12 +11,13 @@ matter of the file alone (:mod:`augpipe.pixels.plain_jpeg`).
 here, and is a copy.
 
 Without a device (``device_id`` ``None``) the same code runs on the host, where nvImageCodec uses libjpeg-turbo and
-gives the very pixels and bytes of the CPU's codec. Tests do so; a run does not.
+gives the very pixels and bytes of the CPU's codec, from its version 0.9 on. Tests do so; a run does not.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -32,6 +33,9 @@ from augpipe.pixels.plain_jpeg import is_plain, whole
 from augpipe.sample import Header
 
 _QUIET = ("PYNVIMGCODEC_VERBOSITY", "0")  # it writes to stderr, in colour, what it returns as None anyway
+_NO_DEVICE = -99_999  # NVIMGCODEC_DEVICE_CPU_ONLY, for which Python has a name from 0.9 on
+_AT_ONCE = 64  # files that are looked at together: the device has enough to do with as many
+_SCARCE = 64 << 20  # bytes of the device below which a failure is put down to memory
 _LONGEST_SIDE = 65_500  # of a JPEG that libjpeg writes
 
 
@@ -67,7 +71,7 @@ def load() -> Any:
     """The module ``nvidia.nvimgcodec``.
 
     Raises:
-        ImportError: it is not installed, does not load, or is of a version that was never tried; in one line.
+        ImportError: it is not installed, does not load, or is of a version with another interface; in one line.
     """
     os.environ.setdefault(*_QUIET)
     try:
@@ -100,9 +104,10 @@ class DeviceCodec:
         self._on_device = device_id is not None
         self._arrays = _Host() if device_id is None else _Device(device_id)
         self._cores = ThreadPoolExecutor(threads, "augpipe-jpeg")
+        self._looking = ThreadPoolExecutor(1, "augpipe-looking")
         kinds = (codec.CPU_ONLY,) if device_id is None else (codec.HYBRID_CPU_GPU, codec.GPU_ONLY)
         where = {
-            "device_id": codec.NVIMGCODEC_DEVICE_CPU_ONLY if device_id is None else device_id,
+            "device_id": _NO_DEVICE if device_id is None else device_id,
             "max_num_cpu_threads": threads,
             "backends": [codec.Backend(kind) for kind in kinds],
         }
@@ -135,13 +140,21 @@ class DeviceCodec:
         Raises:
             MemoryError: there is not enough of it on the device for so many.
         """
-        plain = [i for i, (data, header) in enumerate(jobs) if is_plain(data, header)]
-        taken = [i for i, good in zip(plain, whole([jobs[i][0] for i in plain], self._cores), strict=True) if good]
         out: list[DecodedImage | None] = [None] * len(jobs)
-        for channels in (1, 3):
-            places = [i for i in taken if (1 if is_gray(jobs[i][1]) else 3) == channels]
-            for place, image in zip(places, self._decoded([jobs[i][0] for i in places], channels, stream), strict=True):
-                out[place] = None if image is None else self._upright(image, jobs[place][1], channels, stream)
+        plain = [i for i, (data, header) in enumerate(jobs) if is_plain(data, header)]
+        parts = [plain[i : i + _AT_ONCE] for i in range(0, len(plain), _AT_ONCE)]
+        # While the device decodes some, the CPU looks at the next.
+        looked = [self._looking.submit(whole, [jobs[i][0] for i in part], self._cores) for part in parts]
+        for part, found in zip(parts, looked, strict=True):
+            taken = [i for i, good in zip(part, found.result(), strict=True) if good]
+            for channels in (1, 3):
+                places = [i for i in taken if (1 if is_gray(jobs[i][1]) else 3) == channels]
+                images = self._decoded([jobs[i][0] for i in places], channels, stream)
+                for place, image in zip(places, images, strict=True):
+                    if image is None:
+                        self._require_memory(jobs[place][1].stored_wh)
+                    else:
+                        out[place] = self._upright(image, jobs[place][1], channels, stream)
         return out
 
     def _decoded(self, files: list[bytes], channels: int, stream: int) -> list[Any]:
@@ -155,6 +168,12 @@ class DeviceCodec:
             images = decode(files) if files else []
             return [decode([data])[0] if image is None else image for data, image in zip(files, images, strict=True)]
 
+    def _require_memory(self, size_wh: tuple[int, int]) -> None:
+        """Tell a picture that is not returned for want of memory, and would be another time, from one that never is."""
+        width, height = size_wh
+        if self._arrays.free() < _SCARCE + 8 * width * height:
+            raise MemoryError(f"no memory on the device for the codec of a picture of {width}×{height}")
+
     def _upright(self, image: Any, header: Header, channels: int, stream: int) -> DecodedImage | None:
         width, height = header.stored_wh
         if tuple(image.shape) != (height, width, channels) or np.dtype(image.dtype) != np.uint8:
@@ -163,7 +182,7 @@ class DeviceCodec:
             return _described(image, self._arrays.interface(image))
         with self._arrays.on(stream):
             turned = upright_view(self._arrays.array(image), header.orientation).copy()
-        return _described(turned, self._arrays.interface(turned))
+        return _described((turned, image), self._arrays.interface(turned))  # the copy may not have been made yet
 
     def encode(self, images: Sequence[Picture], stream: int = 0) -> list[bytes | None]:
         """JPEGs in order, baseline, 4:2:0, without EXIF; ``None`` where the CPU's codec is to encode one.
@@ -180,6 +199,8 @@ class DeviceCodec:
             fitting = (i for i, image in enumerate(images) if image.channels == channels)
             places = [i for i in fitting if max(images[i].size_wh) <= _LONGEST_SIDE]
             for place, data in zip(places, self._encoded([images[i] for i in places], channels, stream), strict=True):
+                if data is None:
+                    self._require_memory(images[place].size_wh)
                 out[place] = data
         return out
 
@@ -194,6 +215,7 @@ class DeviceCodec:
 
     def close(self) -> None:
         """Let go of threads and memory. It must not be used any more."""
+        self._looking.shutdown(cancel_futures=True)
         self._cores.shutdown()
         del self._decoder, self._encoder
 
@@ -249,6 +271,9 @@ class _Host:
     def on(self, stream: int) -> AbstractContextManager[object]:
         return nullcontext()
 
+    def free(self) -> int:
+        return sys.maxsize
+
 
 class _Device:
     """Arrays of CuPy, which is asked for only to turn pictures."""
@@ -269,6 +294,10 @@ class _Device:
     def on(self, stream: int) -> Iterator[None]:
         with self._cupy.cuda.Device(self._device_id), self._cupy.cuda.ExternalStream(stream):
             yield
+
+    def free(self) -> int:
+        with self._cupy.cuda.Device(self._device_id):
+            return int(self._cupy.cuda.runtime.memGetInfo()[0])
 
 
 @contextmanager

@@ -88,12 +88,12 @@ class Probe:
 
 
 def import_cupy() -> Any:
-    """The module ``cupy``: the one place that imports it for the rest of augpipe.
+    """The module ``cupy``, as :mod:`augpipe.pixels.gpu` has it, which alone imports it.
 
     Raises:
         ImportError: it is not there, or does not load.
     """
-    return import_module("cupy")
+    return import_module("augpipe.pixels.gpu").cupy
 
 
 def cuda_text(version: int) -> str:

@@ -82,13 +82,13 @@ def _cut(moved: F64, track: Track) -> list[Seen]:
         elif x1 <= 0.0 or y1 <= 0.0 or x0 >= w or y0 >= h:
             seen.append(Seen(None, 0.0))
         else:
-            seen.append(_clipped(region_of(moved[i]), track))
+            seen.append(_clipped(region_of(moved[i]), (x0, y0, x1, y1), track))
     return seen
 
 
-def _clipped(outline: Region, track: Track) -> Seen:
+def _clipped(outline: Region, bounds: Box, track: Track) -> Seen:
     whole, (w, h) = area_of(outline), track.size_wh
-    left = _on_canvas(outline, w, h) if track.hidden_outside is None else clip_convex(outline, track.visible)
+    left = _on_canvas(outline, bounds, w, h) if track.hidden_outside is None else clip_convex(outline, track.visible)
     if len(left) < 3 or whole <= 0.0:
         return Seen(None, 0.0)
     xs, ys = [x for x, _ in left], [y for _, y in left]
@@ -98,9 +98,13 @@ def _clipped(outline: Region, track: Track) -> Seen:
     return Seen((x0, y0, x1, y1), min(1.0, area_of(left) / whole), left)
 
 
-def _on_canvas(outline: Region, width: int, height: int) -> Region:
+def _on_canvas(outline: Region, bounds: Box, width: int, height: int) -> Region:
     """As clip_convex does it, for the frequent region: one whose sides are level and upright."""
-    for axis, limit, inwards in ((0, 0.0, 1.0), (1, 0.0, 1.0), (0, float(width), -1.0), (1, float(height), -1.0)):
+    x0, y0, x1, y1 = bounds
+    sides = ((x0, 0, 0.0, 1.0), (y0, 1, 0.0, 1.0), (x1, 0, float(width), -1.0), (y1, 1, float(height), -1.0))
+    for farthest, axis, limit, inwards in sides:
+        if (farthest - limit) * inwards >= 0.0:  # nothing lies beyond this side
+            continue
         outline = _one_side(outline, axis, limit, inwards)
         if not outline:
             break

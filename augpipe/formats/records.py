@@ -24,6 +24,7 @@ from augpipe.sample import (
     Dropped,
     Facts,
     ObjectRow,
+    Objects,
     Raster,
     Rings,
     Rle,
@@ -79,7 +80,7 @@ def record_of(
         "key": key,
         "width": width,
         "height": height,
-        "objects": [object_json(labelled, i, categories) for i in range(len(picture.objects))],
+        "objects": objects_json(labelled, categories),
         "dropped": [dropped_json(d, categories) for d in labelled.dropped],
         "source": origin,
         "copy": copy,
@@ -95,44 +96,55 @@ def record_of(
     return record
 
 
-def object_json(labelled: Labelled, i: int, categories: Mapping[int, Category]) -> dict[str, Any]:
-    """One surviving object."""
-    objects, shape = labelled.annotations.objects, labelled.shapes[i]
-    category = categories[int(objects.category_id[i])]
-    facts = objects.facts[i]
-    out: dict[str, Any] = {
-        "index": int(objects.index[i]),
-        "category": category.name,
-        "category_id": category.id,
-        "label": category.label,
-        "box_xyxy": _box_json(objects.boxes_xyxy[i], labelled.size_wh),
-        "box_from": shape.box_from,
-        "area": round(shape.area, DECIMALS),
-        "iscrowd": int(objects.iscrowd[i]),
-        "visible": round(shape.visible, DECIMALS),
-    }
-    out |= _facts_json(facts)
+def objects_json(labelled: Labelled, categories: Mapping[int, Category]) -> list[dict[str, Any]]:
+    """The surviving objects. Numbers are taken from their columns at once; one by one it takes ten times as long."""
+    objects, shapes = labelled.annotations.objects, labelled.shapes
+    w, h = labelled.size_wh
+    boxes = rounded(np.clip(objects.boxes_xyxy, 0.0, (w, h, w, h)))
+    numbers = zip(objects.index.tolist(), objects.category_id.tolist(), objects.iscrowd.tolist(), strict=True)
+    out = []
+    for i, ((index, category_id, iscrowd), box, shape) in enumerate(zip(numbers, boxes, shapes, strict=True)):
+        category = categories[category_id]
+        row: dict[str, Any] = {
+            "index": index,
+            "category": category.name,
+            "category_id": category.id,
+            "label": category.label,
+            "box_xyxy": box,
+            "box_from": shape.box_from,
+            "area": round(shape.area, DECIMALS),
+            "iscrowd": int(iscrowd),
+            "visible": round(shape.visible, DECIMALS),
+        }
+        _add_facts(row, objects.facts[i])
+        _add_geometry(row, objects, i)
+        out.append(row)
+    return out
+
+
+def _add_facts(row: dict[str, Any], facts: Facts) -> None:
+    for name in ("id", "truncated", "difficult", "occluded", "pose"):
+        value = getattr(facts, name)
+        if value is not None:
+            row[name] = value
+    if facts.attributes and (attributes := known(facts.attributes)):
+        row["attributes"] = attributes
+
+
+def _add_geometry(row: dict[str, Any], objects: Objects, i: int) -> None:
+    """What an object may have besides its box."""
     segmentation, keypoints, obb = objects.segmentation[i], objects.keypoints[i], objects.obb[i]
     if segmentation is not None:
-        out["segmentation"] = segmentation_json(segmentation)
+        row["segmentation"] = segmentation_json(segmentation)
     if keypoints is not None:
-        out["keypoints"] = keypoints_json(keypoints)
-        out["num_keypoints"] = int((keypoints[:, 2] > 0).sum())
+        row["keypoints"] = keypoints_json(keypoints)
+        row["num_keypoints"] = int((keypoints[:, 2] > 0).sum())
     if obb is not None:
-        out["obb"] = rounded(obb)
+        row["obb"] = rounded(obb)
     if objects.instance[i]:
-        out["instance"] = int(objects.instance[i])
+        row["instance"] = int(objects.instance[i])
     if objects.parts[i]:
-        out["parts"] = [{"name": p.name, "box_xyxy": rounded(np.array(p.box_xyxy))} for p in objects.parts[i]]
-    return out
-
-
-def _facts_json(facts: Facts) -> dict[str, Any]:
-    names = ("id", "truncated", "difficult", "occluded", "pose")
-    out: dict[str, Any] = {n: getattr(facts, n) for n in names if getattr(facts, n) is not None}
-    if attributes := known(facts.attributes):
-        out["attributes"] = attributes
-    return out
+        row["parts"] = [{"name": p.name, "box_xyxy": rounded(np.array(p.box_xyxy))} for p in objects.parts[i]]
 
 
 def dropped_json(dropped: Dropped, categories: Mapping[int, Category]) -> dict[str, Any]:
@@ -154,11 +166,6 @@ def rounded(values: F64) -> list[Any]:
     """Numbers with three decimals, as nested lists."""
     out: list[Any] = (np.round(values, DECIMALS) + 0.0).tolist()
     return out
-
-
-def _box_json(box_xyxy: F64, size_wh: tuple[int, int]) -> list[float]:
-    w, h = size_wh
-    return rounded(np.clip(box_xyxy, 0.0, (w, h, w, h)))
 
 
 def segmentation_json(segmentation: Segmentation) -> Any:

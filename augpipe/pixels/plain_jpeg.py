@@ -5,8 +5,8 @@ picture, and says nothing. So a file is looked at before, in two steps:
 
 - :func:`is_plain` walks its segments: one baseline scan of gray, or of YCbCr in 4:4:4, 4:2:2 or 4:2:0, with all its
   tables, of the size that the header says, and nothing behind it.
-- :func:`whole` has libjpeg read every Huffman code of it. It does so in a fifth to a third of the time of decoding, on
-  all cores at once, since an eighth of the size in gray needs no transform; and it mutters about the same damage.
+- :func:`whole` has libjpeg read every Huffman code of it. It does so in a fifth to two fifths of the time of decoding,
+  on all cores at once, since an eighth of the size in gray needs no transform; and it mutters about the same damage.
 
 What is not plain and whole is left to :mod:`augpipe.pixels.codec`, which knows what becomes of it.
 """

@@ -10,8 +10,12 @@ FACTOR := 50
 # build of torch. What they need of it is there, and augpipe itself is tested where they cannot be imported.
 ORACLES := albumentations albucore simsimd stringzilla torchvision
 
+# What an extra for GPUs brings, beside the environment too: `unit` is without it, `gpu` with it, and neither needs a GPU.
+GPU_LIBRARIES := cupy-cuda12x cuda-pathfinder nvidia-cuda-nvrtc-cu12 nvidia-nvimgcodec-cu12
+GPU_TESTS := tests/test_nvrtc.py tests/test_nvimgcodec.py tests/test_probe.py tests/test_gpu.py tests/test_device.py
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format unit fuzz chaos bench clean
+.PHONY: help install demo test lint format unit gpu fuzz chaos bench clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 10
@@ -26,12 +30,17 @@ $(VENV)/.oracles: $(VENV)/.installed
 		--no-deps --upgrade --target $(VENV)/oracles $(ORACLES)
 	@touch $@
 
+$(VENV)/.gpu: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--no-deps --upgrade --target $(VENV)/gpu $(GPU_LIBRARIES)
+	@touch $@
+
 install: $(VENV)/.installed  ## make .venv with everything that is needed here
 
 demo: install  ## from photographs to a training DataLoader, in about a minute
 	$(BIN)/python examples/demo.py $(DEMO)
 
-test: lint unit  ## lint and all tests
+test: lint unit gpu  ## lint and all tests
 
 lint: install  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -44,6 +53,10 @@ format: install  ## let ruff format the code
 
 unit: $(VENV)/.oracles  ## all tests, a process a core
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+
+gpu: $(VENV)/.oracles $(VENV)/.gpu  ## tests of what uses CuPy, NVRTC and nvImageCodec, with them, on any machine
+	PYTHONPATH=$(CURDIR)/$(VENV)/gpu LD_LIBRARY_PATH=$(CURDIR)/$(VENV)/gpu/nvidia/cuda_nvrtc/lib \
+		$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(GPU_TESTS)
 
 fuzz: $(VENV)/.oracles  ## every parser with FACTOR times as many damaged files as make test
 	AUGPIPE_FUZZ=$(FACTOR) $(BIN)/python -m pytest tests/test_fuzz_*.py

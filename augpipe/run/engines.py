@@ -3,7 +3,7 @@
 A worker is one process with one pipe and a sentinel to wait on, so that one that dies is seen at once, and one from
 which nothing is heard is stopped; what becomes of its task is decided in :mod:`augpipe.run.case`. (A pool that only
 notices a broken queue would hang, or lose the whole run.) Workers come from a fork server that has the libraries
-loaded, so torch is imported once, not once a worker.
+loaded, so they are imported once, not once a worker.
 """
 
 from __future__ import annotations

@@ -30,9 +30,9 @@ from augpipe.pixels.raster_codec import encode_raster, narrowed
 from augpipe.plan import Plan
 from augpipe.recipe.draw import draw
 from augpipe.run import tar
+from augpipe.run.ahead import reading_ahead
 from augpipe.run.job import Attempt, Job, Task
 from augpipe.run.keys import sample_key
-from augpipe.run.pipeline import iterate, reading_ahead
 from augpipe.run.source import require_there
 from augpipe.run.store import SHARD_SCHEMA, WORK, not_written, sync_folder, write_atomically, write_json
 from augpipe.run.strict import require_sound
@@ -150,8 +150,7 @@ class _ShardTask:
         largest = max(entry.size for entry in self._task.entries)
 
         def jobs() -> Iterator[PixelJob]:
-            sources: Iterator[Loaded] = iterate(reading_ahead(self._task.entries, self._load, largest))
-            for loaded in sources:
+            for loaded in reading_ahead(self._task.entries, self._load, largest):
                 prepared = self._prepare(loaded)
                 if prepared is not None and loaded.header is not None:
                     waiting.append(prepared)

@@ -1,6 +1,6 @@
 """What runs in a worker process: take an order, carry it out, say so.
 
-The parent imports this file to name :func:`serve`, so what makes shards (and loads torch) is imported by the worker
+The parent imports this file to name :func:`serve`, so what makes shards is imported by the worker
 alone, or by the fork server that it comes from.
 """
 

@@ -1,0 +1,71 @@
+"""A pipeline of torchdata's nodes over finished folders: every sample once, in order, and on from where it stood."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from shard_folder import numbered_folder
+from torchdata.nodes import Batcher, Loader, ParallelMapper, Prefetcher
+
+from augpipe.errors import UsageError
+from augpipe.loader import ShardDataset
+from augpipe.nodes import ShardNode
+
+SHARDS = (5, 0, 7, 1, 6)
+N = sum(SHARDS)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return numbered_folder(tmp_path_factory.mktemp("nodes") / "dst", SHARDS)
+
+
+def number(sample) -> int:
+    return int(sample[1]["image_id"])
+
+
+def pipeline(folder: Path, epoch: int = 0, seed: int = 0) -> tuple[ShardDataset, Loader]:
+    dataset = ShardDataset(folder, shuffle=6, seed=seed)
+    dataset.set_epoch(epoch)
+    mapped = ParallelMapper(ShardNode(dataset), number, num_workers=2, in_order=True, method="thread")
+    return dataset, Loader(Prefetcher(Batcher(mapped, 4, drop_last=False), prefetch_factor=2))
+
+
+def test_every_sample_comes_once_in_the_order_of_the_dataset(folder):
+    dataset, loader = pipeline(folder, epoch=3)
+    epoch = [list(batch) for batch in loader]
+    alone = ShardDataset(folder, shuffle=6)
+    alone.set_epoch(3)
+    assert sum(epoch, []) == [number(sample) for sample in alone]
+    assert [len(batch) for batch in epoch] == [4, 4, 4, 4, 3]
+    dataset.set_epoch(4)
+    again = sum((list(batch) for batch in loader), [])
+    assert sorted(again) == list(range(N))
+    assert again != sum(epoch, [])
+
+
+@pytest.mark.parametrize("stop", range(6))
+def test_it_goes_on_with_the_next_batch(folder, stop):
+    whole = [list(batch) for batch in pipeline(folder, epoch=1)[1]]
+    _, loader = pipeline(folder, epoch=1)
+    running = iter(loader)
+    taken = [list(next(running)) for _ in range(min(stop, len(whole)))]
+    state = loader.state_dict()
+    del running
+    _, resumed = pipeline(folder)
+    resumed.load_state_dict(state)
+    rest = [list(batch) for batch in resumed]
+    if stop >= len(whole):  # torchdata has a loader that had finished begin anew
+        assert sorted(sum(rest, [])) in ([], list(range(N)))
+    else:
+        assert taken + rest == whole
+
+
+def test_a_state_of_another_order_is_refused(folder):
+    _, loader = pipeline(folder)
+    next(iter(loader))
+    node = ShardNode(ShardDataset(folder, shuffle=6, seed=1))
+    state = ShardDataset(folder, shuffle=6).state_dict()
+    with pytest.raises(UsageError, match="this state has seed = 0, but here it is 1"):
+        node.reset(state)

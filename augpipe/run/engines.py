@@ -168,6 +168,7 @@ class LocalProcesses:
             message = worker.connection.recv() if worker.connection.poll() else None
         except (EOFError, ConnectionResetError):
             message = None
+            worker.process.join(timeout=_TICK)  # it is on its way out
         worker.silent = 0.0
         if isinstance(message, Ready):
             worker.ready, self._false_starts = True, 0

@@ -60,6 +60,9 @@ def augment(
         store = Store(folder)
         require_apart(roots_of(source, options.source), folder)
         _require_ours(store)
+        engine = engine_for(execution, options.device)
+        if not store.is_finished():
+            engine.get_ready()  # while the source is looked through
         run = open_run(source, recipe, options)
         watcher.remarks = list(run.dataset.remarks)
         with store:
@@ -82,9 +85,7 @@ def augment(
                     f"copies from {state.ends[-2] if len(state.ends) > 1 else 0} on have shards of their own; "
                     f"the samples are those of one run with --copies {state.ends[-1]}, the shards are not"
                 )
-            return Work(run, store, state, tasks, execution, watcher).done(
-                engine_for(execution, run.options.device), limits
-            )
+            return Work(run, store, state, tasks, execution, watcher).done(engine, limits)
 
 
 def _require_ours(store: Store) -> None:

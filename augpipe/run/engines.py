@@ -46,6 +46,10 @@ class Listener(Protocol):
 class Engine(Protocol):
     """Gets every task of a run done."""
 
+    def get_ready(self) -> None:
+        """Begin with what takes time and needs no task; a run does it too."""
+        ...
+
     def run(self, job: Job, tasks: Iterator[Task], listener: Listener) -> None:
         """Do all tasks.
 
@@ -57,6 +61,9 @@ class Engine(Protocol):
 
 class InProcess:
     """One task after the other, here. For tests, debuggers and callers that must not start processes."""
+
+    def get_ready(self) -> None:
+        """Nothing takes time."""
 
     def run(self, job: Job, tasks: Iterator[Task], listener: Listener) -> None:
         """See :class:`Engine`."""
@@ -96,12 +103,15 @@ class LocalProcesses:
         self._method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         self._context: Any = multiprocessing.get_context(self._method)
 
-    def run(self, job: Job, tasks: Iterator[Task], listener: Listener) -> None:
-        """See :class:`Engine`."""
+    def get_ready(self) -> None:
+        """Let the fork server load the libraries, in half a second that the caller has better use for."""
         if self._method == "forkserver":
-            # Not before there is work: a program that ends waits until its fork server has loaded everything.
             self._context.set_forkserver_preload(["augpipe.run.task"])
             _start_fork_server()
+
+    def run(self, job: Job, tasks: Iterator[Task], listener: Listener) -> None:
+        """See :class:`Engine`."""
+        self.get_ready()
         workers: list[_Worker] = []
         try:
             while True:

@@ -17,6 +17,7 @@ def packed(folder: Path, path: Path, prefix: str = "") -> Path:
     if path.suffix == ".zip":
         way = zipfile.ZIP_STORED if "stored" in path.name else zipfile.ZIP_DEFLATED
         return write_zip(path, files, way)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(path, "w") as tar:
         for name in files:
             tar.add(folder / name.removeprefix(prefix), name)

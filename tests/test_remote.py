@@ -15,7 +15,7 @@ from pathlib import Path
 import boto3
 import fsspec
 import pytest
-from builders import keys, object_xml, opened, read_all, voc_xml, write_tar, write_voc
+from builders import keys, object_xml, opened, read_all, voc_xml, write_json, write_picture, write_tar, write_voc
 from conversions import call, done, refused
 from fsspec.implementations.memory import MemoryFileSystem
 from moto.server import ThreadedMotoServer
@@ -136,7 +136,11 @@ def test_what_is_not_there(site):
 
 @pytest.mark.parametrize(
     ("fault", "message"),
-    [("hang", "the server does not answer in time"), ("cut", "the server breaks off"), ("500", "the server answers 500")],
+    [
+        ("hang", "the server does not answer in time"),
+        ("cut", "the server breaks off"),
+        ("500", "server answers 500"),
+    ],
 )
 def test_a_server_that_fails_is_a_transient_reject_after_some_tries(fault, message, site):
     with serving(site) as web:
@@ -171,6 +175,19 @@ def test_a_run_loses_only_what_the_server_does_not_send_and_retry_brings_it(site
         result = CliRunner().invoke(app, ["retry", str(tmp_path / "there"), "-w", "0"])
         assert result.exit_code == 0, result.output
     assert promised(tmp_path / "there")["tars"] == promised(tmp_path / "local")["tars"]
+
+
+def test_names_that_a_url_would_take_for_something_else(tmp_path):
+    names = ["a b.jpg", "50%.jpg", "%41.jpg", "q?x=1.jpg", "#1.jpg", "é.jpg"]
+    images = [{"id": i, "file_name": name} for i, name in enumerate(names)]
+    write_json(tmp_path / "a set" / "x.json", {"images": images, "annotations": []})
+    for i, name in enumerate(names):
+        write_picture(tmp_path / "a set" / name, (20 + i, 10))
+    with serving(tmp_path) as web:
+        there = opened(f"{web.url}/a%20set/x.json")
+        assert sorted(keys(there)) == sorted(names)
+        for entry in there.entries:
+            assert read_picture(entry) == (tmp_path / "a set" / entry.key).read_bytes()
 
 
 def test_a_file_that_never_ends_is_not_kept(site, monkeypatch):

@@ -106,9 +106,13 @@ def looks_like_coco(path: Where) -> bool:
     head = start_of(path, _SNIFFED)
     if not head and size_of(path) > 0:
         return True  # damaged in its archive, which is told when it is read
-    text = head + (end_of(path, _SNIFFED) if len(head) == _SNIFFED else b"")
-    is_object = head.removeprefix(_MARK).lstrip()[:1] == b"{"
-    return is_object and (b'"images"' in text or (b'"annotations"' in text and b'"image_id"' in text))
+    if head.removeprefix(_MARK).lstrip()[:1] != b"{":
+        return False
+    return _names_lists(head) or (len(head) == _SNIFFED and _names_lists(head + end_of(path, _SNIFFED)))
+
+
+def _names_lists(text: bytes) -> bool:
+    return b'"images"' in text or (b'"annotations"' in text and b'"image_id"' in text)
 
 
 def json_files(src: Where) -> dict[str, list[Where]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from augpipe.errors import DatasetError, one_line
 from augpipe.sources import remote
@@ -73,7 +73,8 @@ def file_at(text: str) -> Where:
         return Path(text)
     remote.require_known(text)
     parts = urlsplit(text)
-    return Inside(Asked(f"{parts.scheme}://{parts.netloc}/"), parts.path.strip("/"))
+    path = parts.path if remote.lists_folders(text) else unquote(parts.path)
+    return Inside(Asked(f"{parts.scheme}://{parts.netloc}/"), path.strip("/"))
 
 
 def _bucket(url: str) -> Listed:

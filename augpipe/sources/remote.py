@@ -59,6 +59,13 @@ def shown(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
+def url_of(base: str, path: str) -> str:
+    """The URL of a path on a server; what a web server would take for more than a name is quoted."""
+    if lists_folders(base):
+        return base + path
+    return base + path.replace("%", "%25").replace("?", "%3F").replace("#", "%23")
+
+
 @functools.lru_cache(maxsize=8)
 def _filesystem(scheme: str) -> Any:
     try:

@@ -10,6 +10,7 @@ import atexit
 import os
 import shutil
 import tempfile
+import weakref
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,13 +19,13 @@ from augpipe.errors import DatasetError, Reject
 from augpipe.sources import remote
 from augpipe.sources.look import place_of, size_of
 from augpipe.sources.place import LARGEST_FILE, Place, bytes_of, start_in_zip
-from augpipe.sources.tree import Inside, Where
+from augpipe.sources.tree import Inside, Tree, Where
 
 LARGEST_TEXT = 1 << 33
 _LARGEST_RATIO = 300
 """Times that a JSON shrinks in a zip; real ones do five to fifty times, a bomb a thousand."""
 _CHUNK = 1 << 20
-_made: dict[tuple[int, str], Path] = {}
+_made: weakref.WeakKeyDictionary[Tree, dict[str, Path]] = weakref.WeakKeyDictionary()
 
 
 def spooled(where: Where) -> Path:
@@ -36,10 +37,10 @@ def spooled(where: Where) -> Path:
     """
     if not isinstance(where, Inside):
         return where
-    key = (id(where.tree), where.path)
-    if key not in _made:
-        _made[key] = _written(where)
-    return _made[key]
+    made = _made.setdefault(where.tree, {})
+    if where.path not in made:
+        made[where.path] = _written(where)
+    return made[where.path]
 
 
 def end_of(where: Where, most: int) -> bytes:

@@ -116,12 +116,12 @@ class Asked:
 
     def place(self, path: str) -> Place:
         """See :class:`Tree`."""
-        return Place(self.mark + path, name=one_line(remote.shown(self.mark + path)))
+        return Place(remote.url_of(self.mark, path), name=one_line(self.mark + path))
 
     def size(self, path: str) -> int:
         """See :class:`Tree`."""
         if path not in self.known:
-            self.known[path] = remote.size_of(self.mark + path)
+            self.known[path] = remote.size_of(remote.url_of(self.mark, path))
         return self.known[path]
 
     def is_folder(self, path: str) -> bool:
@@ -141,7 +141,7 @@ class Asked:
             self.known.update((path, listed.get(path, -1)) for path in unknown if path.startswith(below))
             return
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            sizes = pool.map(lambda path: remote.size_of(self.mark + path), unknown)
+            sizes = pool.map(lambda path: remote.size_of(remote.url_of(self.mark, path)), unknown)
             self.known.update(zip(unknown, sizes, strict=True))
 
 

@@ -147,6 +147,8 @@ def test_a_tar_of_samples_is_shards_and_one_of_folders_is_what_they_are(voc, tmp
     xml, jpg = voc_xml(object_xml()).encode(), write_picture(tmp_path / "p.jpg").read_bytes()
     flat = write_tar(tmp_path / "flat.tar", [("a.jpg", jpg), ("a.xml", xml)])
     assert recognised(str(flat)) == ["shards"]
+    deeper = write_tar(tmp_path / "deeper.tar", [("cat.d/a.jpg", jpg), ("cat.d/a.xml", xml), ("b.jpg", jpg)])
+    assert recognised(str(deeper)) == ["shards"]
     apart = write_tar(tmp_path / "apart.tar", [("s/Annotations/a.xml", xml), ("s/JPEGImages/a.jpg", jpg)])
     assert recognised(str(apart)) == ["voc"]
     # In a zip, which never is shards, the flat form is a folder of XML.

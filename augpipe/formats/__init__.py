@@ -47,10 +47,11 @@ class Format:
 
 
 def _is_voc(src: Source) -> bool:
-    # A flat tar of pictures beside XML is shards, whose labels are the same; as a tree it has its folders.
+    roots = voc_index.find_roots(src.where)
     if _is_tar(src) and shards.has_samples(src.where):
-        return any(root.xml != src.where for root in voc_index.find_roots(src.where))
-    return bool(voc_index.find_roots(src.where))
+        # Pictures beside their XML are samples, whose labels are the same; a tree has them in folders of their own.
+        return any(root.xml != root.pictures for root in roots)
+    return bool(roots)
 
 
 def _is_coco(src: Source) -> bool:

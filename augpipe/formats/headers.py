@@ -6,7 +6,7 @@ Formats whose labels are fractions of the picture need its size, and a conversio
 from __future__ import annotations
 
 from augpipe.errors import Reject
-from augpipe.formats.base import Place, read_place, size_of
+from augpipe.formats.base import Place, head_of, read_place
 from augpipe.pixels.header import read_header
 from augpipe.sample import Header
 
@@ -20,12 +20,10 @@ def header_at(place: Place) -> Header:
     Raises:
         Reject: if it cannot be read or is no picture.
     """
-    size = place.size if place.size >= 0 else size_of(place.path)
-    if size < 0:
-        return read_header(read_place(place), _NO_LIMIT)  # which says why it cannot be read
+    head = head_of(place, _HEAD_BYTES)
     try:
-        return read_header(read_place(place._replace(size=min(size, _HEAD_BYTES))), _NO_LIMIT)
+        return read_header(head, _NO_LIMIT)
     except Reject:
-        if size <= _HEAD_BYTES:
+        if len(head) < _HEAD_BYTES:
             raise
     return read_header(read_place(place), _NO_LIMIT)

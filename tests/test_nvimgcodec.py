@@ -101,6 +101,8 @@ def test_memory_that_is_short_is_a_memory_error_and_nothing_else_is():
         raise RuntimeError("CUDA Runtime failure: '#2' out of memory")
     with pytest.raises(RuntimeError, match="illegal address"), nvimgcodec._memory_errors():
         raise RuntimeError("CUDA Runtime failure: '#700' illegal address")
+    with pytest.raises(RuntimeError, match="illegal memory access"), nvimgcodec._memory_errors():
+        raise RuntimeError("CUDA Runtime failure: '#700' an illegal memory access was encountered")
 
 
 # --- decoding --------------------------------------------------------------------------------------------------------

@@ -51,7 +51,13 @@ def test_the_numbers_of_the_kernel_are_those_of_numpy_and_a_fused_one_is_found_o
     ("error", "code", "why"),
     [
         (DynamicLibNotFoundError('Failure finding "libnvrtc.so.12"'), "no-nvrtc", "NVRTC, which compiles"),
+        (
+            Exception("nvrtc: error: invalid value for --gpu-architecture (-arch)"),
+            "probe",
+            "invalid value for --gpu-arch",
+        ),
         (MemoryError("out of memory"), "no-memory", "no memory left"),
+        (CUDARuntimeError(2, "cudaErrorMemoryAllocation: out of memory"), "no-memory", "no memory left"),
         (RuntimeError("cudaErrorIllegalAddress"), "probe", "a probe kernel failed: cudaErrorIllegalAddress"),
     ],
 )

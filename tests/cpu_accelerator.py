@@ -130,6 +130,9 @@ class CpuAccelerator:
             self.held += nbytes
             self.most = max(self.most, self.held)
 
+    def bind(self) -> None:
+        """Nothing to choose from."""
+
     def stream(self) -> HostStream:
         return HostStream()
 

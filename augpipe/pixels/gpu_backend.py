@@ -139,6 +139,7 @@ class GpuBackend:
         faults of a picture are results, so what is raised all the same is the device's.
         """
         try:
+            self._accelerator.bind()
             before = [a.result() if isinstance(a, Future) else a for a in arguments]
             return None if any(b is None for b in before) else stage(*before)
         except MemoryError:
@@ -182,7 +183,7 @@ class GpuBackend:
 
     def _in_halves(self, batch: _Batch) -> list[Output]:
         """The outputs of a batch for which there was no memory, by smaller ones, while no other is under way."""
-        self._accelerator.trim()
+        self._decoding.submit(self._guarded, self._accelerator.trim).result()
         halves = _halves(batch)
         if halves is None:
             return [self._without_kernels(batch[0].job)]

@@ -183,7 +183,9 @@ class GpuBackend:
 
     def _in_halves(self, batch: _Batch) -> list[Output]:
         """The outputs of a batch for which there was no memory, by smaller ones, while no other is under way."""
-        self._decoding.submit(self._guarded, self._accelerator.trim).result()
+        for stage in (self._decoding, self._moving, self._encoding):
+            # By each of them, as a thread holds on to its last task for a moment longer than its result takes.
+            stage.submit(self._guarded, self._accelerator.trim).result()
         halves = _halves(batch)
         if halves is None:
             return [self._without_kernels(batch[0].job)]

@@ -15,6 +15,7 @@ from contents import noise_picture, rendered
 from devices import downloaded, rendered_on, uploaded
 from fake_cuda import fails
 
+import augpipe.pixels
 from augpipe import geometry as g
 from augpipe.errors import DeviceError
 from augpipe.pixels.backend import BackendOptions, Job, Rendered
@@ -32,11 +33,16 @@ STEPS = (Warp(matrix=g.mirror_x(40.0), size_wh=(50, 20)), Filter(sigma=1.0), Noi
 
 @pytest.fixture
 def gpu(monkeypatch):
-    """augpipe.pixels.gpu on the stand-in; the real module comes back afterwards."""
+    return on_the_stand_in(monkeypatch)
+
+
+def on_the_stand_in(monkeypatch):
+    """augpipe.pixels.gpu on the stand-in; afterwards all is as before, which each of the three has a say in."""
     monkeypatch.setitem(sys.modules, "cupy", host_cupy)
-    monkeypatch.delitem(sys.modules, "augpipe.pixels.gpu", raising=False)
-    yield importlib.import_module("augpipe.pixels.gpu")
-    monkeypatch.delitem(sys.modules, "augpipe.pixels.gpu", raising=False)
+    monkeypatch.setitem(sys.modules, "augpipe.pixels.gpu", None)
+    monkeypatch.setattr(augpipe.pixels, "gpu", None, raising=False)
+    del sys.modules["augpipe.pixels.gpu"]
+    return importlib.import_module("augpipe.pixels.gpu")
 
 
 def test_pictures_through_it(gpu):
@@ -135,6 +141,14 @@ def test_what_the_driver_has_no_memory_for_is_a_memory_error(gpu, monkeypatch, p
         monkeypatch.setattr(host_cupy.PinnedMemoryPool, "malloc", without)
     with pytest.raises(MemoryError, match="out of memory"):
         run_batch(accelerator, [Work(source, STEPS)], stream)
+
+
+def test_no_other_test_gets_the_stand_in_for_a_device():
+    with pytest.MonkeyPatch.context() as patched:
+        assert on_the_stand_in(patched).cupy is host_cupy
+    modules = [sys.modules.get("augpipe.pixels.gpu"), getattr(augpipe.pixels, "gpu", None)]
+    assert sys.modules.get("cupy") is not host_cupy
+    assert all(getattr(module, "cupy", None) is not host_cupy for module in modules)
 
 
 def test_the_stand_in_has_the_names_of_cupy():

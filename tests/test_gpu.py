@@ -18,6 +18,7 @@ from fake_cuda import fails
 import augpipe.pixels
 from augpipe import geometry as g
 from augpipe.errors import DeviceError
+from augpipe.pixels import nvimgcodec
 from augpipe.pixels.backend import BackendOptions, Job, Rendered
 from augpipe.pixels.batch import Work, run_batch
 from augpipe.pixels.batch_codec import HostCodec
@@ -119,7 +120,10 @@ def test_a_backend_on_it_and_the_one_error_where_there_is_none(gpu, monkeypatch)
     backend = on_cuda(0, "cpu", BackendOptions(), sharing=2)
     assert list(backend.render(jobs)) == list(CpuBackend(BackendOptions()).render(jobs))
     backend.close()
-
+    own = []
+    monkeypatch.setattr(nvimgcodec, "DeviceCodec", lambda index, *_: own.append(index))
+    on_cuda(1, "nvimgcodec", BackendOptions()).close()
+    assert own == [1]
     for error in (host_cupy.OutOfMemoryError("no room\nleft"), RuntimeError("no room\nleft")):
         monkeypatch.setattr(host_cupy, "RawModule", fails(error))
         with pytest.raises(DeviceError, match=r"^cuda:0 does not work: \w+Error: no room\\nleft; augpipe doctor says"):

@@ -115,6 +115,7 @@ def test_batches_are_capped_by_bytes_and_by_outputs(monkeypatch):
     batches = list(gpu_backend._cut([job(i, 6) for i in range(3)], 1 << 30))
     assert [[len(piece.job.steps) for piece in batch] for batch in batches] == [[4], [2, 2], [4], [4], [2]]
     assert [piece.ends for batch in batches for piece in batch].count(True) == 3
+    monkeypatch.undo()
     size = 40 * 31 * 3
     by_bytes = list(gpu_backend._cut([Job(JOBS[0].data, JOBS[0].header, ((),) * 2) for _ in range(6)], 2 * size))
     assert [len(batch) for batch in by_bytes] == [2, 2, 2]

@@ -113,7 +113,6 @@ class GpuBackend:
         batch, future = under_way.popleft()
         outputs = future.result()
         if outputs is None:
-            wait([other for _, other in under_way])  # their memory, too, is free then
             outputs = self._in_halves(batch)
         place = 0
         for piece in batch:
@@ -184,7 +183,8 @@ class GpuBackend:
     def _in_halves(self, batch: _Batch) -> list[Output]:
         """The outputs of a batch for which there was no memory, by smaller ones, while no other is under way."""
         for stage in (self._decoding, self._moving, self._encoding):
-            # By each of them, as a thread holds on to its last task for a moment longer than its result takes.
+            # By each of them: then it is done with what is under way, and has let go of its last task, to which a
+            # thread holds on for a moment longer than the result takes.
             stage.submit(self._guarded, self._accelerator.trim).result()
         halves = _halves(batch)
         if halves is None:

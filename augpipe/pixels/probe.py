@@ -173,6 +173,10 @@ def examined(module: Callable[[], Any] = import_cupy) -> Probe:
         cupy = module()
         found = replace(found, cupy=str(cupy.__version__), runtime=int(cupy.cuda.runtime.runtimeGetVersion()))
     except Exception as error:  # whatever an import of somebody else's may raise
+        if isinstance(error, OSError) and error.filename is not None:  # made on import, below the home of the user
+            return replace(
+                found, fault=Fault("no-folder", f"CuPy cannot keep compiled kernels: {one_line(error, 160)}")
+            )
         return replace(found, fault=Fault("broken-cupy", f"CuPy does not load: {one_line(error, 160)}"))
     found = replace(found, nvrtc=_nvrtc(cupy))
     try:

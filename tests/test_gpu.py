@@ -21,7 +21,7 @@ from augpipe.errors import DeviceError
 from augpipe.pixels import nvimgcodec
 from augpipe.pixels.backend import BackendOptions, Job, Rendered
 from augpipe.pixels.batch import Work, run_batch
-from augpipe.pixels.batch_codec import HostCodec
+from augpipe.pixels.batch_codec import DeviceFirst, HostCodec
 from augpipe.pixels.cpu import CpuBackend
 from augpipe.pixels.gpu_backend import GpuBackend
 from augpipe.pixels.header import read_header
@@ -122,8 +122,10 @@ def test_a_backend_on_it_and_the_one_error_where_there_is_none(gpu, monkeypatch)
     backend.close()
     own = []
     monkeypatch.setattr(nvimgcodec, "DeviceCodec", lambda index, *_: own.append(index))
-    on_cuda(1, "nvimgcodec", BackendOptions()).close()
+    backend = on_cuda(1, "nvimgcodec", BackendOptions())
+    backend.close()
     assert own == [1]
+    assert isinstance(backend._codec, DeviceFirst)
     for error in (host_cupy.OutOfMemoryError("no room\nleft"), RuntimeError("no room\nleft")):
         monkeypatch.setattr(host_cupy, "RawModule", fails(error))
         with pytest.raises(DeviceError, match=r"^cuda:0 does not work: \w+Error: no room\\nleft; augpipe doctor says"):

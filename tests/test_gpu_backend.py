@@ -250,15 +250,22 @@ def test_what_the_codec_of_the_device_does_not_take_goes_to_the_cpus():
         assert list(one.pictures) == [b"D" * of_device + data for data in wanted.pictures]
 
 
-@pytest.mark.parametrize(("limit", "letter", "told"), [(12_000, b"D", "pixels"), (10, b"", "pixels, codec")])
-def test_without_memory_the_codec_stays_as_long_as_it_can(limit, letter, told):
+def test_without_memory_for_the_kernels_the_codec_stays():
     accelerator = CpuAccelerator()
-    jobs = [job(4, 1)]
     backend = pipeline(accelerator, codec=device_first(accelerator))
-    accelerator.limit = limit
-    (found,) = backend.render(jobs)
-    (wanted,) = answers(jobs)
-    assert found == Rendered((letter + wanted.pictures[0],), told)  # type: ignore[operator]
+    accelerator.limit = 12_000
+    (found,) = backend.render([job(4, 1)])
+    (wanted,) = answers([job(4, 1)])
+    assert found == Rendered((b"D" + wanted.pictures[0],), "pixels")  # type: ignore[operator]
+
+
+def test_without_memory_for_its_codec_a_picture_waits_for_retry():
+    """The CPU's codec would write other bytes, by how much memory was free."""
+    accelerator = CpuAccelerator()
+    backend = pipeline(accelerator, codec=device_first(accelerator))
+    accelerator.limit = 10
+    (found,) = backend.render([job(4, 2)])
+    assert [(p.code, p.transient) for p in found.pictures if isinstance(p, Reject)] == [("memory", True)] * 2
 
 
 # --- faults ----------------------------------------------------------------------------------------------------------

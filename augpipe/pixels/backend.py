@@ -30,7 +30,7 @@ class Job:
 class Rendered:
     """The outputs of one job in order: encoded pictures, or what went wrong with one.
 
-    ``fallback`` names the stages (``pixels``, ``codec``) that the CPU did for want of memory on the device.
+    ``fallback`` names what the CPU did for want of memory on the device: ``pixels``, or nothing.
     """
 
     pictures: tuple[bytes | Reject, ...]

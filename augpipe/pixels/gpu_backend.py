@@ -197,12 +197,14 @@ class GpuBackend:
 
     def _without_kernels(self, job: Job) -> Output:
         """The one output of a job by the CPU's pixels: the same, as long as the same codec reads and writes it."""
-        if not isinstance(self._codec, HostCodec):
-            done = self._encoding.submit(self._guarded, self._moved_by_cpu, job).result()
-            if done is not None:
-                return done, "pixels"
-        (rendered,) = self._by_cpu.render([job])
-        return rendered.pictures[0], "pixels" if isinstance(self._codec, HostCodec) else "pixels, codec"
+        if isinstance(self._codec, HostCodec):
+            (rendered,) = self._by_cpu.render([job])
+            return rendered.pictures[0], "pixels"
+        done = self._encoding.submit(self._guarded, self._moved_by_cpu, job).result()
+        if done is None:  # another codec would write other bytes, and what is free now must not decide them
+            message = "not enough memory on the device, even for the codec alone"
+            return Reject("pixels", "memory", message, transient=True), ""
+        return done, "pixels"
 
     def _moved_by_cpu(self, job: Job) -> bytes | Reject:
         stream = self._streams[2]

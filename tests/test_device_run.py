@@ -16,7 +16,7 @@ from runs import hashes, run
 from test_engines import Listening
 
 from augpipe.device import Device
-from augpipe.errors import RunError
+from augpipe.errors import RunError, UsageError
 from augpipe.pixels import backends
 from augpipe.pixels.backends import Seat
 from augpipe.recipe.load import load
@@ -92,6 +92,14 @@ def test_what_the_cpu_did_for_want_of_memory_is_in_the_record(voc, calm, tmp_pat
     assert {row["stages"] for row in told} == {"pixels"}
     assert {row["source"] for row in told} <= {key for record in records for key in record["task"]["sources"]}
     assert check_folder(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_device_that_no_process_would_use_is_an_error(voc, tmp_path, monkeypatch, workers):
+    put_in_place(monkeypatch, Fake())
+    with pytest.raises(UsageError, match=rf"^--workers {workers}: 2 devices need a process each; expected 2 or more"):
+        on_device(voc, tmp_path / "out", 3, 5, workers=workers)
+    assert not (tmp_path / "out").exists()
 
 
 # --- faults ----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from augpipe.device import Device
-from augpipe.errors import RunError
+from augpipe.errors import RunError, UsageError
 from augpipe.formats.base import Dataset
 from augpipe.pixels.backends import processes_for
 from augpipe.recipe.model import Recipe
@@ -59,7 +59,17 @@ class Opened:
 
 
 def engine_for(execution: Execution, device: Device) -> Engine:
-    """What carries out the tasks."""
+    """What carries out the tasks.
+
+    Raises:
+        UsageError: there are fewer workers than devices.
+    """
+    devices = len(device.indexes)
+    if execution.workers is not None and execution.workers < devices > 1:
+        raise UsageError(
+            f"--workers {execution.workers}: {devices} devices need a process each; "
+            f"expected {devices} or more, or one device (--device cuda:{device.indexes[0]})"
+        )
     if execution.workers == 0:
         return InProcess()
     return LocalProcesses(execution.workers or processes_for(device), execution.patience)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import itertools
 import os
 import stat
@@ -207,24 +208,49 @@ def read_place(place: Place) -> bytes:
         Reject: ``missing-file`` if it is not there, ``truncated`` if it ends too early, ``too-large``, or ``io``,
             transient, if the system cannot read it. Messages hold no folder, as they go into records.
     """
-    name = one_line(os.path.basename(place.path))
+    return read_ranges(place.path, ((place.offset, place.size),))[0]
+
+
+def read_ranges(path: str, ranges: Iterable[tuple[int, int]]) -> list[bytes]:
+    """The bytes of several (offset, size) of one file, which is opened once; a negative size is all of it.
+
+    Raises:
+        Reject: as :func:`read_place`.
+    """
+    out: list[bytes] = []
     try:
-        with open(place.path, "rb", opener=regular_file) as file:
-            size = os.fstat(file.fileno()).st_size if place.size < 0 else place.size
-            if size > LARGEST_FILE:
-                most = LARGEST_FILE >> 20
-                raise Reject("read", "too-large", f"{name}: {size >> 20:,} MiB; expected at most {most} for one file")
-            if place.size < 0:
-                return file.read()
-            file.seek(place.offset)
-            data = file.read(place.size)
+        with open(path, "rb", buffering=0, opener=regular_file) as file:
+            for offset, wanted in ranges:
+                size = os.fstat(file.fileno()).st_size if wanted < 0 else wanted
+                if size > LARGEST_FILE:
+                    raise _too_large(path, size)
+                if offset or out:
+                    file.seek(offset)
+                out.append(file.readall() if wanted < 0 else _read_of(file, size))
+                if 0 <= wanted != len(out[-1]):
+                    raise Reject("read", "truncated", f"{_name_of(path)}: ends before byte {offset + wanted}")
     except FileNotFoundError as error:
-        raise Reject("read", "missing-file", f"{name}: the file is not there") from error
+        raise Reject("read", "missing-file", f"{_name_of(path)}: the file is not there") from error
     except OSError as error:
-        raise Reject("read", "io", f"{name}: cannot be read: {error.strerror}", transient=True) from error
-    if len(data) != place.size:
-        raise Reject("read", "truncated", f"{name}: ends before byte {place.offset + place.size}")
+        raise Reject("read", "io", f"{_name_of(path)}: cannot be read: {error.strerror}", transient=True) from error
+    return out
+
+
+def _read_of(file: io.FileIO, size: int) -> bytes:
+    """``size`` bytes, fewer at the end of the file; the system may give a part at a time."""
+    data = file.read(size) or b""
+    while len(data) < size and (more := file.read(size - len(data))):
+        data += more
     return data
+
+
+def _name_of(path: str) -> str:
+    return one_line(os.path.basename(path))
+
+
+def _too_large(path: str, size: int) -> Reject:
+    message = f"{_name_of(path)}: {size >> 20:,} MiB; expected at most {LARGEST_FILE >> 20} for one file"
+    return Reject("read", "too-large", message)
 
 
 def regular_file(path: str, flags: int) -> int:

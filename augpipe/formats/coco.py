@@ -18,7 +18,17 @@ import msgspec
 import numpy as np
 
 from augpipe.errors import Reject, one_line
-from augpipe.formats.base import DEEPEST, Entry, Place, is_deep, read_place, require_small, size_of, source_key
+from augpipe.formats.base import (
+    DEEPEST,
+    Entry,
+    Place,
+    is_deep,
+    read_place,
+    read_ranges,
+    require_small,
+    size_of,
+    source_key,
+)
 from augpipe.formats.coco_object import FARTHEST, identity_of, numbers_of, object_of, whole_number
 from augpipe.pixels.raster_codec import decode_raster
 from augpipe.sample import Annotations, Category, Dropped, ObjectRow, objects_of
@@ -39,11 +49,12 @@ class CocoReader:
 
     def annotations(self, entry: Entry) -> Annotations:
         """The labels of one picture; see :class:`augpipe.formats.base.Reader`."""
-        (_, start, size), *ranges = unpack(entry.annotation)
-        image = self._object(0, start, size, entry)
-        groups: dict[int, list[dict[str, Any]]] = {}
+        (first, *image_at), *ranges = unpack(entry.annotation)
+        places: dict[int, list[tuple[int, int]]] = {first: [(image_at[0], image_at[1])]}
         for file, start, size in ranges:
-            groups.setdefault(file, []).append(self._object(file, start, size, entry))
+            places.setdefault(file, []).append((start, size))
+        groups = {file: self._objects(file, of_file, entry) for file, of_file in places.items()}
+        image, groups[first] = groups[first][0], groups[first][1:]
         labels = annotations_of(image, merged(list(groups.values())), self.categories, entry.file)
         pngs = [png for file, rows in groups.items() for png in panoptic_pngs(self.files[file], rows)]
         if not pngs:
@@ -54,11 +65,13 @@ class CocoReader:
         raster = decode_raster(read_place(Place(pngs[0])), name)
         return replace(labels, panoptic=raster.astype(np.uint32))
 
-    def _object(self, file: int, start: int, size: int, entry: Entry) -> dict[str, Any]:
-        value = decoded(read_place(Place(self.files[file], start, size)), entry.file, start)
-        if not isinstance(value, dict):
-            raise Reject("labels", "bad-json", f"{entry.file}: expected an object at byte {start}", file=entry.file)
-        return value
+    def _objects(self, file: int, ranges: Sequence[tuple[int, int]], entry: Entry) -> list[dict[str, Any]]:
+        texts = read_ranges(self.files[file], ranges)
+        values = [decoded(text, entry.file, start) for text, (start, _) in zip(texts, ranges, strict=True)]
+        for value, (start, _) in zip(values, ranges, strict=True):
+            if not isinstance(value, dict):
+                raise Reject("labels", "bad-json", f"{entry.file}: expected an object at byte {start}", file=entry.file)
+        return values
 
 
 def pack(ranges: Iterable[tuple[int, int, int]]) -> bytes:

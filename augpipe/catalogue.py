@@ -160,7 +160,7 @@ PAIRS: tuple[str, ...] = tuple(
 def sources_sentence() -> str:
     """What SRC of a conversion may be, for its help."""
     said = "; ".join(f.as_source for f in READABLE.values() if f.as_source)
-    return f"{said[0].upper()}{said[1:]}."
+    return f"{said[0].upper()}{said[1:]}; also in a .tar or .zip, or the URL of one."
 
 
 # --- Markdown --------------------------------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     from augpipe.preview import save_png, sheet
     from augpipe.recipe.load import load
     from augpipe.run.dry import samples, spread
+    from augpipe.sources.remote import shown
 
     if not (0 <= copies <= 20 and 1 <= limit <= 200 and 32 <= tile <= 2000):
         raise UsageError("expected 0 to 20 copies, 1 to 200 pictures and tiles of 32 to 2000 pixels")
@@ -67,7 +68,7 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     if not rows:
         raise RunError(f"{src}: no picture could be read")
     categories = {c.id: c for c in dataset.categories}
-    title = f"{Path(src).name} · {loaded.name} · seed {seed}"
+    title = f"{Path(shown(src)).name} · {loaded.name} · seed {seed}"
     save_png(output, sheet(rows, categories, tile_px=tile, title=title, keys=keys))
     typer.echo(str(output))
 

@@ -34,7 +34,10 @@ def _set_debug(value: bool) -> bool:
 
 
 Debug = Annotated[bool, typer.Option("--debug", callback=_set_debug, help="Show a traceback with an error.")]
-Source = Annotated[str, typer.Argument(metavar="SRC", help="A dataset: a folder, a COCO .json, a .tar or a pattern.")]
+Source = Annotated[
+    str,
+    typer.Argument(metavar="SRC", help="A dataset: a folder, COCO .json, .tar, .zip, pattern of tars, or URL of one."),
+]
 RecipeName = Annotated[
     str, typer.Option("--recipe", "-r", metavar="NAME|FILE", help="A shipped recipe's name, or a .yaml file.")
 ]
@@ -51,7 +54,10 @@ Split = Annotated[str | None, typer.Option("--split", metavar="S", help="Only th
 Classes = Annotated[
     Path | None, typer.Option("--classes", metavar="FILE", help="Class names, one a line, which fixes their ids.")
 ]
-Images = Annotated[Path | None, typer.Option("--images", metavar="DIR", help="Where the pictures of a COCO JSON are.")]
+Images = Annotated[
+    str | None,
+    typer.Option("--images", metavar="DIR", help="Where the pictures of a COCO JSON are: a folder, archive or URL."),
+]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="Only the first N pictures in sorted order.")]
 Exif = Annotated[
     str,
@@ -66,7 +72,7 @@ def source_options(
     format: str | None = None,
     split: str | None = None,
     classes: Path | None = None,
-    images: Path | None = None,
+    images: str | None = None,
     limit: int | None = None,
     **labels: Any,
 ) -> SourceOptions:
@@ -120,9 +126,11 @@ def require_outside(output: Path | None, *datasets: str | Path | None) -> None:
     """
     if output is None:
         return
+    from augpipe.sources.remote import is_url
+
     place = output.resolve()
     for dataset in datasets:
-        root = None if dataset is None else Path(dataset).resolve()
+        root = None if dataset is None or is_url(str(dataset)) else Path(dataset).resolve()
         if root is not None and (place == root or root in place.parents):
             raise UsageError(f"{one_line(output, 4096)}: lies in {one_line(dataset, 4096)}; choose a place outside it")
 

@@ -208,8 +208,11 @@ Seconds are of one core; the peak is `VmHWM`, of which about {base} MB are the l
   put together so. Those to folders are followed only where the folder has a meaning of its own (`images`, a class),
   and deeper down are left out with a note, as they could lead round in circles. Do not read folders of strangers that
   hold links.
-- **Members of tars** are never unpacked, so their names are only names. Links, devices and sparse files are left out,
-  and counted in a note.
+- **Members of tars and zips** are never unpacked, so their names are only names. Links, devices and sparse files are
+  left out, and counted in a note. Of a deflated member no more is made than its zip says, and at most 256 MiB; members
+  that lie in one another, as bombs have them, are refused ([reading.md](reading.md#places)).
+- **Servers** are asked only for what `SRC` and `--images` name, and what lies beside it. No request waits for ever, no
+  answer is kept beyond 256 MiB, and no name in annotations can lead to another server.
 - **Labels** of one picture have at most 32 MiB and 500,000 values. A polygon that crosses itself thousands of times,
   or is too long to be drawn, is left out; its box stays.
 - **Recipes** name operations of a fixed list. There are no tags, no modules and no code in them.

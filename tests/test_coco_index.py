@@ -243,7 +243,7 @@ def test_ids_are_kept_and_labels_count_from_one(tmp_path):
 def test_files_that_call_one_id_by_two_names(tmp_path):
     write_json(tmp_path / "one.json", document(categories=[{"id": 1, "name": "cat"}]))
     write_json(tmp_path / "two.json", document(categories=[{"id": 1, "name": "dog"}]))
-    assert "category 1 is 'dog' here and 'cat' in another file" in refused(tmp_path)
+    assert "two.json: category 1 is 'dog' here and 'cat' in one.json" in refused(tmp_path)
 
 
 def test_a_classes_file_must_know_every_name(tmp_path):

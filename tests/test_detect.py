@@ -124,7 +124,7 @@ def test_a_format_that_is_asked_for_and_is_not_there(voc, coco, tmp_path):
     ("files", "advice"),
     [
         ({}, "the folder is empty"),
-        ({"data_dot_zip": ""}, "there is an archive; unpack it first"),
+        ({"data_dot_zip": ""}, "there is an archive; name it as SRC, or unpack it first"),
         ({"data_dot_tar_dot_gz": ""}, "there is an archive; unpack it first"),
         ({"data_dot_yaml": "", "train__labels__1_dot_txt": ""}, "it looks like YOLO; expected a data.yaml with train"),
         ({"labels__1_dot_txt": "", "1_dot_jpg": ""}, "it looks like YOLO"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import datasets
 import pytest
 from conversions import yolo_of
+from packing import packed
 from test_cli import call
 from test_dota import dota_of
 
@@ -33,6 +34,8 @@ def workplace(tmp_path, voc, coco, monkeypatch):
     """A folder with what the documentation's commands expect, as the current one."""
     shutil.copytree(voc, tmp_path / "data" / "voc")
     shutil.copytree(coco, tmp_path / "data" / "coco")
+    packed(voc, tmp_path / "data" / "voc.tar", "VOCdevkit/VOC2012/")
+    packed(coco, tmp_path / "data" / "coco.zip")
     datasets.make_classes(tmp_path / "data" / "classes")
     yolo_of(tmp_path / "data" / "yolo", train__a="0 .5 .5 .2 .2\n", train__b="1 .5 .5 .2 .2\n")
     dota_of(tmp_path / "data" / "dota", P0001="1 1 9 1 9 9 1 9 plane 0\n")

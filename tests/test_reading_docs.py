@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from builders import coco, encoded, exif, image, photo, row, voc_xml, write_json, write_tar, write_voc
 from conversions import yolo_of
+from packing import packed, write_zip
 from PIL import Image, ImageCms
 from runs import recipe_of, records, run, samples
 from test_cli import call
@@ -152,6 +153,11 @@ def workplace(tmp_path, voc, coco, masks_folder, classes_folder, monkeypatch):
     (data / "apart").mkdir()
     shutil.copy(coco / "annotations" / "instances.json", data / "apart" / "x.json")
     shutil.copytree(classes_folder / datasets.NAMES[0], data / "single" / "cat")
+    packed(voc, data / "voc.tar", "VOCdevkit/VOC2012/")
+    packed(coco, data / "coco.zip")
+    packed(coco / "images", data / "zipped" / "pictures.zip", "train/")
+    shutil.copy(coco / "annotations" / "instances.json", data / "zipped" / "x.json")
+    write_zip(data / "annotations.zip", {"x.json": (coco / "annotations" / "instances.json").read_bytes()})
     jpeg = encoded(photo((20, 10)))
     for i in range(2):
         write_tar(data / "tars" / f"x-{i:03d}.tar", [(f"{i}.jpg", jpeg), (f"{i}.cls", b"1")])

@@ -16,6 +16,7 @@ from augpipe.catalogue import Writable
 from augpipe.errors import UsageError
 from augpipe.formats.base import Dataset
 from augpipe.run.lock import WHOLE, FolderLock
+from augpipe.sources.remote import is_url
 
 
 def is_json(target: Path) -> bool:
@@ -23,19 +24,17 @@ def is_json(target: Path) -> bool:
     return target.suffix.lower() == ".json"
 
 
-def require_free(source: Path, target: Path, kind: Writable, overwrite: bool) -> None:
+def require_free(source: Path | None, target: Path, kind: Writable, overwrite: bool) -> None:
     """Make sure that the target can be written and does not lie in the source, nor the source in it.
+
+    ``source`` is ``None`` where it is not on this machine.
 
     Raises:
         UsageError: naming what is in the way.
     """
-    src, alone = source.resolve(), is_json(target)
-    places = [target] if alone else [target, *(target / name for name in kind.folders)]
-    for place in (p.resolve() for p in places):
-        if src == place or (src.is_dir() and src in place.parents):
-            raise UsageError(f"{target}: lies in the source {source}; choose a DST outside it")
-    if target.resolve() in src.parents:
-        raise UsageError(f"{target}: holds the source {source}; choose a DST of its own")
+    alone = is_json(target)
+    if source is not None:
+        _require_apart(source, [target] if alone else [target, *(target / name for name in kind.folders)])
     if not alone and target.is_file():
         raise UsageError(f"{target}: is a file; expected a folder")
     if alone and target.is_dir():
@@ -46,13 +45,23 @@ def require_free(source: Path, target: Path, kind: Writable, overwrite: bool) ->
         raise UsageError(f"{target}: exists already; choose another DST, or --overwrite")
 
 
+def _require_apart(source: Path, places: list[Path]) -> None:
+    src, target = source.resolve(), places[0]
+    for place in (p.resolve() for p in places):
+        if src == place or (src.is_dir() and src in place.parents):
+            raise UsageError(f"{target}: lies in the source {source}; choose a DST outside it")
+    if target.resolve() in src.parents:
+        raise UsageError(f"{target}: holds the source {source}; choose a DST of its own")
+
+
 def require_no_pictures_of(dataset: Dataset, target: Path) -> None:
     """Pictures of a COCO JSON may lie anywhere, so also where the target would write its own.
 
     Raises:
         UsageError: if they do.
     """
-    folders = {os.path.dirname(entry.picture.path) for entry in dataset.entries if entry.picture is not None}
+    pictures = (entry.picture for entry in dataset.entries if entry.picture is not None)
+    folders = {os.path.dirname(picture.path) for picture in pictures if not is_url(picture.path)}
     place = target.resolve()
     for folder in sorted(folders):
         if place in (Path(folder).resolve(), *Path(folder).resolve().parents):

@@ -12,6 +12,7 @@ from augpipe.formats.base import Dataset, Entry, Reader, is_picture, read_place
 from augpipe.formats.headers import header_at
 from augpipe.formats.target import Picture
 from augpipe.sample import Annotations, Header
+from augpipe.sources.place import is_file
 
 
 def pictures(reader: Reader, entries: Iterable[Entry], report: Report) -> Iterator[tuple[Entry, Picture]]:
@@ -88,15 +89,15 @@ def require_linkable(dataset: Dataset) -> None:
     """Make sure that every picture is a file of its own.
 
     Raises:
-        UsageError: if one is a part of a file, as in a tar.
+        UsageError: if one is a part of a file, as in a tar, or on a server.
     """
-    if any(entry.picture is not None and entry.picture.size >= 0 for entry in dataset.entries):
-        raise UsageError("pictures inside a tar cannot be linked to or named; leave --pictures copy")
+    if any(entry.picture is not None and not is_file(entry.picture) for entry in dataset.entries):
+        raise UsageError("pictures in an archive or on a server cannot be linked to or named; leave --pictures copy")
 
 
 def folder_of(dataset: Dataset) -> str | None:
     """The folder that the names in a JSON start from, if the pictures are files below one."""
     for entry in dataset.entries:
-        if entry.picture is not None and entry.picture.path.endswith(f"{os.sep}{entry.key}"):
+        if entry.picture is not None and is_file(entry.picture) and entry.picture.path.endswith(f"{os.sep}{entry.key}"):
             return entry.picture.path[: -len(entry.key) - 1]
     return None

@@ -17,6 +17,7 @@ from augpipe.formats import open_dataset
 from augpipe.formats.base import Dataset, SourceOptions, plural
 from augpipe.formats.target import Stage, Target, WriteOptions
 from augpipe.formats.writers import WRITERS
+from augpipe.sources.remote import is_url
 
 Progress = Callable[[int], object]
 _PLAIN = WriteOptions()
@@ -58,7 +59,7 @@ def convert(
         raise UsageError(f"a {to} dataset has its pictures in it; --pictures link makes links instead of copies")
 
     def require_free() -> None:
-        folder.require_free(Path(source), target, writes.kind, overwrite)
+        folder.require_free(None if is_url(source) else Path(source), target, writes.kind, overwrite)
 
     with processes.crew(workers):
         return _converted(source, target, writes, options, require_free, progress, write)

@@ -8,19 +8,32 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from augpipe.catalogue import READABLE
 from augpipe.errors import DatasetError, one_line
 from augpipe.formats import coco_index, dota, folders, shards, tar_index, voc_index, yolo_index
-from augpipe.formats.base import Dataset, SourceOptions, is_absent, is_picture
+from augpipe.formats.base import Dataset, SourceOptions, is_picture
+from augpipe.sources import remote
+from augpipe.sources.look import start_of, walk_files
+from augpipe.sources.opening import COMPRESSED, ending_of, file_at, where_of
+from augpipe.sources.tree import Inside, Listed, Where, only_folder
 
 __all__ = ["FORMATS", "Dataset", "Format", "SourceOptions", "open_dataset", "recognised"]
 
 
 _MOST_NAMES = 10_000
+_RUN_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a user has named, and where that is. A pattern or a pipe is no place, so ``where`` is its text's."""
+
+    text: str
+    where: Where
 
 
 @dataclass(frozen=True)
@@ -29,56 +42,62 @@ class Format:
 
     name: str
     looks_like: str
-    recognises: Callable[[str], bool]
-    open: Callable[[str, SourceOptions], Dataset]
+    recognises: Callable[[Source], bool]
+    open: Callable[[Source, SourceOptions], Dataset]
 
 
-def _is_voc(src: str) -> bool:
-    return bool(voc_index.find_roots(Path(src)))
+def _is_voc(src: Source) -> bool:
+    roots = voc_index.find_roots(src.where)
+    if _is_tar(src) and shards.has_samples(src.where):
+        # Pictures beside their XML are samples, whose labels are the same; a tree has them in folders of their own.
+        return any(root.xml != root.pictures for root in roots)
+    return bool(roots)
 
 
-def _is_coco(src: str) -> bool:
-    return not _is_own(Path(src)) and bool(coco_index.json_files(Path(src)))
+def _is_coco(src: Source) -> bool:
+    # A run of augpipe has records that are JSON too.
+    own = src.where.is_dir() and b'"augpipe-run/' in start_of(src.where / "run.json", _RUN_BYTES)
+    return not own and bool(coco_index.json_files(src.where))
 
 
-def _is_own(folder: Path) -> bool:
-    """Whether a folder is a run of augpipe, whose records are JSON too."""
-    try:
-        return b'"augpipe-run/' in (folder / "run.json").read_bytes()
-    except OSError as error:
-        if is_absent(error):
-            return False
-        raise
+def _is_tar(src: Source) -> bool:
+    """Whether a source is a single tar, which holds samples or a tree of files."""
+    return isinstance(src.where, Inside) and ending_of(src.text) == ".tar"
 
 
-def _is_shards(src: str) -> bool:
-    named = src.startswith("pipe:") or src.endswith((".tar", *tar_index.COMPRESSED)) or tar_index.is_pattern(src)
-    return named or (Path(src).is_dir() and any(Path(src).glob("*.tar")))
+def _is_shards(src: Source) -> bool:
+    if _is_tar(src):
+        return shards.has_samples(src.where)
+    named = src.text.startswith("pipe:") or src.text.endswith((".tar", *COMPRESSED)) or tar_index.is_pattern(src.text)
+    in_archive = isinstance(src.where, Inside) and ending_of(src.text) == ".zip"
+    return named or (src.where.is_dir() and not in_archive and any(src.where.glob("*.tar")))
 
 
-def _is_masks(src: str) -> bool:
-    return folders.mask_folders(Path(src)) is not None
+def _is_masks(src: Source) -> bool:
+    return folders.mask_folders(src.where) is not None
 
 
-def _is_imagefolder(src: str) -> bool:
-    path = Path(src)
-    if not path.is_dir() or _is_masks(src):
+def _is_imagefolder(src: Source) -> bool:
+    if not src.where.is_dir() or _is_masks(src):
         return False
-    splits = folders.splits_of(path)
-    return any(map(folders.looks_like_classes, splits.values() if splits else [path]))
+    splits = folders.splits_of(src.where)
+    return any(map(folders.looks_like_classes, splits.values() if splits else [src.where]))
 
 
-_READERS: dict[str, tuple[Callable[[str], bool], Callable[[str, SourceOptions], Dataset]]] = {
-    "voc": (_is_voc, lambda src, options: voc_index.open_voc(Path(src), options)),
-    "coco": (_is_coco, lambda src, options: coco_index.open_coco(Path(src), options)),
-    "yolo": (lambda src: yolo_index.is_yolo(Path(src)), lambda src, options: yolo_index.open_yolo(Path(src), options)),
-    "dota": (
-        lambda src: bool(dota.label_folders(Path(src))),
-        lambda src, options: dota.open_dota(Path(src), options),
+_READERS: dict[str, tuple[Callable[[Source], bool], Callable[[Source, SourceOptions], Dataset]]] = {
+    "voc": (_is_voc, lambda src, options: voc_index.open_voc(src.where, options)),
+    "coco": (_is_coco, lambda src, options: coco_index.open_coco(src.where, options)),
+    "yolo": (
+        lambda src: yolo_index.is_yolo(src.where),
+        lambda src, options: yolo_index.open_yolo(src.where, options),
     ),
-    "shards": (_is_shards, shards.open_shards),
-    "masks": (_is_masks, lambda src, options: folders.open_masks(Path(src), options)),
-    "imagefolder": (_is_imagefolder, lambda src, options: folders.open_imagefolder(Path(src), options)),
+    "dota": (
+        lambda src: bool(dota.label_folders(src.where)),
+        lambda src, options: dota.open_dota(src.where, options),
+    ),
+    "shards": (_is_shards, lambda src, options: shards.open_shards(src.text, options, src.where)),
+    "masks": (_is_masks, lambda src, options: folders.open_masks(src.where, options)),
+    "imagefolder": (_is_imagefolder, lambda src, options: folders.open_imagefolder(src.where, options)),
 }
 
 FORMATS: dict[str, Format] = {name: Format(name, known.looks_like, *_READERS[name]) for name, known in READABLE.items()}
@@ -86,6 +105,24 @@ FORMATS: dict[str, Format] = {name: Format(name, known.looks_like, *_READERS[nam
 
 def recognised(src: str) -> list[str]:
     """Names of the formats that a source can be read as."""
+    return _reading(_source(src))[1]
+
+
+def _source(src: str) -> Source:
+    if tar_index.is_pattern(src) or src.startswith("pipe:"):
+        return Source(src, Path(src))
+    return Source(src, where_of(src))
+
+
+def _folders(source: Source) -> Iterator[Source]:
+    """The source, and in an archive the folder that holds everything, and the one in that."""
+    where: Where | None = source.where
+    while where is not None:
+        yield replace(source, where=where)
+        where = only_folder(where) if isinstance(where, Inside) and where.is_dir() else None
+
+
+def _recognised(src: Source) -> list[str]:
     found = [f.name for f in FORMATS.values() if f.recognises(src)]
     # A folder of pictures beside annotations is not a class; only where nothing else fits are folders classes.
     return found[:-1] if len(found) > 1 and found[-1] == "imagefolder" else found
@@ -106,50 +143,79 @@ def open_dataset(src: str, options: SourceOptions | None = None) -> Dataset:
     except MemoryError as error:
         raise DatasetError(f"{one_line(src)}: not enough memory to look through it; nothing was done") from error
     except OSError as error:
-        raise DatasetError(
-            f"{one_line(error.filename or src)}: cannot be read: {error.strerror or one_line(error)}\n"
-            "mend the disk or the rights, or take it out of the source, and run the same command again"
-        ) from error
+        file = one_line(error.filename or remote.shown(src))
+        mend = (
+            "see that the server has it and answers"
+            if remote.is_url(src)
+            else ("mend the disk or the rights, or take it out of the source")
+        )
+        why = error.strerror or one_line(error)
+        raise DatasetError(f"{file}: cannot be read: {why}\n{mend}, and run the same command again") from error
 
 
 def _opened(src: str, options: SourceOptions) -> Dataset:
-    if not tar_index.is_pattern(src) and not src.startswith("pipe:") and not Path(src).exists():
-        raise DatasetError(f"{one_line(src)}: no such file or folder")
+    name, _, kind = (options.format or "").partition(":")
+    if options.format is not None and (name not in FORMATS or (kind and name != "yolo")):
+        raise DatasetError(f"unknown format '{one_line(options.format)}'; known are {', '.join(FORMATS)}")
+    needs_tree = not (name == "shards" and ending_of(src) == ".tar")
+    source = _source(src) if needs_tree else Source(src, file_at(src))
+    if not tar_index.is_pattern(src) and not src.startswith("pipe:") and not source.where.exists():
+        raise DatasetError(f"{one_line(remote.shown(src))}: no such file or folder")
     if options.format is not None:
-        name, _, kind = options.format.partition(":")
-        if name not in FORMATS or (kind and name != "yolo"):
-            raise DatasetError(f"unknown format '{one_line(options.format)}'; known are {', '.join(FORMATS)}")
-        return _open_as(FORMATS[name], src, options)
-    names = recognised(src)
+        return _with_remarks(source, _open_as(FORMATS[name], source, options))
+    inner, names = _reading(source)
+    shown = one_line(remote.shown(src))
     if not names:
         raise DatasetError(
-            f"{one_line(src)}: no dataset that is known; expected Pascal VOC (Annotations/), COCO (.json), YOLO "
-            f"(data.yaml), DOTA (labelTxt/), tar shards, images/ with masks/, or a folder a class{_advice(Path(src))}"
+            f"{shown}: no dataset that is known; expected Pascal VOC (Annotations/), COCO (.json), YOLO (data.yaml), "
+            f"DOTA (labelTxt/), tar shards, images/ with masks/, or a folder a class{_advice(source.where)}"
         )
     if len(names) > 1:
-        raise DatasetError(f"{one_line(src)}: can be read as {' or as '.join(names)}; choose with --from")
-    return FORMATS[names[0]].open(src, options)
+        raise DatasetError(f"{shown}: can be read as {' or as '.join(names)}; choose with --from")
+    return _with_remarks(source, FORMATS[names[0]].open(inner, options))
 
 
-def _open_as(format: Format, src: str, options: SourceOptions) -> Dataset:
+def _with_remarks(source: Source, dataset: Dataset) -> Dataset:
+    """The dataset with what there was to say of its archive."""
+    tree = source.where.tree if isinstance(source.where, Inside) else None
+    if not isinstance(tree, Listed) or dataset.format == "shards":
+        return dataset
+    return replace(dataset, remarks=(*tree.remarks, *dataset.remarks))
+
+
+def _open_as(format: Format, src: Source, options: SourceOptions) -> Dataset:
+    inner = next((folder for folder in _folders(src) if format.recognises(folder)), src)
     try:
-        return format.open(src, options)
+        return format.open(inner, options)
     except DatasetError as error:
-        others = [] if format.recognises(src) else recognised(src)
+        others = [] if format.recognises(inner) else _reading(src)[1]
         if not others:
             raise
         raise DatasetError(f"{error}\nit can be read as {' or as '.join(others)}") from error
 
 
-def _advice(src: Path) -> str:
+def _reading(src: Source) -> tuple[Source, list[str]]:
+    """(the source, or the folder of its archive that is one; names of its formats). A tar may always be shards."""
+    for folder in _folders(src):
+        if names := _recognised(folder):
+            return folder, names
+    return src, ["shards"] if _is_tar(src) else []
+
+
+def _advice(src: Where) -> str:
     """A second line for what users bring that is not read: what it looks like, and the way out."""
-    names = [src.name] if src.is_file() else (f for _, folders, files in os.walk(src) for f in (*folders, *files))
+    if isinstance(src, Inside):
+        names: Iterable[str] = (name for path in walk_files(src) for name in path.split("/"))
+    else:
+        names = [src.name] if src.is_file() else (f for _, folders, files in os.walk(src) for f in (*folders, *files))
     lower = [name.lower() for name in itertools.islice(names, _MOST_NAMES)]
 
     def there(*endings: str) -> bool:
         return any(name.endswith(endings) for name in lower)
 
-    if there(".zip", *tar_index.COMPRESSED):
+    if there(".zip", ".tar"):
+        return "\nthere is an archive; name it as SRC, or unpack it first"
+    if there(*COMPRESSED):
         return "\nthere is an archive; unpack it first"
     if there("data.yaml", ".names") or ("labels" in lower and there(".txt")):
         return "\nit looks like YOLO; expected a data.yaml with train or val and names, or images/ beside labels/*.txt"

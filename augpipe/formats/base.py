@@ -6,12 +6,9 @@ carries its own to a worker. The reader holds no dataset-sized state. Nothing of
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import io
 import itertools
 import os
-import stat
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,27 +17,35 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from augpipe.errors import DatasetError, Reject, one_line
 from augpipe.sample import Annotations, Category
+from augpipe.sources.look import names_of, place_of, relative_to, size_of, walk_files
+from augpipe.sources.place import (
+    LARGEST_FILE,
+    Place,
+    bytes_of,
+    head_of,
+    is_absent,
+    read_place,
+    read_ranges,
+    regular_file,
+)
+from augpipe.sources.tree import Inside, Where
+
+__all__ = [
+    "LARGEST_FILE", "Dataset", "Entry", "Inside", "Place", "Reader", "SourceOptions", "Where", "bytes_of",
+    "categories_by_name", "dataset", "digest_of", "fingerprint_of", "head_of", "is_absent", "is_deep", "is_picture",
+    "labelled_by_id", "links_left_out", "names_of", "place_of", "plural", "read_classes", "read_picture", "read_place",
+    "read_ranges", "regular_file", "relative_to", "require_small", "size_of", "source_key", "walk_files",
+]  # fmt: skip
 
 PICTURE_ENDINGS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif", ".jp2",
 )  # fmt: skip
 DEEPEST = 64
 """Levels of nesting that free fields may have. No dataset needs so many, and Python's own limit is near a thousand."""
-LARGEST_FILE = 1 << 28
-"""Bytes of a file, or of a tar's member, that is read at all; a file may be a hole of any size."""
 LARGEST_LABELS = 1 << 25
 """Bytes of the labels of one picture. Real ones have some thousand; a parser holds ten to thirty times as many."""
 MOST_MARKS = 500_000
 """What begins a value in the labels of one picture: brackets of JSON, elements and attributes of XML."""
-_ABSENT = (errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO)
-
-
-class Place(NamedTuple):
-    """Some bytes of a file: all of it, or ``size`` bytes from ``offset`` on."""
-
-    path: str
-    offset: int = 0
-    size: int = -1
 
 
 class Entry(NamedTuple):
@@ -79,7 +84,7 @@ class SourceOptions:
         format: name of the format; found by looking if ``None``.
         split: ImageSets list, folder or JSON of that name; ``None`` takes every annotated picture once.
         classes: file with one class name a line, which fixes the ids 1..K.
-        images: folder of the pictures of a COCO JSON.
+        images: folder, archive or URL of the pictures of a COCO JSON.
         limit: only the first so many sources in sorted order.
         exif: what labels mean where their size does not tell: ``upright`` or ``stored`` pixels.
         voc_origin: 1 as in the devkit, 0 for files known to count from 0.
@@ -89,7 +94,7 @@ class SourceOptions:
     format: str | None = None
     split: str | None = None
     classes: Path | None = None
-    images: Path | None = None
+    images: Path | str | None = None
     limit: int | None = None
     exif: Literal["upright", "stored"] = "upright"
     voc_origin: Literal[0, 1] = 1
@@ -104,7 +109,7 @@ class Dataset:
     """
 
     format: str
-    root: Path
+    root: Where
     categories: tuple[Category, ...]
     entries: Sequence[Entry]
     reader: Reader
@@ -126,7 +131,7 @@ def fingerprint_of(entries: Iterable[Entry]) -> str:
 
 def dataset(
     name: str,
-    root: Path,
+    root: Where,
     categories: Iterable[Category],
     entries: Iterable[Entry],
     reader: Reader,
@@ -201,88 +206,6 @@ def is_deep(value: Any, most: int = DEEPEST) -> bool:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def read_place(place: Place) -> bytes:
-    """The bytes of a place.
-
-    Raises:
-        Reject: ``missing-file`` if it is not there, ``truncated`` if it ends too early, ``too-large``, or ``io``,
-            transient, if the system cannot read it. Messages hold no folder, as they go into records.
-    """
-    return read_ranges(place.path, ((place.offset, place.size),))[0]
-
-
-def read_ranges(path: str, ranges: Iterable[tuple[int, int]]) -> list[bytes]:
-    """The bytes of several (offset, size) of one file, which is opened once; a negative size is all of it.
-
-    Raises:
-        Reject: as :func:`read_place`.
-    """
-    out: list[bytes] = []
-    try:
-        with open(path, "rb", buffering=0, opener=regular_file) as file:
-            for offset, wanted in ranges:
-                size = os.fstat(file.fileno()).st_size if wanted < 0 else wanted
-                if size > LARGEST_FILE:
-                    raise _too_large(path, size)
-                if offset or out:
-                    file.seek(offset)
-                out.append(file.readall() if wanted < 0 else _read_of(file, size))
-                if 0 <= wanted != len(out[-1]):
-                    raise Reject("read", "truncated", f"{_name_of(path)}: ends before byte {offset + wanted}")
-    except FileNotFoundError as error:
-        raise Reject("read", "missing-file", f"{_name_of(path)}: the file is not there") from error
-    except OSError as error:
-        raise Reject("read", "io", f"{_name_of(path)}: cannot be read: {error.strerror}", transient=True) from error
-    return out
-
-
-def _read_of(file: io.FileIO, size: int) -> bytes:
-    """``size`` bytes, fewer at the end of the file; the system may give a part at a time."""
-    data = file.read(size) or b""
-    while len(data) < size and (more := file.read(size - len(data))):
-        data += more
-    return data
-
-
-def _name_of(path: str) -> str:
-    return one_line(os.path.basename(path))
-
-
-def _too_large(path: str, size: int) -> Reject:
-    message = f"{_name_of(path)}: {size >> 20:,} MiB; expected at most {LARGEST_FILE >> 20} for one file"
-    return Reject("read", "too-large", message)
-
-
-def regular_file(path: str, flags: int) -> int:
-    """An opener for :func:`open` that does not wait, as a pipe would make one do, and takes nothing but a file."""
-    number = os.open(path, flags | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(number).st_mode):
-        os.close(number)
-        raise FileNotFoundError
-    return number
-
-
-def bytes_of(place: Place) -> bytes:
-    """The bytes of a place while a source is indexed; none if it is not there, which its reader then rejects.
-
-    Raises:
-        OSError: the system cannot read it. Then nothing is known of its classes, and the run would be one of another
-            source than when it can be read again.
-    """
-    try:
-        return read_place(place)
-    except Reject as reject:
-        cause = reject.__cause__
-        if isinstance(cause, OSError) and not is_absent(cause):
-            raise OSError(cause.errno, cause.strerror, place.path) from None  # reading names no file
-        return b""
-
-
-def is_absent(error: OSError) -> bool:
-    """Whether there is no such file, or can be none; anything else that the system says is no answer."""
-    return isinstance(error, FileNotFoundError) or error.errno in _ABSENT
-
-
 def read_picture(entry: Entry) -> bytes:
     """The encoded picture of an entry.
 
@@ -299,47 +222,12 @@ def source_key(relative: str | os.PathLike[str]) -> str:
     return unicodedata.normalize("NFC", str(relative).replace(os.sep, "/"))
 
 
-def size_of(path: str | os.PathLike[str]) -> int:
-    """Bytes of a regular file, −1 if there is none.
-
-    Raises:
-        OSError: the system cannot tell.
-    """
-    try:
-        status = os.stat(path)
-    except ValueError:
-        return -1
-    except OSError as error:
-        if is_absent(error):
-            return -1
-        raise
-    return status.st_size if stat.S_ISREG(status.st_mode) else -1
-
-
 def is_picture(name: str) -> bool:
     """Whether a file name has the ending of a picture."""
     return os.path.splitext(name)[1].lower() in PICTURE_ENDINGS
 
 
-def walk_files(folder: Path, links: set[str] | None = None) -> list[str]:
-    """Paths of all files below ``folder``, relative, POSIX, sorted; hidden files and folders are left out.
-
-    Links to folders are not followed, as they may lead round in circles, or to all of a disk; ``links`` gains them.
-
-    Raises:
-        OSError: a folder cannot be listed. Leaving it out would lose its pictures without a word.
-    """
-    found: list[str] = []
-    for base, folders, files in os.walk(folder, onerror=_raised):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        prefix = os.path.relpath(base, folder).replace(os.sep, "/")
-        if links is not None:
-            links |= {os.path.join(base, f) for f in folders if os.path.islink(os.path.join(base, f))}
-        found.extend(f if prefix == "." else f"{prefix}/{f}" for f in files if not f.startswith("."))
-    return sorted(found)
-
-
-def links_left_out(links: Collection[str], root: Path) -> list[str]:
+def links_left_out(links: Collection[str], root: Where) -> list[str]:
     """A remark about links to folders that :func:`walk_files` has not followed, if there are any."""
     if not links:
         return []
@@ -348,28 +236,15 @@ def links_left_out(links: Collection[str], root: Path) -> list[str]:
     return [f"left out: {first}{more}, a link to a folder, which is not followed; put the folder itself there"]
 
 
-def _raised(error: OSError) -> None:
-    if not is_absent(error):
-        raise error
-
-
 def digest_of(*parts: bytes) -> bytes:
     """A short digest of some bytes, for the fingerprint."""
     return hashlib.blake2b(b"\0".join(parts), digest_size=16).digest()
 
 
-def relative_to(path: str | Path, root: Path) -> str:
-    """``path`` below ``root`` if it lies there, for messages and records that hold no absolute path."""
-    try:
-        return Path(path).relative_to(root).as_posix()
-    except ValueError:
-        return Path(path).name
-
-
 # --- classes ---------------------------------------------------------------------------------------------------------
 
 
-def categories_by_name(names: Iterable[str], options: SourceOptions, root: Path) -> tuple[Category, ...]:
+def categories_by_name(names: Iterable[str], options: SourceOptions, root: object) -> tuple[Category, ...]:
     """Categories 1..K for a format without ids: as ``options.classes`` lists them, else as ``names`` come.
 
     Raises:
@@ -388,7 +263,7 @@ def categories_by_name(names: Iterable[str], options: SourceOptions, root: Path)
     return tuple(Category(id=i, label=i, name=name) for i, name in enumerate(ordered, start=1))
 
 
-def read_classes(path: Path) -> list[str]:
+def read_classes(path: Where) -> list[str]:
     """Class names, one a line; empty lines do not count.
 
     Raises:

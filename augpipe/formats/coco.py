@@ -8,10 +8,10 @@ several that speak of the same pictures (instances, keypoints, captions, panopti
 from __future__ import annotations
 
 import itertools
-import os
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,16 +22,18 @@ from augpipe.formats.base import (
     DEEPEST,
     Entry,
     Place,
+    Where,
     is_deep,
+    place_of,
     read_place,
     read_ranges,
     require_small,
-    size_of,
     source_key,
 )
 from augpipe.formats.coco_object import FARTHEST, identity_of, numbers_of, object_of, whole_number
 from augpipe.pixels.raster_codec import decode_raster
 from augpipe.sample import Annotations, Category, Dropped, ObjectRow, objects_of
+from augpipe.sources.place import name_of
 
 _PICTURE_FIELDS = frozenset({"id", "width", "height", "file_name"})
 _GEOMETRY = ("bbox", "segmentation", "keypoints")
@@ -41,7 +43,8 @@ _GEOMETRY = ("bbox", "segmentation", "keypoints")
 class CocoReader:
     """Reads entries whose ``annotation`` is packed by :func:`pack`: where in which file the picture's JSON is.
 
-    The first range is the image object, the others are its annotations, file by file.
+    The first range is the image object, the others are its annotations, file by file. What stands behind them in a
+    tuple is the panoptic PNG of a picture whose JSON was not a file of its own, so that its folder is not beside it.
     """
 
     files: tuple[str, ...]
@@ -49,20 +52,23 @@ class CocoReader:
 
     def annotations(self, entry: Entry) -> Annotations:
         """The labels of one picture; see :class:`augpipe.formats.base.Reader`."""
-        (first, *image_at), *ranges = unpack(entry.annotation)
+        packed, *elsewhere = entry.annotation if isinstance(entry.annotation, tuple) else (entry.annotation,)
+        (first, *image_at), *ranges = unpack(packed)
         places: dict[int, list[tuple[int, int]]] = {first: [(image_at[0], image_at[1])]}
         for file, start, size in ranges:
             places.setdefault(file, []).append((start, size))
         groups = {file: self._objects(file, of_file, entry) for file, of_file in places.items()}
         image, groups[first] = groups[first][0], groups[first][1:]
         labels = annotations_of(image, merged(list(groups.values())), self.categories, entry.file)
-        pngs = [png for file, rows in groups.items() for png in panoptic_pngs(self.files[file], rows)]
-        if not pngs:
+        png = elsewhere[0] if elsewhere else self._panoptic(groups)
+        if png is None:
             return labels
-        if size_of(pngs[0]) < 0:
+        try:
+            raster = decode_raster(read_place(png), name_of(png))
+        except Reject as reject:
+            if reject.code != "missing-file":
+                raise
             return replace(labels, notes=tuple(sorted({*labels.notes, "panoptic-missing"})))
-        name = os.path.basename(pngs[0])
-        raster = decode_raster(read_place(Place(pngs[0])), name)
         return replace(labels, panoptic=raster.astype(np.uint32))
 
     def _objects(self, file: int, ranges: Sequence[tuple[int, int]], entry: Entry) -> list[dict[str, Any]]:
@@ -72,6 +78,10 @@ class CocoReader:
             if not isinstance(value, dict):
                 raise Reject("labels", "bad-json", f"{entry.file}: expected an object at byte {start}", file=entry.file)
         return values
+
+    def _panoptic(self, groups: Mapping[int, list[dict[str, Any]]]) -> Place | None:
+        pngs = [png for file, rows in groups.items() for png in panoptic_pngs(Path(self.files[file]), rows)]
+        return place_of(pngs[0]) if pngs else None
 
 
 def pack(ranges: Iterable[tuple[int, int, int]]) -> bytes:
@@ -102,11 +112,10 @@ def decoded(data: bytes, file: str, offset: int = 0) -> Any:
     return value
 
 
-def panoptic_pngs(file: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]]) -> list[str]:
+def panoptic_pngs(file: Where, rows: Iterable[Mapping[str, Any]]) -> list[Where]:
     """The panoptic PNGs that rows of a JSON name; they lie in the folder beside the JSON that has its name."""
-    folder = os.path.splitext(file)[0]
     named = [row.get("file_name") for row in rows if isinstance(row.get("segments_info"), list)]
-    return [os.path.join(folder, key_of(name)) for name in named if isinstance(name, str) and key_of(name)]
+    return [file.with_suffix("") / key_of(name) for name in named if isinstance(name, str) and key_of(name)]
 
 
 def key_of(file_name: str) -> str:

@@ -22,21 +22,24 @@ from augpipe.errors import DatasetError, one_line
 from augpipe.formats.base import (
     Dataset,
     Entry,
-    Place,
+    Inside,
     SourceOptions,
+    Where,
     bytes_of,
     dataset,
     digest_of,
-    is_absent,
     labelled_by_id,
+    place_of,
     plural,
     read_classes,
-    regular_file,
+    size_of,
 )
 from augpipe.formats.coco import CocoReader, key_of, pack, panoptic_pngs
 from augpipe.formats.coco_object import category_of, identity_of
 from augpipe.formats.coco_pictures import found, picture_root
 from augpipe.sample import I64, U8, Category
+from augpipe.sources.look import children, files_in, row_name, start_of
+from augpipe.sources.spool import end_of, spooled
 
 _MARK = b"\xef\xbb\xbf"  # what Windows puts before UTF-8
 _SNIFFED = 1 << 16
@@ -76,14 +79,16 @@ class CocoFile:
 
     ``keys`` is image id, as text, → source key. ``images`` (start, size) has a row an image in that order, ``rows``
     (image number, start, size) a row an annotation, sorted by image and otherwise as in the file. ``panoptic`` is
-    image id → its PNGs; ``unlisted`` counts annotations of images that are not there.
+    image id → its PNGs; ``unlisted`` counts annotations of images that are not there. ``text`` is where the ranges
+    lead, which is the JSON itself if it is a file.
     """
 
-    path: Path
+    path: Where
+    text: Path
     keys: dict[str, str]
     images: I64
     rows: I64
-    panoptic: dict[str, list[str]]
+    panoptic: dict[str, list[Where]]
     categories: tuple[Category, ...]
     unlisted: int
 
@@ -96,40 +101,39 @@ class CocoFile:
             yield self.rows[bounds[number] : bounds[number + 1], 1:]
 
 
-def looks_like_coco(path: Path) -> bool:
+def looks_like_coco(path: Where) -> bool:
     """Whether a JSON file has a list of COCO's near its top or its end."""
-    try:
-        with open(path, "rb", opener=regular_file) as file:
-            head = file.read(_SNIFFED)
-            file.seek(max(len(head), path.stat().st_size - _SNIFFED))
-            text = head + file.read(_SNIFFED)
-    except OSError as error:
-        if is_absent(error):
-            return False
-        raise
-    is_object = head.removeprefix(_MARK).lstrip()[:1] == b"{"
-    return is_object and (b'"images"' in text or (b'"annotations"' in text and b'"image_id"' in text))
+    head = start_of(path, _SNIFFED)
+    if not head and size_of(path) > 0:
+        return True  # damaged in its archive, which is told when it is read
+    if head.removeprefix(_MARK).lstrip()[:1] != b"{":
+        return False
+    return _names_lists(head) or (len(head) == _SNIFFED and _names_lists(head + end_of(path, _SNIFFED)))
 
 
-def json_files(src: Path) -> dict[str, list[Path]]:
+def _names_lists(text: bytes) -> bool:
+    return b'"images"' in text or (b'"annotations"' in text and b'"image_id"' in text)
+
+
+def json_files(src: Where) -> dict[str, list[Where]]:
     """Split name → the COCO JSONs of it. ``""`` holds those that stand together without a split folder."""
     if src.is_file():
         return {"": [src]} if src.suffix == ".json" else {}
     if not src.is_dir():
         return {}
     folders = [src, src / "annotations"]
-    together = [f for folder in folders if folder.is_dir() for f in sorted(folder.glob("*.json")) if looks_like_coco(f)]
+    together = [f for folder in folders if folder.is_dir() for f in files_in(folder, "*.json") if looks_like_coco(f)]
     if together:
         return {"": together}
     out = {}
-    for child in sorted(src.iterdir()):
-        jsons = [f for f in sorted(child.glob("*.json")) if looks_like_coco(f)] if child.is_dir() else []
+    for child in children(src):
+        jsons = [f for f in files_in(child, "*.json") if looks_like_coco(f)] if child.is_dir() else []
         if jsons:
             out[child.name] = jsons
     return out
 
 
-def open_coco(src: Path, options: SourceOptions) -> Dataset:
+def open_coco(src: Where, options: SourceOptions) -> Dataset:
     """Index a COCO source.
 
     Raises:
@@ -144,12 +148,12 @@ def open_coco(src: Path, options: SourceOptions) -> Dataset:
     _require_same_images(src, files)
     categories = _categories(indexed.values(), options)
     root = picture_root(files[0].path, list(files[0].keys.values()), options)
-    reader = CocoReader(tuple(str(f.path) for f in files), {c.id: c for c in categories})
+    reader = CocoReader(tuple(str(f.text) for f in files), {c.id: c for c in categories})
     entries = list(_entries(src, root, files))
     return dataset("coco", src, categories, entries, reader, options, _remarks(files, entries))
 
 
-def _chosen(src: Path, groups: Mapping[str, list[Path]], split: str | None) -> list[Path]:
+def _chosen(src: Where, groups: Mapping[str, list[Where]], split: str | None) -> list[Where]:
     """The files to read. A split is a folder's name, a JSON's name, or the end of one."""
     if split is None:
         if len(groups) > 1:
@@ -164,7 +168,7 @@ def _chosen(src: Path, groups: Mapping[str, list[Path]], split: str | None) -> l
     return ending
 
 
-def _require_same_images(src: Path, files: list[CocoFile]) -> None:
+def _require_same_images(src: Where, files: list[CocoFile]) -> None:
     if any(file.keys != files[0].keys for file in files[1:]):
         listed = ", ".join(f"{f.path.name} ({plural(len(f.keys), 'image')})" for f in files)
         raise DatasetError(f"{src}: these files are not about the same images: {listed}; name one, or use --split")
@@ -184,18 +188,19 @@ def _remarks(files: Sequence[CocoFile], entries: Sequence[Entry]) -> list[str]:
 # --- one file --------------------------------------------------------------------------------------------------------
 
 
-def index_file(path: Path) -> CocoFile:
+def index_file(path: Where) -> CocoFile:
     """Split a JSON into the byte ranges of its objects.
 
     Raises:
         DatasetError: not JSON, or without the lists that make it COCO.
     """
+    text = spooled(path)
     try:
-        if path.stat().st_size == 0:
+        if size_of(text) == 0:
             raise DatasetError(f"{path}: the file is empty; expected a COCO JSON")
-        with _mapped(path) as mapped:
+        with _mapped(text) as mapped:
             try:
-                return _index(path, mapped)
+                return _index(path, text, mapped)
             except msgspec.MsgspecError as error:
                 hint = _not_a_number(mapped, str(error))
                 raise DatasetError(f"{path}: not a COCO JSON: {one_line(error)}{hint}") from error
@@ -212,7 +217,7 @@ def _not_a_number(mapped: mmap.mmap, message: str) -> str:
     return "; NaN and Infinity are not JSON, write null" if b"NaN" in near or b"Infinity" in near else ""
 
 
-def _index(path: Path, mapped: mmap.mmap) -> CocoFile:
+def _index(path: Where, file: Path, mapped: mmap.mmap) -> CocoFile:
     base = np.frombuffer(mapped, np.uint8)
     text = memoryview(mapped)[len(_MARK) if mapped[: len(_MARK)] == _MARK else 0 :]
     msgspec.json.decode(text, type=_Objects)
@@ -224,11 +229,11 @@ def _index(path: Path, mapped: mmap.mmap) -> CocoFile:
     if len(rows) and not len(listed):
         raise DatasetError(f"{path}: no annotation is for an image that it lists; do the ids of 'images' agree?")
     return CocoFile(
-        path, keys, images, listed, panoptic, _own_categories(path, document), unlisted=len(rows) - len(listed)
+        path, file, keys, images, listed, panoptic, _own_categories(path, document), unlisted=len(rows) - len(listed)
     )
 
 
-def _images(path: Path, document: _Document, base: U8) -> tuple[dict[str, str], I64]:
+def _images(path: Where, document: _Document, base: U8) -> tuple[dict[str, str], I64]:
     keys: dict[str, str] = {}
     ranges = array("q")
     decoder = msgspec.json.Decoder(_Image)
@@ -244,10 +249,10 @@ def _images(path: Path, document: _Document, base: U8) -> tuple[dict[str, str], 
     return keys, np.array(ranges, np.int64).reshape(-1, 2)
 
 
-def _rows(path: Path, document: _Document, base: U8, numbers: Mapping[str, int]) -> tuple[I64, dict[str, list[str]]]:
+def _rows(path: Where, document: _Document, base: U8, numbers: Mapping[str, int]) -> tuple[I64, dict[str, list[Where]]]:
     """(image number or −1, start, size) of each annotation, sorted by image, and the panoptic PNGs."""
     ranges = array("q")
-    panoptic: dict[str, list[str]] = {}
+    panoptic: dict[str, list[Where]] = {}
     decoder = msgspec.json.Decoder(_Row)
     for raw in document.annotations:
         row = decoder.decode(raw)
@@ -260,7 +265,7 @@ def _rows(path: Path, document: _Document, base: U8, numbers: Mapping[str, int])
     return rows[np.argsort(rows[:, 0], kind="stable")], panoptic
 
 
-def _text_of(path: Path, value: int | float | str) -> str:
+def _text_of(path: Where, value: int | float | str) -> str:
     """An image id as text, so that 7, 7.0 and "7", which different tools write for one picture, are the same."""
     identity = identity_of(value)
     if identity is None:
@@ -268,7 +273,7 @@ def _text_of(path: Path, value: int | float | str) -> str:
     return str(identity)
 
 
-def _own_categories(path: Path, document: _Document) -> tuple[Category, ...]:
+def _own_categories(path: Where, document: _Document) -> tuple[Category, ...]:
     try:
         return tuple(category_of(value, path.name) for value in document.categories)
     except ValueError as error:
@@ -287,6 +292,7 @@ def _range(raw: msgspec.Raw, base: U8) -> tuple[int, int]:
 def _categories(files: Iterable[CocoFile], options: SourceOptions) -> tuple[Category, ...]:
     """The categories of all files together; a richer entry of an id (with keypoints) wins."""
     found: dict[int, Category] = {}
+    named: dict[int, CocoFile] = {}
     for file in files:
         seen: set[int] = set()
         for category in file.categories:
@@ -297,10 +303,12 @@ def _categories(files: Iterable[CocoFile], options: SourceOptions) -> tuple[Cate
             if before is not None and before.name != category.name:
                 raise DatasetError(
                     f"{file.path}: category {category.id} is '{one_line(category.name)}' here and "
-                    f"'{one_line(before.name)}' in another file of the dataset"
+                    f"'{one_line(before.name)}' in {named[category.id].path.name}; "
+                    "files of one dataset have one list, read them apart"
                 )
             if before is None or (category.keypoints and not before.keypoints):
                 found[category.id] = category
+                named[category.id] = file
     if options.classes is not None:
         listed = set(read_classes(options.classes))
         unknown = [c.name for c in found.values() if c.name not in listed]
@@ -309,24 +317,28 @@ def _categories(files: Iterable[CocoFile], options: SourceOptions) -> tuple[Cate
     return labelled_by_id(found.values())
 
 
-def _entries(src: Path, root: Path, files: Sequence[CocoFile]) -> Iterator[Entry]:
-    base = src if src.is_dir() else src.parent
-    shown = files[0].path.relative_to(base).as_posix()
+def _entries(src: Where, root: Where, files: Sequence[CocoFile]) -> Iterator[Entry]:
+    shown = row_name(files[0].path, src if src.is_dir() else src.parent)
+    if isinstance(root, Inside):
+        root.tree.look_up(root.path, [(root / key).path for key in files[0].keys.values()])
     ids = list(files[0].keys)
     with ExitStack() as stack:
-        texts = [stack.enter_context(_mapped(file.path)) for file in files]
+        texts = [stack.enter_context(_mapped(file.text)) for file in files]
         for i, (identity, *ranges) in enumerate(zip(ids, *(f.ranges(ids) for f in files), strict=True)):
             key = files[0].keys[identity]
             start, size = (int(v) for v in files[0].images[i])
             places = [(k, int(s), int(n)) for k, rows in enumerate(ranges) for s, n in rows]
-            pngs = [bytes_of(Place(png)) for file in files for png in file.panoptic.get(identity, ())]
+            pngs = [place_of(png) for file in files for png in file.panoptic.get(identity, ())]
+            packed = pack([(0, start, size), *places])
             picture = found(root, key)
             yield Entry(
                 key,
-                None if picture is None else Place(str(picture[0])),
-                pack([(0, start, size), *places]),
+                None if picture is None else picture[0],
+                (packed, pngs[0]) if pngs and isinstance(files[0].path, Inside) else packed,
                 shown if picture is not None else one_line(key),
-                digest_of(texts[0][start : start + size], *(texts[k][s : s + n] for k, s, n in places), *pngs),
+                digest_of(
+                    texts[0][start : start + size], *(texts[k][s : s + n] for k, s, n in places), *map(bytes_of, pngs)
+                ),
                 0 if picture is None else picture[1],
             )
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import chain
 
 from augpipe.errors import DatasetError
-from augpipe.formats.base import SourceOptions, size_of
+from augpipe.formats.base import Inside, Place, SourceOptions, Where, place_of, size_of
+from augpipe.sources.look import above, children
+from augpipe.sources.opening import is_archive, where_of
+from augpipe.sources.tree import Asked, only_folder
+
+_MOST_ARCHIVES = 8
+_SAMPLE, _ASKED = 50, 8
 
 
-def picture_root(json: Path, keys: Sequence[str], options: SourceOptions) -> Path:
+def picture_root(json: Where, keys: Sequence[str], options: SourceOptions) -> Where:
     """The folder that holds most of the pictures, among the places where COCO sets keep them.
+
+    Where no folder has any, archives are looked into: those beside the JSON, and those that are called like a folder
+    would be. Beside a JSON in an archive lies what is beside the archive, too.
 
     Args:
         json: the annotation file.
@@ -21,31 +31,72 @@ def picture_root(json: Path, keys: Sequence[str], options: SourceOptions) -> Pat
     Raises:
         DatasetError: ``options.images`` is no folder.
     """
+    few = _ASKED if isinstance(json, Inside) and isinstance(json.tree, Asked) else _SAMPLE
+    sample = keys[:: max(1, -(-len(keys) // few))]
     if options.images is not None:
-        if not options.images.is_dir():
-            raise DatasetError(f"{options.images}: no such folder (--images)")
-        return options.images
-    sample = keys[:: max(1, len(keys) // 50)]
-    return max(_places(json, options.split), key=lambda folder: sum(found(folder, key) is not None for key in sample))
+        said = where_of(options.images)
+        if isinstance(said, Inside):
+            return _best(_within(said, json, options.split), sample)[0]
+        if not said.is_dir():
+            raise DatasetError(f"{said}: no such folder (--images)")
+        return said
+    best, count = _best(_places(json.parent, json, options.split), sample)
+    home = json.tree.home if isinstance(json, Inside) else None
+    if count == 0 and home is not None:
+        other, count = _best(_places(above(home), json, options.split), sample)
+        best = other if count else best
+    beside = json if home is None else home
+    if count == 0 and not isinstance(beside, Inside):
+        places = _places(above(beside), json, options.split)
+        inside = chain.from_iterable(_within(archive, json, options.split) for archive in _archives(places))
+        other, count = _best([best, *inside], sample)
+        best = other if count else best
+    return best
 
 
-def _places(json: Path, split: str | None) -> list[Path]:
+def _best(places: Sequence[Where], keys: Sequence[str]) -> tuple[Where, int]:
+    """(the place with the most of some pictures, how many)."""
+    for place in places:
+        if isinstance(place, Inside):
+            place.tree.look_up(place.path, [(place / key).path for key in keys])
+    counts = [sum(found(folder, key) is not None for key in keys) for folder in places]
+    best = counts.index(max(counts))
+    return places[best], counts[best]
+
+
+def _places(here: Where, json: Where, split: str | None) -> list[Where]:
     """Beside the JSON, images/, ../images/, .., ../SPLIT/, and SPLIT/ in one of the two folders of images."""
-    here = json.parent
     splits = sorted({json.stem, json.stem.rpartition("_")[2], *([split] if split else [])})
     beside = [here, here / "images", here.parent / "images", here.parent]
     return [*beside, *(base / s for base in (here.parent, here / "images", here.parent / "images") for s in splits)]
 
 
-def found(root: Path, key: str) -> tuple[Path, int] | None:
-    """(path, size) of the picture ``key`` below ``root``, ``None`` if there is none.
+def _within(archive: Where, json: Where, split: str | None) -> list[Where]:
+    """Where in an archive of pictures they may lie."""
+    out = [archive]
+    while isinstance(out[-1], Inside) and (inner := only_folder(out[-1])) is not None:
+        out.append(inner)
+    return [*out, *_places(out[-1], json, split)]
+
+
+def _archives(places: Sequence[Where]) -> Iterator[Where]:
+    """The archives beside the JSON, and those that are called like one of the places."""
+    named = [place.parent / f"{place.name}{ending}" for place in places[1:] for ending in (".zip", ".tar")]
+    here = [path for path in children(places[0]) if is_archive(path.name)][:_MOST_ARCHIVES]
+    for path in dict.fromkeys(path for path in (*here, *named) if path.is_file()):
+        with suppress(DatasetError):  # nobody has named it, so it need not be one that can be read
+            yield where_of(str(path))
+
+
+def found(root: Where, key: str) -> tuple[Place, int] | None:
+    """(place, bytes) of the picture ``key`` below ``root``, ``None`` if there is none.
 
     A file may be stored under the decomposed form of a name that the JSON composes, as macOS does.
     """
     for name in _forms(key):
         size = size_of(root / name)
         if size >= 0:
-            return root / name, size
+            return place_of(root / name), size
     return None
 
 

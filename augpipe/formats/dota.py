@@ -15,7 +15,6 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -23,13 +22,14 @@ from augpipe.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import (
     Dataset,
     Entry,
-    Place,
     SourceOptions,
+    Where,
     bytes_of,
     categories_by_name,
     dataset,
     digest_of,
     is_picture,
+    place_of,
     plural,
     read_place,
     require_small,
@@ -41,6 +41,7 @@ from augpipe.formats.coco_object import FARTHEST
 from augpipe.formats.folders import names_in
 from augpipe.geometry import bounds_of
 from augpipe.sample import Annotations, Dropped, Facts, ObjectRow, objects_of
+from augpipe.sources.look import below, children, row_name
 
 HEADS = ("imagesource", "gsd")
 _LABEL_FOLDER = re.compile(r"labeltxt.*|annfiles", re.IGNORECASE)
@@ -145,16 +146,16 @@ def _number(token: str) -> float:
 # --- index -----------------------------------------------------------------------------------------------------------
 
 
-def label_folders(src: Path) -> list[Path]:
+def label_folders(src: Where) -> list[Where]:
     """Folders of label files (``labelTxt``, ``labelTxt-v1.5``, ``annfiles``) in a source or in a folder of it."""
     if not src.is_dir():
         return []
-    places = [src, *(child for child in sorted(src.iterdir()) if child.is_dir() and not child.name.startswith("."))]
+    places = [src, *(child for child in children(src) if child.is_dir() and not child.name.startswith("."))]
     named = [place / name for place in places for name in names_in(place) if _LABEL_FOLDER.fullmatch(name)]
     return [folder for folder in named if folder.is_dir() and any(n.endswith(".txt") for n in walk_files(folder))]
 
 
-def open_dota(src: Path, options: SourceOptions) -> Dataset:
+def open_dota(src: Where, options: SourceOptions) -> Dataset:
     """Index a DOTA dataset: ``images/`` beside ``labelTxt/``, in the source or in a folder a split.
 
     Raises:
@@ -172,7 +173,7 @@ def open_dota(src: Path, options: SourceOptions) -> Dataset:
         used: set[str] = set()
         chosen = _is_of(folder, src, options.split)
         for file in (name for name in walk_files(folder) if name.endswith(".txt")):
-            data = bytes_of(Place(str(folder / file)))
+            data = bytes_of(place_of(folder / file))
             names |= names_of(data)
             stem = os.path.splitext(file)[0]
             if chosen or (options.split is not None and stem.startswith(f"{options.split}/")):
@@ -187,24 +188,24 @@ def open_dota(src: Path, options: SourceOptions) -> Dataset:
     return dataset("dota", src, categories, entries, reader, options, remarks)
 
 
-def _is_of(folder: Path, src: Path, split: str | None) -> bool:
+def _is_of(folder: Where, src: Where, split: str | None) -> bool:
     return split is None or (folder.parent != src and folder.parent.name == split)
 
 
-def _pictures(place: Path) -> list[str]:
+def _pictures(place: Where) -> list[str]:
     images = place / "images"
     return [name for name in walk_files(images) if is_picture(name)] if images.is_dir() else []
 
 
-def _entry(src: Path, folder: Path, file: str, picture: str | None, data: bytes) -> Entry:
+def _entry(src: Where, folder: Where, file: str, picture: str | None, data: bytes) -> Entry:
     """Keys start at ``images/`` of a source with one pair of folders, else at the source."""
     images = folder.parent / "images"
     path = images / (picture or os.path.splitext(file)[0] + ".png")
-    key = path.relative_to(images if folder.parent == src else src)
-    place = None if picture is None else Place(str(path))
-    shown = (folder / file).relative_to(src).as_posix() if place else key.as_posix()
+    key = below(path, images if folder.parent == src else src)
+    place = None if picture is None else place_of(path)
+    shown = row_name(folder / file, src) if place else key
     return Entry(
-        source_key(key), place, Place(str(folder / file)), shown, digest_of(data), 0 if place is None else size_of(path)
+        source_key(key), place, place_of(folder / file), shown, digest_of(data), 0 if place is None else size_of(path)
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -13,15 +12,17 @@ from augpipe.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import (
     Dataset,
     Entry,
-    Place,
     Reader,
     SourceOptions,
+    Where,
     bytes_of,
     categories_by_name,
     dataset,
     digest_of,
     is_picture,
     links_left_out,
+    names_of,
+    place_of,
     plural,
     read_place,
     size_of,
@@ -31,6 +32,7 @@ from augpipe.formats.base import (
 from augpipe.pixels.codec import bands
 from augpipe.pixels.raster_codec import decode_raster
 from augpipe.sample import Annotations, Category, Raster
+from augpipe.sources.look import children, row_name
 
 _SPLITS = frozenset({"train", "val", "valid", "validation", "test", "trainval"})
 _NO_CLASSES = frozenset(
@@ -41,17 +43,17 @@ _SHOWN_ENDINGS = 5
 _OTHER_FORMATS = (".xml", ".json", ".yaml", ".yml", ".names", ".data")
 
 
-def subfolders(folder: Path) -> dict[str, Path]:
+def subfolders(folder: Where) -> dict[str, Where]:
     """Name → path of the visible folders in a folder, sorted."""
     if not folder.is_dir():
         return {}
-    return {c.name: c for c in sorted(folder.iterdir()) if c.is_dir() and not c.name.startswith(".")}
+    return {c.name: c for c in children(folder) if c.is_dir() and not c.name.startswith(".")}
 
 
-def names_in(folder: Path) -> list[str]:
+def names_in(folder: Where) -> list[str]:
     """Names in a folder, sorted; none of one that may not be read, as ``lost+found`` of a disk: it is no dataset."""
     try:
-        return sorted(os.listdir(folder))
+        return names_of(folder)
     except OSError:
         return []
 
@@ -68,7 +70,7 @@ class TagReader:
         return Annotations(tags=(entry.annotation,))
 
 
-def class_folders(src: Path, links: set[str] | None = None) -> dict[str, list[str]]:
+def class_folders(src: Where, links: set[str] | None = None) -> dict[str, list[str]]:
     """Class name → pictures in its folder, relative to ``src``; empty unless every folder holds pictures."""
     out: dict[str, list[str]] = {}
     for name, folder in subfolders(src).items():
@@ -78,27 +80,27 @@ def class_folders(src: Path, links: set[str] | None = None) -> dict[str, list[st
     return out
 
 
-def looks_like_classes(src: Path) -> bool:
+def looks_like_classes(src: Where) -> bool:
     """Whether folders of pictures are likely classes: two or more of them, and nothing that says otherwise."""
     folders = subfolders(src)
     if any(name.lower() in _NO_CLASSES for name in folders) or _any_ending(src, _OTHER_FORMATS):
         return False
     if any(_any_ending(folder, (*_OTHER_FORMATS, ".txt")) for folder in folders.values()):
         return False  # a label file a picture, as YOLO has them; beside the folders it is a licence or a list
-    return sum(any(map(is_picture, os.listdir(folder))) for folder in folders.values()) > 1
+    return sum(any(map(is_picture, names_of(folder))) for folder in folders.values()) > 1
 
 
-def _any_ending(folder: Path, endings: tuple[str, ...]) -> bool:
-    return any(name.lower().endswith(endings) for name in os.listdir(folder))
+def _any_ending(folder: Where, endings: tuple[str, ...]) -> bool:
+    return any(name.lower().endswith(endings) for name in names_of(folder))
 
 
-def splits_of(src: Path) -> dict[str, Path]:
+def splits_of(src: Where) -> dict[str, Where]:
     """Split folders of a source that is divided into train, val, test."""
     folders = subfolders(src)
     return {n: f for n, f in folders.items() if n.lower() in _SPLITS} if set(map(str.lower, folders)) <= _SPLITS else {}
 
 
-def open_imagefolder(src: Path, options: SourceOptions) -> Dataset:
+def open_imagefolder(src: Where, options: SourceOptions) -> Dataset:
     """Index ``root/CLASS/*.jpg``, or ``root/SPLIT/CLASS/*.jpg`` with a split.
 
     Raises:
@@ -119,9 +121,9 @@ def open_imagefolder(src: Path, options: SourceOptions) -> Dataset:
     entries = [
         Entry(
             source_key(relative),
-            Place(str(root / relative)),
+            place_of(root / relative),
             name,
-            relative,
+            row_name(root / relative, root),
             digest_of(name.encode("utf-8", "surrogateescape")),
             size_of(root / relative),
         )
@@ -133,7 +135,7 @@ def open_imagefolder(src: Path, options: SourceOptions) -> Dataset:
     return dataset("imagefolder", src, categories, entries, reader, options, remarks)
 
 
-def _left_out(root: Path) -> list[str]:
+def _left_out(root: Where) -> list[str]:
     """Sentences about what lies in and beside the class folders and is not read; a user may miss it."""
     files = [f for name, folder in subfolders(root).items() for f in walk_files(folder) if not is_picture(f)]
     beside = sum(is_picture(c.name) and c.is_file() and not c.name.startswith(".") for c in root.iterdir())
@@ -186,7 +188,7 @@ def _replaced(raster: Raster, values: Mapping[int, int]) -> Raster:
     return out
 
 
-def mask_folders(src: Path) -> tuple[Path, Path] | None:
+def mask_folders(src: Where) -> tuple[Where, Where] | None:
     """(pictures, masks) if ``src`` has the two folders."""
     folders = {name.lower(): path for name, path in subfolders(src).items()}
     pictures = folders.get("images") or folders.get("imgs")
@@ -194,7 +196,7 @@ def mask_folders(src: Path) -> tuple[Path, Path] | None:
     return (pictures, masks) if pictures and masks else None
 
 
-def open_masks(src: Path, options: SourceOptions) -> Dataset:
+def open_masks(src: Where, options: SourceOptions) -> Dataset:
     """Index ``images/`` and ``masks/``, joined by stem; the values that occur become the classes.
 
     A split is a folder in both. The values of all masks count, so that splits have the same classes.
@@ -229,9 +231,9 @@ def open_masks(src: Path, options: SourceOptions) -> Dataset:
         entries.append(
             Entry(
                 source_key(picture.removeprefix(prefix)),
-                Place(str(path)),
-                Place(str(masks / mask)),
-                f"{masks.name}/{mask}",
+                place_of(path),
+                place_of(masks / mask),
+                row_name(masks / mask, src),
                 digests[mask],
                 size_of(path),
             )
@@ -245,12 +247,12 @@ def open_masks(src: Path, options: SourceOptions) -> Dataset:
     return dataset("masks", src, categories, entries, MaskReader(changed), options, remarks)
 
 
-def _survey(masks: Path, files: Iterable[str]) -> tuple[dict[str, bytes], set[int]]:
+def _survey(masks: Where, files: Iterable[str]) -> tuple[dict[str, bytes], set[int]]:
     """(digest of each mask, all values that occur)."""
     digests: dict[str, bytes] = {}
     values: set[int] = set()
     for file in files:
-        data = bytes_of(Place(str(masks / file)))
+        data = bytes_of(place_of(masks / file))
         digests[file] = digest_of(data)
         values |= _values(data, file)
     return digests, values
@@ -272,7 +274,7 @@ def _values(data: bytes, file: str) -> set[int]:
 
 
 def _mask_categories(
-    values: set[int], options: SourceOptions, src: Path
+    values: set[int], options: SourceOptions, src: Where
 ) -> tuple[tuple[Category, ...], dict[int, int], list[str]]:
     """(a category a value, values to change, remarks). ``--classes`` names the values 1..K by line."""
     changed: dict[int, int] = {}

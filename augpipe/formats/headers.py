@@ -8,7 +8,7 @@ both say the same is tested.
 from __future__ import annotations
 
 from augpipe.errors import Reject
-from augpipe.formats.base import Place, read_place, size_of
+from augpipe.formats.base import Place, head_of, read_place
 from augpipe.pixels.header import read_header
 from augpipe.sample import Header
 
@@ -28,17 +28,14 @@ def header_at(place: Place) -> Header:
     Raises:
         Reject: if it cannot be read or is no picture.
     """
-    size = place.size if place.size >= 0 else size_of(place.path)
-    if size < 0:
-        return read_header(read_place(place), _NO_LIMIT)  # which says why it cannot be read
     for most in (_FIRST_BYTES, _HEAD_BYTES):
-        head = read_place(place._replace(size=min(size, most)))
+        head = head_of(place, most)
         if (plain := plain_jpeg(head)) is not None:
             return plain
     try:
         return read_header(head, _NO_LIMIT)
     except Reject:
-        if size <= _HEAD_BYTES:
+        if len(head) < _HEAD_BYTES:
             raise
     return read_header(read_place(place), _NO_LIMIT)
 

@@ -7,9 +7,9 @@ Our own record says everything (docs/format.md). A foreign ``.json`` holds COCO-
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from augpipe.errors import DatasetError, Reject, one_line
@@ -19,21 +19,26 @@ from augpipe.formats.base import (
     Entry,
     Place,
     SourceOptions,
+    Where,
     bytes_of,
     categories_by_name,
     dataset,
     digest_of,
     labelled_by_id,
+    place_of,
     plural,
     read_place,
+    relative_to,
+    walk_files,
 )
 from augpipe.formats.coco import annotations_of, decoded
 from augpipe.formats.coco_object import whole_number
 from augpipe.formats.records import SCHEMA, annotations_of_record
-from augpipe.formats.tar_index import samples_of, tar_paths, tars_of_runs
+from augpipe.formats.tar_index import is_pattern, samples_of, tar_paths, tars_of_runs
 from augpipe.formats.voc import TWENTY, VocReader, parse_xml, text_of
 from augpipe.pixels.raster_codec import decode_raster
 from augpipe.sample import Annotations, Category, Raster
+from augpipe.sources.opening import ending_of, where_of
 
 _PICTURES = tuple(ending.removeprefix(".") for ending in PICTURE_ENDINGS)
 _LABELS = ("json", "xml", "cls")
@@ -132,33 +137,36 @@ def with_id(row: Mapping[str, Any], ids: Mapping[str, int], file: str) -> dict[s
 # --- index -----------------------------------------------------------------------------------------------------------
 
 
-def open_shards(src: str, options: SourceOptions) -> Dataset:
-    """Index tar shards.
+def open_shards(src: str, options: SourceOptions, where: Where | None = None) -> Dataset:
+    """Index tar shards; ``where`` is the place of that name, if it is open already.
 
     Raises:
         DatasetError: no tars, samples without labels, or a folder of ours that is not whole.
     """
     remarks: list[str] = []
-    paths, categories = tars_of_runs(src, tar_paths(src), remarks)
-    chosen = {str(p) for p in paths if options.split is None or p.name.startswith(f"{options.split}-")}
+    found = tar_paths(src, where)
+    named = is_pattern(src) or (ending_of(src) == ".tar" and not os.path.isdir(src))
+    whole = None if named else where or where_of(src)
+    paths, categories = tars_of_runs(whole, found, remarks)
+    chosen = {place_of(p).path for p in paths if options.split is None or p.name.startswith(f"{options.split}-")}
     if not chosen:
         split = f" of split '{one_line(options.split)}'" if options.split else ""
         raise DatasetError(f"{one_line(src)}: no tar shards{split}")
-    base = Path(src) if Path(src).is_dir() else paths[0].parent
+    base = paths[0].parent if whole is None else whole
     entries: list[Entry] = []
     classes = _Classes(options)  # of all shards, so that splits agree
     unlabelled = 0
     for key, members in samples_of(paths, remarks):
-        tar = Path(next(iter(members.values())).path)
+        tar = next(iter(members.values())).path
         labels = {e: p for e, p in members.items() if e in (*_LABELS, *_RASTERS)}
         if not any(e in labels for e in _LABELS):
-            unlabelled += str(tar) in chosen
+            unlabelled += tar in chosen
             continue
-        file = f"{tar.relative_to(base).as_posix() if tar.is_relative_to(base) else tar.name}/{key}"
+        file = f"{relative_to(tar, base)}/{key}"
         data = [bytes_of(place) for place in labels.values()]
         if categories is None:
             classes.note(labels, data, file)
-        if str(tar) in chosen:
+        if tar in chosen:
             picture = next((members[e] for e in _PICTURES if e in members), None)
             entries.append(Entry(key, picture, labels, file, digest_of(*data), picture.size if picture else 0))
     if unlabelled and not entries:
@@ -167,9 +175,23 @@ def open_shards(src: str, options: SourceOptions) -> Dataset:
     if unlabelled:
         remarks.append(f"left out: {plural(unlabelled, 'sample')} without .json, .xml or .cls")
     if categories is None:
-        categories = classes.categories(Path(src), remarks)
+        categories = classes.categories(src, remarks)
     reader = ShardReader({c.id: c for c in categories}, options.voc_origin)
     return dataset("shards", base, categories, entries, reader, options, remarks)
+
+
+def has_samples(where: Where) -> bool:
+    """Whether members of a tree stand together as samples do: a picture and its labels under one name."""
+    seen: dict[str, int] = {}
+    for path in walk_files(where):
+        head, slash, last = path.rpartition("/")
+        stem, _, ending = last.lower().partition(".")
+        kind = 1 if ending in _PICTURES else 2 if ending in _LABELS else 0
+        key = f"{head}{slash}{stem}"
+        seen[key] = seen.get(key, 0) | kind
+        if seen[key] == 3:
+            return True
+    return False
 
 
 class _Classes:
@@ -224,7 +246,7 @@ class _Classes:
                 raise DatasetError(f"{file}: category {number} is {shown}; an id must have one name")
             self._named[number] = before or name or ""
 
-    def categories(self, src: Path, remarks: list[str]) -> tuple[Category, ...]:
+    def categories(self, src: str, remarks: list[str]) -> tuple[Category, ...]:
         """The class map, as far as the samples tell; ``remarks`` gains what a user should know.
 
         Raises:
@@ -243,7 +265,7 @@ class _Classes:
         devkit = self._xml and self._names <= set(TWENTY) and self._options.classes is None
         return categories_by_name(TWENTY if devkit else sorted(self._names), self._options, src)
 
-    def _of_records(self, src: Path, remarks: list[str]) -> tuple[Category, ...]:
+    def _of_records(self, src: str, remarks: list[str]) -> tuple[Category, ...]:
         self._own.check(src, set(self._named.values()), by_name=self._options.classes is not None and not self._named)
         remarks.append(
             "no manifest.json of augpipe beside the tars: classes are those that the records name, with their ids and "
@@ -255,7 +277,7 @@ class _Classes:
                 return by_name
         return self._own.labelled(self._named, src)
 
-    def _by_id(self, src: Path) -> tuple[Category, ...]:
+    def _by_id(self, src: str) -> tuple[Category, ...]:
         """Ids as the objects state them; names that came without an id follow behind."""
         names = {number: name or f"class_{number}" for number, name in self._named.items()}
         more = sorted(self._names - set(names.values()))
@@ -297,7 +319,7 @@ class _OwnRecords:
             if row.get("keypoints") and self._keypoints is None:
                 self._keypoints = file
 
-    def check(self, src: Path, names: set[str], by_name: bool) -> None:
+    def check(self, src: str, names: set[str], by_name: bool) -> None:
         """Refuse what would be read wrongly without the manifest.
 
         Raises:
@@ -313,7 +335,7 @@ class _OwnRecords:
             way = _PUT_IT_BACK if names else f"{_PUT_IT_BACK}, or list the classes with --classes"
             raise DatasetError(f"{src}: the tag '{one_line(unknown[0])}' has no label; {way}")
 
-    def labelled(self, names: Mapping[int, str], src: Path) -> tuple[Category, ...]:
+    def labelled(self, names: Mapping[int, str], src: str) -> tuple[Category, ...]:
         """The classes with the labels of the records. Labels count 1..K, so those between get an id between.
 
         Raises:

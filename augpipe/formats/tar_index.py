@@ -8,43 +8,35 @@ is its source key, whatever the shard is called. Names are only names here: noth
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
-import tarfile
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from braceexpand import braceexpand
 
 from augpipe.errors import DatasetError, one_line
 from augpipe.folder import SHARD_NAME
-from augpipe.formats.base import Place, is_absent, plural, regular_file, size_of, source_key
+from augpipe.formats.base import Place, Where, is_absent, place_of, plural, size_of, source_key
 from augpipe.formats.records import categories_of_manifest, category_from_json
 from augpipe.sample import Category
+from augpipe.sources import remote
+from augpipe.sources.look import files_in
+from augpipe.sources.opening import COMPRESSED, LEFT_OUT, ending_of, file_at, where_of
+from augpipe.sources.tars import members_of_tar
 
 MOST_TARS = 100_000
-COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tar.lz4")
-_BLOCK = 512
-_LOOKED_AT = 1 << 16
-_LARGEST_HEADER = 1 << 20
-_LEFT_OUT = {
-    "device": "",
-    "file": " without an ending",
-    "link": " (pack it again with --dereference --hard-dereference)",
-    "sparse file": " (pack it again without --sparse)",
-}
-"""What is no member of a sample, and what there is to say of it."""
-
 _RUN_SCHEMA = "augpipe-run/1"
 _MOST_NAMES = 3
 
 
-def tar_paths(src: str) -> list[Path]:
+def tar_paths(src: str, where: Where | None = None) -> list[Where]:
     """The tars that ``src`` names: one, a folder of them, or a brace pattern such as ``x-{000..009}.tar``.
+
+    ``where`` is the place of that name, if it is open already.
 
     Raises:
         DatasetError: a compressed tar, a pipe, or a file of the pattern that is not there.
@@ -53,10 +45,9 @@ def tar_paths(src: str) -> list[Path]:
         raise DatasetError(f"{one_line(src)}: pipes are not read; save the shards as files first")
     if src.endswith(COMPRESSED):
         raise DatasetError(f"{src}: a compressed tar cannot be read at random; unpack it with 'gunzip' or the like")
-    path = Path(src)
     if is_pattern(src):
         try:
-            paths = [Path(p) for p in itertools.islice(braceexpand(src), MOST_TARS + 1)]
+            paths = [file_at(p) for p in itertools.islice(braceexpand(src), MOST_TARS + 1)]
         except ValueError as error:
             raise DatasetError(f"{one_line(src)}: the braces do not match") from error
         if len(paths) > MOST_TARS:
@@ -65,14 +56,15 @@ def tar_paths(src: str) -> list[Path]:
         if missing:
             raise DatasetError(f"{missing[0]}: no such file ({len(missing)} of {len(paths)} of the pattern missing)")
         return paths
-    if path.is_dir():
-        return sorted(path.glob("*.tar"))
-    return [path] if path.suffix == ".tar" else []
+    if ending_of(src) == ".tar" and not os.path.isdir(src):
+        return [file_at(src)]
+    folder = where or where_of(src)
+    return files_in(folder, "*.tar") if folder.is_dir() else []
 
 
 def is_pattern(src: str) -> bool:
     """Whether braces stand for several files; a file may have them in its own name."""
-    return "{" in src and not Path(src).exists()
+    return "{" in src and (remote.is_url(src) or not os.path.exists(src))
 
 
 # --- folders of our own ----------------------------------------------------------------------------------------------
@@ -82,13 +74,17 @@ def is_pattern(src: str) -> bool:
 class _Book:
     """What a folder of ours says of its tars: name → bytes, or ``None`` while the run is unfinished."""
 
-    file: Path
+    file: Where
     categories: tuple[Category, ...]
     sizes: Mapping[str, int | None] | None
 
 
-def tars_of_runs(src: str, paths: Sequence[Path], remarks: list[str]) -> tuple[list[Path], tuple[Category, ...] | None]:
+def tars_of_runs(
+    whole: Where | None, paths: Sequence[Where], remarks: list[str]
+) -> tuple[list[Where], tuple[Category, ...] | None]:
     """(the tars to read, their classes), as the manifest or ``run.json`` beside them has it.
+
+    ``whole`` is the folder that was named, ``None`` where the tars were, one by one.
 
     The classes are ``None`` where there is neither. Tars that are named one by one are taken of an unfinished run too;
     of a finished folder all are read that the manifest names, and no others.
@@ -96,13 +92,12 @@ def tars_of_runs(src: str, paths: Sequence[Path], remarks: list[str]) -> tuple[l
     Raises:
         DatasetError: an unfinished run, a tar that is missing or not as the manifest has it, or two class maps.
     """
-    whole = Path(src).is_dir()
-    folders = [Path(src)] if whole else list(dict.fromkeys(path.parent for path in paths))
+    folders = [whole] if whole is not None else list(dict.fromkeys(path.parent for path in paths))
     books = {folder: book for folder in folders if (book := _book_of(folder)) is not None}
     if not books:
         return list(paths), None
-    if whole:
-        paths = _all_of(books[Path(src)], paths, remarks)
+    if whole is not None:
+        paths = _all_of(books[whole], paths, remarks)
     for folder, book in books.items():
         if book.sizes is None:
             remarks.append(f"{folder}: an unfinished run; only the tars that are named are read")
@@ -115,7 +110,7 @@ def tars_of_runs(src: str, paths: Sequence[Path], remarks: list[str]) -> tuple[l
     return list(paths), first.categories
 
 
-def _book_of(folder: Path) -> _Book | None:
+def _book_of(folder: Where) -> _Book | None:
     """The manifest, else ``run.json``; ``None`` if there is neither, or others wrote what is called so."""
     for name in ("manifest.json", "run.json"):
         file = folder / name
@@ -151,7 +146,7 @@ def _sizes(book: Mapping[str, Any]) -> dict[str, int | None] | None:
     return {f"{s['name'].removesuffix('.tar')}.tar": s.get("bytes") for s in shards}
 
 
-def _all_of(book: _Book, there: Sequence[Path], remarks: list[str]) -> list[Path]:
+def _all_of(book: _Book, there: Sequence[Where], remarks: list[str]) -> list[Where]:
     folder = book.file.parent
     if book.sizes is None:
         again = "run the same augment command again, or name the tars to read one by one"
@@ -164,7 +159,7 @@ def _all_of(book: _Book, there: Sequence[Path], remarks: list[str]) -> list[Path
     return [folder / name for name in sorted(book.sizes)]
 
 
-def _check_tar(path: Path, book: _Book | None) -> None:
+def _check_tar(path: Where, book: _Book | None) -> None:
     """Whether a tar is as the book of its folder has it."""
     if book is None:
         raise DatasetError(f"{path}: no manifest.json beside it, as there is beside others; read it apart")
@@ -185,13 +180,13 @@ def _check_tar(path: Path, book: _Book | None) -> None:
 # --- samples ---------------------------------------------------------------------------------------------------------
 
 
-def samples_of(paths: Iterable[Path], remarks: list[str]) -> Iterator[tuple[str, dict[str, Place]]]:
+def samples_of(paths: Iterable[Where], remarks: list[str]) -> Iterator[tuple[str, dict[str, Place]]]:
     """(key, ending → place) of every sample, in the order of the tars; ``remarks`` gains what a user should know.
 
     Raises:
         DatasetError: not a tar, or a key or a member that occurs in two places.
     """
-    seen: dict[str, Path] = {}
+    seen: dict[str, Where] = {}
     for path in paths:
         for key, members in _samples(path, remarks):
             if key in seen:
@@ -201,11 +196,12 @@ def samples_of(paths: Iterable[Path], remarks: list[str]) -> Iterator[tuple[str,
             yield key, members
 
 
-def _samples(path: Path, remarks: list[str]) -> Iterator[tuple[str, dict[str, Place]]]:
+def _samples(path: Where, remarks: list[str]) -> Iterator[tuple[str, dict[str, Place]]]:
     key = ""
     members: dict[str, Place] = {}
     left_out: Counter[str] = Counter()
-    for name, offset, size in _members(path, remarks, left_out):
+    file = place_of(path).path
+    for name, offset, size in members_of_tar(file, remarks, left_out):
         head, slash, last = name.rpartition("/")
         stem, dot, ending = last.partition(".")
         own = source_key(f"{head}{slash}{stem}")
@@ -218,64 +214,8 @@ def _samples(path: Path, remarks: list[str]) -> Iterator[tuple[str, dict[str, Pl
             key, members = own, {}
         if ending.lower() in members:
             raise DatasetError(f"{path}: the member '{one_line(name)}' is there twice; names must be unique")
-        members[ending.lower()] = Place(str(path), offset, size)
+        members[ending.lower()] = Place(file, offset, size)
     if members:
         yield key, members
-    told = ((plural(left_out[kind], kind), way) for kind, way in _LEFT_OUT.items() if left_out[kind])
+    told = ((plural(left_out[kind], kind), way) for kind, way in LEFT_OUT.items() if left_out[kind])
     remarks.extend(f"{one_line(path.name)}: left out: {number}{way}" for number, way in told)
-
-
-def _members(path: Path, remarks: list[str], left_out: Counter[str]) -> Iterator[tuple[str, int, int]]:
-    """(name, offset, size) of the regular files of a tar; ``left_out`` counts links, devices and sparse files, which
-    have no bytes of their own, or not at one place."""
-    try:
-        with _Headers(path, opener=regular_file) as file, tarfile.open(fileobj=file, mode="r:") as tar:
-            place = -1
-            while (member := tar.next()) is not None:
-                tar.members.clear()  # type: ignore[attr-defined]  # tarfile would keep every header
-                if member.size < 0 or member.offset_data <= place:  # else a hostile header leads round in circles
-                    raise tarfile.ReadError(f"the header at byte {member.offset} leads backwards")
-                place = member.offset_data
-                if member.isreg() and not member.issparse():
-                    yield member.name, member.offset_data, member.size
-                elif not member.isdir():
-                    left_out[_kind_of(member)] += 1
-            end = tar.offset
-        _check_end(path, end, remarks)
-    except (tarfile.TarError, OSError, ValueError, EOFError, IndexError, RecursionError, OverflowError) as error:
-        raise DatasetError(f"{path}: not a tar that can be read: {one_line(error)}") from error
-
-
-def _kind_of(member: tarfile.TarInfo) -> str:
-    if member.issparse():
-        return "sparse file"
-    return "link" if member.issym() or member.islnk() else "device"
-
-
-class _Headers(io.FileIO):
-    """A file of which tarfile reads headers, and never as much at a time as a hostile header asks for."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """So many bytes.
-
-        Raises:
-            tarfile.ReadError: more than any header has.
-        """
-        if size is None or not 0 <= size <= _LARGEST_HEADER:
-            raise tarfile.ReadError(f"a header of {size} bytes")
-        return super().read(size)
-
-
-def _check_end(path: Path, end: int, remarks: list[str]) -> None:
-    """A tar ends with blocks of zeros; without them it may be cut short, and what follows them nobody reads."""
-    with open(path, "rb") as file:
-        file.seek(end)
-        tail = file.read(_LOOKED_AT)
-    if not tail:
-        remarks.append(f"{path.name} has no end mark; if writing it was interrupted, samples are missing")
-    elif len(tail) < _BLOCK or tail[:_BLOCK].strip(b"\0"):
-        raise tarfile.ReadError(f"damaged at byte {end}")  # tarfile itself takes this for the end
-    elif tail.strip(b"\0"):
-        raise DatasetError(
-            f"{path}: another tar follows behind its end, as 'cat a.tar b.tar' makes it; give the tars one by one"
-        )

@@ -179,7 +179,7 @@ class _Columns:
 def _mask(place: Place | None, colours: Mapping[int, int] | None) -> Raster | None:
     if place is None:
         return None
-    name = "/".join(Path(place.path).parts[-2:])
+    name = place.name or "/".join(Path(place.path).parts[-2:])
     raster = decode_raster(read_place(place), name)
     return indexes_of_colours(raster, colours, name) if raster.dtype == np.uint32 else raster
 

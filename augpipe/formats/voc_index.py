@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from augpipe.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import (
@@ -20,15 +20,16 @@ from augpipe.formats.base import (
     Entry,
     Place,
     SourceOptions,
+    Where,
     bytes_of,
     categories_by_name,
     dataset,
     digest_of,
-    is_absent,
     is_picture,
     links_left_out,
+    names_of,
+    place_of,
     plural,
-    regular_file,
     size_of,
     source_key,
     walk_files,
@@ -36,6 +37,7 @@ from augpipe.formats.base import (
 from augpipe.formats.voc import TWENTY, VocAt, VocReader, parse_xml, read_labelmap, text_of
 from augpipe.processes import each, parts_of
 from augpipe.sample import Category
+from augpipe.sources.look import above, below, children, row_name, start_of
 
 _ANNOTATION_FOLDERS = ("annotations", "annotation")
 _PICTURE_FOLDERS = ("jpegimages", "images", "imgs", "img")
@@ -49,18 +51,18 @@ class VocRoot:
     """One devkit-like tree. ``name`` is its folder's below the source, "" where it is the only one."""
 
     name: str
-    xml: Path
-    pictures: Path
-    sets: Path | None = None
-    class_masks: Path | None = None
-    object_masks: Path | None = None
-    labelmap: Path | None = None
+    xml: Where
+    pictures: Where
+    sets: Where | None = None
+    class_masks: Where | None = None
+    object_masks: Where | None = None
+    labelmap: Where | None = None
 
 
 # --- roots -----------------------------------------------------------------------------------------------------------
 
 
-def find_roots(src: Path) -> list[VocRoot]:
+def find_roots(src: Where) -> list[VocRoot]:
     """The VOC trees at ``src``: itself, a flat folder of XML, or its years or splits; empty if there is none."""
     if not src.is_dir():
         return []
@@ -75,15 +77,15 @@ def find_roots(src: Path) -> list[VocRoot]:
     return [replace(roots[0], name="")] if len(roots) == 1 else roots
 
 
-def _folders(base: Path) -> dict[str, Path]:
-    return {child.name.lower(): child for child in sorted(base.iterdir()) if child.is_dir()}
+def _folders(base: Where) -> dict[str, Where]:
+    return {child.name.lower(): child for child in children(base) if child.is_dir()}
 
 
-def _first(folders: Mapping[str, Path], names: Iterable[str]) -> Path | None:
+def _first(folders: Mapping[str, Where], names: Iterable[str]) -> Where | None:
     return next((folders[name] for name in names if name in folders), None)
 
 
-def _root(base: Path, name: str) -> VocRoot | None:
+def _root(base: Where, name: str) -> VocRoot | None:
     folders = _folders(base)
     xml = _first(folders, _ANNOTATION_FOLDERS)
     if "segmentationclass" not in folders and (xml is None or not _holds_voc(xml, walk_files(xml))):
@@ -101,34 +103,28 @@ def _root(base: Path, name: str) -> VocRoot | None:
     )
 
 
-def _is_flat(folder: Path) -> bool:
-    return _holds_voc(folder, sorted(os.listdir(folder)))
+def _is_flat(folder: Where) -> bool:
+    return _holds_voc(folder, names_of(folder))
 
 
-def _flat(folder: Path, name: str) -> VocRoot:
-    if any(map(is_picture, os.listdir(folder))):
+def _flat(folder: Where, name: str) -> VocRoot:
+    if any(map(is_picture, names_of(folder))):
         return VocRoot(name, folder, folder)
-    siblings = _folders(Path(os.path.abspath(folder)).parent)
+    siblings = _folders(above(folder))
     return VocRoot(name, folder, _first(siblings, _PICTURE_FOLDERS) or folder)
 
 
-def _holds_voc(folder: Path, files: Iterable[str]) -> bool:
+def _holds_voc(folder: Where, files: Iterable[str]) -> bool:
     """Whether one of the first XML files is VOC's; other tools write XML too."""
     names = [name for name in files if name.lower().endswith(".xml") and not name.startswith(".")]
-    return any(_VOC_XML.search(_head(folder / name)) for name in names[:_SNIFFED_FILES])
+    return any(_VOC_XML.search(_start_of(folder / name)) for name in names[:_SNIFFED_FILES])
 
 
-def _head(path: Path) -> bytes:
-    try:
-        with open(path, "rb", opener=regular_file) as file:
-            return file.read(_SNIFFED_BYTES).replace(b"\0", b"")  # UTF-16 looks like ASCII then
-    except OSError as error:
-        if is_absent(error):
-            return b""
-        raise
+def _start_of(path: Where) -> bytes:
+    return start_of(path, _SNIFFED_BYTES).replace(b"\0", b"")  # UTF-16 looks like ASCII then
 
 
-def _holds_pictures(folder: Path) -> bool:
+def _holds_pictures(folder: Where) -> bool:
     return folder.is_dir() and any(map(is_picture, walk_files(folder)))
 
 
@@ -145,7 +141,7 @@ class _Found:
     unannotated: int = 0
 
 
-def open_voc(src: Path, options: SourceOptions) -> Dataset:
+def open_voc(src: Where, options: SourceOptions) -> Dataset:
     """Index a VOC source.
 
     Raises:
@@ -169,7 +165,7 @@ def open_voc(src: Path, options: SourceOptions) -> Dataset:
     return dataset("voc", src, categories, found.entries, reader, options, remarks)
 
 
-def _gather(root: VocRoot, src: Path, split: str | None, lines: list[str] | None, found: _Found) -> None:
+def _gather(root: VocRoot, src: Where, split: str | None, lines: list[str] | None, found: _Found) -> None:
     """Everything of one root; the split chooses entries, but classes come from all of them."""
     pictures = _pictures(root, found.links)
     xmls = _by_stem(root.xml, (".xml",), found.links)
@@ -188,28 +184,24 @@ def _gather(root: VocRoot, src: Path, split: str | None, lines: list[str] | None
             found.entries.append(_entry(root, src, picture, stem + ending, at, digest))
     for stem in unknown:
         picture = _picture_for(stem, "", pictures, xmls)
-        at = VocAt(Place(str(root.xml / f"{stem}.xml")))
+        at = VocAt(place_of(root.xml / f"{stem}.xml"))
         found.entries.append(_entry(root, src, picture, f"{stem}.jpg", at, digest_of(b"")))
     if split is None:
         found.unannotated += sum(map(len, pictures.values())) - len(used)
 
 
-def _entry(root: VocRoot, src: Path, picture: str | None, expected: str, at: VocAt, digest: bytes) -> Entry:
-    path = os.path.join(root.pictures, picture or expected)
-    key = _below(path, src) if root.name else picture or expected
+def _entry(root: VocRoot, src: Where, picture: str | None, expected: str, at: VocAt, digest: bytes) -> Entry:
+    path = root.pictures / (picture or expected)
+    key = below(path, src) if root.name else picture or expected
+    shown = row_name(path, src) if at.xml is None else at.xml.name or below(at.xml.path, src)
     return Entry(
         source_key(key),
-        None if picture is None else Place(path),
+        None if picture is None else place_of(path),
         at,
-        expected if picture is None else _below(at.xml.path if at.xml is not None else path, src),
+        expected if picture is None else shown,
         digest,
         0 if picture is None else size_of(path),
     )
-
-
-def _below(path: str, src: Path) -> str:
-    start = f"{src}{os.sep}"
-    return (path[len(start) :] if path.startswith(start) else os.path.relpath(path, src)).replace(os.sep, "/")
 
 
 def _glances(ats: Sequence[VocAt]) -> list[tuple[set[str], str, bytes]]:
@@ -235,7 +227,7 @@ def _glance(data: bytes) -> tuple[set[str], str]:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def _by_stem(folder: Path | None, endings: tuple[str, ...], links: set[str] | None = None) -> dict[str, str]:
+def _by_stem(folder: Where | None, endings: tuple[str, ...], links: set[str] | None = None) -> dict[str, str]:
     """Stem → relative path of the files with such endings; stems are in NFC, as some systems decompose names."""
     files = walk_files(folder, links) if folder is not None and folder.is_dir() else []
     return {_nfc_stem(f): f for f in files if f.lower().endswith(endings)}
@@ -245,12 +237,12 @@ def _nfc_stem(file: str) -> str:
     return unicodedata.normalize("NFC", os.path.splitext(file)[0])
 
 
-def _place(folder: Path, relative: str | None) -> Place | None:
-    return None if relative is None else Place(os.path.join(folder, relative))
+def _place(folder: Where, relative: str | None) -> Place | None:
+    return None if relative is None else place_of(folder / relative)
 
 
-def _masks(folder: Path | None) -> dict[str, Place]:
-    return {} if folder is None else {s: Place(str(folder / f)) for s, f in _by_stem(folder, (".png",)).items()}
+def _masks(folder: Where | None) -> dict[str, Place]:
+    return {} if folder is None else {s: place_of(folder / f) for s, f in _by_stem(folder, (".png",)).items()}
 
 
 def _pictures(root: VocRoot, links: set[str]) -> dict[str, list[str]]:
@@ -291,7 +283,7 @@ def _lines(root: VocRoot, split: str | None) -> list[str] | None:
     """The lines of the list of that name, ``None`` if there is none."""
     if split is None:
         return None
-    if not split or Path(split).name != split:
+    if not split or PurePosixPath(split).name != split:
         raise DatasetError(f"--split {one_line(split)}: expected a name such as trainval")
     for group in _LISTS if root.sets is not None else ():
         path = (root.sets or root.xml) / group / f"{split}.txt"
@@ -358,14 +350,14 @@ def _names(line: str) -> Iterator[str]:
 
 
 def _categories(
-    src: Path, roots: list[VocRoot], names: set[str], options: SourceOptions
+    src: Where, roots: list[VocRoot], names: set[str], options: SourceOptions
 ) -> tuple[tuple[Category, ...], dict[int, int] | None, list[str]]:
     """(categories, colours of masks saved as RGB, remarks).
 
     Masks hold positions in the labelmap, so where there is one its order is the class map.
     """
     labelmap = next((root.labelmap for root in roots if root.labelmap), None)
-    listed, colours = ([], None) if labelmap is None else read_labelmap(bytes_of(Place(str(labelmap))))
+    listed, colours = ([], None) if labelmap is None else read_labelmap(bytes_of(place_of(labelmap)))
     if options.classes is not None:
         return categories_by_name(names, options, src), colours, []
     remarks = []

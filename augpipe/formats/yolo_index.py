@@ -17,16 +17,17 @@ from augpipe.errors import DatasetError, one_line
 from augpipe.formats.base import (
     Dataset,
     Entry,
-    Place,
+    Inside,
     SourceOptions,
+    Where,
     bytes_of,
     dataset,
     digest_of,
     is_picture,
     links_left_out,
+    place_of,
     plural,
     read_classes,
-    regular_file,
     relative_to,
     size_of,
     source_key,
@@ -37,6 +38,7 @@ from augpipe.formats.folders import names_in
 from augpipe.formats.yolo import YoloReader, kind_of, lengths_of
 from augpipe.formats.yolo_yaml import KINDS, SPLITS, DataYaml, Kind, read_data_yaml
 from augpipe.sample import Category
+from augpipe.sources.look import above, absolute_of, at_path, children, files_in, first_bytes, names_of, normal
 
 _NAME_FILES = ("classes.txt", "obj.names")
 _SNIFFED_BYTES = 65_536
@@ -46,53 +48,52 @@ _SHOWN = 3
 # --- looking ---------------------------------------------------------------------------------------------------------
 
 
-def is_yolo(src: Path) -> bool:
+def is_yolo(src: Where) -> bool:
     """Whether a file or folder looks like a YOLO dataset."""
     return yaml_of(src) is not None or (src.is_dir() and _has_labels(src))
 
 
-def yaml_of(src: Path) -> Path | None:
+def yaml_of(src: Where) -> Where | None:
     """The ``data.yaml`` of a source: itself, the one of that name, or the only one of its folder that looks so."""
     if not src.is_dir():
         return src if src.suffix.lower() in (".yaml", ".yml") and _looks_like_data(src) else None
     for name in ("data.yaml", "data.yml"):
         if _looks_like_data(src / name):
             return src / name
-    others = [p for p in sorted(src.iterdir()) if p.suffix.lower() in (".yaml", ".yml") and _looks_like_data(p)]
+    others = [p for p in children(src) if p.suffix.lower() in (".yaml", ".yml") and _looks_like_data(p)]
     return others[0] if len(others) == 1 else None
 
 
-def _looks_like_data(file: Path) -> bool:
+def _looks_like_data(file: Where) -> bool:
     try:
-        with open(file, "rb", opener=regular_file) as stream:
-            lines = stream.read(_SNIFFED_BYTES).splitlines()
+        lines = first_bytes(file, _SNIFFED_BYTES).splitlines()
     except (OSError, ValueError):
         return False
     keys = {line.removeprefix(b"\xef\xbb\xbf").partition(b":")[0].rstrip(b" \t'\"").lstrip(b"'\"") for line in lines}
     return bool(keys & {b"names", b"nc"}) and bool(keys & {split.encode() for split in SPLITS})
 
 
-def _has_labels(src: Path) -> bool:
+def _has_labels(src: Where) -> bool:
     """``images/`` beside ``labels/`` with text files, at the top or in folders of splits; or names and text files."""
     places = [src, *(src / split for split in SPLITS)]
     if any((p / "images").is_dir() and _has_texts(p / "labels") for p in places):
         return True
     return _names_file(src) is not None and any(
         name.endswith(".txt") and any((folder / name).with_suffix(e).exists() for e in (".jpg", ".png", ".jpeg"))
-        for folder in (src, *(f for f in sorted(src.iterdir()) if f.is_dir()))
+        for folder in (src, *(f for f in children(src) if f.is_dir()))
         for name in names_in(folder)
         if name not in _NAME_FILES
     )
 
 
-def _has_texts(folder: Path) -> bool:
+def _has_texts(folder: Where) -> bool:
     return folder.is_dir() and any(name.endswith(".txt") for name in walk_files(folder))
 
 
-def _names_file(src: Path) -> Path | None:
+def _names_file(src: Where) -> Where | None:
     """A file of class names, one a line, beside the folders or, as labelImg puts it, among the labels."""
     listed = [src / name for name in _NAME_FILES] + [src / "labels" / name for name in _NAME_FILES]
-    return next((p for p in (*listed, *sorted(src.glob("*.names"))) if p.is_file()), None)
+    return next((p for p in (*listed, *files_in(src, "*.names")) if p.is_file()), None)
 
 
 def label_of(picture: str) -> str:
@@ -110,9 +111,11 @@ def label_of(picture: str) -> str:
 
 @dataclass
 class _Found:
-    """What is found on the way. ``pictures`` are absolute paths by split, in the order found."""
+    """What is found on the way. ``pictures`` are absolute paths by split, in the order found; in an archive they
+    start at its root.
+    """
 
-    root: Path
+    root: Where
     names: tuple[str, ...]
     pictures: dict[str, list[str]] = field(default_factory=dict)
     outside: list[str] = field(default_factory=list)
@@ -120,7 +123,7 @@ class _Found:
     data: DataYaml | None = None
 
 
-def open_yolo(src: Path, options: SourceOptions) -> Dataset:
+def open_yolo(src: Where, options: SourceOptions) -> Dataset:
     """Index a YOLO dataset.
 
     Args:
@@ -143,9 +146,9 @@ def open_yolo(src: Path, options: SourceOptions) -> Dataset:
     without = 0
     entries, wanted, labels = [], set(chosen), set[str]()
     for path in everything:  # of all splits, so that they agree on the kind
-        label = _label(path)
+        label = _label(path, found.root)
         labels.add(label or "")
-        data = b"" if label is None else bytes_of(Place(label))
+        data = b"" if label is None else bytes_of(place_of(at_path(found.root, label)))
         lengths.update(lengths_of(data))
         if path in wanted:
             without += label is None
@@ -155,7 +158,7 @@ def open_yolo(src: Path, options: SourceOptions) -> Dataset:
         found.remarks.append(
             f"{plural(without, 'picture')} without a label file: background, as Ultralytics takes them"
         )
-    if alone := _labels_without_picture(everything, labels):
+    if alone := _labels_without_picture(everything, labels, found.root):
         found.remarks.append(f"left out: {plural(alone, 'label file')} without a picture")
     kpt_shape = None if found.data is None else found.data.kpt_shape
     kind = _kind(asked, found, lengths, kpt_shape)
@@ -189,13 +192,13 @@ def _kind(asked: Kind | None, found: _Found, lengths: Counter[int], kpt_shape: t
     return kind
 
 
-def _label(picture: str) -> str | None:
+def _label(picture: str, root: Where) -> str | None:
     """The label file of a picture, by the rule, else beside it; ``None`` if there is none."""
     beside = os.path.splitext(picture)[0] + ".txt"
-    return next((p for p in (label_of(picture), beside) if size_of(p) >= 0), None)
+    return next((p for p in (label_of(picture), beside) if size_of(at_path(root, p)) >= 0), None)
 
 
-def _require_labels(labels: set[str], pictures: Sequence[str], root: Path) -> None:
+def _require_labels(labels: set[str], pictures: Sequence[str], root: Where) -> None:
     if not pictures:
         raise DatasetError(f"{root}: no pictures found where the dataset should have them")
     if labels <= {""}:
@@ -203,27 +206,29 @@ def _require_labels(labels: set[str], pictures: Sequence[str], root: Path) -> No
         raise DatasetError(f"{root}: no picture has a label file; expected {one_line(expected, 400)}")
 
 
-def _labels_without_picture(pictures: Iterable[str], labels: set[str]) -> int:
+def _labels_without_picture(pictures: Iterable[str], labels: set[str], root: Where) -> int:
     folders = {os.path.dirname(label_of(picture)) for picture in pictures}
     apart = folders - {os.path.dirname(picture) for picture in pictures}  # beside pictures other texts may lie
-    there = (f"{f}/{n}" for f in apart if os.path.isdir(f) for n in os.listdir(f) if n.endswith(".txt"))
+    folders_there = [(f, at) for f in apart if (at := at_path(root, f)).is_dir()]
+    there = (f"{f}/{n}" for f, at in folders_there for n in names_of(at) if n.endswith(".txt"))
     return sum(path not in labels and os.path.basename(path) not in _NAME_FILES for path in there)
 
 
-def _base(pictures: Sequence[str], root: Path) -> str:
+def _base(pictures: Sequence[str], root: Where) -> str:
     """The folder that keys start from: ``images`` of the root, the root, or what all pictures have in common."""
-    for folder in (f"{root}/images", str(root)):
+    base = absolute_of(root)
+    for folder in (f"{base}/images", base):
         if all(picture.startswith(f"{folder}/") for picture in pictures):
             return folder
     return os.path.commonpath([os.path.dirname(picture) for picture in pictures])
 
 
-def _entry(path: str, base: str, label: str | None, data: bytes, root: Path) -> Entry:
-    size = size_of(path)
-    there = Place(path) if size >= 0 else None
-    at = None if label is None else Place(label)
-    file = relative_to(label or path, root) if there else relative_to(path, root)
-    return Entry(source_key(os.path.relpath(path, base)), there, at, file, digest_of(data), max(size, 0))
+def _entry(path: str, base: str, label: str | None, data: bytes, root: Where) -> Entry:
+    size = size_of(at_path(root, path))
+    there = place_of(at_path(root, path)) if size >= 0 else None
+    at = None if label is None else place_of(at_path(root, label))
+    file = relative_to(at_path(root, label or path if there else path), root)
+    return Entry(source_key(os.path.relpath(path, base or "/")), there, at, file, digest_of(data), max(size, 0))
 
 
 # --- where the pictures are ------------------------------------------------------------------------------------------
@@ -231,8 +236,8 @@ def _entry(path: str, base: str, label: str | None, data: bytes, root: Path) -> 
 
 def _by_yaml(data: DataYaml, options: SourceOptions) -> _Found:
     """The pictures that a ``data.yaml`` names."""
-    here = Path(os.path.abspath(data.file)).parent
-    root = here if data.path is None else Path(os.path.normpath(here / data.path))
+    here = above(data.file)
+    root = here if data.path is None else normal(here / data.path)
     found = _Found(root, data.names, data=data)
     if not root.is_dir():
         found.remarks.append(
@@ -262,35 +267,36 @@ def _by_yaml(data: DataYaml, options: SourceOptions) -> _Found:
     return found
 
 
-def _resolved(place: str, root: Path, here: Path) -> Path | None:
+def _resolved(place: str, root: Where, here: Where) -> Where | None:
     """A place of a ``data.yaml``: below its path; without ``../`` as exports of one tool have it; beside the file."""
     for candidate in (root / place, root / place.removeprefix("../"), here / place):
-        path = Path(os.path.normpath(candidate))
-        if path == Path(path.anchor):
+        path = normal(candidate)
+        if isinstance(path, Path) and path == Path(path.anchor):
             raise DatasetError(f"{one_line(place, 60)}: data.yaml names the whole disk; expected a folder of pictures")
         if path.exists():
             return path
     return None
 
 
-def _pictures(at: Path, root: Path, links: set[str]) -> list[str]:
+def _pictures(at: Where, root: Where, links: set[str]) -> list[str]:
     """Absolute paths of the pictures in a folder, or in a list of them."""
     if at.is_dir():
-        return [f"{at}/{name}" for name in walk_files(at, links) if is_picture(name)]
-    lines = [line.strip() for line in bytes_of(Place(str(at))).decode("utf-8-sig", "replace").splitlines()]
+        base = absolute_of(at)
+        return [f"{base}/{name}" for name in walk_files(at, links) if is_picture(name)]
+    lines = [line.strip() for line in bytes_of(place_of(at)).decode("utf-8-sig", "replace").splitlines()]
     return [_listed(line, at.parent, root) for line in lines if line and is_picture(line) and "\0" not in line]
 
 
-def _listed(line: str, folder: Path, root: Path) -> str:
+def _listed(line: str, folder: Where, root: Where) -> str:
     """A line of a list: ``./`` starts at the list's own folder, as for Ultralytics; others at the root, if there."""
     starts = (folder,) if line.startswith("./") else (root, folder)
-    paths = [os.path.normpath(os.path.join(start, line)) for start in starts]
-    return next((path for path in paths if os.path.exists(path)), paths[0])
+    paths = [os.path.normpath(os.path.join(absolute_of(start) or "/", line)) for start in starts]
+    return next((path for path in paths if at_path(root, path).exists()), paths[0])
 
 
-def _by_folders(src: Path, options: SourceOptions) -> _Found:
+def _by_folders(src: Where, options: SourceOptions) -> _Found:
     """All pictures below a folder without a ``data.yaml``; splits are its folders, or lists of pictures beside them."""
-    root = Path(os.path.abspath(src))
+    root = src if isinstance(src, Inside) else Path(os.path.abspath(src))
     file = _names_file(root)
     if file is None and options.classes is None:
         raise DatasetError(
@@ -310,14 +316,15 @@ def _by_folders(src: Path, options: SourceOptions) -> _Found:
         if listed.is_file() and listed.parent == root:
             found.pictures[wanted] = _pictures(listed, root, links)
         else:
-            parts = (f"{root}/{wanted}/", f"{root}/images/{wanted}/")
+            base = absolute_of(root)
+            parts = (f"{base}/{wanted}/", f"{base}/images/{wanted}/")
             found.pictures[wanted] = [path for path in everything if path.startswith(parts)]
         if not found.pictures[wanted]:
             raise DatasetError(f"{src}: no split '{one_line(wanted)}'; expected a folder or a list of that name")
     return found
 
 
-def _linked(root: Path) -> list[Path]:
+def _linked(root: Where) -> list[Where]:
     """Folders ``images`` that are links: they have a meaning of their own, so they are followed."""
     places = (root, *(root / split for split in SPLITS))
     return [p / "images" for p in places if (p / "images").is_symlink() and (p / "images").is_dir()]

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 import yaml
 
 from augpipe.errors import DatasetError, one_line
-from augpipe.formats.base import regular_file
+from augpipe.formats.base import Where
+from augpipe.sources.look import first_bytes
 
 Kind: TypeAlias = Literal["detect", "segment", "pose", "obb"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -39,7 +39,7 @@ class DataYaml:
     ``flip_idx`` has the keypoint that each one becomes in a mirror image.
     """
 
-    file: Path
+    file: Where
     path: str | None
     splits: dict[str, tuple[str, ...]]
     names: tuple[str, ...]
@@ -49,7 +49,7 @@ class DataYaml:
     task: Kind | None = None
 
 
-def read_data_yaml(file: Path) -> DataYaml:
+def read_data_yaml(file: Where) -> DataYaml:
     """Read and check a ``data.yaml``.
 
     Raises:
@@ -75,10 +75,9 @@ def read_data_yaml(file: Path) -> DataYaml:
     )
 
 
-def _loaded(file: Path) -> dict[str, Any]:
+def _loaded(file: Where) -> dict[str, Any]:
     try:
-        with open(file, "rb", opener=regular_file) as stream:
-            data = stream.read(_MOST_BYTES + 1)
+        data = first_bytes(file, _MOST_BYTES + 1)
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DatasetError(f"{file}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from error
@@ -99,7 +98,7 @@ def _loaded(file: Path) -> dict[str, Any]:
     return fields
 
 
-def _require_plain(file: Path, text: str) -> None:
+def _require_plain(file: Where, text: str) -> None:
     """Refuse aliases, deep nesting and endless lists while nothing is built yet."""
     depth = 0
     for count, event in enumerate(yaml.parse(text, yaml.SafeLoader)):
@@ -130,20 +129,20 @@ def _is_nothing(value: Any) -> bool:
     return value is None or value == [] or (isinstance(value, str) and value.strip() in _NOTHING)
 
 
-def _place(file: Path, name: str, value: Any) -> str:
+def _place(file: Where, name: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise DatasetError(f"{file}: {name} is {one_line(repr(value), 60)}; expected the path of a folder or list file")
     return value.strip()
 
 
-def _places(file: Path, name: str, value: Any) -> tuple[str, ...]:
+def _places(file: Where, name: str, value: Any) -> tuple[str, ...]:
     return tuple(_place(file, name, one) for one in (value if isinstance(value, list) else [value]))
 
 
 # --- classes and keypoints -------------------------------------------------------------------------------------------
 
 
-def _names(file: Path, fields: dict[str, Any]) -> tuple[str, ...]:
+def _names(file: Where, fields: dict[str, Any]) -> tuple[str, ...]:
     """The class names by index; names may be missing where ``nc`` counts them, as for Ultralytics."""
     names, count = fields.get("names"), _whole(fields.get("nc"))
     if _is_nothing(names):
@@ -163,7 +162,7 @@ def _names(file: Path, fields: dict[str, Any]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _kpt_shape(file: Path, value: Any) -> tuple[int, int] | None:
+def _kpt_shape(file: Where, value: Any) -> tuple[int, int] | None:
     if _is_nothing(value):
         return None
     numbers = _numbers(value)

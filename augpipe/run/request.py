@@ -20,6 +20,7 @@ from augpipe.recipe import document
 from augpipe.recipe.load import compiled
 from augpipe.recipe.model import Recipe
 from augpipe.run.config import RunOptions
+from augpipe.sources.remote import is_url
 
 _EXPECTED = "run.json: does not say how the run was asked for; run the same augment command again instead"
 
@@ -27,7 +28,7 @@ _EXPECTED = "run.json: does not say how the run was asked for; run the same augm
 def request_of(source: str, recipe: Recipe, options: SourceOptions) -> dict[str, Any]:
     """As it stands in run.json: places absolute, and the values that ``--set`` put into the recipe's text."""
     return {
-        "source": os.path.abspath(source),
+        "source": _absolute(source),
         "format": options.format,
         "classes": _absolute(options.classes),
         "images": _absolute(options.images),
@@ -35,8 +36,8 @@ def request_of(source: str, recipe: Recipe, options: SourceOptions) -> dict[str,
     }
 
 
-def _absolute(path: Path | None) -> str | None:
-    return None if path is None else os.path.abspath(path)
+def _absolute(path: Path | str | None) -> str | None:
+    return None if path is None else str(path) if is_url(str(path)) else os.path.abspath(path)
 
 
 def asked(
@@ -64,7 +65,7 @@ def asked(
                 request["format"],
                 config["split"],
                 _path(request["classes"]),
-                _path(request["images"]),
+                request["images"],
                 config["limit"],
                 reading["exif"],
                 reading["voc_origin"],
@@ -78,12 +79,12 @@ def asked(
             device=device,
         )
         place, name, text, overrides = request["source"], recipe["name"], recipe["text"], request["overrides"]
-        if not all(isinstance(value, str) for value in (place, name, text, *overrides)):
+        if not all(isinstance(value, str) for value in (place, name, text, *overrides, request["images"] or "")):
             raise TypeError
     except (KeyError, TypeError) as error:
         raise UsageError(_EXPECTED) from error
     found = source if source is not None else place
-    if not is_pattern(found) and not os.path.exists(found):
+    if not is_url(found) and not is_pattern(found) and not os.path.exists(found):
         raise UsageError(f"{one_line(found)}: the source is not there; say where it is with --source")
     return found, compiled(document.read(f"{name}.yaml", text), name, overrides), options
 

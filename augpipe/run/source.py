@@ -9,20 +9,22 @@ from pathlib import Path
 from augpipe.errors import Reject, RunError, UsageError
 from augpipe.formats.base import SourceOptions
 from augpipe.formats.tar_index import is_pattern, tar_paths
+from augpipe.sources.remote import is_url
 
 _OF_THE_DISK = ("missing-picture", "missing-file", "io")
 
 
 def roots_of(source: str, options: SourceOptions) -> tuple[Path, ...]:
-    """The files and folders that a source is named by.
+    """The files and folders that a source is named by; what is on a server is none of them.
 
     Raises:
         UsageError: it is named by nothing.
     """
     if not source.strip():
         raise UsageError("SRC is empty; expected a file, a folder, or a pattern of tars")
-    named = tar_paths(source) if is_pattern(source) else [Path(source)]
-    return tuple(path.resolve() for path in [*named, *([options.images] if options.images else [])])
+    named = tar_paths(source) if is_pattern(source) else [source]
+    places = [*named, *([options.images] if options.images else [])]
+    return tuple(Path(str(place)).resolve() for place in places if not is_url(str(place)))
 
 
 def require_apart(roots: Sequence[Path], folder: Path) -> None:

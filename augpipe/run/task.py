@@ -37,6 +37,7 @@ from augpipe.run.source import require_there
 from augpipe.run.store import SHARD_SCHEMA, WORK, not_written, sync_folder, write_atomically, write_json
 from augpipe.run.strict import require_sound
 from augpipe.sample import Annotations, Category, Frame, Header, Raster
+from augpipe.sources.place import is_file
 from augpipe.track import follow
 from augpipe.words import rank
 
@@ -280,9 +281,11 @@ class _ShardTask:
         self._rejects.append(row)
 
     def _file_at_fault(self, entry: Entry, stage: str) -> str:
-        """Path below SRC of the picture for what fails over its pixels, else what the entry is known by."""
-        if stage in ("decode", "pixels", "encode") and entry.picture is not None and entry.picture.size < 0:
-            for root in self._job.roots:
+        """Path below SRC, or archive and member, of the picture for what fails over its pixels, else the entry's."""
+        if stage in ("decode", "pixels", "encode") and entry.picture is not None:
+            if entry.picture.name:
+                return entry.picture.name
+            for root in self._job.roots if is_file(entry.picture) else ():
                 if root in Path(entry.picture.path).parents:
                     return relative_to(entry.picture.path, root)
         return entry.file

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from augpipe.device import Device
@@ -62,6 +63,10 @@ def engine_for(execution: Execution, device: Device) -> Engine:
     if execution.workers == 0:
         return InProcess()
     return LocalProcesses(execution.workers or processes_for(device), execution.patience)
+
+
+def _root_of(dataset: Dataset) -> list[Path]:
+    return [dataset.root.resolve()] if isinstance(dataset.root, Path) else []
 
 
 def _never(record: Record) -> bool:
@@ -190,7 +195,7 @@ class Work:
             max_pixels=options.max_pixels,
             keep_truncated=options.truncated == "keep",
             strict=options.strict,
-            roots=(*roots_of(run.source, options.source), run.dataset.root.resolve()),
+            roots=(*roots_of(run.source, options.source), *_root_of(run.dataset)),
             device=options.device,
             versions=None if versions == self.state.config.get("versions") else versions,
         )

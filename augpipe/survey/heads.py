@@ -7,9 +7,10 @@ read. That a picture is refused or not must not depend on who asks.
 from __future__ import annotations
 
 from augpipe.errors import Reject
-from augpipe.formats.base import Entry, read_picture, read_place
+from augpipe.formats.base import Entry, read_picture
 from augpipe.pixels.header import read_header
 from augpipe.sample import Header
+from augpipe.sources.place import head_of as first_of
 
 _HEAD = 1 << 16
 _PROGRESSIVE = (b"\xff\xc2", b"\xff\xc6", b"\xff\xca", b"\xff\xce")
@@ -23,7 +24,7 @@ def head_of(entry: Entry) -> tuple[bytes, Header]:
         Reject: as reading and the header of a run.
     """
     if entry.picture is not None and _HEAD < entry.size <= _MODEST:
-        data = read_place(entry.picture._replace(size=_HEAD))
+        data = first_of(entry.picture, _HEAD)
         header = _plain_jpeg(data)
         if header is not None:
             return data, header

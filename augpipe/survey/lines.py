@@ -6,10 +6,10 @@ import os
 import re
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
 from augpipe.errors import Reject
-from augpipe.formats.base import Place, read_place
+from augpipe.formats.base import Where, place_of, read_place
+from augpipe.sources.look import named_by
 from augpipe.survey.oddity import Example, Oddity
 
 _OBJECTS = {
@@ -20,7 +20,7 @@ _OBJECTS = {
 }
 
 
-def with_lines(root: Path, oddities: dict[str, Oddity]) -> dict[str, Oddity]:
+def with_lines(root: Where, oddities: dict[str, Oddity]) -> dict[str, Oddity]:
     """The oddities with the lines of objects in the XML and text files below ``root``."""
     return {
         code: replace(oddity, examples=tuple(_with_line(root, example) for example in oddity.examples))
@@ -28,13 +28,13 @@ def with_lines(root: Path, oddities: dict[str, Oddity]) -> dict[str, Oddity]:
     }
 
 
-def _with_line(root: Path, example: Example) -> Example:
+def _with_line(root: Where, example: Example) -> Example:
     file = example.file or ""
     start = _OBJECTS.get(os.path.splitext(file)[1].lower())
     if example.object is None or example.line is not None or start is None:
         return example
     try:
-        return replace(example, line=line_of_object(read_place(Place(str(root / file))), start, example.object))
+        return replace(example, line=line_of_object(read_place(place_of(named_by(file, root))), start, example.object))
     except Reject:  # gone meanwhile, or not below the root
         return example
 

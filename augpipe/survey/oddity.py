@@ -43,6 +43,7 @@ KNOWN: dict[str, tuple[str, str]] = {
     "row-not-numbers": ("picture", "a row with words, or no numbers, for places"),
     "row-not-fractions": ("picture", "a row with places far outside 0 to 1, such as pixels"),
     "missing-picture": ("picture", "no picture where it is looked for"),
+    "bad-archive": ("picture", "a member of a zip is damaged, or not as the zip says"),
     "missing-file": ("picture", "a file that was there is gone, or is none"),
     "truncated": ("picture", "the file ends too early"),
     "empty-file": ("picture", "the file is empty"),

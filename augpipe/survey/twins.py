@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from augpipe.errors import Reject
 from augpipe.formats.base import Dataset, Entry, is_picture, read_picture, relative_to
+from augpipe.sources.place import is_file
 from augpipe.survey.oddity import Example, Oddity, with_one
 from augpipe.survey.tally import Print
 
@@ -60,7 +61,7 @@ def unlisted(dataset: Dataset) -> dict[str, Oddity]:
         return {}
     folders: dict[str, set[str]] = {}
     for entry in dataset.entries:
-        if entry.picture is not None and entry.picture.size < 0:
+        if entry.picture is not None and is_file(entry.picture):
             folder, name = os.path.split(entry.picture.path)
             folders.setdefault(folder, set()).add(unicodedata.normalize("NFC", name))
     found: dict[str, Oddity] = {}

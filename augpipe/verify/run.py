@@ -204,7 +204,7 @@ def _rules(manifest: Mapping[str, Any]) -> LabelRules:
     return compiled(document.read("manifest.json", alone), "labels").rules
 
 
-def open_source(source: str, folder: Path, classes: Path | None = None, images: Path | None = None) -> Dataset:
+def open_source(source: str, folder: Path, classes: Path | None = None, images: Path | str | None = None) -> Dataset:
     """The source of a finished folder, read as its manifest says.
 
     Args:

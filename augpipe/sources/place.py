@@ -1,0 +1,232 @@
+"""Some bytes and how to get them: a file, a part of one, a deflated part, a URL or a part of what is there.
+
+A place holds all that is needed to read it, so it may be sent to any process. Every read is bounded beforehand.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import struct
+import zlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from augpipe.errors import Reject, one_line
+from augpipe.sources import remote
+
+LARGEST_FILE = 1 << 28
+"""Bytes of a file, or of a tar's member, that is read at all; a file may be a hole of any size."""
+_ABSENT = (errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO)
+_ZIP_HEADER = struct.Struct("<4s22xHH")  # of a member: its mark, then lengths of the name and of what else there is
+_USUAL_NAMES = 512
+
+
+class Packed(NamedTuple):
+    """How a member lies in its zip: behind a header of its own, as so many bytes, with a checksum of what they hold."""
+
+    deflated: bool
+    size: int
+    crc: int
+
+
+class Place(NamedTuple):
+    """Some bytes of a file or URL: all of it, or ``size`` bytes from ``offset`` on.
+
+    ``name`` says in messages what that is where it is no file of its own. Of a zip's member ``offset`` is that of its
+    header, and ``size`` that of its content.
+    """
+
+    path: str
+    offset: int = 0
+    size: int = -1
+    name: str = ""
+    packed: Packed | None = None
+
+
+def name_of(place: Place) -> str:
+    """What messages and rows call it; no local folder is in it, as they go into records."""
+    return place.name or one_line(os.path.basename(place.path))
+
+
+def is_file(place: Place) -> bool:
+    """Whether a place is a local file and all of it, so that it can be linked to."""
+    return place.size < 0 and not remote.is_url(place.path)
+
+
+def read_place(place: Place) -> bytes:
+    """The bytes of a place.
+
+    Raises:
+        Reject: ``missing-file`` if it is not there, ``truncated`` if it ends too early, ``too-large``, ``bad-archive``
+            if a zip holds something else there, or ``io``, transient, if the system or server cannot read it.
+    """
+    name = name_of(place)
+    if place.size > LARGEST_FILE:
+        raise _too_large(name, place.size)
+    try:
+        if place.packed is not None:
+            return _unpacked(place, place.packed, name, place.size)
+        data = _bytes(place.path, place.offset, place.size, name)
+    except OSError as error:
+        raise _refused(error, name) from error
+    if place.size >= 0 and len(data) != place.size:
+        raise Reject("read", "truncated", f"{name}: ends before byte {place.offset + place.size}")
+    return data
+
+
+def read_ranges(path: str, ranges: Iterable[tuple[int, int]]) -> list[bytes]:
+    """The bytes of several (offset, size) of one local file, which is opened once.
+
+    Raises:
+        Reject: as :func:`read_place`.
+    """
+    name, out = one_line(os.path.basename(path)), list[bytes]()
+    try:
+        with open(path, "rb", opener=regular_file) as file:
+            for offset, size in ranges:
+                if size > LARGEST_FILE:
+                    raise _too_large(name, size)
+                file.seek(offset)
+                out.append(file.read(size))
+                if len(out[-1]) != size:
+                    raise Reject("read", "truncated", f"{name}: ends before byte {offset + size}")
+    except OSError as error:
+        raise _refused(error, name) from error
+    return out
+
+
+def head_of(place: Place, most: int) -> bytes:
+    """The first ``most`` bytes of a place, or all if there are fewer.
+
+    Raises:
+        Reject: as :func:`read_place`, but of what is not there at its end nothing is known.
+    """
+    name = name_of(place)
+    size = most if place.size < 0 else min(most, place.size)
+    try:
+        if place.packed is not None:
+            return _unpacked(place, place.packed, name, size)
+        return _bytes(place.path, place.offset, size, name)
+    except OSError as error:
+        raise _refused(error, name) from error
+
+
+def bytes_of(place: Place) -> bytes:
+    """The bytes of a place while a source is indexed; none if it is not there, which its reader then rejects.
+
+    Raises:
+        OSError: the system cannot read it. Then nothing is known of its classes, and the run would be one of another
+            source than when it can be read again.
+    """
+    try:
+        return read_place(place)
+    except Reject as reject:
+        cause = reject.__cause__
+        if isinstance(cause, OSError) and not is_absent(cause):
+            raise OSError(cause.errno, cause.strerror, place.path) from None  # reading names no file
+        return b""
+
+
+def is_absent(error: OSError) -> bool:
+    """Whether there is no such file, or can be none; anything else that the system says is no answer."""
+    return isinstance(error, FileNotFoundError) or error.errno in _ABSENT
+
+
+def regular_file(path: str, flags: int) -> int:
+    """An opener for :func:`open` that does not wait, as a pipe would make one do, and takes nothing but a file."""
+    number = os.open(path, flags | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise FileNotFoundError
+    return number
+
+
+def _bytes(path: str, offset: int, size: int, name: str) -> bytes:
+    """Up to ``size`` bytes, all of them if it is negative; fewer where they end.
+
+    Raises:
+        OSError: as the system or the server has it.
+        Reject: ``too-large``.
+    """
+    if remote.is_url(path):
+        data = remote.read(path, offset, size if size >= 0 else LARGEST_FILE + 1, ranged=size >= 0)
+        if len(data) > LARGEST_FILE:
+            raise _too_large(name, len(data))
+        return data
+    with open(path, "rb", opener=regular_file) as file:
+        there = os.fstat(file.fileno()).st_size if size < 0 else size
+        if there > LARGEST_FILE:
+            raise _too_large(name, there)
+        file.seek(offset)
+        return file.read(size)
+
+
+def _too_large(name: str, size: int) -> Reject:
+    most = LARGEST_FILE >> 20
+    return Reject("read", "too-large", f"{name}: {size >> 20:,} MiB; expected at most {most} for one file")
+
+
+def _refused(error: OSError, name: str) -> Reject:
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return Reject("read", "missing-file", f"{name}: the file is not there")
+    return Reject("read", "io", f"{name}: cannot be read: {error.strerror}", transient=True)
+
+
+# --- zip -------------------------------------------------------------------------------------------------------------
+
+
+def _unpacked(place: Place, packed: Packed, name: str, most: int) -> bytes:
+    """Up to ``most`` bytes of a zip's member; all of them are held against its checksum.
+
+    What a stream really holds is never built beyond what the zip says of it. (PKWARE's APPNOTE, 4.3.7.)
+    """
+    if packed.size > LARGEST_FILE + _USUAL_NAMES:
+        raise _too_large(name, packed.size)
+    wanted = packed.size if most == place.size else min(packed.size, most + _USUAL_NAMES)
+    data = _bytes(place.path, place.offset, _ZIP_HEADER.size + _USUAL_NAMES + wanted, name)
+    if len(data) < _ZIP_HEADER.size:
+        raise Reject("read", "truncated", f"{name}: its archive ends before byte {place.offset + _ZIP_HEADER.size}")
+    mark, of_name, of_more = _ZIP_HEADER.unpack_from(data)
+    if mark != b"PK\3\4":
+        raise _bad_archive(name, f"no member begins at byte {place.offset} of its archive")
+    start = _ZIP_HEADER.size + of_name + of_more
+    if start + wanted > len(data) and of_name + of_more > _USUAL_NAMES:
+        data, start = _bytes(place.path, place.offset + start, wanted, name), 0
+    content = data[start : start + wanted]
+    if len(content) < wanted:
+        raise Reject("read", "truncated", f"{name}: its archive ends before byte {place.offset + start + wanted}")
+    if packed.deflated:
+        content = _inflated(content, most, name)
+    if most < place.size:
+        return content[:most]
+    if len(content) != place.size or zlib.crc32(content) != packed.crc:
+        raise _bad_archive(name, "its bytes in the archive are damaged (wrong size or checksum)")
+    return content
+
+
+def start_in_zip(place: Place) -> int:
+    """Where in its archive the content of a zip's member begins.
+
+    Raises:
+        Reject: no member is there.
+        OSError: it cannot be read.
+    """
+    name = name_of(place)
+    data = _bytes(place.path, place.offset, _ZIP_HEADER.size, name)
+    if data[:4] != b"PK\3\4" or len(data) < _ZIP_HEADER.size:
+        raise _bad_archive(name, f"no member begins at byte {place.offset} of its archive")
+    _, of_name, of_more = _ZIP_HEADER.unpack_from(data)
+    return place.offset + _ZIP_HEADER.size + int(of_name) + int(of_more)
+
+
+def _inflated(data: bytes, most: int, name: str) -> bytes:
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, most + 1)
+    except zlib.error as error:
+        raise _bad_archive(name, f"its bytes in the archive are damaged ({one_line(error)})") from error
+
+
+def _bad_archive(name: str, why: str) -> Reject:
+    return Reject("read", "bad-archive", f"{name}: {why}; copy the archive again")

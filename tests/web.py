@@ -1,0 +1,112 @@
+"""A web server on loopback with the manners and the faults of real ones, from the standard library alone."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+
+@dataclass
+class Web:
+    """What a server does.
+
+    ``faults`` has a path's end → ``hang``, ``cut``, a status, ``bytes-500`` (HEAD works), or ``flaky`` (fails once).
+
+    ``asked`` are (method, path, range or "") of the requests so far.
+    """
+
+    folder: Path
+    ranges: bool = True
+    head: bool = True
+    length: bool = True
+    faults: dict[str, str] = field(default_factory=dict)
+    asked: list[tuple[str, str, str]] = field(default_factory=list)
+    url: str = ""
+
+
+@contextlib.contextmanager
+def serving(folder: Path, **manners: object) -> Iterator[Web]:
+    """A server of a folder's files while the block runs."""
+    web = Web(folder, **manners)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_HEAD(self) -> None:
+            self.answer(with_body=False)
+
+        def do_GET(self) -> None:
+            self.answer(with_body=True)
+
+        def answer(self, with_body: bool) -> None:
+            path = unquote(urlsplit(self.path).path)
+            part = self.headers.get("Range", "")
+            web.asked.append((self.command, path, part))
+            fault = next((f for end, f in web.faults.items() if path.endswith(end)), "")
+            file = web.folder / path.lstrip("/")
+            if fault == "bytes-500":
+                fault = "500" if with_body else ""
+            if fault == "flaky":
+                fault = "500"
+                web.faults = {end: f for end, f in web.faults.items() if not path.endswith(end)}
+            if fault == "hang":
+                time.sleep(3)
+            if not web.head and not with_body:
+                return self.refuse(405)
+            if fault.isdigit():
+                return self.refuse(int(fault))
+            if not file.is_file():
+                return self.refuse(404)
+            data, status, ranged = file.read_bytes(), 200, None
+            if part and web.ranges:
+                first, last = part.removeprefix("bytes=").split("-")
+                if int(first) >= len(data):
+                    return self.refuse(416)
+                ranged = f"bytes {first}-{min(int(last), len(data) - 1)}/{len(data)}"
+                data, status = data[int(first) : int(last) + 1], 206
+            self.send_response(status)
+            if ranged:
+                self.send_header("Content-Range", ranged)
+            if web.length:
+                self.send_header("Content-Length", str(len(data)))
+            else:
+                self.send_header("Connection", "close")
+                self.close_connection = True
+            self.end_headers()
+            if with_body:
+                self.wfile.write(data[: len(data) // 2] if fault == "cut" else data)
+            if fault == "cut":
+                self.close_connection = True
+            return None
+
+        def refuse(self, status: int) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:  # a client that has gone is what is being tried
+            pass
+
+    server = Server(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    web.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield web
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

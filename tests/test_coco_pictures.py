@@ -15,8 +15,8 @@ from augpipe.formats.coco_pictures import found, picture_root
 def test_a_picture_under_either_form_of_its_name(tmp_path, form):
     name = unicodedata.normalize(form, "café.jpg")
     write_picture(tmp_path / name)
-    path, size = found(tmp_path, unicodedata.normalize("NFC", "café.jpg"))
-    assert (path.name, size) == (name, (tmp_path / name).stat().st_size)
+    place, size = found(tmp_path, unicodedata.normalize("NFC", "café.jpg"))
+    assert (place.path, size) == (str(tmp_path / name), (tmp_path / name).stat().st_size)
 
 
 def test_only_files_are_pictures(tmp_path):

@@ -48,7 +48,7 @@ GOALS = {"globox": 3.0, "datumaro": 5.0}
 PAIRS = ("voc-to-coco", "coco-to-yolo")
 RIGHT = [0.0, 0.0, 10.0, 10.0]
 _POLL = 0.05
-_LIMIT = 1800.0
+_LIMIT = 300.0  # seconds, after which a run is stopped
 
 # What a user of each library writes: read, write. {src} and {dst} are filled in.
 CODE = {
@@ -183,6 +183,8 @@ def run(command: list[str], log: Path) -> tuple[float, float, float, float]:
                 process.kill()
             time.sleep(_POLL)
         seconds = time.perf_counter() - started
+    if seconds > _LIMIT:
+        raise RuntimeError(f"not done after {_LIMIT:.0f} s")
     if process.returncode:
         last = log.read_text("utf-8", "replace").strip().splitlines()[-1:]
         raise RuntimeError(f"exit code {process.returncode}: {' '.join(last)[:200]}")

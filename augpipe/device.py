@@ -139,7 +139,9 @@ def way_out(fault: Fault, found: Probe) -> str:
     """What to do about a fault, in one line that needs no other."""
     install = f"pip install 'augpipe[{extra(found)}]'"
     if fault.code == "no-cupy":
-        return install if found.cuda else f"{install}; or gpu-cu13, where the driver is of CUDA 13"
+        # Without a driver either, the extra alone would only bring the next error.
+        both = f"install NVIDIA's driver; then {install}, or gpu-cu13 for CUDA 13; {_WITHOUT}"
+        return install if found.cuda else both
     if fault.code == "broken-cupy":
         return f"pip install --force-reinstall 'augpipe[{extra(found)}]'; {_WITHOUT}"
     if fault.code == "two-builds":
@@ -153,6 +155,7 @@ def way_out(fault: Fault, found: Probe) -> str:
         "old-driver": f"install a driver of CUDA 12 or newer; {_WITHOUT}",
         "no-device": f"see nvidia-smi, and CUDA_VISIBLE_DEVICES, which hides devices; {_WITHOUT}",
         "no-such-device": "see nvidia-smi, and CUDA_VISIBLE_DEVICES, which numbers them anew",
+        "no-folder": f"CUPY_CACHE_DIR=FOLDER names one that can be written; {_WITHOUT}",
         "no-nvrtc": install,
         "no-codec": f"{install}; or use --codec cpu",
         "no-memory": f"see nvidia-smi for what holds it; {_WITHOUT}",

@@ -128,7 +128,7 @@ def _one_side(points: Region, axis: int, limit: float, inwards: float) -> Region
 
 def region_of(outline: F64) -> Region:
     """Points (P, 2) as a region."""
-    return tuple((x, y) for x, y in outline.tolist())
+    return tuple(map(tuple, outline.tolist()))
 
 
 def points_inside(points_xy: F64, region: Region) -> Bools:

@@ -110,7 +110,7 @@ class CpuAccelerator:
     """Fulfils :class:`augpipe.pixels.accelerator.Accelerator`.
 
     ``launched`` are the kernels in order, ``most`` the most bytes held at a time, ``damaged`` the sizes of memory that
-    was written beside.
+    was written beside, ``trimmed`` the bytes that were held whenever it was trimmed.
     """
 
     name = "C++ build"
@@ -121,6 +121,7 @@ class CpuAccelerator:
         self._counting = threading.RLock()  # re-entrant, as memory may be given back by the garbage collector
         self.launched: list[str] = []
         self.damaged: list[int] = []
+        self.trimmed: list[int] = []
         self._library = library(text)
         self._resident: dict[str, HostMemory] = {}
 
@@ -129,6 +130,9 @@ class CpuAccelerator:
         with self._counting:
             self.held += nbytes
             self.most = max(self.most, self.held)
+
+    def bind(self) -> None:
+        """Nothing to choose from."""
 
     def stream(self) -> HostStream:
         return HostStream()
@@ -171,4 +175,5 @@ class CpuAccelerator:
         return DeviceMemory(self.limit - self.held, self.limit, self.held, self.limit)
 
     def trim(self) -> None:
-        """Nothing is pooled."""
+        """Nothing is pooled; that it was asked for is noted."""
+        self.trimmed.append(self.held)

@@ -26,6 +26,7 @@ def make(name: str) -> Accelerator:
 
     if not gpu.is_there():
         pytest.skip("needs a CUDA device; cupy finds no driver or no device")
+    assert gpu.cupy.__name__ == "cupy", "a stand-in"
     return gpu.CudaAccelerator()
 
 

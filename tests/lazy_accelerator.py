@@ -3,6 +3,9 @@
 Work stands in the queue of its stream until that stream is synchronized, or another one comes to an event of it. So a
 stage that does not wait for the one before reads memory that was never written; and memory that is given back too early
 is overwritten as soon as the queue of its stream comes to that place, which the pool of a device may do.
+
+Some of its streams may be eager, as nothing says that all of a device's are equally late: what one of those gives back
+is overwritten while another has still to read it.
 """
 
 from __future__ import annotations
@@ -24,8 +27,8 @@ class LazyStream:
 
     pointer = 0
 
-    def __init__(self, lock: threading.RLock) -> None:
-        self._lock = lock
+    def __init__(self, lock: threading.RLock, eager: bool = False) -> None:
+        self._lock, self._eager = lock, eager
         self._queue: deque[Callable[[], object]] = deque()
         self._done = self._asked = 0
 
@@ -33,6 +36,8 @@ class LazyStream:
         with self._lock:
             self._queue.append(work)
             self._asked += 1
+            if self._eager:
+                self.run_to(self._asked)
 
     def record(self) -> LazyEvent:
         return LazyEvent(self, self._asked)
@@ -76,14 +81,16 @@ class LazyMemory(HostMemory):
 
 
 class LazyAccelerator(CpuAccelerator):
-    """Fulfils Accelerator."""
+    """Fulfils Accelerator; ``eager`` are the numbers of its eager streams, in the order in which they are made."""
 
-    def __init__(self, limit: int = 1 << 40) -> None:
+    def __init__(self, limit: int = 1 << 40, eager: tuple[int, ...] = ()) -> None:
         super().__init__(limit)
         self._lock = threading.RLock()
+        self._eager, self._made = eager, 0
 
     def stream(self) -> LazyStream:
-        return LazyStream(self._lock)
+        self._made += 1
+        return LazyStream(self._lock, self._made - 1 in self._eager)
 
     def allocate(self, nbytes: int, stream: LazyStream) -> LazyMemory:
         if self.held + nbytes > self.limit:

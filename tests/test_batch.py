@@ -17,7 +17,7 @@ from augpipe import colour
 from augpipe import geometry as g
 from augpipe.errors import Reject
 from augpipe.pixels import cpu
-from augpipe.pixels.batch import DevicePicture, Work, bytes_needed, run_batch
+from augpipe.pixels.batch import DevicePicture, Work, _Parameters, bytes_needed, run_batch
 from augpipe.pixels.lowering import lowered
 from augpipe.plan import Bars, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Warp
 
@@ -239,3 +239,11 @@ def test_random_plans_in_random_batches(accelerator, works):
     cases = [(noise_picture((w, h), channels), steps) for w, h, channels, steps in works]
     for (picture, steps), got in zip(cases, rendered_on(accelerator, cases), strict=True):
         assert equal(got, rendered(picture, steps))
+
+
+def test_parameters_are_where_a_device_can_read_doubles():
+    """A processor reads them anywhere, so nothing else here would notice."""
+    parameters = _Parameters()
+    places = [parameters.put(bytes(n)) for n in (3, 1, 8, 300, 5, 0, 2)]
+    assert [place % 8 for place in places] == [0] * 7
+    assert len(set(places[:5])) == 5

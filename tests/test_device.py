@@ -130,13 +130,16 @@ FAULTS = {
     ),
     "no-cupy, no driver": (
         Probe(Fault("no-cupy", "CuPy is not installed")),
-        "pip install 'augpipe[gpu-cu12]'; or gpu-cu13, where the driver is of CUDA 13",
+        "install NVIDIA's driver; then pip install 'augpipe[gpu-cu12]', or gpu-cu13 for CUDA 13; --device cpu works",
     ),
     "two builds": (
         Probe(Fault("two-builds", "cupy-cuda12x and cupy-cuda13x are both installed, and …"), cuda=13000),
         "pip uninstall cupy-cuda12x cupy-cuda13x; then pip install 'augpipe[gpu-cu13]'",
     ),
     "broken": (Probe(Fault("broken-cupy", "CuPy does not load: …"), cuda=12080), "pip install --force-reinstall"),
+    "no folder": (
+        Probe(Fault("no-folder", "CuPy cannot keep compiled kernels: …"), cuda=12080), "CUPY_CACHE_DIR=FOLDER names",
+    ),
     "no driver": (Probe(Fault("no-driver", "there is no NVIDIA driver"), runtime=12090), "install NVIDIA's driver"),
     "driver of 12 under CuPy of 13": (
         Probe(Fault("old-driver", "the driver is of CUDA 12.4; …"), cuda=12040, runtime=13000),
@@ -188,7 +191,8 @@ def test_every_way_out_names_what_there_is():
 
 
 SAID = (
-    "CuPy is not installed", "CuPy does not load", "are both installed", "there is no NVIDIA driver",
+    "CuPy is not installed", "CuPy does not load", "CuPy cannot keep compiled kernels",
+    "are both installed", "there is no NVIDIA driver",
     "the driver is of CUDA",
     "no CUDA device is visible", "NVRTC", "no memory left", "gave other numbers than the CPU",
 )  # fmt: skip

@@ -93,6 +93,14 @@ def test_the_files_are_those_of_the_cpu_whatever_the_batches(accelerator, budget
     assert accelerator.held == 0
 
 
+@pytest.mark.parametrize("eager", [(0,), (1,), (0, 1), (2,)])
+def test_nothing_is_given_back_before_the_slowest_stream_is_done_with_it(eager):
+    accelerator = LazyAccelerator(eager=eager)
+    backend = pipeline(accelerator, 200_000)
+    same(list(backend.render(JOBS)), answers(JOBS))
+    backend.close()
+
+
 def test_what_a_stage_does_not_wait_for_shows_on_a_lazy_device(monkeypatch):
     """That the check above can fail: without its wait, the second stage reads what was never written."""
     lazy = LazyAccelerator()
@@ -107,6 +115,7 @@ def test_batches_are_capped_by_bytes_and_by_outputs(monkeypatch):
     batches = list(gpu_backend._cut([job(i, 6) for i in range(3)], 1 << 30))
     assert [[len(piece.job.steps) for piece in batch] for batch in batches] == [[4], [2, 2], [4], [4], [2]]
     assert [piece.ends for batch in batches for piece in batch].count(True) == 3
+    monkeypatch.undo()
     size = 40 * 31 * 3
     by_bytes = list(gpu_backend._cut([Job(JOBS[0].data, JOBS[0].header, ((),) * 2) for _ in range(6)], 2 * size))
     assert [len(batch) for batch in by_bytes] == [2, 2, 2]
@@ -131,6 +140,33 @@ def test_the_stages_work_at_the_same_time():
             return super().encode(pictures, stream)
 
     same(list(pipeline(accelerator, 1, Waiting(accelerator, OPTIONS)).render(JOBS[:3])), answers(JOBS[:3]))
+
+
+def test_all_batches_under_way_keep_to_the_budget():
+    """The first is not encoded before the last that may be under way is decoded."""
+    accelerator = CpuAccelerator()
+    last = threading.Event()
+
+    class Waiting(HostCodec):
+        decoded = 0
+
+        def decode(self, jobs, stream):
+            found = super().decode(jobs, stream)
+            self.decoded += 1
+            if self.decoded == SLOTS:
+                last.set()
+            return found
+
+        def encode(self, pictures, stream):
+            assert last.wait(timeout=60)
+            most.append(accelerator.most)
+            return super().encode(pictures, stream)
+
+    most: list[int] = []
+    jobs, budget = [job(number, 4) for number in range(40)], 300_000
+    same(list(pipeline(accelerator, budget, Waiting(accelerator, OPTIONS)).render(jobs)), answers(jobs))
+    # Later on, threads that have not yet let go of a batch that is done come on top.
+    assert budget / 3 < most[0] <= budget
 
 
 def test_no_more_batches_are_begun_than_there_are_slots():
@@ -162,6 +198,16 @@ def test_where_memory_runs_out_batches_are_halved(accelerator):
     found = list(backend.render(JOBS))
     same(found, answers(JOBS))
     assert {r.fallback for r in found} == {""}
+    assert accelerator.trimmed
+
+
+def test_before_a_smaller_batch_is_tried_nothing_else_is_under_way_and_the_pool_gives_back():
+    accelerator = CpuAccelerator()
+    backend = pipeline(accelerator, 200_000)
+    list(backend.render(JOBS))
+    accelerator.limit = 15_000
+    same(list(backend.render(JOBS)), answers(JOBS))
+    assert set(accelerator.trimmed[2::3]) == {0}  # by the last of the three threads
 
 
 def test_a_picture_that_is_too_much_alone_is_moved_by_the_cpu_and_told(accelerator):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -101,6 +102,44 @@ def test_memory_that_is_short_is_a_memory_error_and_nothing_else_is():
         raise RuntimeError("CUDA Runtime failure: '#2' out of memory")
     with pytest.raises(RuntimeError, match="illegal address"), nvimgcodec._memory_errors():
         raise RuntimeError("CUDA Runtime failure: '#700' illegal address")
+    with pytest.raises(RuntimeError, match="illegal memory access"), nvimgcodec._memory_errors():
+        raise RuntimeError("CUDA Runtime failure: '#700' an illegal memory access was encountered")
+
+
+def test_a_device_is_asked_for_by_number_and_its_jpeg_engine_left_out(monkeypatch):
+    """Pictures of the engine differ from those of the cores; which takes one would be a matter of load."""
+    module = MagicMock()
+    module.Backend = lambda kind: kind
+    monkeypatch.setattr(nvimgcodec, "load", lambda: module)
+    monkeypatch.setattr(nvimgcodec, "_Device", lambda index: SimpleNamespace(index=index))
+    DeviceCodec(3, PictureFormat(), threads=2).close()
+    for maker in (module.Decoder, module.Encoder):
+        how = maker.call_args.kwargs
+        assert (how["device_id"], how["max_num_cpu_threads"]) == (3, 2)
+        assert how["backends"] == [module.HYBRID_CPU_GPU, module.GPU_ONLY]
+    assert module.Decoder.call_args.kwargs["options"] == ":fancy_upsampling=1"
+
+
+@here
+def test_all_is_asked_for_on_the_stream_that_is_given(host, monkeypatch):
+    streams = []
+
+    def on_the_first(function):
+        def asked(*what, cuda_stream, **how):
+            streams.append(cuda_stream)
+            return function(*what, cuda_stream=0, **how)
+
+        return asked
+
+    monkeypatch.setattr(host, "_decoder", SimpleNamespace(decode=on_the_first(host._decoder.decode)))
+    monkeypatch.setattr(host, "_encoder", SimpleNamespace(encode=on_the_first(host._encoder.encode)))
+    wrap = on_the_first(host._codec.as_image)
+    monkeypatch.setattr(host._codec, "as_image", lambda source, stream: wrap(source, cuda_stream=stream))
+    files = DeviceFirst(host, HostCodec(CpuAccelerator(), BackendOptions()))
+    stream = SimpleNamespace(pointer=4096)
+    pictures = files.decode([Job(*job(WRITTEN["jpeg"]), ())], stream)
+    assert files.encode(pictures, stream) == [codec.encode(codec.decode(*job(WRITTEN["jpeg"])), PictureFormat())]
+    assert streams == [4096] * 3
 
 
 # --- decoding --------------------------------------------------------------------------------------------------------

@@ -51,7 +51,13 @@ def test_the_numbers_of_the_kernel_are_those_of_numpy_and_a_fused_one_is_found_o
     ("error", "code", "why"),
     [
         (DynamicLibNotFoundError('Failure finding "libnvrtc.so.12"'), "no-nvrtc", "NVRTC, which compiles"),
+        (
+            Exception("nvrtc: error: invalid value for --gpu-architecture (-arch)"),
+            "probe",
+            "invalid value for --gpu-arch",
+        ),
         (MemoryError("out of memory"), "no-memory", "no memory left"),
+        (CUDARuntimeError(2, "cudaErrorMemoryAllocation: out of memory"), "no-memory", "no memory left"),
         (RuntimeError("cudaErrorIllegalAddress"), "probe", "a probe kernel failed: cudaErrorIllegalAddress"),
     ],
 )
@@ -94,6 +100,23 @@ def test_a_cupy_that_does_not_load_is_said_in_one_line():
     found = examined(fails(ImportError("libcublas.so.12:\n  cannot open")))
     assert found.fault.code == "broken-cupy"
     assert "\n" not in found.fault.why
+
+
+def test_a_folder_that_cupy_cannot_make_is_no_fault_of_cupy(tmp_path):
+    """It wants one for compiled kernels in the home of the user, who in a container may have none."""
+    (tmp_path / "file").touch()
+    found = examined(lambda: os.makedirs(tmp_path / "file" / ".cupy"))
+    assert found.fault.code == "no-folder"
+    assert f"{tmp_path}/file/.cupy" in found.fault.why
+
+
+@pytest.mark.skipif(find_spec("cupy") is None, reason="CuPy is not installed")
+def test_cupy_itself_in_a_home_that_is_none(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CUPY_CACHE_DIR", str(tmp_path / "file" / "kernels"))
+    assert probe.probe().fault.code == "no-folder"
+    monkeypatch.setenv("CUPY_CACHE_DIR", str(tmp_path / "kernels"))
+    assert probe.probe().fault.code != "no-folder"
 
 
 # --- from the outside ------------------------------------------------------------------------------------------------

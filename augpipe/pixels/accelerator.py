@@ -81,6 +81,10 @@ class Accelerator(Protocol):
         """For people, such as ``NVIDIA H200``."""
         ...
 
+    def bind(self) -> None:
+        """Called by a thread before all else that it does with the device."""
+        ...
+
     def stream(self) -> Stream:
         """A new stream."""
         ...

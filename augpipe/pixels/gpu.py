@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import cupy
@@ -22,6 +23,8 @@ from augpipe.sample import U8
 
 POOL_SHARE = 0.75
 """Of the device's memory: codecs allocate outside the pool."""
+
+_NO_MEMORY = 2  # cudaErrorMemoryAllocation, and the driver's CUDA_ERROR_OUT_OF_MEMORY
 
 
 def is_there() -> bool:
@@ -79,7 +82,7 @@ class CudaStream:
 class CudaAccelerator:
     """Fulfils :class:`augpipe.pixels.accelerator.Accelerator` for one device.
 
-    The device is current for a thread only inside :meth:`use`; a thread that works with it enters that once.
+    It is the current one of the thread that makes it, and of those that call :meth:`bind`.
 
     Args:
         device: its number.
@@ -91,6 +94,7 @@ class CudaAccelerator:
         self._lock = threading.RLock()  # a resident array is uploaded while it is held
         self._resident: dict[str, CudaMemory] = {}
         self._staged: deque[tuple[Any, Any]] = deque()
+        self.bind()
         with self._device:
             self._pool = cupy.cuda.MemoryPool()
             self._pool.set_limit(size=int(self._device.mem_info[1] * POOL_SHARE / sharing))
@@ -104,9 +108,13 @@ class CudaAccelerator:
         """What the driver calls the device."""
         return self._name
 
-    def use(self) -> Any:
-        """A context in which the device is the current one of this thread."""
-        return self._device
+    def bind(self) -> None:
+        """Make it the current device of this thread for good.
+
+        In a thread that has not chosen, device 0 is. Events are made on the current device, and can be recorded there
+        alone; and to go back to device 0, as a ``with`` does, starts that one, with the memory that this takes.
+        """
+        self._device.use()
 
     def stream(self) -> CudaStream:
         """A new stream."""
@@ -123,7 +131,7 @@ class CudaAccelerator:
         flat = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
         memory = self.allocate(flat.nbytes, stream)
         queue = _cuda(stream).stream
-        with self._device:
+        with _memory_errors(), self._device:
             staged = self._pinned.malloc(max(1, flat.nbytes))
             np.frombuffer(staged, np.uint8, flat.nbytes)[:] = flat
             cupy.cuda.runtime.memcpyAsync(
@@ -164,7 +172,7 @@ class CudaAccelerator:
         self, kernel: str, blocks: int, threads_xy: tuple[int, int], arguments: tuple[Argument, ...], stream: Stream
     ) -> None:
         """Run a kernel on a row of blocks."""
-        with self._device, _cuda(stream).stream:
+        with _memory_errors(), self._device, _cuda(stream).stream:
             self._kernels[kernel]((blocks,), threads_xy, arguments)
 
     def memory(self) -> DeviceMemory:
@@ -177,6 +185,19 @@ class CudaAccelerator:
         """Give back what nobody uses."""
         with self._device:
             self._pool.free_all_blocks()
+            cupy.get_default_memory_pool().free_all_blocks()  # where pictures are that the codec turned
+            self._pinned.free_all_blocks()
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """CuPy has a MemoryError for its pool alone, not for page-locked memory or what the driver loads a kernel into."""
+    try:
+        yield
+    except RuntimeError as error:
+        if getattr(error, "status", None) == _NO_MEMORY:
+            raise MemoryError(str(error)) from error
+        raise
 
 
 def _cuda(stream: Stream) -> CudaStream:

@@ -113,7 +113,6 @@ class GpuBackend:
         batch, future = under_way.popleft()
         outputs = future.result()
         if outputs is None:
-            wait([other for _, other in under_way])  # their memory, too, is free then
             outputs = self._in_halves(batch)
         place = 0
         for piece in batch:
@@ -139,6 +138,7 @@ class GpuBackend:
         faults of a picture are results, so what is raised all the same is the device's.
         """
         try:
+            self._accelerator.bind()
             before = [a.result() if isinstance(a, Future) else a for a in arguments]
             return None if any(b is None for b in before) else stage(*before)
         except MemoryError:
@@ -182,7 +182,10 @@ class GpuBackend:
 
     def _in_halves(self, batch: _Batch) -> list[Output]:
         """The outputs of a batch for which there was no memory, by smaller ones, while no other is under way."""
-        self._accelerator.trim()
+        for stage in (self._decoding, self._moving, self._encoding):
+            # By each of them: then it is done with what is under way, and has let go of its last task, to which a
+            # thread holds on for a moment longer than the result takes.
+            stage.submit(self._guarded, self._accelerator.trim).result()
         halves = _halves(batch)
         if halves is None:
             return [self._without_kernels(batch[0].job)]

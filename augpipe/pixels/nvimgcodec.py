@@ -275,6 +275,16 @@ class _Host:
         return sys.maxsize
 
 
+@dataclass(frozen=True)
+class _Foreign:
+    """A stream as the protocol of CUDA streams hands it on, version 0."""
+
+    pointer: int
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return 0, self.pointer
+
+
 class _Device:
     """Arrays of CuPy, which is asked for only to turn pictures."""
 
@@ -292,7 +302,7 @@ class _Device:
 
     @contextmanager
     def on(self, stream: int) -> Iterator[None]:
-        with self._cupy.cuda.Device(self._device_id), self._cupy.cuda.ExternalStream(stream):
+        with self._cupy.cuda.Device(self._device_id), self._cupy.cuda.Stream.from_external(_Foreign(stream)):
             yield
 
     def free(self) -> int:
@@ -302,10 +312,13 @@ class _Device:
 
 @contextmanager
 def _memory_errors() -> Iterator[None]:
-    """Turn what nvImageCodec says where memory is short into a MemoryError, like CuPy's own."""
+    """Turn what nvImageCodec says where memory is short into a MemoryError, like CuPy's own.
+
+    Of "an illegal memory access" no smaller batch makes a better one.
+    """
     try:
         yield
     except RuntimeError as error:
-        if any(word in str(error).lower() for word in ("memory", "alloc")):
+        if any(word in str(error).lower() for word in ("out of memory", "alloc")):
             raise MemoryError(str(error)) from error
         raise

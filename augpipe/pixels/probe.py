@@ -32,7 +32,7 @@ _BUILDS = (
     ("cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x", "cupy"),
     ("nvidia-nvimgcodec-cu11", "nvidia-nvimgcodec-cu12", "nvidia-nvimgcodec-cu13"),
 )
-_INSUFFICIENT_DRIVER, _NO_DEVICE = 35, 100  # cudaError_t
+_NO_MEMORY, _INSUFFICIENT_DRIVER, _NO_DEVICE = 2, 35, 100  # cudaError_t
 _COUNT = 4096
 _KERNEL = r"""
 extern "C" __global__ void augpipe_probe(const float *line, int count, int *out) {
@@ -173,6 +173,10 @@ def examined(module: Callable[[], Any] = import_cupy) -> Probe:
         cupy = module()
         found = replace(found, cupy=str(cupy.__version__), runtime=int(cupy.cuda.runtime.runtimeGetVersion()))
     except Exception as error:  # whatever an import of somebody else's may raise
+        if isinstance(error, OSError) and error.filename is not None:  # made on import, below the home of the user
+            return replace(
+                found, fault=Fault("no-folder", f"CuPy cannot keep compiled kernels: {one_line(error, 160)}")
+            )
         return replace(found, fault=Fault("broken-cupy", f"CuPy does not load: {one_line(error, 160)}"))
     found = replace(found, nvrtc=_nvrtc(cupy))
     try:
@@ -186,6 +190,7 @@ def examined(module: Callable[[], Any] = import_cupy) -> Probe:
     return replace(found, gpus=tuple(_gpu(cupy, index, found) for index in range(count)))
 
 
+_FULL = Fault("no-memory", "the device has no memory left")
 _NONE_VISIBLE = Fault("no-device", "no CUDA device is visible")
 
 
@@ -226,12 +231,13 @@ def kernel_fault(cupy: Any, index: int) -> Fault | None:
             kernel((_COUNT // 256,), (256,), (cupy.asarray(line), np.int32(_COUNT), out))
             got = cupy.asnumpy(out)
     except MemoryError:
-        return Fault("no-memory", "the device has no memory left")
+        return _FULL
     except Exception as error:  # CuPy has a class for each library below it, and none above them
-        text = one_line(error, 120)
-        if "nvrtc" in text.lower() or type(error).__name__ == "DynamicLibNotFoundError":
+        if type(error).__name__ == "DynamicLibNotFoundError":  # what NVRTC says of a kernel names it, too
             return Fault("no-nvrtc", "NVRTC, which compiles the kernels, is not installed")
-        return Fault("probe", f"a probe kernel failed: {text}")
+        if getattr(error, "status", None) == _NO_MEMORY:  # not even for what every process takes on a device
+            return _FULL
+        return Fault("probe", f"a probe kernel failed: {one_line(error, 120)}")
     if not np.array_equal(got, _expected(line)):
         return Fault("mismatch", "a probe kernel gave other numbers than the CPU")
     return None

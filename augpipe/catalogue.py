@@ -109,10 +109,13 @@ WRITABLE: dict[str, Writable] = {
         ),
         Writable(
             "voc",
-            ("Annotations", "JPEGImages", "ImageSets"),
+            ("Annotations", "JPEGImages", "ImageSets", "SegmentationClass", "SegmentationObject"),
             "JPEGImages",
             _holds(
                 boxes="from one pixel on",
+                polygons="as pixels",
+                masks="yes, but one a pixel",
+                semantic_masks="yes",
                 flags_and_pose="yes",
                 parts="yes",
                 classes="names of those that occur",

@@ -108,5 +108,8 @@ def fault(stage: str, error: Exception) -> Reject:
 
 def one_line(text: object, limit: int = 300) -> str:
     """``text`` on one line with control characters escaped and cut to ``limit``, safe for a terminal or a log."""
-    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+    plain = str(text)
+    if plain.isprintable() and len(plain) <= limit:
+        return plain
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in plain)
     return escaped if len(escaped) <= limit else escaped[: limit - 1] + "…"

@@ -58,14 +58,14 @@ def make_voc(folder: Path, pictures: int) -> Path:
 
 
 def make_coco(folder: Path, pictures: int, files: bool) -> Path:
-    """COCO with seven polygons a picture, as train2017 has; with or without its picture files."""
+    """COCO as train2017 is: of 118,000 pictures 860,000 polygons in 450 MB; with or without its picture files."""
     folder.mkdir(parents=True)
     images, rows = [], []
     for i in range(pictures):
         rng, (w, h) = random.Random(i), (640, 480) if i % 4 else (427, 640)
         images.append({"id": i, "file_name": f"{i:012d}.jpg", "width": w, "height": h})
-        for a, b, c, d in boxes(rng, (w, h), 7):
-            ring = [v for _ in range(12) for v in (round(rng.uniform(a, c), 2), round(rng.uniform(b, d), 2))]
+        for a, b, c, d in boxes(rng, (w, h), 8 if i % 7 < 2 else 7):
+            ring = [v for _ in range(25) for v in (round(rng.uniform(a, c), 2), round(rng.uniform(b, d), 2))]
             rows.append({"id": len(rows), "image_id": i, "category_id": rng.randrange(CLASSES) + 1,
                          "bbox": [a, b, c - a, d - b], "area": (c - a) * (d - b) * 0.6, "iscrowd": 0,
                          "segmentation": [ring]})  # fmt: skip

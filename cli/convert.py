@@ -51,6 +51,9 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
     strict: Annotated[
         bool, typer.Option("--strict", help="Write nothing if anything is lost or odd, and say what.")
     ] = False,
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-w", help="Processes; as many as it pays to have if not given.")
+    ] = None,
     debug: shared.Debug = False,
 ) -> None:
     """Convert a dataset, exactly: boxes and free fields are kept as they are, and what B cannot hold is told."""
@@ -64,6 +67,8 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise UsageError(f"--kind says what YOLO's rows hold; {pair} has none")
     if ids != "keep" and after != "coco":
         raise UsageError(f"--ids says what ids COCO gets; {pair} writes none")
+    if workers is not None and workers < 0:
+        raise UsageError(f"--workers {workers}: expected 0 or more")
     write = WriteOptions(kind, _one_of("--ids", ids, "keep", "sequential"),
                          _one_of("--pictures", pictures, "copy", "link", "reference"), strict)  # fmt: skip
     if kind is not None and before == "yolo":
@@ -71,7 +76,7 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
     options = shared.source_options(before, split, classes, images, limit, voc_origin=voc_origin)
     try:
         with shared.progress_bar(None) as bar:
-            report = run(src, dst, after, options, overwrite, bar.update, write)
+            report = run(src, dst, after, options, overwrite, bar.update, write, workers)
     except KeyboardInterrupt:
         raise RunError("stopped; nothing was written") from None
     _tell(report, one_line(dst, 4096), after)

@@ -46,7 +46,7 @@ def test_strict_writes_nothing_if_anything_is_lost_or_odd(tmp_path):
     source = coco_of(tmp_path / "a.json", rows=[row(1, 1, [1, 2, 10, 8], segmentation=[[1, 1, 9, 1, 9, 9]])])
     out = failed("coco-to-voc", source, tmp_path / "out", "--strict")
     assert "something is lost or odd, so --strict wrote nothing" in out
-    assert "segmentations 1 (as in a.jpg, object 1)" in out
+    assert "polygons, written as pixels 1 (as in a.jpg, object 1)" in out
     assert "a.jpg: no picture of that name was found" in out
     assert len(out.splitlines()) == 2
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.json", "plain"]

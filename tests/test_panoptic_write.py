@@ -95,12 +95,13 @@ def test_nothing_is_written_where_there_is_nothing_panoptic(voc, tmp_path):
 
 
 def test_two_pictures_of_one_stem_have_pngs_of_their_own(tmp_path):
-    from augpipe.formats.panoptic_write import PanopticWriter
+    from augpipe.formats.panoptic_write import PanopticWriter, segments_of
     from augpipe.sample import Annotations
 
     writer = PanopticWriter(tmp_path / "p.json", [])
     for i, name in enumerate(("a.jpg", "a.png")):
-        writer.add({"id": i, "file_name": name}, Annotations(panoptic=np.full((2, 2), i + 1, np.uint32)))
+        segments = segments_of(Annotations(panoptic=np.full((2, 2), i + 1, np.uint32)))
+        writer.add(b"{}", b"%d" % i, name, segments)
     writer.close()
     assert [ids_of(tmp_path / "p" / n).max() for n in ("a.png", "a.png.png")] == [1, 2]
     with pytest.raises(ValueError, match="closed"):

@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from augpipe.convert.report import Report
 from augpipe.errors import Reject, UsageError, fault, one_line
-from augpipe.formats.base import Dataset, Entry, is_picture, read_place
+from augpipe.formats.base import Dataset, Entry, Reader, is_picture, read_place
 from augpipe.formats.headers import header_at
 from augpipe.formats.target import Picture
 from augpipe.sample import Annotations, Header
 from augpipe.sources.place import is_file
 
 
-def pictures(dataset: Dataset, report: Report) -> Iterator[tuple[Entry, Picture | None]]:
-    """Every entry with the picture of it, ``None`` where its labels cannot be read; that is in the report."""
-    for entry in dataset.entries:
+def pictures(reader: Reader, entries: Iterable[Entry], report: Report) -> Iterator[tuple[Entry, Picture]]:
+    """Every entry with the picture of it; those whose labels cannot be read are in the report alone."""
+    for entry in entries:
         try:
-            annotations = _annotations(dataset, entry)
+            annotations = _annotations(reader, entry)
             header = _header(entry, report)
             name = _name_of(entry, header)
         except Reject as reject:
             report.lost.append(f"{one_line(entry.key)}: {one_line(reject.message)}")
-            yield entry, None
             continue
         report.dropped += len(annotations.dropped)
-        report.notes.update(annotations.notes)
+        if annotations.notes:
+            report.notes.update(annotations.notes)
         size = annotations.size_wh or (header.upright_wh if header else None)
         if header is not None and size not in (header.stored_wh, header.upright_wh):
             report.notes["size-mismatch"] += 1
         yield entry, Picture(name, annotations, header, size)
 
 
-def _annotations(dataset: Dataset, entry: Entry) -> Annotations:
+def _annotations(reader: Reader, entry: Entry) -> Annotations:
     try:
-        return dataset.reader.annotations(entry)
+        return reader.annotations(entry)
     except Reject:
         raise
     except Exception as error:
@@ -49,8 +49,7 @@ def _name_of(entry: Entry, header: Header | None) -> str:
     Raises:
         Reject: for a name that leads out of the target.
     """
-    path = PurePosixPath(entry.key)
-    if path.is_absolute() or ".." in path.parts or "\0" in entry.key:
+    if entry.key.startswith("/") or ".." in entry.key.split("/") or "\0" in entry.key:
         raise Reject("read", "bad-name", "the name leads out of the target; rename that picture")
     if is_picture(entry.key) or header is None:
         return entry.key

@@ -40,8 +40,20 @@ class Report:
     def lose(self, loss: Loss, file: str) -> None:
         """Count a loss of the picture ``file``; the first of a kind is its example."""
         self.losses[loss.what] += loss.count
-        place = one_line(file) if loss.index is None else f"{one_line(file)}, object {loss.index + 1}"
-        self.examples.setdefault(loss.what, place)
+        if loss.what not in self.examples:
+            place = one_line(file)
+            self.examples[loss.what] = place if loss.index is None else f"{place}, object {loss.index + 1}"
+
+    def add(self, other: Report) -> None:
+        """Add what was counted of later pictures."""
+        self.pictures += other.pictures
+        self.objects += other.objects
+        self.dropped += other.dropped
+        self.losses.update(other.losses)
+        self.examples = {**other.examples, **self.examples}
+        self.notes.update(other.notes)
+        self.lost += other.lost
+        self.unseen += other.unseen
 
     def oddities(self) -> list[str]:
         """Everything that is lost or odd, in words; nothing if the target says all that the source says."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from augpipe import processes
 from augpipe.catalogue import READABLE
 from augpipe.convert import folder
-from augpipe.convert.pictures import folder_of, pictures, put_picture, require_linkable
+from augpipe.convert.part import Part, make_part
+from augpipe.convert.pictures import folder_of, require_linkable
 from augpipe.convert.report import Report
-from augpipe.errors import Reject, RunError, UsageError, one_line
+from augpipe.errors import RunError, UsageError, one_line
 from augpipe.formats import open_dataset
 from augpipe.formats.base import Dataset, SourceOptions, plural
-from augpipe.formats.target import Added, Picture, Stage, Target, WriteOptions, Writer
+from augpipe.formats.target import Stage, Target, WriteOptions
 from augpipe.formats.writers import WRITERS
 from augpipe.sources.remote import is_url
 
@@ -28,6 +31,7 @@ def convert(
     overwrite: bool = False,
     progress: Progress = lambda n: None,
     write: WriteOptions = _PLAIN,
+    workers: int | None = 0,
 ) -> Report:
     """Write ``source`` in the format ``to``, a name of the table of writers, at ``target``.
 
@@ -37,8 +41,10 @@ def convert(
         to: name of the target format.
         options: how to read the source.
         overwrite: write over what is at ``target``; files that are not written again stay, and are counted.
-        progress: called with 1 for each picture.
+        progress: called with how many more pictures are done.
         write: what else is asked of the target.
+        workers: processes beside this one, ``None`` for as many as it pays to have. They import the program's main
+            module, so a program that asks for them has its own work behind ``if __name__ == "__main__"``.
 
     Raises:
         UsageError: the target is in the way or in the source; the source is no dataset.
@@ -55,6 +61,19 @@ def convert(
     def require_free() -> None:
         folder.require_free(None if is_url(source) else Path(source), target, writes.kind, overwrite)
 
+    with processes.crew(workers):
+        return _converted(source, target, writes, options, require_free, progress, write)
+
+
+def _converted(
+    source: str,
+    target: Path,
+    writes: Target,
+    options: SourceOptions,
+    require_free: Callable[[], None],
+    progress: Progress,
+    write: WriteOptions,
+) -> Report:
     require_free()
     dataset = open_dataset(source, options)
     folder.require_no_pictures_of(dataset, target)
@@ -90,13 +109,15 @@ def _write(
 ) -> None:
     writer = writes.open(dataset, Stage(stage, target, target.name if folder.is_json(target) else None), options)
     alone = folder.is_json(target) or options.pictures == "reference"
+    place = None if alone else stage / writes.kind.pictures
+    part = Part(dataset.reader, writer.maker, (), place, options.pictures == "link")
+    parts = (replace(part, entries=entries) for entries in processes.parts_of(dataset.entries))
     try:
-        for entry, picture in pictures(dataset, report):
-            progress(1)
-            added = None if picture is None else _added(writer, picture, report)
-            if picture is not None and added is not None and not alone:
-                path = stage / writes.kind.pictures / (added.name or picture.name)
-                put_picture(entry, path, options.pictures == "link", report)
+        for rests, found in processes.each(make_part, parts, len(dataset.entries)):
+            for rest in rests:
+                writer.take(rest)
+            report.add(found)
+            progress(found.pictures + len(found.lost))
     except BaseException:
         writer.discard()
         raise
@@ -111,20 +132,3 @@ def _write(
             )
     elif old := folder.old_files(target, stage, writes.kind):
         report.remarks.append(f"{plural(old, 'file')} of before in the target: not written again, and still there")
-
-
-def _added(writer: Writer, picture: Picture, report: Report) -> Added | None:
-    try:
-        added = writer.add(picture)
-    except Reject as reject:
-        report.lost.append(f"{one_line(reject.file or picture.name)}: {one_line(reject.message)}")
-        return None
-    _count(added, picture.name, report)
-    return added
-
-
-def _count(added: Added, name: str, report: Report) -> None:
-    report.pictures += 1
-    report.objects += added.objects
-    for loss in added.losses:
-        report.lose(loss, name)

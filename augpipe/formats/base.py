@@ -25,6 +25,7 @@ from augpipe.sources.place import (
     head_of,
     is_absent,
     read_place,
+    read_ranges,
     regular_file,
 )
 from augpipe.sources.tree import Inside, Where
@@ -33,7 +34,7 @@ __all__ = [
     "LARGEST_FILE", "Dataset", "Entry", "Inside", "Place", "Reader", "SourceOptions", "Where", "bytes_of",
     "categories_by_name", "dataset", "digest_of", "fingerprint_of", "head_of", "is_absent", "is_deep", "is_picture",
     "labelled_by_id", "links_left_out", "names_of", "place_of", "plural", "read_classes", "read_picture", "read_place",
-    "regular_file", "relative_to", "require_small", "size_of", "source_key", "walk_files",
+    "read_ranges", "regular_file", "relative_to", "require_small", "size_of", "source_key", "walk_files",
 ]  # fmt: skip
 
 PICTURE_ENDINGS = (

@@ -26,6 +26,7 @@ from augpipe.formats.base import (
     is_deep,
     place_of,
     read_place,
+    read_ranges,
     require_small,
     source_key,
 )
@@ -52,11 +53,12 @@ class CocoReader:
     def annotations(self, entry: Entry) -> Annotations:
         """The labels of one picture; see :class:`augpipe.formats.base.Reader`."""
         packed, *elsewhere = entry.annotation if isinstance(entry.annotation, tuple) else (entry.annotation,)
-        (_, start, size), *ranges = unpack(packed)
-        image = self._object(0, start, size, entry)
-        groups: dict[int, list[dict[str, Any]]] = {}
+        (first, *image_at), *ranges = unpack(packed)
+        places: dict[int, list[tuple[int, int]]] = {first: [(image_at[0], image_at[1])]}
         for file, start, size in ranges:
-            groups.setdefault(file, []).append(self._object(file, start, size, entry))
+            places.setdefault(file, []).append((start, size))
+        groups = {file: self._objects(file, of_file, entry) for file, of_file in places.items()}
+        image, groups[first] = groups[first][0], groups[first][1:]
         labels = annotations_of(image, merged(list(groups.values())), self.categories, entry.file)
         png = elsewhere[0] if elsewhere else self._panoptic(groups)
         if png is None:
@@ -69,15 +71,17 @@ class CocoReader:
             return replace(labels, notes=tuple(sorted({*labels.notes, "panoptic-missing"})))
         return replace(labels, panoptic=raster.astype(np.uint32))
 
+    def _objects(self, file: int, ranges: Sequence[tuple[int, int]], entry: Entry) -> list[dict[str, Any]]:
+        texts = read_ranges(self.files[file], ranges)
+        values = [decoded(text, entry.file, start) for text, (start, _) in zip(texts, ranges, strict=True)]
+        for value, (start, _) in zip(values, ranges, strict=True):
+            if not isinstance(value, dict):
+                raise Reject("labels", "bad-json", f"{entry.file}: expected an object at byte {start}", file=entry.file)
+        return values
+
     def _panoptic(self, groups: Mapping[int, list[dict[str, Any]]]) -> Place | None:
         pngs = [png for file, rows in groups.items() for png in panoptic_pngs(Path(self.files[file]), rows)]
         return place_of(pngs[0]) if pngs else None
-
-    def _object(self, file: int, start: int, size: int, entry: Entry) -> dict[str, Any]:
-        value = decoded(read_place(Place(self.files[file], start, size)), entry.file, start)
-        if not isinstance(value, dict):
-            raise Reject("labels", "bad-json", f"{entry.file}: expected an object at byte {start}", file=entry.file)
-        return value
 
 
 def pack(ranges: Iterable[tuple[int, int, int]]) -> bytes:

@@ -86,11 +86,17 @@ def object_of(
         if box is None:
             return Dropped(index, category.id, "degenerate", None, identity)
         notes.add("box-remade")
-    known: dict[str, Any] = {name: _flag(row.get(name)) for name in _FLAGS}
-    known["pose"] = row["pose"] if isinstance(row.get("pose"), str) else None
-    parts, obb = parts_of(row.get("parts")), obb_of(row.get("obb"))
-    understood = {name for name, value in known.items() if value is not None}
-    understood |= {name for name, value in (("parts", parts), ("obb", obb)) if value is not None and len(value)}
+    known: dict[str, Any] = {}
+    parts: tuple[Part, ...] = ()
+    obb: F64 | None = None
+    attributes: dict[str, Any] = {}
+    if not row.keys() <= _COCO_FIELDS:
+        known = {name: _flag(row.get(name)) for name in _FLAGS}
+        known["pose"] = row["pose"] if isinstance(row.get("pose"), str) else None
+        parts, obb = parts_of(row.get("parts")), obb_of(row.get("obb"))
+        understood = {name for name, value in known.items() if value is not None}
+        understood |= {name for name, value in (("parts", parts), ("obb", obb)) if value is not None and len(value)}
+        attributes = {k: v for k, v in row.items() if k not in _COCO_FIELDS and k not in understood}
     return ObjectRow(
         index=index,
         category_id=category.id,
@@ -100,11 +106,7 @@ def object_of(
         keypoints=keypoints,
         obb=obb,
         parts=parts,
-        facts=Facts(
-            id=identity,
-            attributes={k: v for k, v in row.items() if k not in _COCO_FIELDS and k not in understood},
-            **known,
-        ),
+        facts=Facts(id=identity, attributes=attributes, **known),
     )
 
 

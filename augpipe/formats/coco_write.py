@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import IO, Any, Literal, TypeAlias
+from typing import IO, Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
@@ -23,11 +23,13 @@ from augpipe import masks
 from augpipe.errors import Reject
 from augpipe.formats.base import Dataset, plural
 from augpipe.formats.coco_object import FARTHEST
-from augpipe.formats.panoptic_write import PanopticWriter
+from augpipe.formats.panoptic_write import PanopticWriter, Segments, segments_of
 from augpipe.formats.records import category_json, known, segmentation_json
 from augpipe.formats.target import (
     Added,
     Closing,
+    Loss,
+    Made,
     Picture,
     Stage,
     WriteOptions,
@@ -53,7 +55,11 @@ _COPY = re.compile(r"-[0-9a-f]{10}-(c\d{3,}|orig)$")  # the end of a sample's KE
 
 def stable_id(*names: str | int) -> int:
     """A positive id of 53 bits for what ``names`` name."""
-    digest = hashlib.blake2b(encode(*names), digest_size=8).digest()
+    return _id_of(encode(*names))
+
+
+def _id_of(encoded: bytes) -> int:
+    digest = hashlib.blake2b(encoded, digest_size=8).digest()
     return (int.from_bytes(digest, "big") >> 11) or 1
 
 
@@ -70,10 +76,14 @@ class IdGiver:
 
     def give(self, own: int | str | None, *names: str | int) -> int | str:
         """``own`` if the source has an id and it is kept, else the stable one of ``names``, or the next."""
+        return self.settle(stable_id(*names) if own is None or self.rule == "new" else own, *names)
+
+    def settle(self, wished: int | str, *names: str | int) -> int | str:
+        """``wished``, or what is given in its place."""
         if self.rule == "sequential":
             self.taken.add(len(self.taken) + 1)
             return len(self.taken)
-        number: int | str = stable_id(*names) if own is None or self.rule == "new" else own
+        number = wished
         if number in self.taken:
             self.collisions += 1
             number = stable_id(*names)
@@ -81,6 +91,36 @@ class IdGiver:
                 number += 1
         self.taken.add(number)
         return number
+
+
+class Rows(NamedTuple):
+    """What of a picture is written, all but the ids, which the whole dataset decides: those wished for, and JSON.
+
+    ``image`` is the picture's row without its first field and brace; ``objects`` has (id, index in the source, row
+    without the first two fields) for each object. ``segments`` is for the panoptic JSON.
+    """
+
+    file_name: str
+    image_id: int | str
+    image: bytes
+    objects: list[tuple[int | str, int, bytes]]
+    segments: Segments | None = None
+
+
+def rows_of(file_name: str, size_wh: tuple[int, int], annotations: Annotations, ids: Rule = "keep") -> Rows:
+    """The rows of one picture."""
+    image: dict[str, Any] = {"file_name": file_name, "width": size_wh[0], "height": size_wh[1]}
+    image |= {k: v for k, v in known(annotations.attributes).items() if k not in _PICTURE_FIELDS}
+    name = encode(file_name)
+    own = None if ids == "new" else annotations.image_id
+    objects = annotations.objects
+    rows = []
+    columns = zip(_areas(objects), objects.index.tolist(), objects.boxes_xyxy.tolist(), strict=True)
+    for i, (area, index, box) in enumerate(columns):
+        wished = None if ids == "new" else objects.facts[i].id
+        number = _id_of(name + b"%d:%d," % (len(str(index)), index)) if wished is None else wished
+        rows.append((number, index, msgspec.json.encode(_annotation_json(objects, i, box, area))[1:]))
+    return Rows(file_name, _id_of(name) if own is None else own, msgspec.json.encode(image)[1:], rows)
 
 
 class CocoWriter:
@@ -115,21 +155,25 @@ class CocoWriter:
         """How many ids were taken and had to be changed."""
         return self._images.collisions + self._objects.collisions
 
-    def add(self, file_name: str, size_wh: tuple[int, int], annotations: Annotations) -> dict[str, Any]:
-        """One picture and its objects; gives the picture's row."""
-        image_id = self._images.give(annotations.image_id, file_name)
-        image: dict[str, Any] = {"id": image_id, "file_name": file_name, "width": size_wh[0], "height": size_wh[1]}
-        extra = {k: v for k, v in known(annotations.attributes).items() if k not in image}
-        image |= extra
-        self._file.write((b"" if self._first_image else b",\n") + msgspec.json.encode(image))
+    def add(self, file_name: str, size_wh: tuple[int, int], annotations: Annotations) -> None:
+        """One picture and its objects."""
+        self.write(rows_of(file_name, size_wh, annotations, self._images.rule))
+
+    def write(self, rows: Rows) -> tuple[bytes, bytes]:
+        """What was made of one picture; gives its id and its row as JSON."""
+        identity = msgspec.json.encode(self._images.settle(rows.image_id, rows.file_name))
+        image = b"".join((b'{"id":', identity, b",", rows.image))
+        self._file.write(image if self._first_image else b",\n" + image)
         self._first_image = False
-        objects = annotations.objects
-        for i, area in enumerate(_areas(objects)):
-            number = self._objects.give(objects.facts[i].id, file_name, int(objects.index[i]))
-            row = {"id": number, "image_id": image_id, **annotation_json(objects, i, area)}
-            self._annotations.write((b"" if self._first_annotation else b",\n") + msgspec.json.encode(row))
+        out = []
+        for wished, index, row in rows.objects:
+            number = self._objects.settle(wished, rows.file_name, index)
+            digits = b"%d" % number if isinstance(number, int) else msgspec.json.encode(number)
+            out.append(b"".join((b'{"id":', digits, b',"image_id":', identity, b",", row)))
+        if out:
+            self._annotations.write((b"" if self._first_annotation else b",\n") + b",\n".join(out))
             self._first_annotation = False
-        return image
+        return identity, image
 
 
 def _category_json(category: Category) -> dict[str, Any]:
@@ -139,7 +183,11 @@ def _category_json(category: Category) -> dict[str, Any]:
 
 def annotation_json(objects: Objects, i: int, area: float) -> dict[str, Any]:
     """One object in COCO's fields, and every other field that it came with."""
-    x0, y0, x1, y1 = objects.boxes_xyxy[i].tolist()
+    return _annotation_json(objects, i, objects.boxes_xyxy[i].tolist(), area)
+
+
+def _annotation_json(objects: Objects, i: int, box_xyxy: list[float], area: float) -> dict[str, Any]:
+    x0, y0, x1, y1 = box_xyxy
     facts = objects.facts[i]
     segmentation, keypoints = objects.segmentation[i], objects.keypoints[i]
     out: dict[str, Any] = {
@@ -157,18 +205,26 @@ def annotation_json(objects: Objects, i: int, area: float) -> dict[str, Any]:
         out["num_keypoints"] = int((keypoints[:, 2] > 0).sum())
     if (obb := objects.obb[i]) is not None:
         out["obb"] = list(map(_plain, obb.reshape(-1).tolist()))
-    for name in ("truncated", "difficult", "occluded", "pose"):
-        if (value := getattr(facts, name)) is not None:
-            out[name] = value
+    if facts.truncated is not None:
+        out["truncated"] = facts.truncated
+    if facts.difficult is not None:
+        out["difficult"] = facts.difficult
+    if facts.occluded is not None:
+        out["occluded"] = facts.occluded
+    if facts.pose is not None:
+        out["pose"] = facts.pose
     if objects.parts[i]:
         out["parts"] = [{"name": p.name, "box_xyxy": [whole(v) for v in p.box_xyxy]} for p in objects.parts[i]]
+    if not facts.attributes:
+        return out
     return {**{k: v for k, v in known(facts.attributes).items() if k not in (*_FIELDS, *out)}, **out}
 
 
 def _areas(objects: Objects) -> list[float]:
     """Square pixels of each object: of its mask, else of its polygons together, else of its box."""
-    boxes = objects.boxes_xyxy
-    areas: list[float] = ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).tolist()
+    areas: list[float] = [(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in objects.boxes_xyxy.tolist()]
+    if not any(objects.segmentation):
+        return areas
     drawn = [i for i, s in enumerate(objects.segmentation) if isinstance(s, Rings)]
     polygons = areas_of([s.rings for s in objects.segmentation if isinstance(s, Rings)])
     for i, area in zip(drawn, polygons, strict=True):
@@ -181,7 +237,8 @@ def _areas(objects: Objects) -> list[float]:
 
 def whole(value: float) -> float | int:
     """A whole number as an integer, another one with at most nine decimals: beyond is the noise of a subtraction."""
-    return _plain(round(float(value), 9))
+    value = float(value)
+    return int(value) if value.is_integer() and -_EXACT < value < _EXACT else _plain(round(value, 9))
 
 
 def _plain(value: float) -> float | int:
@@ -206,7 +263,7 @@ def cannot_hold(annotations: Annotations) -> dict[str, int]:
         "captions": len(annotations.captions),
         "tags": len(annotations.tags),
         "fields with names that COCO uses": sum(k in _PICTURE_FIELDS for k in annotations.attributes)
-        + sum(k in _FIELDS for f in objects.facts for k in f.attributes),
+        + sum(k in _FIELDS for f in objects.facts if f.attributes for k in f.attributes),
     }
     return {name: n for name, n in counts.items() if n}
 
@@ -221,11 +278,32 @@ def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> Writer
     return _DatasetWriter(dataset, stage, "sequential" if options.ids == "sequential" else "new" if copies else "keep")
 
 
+@dataclass(frozen=True)
+class _Maker:
+    """See :class:`augpipe.formats.target.Maker`."""
+
+    ids: Rule
+    panoptic: bool
+    told: set[str] = field(default_factory=set)
+
+    def make(self, picture: Picture) -> Made:
+        if picture.size_wh is None:
+            raise Reject("write", "no-size", "neither the labels nor a picture tell its size")
+        annotations, losses = picture.annotations, tuple[Loss, ...]()
+        if not (np.abs(annotations.objects.boxes_xyxy) < FARTHEST).all():
+            annotations, losses = writable(annotations, lambda objects, i: unwritable(objects, i, {}))
+        rows = rows_of(picture.name, picture.size_wh, annotations, self.ids)
+        lost = [*losses, *losses_of(annotations, cannot_hold, self.told)]
+        if self.panoptic:
+            rows = rows._replace(segments=segments_of(annotations))
+            lost = [loss for loss in lost if loss.what != _PANOPTIC]
+        return Made(Added(len(annotations.objects), tuple(lost)), rows)
+
+
 class _DatasetWriter:
     """See :class:`augpipe.formats.target.Writer`."""
 
     def __init__(self, dataset: Dataset, stage: Stage, ids: Rule) -> None:
-        self._told: set[str] = set()
         self._ids = ids
         path = stage.folder / (stage.json or f"annotations/instances_{split_of(dataset)}.json")
         path.parent.mkdir(exist_ok=True)
@@ -237,17 +315,12 @@ class _DatasetWriter:
         self._panoptic = (
             None if stage.json else PanopticWriter(path.with_name(f"panoptic_{split_of(dataset)}.json"), rows)
         )
+        self.maker = _Maker(ids, self._panoptic is not None)
 
-    def add(self, picture: Picture) -> Added:
-        if picture.size_wh is None:
-            raise Reject("write", "no-size", "neither the labels nor a picture tell its size")
-        annotations, losses = writable(picture.annotations, lambda objects, i: unwritable(objects, i, {}))
-        image = self._json.add(picture.name, picture.size_wh, annotations)
-        lost = [*losses, *losses_of(annotations, cannot_hold, self._told)]
-        if self._panoptic is not None:
-            self._panoptic.add(image, annotations)
-            lost = [loss for loss in lost if loss.what != _PANOPTIC]
-        return Added(len(annotations.objects), tuple(lost))
+    def take(self, rest: Rows) -> None:
+        identity, image = self._json.write(rest)
+        if self._panoptic is not None and rest.segments is not None:
+            self._panoptic.add(image, identity, rest.file_name, rest.segments)
 
     def discard(self) -> None:
         if self._panoptic is not None:

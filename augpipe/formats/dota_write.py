@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from augpipe.formats.target import (
     Added,
     Closing,
     Loss,
+    Made,
     Picture,
     Stage,
     WriteOptions,
@@ -26,6 +29,7 @@ from augpipe.formats.target import (
     losses_of,
     require_own_stems,
     writable,
+    write_into,
 )
 from augpipe.geometry import bounds_of, corners_of
 from augpipe.sample import Annotations, Category, Objects
@@ -55,15 +59,15 @@ def word_of(name: str) -> str:
     return "-".join(name.split()) or "-"
 
 
-class _DatasetWriter:
-    """See :class:`augpipe.formats.target.Writer`."""
+@dataclass(frozen=True)
+class _Maker:
+    """See :class:`augpipe.formats.target.Maker`."""
 
-    def __init__(self, dataset: Dataset, stage: Stage) -> None:
-        self._folder = stage.folder / "labelTxt"
-        self._categories = {c.id: c for c in dataset.categories}
-        self._told: set[str] = set()
+    folder: Path
+    categories: Mapping[int, Category]
+    told: set[str] = field(default_factory=set)
 
-    def add(self, picture: Picture) -> Added:
+    def make(self, picture: Picture) -> Made:
         if not is_picture(picture.name):
             raise Reject("write", "bad-name", "the name has no ending of a picture, so its labels would not be found")
         annotations, losses = writable(picture.annotations, _unwritable)
@@ -72,17 +76,26 @@ class _DatasetWriter:
         for i in range(len(objects)):
             changes += (Loss(what, 1, int(objects.index[i])) for what in changed(objects, i))
         heads = {k: str(v) for k, v in annotations.attributes.items() if k in HEADS and _is_line(v)}
-        text = lines_of(heads, (row_of(objects, i, self._categories) for i in range(len(objects))))
-        path = self._folder / f"{os.path.splitext(picture.name)[0]}.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
-        return Added(len(objects), (*changes, *losses_of(annotations, cannot_hold, self._told)))
+        text = lines_of(heads, (row_of(objects, i, self.categories) for i in range(len(objects))))
+        path = self.folder / f"{os.path.splitext(picture.name)[0]}.txt"
+        write_into(path, text.encode())
+        return Made(Added(len(objects), (*changes, *losses_of(annotations, cannot_hold, self.told))))
+
+
+class _DatasetWriter:
+    """See :class:`augpipe.formats.target.Writer`."""
+
+    def __init__(self, dataset: Dataset, stage: Stage) -> None:
+        self.maker = _Maker(stage.folder / "labelTxt", {c.id: c for c in dataset.categories})
+
+    def take(self, rest: None) -> None:
+        pass
 
     def discard(self) -> None:
         pass
 
     def close(self) -> Closing:
-        return Closing(categories_cannot_hold(self._categories.values()))
+        return Closing(categories_cannot_hold(self.maker.categories.values()))
 
 
 def _is_line(value: object) -> bool:

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import msgspec
 
@@ -22,6 +22,21 @@ from augpipe.pixels.raster_codec import encode_raster
 from augpipe.sample import Annotations
 
 _HELD_BYTES = 64 * 1024 * 1024
+
+
+class Segments(NamedTuple):
+    """Of one picture: ``segments_info`` as JSON, and the PNG of its ids, ``None`` if there is none."""
+
+    info: bytes
+    png: bytes | None
+
+
+def segments_of(annotations: Annotations) -> Segments | None:
+    """What is written of a picture, ``None`` if it has no such labels."""
+    if annotations.panoptic is None and not annotations.segments_info:
+        return None
+    info = msgspec.json.encode([known(s) for s in annotations.segments_info])
+    return Segments(info, None if annotations.panoptic is None else encode_raster(annotations.panoptic))
 
 
 class PanopticWriter:
@@ -35,27 +50,21 @@ class PanopticWriter:
         self._count = 0
         self._names: set[str] = set()
 
-    def add(self, image: Mapping[str, Any], annotations: Annotations) -> None:
-        """One picture: its row in ``images``, and its segments, if it has any."""
-        if annotations.panoptic is None and not annotations.segments_info:
-            return
+    def add(self, image: bytes, image_id: bytes, file_name: str, segments: Segments) -> None:
+        """One picture: its row in ``images`` and its id, both as JSON, its name, and its segments."""
         comma = b",\n" if self._count else b""
         self._count += 1
-        name = f"{os.path.splitext(image['file_name'])[0]}.png"
+        name = f"{os.path.splitext(file_name)[0]}.png"
         if name in self._names:  # of a.jpg and a.png
-            name = f"{image['file_name']}.png"
+            name = f"{file_name}.png"
         self._names.add(name)
-        row = {
-            "image_id": image["id"],
-            "file_name": name,
-            "segments_info": [known(s) for s in annotations.segments_info],
-        }
-        self._images.write(comma + msgspec.json.encode(image))
-        self._annotations.write(comma + msgspec.json.encode(row))
-        if annotations.panoptic is not None:
+        self._images.write(comma + image)
+        fields = (b'{"image_id":', image_id, b',"file_name":', msgspec.json.encode(name), b',"segments_info":')
+        self._annotations.write(comma + b"".join((*fields, segments.info, b"}")))
+        if segments.png is not None:
             png = self._path.with_suffix("") / name
             png.parent.mkdir(parents=True, exist_ok=True)
-            png.write_bytes(encode_raster(annotations.panoptic))
+            png.write_bytes(segments.png)
 
     def discard(self) -> None:
         """Let go of what is held."""

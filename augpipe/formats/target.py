@@ -1,7 +1,9 @@
-"""What a format that is written is to the rest of augpipe: a writer that takes one picture after the other.
+"""What a format that is written is to the rest of augpipe: a maker of what is one picture's, and a writer of the rest.
 
-A writer writes annotations into a folder of its own and says what it has no place for. It never sees the source, the
-pictures' bytes or what is at the target already: those are the conversion's (:mod:`augpipe.convert`).
+A maker turns a picture into what is written of it, in any process and in any order, and says what the format has no
+place for; files that are that picture's alone it writes itself. A writer takes what was made in the order of the
+source, and writes what is the whole dataset's. Neither sees the source, the pictures' bytes or what is at the target
+already: those are the conversion's (:mod:`augpipe.convert`).
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from augpipe.catalogue import Writable
 from augpipe.errors import DatasetError, one_line
@@ -60,15 +62,36 @@ class Closing:
     remarks: tuple[str, ...] = ()
 
 
-class Writer(Protocol):
-    """Writes the annotations of one dataset."""
+@dataclass(frozen=True)
+class Made:
+    """What came of one picture, and ``rest``, which its writer is still to be told. It is sent between processes."""
 
-    def add(self, picture: Picture) -> Added:
-        """Write a picture, without the objects that cannot be written.
+    added: Added
+    rest: Any = None
+
+
+class Maker(Protocol):
+    """Makes what is written of one picture. It is sent to workers, so it stays small, and remembers nothing."""
+
+    def make(self, picture: Picture) -> Made:
+        """What is written of a picture, without the objects that cannot be.
 
         Raises:
             Reject: if nothing of it can be written.
         """
+        ...
+
+
+class Writer(Protocol):
+    """Writes what is the whole dataset's."""
+
+    @property
+    def maker(self) -> Maker:
+        """Makes what :meth:`take` takes."""
+        ...
+
+    def take(self, rest: Any) -> None:
+        """Take what was made of the next picture, ``Made.rest``."""
         ...
 
     def discard(self) -> None:
@@ -144,7 +167,7 @@ def writable(annotations: Annotations, why: Why) -> tuple[Annotations, tuple[Los
 
 def losses_of(annotations: Annotations, cannot_hold: CannotHold, told: set[str]) -> Iterator[Loss]:
     """What ``cannot_hold`` finds; for the first of a kind, of which ``told`` gains the name, with an object that has it
-    if an object does."""
+    if an object does. ``told`` saves time and no more: another process looks for its own first of a kind."""
     objects = annotations.objects
     for what, count in cannot_hold(annotations).items():
         at = None
@@ -153,6 +176,15 @@ def losses_of(annotations: Annotations, cannot_hold: CannotHold, told: set[str])
             at = next((int(objects.index[i]) for i, one in enumerate(alone) if what in cannot_hold(one)), None)
             told.add(what)
         yield Loss(what, count, at)
+
+
+def write_into(path: Path, data: bytes) -> None:
+    """Write a file, and make its folder if it is the first in it."""
+    try:
+        path.write_bytes(data)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
 
 
 def stem_of(name: str) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import PurePosixPath
 
 from augpipe.errors import DatasetError, Reject, one_line
@@ -34,6 +35,7 @@ from augpipe.formats.base import (
     walk_files,
 )
 from augpipe.formats.voc import TWENTY, VocAt, VocReader, parse_xml, read_labelmap, text_of
+from augpipe.processes import each, parts_of
 from augpipe.sample import Category
 from augpipe.sources.look import above, below, children, row_name, start_of
 
@@ -171,37 +173,45 @@ def _gather(root: VocRoot, src: Where, split: str | None, lines: list[str] | Non
     stems = [*xmls, *(stem for stem in class_masks if stem not in xmls)]
     wanted, unknown = _chosen(root, split, lines, stems)
     used: set[str] = set()
-    for stem in stems:
-        at = VocAt(_place(root.xml, xmls.get(stem)), class_masks.get(stem), object_masks.get(stem))
-        data = b"" if at.xml is None else bytes_of(at.xml)
-        names, filename = _glance(data)
+    ats = [VocAt(_place(root.xml, xmls.get(stem)), class_masks.get(stem), object_masks.get(stem)) for stem in stems]
+    seen = chain.from_iterable(each(_glances, parts_of(ats), len(ats)))
+    for stem, at, (names, filename, digest) in zip(stems, ats, seen, strict=True):
         found.names |= names
         picture = _picture_for(stem, filename, pictures, xmls)
         used |= {picture} if picture else set()
         if stem in wanted:
             ending = os.path.splitext(filename)[1] if is_picture(filename) else ".jpg"
-            found.entries.append(_entry(root, src, picture, stem + ending, at, data))
+            found.entries.append(_entry(root, src, picture, stem + ending, at, digest))
     for stem in unknown:
         picture = _picture_for(stem, "", pictures, xmls)
         at = VocAt(place_of(root.xml / f"{stem}.xml"))
-        found.entries.append(_entry(root, src, picture, f"{stem}.jpg", at, b""))
+        found.entries.append(_entry(root, src, picture, f"{stem}.jpg", at, digest_of(b"")))
     if split is None:
         found.unannotated += sum(map(len, pictures.values())) - len(used)
 
 
-def _entry(root: VocRoot, src: Where, picture: str | None, expected: str, at: VocAt, xml: bytes) -> Entry:
+def _entry(root: VocRoot, src: Where, picture: str | None, expected: str, at: VocAt, digest: bytes) -> Entry:
     path = root.pictures / (picture or expected)
     key = below(path, src) if root.name else picture or expected
     shown = row_name(path, src) if at.xml is None else at.xml.name or below(at.xml.path, src)
-    masks = [bytes_of(place) for place in (at.class_mask, at.object_mask) if place is not None]
     return Entry(
         source_key(key),
         None if picture is None else place_of(path),
         at,
         expected if picture is None else shown,
-        digest_of(xml, *masks),
+        digest,
         0 if picture is None else size_of(path),
     )
+
+
+def _glances(ats: Sequence[VocAt]) -> list[tuple[set[str], str, bytes]]:
+    """Of each picture class names and ``<filename>``, as :func:`_glance` finds them, and the digest of its labels."""
+    out = []
+    for at in ats:
+        data = b"" if at.xml is None else bytes_of(at.xml)
+        masks = [bytes_of(place) for place in (at.class_mask, at.object_mask) if place is not None]
+        out.append((*_glance(data), digest_of(data, *masks)))
+    return out
 
 
 def _glance(data: bytes) -> tuple[set[str], str]:

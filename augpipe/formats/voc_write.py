@@ -1,7 +1,8 @@
 """Writing Pascal VOC: an XML a picture, boxes 1-based and inclusive, fields that VOC knows and those it does not mind.
 
 A box (x0, y0, x1, y1) becomes xmin = x0 + 1, ymin = y0 + 1, xmax = x1, ymax = y1: the inverse of reading. Fractions
-stay fractions. A box that is thinner than a pixel would have its corners swapped, so VOC has no place for it.
+stay fractions. A box that is thinner than a pixel would have its corners swapped, so VOC has no place for it. Masks are
+in :mod:`augpipe.formats.voc_masks`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from augpipe.errors import Reject
@@ -19,6 +22,7 @@ from augpipe.formats.coco_write import whole
 from augpipe.formats.target import (
     Added,
     Closing,
+    Made,
     Picture,
     Stage,
     WriteOptions,
@@ -28,7 +32,9 @@ from augpipe.formats.target import (
     split_of,
     stem_of,
     writable,
+    write_into,
 )
+from augpipe.formats.voc_masks import is_listable, labelmap_of, masks_of, png_of
 from augpipe.pixels.codec import is_gray
 from augpipe.sample import Annotations, Category, Objects, Part
 
@@ -40,7 +46,12 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def xml_of(
-    filename: str, size_wh: tuple[int, int], depth: int, annotations: Annotations, categories: Mapping[int, Category]
+    filename: str,
+    size_wh: tuple[int, int],
+    depth: int,
+    annotations: Annotations,
+    categories: Mapping[int, Category],
+    segmented: bool = False,
 ) -> bytes:
     """The XML of one picture.
 
@@ -50,6 +61,7 @@ def xml_of(
         depth: channels.
         annotations: its labels.
         categories: by id.
+        segmented: whether masks are written, where the labels do not say so themselves.
     """
     root = Element("annotation")
     attributes = dict(annotations.attributes)
@@ -59,7 +71,7 @@ def xml_of(
     size = SubElement(root, "size")
     for name, value in zip(("width", "height", "depth"), (*size_wh, depth), strict=True):
         _text(size, name, value)
-    _append(root, "segmented", attributes.pop("segmented", 0))
+    _append(root, "segmented", attributes.pop("segmented", int(segmented)))
     for name, value in attributes.items():
         if name not in _PICTURE_ELEMENTS:
             _append(root, name, value)
@@ -147,11 +159,9 @@ def cannot_hold(annotations: Annotations) -> dict[str, int]:
     counts = {
         "object ids": sum(f.id is not None for f in objects.facts),
         "crowd flags": int(objects.iscrowd.sum()),
-        "segmentations": sum(s is not None for s in objects.segmentation),
         "keypoints": sum(k is not None for k in objects.keypoints),
         "parts thinner than a pixel": sum(not _is_thick(part) for parts in objects.parts for part in parts),
         "oriented boxes": sum(o is not None for o in objects.obb),
-        "semantic masks": int(annotations.semantic is not None),
         "panoptic masks": int(annotations.panoptic is not None or bool(annotations.segments_info)),
         "image ids": int(annotations.image_id is not None),
         "captions": len(annotations.captions),
@@ -162,12 +172,16 @@ def cannot_hold(annotations: Annotations) -> dict[str, int]:
     return {name: n for name, n in counts.items() if n}
 
 
-def categories_cannot_hold(categories: Iterable[Category], used: Collection[int]) -> dict[str, int]:
-    """What VOC has no place for in the classes: what → classes that have it. A class is a name that objects have."""
+def categories_cannot_hold(
+    categories: Iterable[Category], used: Collection[int], masked: bool = False
+) -> dict[str, int]:
+    """What VOC has no place for in the classes: what → classes that have it. A class is a name that objects have, or
+    where there are masks, a line of their labelmap."""
     rows = list(categories)
     counts = {
         "class ids": len(rows),
-        "classes without objects": sum(c.id not in used for c in rows),
+        "classes without objects": 0 if masked else sum(c.id not in used for c in rows),
+        "class names that a labelmap cannot hold": sum(not is_listable(c.name) for c in rows) if masked else 0,
         "classes with the name of another": len(rows) - len({c.name for c in rows}),
         "class names with spaces around or control characters": sum(_legible(c.name).strip() != c.name for c in rows),
         "supercategories": sum(c.supercategory is not None for c in rows),
@@ -202,35 +216,68 @@ def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> Writer
     return _DatasetWriter(dataset, stage)
 
 
-class _DatasetWriter:
-    """See :class:`augpipe.formats.target.Writer`."""
+class _Rest(NamedTuple):
+    """``used`` are the classes of objects, ``fractions`` counts boxes that do not end between pixels."""
 
-    def __init__(self, dataset: Dataset, stage: Stage) -> None:
-        self._told: set[str] = set()
-        self._folder = stage.folder
-        self._list = stage.folder / "ImageSets" / "Main" / f"{split_of(dataset)}.txt"
-        self._categories = {c.id: c for c in dataset.categories}
-        self._stems: list[str] = []
-        self._used: set[int] = set()
-        self._fractions = self._unsized = 0
+    stem: str
+    used: tuple[int, ...]
+    fractions: int
+    sized: bool
+    masked: bool
 
-    def add(self, picture: Picture) -> Added:
+
+@dataclass(frozen=True)
+class _Maker:
+    """See :class:`augpipe.formats.target.Maker`."""
+
+    folder: Path
+    categories: Mapping[int, Category]
+    told: set[str] = field(default_factory=set)
+
+    def make(self, picture: Picture) -> Made:
         stem = stem_of(picture.name)
         if stem != stem.strip() or len(stem.splitlines()) != 1:
             message = "the name cannot stand in a list of ImageSets"
             raise Reject("write", "bad-name", message, file=repr(picture.name))
-        annotations, losses = writable(picture.annotations, lambda objects, i: unwritable(objects, i, self._categories))
+        annotations, losses = writable(picture.annotations, lambda objects, i: unwritable(objects, i, self.categories))
         objects = annotations.objects
-        path = self._folder / "Annotations" / f"{stem}.xml"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "Annotations" / f"{stem}.xml"
         depth = 1 if picture.header is not None and is_gray(picture.header) else 3
         name = os.path.basename(picture.name)
-        path.write_bytes(xml_of(name, picture.size_wh or (0, 0), depth, annotations, self._categories))
-        self._stems.append(stem)
-        self._used.update(objects.category_id.tolist())
-        self._fractions += fractional(objects)
-        self._unsized += picture.size_wh is None
-        return Added(len(objects), (*losses, *losses_of(annotations, cannot_hold, self._told)))
+        masks, unpainted = masks_of(annotations, picture.size_wh, {c.id: c.label for c in self.categories.values()})
+        size, segmented = picture.size_wh or (0, 0), masks is not None
+        write_into(path, xml_of(name, size, depth, annotations, self.categories, segmented))
+        if masks is not None:
+            write_into(self.folder / "SegmentationClass" / f"{stem}.png", png_of(masks.classes))
+            if masks.objects is not None:
+                write_into(self.folder / "SegmentationObject" / f"{stem}.png", png_of(masks.objects))
+        used = tuple(sorted(set(objects.category_id.tolist())))
+        losses = (*losses, *unpainted, *losses_of(annotations, cannot_hold, self.told))
+        return Made(
+            Added(len(objects), losses), _Rest(stem, used, fractional(objects), picture.size_wh is not None, segmented)
+        )
+
+
+class _DatasetWriter:
+    """See :class:`augpipe.formats.target.Writer`."""
+
+    def __init__(self, dataset: Dataset, stage: Stage) -> None:
+        self._list = stage.folder / "ImageSets" / "Main" / f"{split_of(dataset)}.txt"
+        self._categories = {c.id: c for c in dataset.categories}
+        self._stems: list[str] = []
+        self._masked: list[str] = []
+        self._folder = stage.folder
+        self._used: set[int] = set()
+        self._fractions = self._unsized = 0
+        self.maker = _Maker(stage.folder, self._categories)
+
+    def take(self, rest: _Rest) -> None:
+        self._stems.append(rest.stem)
+        self._used.update(rest.used)
+        self._fractions += rest.fractions
+        self._unsized += not rest.sized
+        if rest.masked:
+            self._masked.append(rest.stem)
 
     def discard(self) -> None:
         pass
@@ -239,6 +286,13 @@ class _DatasetWriter:
         self._list.parent.mkdir(parents=True)
         self._list.write_text("".join(f"{stem}\n" for stem in self._stems), "utf-8")
         remarks = []
+        classes = sorted(self._categories.values(), key=lambda c: c.label)
+        if self._masked:
+            write_into(
+                self._list.parent.with_name("Segmentation") / self._list.name,
+                "".join(f"{stem}\n" for stem in self._masked).encode(),
+            )
+            write_into(self._folder / "labelmap.txt", labelmap_of(classes).encode())
         if self._fractions:
             remarks.append(
                 f"{plural(self._fractions, 'object')} with fractions in the box: they are kept, but some readers of "
@@ -246,4 +300,4 @@ class _DatasetWriter:
             )
         if self._unsized:
             remarks.append(f"{plural(self._unsized, 'picture')} of unknown size: the XML says 0 by 0")
-        return Closing(categories_cannot_hold(self._categories.values(), self._used), tuple(remarks))
+        return Closing(categories_cannot_hold(classes, self._used, bool(self._masked)), tuple(remarks))

@@ -9,22 +9,24 @@ stay as they are.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import yaml
 
 from augpipe.errors import DatasetError, Reject, one_line
 from augpipe.formats.align import turned
-from augpipe.formats.base import Dataset, is_picture
+from augpipe.formats.base import Dataset, Entry, Reader, is_picture
 from augpipe.formats.one_outline import one_ring
 from augpipe.formats.target import (
     Added,
     Closing,
     Loss,
+    Made,
     Picture,
     Stage,
     WriteOptions,
@@ -33,14 +35,18 @@ from augpipe.formats.target import (
     require_own_stems,
     split_of,
     writable,
+    write_into,
 )
 from augpipe.formats.yolo_index import label_of
 from augpipe.formats.yolo_yaml import KINDS, SPLITS, Kind, read_data_yaml
 from augpipe.geometry import bounds_of, corners_of, rectangle
 from augpipe.polygons import clip_rings
+from augpipe.processes import each, parts_of
 from augpipe.sample import F64, Annotations, Category, Objects, Rings, Rle
 
-_DECIMALS = 15
+_FORMAT = " %.15f"
+_NO_LESS = re.compile(r"-0(?= |$)")  # what rounding makes of the smallest number below zero
+_ZEROS = re.compile(r"\.?0+(?= |$)")
 _SAME = 1e-3  # pixels within which a box is the same
 _ULTRALYTICS = {"valid": "val", "validation": "val"}
 _RICHEST: tuple[Kind, ...] = ("pose", "obb", "segment")
@@ -81,11 +87,20 @@ class Survey:
 
 def survey(dataset: Dataset) -> Survey:
     """Look through the labels; pictures whose labels cannot be read are told of when they are written."""
+    total = Survey()
+    parts = ((dataset.reader, entries) for entries in parts_of(dataset.entries))
+    for found in each(_survey_of, parts, len(dataset.entries)):
+        total = Survey(total.objects + found.objects, max(total.most_keypoints, found.most_keypoints))
+    return total
+
+
+def _survey_of(part: tuple[Reader, Sequence[Entry]]) -> Survey:
+    reader, entries = part
     counts: Counter[str] = Counter()
     most = 0
-    for entry in dataset.entries:
+    for entry in entries:
         try:
-            objects = dataset.reader.annotations(entry).objects
+            objects = reader.annotations(entry).objects
         except Exception:  # whatever it is, writing meets it again and tells it
             continue
         for i in np.flatnonzero(objects.iscrowd == 0).tolist():
@@ -204,15 +219,50 @@ def _keypoints_in(keypoints: F64 | None, count: int, size_wh: tuple[int, int]) -
 
 def text_of(number: int, values: Iterable[float]) -> str:
     """A row: the class index, and fractions without the zeros at their end."""
-    return " ".join([str(number), *(_plain(value) for value in values)])
-
-
-def _plain(value: float) -> str:
-    text = f"{value:.{_DECIMALS}f}".rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
+    numbers = tuple(values)
+    text = _ZEROS.sub("", _FORMAT * len(numbers) % numbers)
+    return f"{number}{_NO_LESS.sub('0', text) if '-0' in text else text}"
 
 
 # --- a dataset -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """See :class:`augpipe.formats.target.Maker`. ``index`` is category id → number of the class in rows."""
+
+    folder: Path
+    kind: Kind
+    keypoints: int
+    index: Mapping[int, int]
+    split: str | None
+    told: set[str] = field(default_factory=set)
+
+    def make(self, picture: Picture) -> Made:
+        name = picture.name
+        if self.split is not None and not name.startswith(f"{self.split}/"):
+            name = f"{self.split}/{name}"
+        if not is_picture(name):
+            raise Reject("write", "bad-name", "the name has no ending of a picture, so its labels would not be found")
+        size = picture.header.upright_wh if picture.header is not None else picture.size_wh
+        if size is None:
+            raise Reject("write", "no-size", "neither the labels nor a picture tell its size")
+        annotations, crowds = writable(_upright(picture), _unwritable)
+        objects = annotations.objects
+        lines, changes = [], list(crowds)
+        indexes, categories = objects.index.tolist(), objects.category_id.tolist()
+        for i in range(len(objects)):
+            numbers, changed = row_of(objects, i, self.kind, self.keypoints, size)
+            changes += (Loss(what, 1, indexes[i]) for what in sorted(changed))
+            if numbers:
+                lines.append(text_of(self.index[categories[i]], numbers))
+        path = self.folder / label_of(f"/images/{name}")[1:]
+        write_into(path, "".join(f"{line}\n" for line in lines).encode())
+        losses = (*changes, *losses_of(annotations, self._cannot_hold, self.told))
+        return Made(Added(len(lines), losses, name), PurePosixPath(name).parts[0] if "/" in name else "")
+
+    def _cannot_hold(self, annotations: Annotations) -> dict[str, int]:
+        return cannot_hold(annotations, self.kind)
 
 
 class _DatasetWriter:
@@ -222,37 +272,14 @@ class _DatasetWriter:
         self._folder, self._target = stage.folder, stage.target
         self._kind, self._keypoints, self._chosen = kind, keypoints, chosen
         self._categories = sorted(dataset.categories, key=lambda c: c.label)
-        self._index = {c.id: i for i, c in enumerate(self._categories)}
         self._split = None if dataset.options.split is None else split_of(dataset)
         self._tops: set[str] = set()
-        self._told: set[str] = set()
+        index = {c.id: i for i, c in enumerate(self._categories)}
+        self.maker = _Maker(stage.folder, kind, keypoints, index, self._split)
 
-    def add(self, picture: Picture) -> Added:
-        name = picture.name
-        if self._split is not None and not name.startswith(f"{self._split}/"):
-            name = f"{self._split}/{name}"
-        if not is_picture(name):
-            raise Reject("write", "bad-name", "the name has no ending of a picture, so its labels would not be found")
-        size = picture.header.upright_wh if picture.header is not None else picture.size_wh
-        if size is None:
-            raise Reject("write", "no-size", "neither the labels nor a picture tell its size")
-        annotations, crowds = writable(_upright(picture), _unwritable)
-        objects = annotations.objects
-        lines, changes = [], list(crowds)
-        for i in range(len(objects)):
-            numbers, changed = row_of(objects, i, self._kind, self._keypoints, size)
-            changes += (Loss(what, 1, int(objects.index[i])) for what in sorted(changed))
-            if numbers:
-                lines.append(text_of(self._index[int(objects.category_id[i])], numbers))
-        path = self._folder / label_of(f"/images/{name}")[1:]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-        self._tops.add(PurePosixPath(name).parts[0] if "/" in name else "")
-        losses = (*changes, *losses_of(annotations, self._cannot_hold, self._told))
-        return Added(len(lines), losses, name)
-
-    def _cannot_hold(self, annotations: Annotations) -> dict[str, int]:
-        return cannot_hold(annotations, self._kind)
+    def take(self, rest: str) -> None:
+        """``rest`` is the folder that the picture's name begins with."""
+        self._tops.add(rest)
 
     def discard(self) -> None:
         pass

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import struct
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -13,7 +15,7 @@ from augpipe.errors import Reject, of_system, one_line
 from augpipe.pixels.codec import bands, muted
 from augpipe.pixels.demand import USUAL
 from augpipe.pixels.header import MAX_PIXELS, PARSER_FAULTS, opened
-from augpipe.sample import Raster
+from augpipe.sample import U8, Raster
 from augpipe.sampling import Pixels
 
 _MASK_BYTES = {"1": 6.0, "L": 3.5, "P": 3.5, "I;16": 6.5, "I;16B": 6.5, "I;16L": 6.5, "LA": 8.0, "PA": 8.0}
@@ -33,13 +35,22 @@ def encode_raster(raster: Raster) -> bytes:
         depth, colour = 8, 2
     else:
         rows, depth, colour = raster, 8 * raster.dtype.itemsize, 0
-    height, width = raster.shape
+    return _png(rows, depth, colour)
+
+
+def encode_palette(raster: U8, colours: Sequence[tuple[int, int, int]]) -> bytes:
+    """Indexes of 8 bits as a PNG with a palette of up to 256 colours (r, g, b)."""
+    return _png(raster, 8, 3, _chunk(b"PLTE", bytes(itertools.chain.from_iterable(colours))))
+
+
+def _png(rows: Pixels, depth: int, colour: int, palette: bytes = b"") -> bytes:
+    height, width = rows.shape[:2]
     flat = np.ascontiguousarray(rows.astype(rows.dtype.newbyteorder(">"))).view(np.uint8).reshape(height, -1)
     unfiltered = np.zeros((height, flat.shape[1] + 1), np.uint8)
     unfiltered[:, 1:] = flat
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     body = zlib.compress(unfiltered.tobytes(), 1)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + palette + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
 
 
 def narrowed(raster: Raster) -> Raster:

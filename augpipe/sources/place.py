@@ -10,6 +10,7 @@ import os
 import stat
 import struct
 import zlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from augpipe.errors import Reject, one_line
@@ -73,6 +74,27 @@ def read_place(place: Place) -> bytes:
     if place.size >= 0 and len(data) != place.size:
         raise Reject("read", "truncated", f"{name}: ends before byte {place.offset + place.size}")
     return data
+
+
+def read_ranges(path: str, ranges: Iterable[tuple[int, int]]) -> list[bytes]:
+    """The bytes of several (offset, size) of one local file, which is opened once.
+
+    Raises:
+        Reject: as :func:`read_place`.
+    """
+    name, out = one_line(os.path.basename(path)), list[bytes]()
+    try:
+        with open(path, "rb", opener=regular_file) as file:
+            for offset, size in ranges:
+                if size > LARGEST_FILE:
+                    raise _too_large(name, size)
+                file.seek(offset)
+                out.append(file.read(size))
+                if len(out[-1]) != size:
+                    raise Reject("read", "truncated", f"{name}: ends before byte {offset + size}")
+    except OSError as error:
+        raise _refused(error, name) from error
+    return out
 
 
 def head_of(place: Place, most: int) -> bytes:

@@ -57,7 +57,13 @@ def _is_voc(src: Source) -> bool:
 def _is_coco(src: Source) -> bool:
     # A run of augpipe has records that are JSON too.
     own = src.where.is_dir() and b'"augpipe-run/' in start_of(src.where / "run.json", _RUN_BYTES)
-    return not own and bool(coco_index.json_files(src.where))
+    if own:
+        return False
+    groups = coco_index.json_files(src.where)
+    if groups and _is_tar(src) and shards.has_samples(src.where):
+        # A JSON beside a picture of its name is what that sample shows, also where it is written as COCO has it.
+        return not all(shards.is_of_sample(file) for files in groups.values() for file in files)
+    return bool(groups)
 
 
 def _is_tar(src: Source) -> bool:

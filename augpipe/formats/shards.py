@@ -38,6 +38,7 @@ from augpipe.formats.tar_index import is_pattern, samples_of, tar_paths, tars_of
 from augpipe.formats.voc import TWENTY, VocReader, parse_xml, text_of
 from augpipe.pixels.raster_codec import decode_raster
 from augpipe.sample import Annotations, Category, Raster
+from augpipe.sources.look import names_of
 from augpipe.sources.opening import ending_of, where_of
 
 _PICTURES = tuple(ending.removeprefix(".") for ending in PICTURE_ENDINGS)
@@ -192,6 +193,13 @@ def has_samples(where: Where) -> bool:
         if seen[key] == 3:
             return True
     return False
+
+
+def is_of_sample(where: Where) -> bool:
+    """Whether a picture stands beside a file under the same name."""
+    stem = where.name.partition(".")[0]
+    parts = (name.partition(".") for name in names_of(where.parent))
+    return any(name == stem and ending.lower() in _PICTURES for name, _, ending in parts)
 
 
 class _Classes:

@@ -15,7 +15,7 @@ GPU_LIBRARIES := cupy-cuda12x cuda-pathfinder nvidia-cuda-nvrtc-cu12 nvidia-nvim
 GPU_TESTS := tests/test_nvrtc.py tests/test_nvimgcodec.py tests/test_probe.py tests/test_gpu.py tests/test_device.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format unit gpu fuzz chaos bench clean
+.PHONY: help install demo test lint format unit gpu fuzz chaos peers bench clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 10
@@ -64,8 +64,17 @@ fuzz: $(VENV)/.oracles  ## every parser with FACTOR times as many damaged files 
 chaos: install  ## 500 runs disturbed at any operation, each of which must come to the same bytes
 	$(BIN)/python tests/chaos.py --runs 500 --seed 1
 
-bench: install  ## pictures a second beside decode and encode alone
-	$(BIN)/python benchmarks/throughput.py
+$(VENV)/.peers: $(VENV)/.installed benchmarks/peers/requirements.txt benchmarks/peers/requirements-dali.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/peers \
+		-r benchmarks/peers/requirements.txt -r benchmarks/peers/requirements-dali.txt
+	@touch $@
+
+peers: $(VENV)/.peers  ## bring the libraries that make bench compares with: 1.1 GB, most of it NVIDIA DALI
+
+bench: peers  ## beside the peers on the CPU, operations and scaling: half an hour on a quiet machine
+	$(BIN)/python benchmarks/cpu.py
+	$(BIN)/python benchmarks/operations.py
+	$(BIN)/python benchmarks/scaling.py
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,200 @@
+"""The results of ``cpu.py`` for people: the table, the goals, what was lost, and a plot."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from augpipe import ink
+from augpipe.ink import Canvas
+from augpipe.survey import charts
+
+US = "augpipe"
+MEASURES = {"whole": "as a whole", "working": "without start-up", "processor": "by processor time"}
+_WIDTH, _GAP, _PANEL, _HEAD = 1180, 16, 250, 74
+_GROUND, _PLATE = (247, 247, 245), (255, 255, 255)
+
+GOALS = (
+    ("detection", 4, "Albumentations", 4.0),
+    ("detection", 1, "Albumentations", 2.7),
+    ("detection", 4, "decode once + encode", 0.5),
+    ("detection", 1, "decode once + encode", 0.5),
+    ("segmentation", 4, "Albumentations", 4.0),
+    ("flip", 4, "decode once + encode", 0.9),
+    ("large", 4, "Albumentations", 5.0),
+)  # fmt: skip
+
+
+HEAD = """By the contract in [../README.md](../README.md). Samples/s are those of whole programs, start-up included:
+a median, with the lowest and highest of so many runs. *Working* is without start-up, *CPU* the processor time of all
+processes, *MB* the memory of the largest. The last columns say how many times as fast augpipe was in the same round:
+as a whole, without start-up, and by processor time, which other work on the machine disturbs least."""
+
+
+def start_of(document: dict[str, Any], contender: str) -> float:
+    """Median seconds for one copy of one picture; 0 where that was not measured."""
+    return statistics.median(document["start"].get(contender) or [0.0])
+
+
+def _cell(document: dict[str, Any], workload: str, copies: int, contender: str) -> dict[str, Any] | None:
+    for cell in document["cells"]:
+        if (cell["workload"], cell["copies"], cell["contender"]) == (workload, copies, contender) and cell["wall"]:
+            return dict(cell)
+    return None
+
+
+def ratios(document: dict[str, Any], cell: dict[str, Any], measure: str = "whole") -> list[float]:
+    """How many times as fast as the contender of ``cell`` we are, in each round that both ran in.
+
+    ``whole``: the programs, ``working``: without the start-up of both, ``processor``: by the time of all processors.
+    A run of which less than half its start-up is left without it says nothing of the work, and is left out there.
+    """
+    ours = _cell(document, cell["workload"], cell["copies"], US)
+    if ours is None:
+        return []
+    mine, theirs = _times(document, ours, measure), _times(document, cell, measure)
+    return [theirs[number] / mine[number] for number in theirs if number in mine]
+
+
+def _times(document: dict[str, Any], cell: dict[str, Any], measure: str) -> dict[int, float]:
+    """Round → seconds."""
+    if measure == "processor":
+        return dict(zip(cell["rounds"], cell["processor"], strict=True))
+    start = start_of(document, cell["contender"]) if measure == "working" else 0.0
+    times = zip(cell["rounds"], cell["wall"], strict=True)
+    return {number: wall - start for number, wall in times if wall > 1.5 * start}
+
+
+def goals(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each goal with the median ratio of whole programs and of what is left of them without their start-up."""
+    found = []
+    for workload, copies, contender, least in GOALS:
+        cell = _cell(document, workload, copies, contender)
+        values: dict[str, float | None] = dict.fromkeys(MEASURES)
+        for name in values:
+            of_rounds = ratios(document, cell, name) if cell else []
+            values[name] = round(statistics.median(of_rounds), 3) if of_rounds else None
+        found.append({"workload": workload, "copies": copies, "against": contender, "least": least, **values})
+    return found
+
+
+def losses(document: dict[str, Any]) -> Iterator[str]:
+    """Where another program was ahead, by any measure."""
+    for cell in document["cells"]:
+        if cell["kind"] != "peer" or not cell["wall"]:
+            continue
+        for measure, words in MEASURES.items():
+            of_rounds = ratios(document, cell, measure)
+            if of_rounds and (median := statistics.median(of_rounds)) < 1.0:
+                yield (
+                    f"{cell['workload']}, {cell['copies']} copies: {cell['contender']} is ahead {words}, "
+                    f"augpipe has {median:.2f} of its rate"
+                )
+
+
+def _spread(values: list[float], form: str) -> str:
+    middle = f"{statistics.median(values):{form}}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):{form}}–{max(values):{form}})"
+
+
+def _row(document: dict[str, Any], cell: dict[str, Any]) -> str:
+    name = f"**{US}**" if cell["contender"] == US else cell["contender"]
+    if not cell["wall"]:
+        return f"| {name} | {cell['why'] or 'not run'} | | | | | | | |"
+    samples = cell["samples"]
+    rates = [samples / wall for wall in cell["wall"]]
+    left = list(_times(document, cell, "working").values())
+    working = f"{samples / statistics.median(left):.0f}" if left else ""
+    processor = 1000 * statistics.median(cell["processor"]) / samples
+    times = [""] * len(MEASURES)
+    if cell["contender"] != US:
+        times = [_spread(r, ".2f") if (r := ratios(document, cell, measure)) else "" for measure in MEASURES]
+    return (
+        f"| {name} | {_spread(rates, '.0f')} | {working} | {processor:.2f} | "
+        f"{statistics.median(cell['megabytes']):.0f} | {len(rates)} | {' | '.join(times)} |"
+    )
+
+
+def page(document: dict[str, Any]) -> str:
+    """The results as Markdown."""
+    lines = ["# The CPU, measured", ""]
+    if document["options"]["quick"]:
+        lines += ["**A quick run, to see whether it runs at all. Its numbers mean nothing.**", ""]
+    lines += [HEAD, ""]
+    lines += ["| goal | at least | whole | working | CPU |", "|---|--:|--:|--:|--:|"]
+    for goal in document["goals"]:
+        what = f"{goal['workload']}, {goal['copies']} copies, beside {goal['against']}"
+        shown = " | ".join(_verdict(goal[name], goal["least"]) for name in MEASURES)
+        lines.append(f"| {what} | {goal['least']} | {shown} |")
+    lost = list(losses(document))
+    lines += ["", "## Lost", "", *([f"- {one}" for one in lost] or ["Nothing."]), ""]
+    for name, copies in dict.fromkeys((cell["workload"], cell["copies"]) for cell in document["cells"]):
+        made = document["workloads"][name]
+        size = "×".join(map(str, made["size_wh"]))
+        lines += [f"## {name}, {copies} {'copy' if copies == 1 else 'copies'}", ""]
+        lines += [f"{made['pictures']} pictures of {size}.", ""]
+        lines += ["| | samples/s | working | CPU ms a sample | MB | runs | augpipe × | working × | CPU × |"]
+        lines += ["|---|--:|--:|--:|--:|--:|--:|--:|--:|"]
+        cells = [c for c in document["cells"] if (c["workload"], c["copies"]) == (name, copies)]
+        lines += [_row(document, cell) for cell in cells] + [""]
+    lines += ["## Start-up", "", "Seconds for one copy of one picture.", "", "| | s |", "|---|--:|"]
+    lines += [f"| {name} | {_spread(walls, '.2f')} |" for name, walls in document["start"].items()]
+    lines += ["", *(f"- {name}: {_flat(value)}" for name, value in document["facts"].items())]
+    lines += [f"- {name}: {_flat(value)}" for name, value in document["options"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def _verdict(value: float | None, least: float) -> str:
+    if value is None:
+        return "not measured"
+    return f"{value:.2f}, {'met' if value >= least else 'missed'}"
+
+
+def _flat(value: Any) -> str:
+    return ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+
+
+def plot(document: dict[str, Any], path: Path) -> None:
+    """Samples a second of everybody, a panel a workload, as a PNG."""
+    names = list(dict.fromkeys(cell["workload"] for cell in document["cells"]))
+    copies = sorted({cell["copies"] for cell in document["cells"]}, reverse=True)[:2]
+    if not names:
+        return
+    contenders = list(dict.fromkeys(cell["contender"] for cell in document["cells"]))
+    rows, wide = -(-len(names) // 2), (_WIDTH - 3 * _GAP) // 2
+    panel = max(_PANEL, 56 + 34 * len(contenders)) if len(copies) > 1 else _PANEL
+    canvas = Canvas(np.full((_HEAD + rows * (panel + _GAP), _WIDTH, 3), _GROUND, np.uint8))
+    canvas.text("Augmented samples a second, from files to shards", (_GAP, 30), 19.0, charts.INK)
+    x = float(_GAP)
+    for k, number in enumerate(copies):
+        canvas.plate((x, 44, x + 12, 56), 2.0, charts.SERIES[k])
+        words = ink.shown(f"{number} {'copy' if number == 1 else 'copies'} of each picture")
+        canvas.text(words, (x + 18, 55), 13.0, charts.SOFT)
+        x += 40 + ink.text_width(words, 13.0)
+    cores = ink.shown(f"{document['options']['workers']} cores, {document['facts']['processor']}; start-up included")
+    canvas.text(cores, (x, 55), 13.0, charts.SOFT)
+    for i, name in enumerate(names):
+        left, top = _GAP + (i % 2) * (wide + _GAP), _HEAD + (i // 2) * (panel + _GAP)
+        canvas.plate((left, top, left + wide, top + panel), 6.0, _PLATE)
+        canvas.text(ink.shown(name), (left + 18, top + 27), 14.0, charts.INK)
+        bars = [_bars(document, name, contender, copies) for contender in contenders]
+        charts.named_bars(canvas, (left + 18, top + 42, left + wide - 18, top + panel - 10), bars)
+    _, data = cv2.imencode(".png", canvas.pixels[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    path.write_bytes(data.tobytes())
+
+
+def _bars(
+    document: dict[str, Any], workload: str, contender: str, copies: list[int]
+) -> tuple[str, list[float], list[str]]:
+    """A row of bars: rates, and what is written behind them."""
+    values, words = [], []
+    for number in copies:
+        cell = _cell(document, workload, number, contender)
+        values.append(cell["samples"] / statistics.median(cell["wall"]) if cell else 0.0)
+        words.append(f"{values[-1]:.0f}" if cell else "none")
+    return contender, values, words

@@ -64,7 +64,8 @@ class Contest:
         self._workloads: list[Workload] = by_name(options.only, WORKLOADS)
         self._cells: dict[tuple[str, int, str], Cell] = {}
         self._end = time.monotonic() + 60 * options.minutes
-        self.start: dict[str, list[float]] = {}
+        self.start: dict[str, dict[str, list[float]]] = {}
+        self._starts = 0 if options.quick else RUNS_OF_START
         self.facts = facts(self._peers)
         self.facts["processor_time_of_all_processes"] = adopt()
 
@@ -88,16 +89,17 @@ class Contest:
     def _task(self, one: Workload, copies: int) -> Task:
         return Task(self._place / one.name, one.recipe, copies, self._options.workers)
 
-    def _start(self, contender: Contender) -> bool:
+    def _start(self, contender: Contender) -> None:
         """One picture, one copy: what a program takes before it works. Its first time warms up and does not count."""
         first = self._workloads[0]
         task = replace(self._task(first, 1), source=self._place / "start")
         found = run(contender, task, self._place / "out", self._peers, samples=1)
         if found.why:
             print(f"{contender.name}: {found.why}", file=sys.stderr, flush=True)
-            return False
-        self.start.setdefault(contender.name, []).append(found.wall)
-        return True
+            return
+        times = self.start.setdefault(contender.name, {"wall": [], "processor": []})
+        times["wall"].append(round(found.wall, 3))
+        times["processor"].append(round(found.processor, 3))
 
     def play(self) -> None:
         """Round after round over all workloads."""
@@ -110,7 +112,7 @@ class Contest:
                         self._turn(one, copies, contender, number)
                     self.write()
             for contender in self._contenders:
-                if number < RUNS_OF_START and contender.name in self.start and time.monotonic() < self._end:
+                if number < self._starts and contender.name in self.start and time.monotonic() < self._end:
                     self._start(contender)
         self.write()
 
@@ -145,7 +147,10 @@ class Contest:
             "options": {**used, "quick": options.quick, "photos": options.photos.name if options.photos else "shipped"},
             "workloads": pictures,
             # The first run of each loads everything from the disk.
-            "start": {name: [round(s, 3) for s in walls[1:] or walls] for name, walls in self.start.items()},
+            "start": {
+                name: {measure: values[1:] or values for measure, values in times.items()}
+                for name, times in self.start.items()
+            },
             "cells": [asdict(cell) for cell in self._cells.values()],
         }
         options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from augpipe.ink import Canvas
 from augpipe.survey import charts
 
 US = "augpipe"
-MEASURES = {"whole": "as a whole", "working": "without start-up", "processor": "by processor time"}
+MEASURES = {"whole": "as a whole", "working": "without start-up", "processor": "by processor time without start-up"}
 _WIDTH, _GAP, _PANEL, _HEAD = 1180, 16, 250, 74
 _GROUND, _PLATE = (247, 247, 245), (255, 255, 255)
 
@@ -32,13 +32,14 @@ GOALS = (
 
 HEAD = """By the contract in [../README.md](../README.md). Samples/s are those of whole programs, start-up included:
 a median, with the lowest and highest of so many runs. *Working* is without start-up, *CPU* the processor time of all
-processes, *MB* the memory of the largest. The last columns say how many times as fast augpipe was in the same round:
-as a whole, without start-up, and by processor time, which other work on the machine disturbs least."""
+processes, without start-up too, *MB* the memory of the largest. The last columns say how many times as fast augpipe
+was in the same round: as a whole, without start-up, and by processor time, which other work on the machine disturbs
+least."""
 
 
-def start_of(document: dict[str, Any], contender: str) -> float:
-    """Median seconds for one copy of one picture; 0 where that was not measured."""
-    return statistics.median(document["start"].get(contender) or [0.0])
+def start_of(document: dict[str, Any], contender: str, measure: str = "wall") -> float:
+    """Median seconds for one copy of one picture, on the wall or of the processor; 0 where that was not measured."""
+    return statistics.median(document["start"].get(contender, {}).get(measure) or [0.0])
 
 
 def _cell(document: dict[str, Any], workload: str, copies: int, contender: str) -> dict[str, Any] | None:
@@ -51,8 +52,8 @@ def _cell(document: dict[str, Any], workload: str, copies: int, contender: str) 
 def ratios(document: dict[str, Any], cell: dict[str, Any], measure: str = "whole") -> list[float]:
     """How many times as fast as the contender of ``cell`` we are, in each round that both ran in.
 
-    ``whole``: the programs, ``working``: without the start-up of both, ``processor``: by the time of all processors.
-    A run of which less than half its start-up is left without it says nothing of the work, and is left out there.
+    ``whole``: the programs. Without the start-up of both: ``working`` by the wall, ``processor`` by processor time. A
+    run of which less than half its start-up is left without it says nothing of the work, and is left out there.
     """
     ours = _cell(document, cell["workload"], cell["copies"], US)
     if ours is None:
@@ -63,11 +64,10 @@ def ratios(document: dict[str, Any], cell: dict[str, Any], measure: str = "whole
 
 def _times(document: dict[str, Any], cell: dict[str, Any], measure: str) -> dict[int, float]:
     """Round → seconds."""
-    if measure == "processor":
-        return dict(zip(cell["rounds"], cell["processor"], strict=True))
-    start = start_of(document, cell["contender"]) if measure == "working" else 0.0
-    times = zip(cell["rounds"], cell["wall"], strict=True)
-    return {number: wall - start for number, wall in times if wall > 1.5 * start}
+    which = "processor" if measure == "processor" else "wall"
+    start = start_of(document, cell["contender"], which) if measure != "whole" else 0.0
+    times = zip(cell["rounds"], cell[which], strict=True)
+    return {number: seconds - start for number, seconds in times if seconds > 1.5 * start}
 
 
 def goals(document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -110,12 +110,13 @@ def _row(document: dict[str, Any], cell: dict[str, Any]) -> str:
     rates = [samples / wall for wall in cell["wall"]]
     left = list(_times(document, cell, "working").values())
     working = f"{samples / statistics.median(left):.0f}" if left else ""
-    processor = 1000 * statistics.median(cell["processor"]) / samples
+    used = list(_times(document, cell, "processor").values())
+    processor = f"{1000 * statistics.median(used) / samples:.2f}" if used else ""
     times = [""] * len(MEASURES)
     if cell["contender"] != US:
         times = [_spread(r, ".2f") if (r := ratios(document, cell, measure)) else "" for measure in MEASURES]
     return (
-        f"| {name} | {_spread(rates, '.0f')} | {working} | {processor:.2f} | "
+        f"| {name} | {_spread(rates, '.0f')} | {working} | {processor} | "
         f"{statistics.median(cell['megabytes']):.0f} | {len(rates)} | {' | '.join(times)} |"
     )
 
@@ -143,7 +144,7 @@ def page(document: dict[str, Any]) -> str:
         cells = [c for c in document["cells"] if (c["workload"], c["copies"]) == (name, copies)]
         lines += [_row(document, cell) for cell in cells] + [""]
     lines += ["## Start-up", "", "Seconds for one copy of one picture.", "", "| | s |", "|---|--:|"]
-    lines += [f"| {name} | {_spread(walls, '.2f')} |" for name, walls in document["start"].items()]
+    lines += [f"| {name} | {_spread(times['wall'], '.2f')} |" for name, times in document["start"].items()]
     lines += ["", *(f"- {name}: {_flat(value)}" for name, value in document["facts"].items())]
     lines += [f"- {name}: {_flat(value)}" for name, value in document["options"].items()]
     return "\n".join(lines) + "\n"

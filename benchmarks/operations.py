@@ -212,15 +212,19 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=ROOT / "benchmarks" / "results" / "operations", help="without ending"
     )
+    parser.add_argument("--quick", action="store_true", help="small pictures and one round: whether it runs at all")
     options = parser.parse_args()
+    size_wh = SIZE_WH
+    if options.quick:
+        options.pictures, options.rounds, size_wh = 2, 1, (96, 72)
     cv2.setNumThreads(1)
     keep_what_is_freed()  # as a worker does
     sys.path.append(str(HERE / "peers"))
     sys.path.append(str(peers_folder()))
-    pictures = [np.ascontiguousarray(p) for p in material.photographs(options.photos, SIZE_WH, options.pictures)]
+    pictures = [np.ascontiguousarray(p) for p in material.photographs(options.photos, size_wh, options.pictures)]
     files = [cv2.imencode(".jpg", p, [cv2.IMWRITE_JPEG_QUALITY, material.QUALITY])[1].tobytes() for p in pictures]
     with tempfile.TemporaryDirectory() as name:
-        stages = stages_of(Path(name), options.photos, max(2, options.pictures))
+        stages = stages_of(Path(name), options.photos, options.pictures, size_wh if options.quick else None)
     result = {
         "operations": codec(files, options.rounds) + compare(pictures, options.rounds),
         "stages": stages,

@@ -137,7 +137,7 @@ class Scaling:
     def pictures(self) -> list[dict[str, Any]]:
         """A row for each size of the dataset, with what a picture more has taken since the size before."""
         options = self._options
-        counts = [options.least * factor for factor in (1, 10, 100)]
+        counts = [options.least * factor for factor in options.factors]
         sources = [material.voc(self._place / f"of {n}", options.photos, SMALL_WH, n) for n in counts]
         runs = [[self._run(source, 1, options.workers) for source in sources] for _ in range(options.rounds)]
         rows: list[dict[str, Any]] = []
@@ -205,6 +205,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "scaling", help="without ending")
     parser.add_argument("--quick", action="store_true", help="small pictures and one round: whether it runs at all")
     options = parser.parse_args()
+    options.factors = (1, 10) if options.quick else (1, 10, 100)
     if options.quick:
         options.pictures, options.least, options.rounds = 8, 2, 1
     about = facts(peers_folder())

@@ -94,12 +94,14 @@ def clocked(clocks: Clocks) -> Iterator[None]:
                 patch.stop()
 
 
-def stages_of(place: Path, photos: Path | None, pictures: int) -> dict[str, dict[str, float]]:
+def stages_of(
+    place: Path, photos: Path | None, pictures: int, size_wh: tuple[int, int] | None = None
+) -> dict[str, dict[str, float]]:
     """Workload → stage → milliseconds a sample, of a run in this process with four copies a picture."""
     found = {}
     for workload in WORKLOADS:
         count = max(2, round(pictures * workload.share))
-        source = workload.make(place / workload.name, photos, workload.size_wh, count)
+        source = workload.make(place / workload.name, photos, size_wh or workload.size_wh, count)
         for turn in ("warm", "measured"):
             clocks = Clocks()
             with clocked(clocks):

@@ -105,6 +105,6 @@ def test_nothing_large_is_in_the_repository():
 
 def test_no_program_hides_a_module_of_python():
     """The folder of a program comes first on its path, so ``inspect.py`` would stand in for Python's own."""
-    programs = [path for folder in ("benchmarks", "examples", "tests") for path in (ROOT / folder).glob("*.py")]
+    programs = [path for folder in ("benchmarks", "examples", "tests") for path in (ROOT / folder).rglob("*.py")]
     assert len(programs) > 10
     assert [path.name for path in programs if path.stem in sys.stdlib_module_names] == []

@@ -119,14 +119,13 @@ def by_name(names: str, among: Sequence[Any]) -> list[Any]:
 
 @dataclass(frozen=True)
 class Measured:
-    """One run: seconds on the wall, of the processor (all processes), MB of the largest process; or why there is none.
+    """One run: seconds on the wall, and of the processor by all processes; or why there is none.
 
     ``cannot``: the library has no such thing, or is not installed, so that trying again is of no use.
     """
 
     wall: float = 0.0
     processor: float = 0.0
-    megabytes: float = 0.0
     why: str = ""
     cannot: bool = False
 
@@ -176,11 +175,7 @@ def run(contender: Contender, task: Task, out: Path, peers: Path, samples: int |
             return Measured(why=f"made {found} samples of {samples}")
     finally:
         shutil.rmtree(out, ignore_errors=True)
-    return Measured(
-        wall,
-        sum(usage.ru_utime + usage.ru_stime for usage in usages),
-        max(usage.ru_maxrss for usage in usages) / 1024,
-    )
+    return Measured(wall, sum(usage.ru_utime + usage.ru_stime for usage in usages))
 
 
 def _waited(process: subprocess.Popen[bytes], started: float) -> tuple[int, list[Any]]:

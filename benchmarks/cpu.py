@@ -50,7 +50,6 @@ class Cell:
     rounds: list[int] = field(default_factory=list)
     wall: list[float] = field(default_factory=list)
     processor: list[float] = field(default_factory=list)
-    megabytes: list[float] = field(default_factory=list)
     why: str = ""
 
 
@@ -133,7 +132,6 @@ class Contest:
         cell.rounds.append(number)
         cell.wall.append(round(found.wall, 4))
         cell.processor.append(round(found.processor, 4))
-        cell.megabytes.append(round(found.megabytes, 1))
         rate = samples / found.wall
         print(f"{one.name} ×{copies} {contender.name}: {rate:.0f} samples/s", file=sys.stderr, flush=True)
 

@@ -32,9 +32,8 @@ GOALS = (
 
 HEAD = """By the contract in [../README.md](../README.md). Samples/s are those of whole programs, start-up included:
 a median, with the lowest and highest of so many runs. *Working* is without start-up, *CPU* the processor time of all
-processes, without start-up too, *MB* the memory of the largest. The last columns say how many times as fast augpipe
-was in the same round: as a whole, without start-up, and by processor time, which other work on the machine disturbs
-least."""
+processes, without start-up too. The last columns say how many times as fast augpipe was in the same round: as a whole,
+without start-up, and by processor time, which other work on the machine disturbs least."""
 
 
 def start_of(document: dict[str, Any], contender: str, measure: str = "wall") -> float:
@@ -105,7 +104,7 @@ def _spread(values: list[float], form: str) -> str:
 def _row(document: dict[str, Any], cell: dict[str, Any]) -> str:
     name = f"**{US}**" if cell["contender"] == US else cell["contender"]
     if not cell["wall"]:
-        return f"| {name} | {cell['why'] or 'not run'} | | | | | | | |"
+        return f"| {name} | {cell['why'] or 'not run'} | | | | | | |"
     samples = cell["samples"]
     rates = [samples / wall for wall in cell["wall"]]
     left = list(_times(document, cell, "working").values())
@@ -115,10 +114,7 @@ def _row(document: dict[str, Any], cell: dict[str, Any]) -> str:
     times = [""] * len(MEASURES)
     if cell["contender"] != US:
         times = [_spread(r, ".2f") if (r := ratios(document, cell, measure)) else "" for measure in MEASURES]
-    return (
-        f"| {name} | {_spread(rates, '.0f')} | {working} | {processor} | "
-        f"{statistics.median(cell['megabytes']):.0f} | {len(rates)} | {' | '.join(times)} |"
-    )
+    return f"| {name} | {_spread(rates, '.0f')} | {working} | {processor} | {len(rates)} | {' | '.join(times)} |"
 
 
 def page(document: dict[str, Any]) -> str:
@@ -139,8 +135,8 @@ def page(document: dict[str, Any]) -> str:
         size = "×".join(map(str, made["size_wh"]))
         lines += [f"## {name}, {copies} {'copy' if copies == 1 else 'copies'}", ""]
         lines += [f"{made['pictures']} pictures of {size}.", ""]
-        lines += ["| | samples/s | working | CPU ms a sample | MB | runs | augpipe × | working × | CPU × |"]
-        lines += ["|---|--:|--:|--:|--:|--:|--:|--:|--:|"]
+        lines += ["| | samples/s | working | CPU ms a sample | runs | augpipe × | working × | CPU × |"]
+        lines += ["|---|--:|--:|--:|--:|--:|--:|--:|"]
         cells = [c for c in document["cells"] if (c["workload"], c["copies"]) == (name, copies)]
         lines += [_row(document, cell) for cell in cells] + [""]
     lines += ["## Start-up", "", "Seconds for one copy of one picture.", "", "| | s |", "|---|--:|"]

@@ -150,7 +150,6 @@ def test_every_cell_has_a_run_or_a_reason(quick):
         assert cell["samples"] == 2 * found["workloads"][cell["workload"]]["pictures"]
         assert len(cell["wall"]) == len(cell["processor"]) == len(cell["rounds"]) == 1
         assert cell["wall"][0] > 0
-        assert 20 < cell["megabytes"][0] < 4000
     ours = next(cell for cell in found["cells"] if cell["contender"] == "augpipe")
     if found["facts"]["processor_time_of_all_processes"]:
         assert ours["processor"][0] > 0.3  # it has loaded OpenCV at least
@@ -216,7 +215,7 @@ def made(ours, theirs, start=None):
     cells = [
         {"workload": "detection", "copies": 4, "contender": name, "kind": kind, "samples": 100, "rounds": [*walls],
          "wall": [*walls.values()], "processor": [2 * wall for wall in walls.values()],
-         "megabytes": [9.0] * len(walls), "why": "" if walls else "not here"}
+         "why": "" if walls else "not here"}
         for name, kind, walls in (("augpipe", "augpipe", ours), ("Albumentations", "peer", theirs))
     ]  # fmt: skip
     starts = {name: {"wall": walls, "processor": walls} for name, walls in (start or {}).items()}

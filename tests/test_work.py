@@ -15,7 +15,7 @@ import pytest
 
 PROBE = Path(__file__).parent / "work_probe.py"
 TOLERANCE = 0.10
-WIDEST = 0.60
+WIDEST = 0.75
 """A measure below that share of its budget has outgrown it."""
 
 BUDGET = {
@@ -23,7 +23,7 @@ BUDGET = {
     "encodes": 1.0,
     "remaps": 8.0,  # one warp, in blocks of rows
     "opencv": 25.2,
-    "python": 603.0,
+    "python": 522.0,
     "pictures": 9.9,
     "pages": 12.0,  # of 225 that a picture has: none, on most systems
 }
@@ -39,9 +39,9 @@ CAUGHT = {
 }
 
 
-def beyond(counts):
+def beyond(counts, budgets=BUDGET):
     """The measures that are over their budget."""
-    return {name for name, budget in BUDGET.items() if counts[name] > budget * (1.0 + TOLERANCE)}
+    return {name for name, budget in budgets.items() if counts[name] > budget * (1.0 + TOLERANCE)}
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,10 @@ def test_counting_twice_gives_the_same(found):
 
 @pytest.mark.parametrize(("change", "measure"), CAUGHT.items())
 def test_a_careless_change_is_caught(found, change, measure):
-    assert measure in beyond(found[change]), found[change]
+    """By a budget that has just been written down."""
+    exact = {**found["as it is"], "pages": BUDGET["pages"]}
+    assert not beyond(found["as it is"], exact)
+    assert measure in beyond(found[change], exact), found[change]
 
 
 def test_every_change_is_looked_for(found):

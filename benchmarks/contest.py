@@ -92,7 +92,7 @@ CONTENDERS = (
     Contender("Albumentations", _script("with_albumentations")),
     Contender("augpipe", _augpipe, kind="augpipe"),
     Contender("decode once + encode", _script("floor", "--cached"), writes=False, kind="floor"),
-    Contender("Albumentations (decoding once)", _script("with_albumentations", "--cached")),
+    Contender("Albumentations (cached)", _script("with_albumentations", "--cached")),
     Contender("decode + encode", _script("floor"), writes=False, kind="floor"),
     Contender("torchvision v2", _script("with_torchvision")),
     Contender("imgaug", _script("with_imgaug")),
@@ -130,10 +130,11 @@ class Measured:
     cannot: bool = False
 
 
-def environment(peers: Path) -> dict[str, str]:
-    """Of every contender: one thread a process, no GPU, and the peers' libraries behind everything else."""
+def environment(peers: Path | None = None) -> dict[str, str]:
+    """Of every contender: one thread a process, no GPU; of peers their libraries, too."""
     hidden = {"CUDA_VISIBLE_DEVICES": "", "PYTHONWARNINGS": "ignore", "PYTHONDONTWRITEBYTECODE": ""}
-    return {**os.environ, **dict.fromkeys(THREADS, "1"), **hidden, "PYTHONPATH": str(peers)}
+    found = {} if peers is None else {"PYTHONPATH": str(peers)}
+    return {**os.environ, **dict.fromkeys(THREADS, "1"), **hidden, **found}
 
 
 def adopt() -> bool:
@@ -144,7 +145,9 @@ def adopt() -> bool:
         return False
 
 
-def run(contender: Contender, task: Task, out: Path, peers: Path, samples: int | None = None) -> Measured:
+def run(
+    contender: Contender, task: Task, out: Path, peers: Path, samples: int | None = None, adopting: bool = False
+) -> Measured:
     """One run as a process of its own, on as many cores as there are workers.
 
     Args:
@@ -153,18 +156,23 @@ def run(contender: Contender, task: Task, out: Path, peers: Path, samples: int |
         out: folder for its shards; removed before and after.
         peers: where the peers' libraries lie.
         samples: that must be in the shards; not counted if not given.
+        adopting: this process gets the children of those that end, and has none of its own; see :func:`adopt`.
     """
     shutil.rmtree(out, ignore_errors=True)
     cores = set(sorted(os.sched_getaffinity(0))[: task.workers])
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
         started = time.perf_counter()
         process = subprocess.Popen(
-            contender.command(task, out), stdout=said, stderr=complained, env=environment(peers), cwd=ROOT
+            contender.command(task, out),
+            stdout=said,
+            stderr=complained,
+            env=environment(peers if contender.kind == "peer" else None),
+            cwd=ROOT,
         )
         os.sched_setaffinity(process.pid, cores)
         code, usages = _waited(process, started)
         wall = time.perf_counter() - started
-        usages += _orphans()
+        usages += _orphans() if adopting else []
         complained.seek(0)
         complaint = complained.read().decode("utf-8", "replace").strip().splitlines()
     try:

@@ -66,7 +66,7 @@ class Contest:
         self.start: dict[str, dict[str, list[float]]] = {}
         self._starts = 0 if options.quick else RUNS_OF_START
         self.facts = facts(self._peers)
-        self.facts["processor_time_of_all_processes"] = adopt()
+        self._adopting = self.facts["processor_time_of_all_processes"] = adopt()
 
     def prepare(self) -> None:
         """Make the datasets, and let every program be loaded once, so that the disk is warm for all."""
@@ -92,7 +92,7 @@ class Contest:
         """One picture, one copy: what a program takes before it works. Its first time warms up and does not count."""
         first = self._workloads[0]
         task = replace(self._task(first, 1), source=self._place / "start")
-        found = run(contender, task, self._place / "out", self._peers, samples=1)
+        found = run(contender, task, self._place / "out", self._peers, 1, self._adopting)
         if found.why:
             print(f"{contender.name}: {found.why}", file=sys.stderr, flush=True)
             return
@@ -125,7 +125,7 @@ class Contest:
         if cell.why or (cell.wall and cell.wall[-1] > self._options.patience):
             return
         expected = None if cell.wall else samples
-        found = run(contender, self._task(one, copies), self._place / "out", self._peers, expected)
+        found = run(contender, self._task(one, copies), self._place / "out", self._peers, expected, self._adopting)
         if found.why:
             cell.why = found.why
             return

@@ -91,7 +91,7 @@ def losses(document: dict[str, Any]) -> Iterator[str]:
             of_rounds = ratios(document, cell, measure)
             if of_rounds and (median := statistics.median(of_rounds)) < 1.0:
                 yield (
-                    f"{cell['workload']}, {cell['copies']} copies: {cell['contender']} is ahead {words}, "
+                    f"{cell['workload']}, {_copies(cell['copies'])}: {cell['contender']} is ahead {words}, "
                     f"augpipe has {median:.2f} of its rate"
                 )
 
@@ -125,7 +125,7 @@ def page(document: dict[str, Any]) -> str:
     lines += [HEAD, ""]
     lines += ["| goal | at least | whole | working | CPU |", "|---|--:|--:|--:|--:|"]
     for goal in document["goals"]:
-        what = f"{goal['workload']}, {goal['copies']} copies, beside {goal['against']}"
+        what = f"{goal['workload']}, {_copies(goal['copies'])}, beside {goal['against']}"
         shown = " | ".join(_verdict(goal[name], goal["least"]) for name in MEASURES)
         lines.append(f"| {what} | {goal['least']} | {shown} |")
     lost = list(losses(document))
@@ -133,17 +133,26 @@ def page(document: dict[str, Any]) -> str:
     for name, copies in dict.fromkeys((cell["workload"], cell["copies"]) for cell in document["cells"]):
         made = document["workloads"][name]
         size = "×".join(map(str, made["size_wh"]))
-        lines += [f"## {name}, {copies} {'copy' if copies == 1 else 'copies'}", ""]
+        lines += [f"## {name}, {_copies(copies)}", ""]
         lines += [f"{made['pictures']} pictures of {size}.", ""]
         lines += ["| | samples/s | working | CPU ms a sample | runs | augpipe × | working × | CPU × |"]
         lines += ["|---|--:|--:|--:|--:|--:|--:|--:|"]
-        cells = [c for c in document["cells"] if (c["workload"], c["copies"]) == (name, copies)]
+        cells = [c for c in sorted(document["cells"], key=_place) if (c["workload"], c["copies"]) == (name, copies)]
         lines += [_row(document, cell) for cell in cells] + [""]
     lines += ["## Start-up", "", "Seconds for one copy of one picture.", "", "| | s |", "|---|--:|"]
     lines += [f"| {name} | {_spread(times['wall'], '.2f')} |" for name, times in document["start"].items()]
     lines += ["", *(f"- {name}: {_flat(value)}" for name, value in document["facts"].items())]
     lines += [f"- {name}: {_flat(value)}" for name, value in document["options"].items()]
     return "\n".join(lines) + "\n"
+
+
+def _place(cell: dict[str, Any]) -> int:
+    """We, the peers, the floors; within them as they came."""
+    return ("augpipe", "peer", "floor").index(cell["kind"])
+
+
+def _copies(number: int) -> str:
+    return "1 copy" if number == 1 else f"{number} copies"
 
 
 def _verdict(value: float | None, least: float) -> str:
@@ -162,7 +171,7 @@ def plot(document: dict[str, Any], path: Path) -> None:
     copies = sorted({cell["copies"] for cell in document["cells"]}, reverse=True)[:2]
     if not names:
         return
-    contenders = list(dict.fromkeys(cell["contender"] for cell in document["cells"]))
+    contenders = list(dict.fromkeys(cell["contender"] for cell in sorted(document["cells"], key=_place)))
     rows, wide = -(-len(names) // 2), (_WIDTH - 3 * _GAP) // 2
     panel = max(_PANEL, 56 + 34 * len(contenders)) if len(copies) > 1 else _PANEL
     canvas = Canvas(np.full((_HEAD + rows * (panel + _GAP), _WIDTH, 3), _GROUND, np.uint8))
@@ -170,7 +179,7 @@ def plot(document: dict[str, Any], path: Path) -> None:
     x = float(_GAP)
     for k, number in enumerate(copies):
         canvas.plate((x, 44, x + 12, 56), 2.0, charts.SERIES[k])
-        words = ink.shown(f"{number} {'copy' if number == 1 else 'copies'} of each picture")
+        words = ink.shown(f"{_copies(number)} of each picture")
         canvas.text(words, (x + 18, 55), 13.0, charts.SOFT)
         x += 40 + ink.text_width(words, 13.0)
     cores = ink.shown(f"{document['options']['workers']} cores, {document['facts']['processor']}; start-up included")

@@ -51,7 +51,7 @@ def memory_of(task: Task, out: Path) -> Memory:
         OURS.command(task, out),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env=environment(peers_folder()),
+        env=environment(),
         cwd=ROOT,
     )
     peaks: dict[int, float] = {}
@@ -89,11 +89,14 @@ class Scaling:
 
     def __init__(self, options: argparse.Namespace, place: Path) -> None:
         self._options, self._place, self._peers = options, place, peers_folder()
+        self._adopting = adopt()
         quick = options.quick
         self._single = material.voc(place / "single", options.photos, SMALL_WH if quick else SIZE_WH, 1)
 
     def _run(self, source: Path, copies: int, workers: int) -> Any:
-        found = run(OURS, Task(source, RECIPE, copies, workers), self._place / "out", self._peers)
+        found = run(
+            OURS, Task(source, RECIPE, copies, workers), self._place / "out", self._peers, adopting=self._adopting
+        )
         if found.why:
             raise SystemExit(f"augpipe: {found.why}")
         return found
@@ -209,7 +212,6 @@ def main() -> None:
     if options.quick:
         options.pictures, options.least, options.rounds = 8, 2, 1
     about = facts(peers_folder())
-    adopt()
     with tempfile.TemporaryDirectory() as name:
         scaling = Scaling(options, Path(name))
         result = {

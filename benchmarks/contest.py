@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
-import shlex
 import shutil
 import subprocess
 import sys
@@ -15,22 +13,15 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import material
+from about import HERE, ROOT, THREADS
 
-ROOT = Path(__file__).parent.parent
-HERE = ROOT / "benchmarks"
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "OPENCV_NUM_THREADS")
 CANNOT = 3  # peers/harness.py
 _LONGEST = 900.0
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of linux/prctl.h
-PACKAGES = (
-    "augpipe", "numpy", "opencv-python", "torch", "torchdata", "webdataset", "pillow", "pycocotools",
-)  # fmt: skip
-PEERS = ("albumentations", "albucore", "torchvision", "kornia", "imgaug", "nvidia-dali-cuda120")
 
 
 @dataclass(frozen=True)
@@ -220,46 +211,3 @@ def count_samples(folder: Path) -> int:
         with tarfile.open(path) as tar:
             names.update(tar.getnames())
     return sum(name.endswith(".jpg") and f"{name[:-4]}.json" in names for name in names)
-
-
-# --- the machine -----------------------------------------------------------------------------------------------------
-
-
-def facts(peers: Path) -> dict[str, Any]:
-    """Machine, versions and commit."""
-    beside = {d.metadata["Name"].lower(): d.version for d in metadata.distributions(path=[str(peers)])}
-    versions = {name: metadata.version(name) for name in PACKAGES}
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "memory_mb": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "versions": versions | {name: beside[name] for name in PEERS if name in beside},
-        "commit": _git("rev-parse", "HEAD"),
-        "changed_since": bool(_git("status", "--porcelain")),
-        "load_before": [round(load, 2) for load in os.getloadavg()],
-        "command": shlex.join(["python", *sys.argv]),
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
-
-
-def _git(*arguments: str) -> str:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return done.stdout.strip()
-
-
-def peers_folder() -> Path:
-    """Where `make peers` has put the libraries; those of the tests do where it has not run."""
-    found = [Path(sys.prefix) / name for name in ("peers", "oracles")]
-    return next((folder for folder in found if folder.is_dir()), found[0])

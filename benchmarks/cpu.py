@@ -13,25 +13,22 @@ Writes OUT.json (every run, versions, commit, machine), OUT.md and OUT.png.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import about
 import cpu_page
 from contest import (
     CONTENDERS,
-    ROOT,
     WORKLOADS,
     Contender,
     Task,
     Workload,
     adopt,
     by_name,
-    facts,
-    peers_folder,
     run,
 )
 
@@ -58,14 +55,14 @@ class Contest:
 
     def __init__(self, options: argparse.Namespace, place: Path) -> None:
         self._options, self._place = options, place
-        self._peers = options.peers or peers_folder()
+        self._peers = options.peers or about.peers_folder()
         self._contenders: list[Contender] = by_name(options.contenders, CONTENDERS)
         self._workloads: list[Workload] = by_name(options.only, WORKLOADS)
         self._cells: dict[tuple[str, int, str], Cell] = {}
         self._end = time.monotonic() + 60 * options.minutes
         self.start: dict[str, dict[str, list[float]]] = {}
         self._starts = 0 if options.quick else RUNS_OF_START
-        self.facts = facts(self._peers)
+        self.facts = about.facts(self._peers)
         self._adopting = self.facts["processor_time_of_all_processes"] = adopt()
 
     def prepare(self) -> None:
@@ -151,32 +148,26 @@ class Contest:
             },
             "cells": [asdict(cell) for cell in self._cells.values()],
         }
-        options.out.parent.mkdir(parents=True, exist_ok=True)
         document["goals"] = cpu_page.goals(document)
-        options.out.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-        options.out.with_suffix(".md").write_text(cpu_page.page(document), "utf-8")
+        about.write(options.out, document, cpu_page.page)
         cpu_page.plot(document, options.out.with_suffix(".png"))
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, help="a folder of JPEGs; those of scikit-image if not given")
-    parser.add_argument("--pictures", type=int, default=300, help="of the detection workload; others have a share")
-    parser.add_argument("--copies", type=lambda text: [int(n) for n in text.split(",")], default=[4, 1])
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = about.parser(__doc__, "cpu")
+    number = about.at_least_one
+    parser.add_argument("--pictures", type=number, default=300, help="of the detection workload; others have a share")
+    parser.add_argument("--copies", type=lambda text: [number(n) for n in text.split(",")], default=[4, 1])
+    parser.add_argument("--workers", type=number, default=2)
+    parser.add_argument("--rounds", type=number, default=5)
     parser.add_argument("--patience", type=float, default=20.0, help="seconds; who takes longer runs once")
     parser.add_argument("--minutes", type=float, default=20.0, help="no run is begun after them")
     parser.add_argument("--only", default=",".join(w.name for w in WORKLOADS), help="workloads, with commas")
     parser.add_argument("--contenders", default=",".join(c.name for c in CONTENDERS))
     parser.add_argument("--peers", type=Path, help="folder of the peers' libraries; that of `make peers` if not given")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "cpu", help="without ending")
-    parser.add_argument("--quick", action="store_true", help="small pictures and one round: whether it runs at all")
     options = parser.parse_args()
     if options.quick:
         options.pictures, options.rounds = min(options.pictures, 6), 1
-    if min([options.pictures, options.workers, options.rounds, *options.copies]) < 1:
-        parser.error("numbers must be 1 or more")
     return options
 
 

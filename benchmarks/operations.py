@@ -12,9 +12,7 @@ Writes OUT.json and OUT.md.
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import json
 import os
 import statistics
 import sys
@@ -24,9 +22,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from contest import HERE, ROOT, THREADS, facts, peers_folder
+import about
 
-os.environ.update(dict.fromkeys(THREADS, "1"))  # before NumPy and torch are loaded
+os.environ.update(dict.fromkeys(about.THREADS, "1"))  # before NumPy and torch are loaded
 
 import cv2
 import material
@@ -205,22 +203,17 @@ def page(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, help="a folder of JPEGs; those of scikit-image if not given")
-    parser.add_argument("--pictures", type=int, default=24)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument(
-        "--out", type=Path, default=ROOT / "benchmarks" / "results" / "operations", help="without ending"
-    )
-    parser.add_argument("--quick", action="store_true", help="small pictures and one round: whether it runs at all")
+    parser = about.parser(__doc__, "operations")
+    parser.add_argument("--pictures", type=about.at_least_one, default=24)
+    parser.add_argument("--rounds", type=about.at_least_one, default=7)
     options = parser.parse_args()
     size_wh = SIZE_WH
     if options.quick:
         options.pictures, options.rounds, size_wh = 2, 1, (96, 72)
     cv2.setNumThreads(1)
     keep_what_is_freed()  # as a worker does
-    sys.path.append(str(HERE / "peers"))
-    sys.path.append(str(peers_folder()))
+    sys.path.append(str(about.HERE / "peers"))
+    sys.path.append(str(about.peers_folder()))
     pictures = [np.ascontiguousarray(p) for p in material.photographs(options.photos, size_wh, options.pictures)]
     files = [cv2.imencode(".jpg", p, [cv2.IMWRITE_JPEG_QUALITY, material.QUALITY])[1].tobytes() for p in pictures]
     with tempfile.TemporaryDirectory() as name:
@@ -228,11 +221,9 @@ def main() -> None:
     result = {
         "operations": codec(files, options.rounds) + compare(pictures, options.rounds),
         "stages": stages,
-        "facts": facts(peers_folder()),
+        "facts": about.facts(about.peers_folder()),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    options.out.with_suffix(".md").write_text(page(result), "utf-8")
+    about.write(options.out, result, page)
     print(page(result))
 
 

@@ -14,7 +14,6 @@ Linux alone: memory is read from /proc. Writes OUT.json and OUT.md.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import statistics
@@ -27,8 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import about
 import material
-from contest import CONTENDERS, ROOT, Task, adopt, environment, facts, peers_folder, run
+from about import ROOT, peers_folder
+from contest import CONTENDERS, Task, adopt, environment, run
 
 OURS = next(one for one in CONTENDERS if one.kind == "augpipe")
 RECIPE = ROOT / "recipes" / "detection.yaml"
@@ -199,30 +200,25 @@ def page(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, help="a folder of JPEGs; those of scikit-image if not given")
-    parser.add_argument("--pictures", type=int, default=300)
-    parser.add_argument("--least", type=int, default=100, help="pictures of the smallest of the three datasets")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "scaling", help="without ending")
-    parser.add_argument("--quick", action="store_true", help="small pictures and one round: whether it runs at all")
+    parser = about.parser(__doc__, "scaling")
+    parser.add_argument("--pictures", type=about.at_least_one, default=300)
+    parser.add_argument("--least", type=about.at_least_one, default=100, help="pictures of the smallest of the three")
+    parser.add_argument("--workers", type=about.at_least_one, default=2)
+    parser.add_argument("--rounds", type=about.at_least_one, default=5)
     options = parser.parse_args()
     options.factors = (1, 10) if options.quick else (1, 10, 100)
     if options.quick:
         options.pictures, options.least, options.rounds = 8, 2, 1
-    about = facts(peers_folder())
+    facts = about.facts(peers_folder())
     with tempfile.TemporaryDirectory() as name:
         scaling = Scaling(options, Path(name))
         result = {
             "start": scaling.start(),
             "workers": scaling.workers(),
             "pictures": scaling.pictures(),
-            "facts": about,
+            "facts": facts,
         }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    options.out.with_suffix(".md").write_text(page(result), "utf-8")
+    about.write(options.out, result, page)
     print(page(result))
 
 

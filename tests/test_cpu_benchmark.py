@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -21,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 BENCHMARKS = ROOT / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
+import about  # noqa: E402
 import contest  # noqa: E402
 import cpu_page  # noqa: E402
 import material  # noqa: E402
@@ -31,7 +31,7 @@ PEERS = {
     "with_torchvision": "torchvision",
     "with_imgaug": "imgaug",
     "with_kornia": "kornia",
-    "with_dali": "nvidia",
+    "with_dali": "nvidia/dali",
 }
 
 OFF = {"with_kornia": 1.0}  # it mirrors indexes of pixels, x → W − 1 − x, so a box comes out a pixel to the left
@@ -39,7 +39,7 @@ OFF = {"with_kornia": 1.0}  # it mirrors indexes of pixels, x → W − 1 − x,
 
 def program(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(BENCHMARKS / name), *map(str, arguments)]
-    environment = contest.environment(contest.peers_folder())
+    environment = contest.environment(about.peers_folder())
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -60,7 +60,7 @@ def datasets_of_peers(tmp_path_factory):
 @pytest.mark.parametrize(("kind", "cached"), [("voc", False), ("coco", True)])
 def test_a_peer_mirrors_pictures_and_labels(peer, kind, cached, datasets_of_peers, tmp_path):
     """A mirror image by NumPy and by W − x is the oracle."""
-    if not (contest.peers_folder() / PEERS[peer]).is_dir() and importlib.util.find_spec(PEERS[peer]) is None:
+    if not (about.peers_folder() / PEERS[peer]).is_dir():
         pytest.skip(f"{PEERS[peer]} is not installed (`make peers` brings it)")
     if (peer, kind) == ("with_dali", "coco"):
         pytest.skip("DALI has no masks of objects")

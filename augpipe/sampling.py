@@ -27,6 +27,8 @@ Pixels: TypeAlias = NDArray[Any]
 LONGEST_SIDE = 32_766
 """cv2.remap's positions are 16-bit; no picture with a longer side can be warped (copies have no such limit)."""
 
+_MOST_HELD = 32 << 20  # bytes of means that are kept for the next copy
+
 _NO_WEIGHTS = np.empty((0, 0), np.uint16)
 _BLOCK_ROWS = 64
 _FAR = np.float32(-1e6)  # saturates to the far outside
@@ -45,12 +47,16 @@ def resample(
     border: Border = "constant",
     fill: tuple[int, ...] = (0, 0, 0),
     reduce: tuple[int, int] = (1, 1),
+    means: Means | None = None,
 ) -> Pixels:
-    """An 8-bit picture (H, W) or (H, W, 3) on a new canvas, as :class:`augpipe.plan.Warp` defines it."""
+    """An 8-bit picture (H, W) or (H, W, 3) on a new canvas, as :class:`augpipe.plan.Warp` defines it.
+
+    ``means`` are those of this very picture that were made before, and gain the one that is made now.
+    """
     if is_exact(matrix):
         return copy_exact(picture, matrix, size_wh, border, fill)
     if reduce != (1, 1):
-        picture = block_means(picture, reduce)
+        picture = block_means(picture, reduce) if means is None else means.of(picture, reduce)
     w, h = size_wh
     out = np.empty((h, w, *picture.shape[2:]), picture.dtype)
     back = index_map(matrix, reduce)
@@ -107,6 +113,24 @@ def _positions(back: Matrix, window_xyxy: tuple[int, int, int, int]) -> Iterator
             x /= depth
             y /= depth
         yield rows, x, y
+
+
+class Means:
+    """Block means of one picture, which its copies share: of a large one they take longer than all else."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[int, int], Pixels] = {}
+        self._held = 0
+
+    def of(self, picture: Pixels, reduce: tuple[int, int]) -> Pixels:
+        """The means of ``picture``, always the same one."""
+        made = self._made.get(reduce)
+        if made is None:
+            made = block_means(picture, reduce)
+            if self._held + made.nbytes <= _MOST_HELD:
+                self._made[reduce] = made
+                self._held += made.nbytes
+        return made
 
 
 def block_means(picture: Pixels, reduce: tuple[int, int]) -> Pixels:

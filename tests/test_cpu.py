@@ -16,7 +16,7 @@ import pytest
 from contents import noise_picture, photo, rendered
 from msgspec.structs import replace
 
-from augpipe import colour
+from augpipe import colour, sampling
 from augpipe import geometry as g
 from augpipe.errors import Reject
 from augpipe.pixels import cpu
@@ -232,3 +232,31 @@ def test_no_decoded_picture_is_held_while_the_next_is_decoded(monkeypatch):
         assert len(list(cpu.CpuBackend(BackendOptions()).render([job] * 3))) == 3
     finally:
         gc.enable()
+
+
+def test_copies_share_the_means_of_a_large_picture(monkeypatch):
+    picture = np.random.default_rng(5).integers(0, 256, (120, 160, 3), np.uint8)
+    data = encode(picture, PictureFormat("png"))
+    shrunk = tuple(
+        (
+            Warp(matrix=g.rounded(g.then(g.rotation(a), g.scaling(0.3, 0.3))), size_wh=(50, 40), reduce=by),
+            Filter(sigma=0.5),
+        )
+        for a, by in ((2.0, (3, 3)), (4.0, (3, 3)), (6.0, (2, 3)), (8.0, (3, 3)))
+    )
+    # The second warp of a copy is of another picture, however alike its blocks are.
+    twice = ((*shrunk[0], Warp(matrix=g.rounded(g.scaling(0.31, 0.31)), size_wh=(20, 20), reduce=(3, 3))),)
+    alone = [encode(cpu.apply(picture, steps), PictureFormat()) for steps in shrunk + twice]
+    made = []
+    real = sampling.block_means
+    monkeypatch.setattr(sampling, "block_means", lambda p, by: made.append((p.shape, by)) or real(p, by))
+    (rendered,) = cpu.CpuBackend(BackendOptions()).render([Job(data, read_header(data), shrunk + twice)])
+    assert list(rendered.pictures) == alone
+    assert made == [((120, 160, 3), (3, 3)), ((120, 160, 3), (2, 3)), ((40, 50, 3), (3, 3))]
+
+
+def test_means_of_very_large_pictures_are_not_held(monkeypatch):
+    monkeypatch.setattr(sampling, "_MOST_HELD", 100)
+    picture, means = np.arange(400, dtype=np.uint8).reshape(20, 20), sampling.Means()
+    assert means.of(picture, (2, 2)) is means.of(picture, (2, 2))
+    assert means.of(picture, (1, 2)) is not means.of(picture, (1, 2))

@@ -36,7 +36,6 @@ import numpy as np
 
 import augpipe
 from augpipe.pixels import cpu
-from augpipe.plan import Warp
 from augpipe.recipe.load import load
 from augpipe.run import task
 from augpipe.run.augment import Execution, RunOptions, augment
@@ -139,11 +138,8 @@ def _twice(function: Callable[..., Any]) -> Callable[..., Any]:
     return done_twice
 
 
-def _second_warp(apply: Callable[..., Any]) -> Callable[..., Any]:
-    def applied(picture: Any, step: Any, shared: bool) -> Any:
-        return apply(apply(picture, step, shared) if isinstance(step, Warp) else picture, step, shared)
-
-    return applied
+def _second_warp(warp: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda picture, step, means: warp(warp(picture, step, means), step, None)
 
 
 def _copied(encode: Callable[..., Any]) -> Callable[..., Any]:
@@ -162,7 +158,7 @@ def _in_new_pages(encode: Callable[..., Any]) -> Callable[..., Any]:
 WORSE: dict[str, Callable[[], Any]] = {
     "a second decode": lambda: mock.patch.object(cpu, "decode", _twice(cpu.decode)),
     "a second encode": lambda: mock.patch.object(cpu, "encode", _twice(cpu.encode)),
-    "a second warp": lambda: mock.patch.object(cpu, "_apply", _second_warp(cpu._apply)),
+    "a second warp": lambda: mock.patch.object(cpu, "_warp", _second_warp(cpu._warp)),
     "a copy of the picture": lambda: mock.patch.object(cpu, "encode", _copied(cpu.encode)),
     "labels moved twice": lambda: mock.patch.object(task, "apply", _twice(task.apply)),
     "memory asked of the system": lambda: mock.patch.object(cpu, "encode", _in_new_pages(cpu.encode)),

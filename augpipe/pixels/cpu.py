@@ -19,7 +19,7 @@ from augpipe.pixels import noise
 from augpipe.pixels.backend import BackendOptions, Job, Rendered
 from augpipe.pixels.codec import as_memory_error, decode, encode, jpeg_options
 from augpipe.plan import AnyStep, Bars, Colour, Erase, Filter, Noise, Recode, Rgb, Warp
-from augpipe.sampling import LONGEST_SIDE, Pixels, region_mask, resample
+from augpipe.sampling import LONGEST_SIDE, Means, Pixels, region_mask, resample
 
 _BGR = [2, 1, 0]
 _PIECE = 1 << 16  # pixels that are coloured together; blocks of 64, see recolour
@@ -47,29 +47,34 @@ class CpuBackend:
             return Rendered((reject,) * len(job.steps))
         except Exception as error:  # no memory, no descriptor; one picture must not end the run
             return Rendered((fault("decode", error),) * len(job.steps))
-        return Rendered(tuple(self._one(picture, steps) for steps in job.steps))
+        means = Means()
+        return Rendered(tuple(self._one(picture, steps, means) for steps in job.steps))
 
-    def _one(self, picture: Pixels, steps: Sequence[AnyStep]) -> bytes | Reject:
+    def _one(self, picture: Pixels, steps: Sequence[AnyStep], means: Means) -> bytes | Reject:
         try:
-            return encode(apply(picture, steps), self._options.picture)
+            return encode(apply(picture, steps, means), self._options.picture)
         except Reject as reject:
             return reject
         except Exception as error:  # OpenCV's own, mostly; one picture must not end the run
             return fault("pixels", as_memory_error(error))
 
 
-def apply(picture: Pixels, steps: Iterable[AnyStep]) -> Pixels:
-    """A picture (H, W) or (H, W, 3) in blue, green, red after all steps; the input is left as it is."""
+def apply(picture: Pixels, steps: Iterable[AnyStep], means: Means | None = None) -> Pixels:
+    """A picture (H, W) or (H, W, 3) in blue, green, red after all steps; the input is left as it is.
+
+    ``means`` are those of ``picture`` that are made already, and gain what is made now.
+    """
     current = picture
     for step in steps:
-        current = _apply(current, step, current is picture)
+        if isinstance(step, Warp):
+            current = _warp(current, step, means if current is picture else None)
+        else:
+            current = _apply(current, step, current is picture)
     return current
 
 
-def _apply(picture: Pixels, step: AnyStep, shared: bool) -> Pixels:
-    """One step. A ``shared`` picture must not be painted on."""
-    if isinstance(step, Warp):
-        return _warp(picture, step)
+def _apply(picture: Pixels, step: Bars | Colour | Erase | Filter | Noise | Recode, shared: bool) -> Pixels:
+    """One step that is no warp. A ``shared`` picture must not be painted on."""
     # What can be is done in the picture itself: of a large one there is no memory for a third beside the source.
     if isinstance(step, Colour):
         return _recolour_by_pieces(picture, step, np.empty_like(picture) if shared else picture)
@@ -95,11 +100,11 @@ def _fill(colour: Rgb, picture: Pixels) -> int | tuple[int, ...]:
     return luma(colour) if picture.ndim == 2 else colour[::-1]
 
 
-def _warp(picture: Pixels, step: Warp) -> Pixels:
+def _warp(picture: Pixels, step: Warp, means: Means | None) -> Pixels:
     require_warpable(max(picture.shape[:2]), step)
     fill = _fill(step.fill, picture)
     colour = (fill,) * 3 if isinstance(fill, int) else fill
-    return resample(picture, step.matrix, step.size_wh, step.border, colour, step.reduce)
+    return resample(picture, step.matrix, step.size_wh, step.border, colour, step.reduce, means)
 
 
 def require_warpable(longest_side: int, step: Warp) -> None:

@@ -7,10 +7,12 @@ whole blocks, GaussianBlur on 8 bits, add, flip, the JPEG codec.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from augpipe.colour import Linear, Stage, Table, apply_integers, compiled, gray_table, luma
 from augpipe.errors import Reject, fault
@@ -183,31 +185,45 @@ def _add_noise(picture: Pixels, step: Noise, out: Pixels) -> Pixels:
 
 def _recolour_by_pieces(picture: Pixels, step: Colour, out: Pixels) -> Pixels:
     """All stages on one piece after the other, which stays in the cache, into ``out``."""
-    stages = compiled(step.stages)
+    ways = [_way_of(stage, picture.ndim == 2) for stage in compiled(step.stages)]
     channels = picture.shape[2:]
     source, target = picture.reshape(1, -1, *channels), out.reshape(1, -1, *channels)
     for start in range(0, source.shape[1], _PIECE):
         piece = source[:, start : start + _PIECE]
-        for stage in stages:
-            piece = recolour(piece, stage)
+        for way in ways:
+            piece = way(piece)
         target[:, start : start + _PIECE] = piece
     return out
 
 
 def recolour(picture: Pixels, stage: Stage) -> Pixels:
     """One colour stage, by tables and ``cv2.transform``; to the bit what :func:`apply_integers` defines."""
-    if picture.ndim == 2:
-        return cv2.LUT(picture, gray_table(stage))
+    return _way_of(stage, picture.ndim == 2)(picture)
+
+
+def _way_of(stage: Stage, gray: bool) -> Callable[[Pixels], Pixels]:
+    """What does a stage to any number of pixels."""
+    if gray:
+        return partial(_looked_up, gray_table(stage))
     if isinstance(stage, Table):
-        return cv2.LUT(picture, stage.levels)
+        return partial(_looked_up, stage.levels)
     q = stage.q[_BGR][:, [*_BGR, 3]]
-    # cv2.transform computes in 1/1024 while weights fit in 16 bits, and by blocks of up to 64 pixels; what is left
-    # over at the end of its array it computes in another way, so the array is cut to whole blocks.
     if np.abs(q[:, :3]).max() >= 31 * 1024 or np.abs(q[:, 3]).max() >= 7000 * 1024:
-        return apply_integers(Linear(q), picture)
+        return partial(apply_integers, Linear(q))
+    return partial(_transformed, q / 1024.0)
+
+
+def _looked_up(levels: Pixels, picture: Pixels) -> Pixels:
+    return cv2.LUT(picture, levels)
+
+
+def _transformed(matrix: NDArray[np.float64], picture: Pixels) -> Pixels:
+    """By cv2.transform, which computes in 1/1024 while weights fit in 16 bits, and by blocks of up to 64 pixels.
+
+    What is left over at the end of its array it computes in another way, so the array is cut to whole blocks.
+    """
     flat = picture.reshape(1, -1, 3)
     whole = flat.shape[1] // 64 * 64
-    matrix = q / 1024.0
     out = np.empty_like(flat)
     if whole:
         cv2.transform(flat[:, :whole], matrix, dst=out[:, :whole])

@@ -1,7 +1,7 @@
 """The backend for a device. Made once a process: a device takes a second or more until it is ready.
 
-Several processes share a device, each with its part of the memory: reading, labels and records take the CPU about a
-millisecond a sample, so one process would be busy long before its device is.
+Several processes share a device, each with its part of the memory: reading, labels and records take the CPU half a
+millisecond a sample or more, so one process would be busy before its device is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from augpipe.device import Device
 from augpipe.pixels.backend import Backend, BackendOptions
 
 _PROCESSES = 4
-"""Most processes on a device that are not asked for; each takes some 400 MB of it before it holds a picture."""
+"""Most processes on a device that are not asked for. Chosen by that reasoning, and not measured on a device yet."""
 
 
 @dataclass(frozen=True)

@@ -250,8 +250,8 @@ def encode(pixels: Pixels, form: PictureFormat) -> bytes:
     else:
         ending, options = ".png", [cv2.IMWRITE_PNG_COMPRESSION, 1]
     try:
-        # A refusal is raised, and logged besides. Catching that takes a tenth of the time of a usual picture, so it is
-        # caught where a refusal is to be expected.
+        # A refusal is raised, and logged besides. Catching that takes a file and six calls of the system a picture, so
+        # it is caught where a refusal is to be expected.
         with muttering.together() if max(pixels.shape[:2]) > _LONGEST_USUAL else nullcontext():
             done, data = cv2.imencode(ending, pixels, options)
     except cv2.error as error:

@@ -10,7 +10,7 @@ from augpipe.pixels.batch_codec import BatchCodec, DeviceFirst, HostCodec
 from augpipe.pixels.gpu_backend import GpuBackend
 
 _THREADS = 4
-"""Of nvImageCodec, which prepares files for the device; more than a few wait for each other."""
+"""Of nvImageCodec, which prepares files for the device; not measured on a device yet."""
 
 
 def on_cuda(index: int, codec: str, options: BackendOptions, sharing: int = 1) -> GpuBackend:

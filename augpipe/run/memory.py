@@ -1,8 +1,8 @@
 """Memory that a worker has had once, it keeps.
 
 A picture is some megabytes, which the C library asks of the system for every array and gives back right after; each
-page of it is then made and cleared anew when it is first touched. That took 40 % of the time of a warp. Kept, the same
-pages are used again, and a worker holds no more at its peak than before.
+page of it is then made and cleared anew when it is first touched. That took 40 % of the time of a warp on a virtual
+machine. Kept, the same pages are used again, and a worker holds no more at its peak than before.
 """
 
 from __future__ import annotations

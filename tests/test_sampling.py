@@ -7,6 +7,7 @@ import pytest
 from contents import noise_picture
 
 from augpipe import geometry as g
+from augpipe import sampling
 from augpipe.sampling import block_means, region_mask, resample, resample_labels
 
 VOID = 255
@@ -58,6 +59,34 @@ def test_block_means_keep_channels_apart():
     assert out.shape == (10, 10, 3)
     for c in range(3):
         assert (out[:, :, c] == block_means(picture[:, :, c].copy(), (3, 2))).all()
+
+
+# --- the map ---------------------------------------------------------------------------------------------------------
+
+FAR = [g.scaling(1e-6, 1e-6), g.translation(3e9 + 0.5, -3e9), g.then(g.scaling(1e-4, 1e-4), g.translation(-7.5, 3.0))]
+TIES = [g.translation(k / 64, -k / 64) for k in (1, 3, 31)] + [g.scaling(6.4, 6.4), g.scaling(0.5, 2.0)]
+
+
+def turns(count):
+    rng = np.random.default_rng(11)
+    for _ in range(count):
+        sides = rng.uniform(0.4, 2.5, 2)
+        yield g.rounded(g.about((20.0, 15.0), g.then(g.rotation(rng.uniform(-180, 180)), g.scaling(*sides))))
+
+
+@pytest.mark.skipif(not sampling._REMAP_MAKES_THE_MAP, reason="this OpenCV is given the map ready-made")
+@pytest.mark.parametrize("border", ["constant", "replicate", "reflect", "wrap"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_opencv_4_makes_the_map_that_others_are_given(border, channels, monkeypatch):
+    picture = noise_picture((40, 30), channels)
+    matrices = [TURN, TILT, HORIZON, *FAR, *TIES, *turns(40)]
+
+    def warped(ready_made):
+        monkeypatch.setattr(sampling, "_REMAP_MAKES_THE_MAP", not ready_made)
+        return [resample(picture, matrix, (57, 71), border, (3, 5, 7)) for matrix in matrices]
+
+    for ready_made, own in zip(warped(True), warped(False), strict=True):
+        assert (ready_made == own).all()
 
 
 # --- label rasters ---------------------------------------------------------------------------------------------------

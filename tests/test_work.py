@@ -21,10 +21,10 @@ WIDEST = 0.75
 BUDGET = {
     "decodes": 0.25,  # one for four copies
     "encodes": 1.0,
-    "remaps": 8.0,  # one warp, in blocks of rows
-    "opencv": 25.2,
+    "remaps": 15.0,  # one warp, in blocks of rows
+    "opencv": 24.2,
     "python": 522.0,
-    "pictures": 9.9,
+    "pictures": 5.4,
     "pages": 12.0,  # of 225 that a picture has: none, on most systems
 }
 MAY_BE_NOTHING = ("pages",)

@@ -32,7 +32,8 @@ class Warp(Step, frozen=True):
     turns by quarters and moves by whole pixels is a copy. Otherwise the source is first reduced to the rounded means
     of ``reduce`` = (kx, ky) blocks (the last row or column repeated to fill a block), then interpolated linearly
     between pixel centres at positions rounded to 1/32 pixel. Interpolated values are rounded half up. A mean is the
-    block's sum times 1/(kx·ky) in float32, rounded half to even; of 2×2 pixels it is (sum + 2) >> 2.
+    block's sum times 1/(kx·ky) in float32, rounded half to even; of 2×2 pixels it is (sum + 2) >> 2. Of a JPEG, the
+    decoder may do a part of it from the stored frequencies (:mod:`augpipe.pixels.shrunk`).
 
     Outside the picture: ``constant`` is ``fill``, ``replicate`` the nearest edge pixel, ``reflect`` the mirror image
     with the edge pixel repeated, ``wrap`` the picture again. What lies behind the horizon of a projective map is far

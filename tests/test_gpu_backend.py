@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from cpu_accelerator import CpuAccelerator
 from lazy_accelerator import LazyAccelerator
 
 from augpipe.errors import DeviceError, Reject
-from augpipe.geometry import about, rotation, rounded
+from augpipe.geometry import about, rotation, rounded, scaling
 from augpipe.pixels import gpu_backend
 from augpipe.pixels.backend import BackendOptions, Job, Rendered
 from augpipe.pixels.batch_codec import DeviceFirst, HostCodec
@@ -24,6 +25,8 @@ from augpipe.pixels.header import read_header
 from augpipe.plan import AnyStep, Colour, Erase, Filter, Matrix3x4, Noise, Recode, Warp
 
 OPTIONS = BackendOptions()
+HALVED = Warp(matrix=rounded(scaling(0.45, 0.45)), size_wh=(20, 14), reduce=(2, 2))
+QUARTERED = Warp(matrix=rounded(scaling(0.25, 0.2)), size_wh=(11, 7), border="replicate", reduce=(4, 4))
 WARMER = Matrix3x4((1.1, 0.0, 0.0, 4.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.9, -3.0))
 
 
@@ -43,6 +46,14 @@ def chains(size_wh: tuple[int, int], count: int) -> tuple[tuple[AnyStep, ...], .
     return tuple(kinds[i % len(kinds)] for i in range(count))
 
 
+def shrinking(number: int, form: str = "JPEG") -> Job:
+    """A job whose outputs start from the whole picture, a half and a quarter of it, by turns."""
+    whole = job(number, 4, form)
+    return replace(
+        whole, steps=((HALVED,), *whole.steps[:2], (QUARTERED, *whole.steps[0][1:]), (HALVED,), (QUARTERED,))
+    )
+
+
 def job(number: int, outputs: int = 3, form: str = "JPEG", gray: bool = False) -> Job:
     size_wh = (40 + 7 * (number % 5), 31 + 3 * (number % 4))
     picture = photo(size_wh, number)
@@ -56,6 +67,7 @@ def broken() -> Job:
 
 
 JOBS = [job(0), job(1, gray=True), job(2, 1), broken(), job(3, 9), job(4, form="PNG"), job(5, 4), job(6)]
+JOBS += [shrinking(0), shrinking(2, "PNG"), shrinking(3)]
 
 
 def answers(jobs: Sequence[Job]) -> list[Rendered]:
@@ -112,12 +124,13 @@ def test_what_a_stage_does_not_wait_for_shows_on_a_lazy_device(monkeypatch):
 
 def test_batches_are_capped_by_bytes_and_by_outputs(monkeypatch):
     monkeypatch.setattr(gpu_backend, "MOST_OUTPUTS", 4)
-    batches = list(gpu_backend._cut([job(i, 6) for i in range(3)], 1 << 30))
+    batches = list(gpu_backend._cut(gpu_backend._pieces([job(i, 6) for i in range(3)], True), 1 << 30))
     assert [[len(piece.job.steps) for piece in batch] for batch in batches] == [[4], [2, 2], [4], [4], [2]]
     assert [piece.ends for batch in batches for piece in batch].count(True) == 3
     monkeypatch.undo()
     size = 40 * 31 * 3
-    by_bytes = list(gpu_backend._cut([Job(JOBS[0].data, JOBS[0].header, ((),) * 2) for _ in range(6)], 2 * size))
+    copies = [Job(JOBS[0].data, JOBS[0].header, ((),) * 2) for _ in range(6)]
+    by_bytes = list(gpu_backend._cut(gpu_backend._pieces(copies, True), 2 * size))
     assert [len(batch) for batch in by_bytes] == [2, 2, 2]
 
 
@@ -179,10 +192,12 @@ def test_no_more_batches_are_begun_than_there_are_slots():
             taken += 1
             yield one
 
-    rendered = pipeline(accelerator, 1).render(jobs())
+    backend = pipeline(accelerator, 1)
+    rendered = backend.render(jobs())
     next(rendered)
     assert taken <= SLOTS + 1
     rendered.close()  # what is under way is waited for
+    backend.close()  # a thread holds on to its last task for a moment longer than that takes
     gc.collect()
     assert accelerator.held == 0
 

@@ -19,11 +19,15 @@ from augpipe.sample import Header
 
 @dataclass(frozen=True)
 class Job:
-    """One encoded source picture and the steps of each output wanted of it."""
+    """One encoded source picture and the steps of each output wanted of it.
+
+    The steps are for the picture decoded at 1/``share`` of its size; see :mod:`augpipe.pixels.shrunk`.
+    """
 
     data: bytes
     header: Header
     steps: tuple[tuple[AnyStep, ...], ...]
+    share: int = 1
 
 
 @dataclass(frozen=True)

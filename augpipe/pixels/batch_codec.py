@@ -23,7 +23,12 @@ from augpipe.sampling import Pixels
 
 
 class BatchCodec(Protocol):
-    """Decodes and encodes batches. One picture that cannot be done is a :class:`Reject` in its place."""
+    """Decodes and encodes batches. One picture that cannot be done is a :class:`Reject` in its place.
+
+    ``shrinks`` says whether it decodes at a part of the size where a job asks for it; another is asked for no such job.
+    """
+
+    shrinks: bool
 
     def decode(self, jobs: Sequence[Job], stream: Stream) -> list[DevicePicture | Reject]:
         """Upright pictures, there for what comes next in ``stream``.
@@ -45,6 +50,8 @@ class BatchCodec(Protocol):
 class HostCodec:
     """The CPU's codec; pixels cross the bus. Fulfils :class:`BatchCodec`."""
 
+    shrinks = True
+
     def __init__(self, accelerator: Accelerator, options: BackendOptions) -> None:
         self._accelerator, self._options = accelerator, options
 
@@ -54,7 +61,7 @@ class HostCodec:
 
     def _decoded(self, job: Job, stream: Stream) -> DevicePicture | Reject:
         try:
-            picture = decode(job.data, job.header, self._options.keep_truncated)
+            picture = decode(job.data, job.header, self._options.keep_truncated, job.share)
         except Reject as reject:
             return reject.bare()
         except Exception as error:  # no memory on the host, no descriptor; one picture must not end the run
@@ -100,7 +107,12 @@ def downloaded(accelerator: Accelerator, picture: DevicePicture, stream: Stream)
 
 
 class DeviceFirst:
-    """The device's own codec, and the host's for what that does not take. Fulfils :class:`BatchCodec`."""
+    """The device's own codec, and the host's for what that does not take. Fulfils :class:`BatchCodec`.
+
+    It decodes whole pictures: the device makes means of their blocks in less time than the host decodes a part.
+    """
+
+    shrinks = False
 
     def __init__(self, own: DeviceCodec, host: HostCodec) -> None:
         self._own, self._host = own, host

@@ -24,7 +24,7 @@ from augpipe.pixels import muttering
 from augpipe.pixels.header import PARSER_FAULTS, opened
 from augpipe.pixels.jpeg2000 import is_whole
 from augpipe.sample import Header, Raster
-from augpipe.sampling import Pixels, copy_exact
+from augpipe.sampling import Pixels, block_means, copy_exact
 
 _JPEGS = ("JPEG", "MPO")
 _BY_OPENCV = (*_JPEGS, "PNG", "WEBP", "BMP")
@@ -32,6 +32,18 @@ _GRAY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L")
 _BY_PILLOW_MODES = ("CMYK", "YCbCr", "LAB", "HSV", "I", "F")
 _CUT_SHORT = ("truncated", "broken data", "unexpected end", "not enough image data")
 _END_OF_JPEG = b"\xff\xd9"
+_GRAY_FLAGS = {
+    1: cv2.IMREAD_GRAYSCALE,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
+_COLOUR_FLAGS = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
 _NO_MEMORY = -4  # cv::Error::StsNoMem
 _BITS, _PHOTOMETRIC = 258, 262  # TIFF 6.0 tags
 _BAND = 1 << 20  # values that are converted at a time: a picture of 64 million must not be held in several forms
@@ -51,47 +63,50 @@ def is_gray(header: Header) -> bool:
     return header.mode in _GRAY_MODES
 
 
-def decode(data: bytes, header: Header, keep_truncated: bool = False) -> Pixels:
+def decode(data: bytes, header: Header, keep_truncated: bool = False, share: int = 1) -> Pixels:
     """The upright picture: 16-bit divided by 257, alpha dropped, palettes resolved, gray kept gray.
 
     Args:
         data: the file.
         header: what :func:`~augpipe.pixels.header.read_header` says of it.
         keep_truncated: make a picture of what there is of one that is cut short.
+        share: 2, 4 or 8 for a JPEG at that part of its size, sides rounded up.
 
     Raises:
         Reject: ``truncated``, ``unsupported`` or ``size-mismatch`` (the pixels are not what the header says).
     """
     pixels = None
     if header.format in _BY_OPENCV and header.mode not in _BY_PILLOW_MODES and not _is_animated_png(data, header):
-        pixels, mutterings = _by_opencv(data, header)
+        pixels, mutterings = _by_opencv(data, header, share)
         doubtful = header.format in _JPEGS and (mutterings or data.rstrip(b"\0")[-2:] != _END_OF_JPEG)
         if pixels is not None and doubtful and not keep_truncated:
             _require_whole(data, header, mutterings)
     if pixels is not None:
-        _require_size(pixels, header.stored_wh)
+        _require_size(pixels, header.stored_wh, share)
         return turned_upright(pixels, header)
     pixels = _by_pillow(data, header, keep_truncated)
     if header.format == "TIFF":  # Pillow has turned it already
         _require_size(pixels, header.upright_wh)
         return pixels
     _require_size(pixels, header.stored_wh)
-    return turned_upright(pixels, header)
+    return turned_upright(block_means(pixels, (share, share)) if share > 1 else pixels, header)
 
 
-def _require_size(pixels: Pixels, size_wh: tuple[int, int]) -> None:
+def _require_size(pixels: Pixels, size_wh: tuple[int, int], share: int = 1) -> None:
     height, width = pixels.shape[:2]
-    if (width, height) != size_wh:
-        message = f"the header says {size_wh[0]}×{size_wh[1]}, the pixels are {width}×{height}"
+    if (width, height) != (-(-size_wh[0] // share), -(-size_wh[1] // share)):
+        message = f"the header says {size_wh[0]}×{size_wh[1]}, the pixels are {width * share}×{height * share}"
         raise Reject("decode", "size-mismatch", message)
 
 
 def turned_upright(pixels: Pixels, header: Header) -> Pixels:
-    """Stored pixels, or a raster of their size, with the EXIF orientation applied."""
+    """Stored pixels, at any part of their size, with the EXIF orientation applied."""
     if header.orientation == 1:
         return pixels
-    matrix = upright(header.orientation, header.stored_wh)
-    return copy_exact(pixels, matrix, header.upright_wh, "constant", (0, 0, 0))
+    height, width = pixels.shape[:2]
+    matrix = upright(header.orientation, (width, height))
+    upright_wh = (height, width) if header.orientation >= 5 else (width, height)
+    return copy_exact(pixels, matrix, upright_wh, "constant", (0, 0, 0))
 
 
 def _is_animated_png(data: bytes, header: Header) -> bool:
@@ -99,10 +114,10 @@ def _is_animated_png(data: bytes, header: Header) -> bool:
     return header.format == "PNG" and data.find(b"acTL", 0, max(data.find(b"IDAT"), 0)) >= 0
 
 
-def _by_opencv(data: bytes, header: Header) -> tuple[Pixels | None, str]:
+def _by_opencv(data: bytes, header: Header, share: int) -> tuple[Pixels | None, str]:
     """(pixels or None, what the codec muttered)."""
     if header.format in _JPEGS:
-        flags = cv2.IMREAD_GRAYSCALE if header.mode == "L" else cv2.IMREAD_COLOR
+        flags = (_GRAY_FLAGS if header.mode == "L" else _COLOUR_FLAGS)[share]
     else:
         flags = cv2.IMREAD_UNCHANGED
     with muttering.together() as heard:

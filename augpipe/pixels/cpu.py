@@ -20,6 +20,7 @@ from augpipe.geometry import Region, is_exact
 from augpipe.pixels import noise
 from augpipe.pixels.backend import BackendOptions, Job, Rendered
 from augpipe.pixels.codec import as_memory_error, decode, encode, jpeg_options
+from augpipe.pixels.shrunk import by_size, cut
 from augpipe.plan import AnyStep, Bars, Colour, Erase, Filter, Noise, Recode, Rgb, Warp
 from augpipe.sampling import LONGEST_SIDE, Means, Pixels, region_mask, resample
 
@@ -42,15 +43,21 @@ class CpuBackend:
             yield self._rendered(job)
 
     def _rendered(self, job: Job) -> Rendered:
+        pictures: dict[int, bytes | Reject] = {}
+        for share, indexes in by_size(job).items():
+            pictures.update(zip(indexes, self._outputs(cut(job, share, indexes)), strict=True))
+        return Rendered(tuple(pictures[i] for i in range(len(job.steps))))
+
+    def _outputs(self, job: Job) -> Sequence[bytes | Reject]:
         """A method of its own, so that a decoded picture is gone before the next one is decoded."""
         try:
-            picture = decode(job.data, job.header, self._options.keep_truncated)
+            picture = decode(job.data, job.header, self._options.keep_truncated, job.share)
         except Reject as reject:
-            return Rendered((reject,) * len(job.steps))
+            return (reject,) * len(job.steps)
         except Exception as error:  # no memory, no descriptor; one picture must not end the run
-            return Rendered((fault("decode", error),) * len(job.steps))
+            return (fault("decode", error),) * len(job.steps)
         means = Means()
-        return Rendered(tuple(self._one(picture, steps, means) for steps in job.steps))
+        return [self._one(picture, steps, means) for steps in job.steps]
 
     def _one(self, picture: Pixels, steps: Sequence[AnyStep], means: Means) -> bytes | Reject:
         try:

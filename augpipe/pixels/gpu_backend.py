@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TypeAlias, TypeVar
 
 from augpipe.errors import DeviceError, Reject, fault, one_line
@@ -24,6 +25,7 @@ from augpipe.pixels.batch import DevicePicture, Work, bytes_needed, run_batch
 from augpipe.pixels.batch_codec import BatchCodec, HostCodec, downloaded, uploaded
 from augpipe.pixels.codec import as_memory_error, is_gray
 from augpipe.pixels.cpu import CpuBackend, apply
+from augpipe.pixels.shrunk import cut, share_of
 
 SLOTS = 3
 """Batches that are under way at a time: one for each stage."""
@@ -95,7 +97,7 @@ class GpuBackend:
         under_way: deque[tuple[_Batch, Future[list[Output] | None]]] = deque()
         pictures: list[Output] = []
         try:
-            for batch in _cut(jobs, self._most_bytes):
+            for batch in _cut(_pieces(jobs, self._codec.shrinks), self._most_bytes):
                 under_way.append((batch, self._begun(batch)))
                 if len(under_way) == SLOTS:
                     yield from self._finished(under_way, pictures)
@@ -230,15 +232,29 @@ class GpuBackend:
             stage.shutdown()
 
 
-def _cut(jobs: Iterable[Job], most_bytes: int) -> Iterator[_Batch]:
+def _pieces(jobs: Iterable[Job], shrinks: bool) -> Iterator[_Piece]:
+    """Whole jobs; if the codec shrinks pictures, neighbouring outputs that start from one size."""
+    for job in jobs:
+        shares = [share_of(job.header, steps) if shrinks else 1 for steps in job.steps]
+        runs = [(share, len(list(run))) for share, run in groupby(shares)]
+        first = 0
+        for share, count in runs:
+            end = first + count
+            yield _Piece(cut(job, share, range(first, end)), ends=end == len(shares))
+            first = end
+
+
+def _cut(pieces: Iterable[_Piece], most_bytes: int) -> Iterator[_Batch]:
     """Batches of up to so many bytes on the device; one that a single output exceeds is by itself.
 
-    The outputs of a job may be spread over several, for each of which it is decoded.
+    The outputs of a piece may be spread over several, for each of which it is decoded.
     """
     batch: list[_Piece] = []
     held = count = 0
-    for job in jobs:
-        (width, height), channels = job.header.upright_wh, 1 if is_gray(job.header) else 3
+    for piece in pieces:
+        job = piece.job
+        width, height = (-(-side // job.share) for side in job.header.upright_wh)
+        channels = 1 if is_gray(job.header) else 3
         source = width * height * channels
         first = 0
         for i, steps in enumerate(job.steps):
@@ -250,7 +266,7 @@ def _cut(jobs: Iterable[Job], most_bytes: int) -> Iterator[_Batch]:
                 batch, held, count, first = [], 0, 0, i
             held += needed + (source if i == first else 0)
             count += 1
-        batch.append(_Piece(replace(job, steps=job.steps[first:]), ends=True))
+        batch.append(_Piece(replace(job, steps=job.steps[first:]), ends=piece.ends))
     if batch:
         yield batch
 

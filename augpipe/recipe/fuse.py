@@ -9,7 +9,6 @@ there the canvas does cut, as nothing else exists for the next warp to read.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 from augpipe.colour import merged, recoloured
@@ -139,7 +138,7 @@ def _within(back: Matrix, shown: Region, source_wh: tuple[int, int]) -> bool:
 
 
 def _reduction(matrix: Matrix, back: Matrix, size_wh: tuple[int, int]) -> tuple[int, int]:
-    """How many source pixels one output pixel stands for near the middle of the canvas, as whole block sides.
+    """How many source pixels one output pixel stands for near the middle of the canvas, as block sides.
 
     Interpolating between neighbours skips pixels when the picture shrinks by more than about 1.5, so it is averaged in
     blocks first. One rule for every backend, from the map alone.
@@ -152,4 +151,8 @@ def _reduction(matrix: Matrix, back: Matrix, size_wh: tuple[int, int]) -> tuple[
 
 
 def _block_side(scale: float) -> int:
-    return min(_SHARPEST_REDUCTION, max(1, math.floor(scale + 0.5)))
+    """The power of two that is nearest by ratio, which JPEG's decoder can make: what is left is at most √2."""
+    side = 1
+    while side < _SHARPEST_REDUCTION and scale * scale >= 2.0 * side * side:
+        side *= 2
+    return side

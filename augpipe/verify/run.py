@@ -1,6 +1,7 @@
 """Verify a finished folder: every shard in a process of its own, what they find put together.
 
-It shares the readers of sources with the run, the plan as data, and nothing that moves a label or a pixel.
+It shares the readers of sources with the run, the decoder with the size that it is asked for, the plan as data, and
+nothing that moves a label or a pixel.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from augpipe.formats.records import categories_of_manifest
 from augpipe.labels import LabelRules
 from augpipe.pixels.codec import PictureFormat, decode
 from augpipe.pixels.header import MAX_PIXELS, read_header
+from augpipe.sample import U8
 from augpipe.verify.books import NOT_OURS, Tally, check_books, check_tally, read_commit
 from augpipe.verify.files import check_sample_alone, check_shard
 from augpipe.verify.findings import Findings, Where
@@ -56,12 +59,17 @@ class Reading:
         entry = self.entries[key]
         data = read_picture(entry)
         header = read_header(data, self.max_pixels)
-        picture = decode(data, header, self.keep_truncated)
         annotations = aligned(self.reader.annotations(entry), header, self.exif)
-        rgb = picture if picture.ndim == 2 else picture[:, :, ::-1]
+
+        @lru_cache
+        def decoded(share: int) -> U8:
+            picture = decode(data, header, self.keep_truncated, share)
+            return picture if picture.ndim == 2 else picture[:, :, ::-1]
+
+        decoded(1)
         width, height = header.upright_wh
         origin = {"key": key, "sha256": hashlib.sha256(data).hexdigest(), "width": width, "height": height}
-        return Source(rgb, annotations, {**origin, "orientation": header.orientation, "split": self.split})
+        return Source(header, decoded, annotations, {**origin, "orientation": header.orientation, "split": self.split})
 
 
 @dataclass(frozen=True)
@@ -189,6 +197,7 @@ def context_of(manifest: Mapping[str, Any]) -> Context:
         {c.id: c for c in categories_of_manifest(manifest)},
         int(config["void"]["semantic"]),
         PictureFormat(picture["format"], picture["quality"], picture["subsampling"]),
+        config["backend"]["codec"] == "cpu",
         config["seed"],
         recipe_of(config) if manifest.get("same_bytes", True) else None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +13,10 @@ from augpipe.errors import one_line
 from augpipe.labels import LabelRules
 from augpipe.pixels import reference
 from augpipe.pixels.codec import PictureFormat, encode
-from augpipe.plan import AnyStep, from_json
+from augpipe.pixels.shrunk import share_of
+from augpipe.plan import AnyStep, Warp, from_json
 from augpipe.recipe.model import Recipe
-from augpipe.sample import F64, U8, Annotations, Category, Raster
+from augpipe.sample import F64, U8, Annotations, Category, Header, Raster
 from augpipe.verify.compare import compare
 from augpipe.verify.facts import check_drop, check_segments, check_source, check_unreadable
 from augpipe.verify.findings import Findings, Where
@@ -32,9 +33,13 @@ _BLOCK = 16  # pixels
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A source picture as it was read: RGB or gray and upright, with its labels."""
+    """A source picture, upright, with its labels.
 
-    picture_rgb: U8
+    ``decoded`` gives it in RGB or gray at 1/n of its size, as the decoder makes it for an output that is shrunk.
+    """
+
+    header: Header
+    decoded: Callable[[int], U8]
     annotations: Annotations
     origin: Mapping[str, Any]
     """key, sha256, width, height, orientation and split, as records have them."""
@@ -43,7 +48,7 @@ class Source:
     @property
     def size_wh(self) -> tuple[int, int]:
         """Width and height."""
-        return self.picture_rgb.shape[1], self.picture_rgb.shape[0]
+        return self.header.upright_wh
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,8 @@ class Context:
     categories: Mapping[int, Category]
     void: int
     picture: PictureFormat
+    shrinks: bool
+    """Whether the codec leaves a part of a strong shrinking to JPEG's decoder."""
     seed: int
     recipe: Recipe | None
     """What plans are drawn by; ``None`` if this version cannot draw them again."""
@@ -207,7 +214,8 @@ def _picture(
     f: Findings,
 ) -> None:
     """The picture made again by the float64 reference and compressed alike; the mean difference in levels."""
-    expected = reference.apply(source.picture_rgb, steps)
+    share = share_of(source.header, steps) if context.shrinks else 1
+    expected = reference.apply(source.decoded(share), _from_smaller(steps, share))
     bgr = expected if expected.ndim == 2 else expected[:, :, ::-1]
     again = pixels_of(encode(np.ascontiguousarray(bgr), context.picture))
     got = pixels_of(members[context.picture.format])
@@ -217,6 +225,22 @@ def _picture(
     off = np.abs(got.astype(np.int16) - again).reshape(*got.shape[:2], -1).mean(axis=2)
     f.measured("picture", float(off.mean()), where)
     f.measured("spot", float(_in_blocks(off).max()), where)
+
+
+def _from_smaller(steps: Sequence[AnyStep], share: int) -> tuple[AnyStep, ...]:
+    """The steps for a source at 1/``share`` of its size: its pixels are as much larger on the way through the map."""
+    if share == 1 or not isinstance(first := steps[0], Warp):
+        return tuple(steps)
+    matrix = np.reshape(first.matrix, (3, 3)) @ np.diag([share, share, 1.0])
+    reduce = (first.reduce[0] // share, first.reduce[1] // share)
+    smaller = Warp(
+        matrix=tuple(matrix.ravel().tolist()),
+        size_wh=first.size_wh,
+        border=first.border,
+        fill=first.fill,
+        reduce=reduce,
+    )
+    return (smaller, *steps[1:])
 
 
 def _in_blocks(values: F64) -> F64:

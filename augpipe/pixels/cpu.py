@@ -196,46 +196,50 @@ def _recolour_by_pieces(picture: Pixels, step: Colour, out: Pixels) -> Pixels:
     channels = picture.shape[2:]
     source, target = picture.reshape(1, -1, *channels), out.reshape(1, -1, *channels)
     for start in range(0, source.shape[1], _PIECE):
-        piece = source[:, start : start + _PIECE]
+        piece, made = source[:, start : start + _PIECE], target[:, start : start + _PIECE]
         for way in ways:
-            piece = way(piece)
-        target[:, start : start + _PIECE] = piece
+            way(piece, made)
+            piece = made
     return out
 
 
 def recolour(picture: Pixels, stage: Stage) -> Pixels:
     """One colour stage, by tables and ``cv2.transform``; to the bit what :func:`apply_integers` defines."""
-    return _way_of(stage, picture.ndim == 2)(picture)
+    out = np.empty_like(picture)
+    channels = picture.shape[2:]
+    _way_of(stage, picture.ndim == 2)(picture.reshape(1, -1, *channels), out.reshape(1, -1, *channels))
+    return out
 
 
-def _way_of(stage: Stage, gray: bool) -> Callable[[Pixels], Pixels]:
-    """What does a stage to any number of pixels."""
+def _way_of(stage: Stage, gray: bool) -> Callable[[Pixels, Pixels], None]:
+    """What does a stage to a row of pixels, into another one or into itself."""
     if gray:
-        return partial(_looked_up, gray_table(stage))
+        return partial(_look_up, gray_table(stage))
     if isinstance(stage, Table):
-        return partial(_looked_up, stage.levels)
+        return partial(_look_up, stage.levels)
     q = stage.q[_BGR][:, [*_BGR, 3]]
     if np.abs(q[:, :3]).max() >= 31 * 1024 or np.abs(q[:, 3]).max() >= 7000 * 1024:
-        return partial(apply_integers, Linear(q))
-    return partial(_transformed, q / 1024.0)
+        return partial(_compute, Linear(q))
+    return partial(_transform, q / 1024.0)
 
 
-def _looked_up(levels: Pixels, picture: Pixels) -> Pixels:
-    return cv2.LUT(picture, levels)
+def _look_up(levels: Pixels, row: Pixels, out: Pixels) -> None:
+    cv2.LUT(row, levels, dst=out)
 
 
-def _transformed(matrix: NDArray[np.float64], picture: Pixels) -> Pixels:
+def _compute(stage: Linear, row: Pixels, out: Pixels) -> None:
+    out[:] = apply_integers(stage, row)
+
+
+def _transform(matrix: NDArray[np.float64], row: Pixels, out: Pixels) -> None:
     """By cv2.transform, which computes in 1/1024 while weights fit in 16 bits, and by blocks of up to 64 pixels.
 
     What is left over at the end of its array it computes in another way, so the array is cut to whole blocks.
     """
-    flat = picture.reshape(1, -1, 3)
-    whole = flat.shape[1] // 64 * 64
-    out = np.empty_like(flat)
+    whole = row.shape[1] // 64 * 64
     if whole:
-        cv2.transform(flat[:, :whole], matrix, dst=out[:, :whole])
-    if whole < flat.shape[1]:
+        cv2.transform(row[:, :whole], matrix, dst=out[:, :whole])
+    if whole < row.shape[1]:
         rest = np.zeros((1, 64, 3), np.uint8)
-        rest[:, : flat.shape[1] - whole] = flat[:, whole:]
-        out[:, whole:] = cv2.transform(rest, matrix)[:, : flat.shape[1] - whole]
-    return out.reshape(picture.shape)
+        rest[:, : row.shape[1] - whole] = row[:, whole:]
+        out[:, whole:] = cv2.transform(rest, matrix)[:, : row.shape[1] - whole]

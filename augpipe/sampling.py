@@ -105,14 +105,19 @@ def _positions(back: Matrix, window_xyxy: tuple[int, int, int, int]) -> Iterator
     """
     x0, y0, x1, y1 = window_xyxy
     xs, ys = np.arange(x0, x1, dtype=np.float64), np.arange(y0, y1, dtype=np.float64)
-    columns = [(back[i] * xs + back[i + 2]).astype(np.float32) for i in (0, 3, 6)]
-    lines = [(back[i] * ys).astype(np.float32) for i in (1, 4, 7)]
     affine = is_affine(back)
-    block = np.empty((2 if affine else 3, min(_BLOCK_ROWS, y1 - y0), x1 - x0), np.float32)
-    for top in range(0, y1 - y0, _BLOCK_ROWS):
-        rows = slice(top, min(top + _BLOCK_ROWS, y1 - y0))
-        for line, column, out in zip(lines, columns, block, strict=False):
-            np.add(line[rows, None], column, out=out[: rows.stop - top])
+    count = 2 if affine else 3
+    # A position is the sum of a number of its row and one of its column: (row, 1) · (1, column), the same float32 as
+    # their addition gives, which a matrix product makes in half the time.
+    columns, lines = np.ones((count, 2, xs.size), np.float32), np.ones((count, ys.size, 2), np.float32)
+    for i in range(count):
+        columns[i, 1] = back[3 * i] * xs + back[3 * i + 2]
+        lines[i, :, 0] = back[3 * i + 1] * ys
+    block = np.empty((count, min(_BLOCK_ROWS, ys.size), xs.size), np.float32)
+    for top in range(0, ys.size, _BLOCK_ROWS):
+        rows = slice(top, min(top + _BLOCK_ROWS, ys.size))
+        for line, column, out in zip(lines, columns, block, strict=True):
+            np.dot(line[rows], column, out=out[: rows.stop - top])
         x, y = block[:2, : rows.stop - top]
         if not affine:
             depth = block[2, : rows.stop - top]

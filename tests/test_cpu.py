@@ -190,11 +190,15 @@ def test_a_blur_by_bands_is_the_blur_of_the_whole(shape, sigma):
     )
 
 
+BRIGHTER = Matrix3x4(colour.brightness(1.2))
+
+
+@pytest.mark.parametrize("stages", [(), (WARMER,), (WARMER, Curve("gamma", 0.8), BRIGHTER)], ids=len)
 @pytest.mark.parametrize("gray", [False, True])
-def test_colour_by_pieces_is_that_of_the_whole(gray):
+def test_colour_by_pieces_is_that_of_the_whole(gray, stages):
     """More pixels than a piece, and no multiple of a block."""
     picture = np.random.default_rng(2).integers(0, 256, (400, 503) if gray else (400, 503, 3), np.uint8)
-    step = Colour(stages=(WARMER, Curve("gamma", 0.8), Matrix3x4(colour.brightness(1.2))))
+    step = Colour(stages=stages)
     expected = picture if gray else picture[:, :, ::-1]
     for stage in colour.compiled(step.stages):
         expected = colour.gray_table(stage)[expected] if gray else colour.apply_integers(stage, expected)

@@ -24,7 +24,7 @@ BUDGET = {
     "remaps": 15.0,  # one warp, in blocks of rows
     "opencv": 24.2,
     "python": 522.0,
-    "pictures": 5.4,
+    "pictures": 3.35,
     "pages": 12.0,  # of 225 that a picture has: none, on most systems
 }
 MAY_BE_NOTHING = ("pages",)

@@ -193,6 +193,8 @@ def _add_noise(picture: Pixels, step: Noise, out: Pixels) -> Pixels:
 def _recolour_by_pieces(picture: Pixels, step: Colour, out: Pixels) -> Pixels:
     """All stages on one piece after the other, which stays in the cache, into ``out``."""
     ways = [_way_of(stage, picture.ndim == 2) for stage in compiled(step.stages)]
+    if not ways:
+        np.copyto(out, picture)
     channels = picture.shape[2:]
     source, target = picture.reshape(1, -1, *channels), out.reshape(1, -1, *channels)
     for start in range(0, source.shape[1], _PIECE):

@@ -72,6 +72,7 @@ STAGES: tuple[tuple[object, str, str | Callable[..., str]], ...] = (
     (task, "follow", "move labels"),
     (task, "apply", "move labels"),
     (cpu, "decode", "decode"),
+    (cpu, "_warp", "pixels: warp"),
     (cpu, "_apply", _kind),
     (cpu, "encode", "encode"),
     (task, "record_of", "record"),

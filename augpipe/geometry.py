@@ -185,7 +185,7 @@ def move_point(m: Matrix, point: Point) -> Point:
 def move_points(m: Matrix, points_xy: F64) -> F64:
     """Points through ``m``: shape (..., 2) in, the same shape out. Points must lie in front (see :func:`depth`)."""
     x, y = points_xy[..., 0], points_xy[..., 1]
-    out = np.empty(points_xy.shape, np.float64)
+    out = np.empty_like(points_xy, np.float64)
     out[..., 0] = m[0] * x + m[1] * y + m[2]
     out[..., 1] = m[3] * x + m[4] * y + m[5]
     if not is_affine(m):
@@ -273,10 +273,12 @@ def _keep_side(points: list[Point], sides: list[float]) -> list[Point]:
 
 
 def _signed_area(region: Region) -> float:
-    if not region:
-        return 0.0
+    return signed_area(*map(list, zip(*region, strict=True))) if region else 0.0
+
+
+def signed_area(xs: list[float], ys: list[float]) -> float:
+    """Area of a polygon by the columns of its points (shoelace formula): positive if it is clockwise on the screen."""
     # Σ x·y′ − x′·y by whole columns, which is four times as quick as point by point, to the same bits.
-    xs, ys = zip(*region, strict=True)
     return float(sum(map(sub, map(mul, xs, ys[1:] + ys[:1]), map(mul, xs[1:] + xs[:1], ys)))) / 2.0
 
 

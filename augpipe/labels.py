@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Literal, TypeAlias
 
 import numpy as np
+from msgspec import structs
 
 from augpipe import masks, rasters
 from augpipe.geometry import depth, determinant, move_points
@@ -28,6 +29,7 @@ TruncatedRule: TypeAlias = Literal["clip", "drop"]
 ErasedRule: TypeAlias = Literal["lower", "cut"]
 
 _TRUNCATED_BELOW = 0.999
+_CLEARLY = 0.01  # more than rounding can do to a share, a side or an area
 _NEAREST = 1e-3  # the depth at which geometry.in_front cuts
 
 
@@ -138,7 +140,7 @@ def _shapes(objects: Objects, track: Track, each: Sequence[LabelRules], cut_eras
     seen = _moved_shapes(objects, track, each, cut_erased)
     return [
         now if cut_erased and now.box_from in ("mask", "polygon") and now.visible < now.in_frame
-        else replace(before, visible=now.visible)
+        else structs.replace(before, visible=now.visible)
         for before, now in zip(shapes, seen, strict=True)
     ]  # fmt: skip
 
@@ -172,6 +174,8 @@ def _in_order(obb: F64 | None) -> F64 | None:
 
 def _fault(shape: Shape, rules: LabelRules) -> tuple[str, float | None] | None:
     """Why a shape cannot stay, with the number that was too small, as it would be written; ``None`` if it can."""
+    if _is_clear(shape, rules):
+        return None
     if shape.in_frame <= 0.0:
         return "outside", None
     if rules.truncated == "drop" and shape.in_frame < _TRUNCATED_BELOW:
@@ -191,6 +195,16 @@ def _fault(shape: Shape, rules: LabelRules) -> tuple[str, float | None] | None:
     return ("min_area", area) if area < rules.min_area else None
 
 
+def _is_clear(shape: Shape, rules: LabelRules) -> bool:
+    """Whether a shape is so far above all limits that it stays however its numbers are rounded, which takes longer."""
+    if shape.box_xyxy is None or shape.visible < rules.min_visibility + _CLEARLY:
+        return False
+    if rules.truncated == "drop" and shape.in_frame < _TRUNCATED_BELOW:
+        return False
+    x0, y0, x1, y1 = shape.box_xyxy
+    return min(x1 - x0, y1 - y0) > rules.min_side + _CLEARLY and shape.area > rules.min_area + _CLEARLY
+
+
 def _moved_objects(
     objects: Objects, shapes: Sequence[Shape], track: Track, categories: Mapping[int, Category]
 ) -> Objects:
@@ -201,13 +215,15 @@ def _moved_objects(
         obb=tuple(s.obb for s in shapes),
         keypoints=_moved_keypoints(objects, track, categories),
         parts=_moved_parts(objects.parts, track) if track.moved else objects.parts,
-        facts=tuple(_facts(f, s) for f, s in zip(objects.facts, shapes, strict=True)),
+        facts=tuple(map(_facts, objects.facts, shapes)),
     )
 
 
 def _facts(facts: Facts, shape: Shape) -> Facts:
     """``truncated`` becomes true when the frame cuts more than a thousandth; nothing makes it false again."""
-    return facts if shape.in_frame >= _TRUNCATED_BELOW else replace(facts, truncated=1)
+    if shape.in_frame >= _TRUNCATED_BELOW or facts.truncated == 1:
+        return facts
+    return replace(facts, truncated=1)
 
 
 def _moved_parts(objects: Sequence[tuple[Part, ...]], track: Track) -> tuple[tuple[Part, ...], ...]:

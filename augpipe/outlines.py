@@ -7,6 +7,7 @@ cut one by one, so that a box at the frame's edge holds what can be seen and no 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple, TypeAlias
 
@@ -16,29 +17,33 @@ from numpy.typing import NDArray
 from augpipe.geometry import (
     Matrix,
     Region,
-    area_of,
     clip_convex,
     depth,
     in_front,
     is_affine,
     move_points,
     move_region,
+    signed_area,
 )
 from augpipe.sample import F64
 from augpipe.track import Track
 
 Box: TypeAlias = tuple[float, float, float, float]
+Column: TypeAlias = list[float]
 Bools: TypeAlias = NDArray[np.bool_]
 
 _NEAREST = 1e-3  # the depth at which geometry.in_front cuts
 _THIN = 0.5e-3  # pixels; what is thinner vanishes when coordinates are written
 _TURNS = [k * math.pi / 32.0 for k in range(64)]
 # Rounded, as the last bit of a sine is not the same on every machine.
-_CIRCLE = np.array([(round(math.cos(t), 12), round(math.sin(t), 12)) for t in _TURNS])
+_CIRCLE = np.array([[round(math.cos(t), 12) for t in _TURNS], [round(math.sin(t), 12) for t in _TURNS]])
 
 
 class Seen(NamedTuple):
-    """What the frame leaves of an outline: box, share of its area 0..1, and the outline itself; no box if nothing."""
+    """What the frame leaves of an outline: box and share of its area 0..1; no box if nothing.
+
+    The outline itself is there where something that was painted over may lie on it.
+    """
 
     box_xyxy: Box | None
     in_frame: float
@@ -51,7 +56,11 @@ def ellipses_in(boxes_xyxy: F64) -> F64:
     A box around them is at most a thousandth of its side too small.
     """
     centres, halves = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2.0, (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) / 2.0
-    out: F64 = centres[:, None] + _CIRCLE * halves[:, None]
+    # In memory all x come before all y, in rows by outline: bounds are found in a tenth of the time.
+    columns = np.empty((2, len(boxes_xyxy), len(_TURNS)))
+    np.multiply(_CIRCLE[:, None], halves.T[:, :, None], out=columns)
+    columns += centres.T[:, :, None]
+    out: F64 = columns.transpose(1, 2, 0)
     return out
 
 
@@ -71,6 +80,7 @@ def _cut_in_front(outline: F64, track: Track) -> Seen:
 def _cut(moved: F64, track: Track) -> list[Seen]:
     w, h = track.size_wh
     bounds = np.concatenate([moved.min(axis=1), moved.max(axis=1)], axis=1).tolist()
+    painted = [_bounds_of(region) for region in track.erased]
     if track.hidden_outside is None:
         whole = [x0 >= 0.0 and y0 >= 0.0 and x1 <= w and y1 <= h for x0, y0, x1, y1 in bounds]
     else:
@@ -78,52 +88,85 @@ def _cut(moved: F64, track: Track) -> list[Seen]:
     seen = []
     for i, (x0, y0, x1, y1) in enumerate(bounds):
         if whole[i]:
-            seen.append(Seen((x0, y0, x1, y1), 1.0, region_of(moved[i]) if track.erased else ()))
+            under = _meet((x0, y0, x1, y1), painted)
+            seen.append(Seen((x0, y0, x1, y1), 1.0, region_of(moved[i]) if under else ()))
         elif x1 <= 0.0 or y1 <= 0.0 or x0 >= w or y0 >= h:
             seen.append(Seen(None, 0.0))
         else:
-            seen.append(_clipped(region_of(moved[i]), (x0, y0, x1, y1), track))
+            seen.append(_clipped(moved[i], (x0, y0, x1, y1), track, painted))
     return seen
 
 
-def _clipped(outline: Region, bounds: Box, track: Track) -> Seen:
-    whole, (w, h) = area_of(outline), track.size_wh
-    left = _on_canvas(outline, bounds, w, h) if track.hidden_outside is None else clip_convex(outline, track.visible)
-    if len(left) < 3 or whole <= 0.0:
+def _bounds_of(region: Region) -> Box:
+    xs, ys = zip(*region, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _meet(box: Box, others: Sequence[Box]) -> bool:
+    """Whether a box has area in common with one of the others."""
+    left, top, right, bottom = box
+    return any(left < x1 and x0 < right and top < y1 and y0 < bottom for x0, y0, x1, y1 in others)
+
+
+def _clipped(outline: F64, bounds: Box, track: Track, painted: Sequence[Box]) -> Seen:
+    """An outline that is not wholly visible, cut. Lists of columns are twice as quick here as points or arrays."""
+    xs, ys = outline[:, 0].tolist(), outline[:, 1].tolist()
+    whole, (w, h) = abs(signed_area(xs, ys)), track.size_wh
+    if track.hidden_outside is None:
+        xs, ys = _on_canvas(xs, ys, bounds, w, h)
+    else:
+        left = clip_convex(tuple(zip(xs, ys, strict=True)), track.visible)
+        xs, ys = [x for x, _ in left], [y for _, y in left]
+    if len(xs) < 3 or whole <= 0.0:
         return Seen(None, 0.0)
-    xs, ys = [x for x, _ in left], [y for _, y in left]
     x0, y0, x1, y1 = max(0.0, min(xs)), max(0.0, min(ys)), min(float(w), max(xs)), min(float(h), max(ys))
     if x1 - x0 < _THIN or y1 - y0 < _THIN:
         return Seen(None, 0.0)
-    return Seen((x0, y0, x1, y1), min(1.0, area_of(left) / whole), left)
+    under = _meet((x0, y0, x1, y1), painted)
+    share = min(1.0, abs(signed_area(xs, ys)) / whole)
+    return Seen((x0, y0, x1, y1), share, tuple(zip(xs, ys, strict=True)) if under else ())
 
 
-def _on_canvas(outline: Region, bounds: Box, width: int, height: int) -> Region:
+def _on_canvas(xs: Column, ys: Column, bounds: Box, width: int, height: int) -> tuple[Column, Column]:
     """As clip_convex does it, for the frequent region: one whose sides are level and upright."""
     x0, y0, x1, y1 = bounds
-    sides = ((x0, 0, 0.0, 1.0), (y0, 1, 0.0, 1.0), (x1, 0, float(width), -1.0), (y1, 1, float(height), -1.0))
-    for farthest, axis, limit, inwards in sides:
-        if (farthest - limit) * inwards >= 0.0:  # nothing lies beyond this side
-            continue
-        outline = _one_side(outline, axis, limit, inwards)
-        if not outline:
-            break
-    return outline
+    if x0 < 0.0:
+        xs, ys = _one_side(xs, ys, [x >= 0.0 for x in xs], 0.0)
+    if y0 < 0.0:
+        ys, xs = _one_side(ys, xs, [y >= 0.0 for y in ys], 0.0)
+    if x1 > width:
+        xs, ys = _one_side(xs, ys, [x <= width for x in xs], float(width))
+    if y1 > height:
+        ys, xs = _one_side(ys, xs, [y <= height for y in ys], float(height))
+    return xs, ys
 
 
-def _one_side(points: Region, axis: int, limit: float, inwards: float) -> Region:
-    kept = []
-    before = points[-1]
-    beyond = (before[axis] - limit) * inwards
-    for point in points:
-        side = (point[axis] - limit) * inwards
-        if (side >= 0.0) != (beyond >= 0.0):
-            t = beyond / (beyond - side)
-            kept.append((before[0] + t * (point[0] - before[0]), before[1] + t * (point[1] - before[1])))
-        if side >= 0.0:
-            kept.append(point)
-        before, beyond = point, side
-    return tuple(kept)
+def _one_side(across: Column, along: Column, inside: list[bool], limit: float) -> tuple[Column, Column]:
+    """The points ``inside`` one side of the canvas, and where the outline crosses it.
+
+    The side is where the coordinate ``across`` is ``limit``; ``along`` is the other one.
+    """
+    flags, turns, at = bytes(inside), [], 0
+    if not any(flags):
+        return [], []
+    state = flags[-1]
+    while (at := flags.find(1 - state, at)) >= 0:
+        turns.append(at)
+        state = 1 - state
+    kept_across, kept_along, start = list[float](), list[float](), 0
+    for i in turns:
+        a, b, c, d = across[i - 1], across[i], along[i - 1], along[i]
+        t = (a - limit) / ((a - limit) - (b - limit))
+        if not flags[i]:
+            kept_across += across[start:i]
+            kept_along += along[start:i]
+        kept_across.append(a + t * (b - a))
+        kept_along.append(c + t * (d - c))
+        start = i
+    if flags[-1]:
+        kept_across += across[start:]
+        kept_along += along[start:]
+    return kept_across, kept_along
 
 
 def region_of(outline: F64) -> Region:

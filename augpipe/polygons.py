@@ -142,6 +142,16 @@ def uncovered_share(polygons: Sequence[Any], covers: Sequence[Region]) -> float:
     return min(1.0, float(left.area) / float(whole.area)) if whole.area > 0.0 else 0.0
 
 
+def uncovered_shares(outlines: Sequence[F64], covers: Sequence[Region]) -> list[float]:
+    """As :func:`uncovered_share`, of each outline (n, 2) alone; of one that crosses itself, by the even-odd rule."""
+    if not outlines:
+        return []
+    polygons = _polygons_of(outlines)
+    left = _robust(shapely.difference, polygons, _union(covers))
+    areas = zip(shapely.area(polygons).tolist(), shapely.area(left).tolist(), strict=True)
+    return [min(1.0, part / whole) if whole > 0.0 else 0.0 for whole, part in areas]
+
+
 def uncovered(pieces: Sequence[Piece], covers: Sequence[Region]) -> list[Piece]:
     """What is left of pieces under none of ``covers``; one that lies inside a piece leaves a hole in it."""
     if not pieces:

@@ -18,7 +18,7 @@ from builders import row as row_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recipe_tools import frame_of, recipe_of
-from scenes import HORIZON, PLANS, SIZE, warp
+from scenes import HORIZON, PLANS, SIZE, erase, warp
 
 from augpipe import geometry as g
 from augpipe import labels, masks
@@ -303,6 +303,15 @@ def test_what_reaches_across_the_horizon_is_cut_there(name):
     assert 0.0 < shape.in_frame < 1.0
     assert shape.box_xyxy[2] == 400.0  # its picture has no end
     assert shape.obb is None
+
+
+def test_an_oriented_box_whose_sides_cross_may_lie_under_paint():
+    bow = np.array([[8.0, 8.0], [20.0, 20.0], [20.0, 4.0], [4.0, 20.0]])  # two triangles of 32 and 64, tip to tip
+    odd = ObjectRow(0, 1, (4.0, 4.0, 20.0, 20.0), obb=bow)
+    out = labels.apply(
+        Annotations(objects=objects_of([odd])), follow([erase((12, 0, 40, 30))], SIZE), EVERYTHING, {1: PERSON}
+    )
+    assert [shape.visible for shape in out.shapes] == [pytest.approx(1 / 3)]
 
 
 def test_perspective_after_everything_has_left_the_canvas():

@@ -54,6 +54,20 @@ def test_a_class_has_rules_of_its_own(own, steps, dropped):
     assert {d.index for d in everyone.dropped} >= {d[0] for d in dropped}
 
 
+def test_a_limit_is_held_against_the_number_as_it_is_written():
+    sides = np.random.default_rng(2).integers(19_850, 20_150, (400, 2)) / 10_000  # 1.985 to 2.015
+    boxes = [(20.0 - w / 2, 10.0, 20.0 + w / 2, 10.0 + h) for w, h in sides.tolist()]
+    out = labelled(picture(*((1, box, {}) for box in boxes)), [], LabelRules(min_side=2.0, min_area=4.0))
+    expected = []
+    for i, box in enumerate(boxes):
+        x0, y0, x1, y1 = (round(v, 3) for v in box)
+        area = round((box[2] - box[0]) * (box[3] - box[1]), 3)
+        if round(min(x1 - x0, y1 - y0), 3) >= 2.0 and area >= 4.0:
+            expected.append(i)
+    assert kept(out) == expected
+    assert 50 < len(expected) < 200
+
+
 def test_the_rules_of_a_class_are_the_whole_of_its_rules():
     rules = replace(KEEP, min_side=9.0, classes={"thing": KEEP})
     assert kept(labelled(TWO_CLASSES, [], rules)) == [1, 2, 3]

@@ -110,6 +110,18 @@ def test_a_box_that_a_map_keeps_upright_is_clipped_to_the_bit():
     assert [s.in_frame for s in seen] == [1.0, 0.42, 1.0, 0.5]
 
 
+@quick
+@given(box=boxes(), degrees=st.integers(0, 359), scale=st.sampled_from([0.5, 1.3, 3.0]))
+def test_the_canvas_clips_as_any_other_region_does(box, degrees, scale):
+    turn = [warp(g.rounded(g.about((20.0, 15.0), g.then(g.rotation(degrees), g.scaling(scale, scale)))))]
+    canvas = Bars(region=g.rectangle(SIZE), fill=(0, 0, 0))
+    for outlines in (g.corners_of(box[None]), o.ellipses_in(box[None])):
+        (quick_way,), (general,) = (o.cut_outlines(outlines, follow(steps, SIZE)) for steps in (turn, [*turn, canvas]))
+        assert quick_way.in_frame == pytest.approx(general.in_frame, abs=1e-9)
+        if general.box_xyxy is not None:
+            assert quick_way.box_xyxy == pytest.approx(general.box_xyxy, abs=1e-9)
+
+
 @pytest.mark.parametrize(
     "by", [(40.0, 0.0), (0.0, 30.0), (-40.0, 0.0), (0.0, -30.0), (40.0 - 1e-9, 1e-9), (90.0, 90.0)]
 )
@@ -132,6 +144,8 @@ def test_the_outline_itself_is_there_where_something_was_painted():
     inside, crossing = o.cut_outlines(corners, follow([erase], SIZE))
     assert g.area_of(inside.outline) == 16.0
     assert g.area_of(crossing.outline) == 6.0
+    (apart,) = o.cut_outlines(g.corners_of(np.array([[3.0, 1.0, 5.0, 5.0]])), follow([erase], SIZE))
+    assert apart.outline == ()
 
 
 def test_the_part_behind_a_horizon_has_no_image():

@@ -279,6 +279,19 @@ def test_the_uncovered_share_is_that_of_the_paint(rings, covers):
     assert p.uncovered_share(polygons, covers) == pytest.approx(left.sum() / whole.sum(), abs=0.02)
 
 
+def test_each_outline_has_a_share_of_its_own():
+    bow = np.array([[0.0, 0.0], [8.0, 8.0], [8.0, 0.0], [0.0, 8.0]])  # oriented boxes of DOTA come like this
+    left = ((0.0, 0.0), (4.0, 0.0), (4.0, 30.0), (0.0, 30.0))
+    low = ((0.0, 4.0), (8.0, 4.0), (8.0, 8.0), (0.0, 8.0))
+    assert p.uncovered_shares([bow, SQUARE, shifted(SQUARE, 20, 0)], [left]) == [
+        pytest.approx(0.5),
+        p.uncovered_share([shapely.Polygon(SQUARE)], [left]),
+        1.0,
+    ]
+    assert p.uncovered_shares([bow], [left, low]) == [pytest.approx(0.25)]
+    assert p.uncovered_shares([], [left]) == []
+
+
 def test_covers_without_area_cover_nothing():
     assert p.uncovered_share([shapely.Polygon(SQUARE)], [(), ((0.0, 0.0), (40.0, 30.0))]) == 1.0
     assert p.uncovered_share([shapely.Polygon(SQUARE)], [CANVAS]) == 0.0

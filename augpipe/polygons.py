@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, pairwise
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from augpipe.geometry import Matrix, Region, depth, in_front, is_affine, move_points
-from augpipe.sample import F64
+from augpipe.geometry import Matrix, Region, depth, in_front, is_affine, move_points, rectangle
+from augpipe.sample import F64, Rings
 
 _THIN = 1e-3
 """Pixels. What is thinner vanishes when coordinates are written, and is left over by arithmetic along an edge."""
@@ -30,12 +31,13 @@ _POLYGON = 3  # GEOS's number for this type
 
 
 class Piece(NamedTuple):
-    """One connected part of a polygon: its outline (n, 2), its holes, and both as a shapely polygon.
+    """One connected part of a polygon: its outline (n, 2) and box xyxy, its holes, and the whole as a shapely polygon.
 
     Holes come only from a ring that crosses itself. A ring that was not cut is a piece as it stands.
     """
 
     outline: F64
+    box_xyxy: tuple[float, float, float, float]
     holes: list[F64]
     polygon: Any
 
@@ -58,7 +60,8 @@ def ring_area(ring: F64) -> float:
 def areas_of(objects: Sequence[Sequence[F64]]) -> list[float]:
     """The area of the union of each object's rings; of a ring that crosses itself, by the even-odd rule."""
     polygons = _polygons_of(list(chain.from_iterable(objects)))
-    return [_union_area(polygons[start:stop]) for start, stop in _spans(objects)]
+    areas = shapely.area(polygons)
+    return [_union_area(polygons[start:stop], areas[start:stop]) for start, stop in _spans(objects)]
 
 
 def is_tangled(rings: Sequence[F64]) -> bool:
@@ -109,28 +112,54 @@ def clip_rings(rings: Sequence[F64], region: Region) -> tuple[list[F64], list[F6
     return [p.outline for p in cut.pieces], [hole for p in cut.pieces for hole in p.holes]
 
 
-def cut_rings(objects: Sequence[Sequence[F64]], matrix: Matrix | None, region: Region) -> list[Cut]:
+_MADE: WeakKeyDictionary[Rings, Any] = WeakKeyDictionary()
+
+
+def polygons_of(masks: Sequence[Rings]) -> Any:
+    """Valid shapely (multi)polygons of all rings of some masks, an array.
+
+    They are kept as long as the mask is, so that the copies of a picture share them: making sure that a polygon is
+    valid takes longer than to move it.
+    """
+    new = [mask for mask in masks if mask not in _MADE]
+    made = _polygons_of([ring for mask in new for ring in mask.rings])
+    for mask, (start, stop) in zip(new, _spans([mask.rings for mask in new]), strict=True):
+        _MADE[mask] = made[start:stop]
+    return np.concatenate([_MADE[mask] for mask in masks])
+
+
+def cut_rings(
+    objects: Sequence[Sequence[F64]], matrix: Matrix | None, region: Region, polygons: Any = None
+) -> list[Cut]:
     """The rings of each object through a map, cut to a convex region of the canvas.
 
     Args:
         objects: each a sequence of rings, float64 (n ≥ 3, 2).
         matrix: the map; of a projective one only the part in front has an image. ``None`` moves nothing.
         region: in canvas points; one of less than three points shows nothing.
+        polygons: of all rings, if :func:`polygons_of` has them.
     """
-    rings = list(chain.from_iterable(objects))
-    polygons, behind = _polygons_of(rings), list[int]()
+    rings, behind = list(chain.from_iterable(objects)), list[int]()
+    if not rings:
+        return [Cut(0.0, 0.0, []) for _ in objects]
+    polygons = _polygons_of(rings) if polygons is None else polygons
     if matrix is not None:
         polygons, behind = _moved_polygons(matrix, polygons)
         rings = _moved_rings(matrix, rings)
-    crossing = sorted({*behind, *_leaving(rings, region)})
-    pieces = [[Piece(ring, [], polygon)] for ring, polygon in zip(rings, polygons, strict=True)]
-    for i, inside in zip(crossing, _inside(polygons[crossing], region), strict=True):
-        pieces[i] = inside
+    boxes = _boxes_of(np.concatenate(rings), rings)
+    crossing = sorted({*behind, *_leaving(rings, boxes, region)})
+    areas = shapely.area(polygons)
+    pieces = [[Piece(ring, box, [], polygon)] for ring, box, polygon in zip(rings, boxes, polygons, strict=True)]
+    if crossing:
+        for i, inside in zip(crossing, _inside(polygons[crossing], region), strict=True):
+            pieces[i] = inside
     cuts = []
     for start, stop in _spans(objects):
-        whole, left = _union_area(polygons[start:stop]), list(chain.from_iterable(pieces[start:stop]))
-        uncut = all(i < start or i >= stop for i in crossing)
-        area = whole if uncut else min(whole, _union_area(_array([piece.polygon for piece in left])))
+        whole, left = _union_area(polygons[start:stop], areas[start:stop]), list(chain.from_iterable(pieces[start:stop]))
+        area = whole
+        if any(start <= i < stop for i in crossing):
+            parts = _array([piece.polygon for piece in left])
+            area = min(whole, _union_area(parts, shapely.area(parts)))
         cuts.append(Cut(whole, area, left))
     return cuts
 
@@ -213,14 +242,16 @@ def _even_odd(ring: F64) -> Any:
     return shapely.union_all(faces[inside])
 
 
-def _union_area(polygons: Any) -> float:
+def _union_area(polygons: Any, areas: F64) -> float:
     """The area of the union of valid polygons. Most lie apart, as their boxes tell, and are only added up."""
+    if len(polygons) == 1:
+        return float(areas[0])
     if len(polygons) > 1:
         x0, y0, x1, y1 = shapely.bounds(polygons).T
         meet = (x0[:, None] < x1) & (x0 < x1[:, None]) & (y0[:, None] < y1) & (y0 < y1[:, None])
         if meet.sum() > len(polygons):
             return float(_robust(shapely.union_all, polygons).area)
-    return float(shapely.area(polygons).sum())
+    return float(areas.sum())
 
 
 def _robust(operation: Callable[..., Any], *polygons: Any) -> Any:
@@ -265,10 +296,22 @@ def _moved_polygons(matrix: Matrix, polygons: Any) -> tuple[Any, list[int]]:
 # --- cutting ---------------------------------------------------------------------------------------------------------
 
 
-def _leaving(rings: Sequence[F64], region: Region) -> list[int]:
+def _boxes_of(points: F64, rings: Sequence[F64]) -> list[Any]:
+    """The box xyxy of each ring; ``points`` are those of all rings in one array."""
+    starts = np.cumsum([0, *map(len, rings[:-1])])
+    least, most = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
+    return list(map(tuple, np.concatenate([least, most], axis=1).tolist()))
+
+
+def _leaving(rings: Sequence[F64], boxes: Sequence[Any], region: Region) -> list[int]:
     """The numbers of rings that do not lie in a convex region, its edge included."""
-    if len(region) < 3 or not rings:
+    if len(region) < 3:
         return list(range(len(rings)))
+    if region == rectangle(region[2]):
+        right, bottom = region[2]
+        return [
+            i for i, (x0, y0, x1, y1) in enumerate(boxes) if not (x0 >= 0.0 and y0 >= 0.0 and x1 <= right and y1 <= bottom)
+        ]
     points = np.concatenate(rings)
     x, y = points[:, 0], points[:, 1]
     sides = [(bx - ax) * (y - ay) - (by - ay) * (x - ax) for (ax, ay), (bx, by) in pairwise((*region, region[0]))]
@@ -297,12 +340,13 @@ def _pieces(shapes: Any, low: Any, high: Any) -> list[list[Piece]]:
     points, numbers = shapely.get_coordinates(rings, return_index=True)
     points = np.clip(points, low, high)  # crossings are rounded
     ends = np.searchsorted(numbers, np.arange(len(rings) + 1)).tolist()
+    outlines = [points[start : stop - 1] for start, stop in pairwise(ends)]  # shapely repeats the first point
     known = -1
-    for (start, stop), part in zip(pairwise(ends), of.tolist(), strict=True):
-        ring = points[start : stop - 1]  # shapely repeats the first point
+    for ring, part in zip(outlines, of.tolist(), strict=True):
         if part == known:
             pieces[owners[part]][-1].holes.append(ring)
         else:
-            pieces[owners[part]].append(Piece(ring, [], parts[part]))
+            (x0, y0), (x1, y1) = ring.min(axis=0).tolist(), ring.max(axis=0).tolist()
+            pieces[owners[part]].append(Piece(ring, (x0, y0, x1, y1), [], parts[part]))
             known = part
     return pieces

@@ -33,7 +33,7 @@ from augpipe.geometry import (
 )
 from augpipe.masks import bitmap_of_rings, rle_of, window_of
 from augpipe.outlines import Box, cut_outlines, ellipses_in, move_obb, region_of
-from augpipe.polygons import Cut, Piece, areas_of, cut_rings, uncovered, uncovered_share, uncovered_shares
+from augpipe.polygons import Cut, Piece, areas_of, cut_rings, polygons_of, uncovered, uncovered_share, uncovered_shares
 from augpipe.rasters import paint
 from augpipe.sample import F64, U8, Rings, Rle, Segmentation
 from augpipe.sampling import copy_exact, region_mask, resample_labels
@@ -89,10 +89,12 @@ def shapes_of(
         cut_erased: whether masks and polygons lose what is painted over, and not only visibility.
     """
     shapes: list[Shape | None] = [None] * len(segmentations)
-    rings = {i: s.rings for i, s in enumerate(segmentations) if isinstance(s, Rings)}
+    rings = {i: s for i, s in enumerate(segmentations) if isinstance(s, Rings)}
     if rings:
-        for i, cut in zip(rings, cut_rings(list(rings.values()), track.matrix, track.visible), strict=True):
-            shapes[i] = _ring_shape(rings[i], cut, track, cut_erased)
+        objects, polygons = [s.rings for s in rings.values()], polygons_of(list(rings.values()))
+        cuts = cut_rings(objects, track.matrix, track.visible, polygons)
+        for i, cut in zip(rings, cuts, strict=True):
+            shapes[i] = _ring_shape(rings[i].rings, cut, track, cut_erased)
     for i, segmentation in enumerate(segmentations):
         if isinstance(segmentation, Rle):
             shapes[i] = _mask_shape(segmentation, track, cut_erased)
@@ -165,10 +167,9 @@ def _ring_shape(rings: Sequence[F64], cut: Cut, track: Track, cut_erased: bool) 
         return _bitmap_shape(bitmap, (0, 0), track, in_frame, visible)
     if not pieces:
         return Shape(None, "polygon", 0.0, in_frame, visible)
-    outlines = [piece.outline for piece in pieces]
-    points = outlines[0] if len(outlines) == 1 else np.concatenate(outlines)
-    (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-    return Shape((x0, y0, x1, y1), "polygon", area, in_frame, visible, Rings(tuple(outlines)))
+    x0, y0, x1, y1 = zip(*(piece.box_xyxy for piece in pieces), strict=True)
+    box = (min(x0), min(y0), max(x1), max(y1))
+    return Shape(box, "polygon", area, in_frame, visible, Rings(tuple(piece.outline for piece in pieces)))
 
 
 def _bitmap_of(pieces: Sequence[Piece], size_wh: tuple[int, int]) -> U8:

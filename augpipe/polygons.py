@@ -155,8 +155,8 @@ def cut_rings(
             pieces[i] = inside
     cuts = []
     for start, stop in _spans(objects):
-        whole, left = _union_area(polygons[start:stop], areas[start:stop]), list(chain.from_iterable(pieces[start:stop]))
-        area = whole
+        left = list(chain.from_iterable(pieces[start:stop]))
+        area = whole = _union_area(polygons[start:stop], areas[start:stop])
         if any(start <= i < stop for i in crossing):
             parts = _array([piece.polygon for piece in left])
             area = min(whole, _union_area(parts, shapely.area(parts)))
@@ -309,9 +309,8 @@ def _leaving(rings: Sequence[F64], boxes: Sequence[Any], region: Region) -> list
         return list(range(len(rings)))
     if region == rectangle(region[2]):
         right, bottom = region[2]
-        return [
-            i for i, (x0, y0, x1, y1) in enumerate(boxes) if not (x0 >= 0.0 and y0 >= 0.0 and x1 <= right and y1 <= bottom)
-        ]
+        within = [x0 >= 0.0 and y0 >= 0.0 and x1 <= right and y1 <= bottom for x0, y0, x1, y1 in boxes]
+        return [i for i, whole in enumerate(within) if not whole]
     points = np.concatenate(rings)
     x, y = points[:, 0], points[:, 1]
     sides = [(bx - ax) * (y - ay) - (by - ay) * (x - ax) for (ax, ay), (bx, by) in pairwise((*region, region[0]))]

@@ -5,7 +5,7 @@ Coordinates are rounded to three decimals, half to even. What is not known is ab
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,7 +101,8 @@ def objects_json(labelled: Labelled, categories: Mapping[int, Category]) -> list
     objects, shapes = labelled.annotations.objects, labelled.shapes
     w, h = labelled.size_wh
     boxes = rounded(np.clip(objects.boxes_xyxy, 0.0, (w, h, w, h)))
-    numbers = zip(objects.index.tolist(), objects.category_id.tolist(), objects.iscrowd.tolist(), strict=True)
+    numbers = zip(*(column.tolist() for column in (objects.index, objects.category_id, objects.iscrowd)), strict=True)
+    segmentations, instances = _segmentations_json(objects.segmentation), objects.instance.tolist()
     out = []
     for i, ((index, category_id, iscrowd), box, shape) in enumerate(zip(numbers, boxes, shapes, strict=True)):
         category = categories[category_id]
@@ -113,13 +114,34 @@ def objects_json(labelled: Labelled, categories: Mapping[int, Category]) -> list
             "box_xyxy": box,
             "box_from": shape.box_from,
             "area": round(shape.area, DECIMALS),
-            "iscrowd": int(iscrowd),
+            "iscrowd": iscrowd,
             "visible": round(shape.visible, DECIMALS),
         }
         _add_facts(row, objects.facts[i])
+        if segmentations[i] is not None:
+            row["segmentation"] = segmentations[i]
+        if instances[i]:
+            row["instance"] = instances[i]
         _add_geometry(row, objects, i)
         out.append(row)
     return out
+
+
+def _segmentations_json(segmentations: Sequence[Segmentation | None]) -> list[Any]:
+    """As :func:`segmentation_json`, with the points of all rings rounded at once."""
+    rings = _flat_rings([ring for s in segmentations if isinstance(s, Rings) for ring in s.rings])
+    return [
+        [next(rings) for _ in s.rings] if isinstance(s, Rings) else None if s is None else segmentation_json(s)
+        for s in segmentations
+    ]
+
+
+def _flat_rings(rings: Sequence[F64]) -> Iterator[list[float]]:
+    flat = rounded(np.concatenate(rings).reshape(-1)) if rings else []
+    start = 0
+    for ring in rings:
+        yield flat[start : start + 2 * len(ring)]
+        start += 2 * len(ring)
 
 
 def _add_facts(row: dict[str, Any], facts: Facts) -> None:
@@ -132,17 +154,13 @@ def _add_facts(row: dict[str, Any], facts: Facts) -> None:
 
 
 def _add_geometry(row: dict[str, Any], objects: Objects, i: int) -> None:
-    """What an object may have besides its box."""
-    segmentation, keypoints, obb = objects.segmentation[i], objects.keypoints[i], objects.obb[i]
-    if segmentation is not None:
-        row["segmentation"] = segmentation_json(segmentation)
+    """What some objects have besides a box and a mask."""
+    keypoints, obb = objects.keypoints[i], objects.obb[i]
     if keypoints is not None:
         row["keypoints"] = keypoints_json(keypoints)
         row["num_keypoints"] = int((keypoints[:, 2] > 0).sum())
     if obb is not None:
         row["obb"] = rounded(obb)
-    if objects.instance[i]:
-        row["instance"] = int(objects.instance[i])
     if objects.parts[i]:
         row["parts"] = [{"name": p.name, "box_xyxy": rounded(np.array(p.box_xyxy))} for p in objects.parts[i]]
 

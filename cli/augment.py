@@ -70,6 +70,7 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     The bytes of the shards depend on the data, the recipe, the seed and the options above, not on workers or cores.
     Run again into an unfinished DST to go on.
     """
+    running.load_ahead(dst, workers)
     from augpipe.pixels.codec import PictureFormat
     from augpipe.recipe.load import load
     from augpipe.run.augment import Execution, Limits, RunOptions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -36,6 +37,14 @@ Check = Annotated[bool, typer.Option("--check", help="Hash the shards that are t
 AcceptVersion = Annotated[
     bool, typer.Option("--accept-version", help="Go on with a run that other versions have begun.")
 ]
+
+
+def load_ahead(dst: Path, workers: int | None) -> None:
+    """Let the workers' libraries be loaded while this process loads its own, unless there will be no work for them."""
+    from augpipe.run import fork_server
+
+    if workers != 0 and not (dst / "manifest.json").exists():
+        fork_server.start(["augpipe.cli.main"])  # which a worker imports as it is the main module
 
 
 def carried_out(work: Callable[[Any], Summary]) -> None:

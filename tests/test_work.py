@@ -23,7 +23,7 @@ BUDGET = {
     "encodes": 1.0,
     "remaps": 15.0,  # one warp, in blocks of rows
     "opencv": 24.2,
-    "python": 522.0,
+    "python": 498.0,
     "pictures": 3.35,
     "pages": 12.0,  # of 225 that a picture has: none, on most systems
 }

@@ -16,13 +16,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from augpipe.errors import Reject, RunError, one_line
 from augpipe.pixels.backends import Seat, backend_for
+from augpipe.run import fork_server
 from augpipe.run.case import Case, Make
 from augpipe.run.job import Job, Task
 from augpipe.run.worker import OUT_OF_MEMORY, Broken, Done, Failed, Progress, Ready, serve
@@ -100,14 +100,11 @@ class LocalProcesses:
         self._count = workers
         self._patience = patience
         self._false_starts = 0
-        self._method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-        self._context: Any = multiprocessing.get_context(self._method)
+        self._context: Any = multiprocessing.get_context("forkserver" if fork_server.AVAILABLE else "spawn")
 
     def get_ready(self) -> None:
         """Let the fork server load the libraries, in half a second that the caller has better use for."""
-        if self._method == "forkserver":
-            self._context.set_forkserver_preload(["augpipe.run.task"])
-            _start_fork_server()
+        fork_server.start()
 
     def run(self, job: Job, tasks: Iterator[Task], listener: Listener) -> None:
         """See :class:`Engine`."""
@@ -276,16 +273,6 @@ def _stop(workers: list[_Worker]) -> None:
             worker.process.kill()
             worker.process.join(timeout=1.0)  # one that waits for a disk cannot even be killed
         worker.connection.close()
-
-
-def _start_fork_server() -> None:
-    """Start it with Ctrl-C held back, which it and the workers inherit: the parent alone decides what that means."""
-    resource_tracker.ensure_running()  # first, as starting it lets Ctrl-C through again
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 @contextmanager

@@ -6,9 +6,10 @@ DEMO := demo
 FACTOR := 50
 
 # Other libraries that tests and benchmarks compare with. They lie beside the environment, without what they ask for:
-# Albumentations would bring opencv-python-headless, whose files replace those of opencv-python, and torchvision another
-# build of torch. What they need of it is there, and augpipe itself is tested where they cannot be imported.
-ORACLES := albumentations albucore simsimd stringzilla torchvision
+# Albumentations would bring opencv-python-headless, whose files replace those of opencv-python, torchvision another
+# build of torch, and Ultralytics both torch and much else. What they need of it is there, and augpipe itself is tested
+# where they cannot be imported.
+ORACLES := albumentations albucore simsimd stringzilla torchvision ultralytics
 
 # What an extra for GPUs brings, beside the environment too: `unit` is without it, `gpu` with it, and neither needs a GPU.
 GPU_LIBRARIES := cupy-cuda12x cuda-pathfinder nvidia-cuda-nvrtc-cu12 nvidia-nvimgcodec-cu12

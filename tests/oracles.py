@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Callable
@@ -65,6 +66,15 @@ def import_torchvision() -> Any:
     return _import("torchvision")
 
 
+def import_ultralytics() -> Any:
+    """Ultralytics, in a process of its own: it turns off threads of OpenCV, and writes settings to YOLO_CONFIG_DIR.
+
+    Raises:
+        ImportError: if it is not there.
+    """
+    return _import("ultralytics")
+
+
 _kept: list[Any] = []  # definitions end with their library
 
 
@@ -87,6 +97,14 @@ def oracle(importer: Callable[[], Any]) -> Any:
         if os.environ.get("CI"):
             raise
         pytest.skip(f"{importer.__name__}: {error} (`make test` brings it)", allow_module_level=True)
+
+
+def oracle_is_there(folder: str) -> pytest.MarkDecorator:
+    """A mark for tests that run a library in a process of its own; under CI they are not skipped but fail."""
+    there = importlib.util.find_spec(folder) is not None or (Path(sys.prefix) / "oracles" / folder).is_dir()
+    return pytest.mark.skipif(
+        not there and not os.environ.get("CI"), reason=f"{folder} is not there (`make test` brings it)"
+    )
 
 
 # --- the picture -----------------------------------------------------------------------------------------------------

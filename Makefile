@@ -59,8 +59,8 @@ gpu: $(VENV)/.oracles $(VENV)/.gpu  ## tests of what uses CuPy, NVRTC and nvImag
 	PYTHONPATH=$(CURDIR)/$(VENV)/gpu LD_LIBRARY_PATH=$(CURDIR)/$(VENV)/gpu/nvidia/cuda_nvrtc/lib \
 		$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(GPU_TESTS)
 
-fuzz: $(VENV)/.oracles  ## every parser with FACTOR times as many damaged files as make test
-	AUGPIPE_FUZZ=$(FACTOR) $(BIN)/python -m pytest tests/test_fuzz_*.py
+fuzz: $(VENV)/.oracles  ## every parser and every conversion with FACTOR times as many files as make test
+	AUGPIPE_FUZZ=$(FACTOR) $(BIN)/python -m pytest tests/test_fuzz_*.py tests/test_convert_trips.py
 
 chaos: install  ## 500 runs disturbed at any operation, each of which must come to the same bytes
 	$(BIN)/python tests/chaos.py --runs 500 --seed 1

@@ -35,6 +35,9 @@ def corners(element: ElementTree.Element) -> list[str]:
     return [element.findtext(f"bndbox/{name}") for name in ("xmin", "ymin", "xmax", "ymax")]
 
 
+OTHER_TEXT = "fields with values that are other text in XML"
+
+
 def test_the_order_of_elements_is_the_devkits():
     facts = Facts(pose="Left", truncated=1, difficult=0, occluded=1, attributes={"colour": "red"})
     root = written(a_row(facts=facts, parts=(Part("head", (2, 3, 4, 5)),)))
@@ -130,14 +133,31 @@ def test_a_free_field_never_takes_the_place_of_an_element():
     assert [len(list(root.iter(name))) for name in ("size", "object", "name", "bndbox")] == [1, 1, 1, 1]
     assert root.findtext("folder/a") == "1"
     labels = Annotations(objects=objects_of([a_row(facts=facts)]), attributes=attributes)
-    assert cannot_hold(labels) == {"fields with names that XML cannot hold": 6}
+    assert cannot_hold(labels) == {"fields with names that XML cannot hold": 6, OTHER_TEXT: 1}
 
 
 def test_names_that_are_no_elements_are_left_out_and_counted():
     attributes = {"two words": 1, "1st": 2, "ok": {"": 3, "a:b": 4, "fine": 5}, "größe": 6}
     root = written(attributes=attributes)
     assert [e.tag for e in root.find("ok")] == ["fine"]
-    assert cannot_hold(Annotations(attributes=attributes)) == {"fields with names that XML cannot hold": 5}
+    told = cannot_hold(Annotations(attributes=attributes))
+    assert told == {"fields with names that XML cannot hold": 5, OTHER_TEXT: 1}
+
+
+@pytest.mark.parametrize(
+    ("value", "changes"),
+    [
+        ("red", 0), (["a", "b"], 0), ({"by": "me", "at": {"x": "y"}}, 0), (None, 0), (3, 1), (0.5, 1), (True, 1),
+        ("", 1), (" red", 1), ("a\x01", 1), (["a"], 1), ([["a"], ["b"]], 1), ([], 1), ({}, 1), ({"n": 1}, 1),
+    ],
+)  # fmt: skip
+def test_values_that_come_back_as_others_are_counted(value, changes):
+    rows = [a_row(facts=Facts(attributes={"field": value}))]
+    labels = Annotations(objects=objects_of(rows), attributes={"field": value})
+    assert cannot_hold(labels).get(OTHER_TEXT, 0) == 2 * changes
+    back = read(bytes_of(*rows, attributes={"field": value}))
+    found = [back.attributes.get("field"), back.objects.facts[0].attributes.get("field")]
+    assert (found == [value, value]) != bool(changes)
 
 
 def test_what_has_no_place_is_counted_once_an_object():

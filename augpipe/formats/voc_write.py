@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
@@ -168,6 +169,8 @@ def cannot_hold(annotations: Annotations) -> dict[str, int]:
         "tags": len(annotations.tags),
         "fields with names that XML cannot hold": _nameless(annotations.attributes, _PICTURE_ELEMENTS)
         + sum(_nameless(f.attributes, _OBJECT_ELEMENTS) for f in objects.facts),
+        "fields with values that are other text in XML": _altered(annotations.attributes, _PICTURE_ELEMENTS)
+        + sum(_altered(f.attributes, _OBJECT_ELEMENTS) for f in objects.facts if f.attributes),
     }
     return {name: n for name, n in counts.items() if n}
 
@@ -201,6 +204,26 @@ def _nameless(value: Any, taken: Collection[str] = ()) -> int:
         for name, inner in value.items()
         if inner is not None
     )
+
+
+def _altered(fields: Mapping[str, Any], taken: Collection[str]) -> int:
+    """How many fields come back from XML as something else: numbers as text, a list of one as that, nothing at all."""
+    written = ((name, value) for name, value in fields.items() if name not in taken and _NAME.fullmatch(name))
+    return sum(value is not None and _as_read(value) != value for _, value in written)
+
+
+def _as_read(value: Any) -> Any:
+    """A JSON value as it is read from the elements that :func:`_append` makes of it; ``None`` if nothing is left."""
+    if isinstance(value, Mapping):
+        inner = {str(k): _as_read(v) for k, v in value.items() if _NAME.fullmatch(str(k))}
+        return {k: v for k, v in inner.items() if v is not None} or None
+    if isinstance(value, (list, tuple)):
+        read = [_as_read(v) for v in value]
+        flat = list(chain.from_iterable(v if isinstance(v, list) else (v,) for v in read if v is not None))
+        return flat if len(flat) > 1 else flat[0] if flat else None
+    if value is None:
+        return None
+    return _legible(str(int(value) if isinstance(value, bool) else value)).strip() or None
 
 
 # --- a dataset -------------------------------------------------------------------------------------------------------

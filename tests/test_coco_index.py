@@ -9,7 +9,9 @@ import pytest
 from builders import coco as document
 from builders import image, keys, opened, read_all, row, write_json
 from builders import write_picture as picture
+from typer.testing import CliRunner
 
+from augpipe.cli.main import app
 from augpipe.errors import DatasetError
 from augpipe.formats import coco_index
 
@@ -277,3 +279,69 @@ def test_a_list_of_anything_but_objects_is_not_held(tmp_path):
     for name in ("images", "annotations"):
         text = json.dumps({**document(), name: ["@"]}).replace('"@"', "0," * 50_000 + "0").encode()
         assert "Expected `object`, got `int`" in refused(write_json(tmp_path / f"{name}.json", text))
+
+
+# --- how often a JSON is read ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reads(monkeypatch) -> dict[str, list[str]]:
+    """Names of the JSONs that were indexed, and of those that were only asked for their classes."""
+    names: dict[str, list[str]] = {"index_file": [], "categories_in": []}
+    for function, called in names.items():
+        before = getattr(coco_index, function)
+        monkeypatch.setattr(
+            coco_index, function, lambda path, before=before, called=called: (called.append(path.name), before(path))[1]
+        )
+    return names
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["convert", "coco-to-voc", "SRC", "DST"],
+        ["augment", "SRC", "DST", "-r", "gentle", "-w", "0"],
+        ["inspect", "SRC"],
+        ["plan", "SRC", "-r", "gentle", "--limit", "1"],
+    ],
+    ids=lambda command: command[0],
+)
+@pytest.mark.parametrize("option", [[], ["--classes", "CLASSES"]], ids=["own classes", "classes file"])
+@pytest.mark.parametrize("splits", [["train"], ["train", "val"]], ids=["one split", "two splits"])
+def test_each_json_is_read_once_and_of_other_splits_the_classes_alone(command, option, splits, reads, tmp_path):
+    places = {"SRC": tmp_path / "set", "DST": tmp_path / "out", "CLASSES": tmp_path / "classes.txt"}
+    places["CLASSES"].write_text("cat\ndog\n")
+    for split in splits:
+        for kind in ("instances", "captions"):
+            name = f"{split}.jpg"
+            picture(places["SRC"] / "images" / name)
+            rows = [row(1, 1)] if kind == "instances" else [{"id": 2, "image_id": 1, "caption": "x"}]
+            write_json(places["SRC"] / "annotations" / f"{kind}_{split}.json", document([image(1, name)], rows))
+    words = [
+        str(places.get(word, word)) for word in (*command, *(["--split", "train"] if len(splits) > 1 else []), *option)
+    ]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert sorted(reads["index_file"]) == ["captions_train.json", "instances_train.json"]
+    assert sorted(reads["categories_in"]) == (["captions_val.json", "instances_val.json"] if len(splits) > 1 else [])
+
+
+def test_classes_come_from_every_split(tmp_path):
+    for split, name in (("train", "cat"), ("val", "dog")):
+        rows, classes = [row(1, 1, category_id=len(split))], [{"id": len(split), "name": name}]
+        write_json(tmp_path / f"{split}.json", document([image(1, f"{split}.jpg")], rows, classes))
+    assert [(c.id, c.name) for c in opened(tmp_path, split="train").categories] == [(3, "dog"), (5, "cat")]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b'{"images": [', "not a COCO JSON"),
+        (b'{"images": [], "categories": [{"id": "x"}]}', "a category needs an integer 'id'"),
+        (b'{"images": [], "categories": [{"id": 1, "name": "cat"}, {"id": 1, "name": "cat"}]}', "is given twice"),
+    ],
+)
+def test_a_broken_json_of_another_split_is_an_error(text, said, tmp_path):
+    write_json(tmp_path / "train.json", document([image(1, "a.jpg")], [row(1, 1)]))
+    (tmp_path / "val.json").write_bytes(text)
+    assert said in refused(tmp_path, split="train")

@@ -37,40 +37,47 @@ from augpipe.formats.base import (
 from augpipe.formats.coco import CocoReader, key_of, pack, panoptic_pngs
 from augpipe.formats.coco_object import category_of, identity_of
 from augpipe.formats.coco_pictures import found, picture_root
-from augpipe.sample import I64, U8, Category
+from augpipe.formats.json_ranges import ranges_of
+from augpipe.sample import I64, Category
 from augpipe.sources.look import children, files_in, row_name, start_of
 from augpipe.sources.spool import end_of, spooled
 
 _MARK = b"\xef\xbb\xbf"  # what Windows puts before UTF-8
 _SNIFFED = 1 << 16
+_NOTHING = msgspec.Raw()
 
 
-class _Document(msgspec.Struct):
-    images: list[msgspec.Raw]
-    annotations: list[msgspec.Raw] = []
-    categories: list[Any] = []
-
-
-class _Seen(msgspec.Struct, gc=False):
-    """Any object at all."""
-
-
-class _Objects(msgspec.Struct):
-    """Where the lists hold something else, reading ends at the first of it; a list of zeros would fill the memory."""
-
-    images: list[_Seen]
-    annotations: list[_Seen] = []
-
-
-class _Image(msgspec.Struct):
+class _Image(msgspec.Struct, gc=False):
     id: int | float | str
     file_name: str
 
 
-class _Row(msgspec.Struct):
+class _Row(msgspec.Struct, gc=False):
     image_id: int | float | str
-    file_name: Any = None
-    segments_info: Any = None
+    file_name: msgspec.Raw = _NOTHING
+    segments_info: msgspec.Raw = _NOTHING
+
+
+class _Known(msgspec.Struct):
+    """What is kept of each object. Read first: where a list holds something else, as a hostile one of millions of zeros
+    does, reading ends at the first of it, which would fill the memory as texts."""
+
+    images: list[_Image]
+    annotations: list[_Row] = []
+    categories: list[Any] = []
+
+
+class _Classes(msgspec.Struct):
+    """Of a JSON of another split no more is asked; the other lists are stepped over."""
+
+    categories: list[Any] = []
+
+
+class _Texts(msgspec.Struct):
+    """The texts of the objects, as views into the file."""
+
+    images: list[msgspec.Raw]
+    annotations: list[msgspec.Raw] = []
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,10 +150,12 @@ def open_coco(src: Where, options: SourceOptions) -> Dataset:
     if not groups:
         raise DatasetError(f"{src}: no COCO JSON; expected a .json with 'images', or a folder of them")
     chosen = _chosen(src, groups, options.split)
-    indexed = {path: index_file(path) for path in sorted({p for paths in groups.values() for p in paths})}
+    indexed = {path: index_file(path) for path in sorted(chosen)}
     files = [indexed[path] for path in chosen]
     _require_same_images(src, files)
-    categories = _categories(indexed.values(), options)
+    every = sorted({path for paths in groups.values() for path in paths})
+    listed = {path: indexed[path].categories if path in indexed else categories_in(path) for path in every}
+    categories = _categories(listed, options)
     root = picture_root(files[0].path, list(files[0].keys.values()), options)
     reader = CocoReader(tuple(str(f.text) for f in files), {c.id: c for c in categories})
     entries = list(_entries(src, root, files))
@@ -194,13 +203,30 @@ def index_file(path: Where) -> CocoFile:
     Raises:
         DatasetError: not JSON, or without the lists that make it COCO.
     """
-    text = spooled(path)
+    with _open(path) as (file, mapped):
+        return _index(path, file, mapped)
+
+
+def categories_in(path: Where) -> tuple[Category, ...]:
+    """The categories of a JSON of which no more is asked, as it is one of another split.
+
+    Raises:
+        DatasetError: not JSON, or categories that are none.
+    """
+    with _open(path) as (_, mapped):
+        return _own_categories(path, msgspec.json.decode(_text(mapped), type=_Classes).categories)
+
+
+@contextmanager
+def _open(path: Where) -> Iterator[tuple[Path, mmap.mmap]]:
+    """(the file with the text of a JSON, the same in memory)."""
+    file = spooled(path)
     try:
-        if size_of(text) == 0:
+        if size_of(file) == 0:
             raise DatasetError(f"{path}: the file is empty; expected a COCO JSON")
-        with _mapped(text) as mapped:
+        with _mapped(file) as mapped:
             try:
-                return _index(path, text, mapped)
+                yield file, mapped
             except msgspec.MsgspecError as error:
                 hint = _not_a_number(mapped, str(error))
                 raise DatasetError(f"{path}: not a COCO JSON: {one_line(error)}{hint}") from error
@@ -208,6 +234,10 @@ def index_file(path: Where) -> CocoFile:
         raise DatasetError(f"{path}: nested too deep for a COCO JSON") from error
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: cannot be read: {one_line(error)}") from error
+
+
+def _text(mapped: mmap.mmap) -> memoryview:
+    return memoryview(mapped)[len(_MARK) if mapped[: len(_MARK)] == _MARK else 0 :]
 
 
 def _not_a_number(mapped: mmap.mmap, message: str) -> str:
@@ -219,50 +249,53 @@ def _not_a_number(mapped: mmap.mmap, message: str) -> str:
 
 def _index(path: Where, file: Path, mapped: mmap.mmap) -> CocoFile:
     base = np.frombuffer(mapped, np.uint8)
-    text = memoryview(mapped)[len(_MARK) if mapped[: len(_MARK)] == _MARK else 0 :]
-    msgspec.json.decode(text, type=_Objects)
-    document = msgspec.json.decode(text, type=_Document)
-    keys, images = _images(path, document, base)
+    text = _text(mapped)
+    document = msgspec.json.decode(text, type=_Known)
+    keys = _keys(path, document.images)
     numbers = {identity: number for number, identity in enumerate(keys)}
-    rows, panoptic = _rows(path, document, base, numbers)
+    image_of, panoptic = _rows(path, document.annotations, numbers)
+    categories = _own_categories(path, document.categories)
+    del document  # before there are as many texts
+    texts = msgspec.json.decode(text, type=_Texts)
+    rows = np.column_stack([image_of, ranges_of(texts.annotations, base)])[np.argsort(image_of, kind="stable")]
     listed = rows[rows[:, 0] >= 0]
     if len(rows) and not len(listed):
         raise DatasetError(f"{path}: no annotation is for an image that it lists; do the ids of 'images' agree?")
-    return CocoFile(
-        path, file, keys, images, listed, panoptic, _own_categories(path, document), unlisted=len(rows) - len(listed)
-    )
+    images = ranges_of(texts.images, base)
+    return CocoFile(path, file, keys, images, listed, panoptic, categories, unlisted=len(rows) - len(listed))
 
 
-def _images(path: Where, document: _Document, base: U8) -> tuple[dict[str, str], I64]:
+def _keys(path: Where, images: Iterable[_Image]) -> dict[str, str]:
+    """Image id, as text, → source key."""
     keys: dict[str, str] = {}
-    ranges = array("q")
-    decoder = msgspec.json.Decoder(_Image)
-    for raw in document.images:
-        image = decoder.decode(raw)
+    for image in images:
         identity, key = _text_of(path, image.id), key_of(image.file_name)
         if identity in keys:
             raise DatasetError(f"{path}: image id {one_line(identity)} is given twice")
         if not key or "\0" in key:
             raise DatasetError(f"{path}: image id {one_line(identity)} has no file name that can be one")
         keys[identity] = key
-        ranges.extend(_range(raw, base))
-    return keys, np.array(ranges, np.int64).reshape(-1, 2)
+    return keys
 
 
-def _rows(path: Where, document: _Document, base: U8, numbers: Mapping[str, int]) -> tuple[I64, dict[str, list[Where]]]:
-    """(image number or −1, start, size) of each annotation, sorted by image, and the panoptic PNGs."""
-    ranges = array("q")
+def _rows(path: Where, rows: Iterable[_Row], numbers: Mapping[str, int]) -> tuple[I64, dict[str, list[Where]]]:
+    """(image number or −1 of each annotation, the panoptic PNGs of each image)."""
+    out = array("q")
+    known: dict[int | float | str, int] = {}
     panoptic: dict[str, list[Where]] = {}
-    decoder = msgspec.json.Decoder(_Row)
-    for raw in document.annotations:
-        row = decoder.decode(raw)
-        identity = _text_of(path, row.image_id)
-        ranges.extend((numbers.get(identity, -1), *_range(raw, base)))
-        if row.segments_info is not None:
-            fields = {"segments_info": row.segments_info, "file_name": row.file_name}
-            panoptic.setdefault(identity, []).extend(panoptic_pngs(path, [fields]))
-    rows = np.array(ranges, np.int64).reshape(-1, 3)
-    return rows[np.argsort(rows[:, 0], kind="stable")], panoptic
+    for row in rows:
+        number = known.get(row.image_id)
+        if number is None:
+            number = known[row.image_id] = numbers.get(_text_of(path, row.image_id), -1)
+        out.append(number)
+        if len(row.segments_info):
+            fields = {"segments_info": _value(row.segments_info), "file_name": _value(row.file_name)}
+            panoptic.setdefault(_text_of(path, row.image_id), []).extend(panoptic_pngs(path, [fields]))
+    return np.array(out, np.int64), panoptic
+
+
+def _value(raw: msgspec.Raw) -> Any:
+    return msgspec.json.decode(raw) if len(raw) else None
 
 
 def _text_of(path: Where, value: int | float | str) -> str:
@@ -273,42 +306,36 @@ def _text_of(path: Where, value: int | float | str) -> str:
     return str(identity)
 
 
-def _own_categories(path: Where, document: _Document) -> tuple[Category, ...]:
+def _own_categories(path: Where, values: Iterable[Any]) -> tuple[Category, ...]:
     try:
-        return tuple(category_of(value, path.name) for value in document.categories)
+        return tuple(category_of(value, path.name) for value in values)
     except ValueError as error:
         raise DatasetError(f"{path.parent}/{error}") from error
-
-
-def _range(raw: msgspec.Raw, base: U8) -> tuple[int, int]:
-    """Where in the mapped file the text of an object lies; msgspec gives it as a view into the file."""
-    view = np.frombuffer(raw, np.uint8)
-    return view.__array_interface__["data"][0] - base.__array_interface__["data"][0], view.size
 
 
 # --- the whole -------------------------------------------------------------------------------------------------------
 
 
-def _categories(files: Iterable[CocoFile], options: SourceOptions) -> tuple[Category, ...]:
+def _categories(files: Mapping[Where, Iterable[Category]], options: SourceOptions) -> tuple[Category, ...]:
     """The categories of all files together; a richer entry of an id (with keypoints) wins."""
     found: dict[int, Category] = {}
-    named: dict[int, CocoFile] = {}
-    for file in files:
+    named: dict[int, Where] = {}
+    for path, own in files.items():
         seen: set[int] = set()
-        for category in file.categories:
+        for category in own:
             if category.id in seen:
-                raise DatasetError(f"{file.path}: category id {category.id} is given twice")
+                raise DatasetError(f"{path}: category id {category.id} is given twice")
             seen.add(category.id)
             before = found.get(category.id)
             if before is not None and before.name != category.name:
                 raise DatasetError(
-                    f"{file.path}: category {category.id} is '{one_line(category.name)}' here and "
-                    f"'{one_line(before.name)}' in {named[category.id].path.name}; "
+                    f"{path}: category {category.id} is '{one_line(category.name)}' here and "
+                    f"'{one_line(before.name)}' in {named[category.id].name}; "
                     "files of one dataset have one list, read them apart"
                 )
             if before is None or (category.keypoints and not before.keypoints):
                 found[category.id] = category
-                named[category.id] = file
+                named[category.id] = path
     if options.classes is not None:
         listed = set(read_classes(options.classes))
         unknown = [c.name for c in found.values() if c.name not in listed]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hostile
+import hostile_archives
 import hostile_labels
 import hostile_others
 import hostile_pictures
@@ -10,6 +11,7 @@ from hostile import Case
 
 __all__ = ["CASES", "Case"]
 
-MODULES = (hostile_labels, hostile_pictures, hostile_others)
-ORDER = ("Pascal VOC", "COCO", "Masks", "Pictures", "Tars", "Recipes", "Finished folders")
+MODULES = (hostile_labels, hostile_pictures, hostile_others, hostile_archives)
+ORDER = ("Pascal VOC", "COCO", "Masks", "Pictures", "Tars", "Tars of datasets", "Zips of datasets", "Recipes",
+         "Finished folders")  # fmt: skip
 CASES: tuple[Case, ...] = tuple(sorted(hostile.CASES, key=lambda case: ORDER.index(case.group)))

@@ -7,6 +7,9 @@ report must list what the model says is lost, each with its number, and nothing 
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,11 @@ from conversions import yolo_of
 from fuzzing import fuzzed
 from hypothesis import given
 from hypothesis import strategies as st
+from runs import samples
 from test_cli import call
 from trip_files import READ, WRITE
-from trip_model import NEW, Shot, Thing, World, held, region
-from trip_worlds import WORLDS
+from trip_model import NEW, Points, Shot, Thing, World, held, region
+from trip_worlds import WORLDS, within
 
 from augpipe.catalogue import PAIRS
 from augpipe.convert import convert
@@ -37,9 +41,9 @@ TRIPS = [
 
 
 def test_every_pair_has_a_trip():
-    """Shards are another matter: their pictures are others. See test_convert_shards.py."""
     forms = {(a.partition(":")[0], b.partition(":")[0]) for a, b in TRIPS}
-    assert {f"{a}-to-{b}" for a, b in forms} == {pair for pair in PAIRS if not pair.startswith("shards-")}
+    forms |= {("shards", b.partition(":")[0]) for b in FORMS}
+    assert {f"{a}-to-{b}" for a, b in forms} == set(PAIRS)
 
 
 def turned(source: Path, before: str, target: Path, after: str) -> dict[str, int]:
@@ -63,7 +67,7 @@ def test_there_and_back(before, by, tmp_path_factory):
     @fuzzed(15)
     @given(data=st.data())
     def trip(data: Any) -> None:
-        world = data.draw(WORLDS[before].filter(lambda w: by != "yolo:pose" or any(c.keypoints for c in w.classes)))
+        world = data.draw(WORLDS[before].filter(lambda w: has_keypoints(w) or by != "yolo:pose"))
         folder = tmp_path_factory.mktemp("trip")
         WRITE[before](world, folder / "one", lambda n: data.draw(st.integers(0, n - 1)))
         there, lost = held(by, world)
@@ -75,6 +79,67 @@ def test_there_and_back(before, by, tmp_path_factory):
         require_same(READ[back](folder / "three"), again)
 
     trip()
+
+
+# --- by way of shards ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("after", FORMS)
+def test_originals_in_shards_go_to_every_format(after, tmp_path_factory):
+    """Pictures as they are, written by ``augment`` and turned into a dataset again."""
+    befores = [form for form in FORMS if after != "yolo:pose" or form not in WITHOUT_KEYPOINTS]
+
+    @fuzzed(10)
+    @given(data=st.data())
+    def trip(data: Any) -> None:
+        before = data.draw(st.sampled_from(befores))
+        world = data.draw(
+            WORLDS[before].map(partial(within, before)).filter(lambda w: has_keypoints(w) or after != "yolo:pose")
+        )
+        folder = tmp_path_factory.mktemp("trip")
+        WRITE[before](world, folder / "one", lambda n: data.draw(st.integers(0, n - 1)))
+        run = call(
+            "augment", folder / "one", folder / "run", "--from", before.partition(":")[0], "-r", "gentle",
+            "--copies", 0, "--originals", "-w", 0, "--max-rejects", 0,
+        )  # fmt: skip
+        assert run.exit_code == 0, run.output
+        run_world = in_shards(world, folder / "run")
+        there, lost = held(after, without_ids(run_world) if after == "coco" else run_world)  # copies would share them
+        assert turned(folder / "run", "shards", folder / "two", after) == lost
+        require_same(READ[after](folder / "two"), there)
+
+    trip()
+
+
+def has_keypoints(world: World) -> bool:
+    return any(one.keypoints for one in world.classes)
+
+
+def in_shards(world: World, folder: Path) -> World:
+    """The same under the names of samples. A record has three decimals, and no nulls: what is unknown is not there."""
+    records = [json.loads(members["json"]) for members in samples(folder).values()]
+    keys = {record["source"]["key"]: record["key"] for record in records}
+    shots = []
+    for shot in world.shots:
+        things = tuple(replace(t, fields=without_nulls(t.fields), rings=rounded(t.rings)) for t in shot.things)
+        name = f"{keys[shot.name]}.jpg"
+        shots.append(replace(shot, name=name, things=things, fields=without_nulls(shot.fields)))
+    return World(world.classes, tuple(shots))
+
+
+def rounded(rings: tuple[Points, ...]) -> tuple[Points, ...]:
+    return tuple(tuple((round(x, 3), round(y, 3)) for x, y in ring) for ring in rings)
+
+
+def without_ids(world: World) -> World:
+    shots = (replace(s, id=None, things=tuple(replace(t, id=None) for t in s.things)) for s in world.shots)
+    return replace(world, shots=tuple(shots))
+
+
+def without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: without_nulls(v) for k, v in value.items() if v is not None}
+    return [without_nulls(v) for v in value if v is not None] if isinstance(value, list) else value
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 from builders import write_picture
-from conversions import done, loaded, mask_of, real, voc_boxes
+from conversions import coco_of, done, loaded, mask_of, real, row, voc_boxes
 from oracles import oracle_is_there
+from PIL import Image
 from test_cli import call
 
 pytestmark = [pytest.mark.slow, oracle_is_there("ultralytics")]
@@ -188,9 +189,9 @@ def rows_of(path: Path) -> tuple[list[str], dict[str, list[dict[str, Any]]]]:
     categories = sorted(document["categories"], key=lambda c: c["id"])
     number = {c["id"]: i for i, c in enumerate(categories)}
     out = {i["id"]: [] for i in document["images"]}
-    for row in document["annotations"]:
-        if not row["iscrowd"]:
-            out[row["image_id"]].append({**row, "number": number[row["category_id"]]})
+    for one in document["annotations"]:
+        if not one["iscrowd"]:
+            out[one["image_id"]].append({**one, "number": number[one["category_id"]]})
     stems = {i["id"]: os.path.splitext(i["file_name"])[0] for i in document["images"]}
     return [c["name"] for c in categories], {stems[i]: rows for i, rows in out.items()}
 
@@ -274,6 +275,30 @@ def test_boxes_as_oriented_ones_are_their_corners(reads):
             [(corners.min(axis=1) + corners.max(axis=1)) / 2, corners.max(axis=1) - corners.min(axis=1)], axis=1
         )
         require_same_rows([r["number"] for r in of_picture], values, labels, around)
+
+
+# --- pictures that it does not read ----------------------------------------------------------------------------------
+
+
+def test_pictures_that_it_leaves_out_are_told(tmp_path):
+    """The report counts as many as are missing; labels of all of them are written."""
+    names = {f"{ending}.{ending}": 0 for ending in ("jpg", "png", "bmp", "tiff", "webp")}
+    sizes = {"small.png": (9, 40), "low.jpg": (40, 9), "ten.png": (10, 10)}
+    forms = {"gif.gif": "GIF", "ppm.ppm": "PPM", "jpe.jpe": "JPEG", "jfif.jfif": "JPEG", "hidden.png": "GIF"}
+    images = []
+    for number, name in enumerate([*names, *sizes, *forms], start=1):
+        picture = Image.new("RGB", sizes.get(name, (40, 30)), (90, 40, 20))
+        form = forms.get(name) or {"jpg": "JPEG"}.get(name.lower()[-3:], name.rpartition(".")[2].upper())
+        picture.save(tmp_path / name, form)
+        width, height = picture.size
+        images.append({"id": number, "file_name": name, "width": width, "height": height})
+    rows = [row(i["id"], i["id"], [1, 1, 5, 5]) for i in images]
+    out = done("coco-to-yolo", coco_of(tmp_path / "a.json", images, rows), tmp_path / "set")
+    (found,) = by_ultralytics([tmp_path / "set" / "data.yaml"], tmp_path / "settings")
+    read = {Path(name).name for name in found["splits"]["train"]["pictures"]}
+    assert read == {*names, "ten.png"}
+    assert f"pictures of a kind or size that Ultralytics leaves out {len(images) - len(read)}" in out
+    assert len(list((tmp_path / "set" / "labels").iterdir())) == len(images)
 
 
 # --- the oracle itself -----------------------------------------------------------------------------------------------

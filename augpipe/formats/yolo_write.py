@@ -9,6 +9,7 @@ stay as they are.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,11 +43,14 @@ from augpipe.formats.yolo_yaml import KINDS, SPLITS, Kind, read_data_yaml
 from augpipe.geometry import bounds_of, corners_of, rectangle
 from augpipe.polygons import clip_rings
 from augpipe.processes import each, parts_of
-from augpipe.sample import F64, Annotations, Category, Objects, Rings, Rle
+from augpipe.sample import F64, Annotations, Category, Header, Objects, Rings, Rle
 
 _FORMAT = " %.15f"
 _NO_LESS = re.compile(r"-0(?= |$)")  # what rounding makes of the smallest number below zero
 _ZEROS = re.compile(r"\.?0+(?= |$)")
+_READ_ENDINGS = frozenset((".bmp", ".jp2", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
+_READ_FORMATS = frozenset(("BMP", "JPEG", "JPEG2000", "MPO", "PNG", "TIFF", "WEBP"))
+_LEAST_SIDE = 10  # pixels
 _SAME = 1e-3  # pixels within which a box is the same
 _ULTRALYTICS = {"valid": "val", "validation": "val"}
 _RICHEST: tuple[Kind, ...] = ("pose", "obb", "segment")
@@ -258,11 +262,19 @@ class _Maker:
                 lines.append(text_of(self.index[categories[i]], numbers))
         path = self.folder / label_of(f"/images/{name}")[1:]
         write_into(path, "".join(f"{line}\n" for line in lines).encode())
+        if not is_read(name, picture.header, size):
+            changes.append(Loss("pictures of a kind or size that Ultralytics leaves out", 1))
         losses = (*changes, *losses_of(annotations, self._cannot_hold, self.told))
         return Made(Added(len(lines), losses, name), PurePosixPath(name).parts[0] if "/" in name else "")
 
     def _cannot_hold(self, annotations: Annotations) -> dict[str, int]:
         return cannot_hold(annotations, self.kind)
+
+
+def is_read(name: str, header: Header | None, size_wh: tuple[int, int]) -> bool:
+    """Whether Ultralytics takes a picture: by its ending, and if there is one, by its format, and by its size."""
+    known = header is None or header.format in _READ_FORMATS
+    return os.path.splitext(name)[1].lower() in _READ_ENDINGS and known and min(size_wh) >= _LEAST_SIDE
 
 
 class _DatasetWriter:

@@ -6,6 +6,7 @@ docs/hostile.md has more of them, with what each takes; here is what is said, to
 from __future__ import annotations
 
 import json
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -184,3 +185,17 @@ def test_an_archive_that_goes_away_or_is_cut_is_a_reject(voc, tmp_path):
     assert picture_of(dataset, tmp_path).code == "missing-file"
     path.write_bytes(b"PK")
     assert picture_of(dataset, tmp_path).code == "truncated"
+
+
+@pytest.mark.parametrize("ending", ["tar", "zip"])
+def test_folders_nested_without_end_are_walked(ending, tmp_path):
+    """Deeper than Python calls itself; beside the dataset, and in it."""
+    deep = "d/" * 1500
+    files = {**good(tmp_path), f"{deep}x.txt": b"x", f"JPEGImages/{deep}x.txt": b"x", f"Annotations/{deep}x.txt": b"x"}
+    path = tmp_path / f"x.{ending}"
+    write_zip(path, files) if ending == "zip" else write_tar(path, list(files.items()), tarfile.PAX_FORMAT)
+    assert keys(opened(path)) == ["a.jpg"]
+    assert keys(opened(path, format="voc")) == ["a.jpg"]
+    assert keys(opened(path, format="imagefolder")) == ["JPEGImages/a.jpg"]
+    for format in ("coco", "yolo", "dota", "masks"):
+        said(path, format=format)

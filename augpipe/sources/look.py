@@ -92,7 +92,7 @@ def walk_files(folder: Where, links: set[str] | None = None) -> list[str]:
         OSError: a folder cannot be listed. Leaving it out would lose its pictures without a word.
     """
     if isinstance(folder, Inside):
-        return sorted(_walked(folder, ""))
+        return sorted(_walked(folder))
     found: list[str] = []
     for base, folders, files in os.walk(folder, onerror=_raised):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
@@ -103,15 +103,19 @@ def walk_files(folder: Where, links: set[str] | None = None) -> list[str]:
     return sorted(found)
 
 
-def _walked(folder: Inside, prefix: str) -> Iterator[str]:
-    for name in folder.tree.names(folder.path):
-        if name.startswith("."):
-            continue
-        child = folder / name
-        if child.is_dir():
-            yield from _walked(child, f"{prefix}{name}/")
-        else:
-            yield f"{prefix}{name}"
+def _walked(folder: Inside) -> Iterator[str]:
+    """A list of what is still to be looked into, as an archive can nest folders deeper than Python calls itself."""
+    left = [(folder, "")]
+    while left:
+        place, prefix = left.pop()
+        for name in place.tree.names(place.path):
+            if name.startswith("."):
+                continue
+            child = place / name
+            if child.is_dir():
+                left.append((child, f"{prefix}{name}/"))
+            else:
+                yield f"{prefix}{name}"
 
 
 def _raised(error: OSError) -> None:

@@ -32,6 +32,7 @@ _MOST_HELD = 32 << 20  # bytes of means that are kept for the next copy
 
 _NO_WEIGHTS = np.empty((0, 0), np.uint16)
 _BLOCK_ROWS = 32
+_BLOCK_PIXELS = 1 << 14  # at least, as each block has calls of its own
 
 # OpenCV 4 makes this very map of float32 positions itself, block by block, a tenth faster; OpenCV 5 computes in floats
 # then, and libraries that OpenCV calls on other processors may do as they like.
@@ -113,9 +114,10 @@ def _positions(back: Matrix, window_xyxy: tuple[int, int, int, int]) -> Iterator
     for i in range(count):
         columns[i, 1] = back[3 * i] * xs + back[3 * i + 2]
         lines[i, :, 0] = back[3 * i + 1] * ys
-    block = np.empty((count, min(_BLOCK_ROWS, ys.size), xs.size), np.float32)
-    for top in range(0, ys.size, _BLOCK_ROWS):
-        rows = slice(top, min(top + _BLOCK_ROWS, ys.size))
+    height = max(_BLOCK_ROWS, _BLOCK_PIXELS // max(xs.size, 1))
+    block = np.empty((count, min(height, ys.size), xs.size), np.float32)
+    for top in range(0, ys.size, height):
+        rows = slice(top, min(top + height, ys.size))
         for line, column, out in zip(lines, columns, block, strict=True):
             np.dot(line[rows], column, out=out[: rows.stop - top])
         x, y = block[:2, : rows.stop - top]

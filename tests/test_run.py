@@ -261,9 +261,9 @@ def test_a_picture_is_decoded_once_for_all_its_copies(voc, tmp_path, monkeypatch
     decoded = []
     real = cpu.decode
 
-    def counting(data, header, keep):
+    def counting(data, header, keep, share):
         decoded.append(len(data))
-        return real(data, header, keep)
+        return real(data, header, keep, share)
 
     monkeypatch.setattr(cpu, "decode", counting)
     run(voc, tmp_path / "out", copies=5)

@@ -10,7 +10,7 @@ import os
 import stat
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from augpipe.errors import Reject, one_line
@@ -21,6 +21,8 @@ LARGEST_FILE = 1 << 28
 _ABSENT = (errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO)
 _ZIP_HEADER = struct.Struct("<4s22xHH")  # of a member: its mark, then lengths of the name and of what else there is
 _USUAL_NAMES = 512
+_GAP, _TOGETHER = 512, 1 << 20  # bytes between neighbours, and of all that are read at once
+_PLAIN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # to open a pipe must not wait
 
 
 class Packed(NamedTuple):
@@ -62,39 +64,55 @@ def read_place(place: Place) -> bytes:
         Reject: ``missing-file`` if it is not there, ``truncated`` if it ends too early, ``too-large``, ``bad-archive``
             if a zip holds something else there, or ``io``, transient, if the system or server cannot read it.
     """
-    name = name_of(place)
     if place.size > LARGEST_FILE:
-        raise _too_large(name, place.size)
+        raise _too_large(name_of(place), place.size)
     try:
         if place.packed is not None:
-            return _unpacked(place, place.packed, name, place.size)
-        data = _bytes(place.path, place.offset, place.size, name)
+            return _unpacked(place, place.packed, name_of(place), place.size)
+        data = _bytes(place, place.offset, place.size)
     except OSError as error:
-        raise _refused(error, name) from error
+        raise _refused(error, name_of(place)) from error
     if place.size >= 0 and len(data) != place.size:
-        raise Reject("read", "truncated", f"{name}: ends before byte {place.offset + place.size}")
+        raise Reject("read", "truncated", f"{name_of(place)}: ends before byte {place.offset + place.size}")
     return data
 
 
-def read_ranges(path: str, ranges: Iterable[tuple[int, int]]) -> list[bytes]:
-    """The bytes of several (offset, size) of one local file, which is opened once.
+def read_ranges(path: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+    """The bytes of several (offset, size) of one local file, which is opened once; neighbours are read together.
 
     Raises:
         Reject: as :func:`read_place`.
     """
     name, out = one_line(os.path.basename(path)), list[bytes]()
     try:
-        with open(path, "rb", opener=regular_file) as file:
-            for offset, size in ranges:
+        number = os.open(path, _PLAIN)
+        try:
+            _require_file(number)
+            for start, size, group in _neighbours(ranges):
                 if size > LARGEST_FILE:
                     raise _too_large(name, size)
-                file.seek(offset)
-                out.append(file.read(size))
-                if len(out[-1]) != size:
-                    raise Reject("read", "truncated", f"{name}: ends before byte {offset + size}")
+                block = _up_to(number, start, size)
+                out += [block[offset - start : offset - start + length] for offset, length in group]
+        finally:
+            os.close(number)
     except OSError as error:
         raise _refused(error, name) from error
+    for (offset, size), data in zip(ranges, out, strict=True):
+        if len(data) != size:
+            raise Reject("read", "truncated", f"{name}: ends before byte {offset + size}")
     return out
+
+
+def _neighbours(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, Sequence[tuple[int, int]]]]:
+    """(start, size, ranges) of what is read at once: ranges that follow one another with little between."""
+    first = 0
+    for i, (offset, _) in enumerate(ranges):
+        start, end = ranges[first][0], sum(ranges[i - 1]) if i else 0
+        if i > first and not (end <= offset <= end + _GAP and end - start < _TOGETHER):
+            yield start, end - start, ranges[first:i]
+            first = i
+    if ranges:
+        yield ranges[first][0], sum(ranges[-1]) - ranges[first][0], ranges[first:]
 
 
 def head_of(place: Place, most: int) -> bytes:
@@ -103,14 +121,13 @@ def head_of(place: Place, most: int) -> bytes:
     Raises:
         Reject: as :func:`read_place`, but of what is not there at its end nothing is known.
     """
-    name = name_of(place)
     size = most if place.size < 0 else min(most, place.size)
     try:
         if place.packed is not None:
-            return _unpacked(place, place.packed, name, size)
-        return _bytes(place.path, place.offset, size, name)
+            return _unpacked(place, place.packed, name_of(place), size)
+        return _bytes(place, place.offset, size)
     except OSError as error:
-        raise _refused(error, name) from error
+        raise _refused(error, name_of(place)) from error
 
 
 def bytes_of(place: Place) -> bytes:
@@ -143,24 +160,47 @@ def regular_file(path: str, flags: int) -> int:
     return number
 
 
-def _bytes(path: str, offset: int, size: int, name: str) -> bytes:
-    """Up to ``size`` bytes, all of them if it is negative; fewer where they end.
+def _bytes(place: Place, offset: int, size: int) -> bytes:
+    """Up to ``size`` bytes of what ``place`` is in, all of them if it is negative; fewer where they end.
 
     Raises:
         OSError: as the system or the server has it.
         Reject: ``too-large``.
     """
+    path = place.path
     if remote.is_url(path):
         data = remote.read(path, offset, size if size >= 0 else LARGEST_FILE + 1, ranged=size >= 0)
         if len(data) > LARGEST_FILE:
-            raise _too_large(name, len(data))
+            raise _too_large(name_of(place), len(data))
         return data
-    with open(path, "rb", opener=regular_file) as file:
-        there = os.fstat(file.fileno()).st_size if size < 0 else size
-        if there > LARGEST_FILE:
-            raise _too_large(name, there)
-        file.seek(offset)
-        return file.read(size)
+    number = os.open(path, _PLAIN)
+    try:
+        there = _require_file(number)
+        if size < 0 and there > LARGEST_FILE:
+            raise _too_large(name_of(place), there)
+        return _up_to(number, offset, there - offset if size < 0 else size)
+    finally:
+        os.close(number)
+
+
+def _require_file(number: int) -> int:
+    """The size of an open file.
+
+    Raises:
+        FileNotFoundError: it is something else, such as a pipe.
+    """
+    status = os.fstat(number)
+    if not stat.S_ISREG(status.st_mode):
+        raise FileNotFoundError
+    return status.st_size
+
+
+def _up_to(number: int, offset: int, size: int) -> bytes:
+    """``size`` bytes of an open file, fewer where it ends. One call gives them nearly always."""
+    data = os.pread(number, max(size, 0), offset)
+    while 0 < len(data) < size and (more := os.pread(number, size - len(data), offset + len(data))):
+        data += more
+    return data
 
 
 def _too_large(name: str, size: int) -> Reject:
@@ -185,7 +225,7 @@ def _unpacked(place: Place, packed: Packed, name: str, most: int) -> bytes:
     if packed.size > LARGEST_FILE + _USUAL_NAMES:
         raise _too_large(name, packed.size)
     wanted = packed.size if most == place.size else min(packed.size, most + _USUAL_NAMES)
-    data = _bytes(place.path, place.offset, _ZIP_HEADER.size + _USUAL_NAMES + wanted, name)
+    data = _bytes(place, place.offset, _ZIP_HEADER.size + _USUAL_NAMES + wanted)
     if len(data) < _ZIP_HEADER.size:
         raise Reject("read", "truncated", f"{name}: its archive ends before byte {place.offset + _ZIP_HEADER.size}")
     mark, of_name, of_more = _ZIP_HEADER.unpack_from(data)
@@ -193,7 +233,7 @@ def _unpacked(place: Place, packed: Packed, name: str, most: int) -> bytes:
         raise _bad_archive(name, f"no member begins at byte {place.offset} of its archive")
     start = _ZIP_HEADER.size + of_name + of_more
     if start + wanted > len(data) and of_name + of_more > _USUAL_NAMES:
-        data, start = _bytes(place.path, place.offset + start, wanted, name), 0
+        data, start = _bytes(place, place.offset + start, wanted), 0
     content = data[start : start + wanted]
     if len(content) < wanted:
         raise Reject("read", "truncated", f"{name}: its archive ends before byte {place.offset + start + wanted}")
@@ -214,7 +254,7 @@ def start_in_zip(place: Place) -> int:
         OSError: it cannot be read.
     """
     name = name_of(place)
-    data = _bytes(place.path, place.offset, _ZIP_HEADER.size, name)
+    data = _bytes(place, place.offset, _ZIP_HEADER.size)
     if data[:4] != b"PK\3\4" or len(data) < _ZIP_HEADER.size:
         raise _bad_archive(name, f"no member begins at byte {place.offset} of its archive")
     _, of_name, of_more = _ZIP_HEADER.unpack_from(data)

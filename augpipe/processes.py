@@ -1,12 +1,13 @@
 """Work in parts on several processes, with the results in the order of the parts: the same for any number of them.
 
-Part k always goes to process k mod n, so what a process has kept of a part is there when the same part comes again.
-Processes come from a fork server, as a fork of a program that has threads may hang. A crew starts them when there is
-work for which that pays, and keeps them until its end.
+A crew starts its processes when there is work for which that pays, and keeps them until its end. A program of one
+thread, as the command line is, forks: its copies have every library loaded. A fork of a program that has threads may
+hang, as one of them may hold a lock, so there they come from a fork server.
 """
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -28,6 +29,9 @@ WORTH_PROCESSES = 3000
 
 _PART = 250
 _AHEAD = 3  # parts that wait for each process
+_SELDOM = (50_000, 20, 50)
+_FORKS_AT_ONCE = sys.version_info >= (3, 11)
+"""Older executors fork when there is more work, and have a thread by then."""
 _PRELOADED = ("augpipe.convert", "augpipe.cli.main")
 
 Part = TypeVar("Part")
@@ -35,52 +39,75 @@ Result = TypeVar("Result")
 
 
 class Crew:
-    """Up to ``workers`` processes, one executor each, so that it is known which of them does what."""
+    """Up to ``workers`` processes."""
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
-        self._pools: list[ProcessPoolExecutor] = []
+        self._pool: ProcessPoolExecutor | None = None
 
     def each(self, work: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
-        """``work`` of every part, in order, a few of them ahead: all at once would be the whole index once more."""
-        self._start()
-        numbered = enumerate(parts)
-        waiting: deque[Future[Result]] = deque()
+        """``work`` of every part, in order. It is begun at once, whenever the first result is asked for."""
+        rest = iter(parts)
+        with _told():
+            pool = self._started()
+            first = [pool.submit(work, part) for part in islice(rest, _AHEAD * self._workers)]
+        return self._results(pool, work, deque(first), rest)
 
-        def submit(count: int) -> None:
-            for k, part in islice(numbered, count):
-                waiting.append(self._pools[k % self._workers].submit(work, part))
-
-        submit(_AHEAD * self._workers)
-        try:
+    def _results(
+        self,
+        pool: ProcessPoolExecutor,
+        work: Callable[[Part], Result],
+        waiting: deque[Future[Result]],
+        rest: Iterator[Part],
+    ) -> Iterator[Result]:
+        """A few parts are ahead; all at once would be the whole index once more."""
+        with _told():
             while waiting:
                 result = waiting.popleft().result()
-                submit(1)
+                waiting.extend(pool.submit(work, part) for part in islice(rest, 1))
                 yield result
-        except BrokenProcessPool as error:
-            raise RunError(f"a process died ({one_line(error, 80)}); try --workers 0") from error
 
-    def _start(self) -> None:
-        if self._pools:
-            return
-        methods = multiprocessing.get_all_start_methods()
-        context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-        if "forkserver" in methods:
-            context.set_forkserver_preload([name for name in _PRELOADED if name in sys.modules])
-        self._pools = [ProcessPoolExecutor(1, context, initializer=_begin) for _ in range(self._workers)]
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            method = _method()
+            context: Any = multiprocessing.get_context(method)
+            if method == "forkserver":
+                context.set_forkserver_preload([name for name in _PRELOADED if name in sys.modules])
+            self._pool = ProcessPoolExecutor(self._workers, context, initializer=_begin)
+        return self._pool
 
     def close(self) -> None:
         """End the processes; what they have not begun is forgotten."""
-        for pool in self._pools:
-            pool.shutdown(wait=False, cancel_futures=True)
-        for pool in self._pools:
-            pool.shutdown()
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise RunError(f"a process died ({one_line(error, 80)}); try --workers 0") from error
+
+
+def _method() -> str:
+    """How processes are started. Threads of libraries count too, so it is the system that is asked."""
+    try:
+        alone = len(os.listdir("/proc/self/task")) == 1
+    except OSError:
+        alone = False
+    if alone and _FORKS_AT_ONCE:
+        return "fork"
+    return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
 
 def _begin() -> None:
     """Ctrl-C goes to every process of the terminal; the parent alone tells of it. When the parent is gone, so are we:
     what is still written would go into the folder of whoever does it again."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    gc.freeze()  # what the parent has made stays in the pages that both share
+    gc.set_threshold(*_SELDOM)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -88,6 +115,17 @@ def _end_with_parent() -> None:
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
         os._exit(1)
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """Within this context the garbage collector looks less often: it would go over a large index again and again."""
+    before = gc.get_threshold()
+    gc.set_threshold(*_SELDOM)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 _crew: ContextVar[Crew | None] = ContextVar("crew", default=None)
@@ -101,7 +139,8 @@ def crew(workers: int | None) -> Iterator[None]:
     made = Crew(count) if count else None
     token = _crew.set(made)
     try:
-        yield
+        with seldom_collected():
+            yield
     finally:
         _crew.reset(token)
         if made is not None:
@@ -109,7 +148,8 @@ def crew(workers: int | None) -> Iterator[None]:
 
 
 def each(work: Callable[[Part], Result], parts: Iterable[Part], things: int) -> Iterator[Result]:
-    """``work`` of every part, in order; by the crew's processes if there are so many ``things`` that it pays.
+    """``work`` of every part, in order; by the crew's processes if there are so many ``things`` that it pays, which
+    begin while the caller does something else.
 
     Args:
         work: a function of a module; what it is given and gives back is pickled.

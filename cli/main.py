@@ -5,6 +5,7 @@ Nothing heavy is imported here or at the top of a command's file: ``augpipe --he
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -12,6 +13,10 @@ import typer
 from augpipe import __version__
 
 from . import augment, convert, doctor, inspect, plan, preview, recipes, retry, verify
+
+# NumPy's BLAS starts a thread a core when it is imported. No matrix here is larger than 3×3, and a program without
+# threads can fork (augpipe.processes).
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 app = typer.Typer(
     name="augpipe",

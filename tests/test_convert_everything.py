@@ -188,9 +188,10 @@ def test_results_come_in_the_order_of_the_parts_and_errors_with_them():
 def test_processes_end_with_the_one_that_started_them(tmp_path):
     code = (
         "import os, time\nfrom augpipe import processes\n"
+        "def slowly(part):\n    time.sleep(0.05)\n    return os.getpid()\n"
         "if __name__ == '__main__':\n"
         "    with processes.crew(2):\n"
-        "        pids = list(processes.each(eval, ['__import__(\"os\").getpid()'] * 2, 10**6))\n"
+        "        pids = set(processes.each(slowly, range(40), 10**6))\n"
         "        print(*pids, flush=True)\n        time.sleep(60)\n"
     )
     (tmp_path / "program.py").write_text(code)

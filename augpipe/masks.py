@@ -4,15 +4,14 @@ COCO's RLE runs down the columns of the whole picture. An object of 100×100 pix
 hundredth of it, so runs are turned into a bitmap of the object's own window and back, never of the picture.
 The compressed string is that of pycocotools' ``maskApi.c`` (rleToString, rleFrString), bit for bit: each number in
 groups of five bits, lowest first, and from the fourth number on the difference to the one two places before it.
+OpenCV and pycocotools are imported where a mask is met: most conversions meet none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
-from pycocotools import mask as coco_mask
 
 from augpipe.sample import F64, I64, U8, Rings, Rle, Segmentation
 
@@ -59,6 +58,8 @@ def counts_of(runs: I64) -> bytes:
     if runs.size == 0:
         return b""
     if runs.max() < _PAST_CODE[4]:  # pycocotools has no room for longer codes, but ten times our speed
+        from pycocotools import mask as coco_mask
+
         code: bytes = coco_mask.frPyObjects({"size": [1, 1], "counts": runs}, 1, 1)["counts"]
         return code
     values = runs.astype(np.int64)
@@ -143,6 +144,8 @@ def window_of(rle: Rle, step: int = 1) -> tuple[U8, tuple[int, int]]:
     lengths[0], lengths[1:-1], lengths[-1] = flat[0], flat[1:] - flat[:-1], (right - left) * rows - flat[-1]
     values = np.zeros(lengths.size, np.uint8)
     values[1::2] = 1
+    import cv2
+
     upright: U8 = cv2.transpose(values.repeat(lengths).reshape(right - left, rows))  # type: ignore[assignment]
     return upright, (left, top)
 
@@ -202,5 +205,7 @@ def bitmap_of_rings(rings: Sequence[F64], size_wh: tuple[int, int]) -> U8:
         raise ValueError("a ring of fewer than three points")
     if not max(map(length_of, rings)) <= LONGEST_OUTLINE:
         raise ValueError(f"a ring of more than {LONGEST_OUTLINE:.0e} pixels cannot be drawn")
+    from pycocotools import mask as coco_mask
+
     codes = coco_mask.frPyObjects([ring.reshape(-1).tolist() for ring in rings], height, width)
     return rasterise(Rle((height, width), coco_mask.merge(codes)["counts"]), size_wh)

@@ -14,7 +14,6 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 
 from augpipe.geometry import Matrix, Region, depth, in_front, is_affine, move_points, rectangle
 from augpipe.sample import F64, Rings
@@ -23,8 +22,6 @@ _THIN = 1e-3
 """Pixels. What is thinner vanishes when coordinates are written, and is left over by arithmetic along an edge."""
 
 _GRID = 1e-6  # pixels
-_FEW_SIDES, _MOST_RINGS, _MOST_CROSSINGS = 100, 2000, 2000
-_TRIED = 64  # sides of which is_tangled asks what they cross
 _AT_ONCE = 1 << 22  # pairs of a face and a side
 _NEAREST = 1e-3  # the depth at which geometry.in_front cuts
 _POLYGON = 3  # GEOS's number for this type
@@ -62,45 +59,6 @@ def areas_of(objects: Sequence[Sequence[F64]]) -> list[float]:
     polygons = _polygons_of(list(chain.from_iterable(objects)))
     areas = shapely.area(polygons)
     return [_union_area(polygons[start:stop], areas[start:stop]) for start, stop in _spans(objects)]
-
-
-def is_tangled(rings: Sequence[F64]) -> bool:
-    """Whether the rings of an object cross themselves and one another thousands of times.
-
-    Nobody has drawn such an outline, and work and memory grow with the crossings, of which a thousand points at random
-    have a hundred thousand. They are estimated from what some sides cross.
-    """
-    if len(rings) > _MOST_RINGS:
-        return True
-    sides = sum(map(len, rings))
-    if sides <= _FEW_SIDES or (len(rings) == 1 and shapely.is_valid(shapely.Polygon(rings[0]))):
-        return False
-    starts, ends = (np.concatenate(points) for points in zip(*map(_sides_of, rings), strict=True))
-    tried = np.linspace(0, len(starts) - 1, min(_TRIED, len(starts))).astype(int)
-    met = sum(int(_meets(starts[i], ends[i], starts, ends).sum()) - 3 for i in tried)  # itself and its neighbours
-    return met * len(starts) / len(tried) / 2 > _MOST_CROSSINGS
-
-
-def _sides_of(ring: F64) -> tuple[F64, F64]:
-    """Where the sides of a ring begin and end, (n, 2) each; points that come twice make none."""
-    ends = np.roll(ring, -1, axis=0)
-    real = (ring != ends).any(axis=1)
-    return ring[real], ends[real]
-
-
-def _meets(start: F64, end: F64, starts: F64, ends: F64) -> NDArray[np.bool_]:
-    """Which sides cross or touch the one from ``start`` to ``end``."""
-
-    def turns(a: F64, b: F64, c: F64) -> F64:
-        out: F64 = np.sign((b[..., 0] - a[..., 0]) * (c[..., 1] - a[..., 1])
-                           - (b[..., 1] - a[..., 1]) * (c[..., 0] - a[..., 0]))  # fmt: skip
-        return out
-
-    apart = (np.minimum(starts, ends) > np.maximum(start, end)) | (np.maximum(starts, ends) < np.minimum(start, end))
-    one = turns(start, end, starts) * turns(start, end, ends) <= 0
-    other = turns(starts, ends, start) * turns(starts, ends, end) <= 0
-    met: NDArray[np.bool_] = one & other & ~apart.any(axis=1)
-    return met
 
 
 def clip_rings(rings: Sequence[F64], region: Region) -> tuple[list[F64], list[F64]]:

@@ -118,7 +118,10 @@ class Objects:
         return (self.segmentation, self.keypoints, self.obb, self.parts, self.facts)
 
 
-@dataclass(frozen=True)
+_NO_FACTS = Facts()
+
+
+@dataclass(slots=True, eq=False)
 class ObjectRow:
     """One object while a reader puts a picture together; :func:`objects_of` turns rows into columns."""
 
@@ -131,7 +134,7 @@ class ObjectRow:
     keypoints: F64 | None = None
     obb: F64 | None = None
     parts: tuple[Part, ...] = ()
-    facts: Facts = field(default_factory=Facts)
+    facts: Facts = _NO_FACTS
 
 
 def objects_of(rows: Sequence[ObjectRow]) -> Objects:

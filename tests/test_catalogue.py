@@ -104,7 +104,7 @@ def test_what_a_format_has_no_place_for_is_a_loss_and_the_rest_is_none(target, l
     (tmp_path / "stage").mkdir()
     writer = WRITERS[target].open(dataset, Stage(tmp_path / "stage", tmp_path), WriteOptions())
     made = writer.maker.make(Picture("a.jpg", annotations, None, (40, 30)))
-    writer.take(made.rest)
+    writer.take(writer.maker.pack([made.rest]))
     writer.close()
     lost = {loss.what for loss in made.added.losses} - {"boxes that are not oriented, written as oriented ones"}
     held = WRITABLE[target].holds[label]

@@ -8,22 +8,22 @@ import pytest
 from builders import write_picture
 
 from augpipe.formats.base import SourceOptions
-from augpipe.formats.coco_pictures import found, picture_root
+from augpipe.formats.coco_pictures import finder, picture_root
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 def test_a_picture_under_either_form_of_its_name(tmp_path, form):
     name = unicodedata.normalize(form, "café.jpg")
     write_picture(tmp_path / name)
-    place, size = found(tmp_path, unicodedata.normalize("NFC", "café.jpg"))
+    place, size = finder(tmp_path)(unicodedata.normalize("NFC", "café.jpg"))
     assert (place.path, size) == (str(tmp_path / name), (tmp_path / name).stat().st_size)
 
 
 def test_only_files_are_pictures(tmp_path):
     (tmp_path / "a.jpg").mkdir()
-    assert found(tmp_path, "a.jpg") is None
-    assert found(tmp_path, "b.jpg") is None
-    assert found(tmp_path, "x" * 300) is None
+    assert finder(tmp_path)("a.jpg") is None
+    assert finder(tmp_path)("b.jpg") is None
+    assert finder(tmp_path)("x" * 300) is None
 
 
 def test_without_any_picture_the_jsons_own_folder_is_the_root(tmp_path):

@@ -6,13 +6,15 @@ import hashlib
 import io
 import json
 import math
+import random
 
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
 from augpipe.formats import coco_write
-from augpipe.formats.coco_write import CocoWriter, IdGiver, annotation_json, cannot_hold, stable_id, whole
+from augpipe.formats.coco_ids import IdGiver, stable_id
+from augpipe.formats.coco_write import CocoWriter, annotation_json, batch_of, cannot_hold, rows_of, whole
 from augpipe.masks import rle_of
 from augpipe.sample import Annotations, Category, Facts, ObjectRow, Part, Rings, objects_of
 
@@ -83,6 +85,52 @@ def test_a_taken_id_is_changed_and_counted():
     assert giver.give(stable_id("d"), "d") == stable_id("d")
     assert giver.give(None, "d") == stable_id("d") + 1
     assert giver.collisions == 2
+
+
+def random_pictures(rng: random.Random, count: int) -> list[tuple[str, Annotations]]:
+    """Pictures with few ids to choose from, so that many are taken; texts that hold what stands between rows."""
+    ids = [None, *range(1, 9), "x", '",\n{', stable_id("3.jpg"), stable_id("5.jpg", 1)]
+    return [
+        (
+            rng.choice([f"{i}.jpg", f'{i}",\n.jpg']),
+            Annotations(
+                objects=objects_of(
+                    [
+                        a_row(index=k * 2, facts=Facts(id=rng.choice(ids), attributes={"a": ",\n"} if k else {}))
+                        for k in range(rng.randrange(4))
+                    ]
+                ),
+                image_id=rng.choice([None, None, 1, 2, 3, 4]),
+            ),
+        )
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize("rule", ["keep", "new", "sequential"])
+@pytest.mark.parametrize("seed", range(40))
+def test_ids_are_those_that_one_after_the_other_would_get(rule, seed):
+    """However pictures are put together in batches; of all objects the ids are given one by one here."""
+    rng = random.Random(seed)
+    pictures = random_pictures(rng, rng.choice([1, 3, 12]))
+    images, objects = IdGiver(rule=rule), IdGiver(rule=rule)
+    expected = []
+    for name, labels in pictures:
+        image_id = images.give(labels.image_id, name)
+        rows = zip(labels.objects.facts, labels.objects.index.tolist(), strict=True)
+        expected.append((name, image_id, [objects.give(facts.id, name, index) for facts, index in rows]))
+    file = io.BytesIO()
+    with CocoWriter(file, (), rule) as writer:
+        rest = [rows_of(name, (40, 30), labels, rule) for name, labels in pictures]
+        while rest:
+            size = rng.randint(1, len(rest))
+            writer.write(batch_of(rest[:size]))
+            rest = rest[size:]
+    document = json.loads(file.getvalue().decode("utf-8"))
+    assert [(i["file_name"], i["id"]) for i in document["images"]] == [(name, n) for name, n, _ in expected]
+    found = [(row["image_id"], row["id"]) for row in document["annotations"]]
+    assert found == [(image_id, number) for _, image_id, numbers in expected for number in numbers]
+    assert writer.id_collisions == images.collisions + objects.collisions
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from builders import decode, rle_json
 
 from augpipe.errors import Reject
 from augpipe.formats import records
+from augpipe.formats.json_fields import category_json
 from augpipe.formats.records import annotations_of_record
 from augpipe.labels import LabelRules, apply
 from augpipe.plan import Plan
@@ -143,7 +144,7 @@ def test_a_record_that_was_edited_is_a_reject(edit):
 
 def test_categories_there_and_back():
     before = (Category(3, 1, "cat", "animal", ("a", "left_b", "right_b"), ((1, 2),), ((1, 2),)), Category(5, 2, "dog"))
-    manifest = {"schema": "augpipe/1", "config": {"categories": [records.category_json(c) for c in before]}}
+    manifest = {"schema": "augpipe/1", "config": {"categories": [category_json(c) for c in before]}}
     assert records.categories_of_manifest(json.loads(json.dumps(manifest))) == before
 
 

@@ -190,7 +190,7 @@ def test_what_is_no_file_is_still_only_absent(tmp_path):
 
 def test_no_memory_while_looking_through_a_source_is_a_sentence(voc, monkeypatch):
     monkeypatch.setattr(base, "size_of", once(base.size_of, MemoryError()))
-    monkeypatch.setattr("augpipe.formats.voc_index.size_of", base.size_of)
+    monkeypatch.setattr("augpipe.sources.look.size_of", base.size_of)
     with pytest.raises(DatasetError, match="not enough memory to look through it"):
         open_dataset(str(voc))
 

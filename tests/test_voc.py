@@ -13,8 +13,9 @@ from builders import box_xml as box
 from builders import write_voc as tree
 
 from augpipe.errors import Reject
-from augpipe.formats import voc
-from augpipe.formats.voc import VocReader, parse_xml
+from augpipe.formats import voc_raster
+from augpipe.formats.voc import VocReader
+from augpipe.formats.voc_xml import parse_xml
 from augpipe.sample import Part
 
 READER = VocReader({"cat": 1, "dog": 2})
@@ -257,9 +258,9 @@ def colours() -> np.ndarray:
 
 
 def test_the_palette():
-    assert voc.palette() == [tuple(c) for c in colours().tolist()]
-    assert voc.palette()[:5] == [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128)]
-    assert voc.palette()[255] == (224, 224, 192)
+    assert voc_raster.palette() == [tuple(c) for c in colours().tolist()]
+    assert voc_raster.palette()[:5] == [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128)]
+    assert voc_raster.palette()[255] == (224, 224, 192)
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "RGB"])
@@ -329,7 +330,7 @@ def test_a_broken_mask_rejects_its_picture_by_its_own_name(tmp_path):
 
 def test_labelmaps():
     lines = b"background:0,0,0::\ncat:1,2,3:head,tail:run\r\ndog:\nowl:x,y,z::"
-    names, packed = voc.read_labelmap(b"\xef\xbb\xbf# label:color_rgb:parts:actions\n\n" + lines)
+    names, packed = voc_raster.read_labelmap(b"\xef\xbb\xbf# label:color_rgb:parts:actions\n\n" + lines)
     assert names == ["background", "cat", "dog", "owl"]
     standard = colours()
     expected = [(0, 0, 0), (1, 2, 3), tuple(standard[2]), tuple(standard[3])]

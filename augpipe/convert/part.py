@@ -25,8 +25,8 @@ class Part:
     link: bool
 
 
-def make_part(part: Part) -> tuple[list[Any], Report]:
-    """(what the writer has to be told of each picture, what came of them)."""
+def make_part(part: Part) -> tuple[Any, Report]:
+    """(what the writer takes of the pictures, ``None`` if there are none, what came of them)."""
     report = Report()
     rests = []
     for entry, picture in pictures(part.reader, part.entries, report):
@@ -39,7 +39,7 @@ def make_part(part: Part) -> tuple[list[Any], Report]:
         _count(made.added, picture.name, report)
         if part.folder is not None:
             put_picture(entry, part.folder / (made.added.name or picture.name), part.link, report)
-    return rests, report
+    return part.maker.pack(rests) if rests else None, report
 
 
 def _count(added: Added, name: str, report: Report) -> None:

@@ -113,9 +113,9 @@ def _write(
     part = Part(dataset.reader, writer.maker, (), place, options.pictures == "link")
     parts = (replace(part, entries=entries) for entries in processes.parts_of(dataset.entries))
     try:
-        for rests, found in processes.each(make_part, parts, len(dataset.entries)):
-            for rest in rests:
-                writer.take(rest)
+        for packed, found in processes.each(make_part, parts, len(dataset.entries)):
+            if found.pictures:
+                writer.take(packed)
             report.add(found)
             progress(found.pictures + len(found.lost))
     except BaseException:

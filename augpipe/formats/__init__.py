@@ -1,7 +1,8 @@
 """Formats: a table of what can be read, and finding out which one a source is.
 
 Each format has a file that reads (and, where it is written, writes) it; the command line and the documentation are
-made from the table below.
+made from the table below. A format's file is imported when a source may be of that format: one that is named needs no
+other.
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 from augpipe.catalogue import READABLE
 from augpipe.errors import DatasetError, one_line
-from augpipe.formats import coco_index, dota, folders, shards, tar_index, voc_index, yolo_index
 from augpipe.formats.base import Dataset, SourceOptions, is_picture
 from augpipe.sources import remote
 from augpipe.sources.look import start_of, walk_files
-from augpipe.sources.opening import COMPRESSED, ending_of, file_at, where_of
+from augpipe.sources.opening import COMPRESSED, ending_of, file_at, is_pattern, where_of
 from augpipe.sources.tree import Inside, Listed, Where, only_folder
 
 __all__ = ["FORMATS", "Dataset", "Format", "SourceOptions", "open_dataset", "recognised"]
@@ -47,20 +48,26 @@ class Format:
 
 
 def _is_voc(src: Source) -> bool:
+    from augpipe.formats import voc_index
+
     roots = voc_index.find_roots(src.where)
-    if _is_tar(src) and shards.has_samples(src.where):
+    if _is_tar(src) and _has_samples(src):
         # Pictures beside their XML are samples, whose labels are the same; a tree has them in folders of their own.
         return any(root.xml != root.pictures for root in roots)
     return bool(roots)
 
 
 def _is_coco(src: Source) -> bool:
+    from augpipe.formats import coco_index
+
     # A run of augpipe has records that are JSON too.
     own = src.where.is_dir() and b'"augpipe-run/' in start_of(src.where / "run.json", _RUN_BYTES)
     if own:
         return False
     groups = coco_index.json_files(src.where)
-    if groups and _is_tar(src) and shards.has_samples(src.where):
+    if groups and _is_tar(src) and _has_samples(src):
+        from augpipe.formats import shards
+
         # A JSON beside a picture of its name is what that sample shows, also where it is written as COCO has it.
         return not all(shards.is_of_sample(file) for files in groups.values() for file in files)
     return bool(groups)
@@ -71,39 +78,69 @@ def _is_tar(src: Source) -> bool:
     return isinstance(src.where, Inside) and ending_of(src.text) == ".tar"
 
 
+def _has_samples(src: Source) -> bool:
+    from augpipe.formats import shards
+
+    return shards.has_samples(src.where)
+
+
 def _is_shards(src: Source) -> bool:
     if _is_tar(src):
-        return shards.has_samples(src.where)
-    named = src.text.startswith("pipe:") or src.text.endswith((".tar", *COMPRESSED)) or tar_index.is_pattern(src.text)
+        return _has_samples(src)
+    named = src.text.startswith("pipe:") or src.text.endswith((".tar", *COMPRESSED)) or is_pattern(src.text)
     in_archive = isinstance(src.where, Inside) and ending_of(src.text) == ".zip"
     return named or (src.where.is_dir() and not in_archive and any(src.where.glob("*.tar")))
 
 
+def _is_yolo(src: Source) -> bool:
+    from augpipe.formats import yolo_index
+
+    return yolo_index.is_yolo(src.where)
+
+
+def _is_dota(src: Source) -> bool:
+    from augpipe.formats import dota
+
+    return bool(dota.label_folders(src.where))
+
+
 def _is_masks(src: Source) -> bool:
+    from augpipe.formats import folders
+
     return folders.mask_folders(src.where) is not None
 
 
 def _is_imagefolder(src: Source) -> bool:
     if not src.where.is_dir() or _is_masks(src):
         return False
+    from augpipe.formats import folders
+
     splits = folders.splits_of(src.where)
     return any(map(folders.looks_like_classes, splits.values() if splits else [src.where]))
 
 
+def _opener(module: str, function: str) -> Callable[[Source, SourceOptions], Dataset]:
+    def opened(src: Source, options: SourceOptions) -> Dataset:
+        found: Dataset = getattr(import_module(f"augpipe.formats.{module}"), function)(src.where, options)
+        return found
+
+    return opened
+
+
+def _open_shards(src: Source, options: SourceOptions) -> Dataset:
+    from augpipe.formats import shards
+
+    return shards.open_shards(src.text, options, src.where)
+
+
 _READERS: dict[str, tuple[Callable[[Source], bool], Callable[[Source, SourceOptions], Dataset]]] = {
-    "voc": (_is_voc, lambda src, options: voc_index.open_voc(src.where, options)),
-    "coco": (_is_coco, lambda src, options: coco_index.open_coco(src.where, options)),
-    "yolo": (
-        lambda src: yolo_index.is_yolo(src.where),
-        lambda src, options: yolo_index.open_yolo(src.where, options),
-    ),
-    "dota": (
-        lambda src: bool(dota.label_folders(src.where)),
-        lambda src, options: dota.open_dota(src.where, options),
-    ),
-    "shards": (_is_shards, lambda src, options: shards.open_shards(src.text, options, src.where)),
-    "masks": (_is_masks, lambda src, options: folders.open_masks(src.where, options)),
-    "imagefolder": (_is_imagefolder, lambda src, options: folders.open_imagefolder(src.where, options)),
+    "voc": (_is_voc, _opener("voc_index", "open_voc")),
+    "coco": (_is_coco, _opener("coco_index", "open_coco")),
+    "yolo": (_is_yolo, _opener("yolo_index", "open_yolo")),
+    "dota": (_is_dota, _opener("dota", "open_dota")),
+    "shards": (_is_shards, _open_shards),
+    "masks": (_is_masks, _opener("folders", "open_masks")),
+    "imagefolder": (_is_imagefolder, _opener("folders", "open_imagefolder")),
 }
 
 FORMATS: dict[str, Format] = {name: Format(name, known.looks_like, *_READERS[name]) for name, known in READABLE.items()}
@@ -115,7 +152,7 @@ def recognised(src: str) -> list[str]:
 
 
 def _source(src: str) -> Source:
-    if tar_index.is_pattern(src) or src.startswith("pipe:"):
+    if is_pattern(src) or src.startswith("pipe:"):
         return Source(src, Path(src))
     return Source(src, where_of(src))
 
@@ -165,7 +202,7 @@ def _opened(src: str, options: SourceOptions) -> Dataset:
         raise DatasetError(f"unknown format '{one_line(options.format)}'; known are {', '.join(FORMATS)}")
     needs_tree = not (name == "shards" and ending_of(src) == ".tar")
     source = _source(src) if needs_tree else Source(src, file_at(src))
-    if not tar_index.is_pattern(src) and not src.startswith("pipe:") and not source.where.exists():
+    if not is_pattern(src) and not src.startswith("pipe:") and not source.where.exists():
         raise DatasetError(f"{one_line(remote.shown(src))}: no such file or folder")
     if options.format is not None:
         return _with_remarks(source, _open_as(FORMATS[name], source, options))

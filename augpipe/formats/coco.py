@@ -31,12 +31,10 @@ from augpipe.formats.base import (
     source_key,
 )
 from augpipe.formats.coco_object import FARTHEST, identity_of, numbers_of, object_of, whole_number
-from augpipe.pixels.raster_codec import decode_raster
 from augpipe.sample import Annotations, Category, Dropped, ObjectRow, objects_of
 from augpipe.sources.place import name_of
 
 _PICTURE_FIELDS = frozenset({"id", "width", "height", "file_name"})
-_GEOMETRY = ("bbox", "segmentation", "keypoints")
 
 
 @dataclass(frozen=True)
@@ -63,6 +61,8 @@ class CocoReader:
         png = elsewhere[0] if elsewhere else self._panoptic(groups)
         if png is None:
             return labels
+        from augpipe.pixels.raster_codec import decode_raster
+
         try:
             raster = decode_raster(read_place(png), name_of(png))
         except Reject as reject:
@@ -154,7 +154,7 @@ def annotations_of(
     dropped: list[Dropped] = []
     notes: set[str] = set()
     for row in rows:
-        has_geometry = any(row.get(name) for name in _GEOMETRY)
+        has_geometry = bool(row.get("bbox") or row.get("segmentation") or row.get("keypoints"))
         if not has_geometry and isinstance(row.get("caption"), str):
             captions.append(row["caption"])
         elif not has_geometry and isinstance(row.get("segments_info"), list):
@@ -186,6 +186,8 @@ def merged(groups: Sequence[Sequence[Mapping[str, Any]]]) -> list[Mapping[str, A
     Rows of different files are one object if their id, category and box agree. Within a file they never are: real
     files give an id twice.
     """
+    if len(groups) == 1:
+        return list(groups[0])
     out: list[Mapping[str, Any]] = []
     places: dict[tuple[Any, int], int] = {}
     for group in groups:

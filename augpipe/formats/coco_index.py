@@ -36,7 +36,7 @@ from augpipe.formats.base import (
 )
 from augpipe.formats.coco import CocoReader, key_of, pack, panoptic_pngs
 from augpipe.formats.coco_object import category_of, identity_of
-from augpipe.formats.coco_pictures import found, picture_root
+from augpipe.formats.coco_pictures import finder, picture_root
 from augpipe.formats.json_ranges import ranges_of
 from augpipe.sample import I64, Category
 from augpipe.sources.look import children, files_in, row_name, start_of
@@ -346,25 +346,27 @@ def _categories(files: Mapping[Where, Iterable[Category]], options: SourceOption
 
 def _entries(src: Where, root: Where, files: Sequence[CocoFile]) -> Iterator[Entry]:
     shown = row_name(files[0].path, src if src.is_dir() else src.parent)
+    keys = files[0].keys
     if isinstance(root, Inside):
-        root.tree.look_up(root.path, [(root / key).path for key in files[0].keys.values()])
-    ids = list(files[0].keys)
+        root.tree.look_up(root.path, [(root / key).path for key in keys.values()])
+    look_for = finder(root)
+    archived = isinstance(files[0].path, Inside)
+    images = files[0].images.tolist()
     with ExitStack() as stack:
         texts = [stack.enter_context(_mapped(file.text)) for file in files]
-        for i, (identity, *ranges) in enumerate(zip(ids, *(f.ranges(ids) for f in files), strict=True)):
-            key = files[0].keys[identity]
-            start, size = (int(v) for v in files[0].images[i])
-            places = [(k, int(s), int(n)) for k, rows in enumerate(ranges) for s, n in rows]
+        for (identity, key), image, *ranges in zip(keys.items(), images, *(f.ranges(keys) for f in files), strict=True):
+            start, size = image
+            places = [(k, *place) for k, rows in enumerate(ranges) for place in rows.tolist()]
             pngs = [place_of(png) for file in files for png in file.panoptic.get(identity, ())]
             packed = pack([(0, start, size), *places])
-            picture = found(root, key)
+            picture = look_for(key)
             yield Entry(
                 key,
                 None if picture is None else picture[0],
-                (packed, pngs[0]) if pngs and isinstance(files[0].path, Inside) else packed,
+                (packed, pngs[0]) if pngs and archived else packed,
                 shown if picture is not None else one_line(key),
                 digest_of(
-                    texts[0][start : start + size], *(texts[k][s : s + n] for k, s, n in places), *map(bytes_of, pngs)
+                    texts[0][start : start + size], *[texts[k][s : s + n] for k, s, n in places], *map(bytes_of, pngs)
                 ),
                 0 if picture is None else picture[1],
             )

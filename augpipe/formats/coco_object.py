@@ -19,16 +19,18 @@ from augpipe import masks
 from augpipe.errors import one_line
 from augpipe.formats.flip_pairs import flip_pairs_of
 from augpipe.geometry import bounds_of
-from augpipe.polygons import is_tangled
 from augpipe.sample import F64, Category, Dropped, Facts, ObjectRow, Part, Rings, Rle, Segmentation
+from augpipe.tangles import is_tangled
 
 _EXACT = 2**53  # from here on a float stands for many whole numbers
+_LONG = 100
 FARTHEST = 1e7
 """Pixels; a coordinate or size beyond this is no place."""
 
 _COCO_FIELDS = frozenset(
     {"id", "image_id", "category_id", "bbox", "segmentation", "keypoints", "num_keypoints", "iscrowd", "area"}
 )
+_NUMBERS = frozenset({int, float})  # and not bool, which is an int to Python
 _FLAGS = ("truncated", "difficult", "occluded")
 _WORDS = {"0": 0, "1": 1, "false": 0, "true": 1}
 
@@ -38,7 +40,7 @@ _WORDS = {"0": 0, "1": 1, "false": 0, "true": 1}
 
 def whole_number(value: Any) -> int | None:
     """A whole number of 64 bits, also where a tool has written 3 as 3.0; ``None`` for anything else, as for true."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if type(value) is not int and (isinstance(value, bool) or not isinstance(value, (int, float))):
         return None
     if isinstance(value, float):
         return int(value) if abs(value) < _EXACT and value.is_integer() else None
@@ -61,10 +63,10 @@ def numbers_of(values: Any, count: int) -> list[float] | None:
     """``count`` finite numbers as floats; ``None`` if the value is anything else."""
     if not isinstance(values, (list, tuple)) or len(values) != count:
         return None
-    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
+    if not _NUMBERS.issuperset(map(type, values)):
         return None
     try:
-        numbers = [float(v) for v in values]
+        numbers = list(map(float, values))
     except OverflowError:
         return None
     return numbers if all(map(math.isfinite, numbers)) else None
@@ -167,8 +169,15 @@ def rings_of(values: Sequence[Any]) -> Iterator[F64]:
                 points = np.array(ring, np.float64).reshape(-1, 2)
             except (TypeError, ValueError, OverflowError):
                 continue
-            if (np.abs(points) < FARTHEST).all():  # false for NaN too
+            if _is_near(ring, points):
                 yield points
+
+
+def _is_near(ring: list[Any], points: F64) -> bool:
+    """Whether no coordinate is nowhere. Lists are short, so Python is done before NumPy has begun."""
+    if len(ring) < _LONG and _NUMBERS.issuperset(map(type, ring)):
+        return min(ring) > -FARTHEST and max(ring) < FARTHEST and math.isfinite(sum(ring))
+    return bool((np.abs(points) < FARTHEST).all())  # false for NaN too
 
 
 def keypoints_of(value: Any, category: Category, notes: set[str]) -> F64 | None:

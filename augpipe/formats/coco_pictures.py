@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 
 from augpipe.errors import DatasetError
-from augpipe.formats.base import Inside, Place, SourceOptions, Where, place_of, size_of
-from augpipe.sources.look import above, children
+from augpipe.formats.base import Inside, Place, SourceOptions, Where
+from augpipe.sources.look import above, children, places_in, sizes_in
 from augpipe.sources.opening import is_archive, where_of
 from augpipe.sources.tree import Asked, only_folder
 
@@ -59,7 +59,7 @@ def _best(places: Sequence[Where], keys: Sequence[str]) -> tuple[Where, int]:
     for place in places:
         if isinstance(place, Inside):
             place.tree.look_up(place.path, [(place / key).path for key in keys])
-    counts = [sum(found(folder, key) is not None for key in keys) for folder in places]
+    counts = [sum(found(key) is not None for key in keys) for found in map(finder, places)]
     best = counts.index(max(counts))
     return places[best], counts[best]
 
@@ -88,16 +88,21 @@ def _archives(places: Sequence[Where]) -> Iterator[Where]:
             yield where_of(str(path))
 
 
-def found(root: Where, key: str) -> tuple[Place, int] | None:
-    """(place, bytes) of the picture ``key`` below ``root``, ``None`` if there is none.
+def finder(root: Where) -> Callable[[str], tuple[Place, int] | None]:
+    """What gives (place, bytes) of the picture of a key below ``root``, ``None`` if there is none.
 
     A file may be stored under the decomposed form of a name that the JSON composes, as macOS does.
     """
-    for name in _forms(key):
-        size = size_of(root / name)
-        if size >= 0:
-            return place_of(root / name), size
-    return None
+    place, size_at = places_in(root), sizes_in(root)
+
+    def found(key: str) -> tuple[Place, int] | None:
+        for name in _forms(key):
+            size = size_at(name)
+            if size >= 0:
+                return place(name), size
+        return None
+
+    return found
 
 
 def _forms(key: str) -> Iterable[str]:

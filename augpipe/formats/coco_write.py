@@ -1,20 +1,21 @@
 """Writing COCO: a JSON of instances, streamed, so that its size does not matter.
 
-Numbers that are whole are written whole. An id that the source has is kept. A new one is 53 bits of the BLAKE2b of
-what it names, which is what a float still holds, so nothing moves when a picture is added. Augmented copies share the
-ids of their source, so all of them get new ones.
+Numbers that are whole are written whole. Rows are made with the ids that are wished for, many at once, in any process;
+where an id is taken, which is rare, the one that writes them puts in others. Augmented copies share the ids of their
+source, so all of them get new ones.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import IO, Any, Literal, NamedTuple, TypeAlias
+from itertools import accumulate
+from typing import IO, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -22,9 +23,10 @@ import numpy as np
 from augpipe import masks
 from augpipe.errors import Reject
 from augpipe.formats.base import Dataset, plural
+from augpipe.formats.coco_ids import IdGiver, Rule, id_of
 from augpipe.formats.coco_object import FARTHEST
+from augpipe.formats.json_fields import category_json, known, rle_json
 from augpipe.formats.panoptic_write import PanopticWriter, Segments, segments_of
-from augpipe.formats.records import category_json, known, segmentation_json
 from augpipe.formats.target import (
     Added,
     Closing,
@@ -38,89 +40,108 @@ from augpipe.formats.target import (
     split_of,
     writable,
 )
-from augpipe.polygons import areas_of
 from augpipe.sample import Annotations, Category, Objects, Rings, Rle
 from augpipe.words import encode
 
 _PANOPTIC = "panoptic masks"
 _HELD_BYTES = 64 * 1024 * 1024
+_BETWEEN = b",\n"
 _EXACT = 2**53  # a float beyond has no fraction to tell, and as an integer it would not fit JSON's readers
 _PICTURE_FIELDS = ("id", "file_name", "width", "height")
 _FIELDS = ("id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation", "keypoints", "num_keypoints")
 
 
-Rule: TypeAlias = Literal["keep", "new", "sequential"]
+_encode_lines = msgspec.json.Encoder().encode_lines
+
 _COPY = re.compile(r"-[0-9a-f]{10}-(c\d{3,}|orig)$")  # the end of a sample's KEY in our shards (docs/format.md)
 
 
-def stable_id(*names: str | int) -> int:
-    """A positive id of 53 bits for what ``names`` name."""
-    return _id_of(encode(*names))
-
-
-def _id_of(encoded: bytes) -> int:
-    digest = hashlib.blake2b(encoded, digest_size=8).digest()
-    return (int.from_bytes(digest, "big") >> 11) or 1
-
-
-@dataclass
-class IdGiver:
-    """Keeps ids apart: one that is taken already becomes the stable one of what it names, and is counted.
-
-    ``rule`` says what becomes of the source's own ids: ``keep`` them, ``new`` stable ones, or ``sequential`` from 1.
-    """
-
-    taken: set[int | str] = field(default_factory=set)
-    collisions: int = 0
-    rule: Rule = "keep"
-
-    def give(self, own: int | str | None, *names: str | int) -> int | str:
-        """``own`` if the source has an id and it is kept, else the stable one of ``names``, or the next."""
-        return self.settle(stable_id(*names) if own is None or self.rule == "new" else own, *names)
-
-    def settle(self, wished: int | str, *names: str | int) -> int | str:
-        """``wished``, or what is given in its place."""
-        if self.rule == "sequential":
-            self.taken.add(len(self.taken) + 1)
-            return len(self.taken)
-        number = wished
-        if number in self.taken:
-            self.collisions += 1
-            number = stable_id(*names)
-            while number in self.taken:
-                number += 1
-        self.taken.add(number)
-        return number
-
-
 class Rows(NamedTuple):
-    """What of a picture is written, all but the ids, which the whole dataset decides: those wished for, and JSON.
+    """What of one picture is written, with the ids that are wished for: its row, those of its objects, and the indexes
+    of these in the source. ``segments`` is for the panoptic JSON."""
 
-    ``image`` is the picture's row without its first field and brace; ``objects`` has (id, index in the source, row
-    without the first two fields) for each object. ``segments`` is for the panoptic JSON.
+    image: dict[str, Any]
+    objects: list[dict[str, Any]]
+    indexes: list[int]
+    segments: Segments | None = None
+
+
+class Batch(NamedTuple):
+    """What of some pictures is written, as JSON with the ids that are wished for, which can nearly always be had.
+
+    ``images`` and ``objects`` are rows with ``_BETWEEN`` between, which no row holds; ``counts`` is how many of the
+    objects are each picture's.
     """
 
-    file_name: str
-    image_id: int | str
-    image: bytes
-    objects: list[tuple[int | str, int, bytes]]
-    segments: Segments | None = None
+    image_ids: list[int | str]
+    file_names: list[str]
+    counts: list[int]
+    object_ids: list[int | str]
+    indexes: list[int]
+    images: bytes
+    objects: bytes
+    segments: list[Segments | None]
 
 
 def rows_of(file_name: str, size_wh: tuple[int, int], annotations: Annotations, ids: Rule = "keep") -> Rows:
     """The rows of one picture."""
-    image: dict[str, Any] = {"file_name": file_name, "width": size_wh[0], "height": size_wh[1]}
-    image |= {k: v for k, v in known(annotations.attributes).items() if k not in _PICTURE_FIELDS}
     name = encode(file_name)
     own = None if ids == "new" else annotations.image_id
+    image_id = id_of(name) if own is None else own
+    image: dict[str, Any] = {"id": image_id, "file_name": file_name, "width": size_wh[0], "height": size_wh[1]}
+    image |= {k: v for k, v in known(annotations.attributes).items() if k not in _PICTURE_FIELDS}
     objects = annotations.objects
+    areas, indexes, categories = _areas(objects), objects.index.tolist(), objects.category_id.tolist()
+    crowds, boxes = objects.iscrowd.tolist(), objects.boxes_xyxy.tolist()
     rows = []
-    columns = zip(_areas(objects), objects.index.tolist(), objects.boxes_xyxy.tolist(), strict=True)
-    for i, (area, index, box) in enumerate(columns):
+    for i, index in enumerate(indexes):
         wished = None if ids == "new" else objects.facts[i].id
-        number = _id_of(name + b"%d:%d," % (len(str(index)), index)) if wished is None else wished
-        rows.append((number, index, msgspec.json.encode(_annotation_json(objects, i, box, area))[1:]))
-    return Rows(file_name, _id_of(name) if own is None else own, msgspec.json.encode(image)[1:], rows)
+        number = id_of(name + b"%d:%d," % (len(str(index)), index)) if wished is None else wished
+        head = {"id": number, "image_id": image_id}
+        rows.append(_annotation_json(head, objects, i, areas[i], (categories[i], crowds[i], boxes[i])))
+    return Rows(image, rows, indexes)
+
+
+def batch_of(pictures: Sequence[Rows]) -> Batch:
+    """The rows of some pictures as JSON, all at once."""
+    objects = [row for picture in pictures for row in picture.objects]
+    return Batch(
+        [picture.image["id"] for picture in pictures],
+        [picture.image["file_name"] for picture in pictures],
+        [len(picture.objects) for picture in pictures],
+        [row["id"] for row in objects],
+        [index for picture in pictures for index in picture.indexes],
+        _joined([picture.image for picture in pictures]),
+        _joined(objects),
+        [picture.segments for picture in pictures],
+    )
+
+
+def _joined(rows: list[dict[str, Any]]) -> bytes:
+    return _encode_lines(rows)[:-1].replace(b"\n", _BETWEEN)  # in JSON every other end of a line is escaped
+
+
+def _renumbered(batch: Batch, image_ids: Sequence[int | str], object_ids: Sequence[int | str]) -> tuple[bytes, bytes]:
+    """The images and objects of a batch with other ids than the wished ones."""
+    before, after = map(_image_head, batch.image_ids), map(_image_head, image_ids)
+    images = _BETWEEN.join(
+        new + row[len(old) :] for row, old, new in zip(batch.images.split(_BETWEEN), before, after, strict=True)
+    )
+    if not object_ids:
+        return images, batch.objects
+    owners = [i for i, count in enumerate(batch.counts) for _ in range(count)]
+    heads = (_object_head(n, batch.image_ids[i]) for n, i in zip(batch.object_ids, owners, strict=True))
+    others = (_object_head(n, image_ids[i]) for n, i in zip(object_ids, owners, strict=True))
+    rows = zip(batch.objects.split(_BETWEEN), heads, others, strict=True)
+    return images, _BETWEEN.join(new + row[len(old) :] for row, old, new in rows)
+
+
+def _image_head(number: int | str) -> bytes:
+    return b'{"id":%s,' % msgspec.json.encode(number)
+
+
+def _object_head(number: int | str, image_id: int | str) -> bytes:
+    return b'{"id":%s,"image_id":%s,' % (msgspec.json.encode(number), msgspec.json.encode(image_id))
 
 
 class CocoWriter:
@@ -157,23 +178,24 @@ class CocoWriter:
 
     def add(self, file_name: str, size_wh: tuple[int, int], annotations: Annotations) -> None:
         """One picture and its objects."""
-        self.write(rows_of(file_name, size_wh, annotations, self._images.rule))
+        self.write(batch_of([rows_of(file_name, size_wh, annotations, self._images.rule)]))
 
-    def write(self, rows: Rows) -> tuple[bytes, bytes]:
-        """What was made of one picture; gives its id and its row as JSON."""
-        identity = msgspec.json.encode(self._images.settle(rows.image_id, rows.file_name))
-        image = b"".join((b'{"id":', identity, b",", rows.image))
-        self._file.write(image if self._first_image else b",\n" + image)
+    def write(self, batch: Batch) -> tuple[Sequence[int | str], bytes]:
+        """What was made of the next pictures, at least one; gives their ids and their rows."""
+        names, ends = batch.file_names, list(accumulate(batch.counts))
+        image_ids = self._images.settle_all(batch.image_ids, lambda i: (names[i],))
+        object_ids = self._objects.settle_all(
+            batch.object_ids, lambda i: (names[bisect_right(ends, i)], batch.indexes[i])
+        )
+        images, objects = batch.images, batch.objects
+        if image_ids != batch.image_ids or object_ids != batch.object_ids:
+            images, objects = _renumbered(batch, image_ids, object_ids)
+        self._file.write(images if self._first_image else _BETWEEN + images)
         self._first_image = False
-        out = []
-        for wished, index, row in rows.objects:
-            number = self._objects.settle(wished, rows.file_name, index)
-            digits = b"%d" % number if isinstance(number, int) else msgspec.json.encode(number)
-            out.append(b"".join((b'{"id":', digits, b',"image_id":', identity, b",", row)))
-        if out:
-            self._annotations.write((b"" if self._first_annotation else b",\n") + b",\n".join(out))
+        if objects:
+            self._annotations.write(objects if self._first_annotation else _BETWEEN + objects)
             self._first_annotation = False
-        return identity, image
+        return image_ids, images
 
 
 def _category_json(category: Category) -> dict[str, Any]:
@@ -183,23 +205,26 @@ def _category_json(category: Category) -> dict[str, Any]:
 
 def annotation_json(objects: Objects, i: int, area: float) -> dict[str, Any]:
     """One object in COCO's fields, and every other field that it came with."""
-    return _annotation_json(objects, i, objects.boxes_xyxy[i].tolist(), area)
+    plain = int(objects.category_id[i]), int(objects.iscrowd[i]), objects.boxes_xyxy[i].tolist()
+    return _annotation_json({}, objects, i, area, plain)
 
 
-def _annotation_json(objects: Objects, i: int, box_xyxy: list[float], area: float) -> dict[str, Any]:
-    x0, y0, x1, y1 = box_xyxy
+def _annotation_json(
+    head: dict[str, Any], objects: Objects, i: int, area: float, plain: tuple[int, int, list[float]]
+) -> dict[str, Any]:
+    """``head`` with the other fields of an object; ``plain`` is what the arrays say of it: category, crowd, box."""
+    category_id, crowd, (x0, y0, x1, y1) = plain
     facts = objects.facts[i]
     segmentation, keypoints = objects.segmentation[i], objects.keypoints[i]
-    out: dict[str, Any] = {
-        "category_id": int(objects.category_id[i]),
-        "bbox": [whole(x0), whole(y0), whole(x1 - x0), whole(y1 - y0)],
-        "area": whole(area),
-        "iscrowd": int(objects.iscrowd[i]),
-    }
+    out = head if not facts.attributes else {}
+    out["category_id"] = category_id
+    out["bbox"] = _whole((x0, y0, x1 - x0, y1 - y0))
+    out["area"] = whole(area)
+    out["iscrowd"] = crowd
     if isinstance(segmentation, Rings):
         out["segmentation"] = [list(map(_plain, ring.reshape(-1).tolist())) for ring in segmentation.rings]
     elif segmentation is not None:
-        out["segmentation"] = segmentation_json(segmentation)
+        out["segmentation"] = rle_json(segmentation)
     if keypoints is not None:
         out["keypoints"] = list(map(_plain, keypoints.reshape(-1).tolist()))
         out["num_keypoints"] = int((keypoints[:, 2] > 0).sum())
@@ -217,7 +242,7 @@ def _annotation_json(objects: Objects, i: int, box_xyxy: list[float], area: floa
         out["parts"] = [{"name": p.name, "box_xyxy": [whole(v) for v in p.box_xyxy]} for p in objects.parts[i]]
     if not facts.attributes:
         return out
-    return {**{k: v for k, v in known(facts.attributes).items() if k not in (*_FIELDS, *out)}, **out}
+    return {**head, **{k: v for k, v in known(facts.attributes).items() if k not in (*_FIELDS, *out)}, **out}
 
 
 def _areas(objects: Objects) -> list[float]:
@@ -225,6 +250,8 @@ def _areas(objects: Objects) -> list[float]:
     areas: list[float] = [(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in objects.boxes_xyxy.tolist()]
     if not any(objects.segmentation):
         return areas
+    from augpipe.polygons import areas_of
+
     drawn = [i for i, s in enumerate(objects.segmentation) if isinstance(s, Rings)]
     polygons = areas_of([s.rings for s in objects.segmentation if isinstance(s, Rings)])
     for i, area in zip(drawn, polygons, strict=True):
@@ -239,6 +266,11 @@ def whole(value: float) -> float | int:
     """A whole number as an integer, another one with at most nine decimals: beyond is the noise of a subtraction."""
     value = float(value)
     return int(value) if value.is_integer() and -_EXACT < value < _EXACT else _plain(round(value, 9))
+
+
+def _whole(values: Iterable[float]) -> list[float | int]:
+    """:func:`whole` of each; a call for each would take longer than the numbers."""
+    return [int(v) if v.is_integer() and -_EXACT < v < _EXACT else _plain(round(v, 9)) for v in values]
 
 
 def _plain(value: float) -> float | int:
@@ -299,6 +331,9 @@ class _Maker:
             lost = [loss for loss in lost if loss.what != _PANOPTIC]
         return Made(Added(len(annotations.objects), tuple(lost)), rows)
 
+    def pack(self, rests: Sequence[Rows]) -> Batch:
+        return batch_of(rests)
+
 
 class _DatasetWriter:
     """See :class:`augpipe.formats.target.Writer`."""
@@ -317,10 +352,14 @@ class _DatasetWriter:
         )
         self.maker = _Maker(ids, self._panoptic is not None)
 
-    def take(self, rest: Rows) -> None:
-        identity, image = self._json.write(rest)
-        if self._panoptic is not None and rest.segments is not None:
-            self._panoptic.add(image, identity, rest.file_name, rest.segments)
+    def take(self, packed: Batch) -> None:
+        image_ids, images = self._json.write(packed)
+        if self._panoptic is None or not any(packed.segments):
+            return
+        rows = zip(images.split(_BETWEEN), image_ids, packed.file_names, packed.segments, strict=True)
+        for image, number, name, segments in rows:
+            if segments is not None:
+                self._panoptic.add(image, msgspec.json.encode(number), name, segments)
 
     def discard(self) -> None:
         if self._panoptic is not None:

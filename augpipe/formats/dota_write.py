@@ -7,7 +7,7 @@ of its box, and counted. Classes are words: spaces in their names become hyphens
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,6 +81,9 @@ class _Maker:
         write_into(path, text.encode())
         return Made(Added(len(objects), (*changes, *losses_of(annotations, cannot_hold, self.told))))
 
+    def pack(self, rests: Sequence[None]) -> None:
+        pass
+
 
 class _DatasetWriter:
     """See :class:`augpipe.formats.target.Writer`."""
@@ -88,7 +91,7 @@ class _DatasetWriter:
     def __init__(self, dataset: Dataset, stage: Stage) -> None:
         self.maker = _Maker(stage.folder / "labelTxt", {c.id: c for c in dataset.categories})
 
-    def take(self, rest: None) -> None:
+    def take(self, packed: None) -> None:
         pass
 
     def discard(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from augpipe.errors import Reject
 from augpipe.formats.base import Place, head_of, read_place
-from augpipe.pixels.header import read_header
 from augpipe.sample import Header
 
 _FIRST_BYTES = 1 << 12
@@ -32,6 +31,8 @@ def header_at(place: Place) -> Header:
         head = head_of(place, most)
         if (plain := plain_jpeg(head)) is not None:
             return plain
+    from augpipe.pixels.header import read_header  # here, as few files need Pillow
+
     try:
         return read_header(head, _NO_LIMIT)
     except Reject:

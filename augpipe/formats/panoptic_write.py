@@ -17,8 +17,7 @@ from typing import IO, Any, NamedTuple
 
 import msgspec
 
-from augpipe.formats.records import known
-from augpipe.pixels.raster_codec import encode_raster
+from augpipe.formats.json_fields import known
 from augpipe.sample import Annotations
 
 _HELD_BYTES = 64 * 1024 * 1024
@@ -36,7 +35,11 @@ def segments_of(annotations: Annotations) -> Segments | None:
     if annotations.panoptic is None and not annotations.segments_info:
         return None
     info = msgspec.json.encode([known(s) for s in annotations.segments_info])
-    return Segments(info, None if annotations.panoptic is None else encode_raster(annotations.panoptic))
+    if annotations.panoptic is None:
+        return Segments(info, None)
+    from augpipe.pixels.raster_codec import encode_raster
+
+    return Segments(info, encode_raster(annotations.panoptic))
 
 
 class PanopticWriter:

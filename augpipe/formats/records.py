@@ -14,9 +14,9 @@ import numpy as np
 from augpipe.errors import Reject, one_line
 from augpipe.formats.coco import segments_of
 from augpipe.formats.coco_object import identity_of, numbers_of, parts_of, rings_of, rle_of_json, whole_number
+from augpipe.formats.json_fields import known, rle_json
 from augpipe.labels import DECIMALS, Labelled
 from augpipe.plan import Plan, to_json
-from augpipe.polygons import is_tangled
 from augpipe.sample import (
     F64,
     Annotations,
@@ -31,6 +31,7 @@ from augpipe.sample import (
     Segmentation,
     objects_of,
 )
+from augpipe.tangles import is_tangled
 
 SCHEMA = "augpipe/1"
 
@@ -189,7 +190,7 @@ def rounded(values: F64) -> list[Any]:
 def segmentation_json(segmentation: Segmentation) -> Any:
     """As COCO has it: flat rings, or a compressed RLE."""
     if isinstance(segmentation, Rle):
-        return {"size": list(segmentation.size_hw), "counts": segmentation.counts.decode("ascii")}
+        return rle_json(segmentation)
     return [rounded(ring.reshape(-1)) for ring in segmentation.rings]
 
 
@@ -200,29 +201,7 @@ def keypoints_json(keypoints: F64) -> list[float]:
     return flat
 
 
-def known(value: Any) -> Any:
-    """JSON-ready values without nulls: a null means "not known", which a record says by leaving it out."""
-    if isinstance(value, Mapping):
-        return {str(k): known(v) for k, v in value.items() if v is not None}
-    if isinstance(value, (list, tuple)):
-        return [known(v) for v in value if v is not None]
-    return value
-
-
 # --- categories ------------------------------------------------------------------------------------------------------
-
-
-def category_json(category: Category) -> dict[str, Any]:
-    """One category as the manifest lists it."""
-    out: dict[str, Any] = {"id": category.id, "label": category.label, "name": category.name}
-    if category.supercategory is not None:
-        out["supercategory"] = category.supercategory
-    for name in ("keypoints", "skeleton", "flip_pairs"):
-        if values := getattr(category, name):
-            out[name] = [list(v) if isinstance(v, tuple) else v for v in values]
-    if category.isthing is not None:
-        out["isthing"] = category.isthing
-    return out
 
 
 def categories_of_manifest(manifest: Mapping[str, Any]) -> tuple[Category, ...]:

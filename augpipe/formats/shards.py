@@ -34,12 +34,13 @@ from augpipe.formats.base import (
 from augpipe.formats.coco import annotations_of, decoded
 from augpipe.formats.coco_object import whole_number
 from augpipe.formats.records import SCHEMA, annotations_of_record
-from augpipe.formats.tar_index import is_pattern, samples_of, tar_paths, tars_of_runs
-from augpipe.formats.voc import TWENTY, VocReader, parse_xml, text_of
+from augpipe.formats.tar_index import samples_of, tar_paths, tars_of_runs
+from augpipe.formats.voc import TWENTY, VocReader
+from augpipe.formats.voc_xml import read_xml
 from augpipe.pixels.raster_codec import decode_raster
 from augpipe.sample import Annotations, Category, Raster
 from augpipe.sources.look import names_of
-from augpipe.sources.opening import ending_of, where_of
+from augpipe.sources.opening import ending_of, is_pattern, where_of
 
 _PICTURES = tuple(ending.removeprefix(".") for ending in PICTURE_ENDINGS)
 _LABELS = ("json", "xml", "cls")
@@ -223,8 +224,7 @@ class _Classes:
             try:
                 if ending == "xml":
                     self._xml = self._own.others = True
-                    root = parse_xml(content, file)
-                    self._names |= {name for e in root.findall("object") if (name := text_of(e, "name"))}
+                    self._names |= {name for name in read_xml(content, file).names if name}
                 elif ending == "cls":
                     self._own.others = True
                     self._numbers.add(class_number(content, file))

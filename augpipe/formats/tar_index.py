@@ -23,9 +23,8 @@ from augpipe.folder import SHARD_NAME
 from augpipe.formats.base import Place, Where, is_absent, place_of, plural, size_of, source_key
 from augpipe.formats.records import categories_of_manifest, category_from_json
 from augpipe.sample import Category
-from augpipe.sources import remote
 from augpipe.sources.look import files_in
-from augpipe.sources.opening import COMPRESSED, LEFT_OUT, ending_of, file_at, where_of
+from augpipe.sources.opening import COMPRESSED, LEFT_OUT, ending_of, file_at, is_pattern, where_of
 from augpipe.sources.tars import members_of_tar
 
 MOST_TARS = 100_000
@@ -60,11 +59,6 @@ def tar_paths(src: str, where: Where | None = None) -> list[Where]:
         return [file_at(src)]
     folder = where or where_of(src)
     return files_in(folder, "*.tar") if folder.is_dir() else []
-
-
-def is_pattern(src: str) -> bool:
-    """Whether braces stand for several files; a file may have them in its own name."""
-    return "{" in src and (remote.is_url(src) or not os.path.exists(src))
 
 
 # --- folders of our own ----------------------------------------------------------------------------------------------

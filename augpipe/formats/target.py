@@ -9,7 +9,7 @@ already: those are the conversion's (:mod:`augpipe.convert`).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
@@ -18,6 +18,8 @@ from augpipe.catalogue import Writable
 from augpipe.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, is_picture
 from augpipe.sample import Annotations, Header, Objects
+
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,7 @@ class Closing:
 
 @dataclass(frozen=True)
 class Made:
-    """What came of one picture, and ``rest``, which its writer is still to be told. It is sent between processes."""
+    """What came of one picture, and ``rest``, of which its writer is still to be told."""
 
     added: Added
     rest: Any = None
@@ -81,6 +83,10 @@ class Maker(Protocol):
         """
         ...
 
+    def pack(self, rests: Sequence[Any]) -> Any:
+        """What the writer takes of some neighbouring pictures, at least one, of which it is given ``Made.rest``."""
+        ...
+
 
 class Writer(Protocol):
     """Writes what is the whole dataset's."""
@@ -90,8 +96,8 @@ class Writer(Protocol):
         """Makes what :meth:`take` takes."""
         ...
 
-    def take(self, rest: Any) -> None:
-        """Take what was made of the next picture, ``Made.rest``."""
+    def take(self, packed: Any) -> None:
+        """Take what the maker has packed of the next pictures."""
         ...
 
     def discard(self) -> None:
@@ -178,13 +184,19 @@ def losses_of(annotations: Annotations, cannot_hold: CannotHold, told: set[str])
         yield Loss(what, count, at)
 
 
-def write_into(path: Path, data: bytes) -> None:
+def write_into(path: str | Path, data: bytes) -> None:
     """Write a file, and make its folder if it is the first in it."""
     try:
-        path.write_bytes(data)
+        number = os.open(path, _NEW_FILE, 0o666)
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        number = os.open(path, _NEW_FILE, 0o666)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(number, rest) :]
+    finally:
+        os.close(number)
 
 
 def stem_of(name: str) -> str:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import PurePosixPath
 
 from augpipe.errors import DatasetError, Reject, one_line
@@ -30,19 +29,21 @@ from augpipe.formats.base import (
     names_of,
     place_of,
     plural,
-    size_of,
     source_key,
     walk_files,
 )
-from augpipe.formats.voc import TWENTY, VocAt, VocReader, parse_xml, read_labelmap, text_of
+from augpipe.formats.voc import TWENTY, VocAt, VocReader
+from augpipe.formats.voc_xml import pack, read_xml
 from augpipe.processes import each, parts_of
 from augpipe.sample import Category
-from augpipe.sources.look import above, below, children, row_name, start_of
+from augpipe.sources.look import above, below, children, places_in, row_name, rows_below, sizes_in, start_of
 
 _ANNOTATION_FOLDERS = ("annotations", "annotation")
 _PICTURE_FOLDERS = ("jpegimages", "images", "imgs", "img")
 _LISTS = ("Main", "Segmentation", "Layout", "Action", "")
 _VOC_XML = re.compile(rb"<annotation[\s/>]")
+HELD_BYTES = 1 << 26
+"""What is held of XML that has been parsed: some hundred thousand pictures."""
 _SNIFFED_FILES, _SNIFFED_BYTES = 50, 4096
 
 
@@ -139,6 +140,14 @@ class _Found:
     names: set[str] = field(default_factory=set)
     links: set[str] = field(default_factory=set)
     unannotated: int = 0
+    room: int = HELD_BYTES
+
+    def held(self, at: VocAt, said: bytes | None) -> VocAt:
+        """A place with what its XML says, as long as there is room; what is not held is read once more."""
+        if said is None or len(said) > self.room:
+            return at
+        self.room -= len(said)
+        return VocAt(at.xml, at.class_mask, at.object_mask, said)
 
 
 def open_voc(src: Where, options: SourceOptions) -> Dataset:
@@ -167,61 +176,65 @@ def open_voc(src: Where, options: SourceOptions) -> Dataset:
 
 def _gather(root: VocRoot, src: Where, split: str | None, lines: list[str] | None, found: _Found) -> None:
     """Everything of one root; the split chooses entries, but classes come from all of them."""
-    pictures = _pictures(root, found.links)
     xmls = _by_stem(root.xml, (".xml",), found.links)
     class_masks, object_masks = _masks(root.class_masks), _masks(root.object_masks)
     stems = [*xmls, *(stem for stem in class_masks if stem not in xmls)]
+    place, entry_of = places_in(root.xml), _entries_of(root, src)
+    ats = [VocAt(place(xmls[s]) if s in xmls else None, class_masks.get(s), object_masks.get(s)) for s in stems]
+    seen = each(_glances, parts_of(ats), len(ats))
+    pictures, used = _pictures(root, found.links), set[str]()
     wanted, unknown = _chosen(root, split, lines, stems)
-    used: set[str] = set()
-    ats = [VocAt(_place(root.xml, xmls.get(stem)), class_masks.get(stem), object_masks.get(stem)) for stem in stems]
-    seen = chain.from_iterable(each(_glances, parts_of(ats), len(ats)))
-    for stem, at, (names, filename, digest) in zip(stems, ats, seen, strict=True):
+    rest = iter(zip(stems, ats, strict=True))
+    for names, glances in seen:
         found.names |= names
-        picture = _picture_for(stem, filename, pictures, xmls)
-        used |= {picture} if picture else set()
-        if stem in wanted:
-            ending = os.path.splitext(filename)[1] if is_picture(filename) else ".jpg"
-            found.entries.append(_entry(root, src, picture, stem + ending, at, digest))
+        for (filename, digest, said), (stem, at) in zip(glances, rest, strict=False):
+            picture = _picture_for(stem, filename, pictures, xmls)
+            if picture:
+                used.add(picture)
+            if stem in wanted:
+                expected = "" if picture else stem + (os.path.splitext(filename)[1] if is_picture(filename) else ".jpg")
+                found.entries.append(entry_of(picture, expected, found.held(at, said), digest))
     for stem in unknown:
         picture = _picture_for(stem, "", pictures, xmls)
-        at = VocAt(place_of(root.xml / f"{stem}.xml"))
-        found.entries.append(_entry(root, src, picture, f"{stem}.jpg", at, digest_of(b"")))
+        found.entries.append(entry_of(picture, f"{stem}.jpg", VocAt(place(f"{stem}.xml")), digest_of(b"")))
     if split is None:
         found.unannotated += sum(map(len, pictures.values())) - len(used)
 
 
-def _entry(root: VocRoot, src: Where, picture: str | None, expected: str, at: VocAt, digest: bytes) -> Entry:
-    path = root.pictures / (picture or expected)
-    key = below(path, src) if root.name else picture or expected
-    shown = row_name(path, src) if at.xml is None else at.xml.name or below(at.xml.path, src)
-    return Entry(
-        source_key(key),
-        None if picture is None else place_of(path),
-        at,
-        expected if picture is None else shown,
-        digest,
-        0 if picture is None else size_of(path),
-    )
+def _entries_of(root: VocRoot, src: Where) -> Callable[[str | None, str, VocAt, bytes], Entry]:
+    """What makes the entry of a picture, ``None`` where there is none and the third is only expected."""
+    place, size, shown_of = places_in(root.pictures), sizes_in(root.pictures), rows_below(src)
+
+    def entry(picture: str | None, expected: str, at: VocAt, digest: bytes) -> Entry:
+        name = picture or expected
+        key = below(root.pictures / name, src) if root.name else name
+        if picture is None:
+            return Entry(source_key(key), None, at, expected, digest)
+        shown = row_name(root.pictures / name, src) if at.xml is None else at.xml.name or shown_of(at.xml.path)
+        return Entry(source_key(key), place(name), at, shown, digest, size(name))
+
+    return entry
 
 
-def _glances(ats: Sequence[VocAt]) -> list[tuple[set[str], str, bytes]]:
-    """Of each picture class names and ``<filename>``, as :func:`_glance` finds them, and the digest of its labels."""
-    out = []
+def _glances(ats: Sequence[VocAt]) -> tuple[set[str], list[tuple[str, bytes, bytes | None]]]:
+    """(class names, of each picture its ``<filename>``, the digest of its labels, and what its XML says, packed).
+
+    A broken XML says nothing here and is rejected when it is read.
+    """
+    names: set[str] = set()
+    out: list[tuple[str, bytes, bytes | None]] = []
     for at in ats:
         data = b"" if at.xml is None else bytes_of(at.xml)
         masks = [bytes_of(place) for place in (at.class_mask, at.object_mask) if place is not None]
-        out.append((*_glance(data), digest_of(data, *masks)))
-    return out
-
-
-def _glance(data: bytes) -> tuple[set[str], str]:
-    """(class names, ``<filename>``) of an XML; a broken one has neither here and is rejected when it is read."""
-    try:
-        root = parse_xml(data, "")
-    except Reject:
-        return set(), ""
-    names = {name for element in root.findall("object") if (name := text_of(element, "name"))}
-    return names, unicodedata.normalize("NFC", (text_of(root, "filename") or "").replace("\\", "/").rpartition("/")[2])
+        digest = digest_of(data, *masks)
+        try:
+            said = read_xml(data, "")
+        except Reject:
+            out.append(("", digest, None))
+            continue
+        names.update(name for name in said.names if name)
+        out.append((said.filename, digest, pack(said)))
+    return names, out
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -235,10 +248,6 @@ def _by_stem(folder: Where | None, endings: tuple[str, ...], links: set[str] | N
 
 def _nfc_stem(file: str) -> str:
     return unicodedata.normalize("NFC", os.path.splitext(file)[0])
-
-
-def _place(folder: Where, relative: str | None) -> Place | None:
-    return None if relative is None else place_of(folder / relative)
 
 
 def _masks(folder: Where | None) -> dict[str, Place]:
@@ -257,6 +266,9 @@ def _pictures(root: VocRoot, links: set[str]) -> dict[str, list[str]]:
 
 def _picture_for(stem: str, filename: str, pictures: Mapping[str, list[str]], xmls: Collection[str]) -> str | None:
     """The picture of an XML: by its stem, of several by ``<filename>``; else by ``<filename>`` alone."""
+    own = pictures.get(stem, ())
+    if len(own) == 1:
+        return own[0]
     named = f"{os.path.dirname(stem)}/{filename}".lstrip("/") if filename else ""
     for candidate in _stems(stem, named):
         if candidate != stem and candidate in xmls:
@@ -321,6 +333,9 @@ def _chosen(
     wanted: set[str] = set()
     unknown: dict[str, None] = {}
     for line in lines:
+        if line in known:
+            wanted.update(known[line])
+            continue
         names = list(_names(line))
         match = next((known[name] for name in names if name in known), None)
         if match is None:
@@ -357,7 +372,7 @@ def _categories(
     Masks hold positions in the labelmap, so where there is one its order is the class map.
     """
     labelmap = next((root.labelmap for root in roots if root.labelmap), None)
-    listed, colours = ([], None) if labelmap is None else read_labelmap(bytes_of(place_of(labelmap)))
+    listed, colours = ([], None) if labelmap is None else _labelmap(labelmap)
     if options.classes is not None:
         return categories_by_name(names, options, src), colours, []
     remarks = []
@@ -372,6 +387,12 @@ def _categories(
         order = one_line(", ".join(f"{i} {name}" for i, name in enumerate(sorted(names), start=1)), 100)
         remarks.append(f"values of the masks are taken as {order}; a labelmap.txt or --classes says otherwise")
     return categories_by_name(sorted(names), options, src), colours, remarks
+
+
+def _labelmap(path: Where) -> tuple[list[str], dict[int, int]]:
+    from augpipe.formats.voc_raster import read_labelmap
+
+    return read_labelmap(bytes_of(place_of(path)))
 
 
 def _by_labelmap(listed: list[str], names: set[str]) -> tuple[Category, ...]:

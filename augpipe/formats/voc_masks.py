@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from augpipe.formats.target import Loss
-from augpipe.formats.voc import palette
+from augpipe.formats.voc_raster import palette
 from augpipe.masks import rasterise
 from augpipe.pixels.header import MAX_PIXELS
 from augpipe.pixels.raster_codec import encode_palette

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -280,6 +280,9 @@ class _Maker:
             Added(len(objects), losses), _Rest(stem, used, fractional(objects), picture.size_wh is not None, segmented)
         )
 
+    def pack(self, rests: Sequence[_Rest]) -> Sequence[_Rest]:
+        return rests
+
 
 class _DatasetWriter:
     """See :class:`augpipe.formats.target.Writer`."""
@@ -294,13 +297,14 @@ class _DatasetWriter:
         self._fractions = self._unsized = 0
         self.maker = _Maker(stage.folder, self._categories)
 
-    def take(self, rest: _Rest) -> None:
-        self._stems.append(rest.stem)
-        self._used.update(rest.used)
-        self._fractions += rest.fractions
-        self._unsized += not rest.sized
-        if rest.masked:
-            self._masked.append(rest.stem)
+    def take(self, packed: Sequence[_Rest]) -> None:
+        for rest in packed:
+            self._stems.append(rest.stem)
+            self._used.update(rest.used)
+            self._fractions += rest.fractions
+            self._unsized += not rest.sized
+            if rest.masked:
+                self._masked.append(rest.stem)
 
     def discard(self) -> None:
         pass

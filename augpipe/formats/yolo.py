@@ -26,8 +26,8 @@ from augpipe.formats.base import Entry, Place, read_picture, read_place, require
 from augpipe.formats.headers import header_at
 from augpipe.formats.yolo_yaml import Kind
 from augpipe.geometry import bounds_of
-from augpipe.polygons import is_tangled
 from augpipe.sample import F64, Annotations, Dropped, Facts, ObjectRow, Rings, objects_of
+from augpipe.tangles import is_tangled
 
 FARTHEST = 2.0
 """A fraction beyond −1 or 2 is no place: such numbers are pixels, or a mistake."""

@@ -10,7 +10,6 @@ stay as they are.
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,9 +19,7 @@ import numpy as np
 import yaml
 
 from augpipe.errors import DatasetError, Reject, one_line
-from augpipe.formats.align import turned
 from augpipe.formats.base import Dataset, Entry, Reader, is_picture
-from augpipe.formats.one_outline import one_ring
 from augpipe.formats.target import (
     Added,
     Closing,
@@ -41,13 +38,9 @@ from augpipe.formats.target import (
 from augpipe.formats.yolo_index import label_of
 from augpipe.formats.yolo_yaml import KINDS, SPLITS, Kind, read_data_yaml
 from augpipe.geometry import bounds_of, corners_of, rectangle
-from augpipe.polygons import clip_rings
 from augpipe.processes import each, parts_of
 from augpipe.sample import F64, Annotations, Category, Header, Objects, Rings, Rle
 
-_FORMAT = " %.15f"
-_NO_LESS = re.compile(r"-0(?= |$)")  # what rounding makes of the smallest number below zero
-_ZEROS = re.compile(r"\.?0+(?= |$)")
 _READ_ENDINGS = frozenset((".bmp", ".jp2", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
 _READ_FORMATS = frozenset(("BMP", "JPEG", "JPEG2000", "MPO", "PNG", "TIFF", "WEBP"))
 _LEAST_SIDE = 10  # pixels
@@ -135,7 +128,7 @@ def row_of(
         return _corners_row(objects, i, size_wh)
     if kind == "segment":
         return _outline_row(objects, i, size_wh)
-    box, changed = _box_in(objects.boxes_xyxy[i], size_wh)
+    box, changed = _box_in(objects.boxes_xyxy[i].tolist(), size_wh)
     if box is None:
         return [], changed
     numbers = _centred(box, size_wh)
@@ -146,18 +139,18 @@ def row_of(
     return numbers, changed
 
 
-def _centred(box_xyxy: F64, size_wh: tuple[int, int]) -> list[float]:
+def _centred(box_xyxy: Sequence[float], size_wh: tuple[int, int]) -> list[float]:
     w, h = size_wh
-    x0, y0, x1, y1 = box_xyxy.tolist()
+    x0, y0, x1, y1 = box_xyxy
     return [(x0 + x1) / 2 / w, (y0 + y1) / 2 / h, (x1 - x0) / w, (y1 - y0) / h]
 
 
-def _box_in(box_xyxy: F64, size_wh: tuple[int, int]) -> tuple[F64 | None, set[str]]:
+def _box_in(box_xyxy: list[float], size_wh: tuple[int, int]) -> tuple[list[float] | None, set[str]]:
     """The box, cut to the picture where Ultralytics would take it for a mistake; ``None`` if nothing of it is left."""
-    if all(0.0 <= n <= 1.0 for n in _centred(box_xyxy, size_wh)):
+    cx, cy, w, h = _centred(box_xyxy, size_wh)
+    if 0.0 <= cx <= 1.0 and 0.0 <= cy <= 1.0 and 0.0 <= w <= 1.0 and 0.0 <= h <= 1.0:
         return box_xyxy, set()
-    w, h = size_wh
-    cut: F64 = np.clip(box_xyxy, 0.0, (w, h, w, h))
+    cut: list[float] = np.clip(box_xyxy, 0.0, (*size_wh, *size_wh)).tolist()
     if cut[0] >= cut[2] or cut[1] >= cut[3]:
         return None, {"objects outside the picture"}
     return cut, {"objects cut to the picture"}
@@ -171,30 +164,33 @@ def _flat(points: F64, size_wh: tuple[int, int]) -> list[float]:
 def _corners_row(objects: Objects, i: int, size_wh: tuple[int, int]) -> tuple[list[float], set[str]]:
     corners, changed = objects.obb[i], set[str]()
     if corners is None:
-        box, changed = _box_in(objects.boxes_xyxy[i], size_wh)
+        box, changed = _box_in(objects.boxes_xyxy[i].tolist(), size_wh)
         if box is None:
             return [], changed
-        corners = corners_of(box[None])[0]
+        corners = corners_of(np.array([box]))[0]
         changed.add("boxes that are not oriented, written as oriented ones")
-    elif _box_in(bounds_of(corners), size_wh)[0] is None:
+    elif _box_in(bounds_of(corners).tolist(), size_wh)[0] is None:
         return [], {"objects outside the picture"}
     return _flat(corners, size_wh), changed | _other_box(objects, i, corners)
 
 
 def _outline_row(objects: Objects, i: int, size_wh: tuple[int, int]) -> tuple[list[float], set[str]]:
+    from augpipe.formats.one_outline import one_ring
+    from augpipe.polygons import clip_rings
+
     segmentation, changed = objects.segmentation[i], set[str]()
     ring = None if segmentation is None else one_ring(segmentation)
     if ring is None:
-        box, changed = _box_in(objects.boxes_xyxy[i], size_wh)
+        box, changed = _box_in(objects.boxes_xyxy[i].tolist(), size_wh)
         if box is None:
             return [], changed
         what = "boxes without a polygon" if segmentation is None else "masks too ragged for an outline"
-        return _flat(corners_of(box[None])[0], size_wh), changed | {f"{what}, written as the corners of the box"}
+        return _flat(corners_of(np.array([box]))[0], size_wh), changed | {f"{what}, written as the corners of the box"}
     if isinstance(segmentation, Rle):
         changed.add("masks, written as the outline of their pixels")
     elif isinstance(segmentation, Rings) and len(segmentation.rings) > 1:
         changed.add("polygons of several rings, joined into one")
-    if not all(0.0 <= n <= 1.0 for n in _centred(bounds_of(ring), size_wh)):
+    if not all(0.0 <= n <= 1.0 for n in _centred(bounds_of(ring).tolist(), size_wh)):
         inside = clip_rings([ring], rectangle(size_wh))[0]
         if not inside:
             return [], {"objects outside the picture"}
@@ -223,9 +219,10 @@ def _keypoints_in(keypoints: F64 | None, count: int, size_wh: tuple[int, int]) -
 
 def text_of(number: int, values: Iterable[float]) -> str:
     """A row: the class index, and fractions without the zeros at their end."""
-    numbers = tuple(values)
-    text = _ZEROS.sub("", _FORMAT * len(numbers) % numbers)
-    return f"{number}{_NO_LESS.sub('0', text) if '-0' in text else text}"
+    texts = [("%.15f" % value).rstrip("0").rstrip(".") for value in values]  # noqa: UP031 - much slower otherwise
+    if "-0" in texts:  # what rounding makes of the smallest number below zero
+        texts = ["0" if text == "-0" else text for text in texts]
+    return " ".join((str(number), *texts))
 
 
 # --- a dataset -------------------------------------------------------------------------------------------------------
@@ -260,12 +257,14 @@ class _Maker:
             changes += (Loss(what, 1, indexes[i]) for what in sorted(changed))
             if numbers:
                 lines.append(text_of(self.index[categories[i]], numbers))
-        path = self.folder / label_of(f"/images/{name}")[1:]
-        write_into(path, "".join(f"{line}\n" for line in lines).encode())
+        write_into(f"{self.folder}{label_of(f'/images/{name}')}", "".join([f"{line}\n" for line in lines]).encode())
         if not is_read(name, picture.header, size):
             changes.append(Loss("pictures of a kind or size that Ultralytics leaves out", 1))
         losses = (*changes, *losses_of(annotations, self._cannot_hold, self.told))
-        return Made(Added(len(lines), losses, name), PurePosixPath(name).parts[0] if "/" in name else "")
+        return Made(Added(len(lines), losses, name), _top_of(name))
+
+    def pack(self, rests: Sequence[str]) -> set[str]:
+        return set(rests)
 
     def _cannot_hold(self, annotations: Annotations) -> dict[str, int]:
         return cannot_hold(annotations, self.kind)
@@ -289,9 +288,9 @@ class _DatasetWriter:
         index = {c.id: i for i, c in enumerate(self._categories)}
         self.maker = _Maker(stage.folder, kind, keypoints, index, self._split)
 
-    def take(self, rest: str) -> None:
-        """``rest`` is the folder that the picture's name begins with."""
-        self._tops.add(rest)
+    def take(self, packed: set[str]) -> None:
+        """``packed`` are the folders that the pictures' names begin with."""
+        self._tops |= packed
 
     def discard(self) -> None:
         pass
@@ -315,6 +314,14 @@ class _DatasetWriter:
         return {name: places[0] for name, places in data.splits.items()} if same and self._split else {}
 
 
+def _top_of(name: str) -> str:
+    """The folder that a name begins with, "" if it is in none."""
+    top, below, _ = name.partition("/")
+    if not below:
+        return ""
+    return PurePosixPath(name).parts[0] if top in ("", ".") else top
+
+
 def _unwritable(objects: Objects, i: int) -> str | None:
     return "crowds" if objects.iscrowd[i] else None
 
@@ -324,6 +331,8 @@ def _upright(picture: Picture) -> Annotations:
     header, stated = picture.header, picture.annotations.size_wh
     if header is None or stated == header.upright_wh or stated != header.stored_wh:
         return picture.annotations
+    from augpipe.formats.align import turned  # here, as few pictures are turned, and OpenCV comes with it
+
     return turned(picture.annotations, header)
 
 
@@ -369,16 +378,21 @@ def data_yaml(categories: Sequence[Category], kind: Kind, keypoints: int, splits
 def cannot_hold(annotations: Annotations, kind: Kind) -> dict[str, int]:
     """What YOLO has no place for in these labels: what → objects, or pictures, that have it."""
     objects = annotations.objects
-    flags = [f.truncated is not None or f.difficult is not None or f.occluded is not None for f in objects.facts]
-    counts = {
-        "object ids": sum(f.id is not None for f in objects.facts),
-        "segmentations": 0 if kind == "segment" else sum(s is not None for s in objects.segmentation),
-        "keypoints": 0 if kind == "pose" else sum(k is not None for k in objects.keypoints),
-        "oriented boxes": 0 if kind == "obb" else sum(o is not None for o in objects.obb),
-        "truncated, difficult and occluded flags": sum(flags),
-        "poses": sum(f.pose is not None for f in objects.facts),
-        "parts": sum(map(len, objects.parts)),
-        "fields of objects": sum(bool(f.attributes) for f in objects.facts),
+    facts, counts = objects.facts, dict[str, int]()
+    if facts:
+        counts = {
+            "object ids": sum([f.id is not None for f in facts]),
+            "segmentations": 0 if kind == "segment" else _stated(objects.segmentation),
+            "keypoints": 0 if kind == "pose" else _stated(objects.keypoints),
+            "oriented boxes": 0 if kind == "obb" else _stated(objects.obb),
+            "truncated, difficult and occluded flags": sum(
+                [f.truncated is not None or f.difficult is not None or f.occluded is not None for f in facts]
+            ),
+            "poses": sum([f.pose is not None for f in facts]),
+            "parts": sum(map(len, objects.parts)),
+            "fields of objects": sum([bool(f.attributes) for f in facts]),
+        }
+    counts |= {
         "fields of pictures": int(bool(annotations.attributes)),
         "image ids": int(annotations.image_id is not None),
         "semantic masks": int(annotations.semantic is not None),
@@ -388,6 +402,10 @@ def cannot_hold(annotations: Annotations, kind: Kind) -> dict[str, int]:
         "tags": len(annotations.tags),
     }
     return {name: n for name, n in counts.items() if n}
+
+
+def _stated(column: Sequence[object]) -> int:
+    return sum([value is not None for value in column])
 
 
 def categories_cannot_hold(categories: Sequence[Category], kind: Kind) -> dict[str, int]:

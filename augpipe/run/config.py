@@ -19,7 +19,7 @@ from typing import Any, Literal
 from augpipe.device import Device
 from augpipe.errors import UsageError
 from augpipe.formats.base import Dataset, SourceOptions
-from augpipe.formats.records import category_json
+from augpipe.formats.json_fields import category_json
 from augpipe.pixels.codec import PictureFormat
 from augpipe.pixels.header import MAX_PIXELS
 from augpipe.recipe.model import Recipe

@@ -14,12 +14,12 @@ from typing import Any
 from augpipe.device import Device
 from augpipe.errors import UsageError, one_line
 from augpipe.formats.base import SourceOptions
-from augpipe.formats.tar_index import is_pattern
 from augpipe.pixels.codec import PictureFormat
 from augpipe.recipe import document
 from augpipe.recipe.load import compiled
 from augpipe.recipe.model import Recipe
 from augpipe.run.config import RunOptions
+from augpipe.sources.opening import is_pattern
 from augpipe.sources.remote import is_url
 
 _EXPECTED = "run.json: does not say how the run was asked for; run the same augment command again instead"

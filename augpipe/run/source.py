@@ -8,7 +8,8 @@ from pathlib import Path
 
 from augpipe.errors import Reject, RunError, UsageError
 from augpipe.formats.base import SourceOptions
-from augpipe.formats.tar_index import is_pattern, tar_paths
+from augpipe.formats.tar_index import tar_paths
+from augpipe.sources.opening import is_pattern
 from augpipe.sources.remote import is_url
 
 _OF_THE_DISK = ("missing-picture", "missing-file", "io")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from augpipe.errors import Reject
@@ -37,6 +37,40 @@ def size_of(path: str | os.PathLike[str] | Inside) -> int:
 def place_of(where: Where) -> Place:
     """Where the bytes of a file are; reading tells if there is none."""
     return where.tree.place(where.path) if isinstance(where, Inside) else Place(str(where))
+
+
+def places_in(folder: Where) -> Callable[[str], Place]:
+    """:func:`place_of` for files below one folder, by relative POSIX path; making a path of each takes ten times as
+    long, which tells where there are many."""
+    if isinstance(folder, Inside):
+        return lambda relative: place_of(folder / relative)
+    prefix = _prefix(folder)
+    return lambda relative: Place(prefix + relative)
+
+
+def sizes_in(folder: Where) -> Callable[[str], int]:
+    """:func:`size_of` for files below one folder."""
+    if isinstance(folder, Inside):
+        return lambda relative: size_of(folder / relative)
+    prefix = _prefix(folder)
+    return lambda relative: size_of(prefix + relative)
+
+
+def rows_below(source: Where) -> Callable[[str], str]:
+    """:func:`below` for paths of files, most of which begin with that of the source."""
+    prefix = _prefix(source) if isinstance(source, Path) else ""
+
+    def row(path: str) -> str:
+        rest = path[len(prefix) :]
+        plain = prefix and path.startswith(prefix) and ".." not in rest and "//" not in rest and "/." not in rest
+        return rest if plain and os.sep == "/" else below(path, source)
+
+    return row
+
+
+def _prefix(folder: Path) -> str:
+    """What stands before the name of a file in a folder, as pathlib would write it."""
+    return str(folder / "x")[:-1]
 
 
 def start_of(where: Where, most: int) -> bytes:

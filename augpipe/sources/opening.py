@@ -29,6 +29,11 @@ def is_archive(path: str) -> bool:
     return ending_of(path) in (".tar", ".zip")
 
 
+def is_pattern(src: str) -> bool:
+    """Whether braces stand for several files; a file may have them in its own name."""
+    return "{" in src and (remote.is_url(src) or not os.path.exists(src))
+
+
 def ending_of(path: str) -> str:
     """The ending of a path or URL, in small letters."""
     return os.path.splitext(urlsplit(path).path if remote.is_url(path) else path)[1].lower()

@@ -7,7 +7,6 @@ nothing, else one that may pass. Over HTTP bytes are streamed, so that no server
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import functools
@@ -247,6 +246,8 @@ def _failure(error: BaseException, url: str) -> OSError:
         if statuses[0] in (401, 403):
             return PermissionError(errno.EACCES, f"the server refuses it ({statuses[0]})", shown(url))
         return OSError(errno.EIO, f"the server answers {statuses[0]}", shown(url))
+    import asyncio  # here, as it takes long to import
+
     if any(isinstance(e, (asyncio.TimeoutError, TimeoutError)) for e in causes):
         return TimeoutError(errno.ETIMEDOUT, "the server does not answer in time", shown(url))
     if isinstance(error, FileNotFoundError) and (len(causes) == 1 or lists_folders(url)):

@@ -12,6 +12,7 @@ from augpipe.convert.report import Report
 from augpipe.errors import Reject, one_line
 from augpipe.formats.base import Entry, Reader
 from augpipe.formats.target import Added, Maker
+from augpipe.sources.place import kept_open
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Part:
 
 def make_part(part: Part) -> tuple[Any, Report]:
     """(what the writer takes of the pictures, ``None`` if there are none, what came of them)."""
+    with kept_open():
+        return _made(part)
+
+
+def _made(part: Part) -> tuple[Any, Report]:
     report = Report()
     rests = []
     for entry, picture in pictures(part.reader, part.entries, report):

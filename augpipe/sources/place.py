@@ -11,6 +11,8 @@ import stat
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import NamedTuple
 
 from augpipe.errors import Reject, one_line
@@ -21,6 +23,7 @@ LARGEST_FILE = 1 << 28
 _ABSENT = (errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO)
 _ZIP_HEADER = struct.Struct("<4s22xHH")  # of a member: its mark, then lengths of the name and of what else there is
 _USUAL_NAMES = 512
+_MOST_OPEN = 16
 _GAP, _TOGETHER = 512, 1 << 20  # bytes between neighbours, and of all that are read at once
 _PLAIN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # to open a pipe must not wait
 
@@ -85,22 +88,53 @@ def read_ranges(path: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
     """
     name, out = one_line(os.path.basename(path)), list[bytes]()
     try:
-        number = os.open(path, _PLAIN)
-        try:
-            _require_file(number)
+        with _opened(path) as number:
             for start, size, group in _neighbours(ranges):
                 if size > LARGEST_FILE:
                     raise _too_large(name, size)
                 block = _up_to(number, start, size)
                 out += [block[offset - start : offset - start + length] for offset, length in group]
-        finally:
-            os.close(number)
     except OSError as error:
         raise _refused(error, name) from error
     for (offset, size), data in zip(ranges, out, strict=True):
         if len(data) != size:
             raise Reject("read", "truncated", f"{name}: ends before byte {offset + size}")
     return out
+
+
+_open: ContextVar[dict[str, int] | None] = ContextVar("open", default=None)
+
+
+@contextmanager
+def kept_open() -> Iterator[None]:
+    """Within this context files that ranges are read of stay open: for a hundred pictures of one JSON, say."""
+    numbers: dict[str, int] = {}
+    token = _open.set(numbers)
+    try:
+        yield
+    finally:
+        _open.reset(token)
+        for number in numbers.values():
+            os.close(number)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
+    """A file's descriptor. Raises OSError if it is none."""
+    numbers = _open.get()
+    if numbers is not None and path in numbers:
+        yield numbers[path]
+        return
+    number = os.open(path, _PLAIN)
+    kept = False
+    try:
+        _require_file(number)
+        if kept := numbers is not None and len(numbers) < _MOST_OPEN:
+            numbers[path] = number
+        yield number
+    finally:
+        if not kept:
+            os.close(number)
 
 
 def _neighbours(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, Sequence[tuple[int, int]]]]:

@@ -3,8 +3,10 @@
     python benchmarks/convert.py /tmp/large [--pictures 20000] [--rounds 5] [--peers DIR] [--only voc-to-coco]
 
 Every run is a process of its own, from its start to its end, on the same input, and the tools take turns, so that what
-else the machine does falls on all of them. Each tool lives in a virtual environment below ``--peers``, made on the
-first call; one that cannot be installed or fails is a row that says so.
+else the machine does falls on all of them. A first turn warms the caches and is watched for memory, which takes time
+that is not counted; who takes more than half a minute has only that one. Each run writes to a folder of its own, as
+creating files where many were deleted just now takes longer. Each tool lives in a virtual environment below
+``--peers``, made on the first call; one that cannot be installed or fails is a row that says so.
 
 - ``voc-to-coco``: an XML and a picture each, five objects, VOC's twenty classes. augpipe also reads every picture's
   header, to tell sizes that do not agree; the others take the XML at its word, or decode the picture.
@@ -21,10 +23,12 @@ import json
 import os
 import platform
 import random
+import resource
 import shutil
 import statistics
 import subprocess
 import sys
+import threading
 import time
 import venv
 from collections.abc import Callable, Mapping
@@ -48,7 +52,8 @@ GOALS = {"globox": 3.0, "datumaro": 5.0}
 PAIRS = ("voc-to-coco", "coco-to-yolo")
 RIGHT = [0.0, 0.0, 10.0, 10.0]
 _POLL = 0.05
-_LIMIT = 300.0  # seconds, after which a run is stopped
+_LIMIT = 120.0  # seconds, after which a run is stopped
+_PATIENCE = 30.0  # seconds; what takes longer runs once
 
 # What a user of each library writes: read, write. {src} and {dst} are filled in.
 CODE = {
@@ -146,8 +151,9 @@ class Tool:
     trouble: str = ""
     seconds: list[float] = field(default_factory=list)
     cpu_seconds: list[float] = field(default_factory=list)
-    megabytes: list[float] = field(default_factory=list)
-    largest: list[float] = field(default_factory=list)
+    megabytes: int = 0
+    largest: int = 0
+    is_slow: bool = False
     box: list[float] | None = None
 
 
@@ -162,33 +168,54 @@ def command_of(tool: Tool, pair: str, source: Path, target: Path) -> list[str]:
     return [str(tool.python), "-c", code]
 
 
-def run(command: list[str], log: Path) -> tuple[float, float, float, float]:
-    """(seconds, CPU seconds of all its processes, most MB of them together, most MB of one), and its words in ``log``.
+@dataclass(frozen=True)
+class Run:
+    """Seconds, CPU seconds of all processes, and where it was watched the most MB of all together, and of one."""
+
+    seconds: float
+    cpu_seconds: float
+    megabytes: float = 0.0
+    largest: float = 0.0
+
+
+def run(command: list[str], log: Path, watched: bool) -> Run:
+    """A whole process; what it says goes to ``log``.
 
     Raises:
         RuntimeError: it failed.
     """
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody compiles the libraries anew for each call
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with open(log, "wb") as words:
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=words, stderr=subprocess.STDOUT, env=environment, cwd=log.parent)
-        most, peaks, cpu = 0.0, dict[int, float](), dict[int, float]()
-        while process.poll() is None:
-            tree = [process.pid, *descendants(process.pid)]
-            most = max(most, sum(_kilobytes(pid, "smaps_rollup", "Pss:") for pid in tree) / 1024)
-            for pid in tree:
-                peaks[pid] = max(peaks.get(pid, 0.0), _kilobytes(pid, "status", "VmHWM:") / 1024)
-                cpu[pid] = max(cpu.get(pid, 0.0), _cpu_seconds(pid))
-            if time.perf_counter() - started > _LIMIT:
-                process.kill()
-            time.sleep(_POLL)
+        late = threading.Timer(_LIMIT, process.kill)
+        late.start()
+        megabytes, largest = _watch(process) if watched else (0.0, 0.0)
+        process.wait()
         seconds = time.perf_counter() - started
+        late.cancel()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if seconds > _LIMIT:
         raise RuntimeError(f"not done after {_LIMIT:.0f} s")
     if process.returncode:
         last = log.read_text("utf-8", "replace").strip().splitlines()[-1:]
         raise RuntimeError(f"exit code {process.returncode}: {' '.join(last)[:200]}")
-    return seconds, sum(cpu.values()), most, max(peaks.values(), default=0.0)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Run(seconds, cpu, megabytes, largest)
+
+
+def _watch(process: subprocess.Popen[bytes]) -> tuple[float, float]:
+    """(most MB of all its processes together, most of one) until it ends."""
+    most, peaks = 0.0, dict[int, float]()
+    while process.poll() is None:
+        tree = [process.pid, *descendants(process.pid)]
+        most = max(most, sum(_kilobytes(pid, "smaps_rollup", "Pss:") for pid in tree) / 1024)
+        for pid in tree:
+            peaks[pid] = max(peaks.get(pid, 0.0), _kilobytes(pid, "status", "VmHWM:") / 1024)
+        time.sleep(_POLL)
+    return most, max(peaks.values(), default=0.0)
 
 
 def descendants(pid: int) -> list[int]:
@@ -214,14 +241,6 @@ def _kilobytes(pid: int, file: str, name: str) -> float:
     except OSError:
         return 0.0
     return next((float(line.split()[1]) for line in text.splitlines() if line.startswith(name)), 0.0)
-
-
-def _cpu_seconds(pid: int) -> float:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 # --- whether it is right ---------------------------------------------------------------------------------------------
@@ -274,24 +293,26 @@ def installed(name: str, folder: Path) -> Tool:
 
 
 def measure(pair: str, tools: list[Tool], folder: Path, rounds: int, say: Callable[[str], None]) -> None:
-    """Turn by turn; a tool that fails is left out from then on."""
+    """Turn by turn, the first of them watched; a tool that fails is left out from then on."""
     source = folder / pair.partition("-")[0]
-    for number in range(rounds):
-        for tool in (t for t in tools if not t.trouble):
-            target = folder / "out"
-            shutil.rmtree(target, ignore_errors=True)
-            target.mkdir()
+    for number in range(rounds + 1):
+        for tool in (t for t in tools if not t.trouble and not (number and t.is_slow)):
+            target = folder / "out" / f"{pair}-{number}-{tool.name.replace(', ', '-').replace(' ', '-')}"
+            target.mkdir(parents=True)
             try:
-                seconds, cpu, most, largest = run(command_of(tool, pair, source, target), folder / "log.txt")
+                found = run(command_of(tool, pair, source, target), folder / "log.txt", watched=number == 0)
                 tool.box = known_box(pair, target)
             except (RuntimeError, StopIteration, KeyError, ValueError) as error:
                 tool.trouble = f"fails: {error}" if isinstance(error, RuntimeError) else "fails: writes nothing known"
                 say(f"{pair} {tool.name}: {tool.trouble}")
                 continue
-            for values, value in zip((tool.seconds, tool.cpu_seconds, tool.megabytes, tool.largest),
-                                     (seconds, cpu, most, largest), strict=True):  # fmt: skip
-                values.append(round(value, 3))
-            say(f"{pair} round {number + 1}: {tool.name:22} {seconds:7.2f} s, CPU {cpu:6.2f} s, {most:6.0f} MB")
+            if number == 0:
+                tool.megabytes, tool.largest = round(found.megabytes), round(found.largest)
+                tool.is_slow = found.seconds > _PATIENCE
+            if number or tool.is_slow:
+                tool.seconds.append(round(found.seconds, 3))
+                tool.cpu_seconds.append(round(found.cpu_seconds, 3))
+            say(f"{pair} turn {number}: {tool.name:22} {found.seconds:7.2f} s, CPU {found.cpu_seconds:6.2f} s")
     shutil.rmtree(folder / "out", ignore_errors=True)
 
 
@@ -308,8 +329,8 @@ def row_of(tool: Tool, ours: Tool) -> dict[str, Any]:
         "seconds": tool.seconds,
         "median_seconds": round(statistics.median(tool.seconds), 2),
         "cpu_seconds": round(statistics.median(tool.cpu_seconds), 2),
-        "megabytes": round(max(tool.megabytes)),
-        "largest_process_megabytes": round(max(tool.largest)),
+        "megabytes": tool.megabytes,
+        "largest_process_megabytes": tool.largest,
         "times_ours": round(statistics.median(ratios), 2) if ratios else None,
         "box": tool.box,
         "box_is_right": tool.box == RIGHT,
@@ -388,9 +409,9 @@ def notes(document: Mapping[str, Any]) -> str:
     machine = document["machine"]
     load = ", ".join(f"{v:.1f}" for v in machine["load"])
     return f"""{document["pictures"]:,} pictures with {document["objects"]:,} objects. Each run is a whole process, and
-the tools take turns, {document["rounds"]} times. `× ours` is the median of the ratios within a turn: how many times as
+the tools take turns, {document["rounds"]} times; who takes more than {_PATIENCE:.0f} s runs once. `× ours` is the median of the ratios within a turn: how many times as
 long as augpipe a tool took. CPU s adds up all processes of a tool, so other work on the machine weighs less on it. MB
-is the most memory of all of them together, pages that they share counted once. The box is the one from pixel 1 to 10,
+is the most memory of all of them together, pages that they share counted once, in a run of its own. The box is the one from pixel 1 to 10,
 of which a tool's nearest is shown.
 
 Made by `python benchmarks/convert.py` at commit {document["commit"]} with Python {document["python"]} on

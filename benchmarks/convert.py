@@ -409,7 +409,7 @@ def notes(document: Mapping[str, Any]) -> str:
     machine = document["machine"]
     load = ", ".join(f"{v:.1f}" for v in machine["load"])
     return f"""{document["pictures"]:,} pictures with {document["objects"]:,} objects. Each run is a whole process, and
-the tools take turns, {document["rounds"]} times; who takes more than {_PATIENCE:.0f} s runs once. `× ours` is the median
+the tools take turns, {document["rounds"]} times; who takes over {_PATIENCE:.0f} s runs once. `× ours` is the median
 of the ratios within a turn: how many times as long as augpipe a tool took. CPU s adds up all processes of a tool, so
 other work on the machine weighs less on it. MB is the most memory of all of them together, pages that they share
 counted once, in a run of its own. The box is the one from pixel 1 to 10, of which a tool's nearest is shown.

@@ -106,6 +106,7 @@ def _begin() -> None:
     what is still written would go into the folder of whoever does it again."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _crew.set(None)  # a fork has its parent's, whose processes do not answer it
     gc.freeze()  # what the parent has made stays in the pages that both share
     gc.set_threshold(*_SELDOM)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -145,6 +146,15 @@ def crew(workers: int | None) -> Iterator[None]:
         _crew.reset(token)
         if made is not None:
             made.close()
+
+
+def stop() -> None:
+    """Wait until the processes of this context have ended, and forget what they have not begun.
+
+    Whoever takes away what they work on, as after an error, must not do so before.
+    """
+    if (there := _crew.get()) is not None:
+        there.close()
 
 
 def each(work: Callable[[Part], Result], parts: Iterable[Part], things: int) -> Iterator[Result]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,7 +44,10 @@ def load_ahead(dst: Path, workers: int | None) -> None:
     """Let the workers' libraries be loaded while this process loads its own, unless there will be no work for them."""
     from augpipe.run import fork_server
 
-    if workers != 0 and not (dst / "manifest.json").exists():
+    with suppress(OSError):  # of a DST that cannot be, the command itself tells
+        if (dst / "manifest.json").exists():
+            return
+    if workers != 0:
         fork_server.start(["augpipe.cli.main"])  # which a worker imports as it is the main module
 
 

@@ -171,7 +171,7 @@ class _Real:
 
     open, os_open, fsync, replace, unlink, rmdir = builtins.open, os.open, os.fsync, os.replace, os.unlink, os.rmdir
     mkdir, listdir, scandir, stat, statvfs, dup = os.mkdir, os.listdir, os.scandir, os.stat, os.statvfs, os.dup
-    fcntl = fcntl.fcntl
+    fcntl, pread = fcntl.fcntl, os.pread
     memfd_create = getattr(os, "memfd_create", None)
     imdecode, imencode, image_open, temporary = cv2.imdecode, cv2.imencode, Image.open, tempfile.TemporaryFile
 
@@ -194,6 +194,7 @@ class Injector:
         self._meter, self._fault, self._main = meter, fault, os.getpid()
         self._folder, self._source = str(folder), str(source)
         self._disk = _Disk(stash, random.Random(str(fault)))
+        self._reading: dict[int, str] = {}  # descriptor → place
 
     # --- what happens ---
 
@@ -243,6 +244,7 @@ class Injector:
         self._disk.begin(Path(self._folder))
         builtins.open = io.open = self._open  # type: ignore[assignment]
         os.open, os.fsync, os.replace = self._os_open, self._fsync, self._replace
+        os.pread = self._pread
         os.unlink = self._naming("unlink", _real.unlink)
         os.rmdir = self._naming("rmdir", _real.rmdir)
         os.mkdir = self._naming("mkdir", _real.mkdir)
@@ -310,7 +312,14 @@ class Injector:
             self.at("open folder")
         elif place is not None:
             self.at(f"open {place}")
-        return _real.os_open(path, flags, *args, **named)
+        number = _real.os_open(path, flags, *args, **named)
+        self._reading[number] = f"read {place}"  # a number is used again after it was closed
+        return number
+
+    def _pread(self, number: int, size: int, offset: int) -> bytes:
+        if (place := self._reading.get(number)) in PLACES:
+            self.at(place)
+        return _real.pread(number, size, offset)
 
     def _open(self, path: Any, mode: str = "r", *args: Any, **named: Any) -> Any:
         place = self._read_place(path)

@@ -207,6 +207,58 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
     assert not any(map(is_alive, pids))
 
 
+def said_by(program: str, folder: Path, *arguments: object) -> str:
+    """What a program of one thread says, which forks; it has a minute."""
+    (folder / "program.py").write_text(program)
+    command = [sys.executable, folder / "program.py", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_work_that_asks_for_processes_in_one_of_them_does_it_by_itself(tmp_path):
+    program = (
+        "from augpipe import processes\n"
+        "def work(part):\n    return sum(processes.each(abs, [part, -2], 10**6))\n"
+        "if __name__ == '__main__':\n"
+        "    with processes.crew(2):\n        print(*processes.each(work, [1, -5, 7], 10**6))\n"
+    )
+    assert said_by(program, tmp_path).split() == ["3", "7", "9"]
+
+
+INTERRUPTED = """
+import sys, time
+from pathlib import Path
+from augpipe import processes
+from augpipe.convert import convert, part
+from augpipe.formats import coco_write
+from augpipe.formats.base import SourceOptions
+
+def slowly(*arguments, put=part.put_picture):
+    time.sleep(0.1)
+    put(*arguments)
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+if __name__ == "__main__":
+    processes.WORTH_PROCESSES, processes._PART = 1, 2
+    part.put_picture = slowly  # which forks have, too
+    coco_write._DatasetWriter.take = interrupted
+    source, target = Path(sys.argv[1]), Path(sys.argv[2])
+    try:
+        convert(str(source), target, "coco", SourceOptions(format="voc"), workers=3)
+    except KeyboardInterrupt:
+        print("left at once:", target.exists())
+    time.sleep(1)
+    print("left:", target.exists())
+"""
+
+
+def test_nothing_is_left_of_a_conversion_that_is_interrupted_while_pictures_are_copied(voc, tmp_path):
+    assert said_by(INTERRUPTED, tmp_path, voc, tmp_path / "out").splitlines() == ["left at once: False", "left: False"]
+
+
 def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)

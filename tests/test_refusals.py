@@ -137,9 +137,9 @@ def test_without_a_descriptor_left_stderr_is_not_closed_and_none_is_lost(monkeyp
 
 def test_an_annotation_that_cannot_be_read_now_does_not_make_another_source(voc, finished, tmp_path, monkeypatch):
     """Its classes would be missing, and the run would be one of another fingerprint for good."""
-    opening = once(open, refuse(), 6, lambda path, *_: str(path).endswith(".xml"))
+    opening = once(os.open, refuse(), 6, lambda path, *_: str(path).endswith(".xml"))
     with monkeypatch.context() as patch:
-        patch.setattr("builtins.open", opening)
+        patch.setattr(os, "open", opening)
         with pytest.raises(DatasetError, match=r"\.xml: cannot be read: Input/output error\nmend the disk"):
             run(voc, tmp_path / "out", copies=2, seed=7)
     assert not (tmp_path / "out").exists()

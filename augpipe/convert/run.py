@@ -119,6 +119,7 @@ def _write(
             report.add(found)
             progress(found.pictures + len(found.lost))
     except BaseException:
+        processes.stop()  # or they would go on copying pictures into a folder that is being removed
         writer.discard()
         raise
     closing = writer.close()

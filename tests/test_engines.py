@@ -336,15 +336,16 @@ def held_by_parent(source: Path) -> int:
     return held
 
 
-@pytest.mark.parametrize("make", [datasets.make_voc, datasets.make_coco])
-def test_the_parent_grows_by_less_than_a_kilobyte_a_picture(tmp_path, make):
+# Of VOC it holds what the XML says, too, up to 64 MB in all.
+@pytest.mark.parametrize(("make", "most"), [(datasets.make_voc, 1536), (datasets.make_coco, 1024)])
+def test_the_parent_grows_by_little_a_picture(tmp_path, make, most):
     few, many = 30, 300
     small, large = make(tmp_path / "small", few), make(tmp_path / "large", many)
     held_by_parent(small)  # imports and caches do not count
     # The least of three: what another thread or a cache holds by chance is not of the pictures.
     least = [min(held_by_parent(source) for _ in range(3)) for source in (small, large)]
     growth = (least[1] - least[0]) / (many - few)
-    assert growth < 1024, f"{growth:.0f} bytes a picture"
+    assert growth < most, f"{growth:.0f} bytes a picture"
 
 
 def test_a_worker_stays_under_600_megabytes(tmp_path):

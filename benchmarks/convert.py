@@ -40,6 +40,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(Path(__file__).parent))
 
+from convert_peers import CODE  # noqa: E402
 from survey import boxes, jpeg  # noqa: E402
 
 PEERS = ("globox", "datumaro", "supervision")
@@ -54,43 +55,6 @@ RIGHT = [0.0, 0.0, 10.0, 10.0]
 _POLL = 0.05
 _LIMIT = 120.0  # seconds, after which a run is stopped
 _PATIENCE = 30.0  # seconds; what takes longer runs once
-
-# What a user of each library writes: read, write. {src} and {dst} are filled in.
-CODE = {
-    ("globox", "voc-to-coco"): """
-from pathlib import Path
-from globox import AnnotationSet
-AnnotationSet.from_pascal_voc(folder=Path({src!r}) / "Annotations").save_coco(Path({dst!r}) / "out.json", auto_ids=True)
-""",
-    ("datumaro", "voc-to-coco"): """
-import datumaro as dm
-dm.Dataset.import_from({src!r}, "voc").export({dst!r}, "coco_instances", save_media=False)
-""",
-    ("supervision", "voc-to-coco"): """
-import supervision as sv
-sv.DetectionDataset.from_pascal_voc(
-    images_directory_path={src!r} + "/JPEGImages", annotations_directory_path={src!r} + "/Annotations"
-).as_coco(annotations_path={dst!r} + "/out.json")
-""",
-    ("globox", "coco-to-yolo"): """
-from pathlib import Path
-from globox import AnnotationSet
-found = AnnotationSet.from_coco(Path({src!r}) / "annotations" / "instances_train.json")
-ids = {{label: i for i, label in enumerate({classes!r})}}
-found.save_yolo_v5(Path({dst!r}), label_to_id=ids)
-""",
-    ("datumaro", "coco-to-yolo"): """
-import datumaro as dm
-dm.Dataset.import_from({src!r}, "coco_instances").export({dst!r}, "yolo", save_media=False)
-""",
-    ("supervision", "coco-to-yolo"): """
-import supervision as sv
-sv.DetectionDataset.from_coco(
-    images_directory_path={src!r} + "/images", annotations_path={src!r} + "/annotations/instances_train.json"
-).as_yolo(annotations_directory_path={dst!r} + "/labels")
-""",
-}
-
 
 # --- input -----------------------------------------------------------------------------------------------------------
 

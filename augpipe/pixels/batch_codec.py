@@ -109,7 +109,7 @@ def downloaded(accelerator: Accelerator, picture: DevicePicture, stream: Stream)
 class DeviceFirst:
     """The device's own codec, and the host's for what that does not take. Fulfils :class:`BatchCodec`.
 
-    It decodes whole pictures: the device makes means of their blocks in less time than the host decodes a part.
+    It decodes whole pictures, and the device makes means of their blocks, so that none waits for the host.
     """
 
     shrinks = False

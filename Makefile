@@ -2,17 +2,18 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 DEMO := demo
 FACTOR := 50
 
 # Other libraries that tests and benchmarks compare with. They lie beside the environment, without what they ask for:
-# Albumentations would bring opencv-python-headless, whose files replace those of opencv-python, torchvision another
-# build of torch, and Ultralytics both torch and much else. What they need of it is there, and augpipe itself is tested
-# where they cannot be imported.
+# torchvision would bring another build of torch, and Ultralytics that, opencv-python, whose files replace those of the
+# headless build, and much else. What they need of it is there, and augpipe itself is tested where they cannot be
+# imported.
 ORACLES := albumentations albucore simsimd stringzilla torchvision ultralytics
 
 # What an extra for GPUs brings, beside the environment too: `unit` is without it, `gpu` with it, and neither needs a GPU.
-GPU_LIBRARIES := cupy-cuda12x cuda-pathfinder nvidia-cuda-nvrtc-cu12 nvidia-nvimgcodec-cu12
+GPU_LIBRARIES := cupy-cuda12x cuda-pathfinder nvidia-cuda-nvrtc-cu12 nvidia-cuda-runtime-cu12 nvidia-nvimgcodec-cu12
 GPU_TESTS := tests/test_nvrtc.py tests/test_nvimgcodec.py tests/test_probe.py tests/test_gpu.py tests/test_device.py
 
 .DEFAULT_GOAL := help
@@ -21,24 +22,26 @@ GPU_TESTS := tests/test_nvrtc.py tests/test_nvimgcodec.py tests/test_probe.py te
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 10
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(PIP) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.demo
+	$(PIP) --editable '.[dev]'
 	@touch $@
 
 $(VENV)/.oracles: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--no-deps --upgrade --target $(VENV)/oracles $(ORACLES)
+	$(PIP) --no-deps --upgrade --target $(VENV)/oracles $(ORACLES)
 	@touch $@
 
 $(VENV)/.gpu: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--no-deps --upgrade --target $(VENV)/gpu $(GPU_LIBRARIES)
+	$(PIP) --no-deps --upgrade --target $(VENV)/gpu $(GPU_LIBRARIES)
 	@touch $@
 
 install: $(VENV)/.installed  ## make .venv with everything that is needed here
 
-demo: install  ## from photographs to a training DataLoader, in about a minute
+demo: $(VENV)/.demo  ## from photographs to a training DataLoader, in about a minute
 	$(BIN)/python examples/demo.py $(DEMO)
 
 test: lint unit gpu  ## lint and all tests

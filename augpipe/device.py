@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from augpipe.core.extras import install_command
 from augpipe.errors import UsageError, one_line
 from augpipe.pixels.probe import Fault, Gpu, Probe, probe
 
@@ -137,19 +138,19 @@ def extra(found: Probe) -> str:
 
 def way_out(fault: Fault, found: Probe) -> str:
     """What to do about a fault, in one line that needs no other."""
-    install = f"pip install 'augpipe[{extra(found)}]'"
+    install = install_command(extra(found))
     if fault.code == "no-cupy":
         # Without a driver either, the extra alone would only bring the next error.
-        both = f"install NVIDIA's driver; then {install}, or gpu-cu13 for CUDA 13; {_WITHOUT}"
+        both = f"install NVIDIA's driver; then {install} (docs/gpu.md for CUDA 13); {_WITHOUT}"
         return install if found.cuda else both
     if fault.code == "broken-cupy":
-        return f"pip install --force-reinstall 'augpipe[{extra(found)}]'; {_WITHOUT}"
+        return f"{install.replace('install', 'install --force-reinstall', 1)}; {_WITHOUT}"
     if fault.code == "two-builds":
         packages = fault.why.partition(" are ")[0].replace(" and ", " ")
         right = "gpu-cu13" if (found.cuda or 0) >= 13000 else "gpu-cu12"
-        return f"pip uninstall {packages}; then pip install 'augpipe[{right}]'"
+        return f"pip uninstall {packages}; then {install_command(right)}"
     if fault.code == "old-driver" and (found.cuda or 0) // 1000 == 12:
-        return "pip uninstall cupy-cuda13x nvidia-nvimgcodec-cu13; then pip install 'augpipe[gpu-cu12]'"
+        return f"pip uninstall cupy-cuda13x nvidia-nvimgcodec-cu13; then {install_command('gpu-cu12')}"
     return {
         "no-driver": f"install NVIDIA's driver, or give the container its devices (docker run --gpus all); {_WITHOUT}",
         "old-driver": f"install a driver of CUDA 12 or newer; {_WITHOUT}",
@@ -157,6 +158,7 @@ def way_out(fault: Fault, found: Probe) -> str:
         "no-such-device": "see nvidia-smi, and CUDA_VISIBLE_DEVICES, which numbers them anew",
         "no-folder": f"CUPY_CACHE_DIR=FOLDER names one that can be written; {_WITHOUT}",
         "no-nvrtc": install,
+        "no-headers": f"{install}; or CUDA_PATH=FOLDER names a CUDA toolkit",
         "no-codec": f"{install}; or use --codec cpu",
         "no-memory": f"see nvidia-smi for what holds it; {_WITHOUT}",
         "several-kinds": "use devices of one kind, or --codec cpu",

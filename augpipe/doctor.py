@@ -1,31 +1,36 @@
-"""What an installation is made of, and checks that its parts do what augpipe relies on.
+"""What an installation consists of, and checks that its parts do what augpipe relies on.
 
-Each check runs the real thing on a small input and compares it with numbers that are known.
+Each check runs the real thing on a small input and compares it with known numbers. The checks run in a process of their
+own: a library that does not load, or that brings its process down, is a row like the others.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
+import json
 import platform
+import re
+import signal
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
 
 import numpy as np
 
 from augpipe import __version__
+from augpipe.core import opencv
+from augpipe.core.extras import version_of
+from augpipe.core.machine import cores, memory
+from augpipe.core.processes import python_command
 from augpipe.device import extra, resolve, way_out
+from augpipe.errors import one_line
 from augpipe.pixels.probe import Gpu, Probe, cuda_text, probe
 from augpipe.sampling import Pixels
 
-_PACKAGES = (
-    "numpy", "opencv-python", "torch", "torchdata", "webdataset", "pillow", "pycocotools", "shapely", "msgspec",
-    "pydantic", "typer",
-)  # fmt: skip
-
-
-_WARP = "24ca22726410aa69"
+_PACKAGES = ("numpy", "pillow", "pycocotools", "shapely", "msgspec", "pydantic", "typer")
+_TRAINING = ("torch", "torchdata", "webdataset")
+_SECONDS = 120
+_CODEC = "codec"
 
 
 @dataclass(frozen=True)
@@ -38,24 +43,33 @@ class Check:
 
 def facts(probed: Callable[[], Probe] = probe) -> list[tuple[str, str]]:
     """Name and value of everything that may matter in a report of a fault; ``probed`` tells of CUDA."""
-    from augpipe.run.config import versions
-
     found = probed()
+    training = {name: version_of(name) for name in _TRAINING}
+    missing = "not there; the extra train brings it, and only training needs it"
     return [
         ("augpipe", __version__),
         ("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
-        ("cores", str(os.cpu_count())),
+        ("cores", str(cores())),
+        ("memory", f"{memory() / 2**30:.1f} GiB"),
         ("device", resolve("auto", probed=lambda: found).sentence),
-        ("codec", f"libjpeg-turbo {versions()['jpeg']} through OpenCV"),
-        *((name, _version(name)) for name in _PACKAGES),
+        ("opencv", _opencv()),
+        *((name, version_of(name) or "not installed") for name in _PACKAGES),
+        *((name, version or missing) for name, version in training.items()),
         *_of_cuda(found),
     ]
 
 
+def _opencv() -> str:
+    builds = opencv.installed_builds()
+    there = " and ".join(f"{name} {version}" for name, version in builds.items())
+    if len(builds) > 1:
+        return f"{there} are both installed and share the folder cv2; keep one of them: {opencv.way_out('')}"
+    return there or f"not installed as a package; {opencv.way_out('')}"
+
+
 def _of_cuda(found: Probe) -> list[tuple[str, str]]:
     """What a run on CUDA needs, in the order in which it is needed; each part that is missing with the way out."""
-
-    brought = f"not there; augpipe[{extra(found)}] brings it"
+    brought = f"not there; the extra {extra(found)} brings it"
     knows = f" (knows CUDA {cuda_text(found.cuda)})" if found.cuda else ""
     built = f" (built with CUDA {cuda_text(found.runtime)})" if found.runtime else ""
     rows = [
@@ -67,6 +81,7 @@ def _of_cuda(found: Probe) -> list[tuple[str, str]]:
         ),
         ("cupy", f"{found.cupy}{built}" if found.cupy else brought),
         ("nvrtc", found.nvrtc or brought),
+        ("headers", found.headers or brought),
         ("nvimgcodec", found.nvimgcodec or brought),
         ("nvjpeg", found.nvjpeg or brought),
         *((f"cuda:{gpu.index}", _of_gpu(gpu, found)) for gpu in found.gpus),
@@ -80,16 +95,45 @@ def _of_gpu(gpu: Gpu, found: Probe) -> str:
     return f"{gpu.name}, {gpu.memory / 2**30:.1f} GiB, compute {gpu.capability}: {said}"
 
 
-def _version(package: str) -> str:
+# --- self-checks -----------------------------------------------------------------------------------------------------
+
+
+def checks() -> tuple[list[Check], str]:
+    """(the result of every self-check, the JPEG codec), found in a process of its own."""
+    command = python_command("from augpipe.doctor import answer; answer()")
     try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False)
+        ended, said = _how_it_ended(done.returncode), done.stdout
+    except subprocess.TimeoutExpired as error:
+        ended, said = f"did not end within {_SECONDS} seconds", error.stdout or b""
+    results: dict[str, str | None] = {}
+    for line in said.splitlines():
+        results.update(json.loads(line))
+    codec = results.pop(_CODEC, None) or "unknown"
+    return [Check(name, results.get(name, f"not done: the process {ended}")) for name in _CHECKS], codec
 
 
-def checks() -> list[Check]:
-    """The result of every self-check."""
-    return [Check(name, check()) for name, check in _CHECKS.items()]
+def _how_it_ended(code: int) -> str:
+    try:
+        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    except ValueError:
+        return f"was ended by signal {-code}"
+
+
+def answer() -> None:
+    """Do the checks here, and print a JSON object for each as it is done."""
+    for name, check in _CHECKS.items():
+        try:
+            fault = check()
+        except Exception as error:  # whatever a library may raise is what was to be found out
+            fault = "; ".join(one_line(line, 300) for line in str(error).splitlines()) or type(error).__name__
+        print(json.dumps({name: fault}), flush=True)
+    print(json.dumps({_CODEC: _codec()}), flush=True)
+
+
+def _codec() -> str:
+    found = re.search(r"JPEG:\s+.*?\(ver ([^)]+)\)", opencv.cv2.getBuildInformation())
+    return f"libjpeg-turbo {found[1] if found else 'unknown'} through OpenCV {opencv.cv2.__version__}"
 
 
 def _picture() -> Pixels:
@@ -112,14 +156,12 @@ def _warp() -> str | None:
 
     matrix = rounded(about((30.5, 23.5), rotation(30.0)))
     digest = hashlib.sha256(resample(_picture(), matrix, (61, 47)).tobytes()).hexdigest()[:16]
-    return (
-        None
-        if digest == "24ca22726410aa69"
-        else f"other bytes than elsewhere ({digest}): runs on this machine will differ"
-    )
+    if digest == "24ca22726410aa69":
+        return None
+    return f"other bytes than elsewhere ({digest}): runs on this machine will differ"
 
 
-def _colour() -> str | None:
+def _color() -> str | None:
     from augpipe.colour import apply_integers, compiled, on_grid, saturation_hue
     from augpipe.pixels.cpu import recolour
     from augpipe.plan import Matrix3x4
@@ -141,6 +183,6 @@ def _jpeg() -> str | None:
 _CHECKS: dict[str, Callable[[], str | None]] = {
     "exact moves": _exact_moves,
     "warp": _warp,
-    "colour": _colour,
+    "color": _color,
     "jpeg": _jpeg,
 }

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import cv2
 import numpy as np
 
 from augpipe import ink
+from augpipe.core.opencv import cv2
 from augpipe.ink import BLACK, F32, WHITE, Box, Canvas, Point, colour_of
 from augpipe.masks import window_of
 from augpipe.plan import Rgb

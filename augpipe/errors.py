@@ -3,7 +3,8 @@
     AugpipeError
     ├── UsageError        the user asked for something that cannot work; nothing was done (exit 2)
     │   ├── RecipeError   the recipe at fault: file, line, what was expected, the nearest name
-    │   └── DatasetError  the source at fault: which file or folder, what was expected
+    │   ├── DatasetError  the source at fault: which file or folder, what was expected
+    │   └── MissingLibrary  a library that is not installed or does not load; an ImportError, too
     ├── RunError          work had begun and could not be finished (exit 1)
     │   └── DeviceError    the device failed; this process can do nothing more with it
     └── Reject            one picture cannot be used; the run goes on and writes a row (see docs/format.md)
@@ -35,6 +36,10 @@ class RecipeError(UsageError):
 
 class DatasetError(UsageError):
     """A source that cannot be read as a dataset."""
+
+
+class MissingLibrary(UsageError, ImportError):
+    """A library that is needed and cannot be imported; the message says what brings it."""
 
 
 class RunError(AugpipeError):

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from augpipe.core.opencv import cv2
 from augpipe.errors import one_line
 from augpipe.masks import bitmap_of_rings
 from augpipe.plan import Rgb

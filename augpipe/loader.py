@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, TypeAlias
 
-import cv2
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch.utils.data import IterableDataset, get_worker_info
 
+from augpipe.core.opencv import cv2
 from augpipe.errors import UsageError
 from augpipe.folder import CategoryRecord, ShardReader, open_folders
 from augpipe.targets import Labels, Target, image_of

@@ -144,7 +144,7 @@ def window_of(rle: Rle, step: int = 1) -> tuple[U8, tuple[int, int]]:
     lengths[0], lengths[1:-1], lengths[-1] = flat[0], flat[1:] - flat[:-1], (right - left) * rows - flat[-1]
     values = np.zeros(lengths.size, np.uint8)
     values[1::2] = 1
-    import cv2
+    from augpipe.core.opencv import cv2
 
     upright: U8 = cv2.transpose(values.repeat(lengths).reshape(right - left, rows))  # type: ignore[assignment]
     return upright, (left, top)

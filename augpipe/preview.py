@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from augpipe import ink
+from augpipe.core.opencv import cv2
 from augpipe.drawing import classes_of, draw_labels, label_of, name_of
 from augpipe.errors import RunError, UsageError, one_line
 from augpipe.ink import Canvas, colour_of

@@ -9,9 +9,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 
+from augpipe.core.opencv import cv2
 from augpipe.geometry import Region, is_exact
 from augpipe.sample import I64, Attributes, Raster
 from augpipe.sampling import copy_exact, region_mask, resample_labels

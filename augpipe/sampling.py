@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from augpipe.core.opencv import cv2
 from augpipe.geometry import Matrix, Region, inverse, is_affine, is_exact, scaling, then, translation
 from augpipe.plan import Border
 from augpipe.sample import Raster
@@ -34,16 +35,20 @@ _NO_WEIGHTS = np.empty((0, 0), np.uint16)
 _BLOCK_ROWS = 32
 _BLOCK_PIXELS = 1 << 14  # at least, as each block has calls of its own
 
+
 # OpenCV 4 makes this very map of float32 positions itself, block by block, a tenth faster; OpenCV 5 computes in floats
 # then, and libraries that OpenCV calls on other processors may do as they like.
-_REMAP_MAKES_THE_MAP = cv2.__version__.startswith("4.") and platform.machine() in ("x86_64", "AMD64")
+@cache
+def _remap_makes_the_map() -> bool:
+    return cv2.__version__.startswith("4.") and platform.machine() in ("x86_64", "AMD64")
+
+
 _FAR = np.float32(-1e6)  # saturates to the far outside
-_BORDERS = {
-    "constant": cv2.BORDER_CONSTANT,
-    "replicate": cv2.BORDER_REPLICATE,
-    "reflect": cv2.BORDER_REFLECT,
-    "wrap": cv2.BORDER_WRAP,
-}
+
+
+def _opencv_border(border: Border) -> int:
+    """The constant of OpenCV for a border."""
+    return int(getattr(cv2, f"BORDER_{border.upper()}"))
 
 
 def resample(
@@ -67,9 +72,9 @@ def resample(
     out = np.empty((h, w, *picture.shape[2:]), picture.dtype)
     back = index_map(matrix, reduce)
     for rows, x, y in _positions(back, (0, 0, w, h)):
-        first, second = (x, y) if _REMAP_MAKES_THE_MAP else cv2.convertMaps(x, y, cv2.CV_16SC2)
+        first, second = (x, y) if _remap_makes_the_map() else cv2.convertMaps(x, y, cv2.CV_16SC2)
         cv2.remap(
-            picture, first, second, cv2.INTER_LINEAR, dst=out[rows], borderMode=_BORDERS[border], borderValue=fill
+            picture, first, second, cv2.INTER_LINEAR, dst=out[rows], borderMode=_opencv_border(border), borderValue=fill
         )
     return out
 
@@ -178,7 +183,7 @@ def copy_exact(
             return _blank(picture, size_wh, fill)
         left, top = max(left, 0), max(top, 0)
     if any(pads):
-        turned = cv2.copyMakeBorder(turned, *pads, _BORDERS[border], value=fill)
+        turned = cv2.copyMakeBorder(turned, *pads, _opencv_border(border), value=fill)
         left, top = min(left, 0), min(top, 0)
     x, y = max(-left, 0), max(-top, 0)
     out = np.ascontiguousarray(turned[y : y + size_wh[1], x : x + size_wh[0]])

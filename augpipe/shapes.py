@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
-import cv2
 import msgspec
 import numpy as np
 from msgspec import structs
 
+from augpipe.core.opencv import cv2
 from augpipe.geometry import (
     Matrix,
     Region,

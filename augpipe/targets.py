@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import cv2
 import numpy as np
 import torch
 
+from augpipe.core.opencv import cv2
 from augpipe.errors import DatasetError, Reject
 from augpipe.folder import CodedMask, Folder, ObjectRecord, Sample, SampleRecord
 from augpipe.masks import rasterise

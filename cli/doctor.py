@@ -1,4 +1,4 @@
-"""``augpipe doctor``: what this installation is made of, and whether it works."""
+"""``augpipe doctor``: what this installation consists of, and whether it works."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def doctor(debug: shared.Debug = False) -> None:
     """Print versions, the device and the result of a few self-checks."""
     from augpipe.doctor import checks, facts
 
-    typer.echo(shared.table(facts(), ""))
+    results, codec = checks()
+    typer.echo(shared.table([*facts(), ("codec", codec)], ""))
     typer.echo("")
-    results = checks()
     typer.echo(shared.table([(check.name, "fine" if check.fault is None else check.fault) for check in results], ""))
     faulty = [check.name for check in results if check.fault is not None]
     if faulty:

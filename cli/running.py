@@ -48,7 +48,7 @@ def load_ahead(dst: Path, workers: int | None) -> None:
         if (dst / "manifest.json").exists():
             return
     if workers != 0:
-        fork_server.start(["augpipe.cli.main"])  # which a worker imports as it is the main module
+        fork_server.start()
 
 
 def carried_out(work: Callable[[Any], Summary]) -> None:

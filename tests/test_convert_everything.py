@@ -15,9 +15,10 @@ import pytest
 from conversions import average_precision, check_with_pycocotools, real
 from pycocotools import mask as api
 
-from augpipe import processes
 from augpipe.catalogue import WRITABLE
 from augpipe.convert import Report, convert
+from augpipe.core import parallel
+from augpipe.errors import RunError
 from augpipe.formats import open_dataset
 from augpipe.formats.base import SourceOptions
 from augpipe.masks import rasterise
@@ -159,8 +160,8 @@ def test_every_coco_json_evaluates_against_itself_to_1(name, tmp_path):
 
 @pytest.mark.parametrize("pair", [f"{a}-{b}" for a in ("voc", "coco") for b in WRITABLE if a != b])
 def test_any_number_of_processes_writes_the_same(pair, voc, coco, tmp_path, monkeypatch):
-    monkeypatch.setattr(processes, "WORTH_PROCESSES", 1)
-    monkeypatch.setattr(processes, "_PART", 2)
+    monkeypatch.setattr(parallel, "WORTH_PROCESSES", 1)
+    monkeypatch.setattr(parallel, "_BATCH", 2)
     before, _, after = pair.partition("-")
     source = {"voc": voc, "coco": coco}[before]
     reports = [convert(str(source), tmp_path / str(n) / "out", after, options_of(before), workers=n) for n in (0, 1, 3)]
@@ -174,24 +175,24 @@ def test_any_number_of_processes_writes_the_same(pair, voc, coco, tmp_path, monk
 
 
 def test_a_process_that_dies_is_told_in_one_line():
-    with processes.crew(1), pytest.raises(processes.RunError, match=r"a process died .*try --workers 0"):
-        list(processes.each(os._exit, [3], processes.WORTH_PROCESSES))
+    with parallel.worker_pool(1), pytest.raises(RunError, match=r"a process died .*, or --workers 0"):
+        list(parallel.parallel_map(os._exit, [3], parallel.WORTH_PROCESSES))
 
 
 def test_results_come_in_the_order_of_the_parts_and_errors_with_them():
-    with processes.crew(3):
-        assert list(processes.each(abs, range(-50, 0), processes.WORTH_PROCESSES)) == list(range(50, 0, -1))
+    with parallel.worker_pool(3):
+        assert list(parallel.parallel_map(abs, range(-50, 0), parallel.WORTH_PROCESSES)) == list(range(50, 0, -1))
         with pytest.raises(TypeError):
-            list(processes.each(abs, [1, "x"], processes.WORTH_PROCESSES))
+            list(parallel.parallel_map(abs, [1, "x"], parallel.WORTH_PROCESSES))
 
 
 def test_processes_end_with_the_one_that_started_them(tmp_path):
     code = (
-        "import os, time\nfrom augpipe import processes\n"
+        "import os, time\nfrom augpipe.core import parallel\n"
         "def slowly(part):\n    time.sleep(0.05)\n    return os.getpid()\n"
         "if __name__ == '__main__':\n"
-        "    with processes.crew(2):\n"
-        "        pids = set(processes.each(slowly, range(40), 10**6))\n"
+        "    with parallel.worker_pool(2):\n"
+        "        pids = set(parallel.parallel_map(slowly, range(40), 10**6))\n"
         "        print(*pids, flush=True)\n        time.sleep(60)\n"
     )
     (tmp_path / "program.py").write_text(code)
@@ -218,10 +219,10 @@ def said_by(program: str, folder: Path, *arguments: object) -> str:
 
 def test_work_that_asks_for_processes_in_one_of_them_does_it_by_itself(tmp_path):
     program = (
-        "from augpipe import processes\n"
-        "def work(part):\n    return sum(processes.each(abs, [part, -2], 10**6))\n"
+        "from augpipe.core import parallel\n"
+        "def work(part):\n    return sum(parallel.parallel_map(abs, [part, -2], 10**6))\n"
         "if __name__ == '__main__':\n"
-        "    with processes.crew(2):\n        print(*processes.each(work, [1, -5, 7], 10**6))\n"
+        "    with parallel.worker_pool(2):\n        print(*parallel.parallel_map(work, [1, -5, 7], 10**6))\n"
     )
     assert said_by(program, tmp_path).split() == ["3", "7", "9"]
 
@@ -229,7 +230,8 @@ def test_work_that_asks_for_processes_in_one_of_them_does_it_by_itself(tmp_path)
 INTERRUPTED = """
 import sys, time
 from pathlib import Path
-from augpipe import processes
+from augpipe.core import parallel
+from augpipe.errors import RunError
 from augpipe.convert import convert, part
 from augpipe.formats import coco_write
 from augpipe.formats.base import SourceOptions
@@ -242,7 +244,7 @@ def interrupted(*_):
     raise KeyboardInterrupt
 
 if __name__ == "__main__":
-    processes.WORTH_PROCESSES, processes._PART = 1, 2
+    parallel.WORTH_PROCESSES, parallel._BATCH = 1, 2
     part.put_picture = slowly  # which forks have, too
     coco_write._DatasetWriter.take = interrupted
     source, target = Path(sys.argv[1]), Path(sys.argv[2])

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 from fake_cuda import H200, working
+from installing import names_of
 
 from augpipe import device as devices
+from augpipe.core.extras import install_command
 from augpipe.device import Device, resolve, way_out
 from augpipe.errors import UsageError
 from augpipe.pixels.probe import Fault, Gpu, Probe
 
-PYPROJECT = (Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8")
 SECOND = dataclasses.replace(H200, index=1)
 OTHER = Gpu(1, "NVIDIA L4", 24_000_000_000, "8.9")
 BAD = Fault("mismatch", "a probe kernel gave other numbers than the CPU")
@@ -85,7 +86,7 @@ def test_a_codec_that_does_not_work_is_passed_over_with_its_reason_or_refused():
     assert found.sentence == "cuda:0 (NVIDIA H200); pictures by the CPU's codec (nvImageCodec is not installed)"
     assert refused("auto", "gpu", on(gpu)) == [
         "--codec gpu: cannot work, nvImageCodec is not installed",
-        "pip install 'augpipe[gpu-cu12]'; or use --codec cpu",
+        f"{CU12}; or use --codec cpu",
     ]
 
 
@@ -123,18 +124,26 @@ def test_what_is_no_device_is_said_before_anything_is_tried(device, codec, said)
     assert refused(device, codec)[0].startswith(said)
 
 
+CU12 = (
+    "pip install 'cupy-cuda12x<15,>=14' nvidia-cuda-nvrtc-cu12 nvidia-cuda-runtime-cu12 "
+    "'nvidia-nvimgcodec-cu12<0.10,>=0.9' nvidia-nvjpeg-cu12"
+)
+CU13 = (
+    "pip install 'cupy-cuda13x<15,>=14' 'nvidia-cuda-nvrtc<14,>=13' 'nvidia-cuda-runtime<14,>=13' "
+    "'nvidia-nvimgcodec-cu13<0.10,>=0.9' 'nvidia-nvjpeg<14,>=13'"
+)
 FAULTS = {
-    "no-cupy": (Probe(Fault("no-cupy", "CuPy is not installed"), cuda=12080), "pip install 'augpipe[gpu-cu12]'"),
+    "no-cupy": (Probe(Fault("no-cupy", "CuPy is not installed"), cuda=12080), CU12),
     "no-cupy, new driver": (
-        Probe(Fault("no-cupy", "CuPy is not installed"), cuda=13000), "pip install 'augpipe[gpu-cu13]'",
+        Probe(Fault("no-cupy", "CuPy is not installed"), cuda=13000), CU13,
     ),
     "no-cupy, no driver": (
         Probe(Fault("no-cupy", "CuPy is not installed")),
-        "install NVIDIA's driver; then pip install 'augpipe[gpu-cu12]', or gpu-cu13 for CUDA 13; --device cpu works",
+        f"install NVIDIA's driver; then {CU12} (docs/gpu.md for CUDA 13); --device cpu works",
     ),
     "two builds": (
         Probe(Fault("two-builds", "cupy-cuda12x and cupy-cuda13x are both installed, and …"), cuda=13000),
-        "pip uninstall cupy-cuda12x cupy-cuda13x; then pip install 'augpipe[gpu-cu13]'",
+        f"pip uninstall cupy-cuda12x cupy-cuda13x; then {CU13}",
     ),
     "broken": (Probe(Fault("broken-cupy", "CuPy does not load: …"), cuda=12080), "pip install --force-reinstall"),
     "no folder": (
@@ -143,7 +152,7 @@ FAULTS = {
     "no driver": (Probe(Fault("no-driver", "there is no NVIDIA driver"), runtime=12090), "install NVIDIA's driver"),
     "driver of 12 under CuPy of 13": (
         Probe(Fault("old-driver", "the driver is of CUDA 12.4; …"), cuda=12040, runtime=13000),
-        "pip uninstall cupy-cuda13x nvidia-nvimgcodec-cu13; then pip install 'augpipe[gpu-cu12]'",
+        f"pip uninstall cupy-cuda13x nvidia-nvimgcodec-cu13; then {CU12}",
     ),
     "driver of 11": (
         Probe(Fault("old-driver", "the driver is of CUDA 11.4"), cuda=11040, runtime=12090),
@@ -152,7 +161,11 @@ FAULTS = {
     "no device": (Probe(Fault("no-device", "no CUDA device is visible"), cuda=12080), "see nvidia-smi"),
     "no NVRTC": (
         working(dataclasses.replace(H200, fault=Fault("no-nvrtc", "NVRTC is not …")), runtime=13000),
-        "pip install 'augpipe[gpu-cu13]'",
+        CU13,
+    ),
+    "no headers": (
+        working(dataclasses.replace(H200, fault=Fault("no-headers", "CUDA's headers, which …"))),
+        f"{CU12}; or CUDA_PATH=FOLDER names a CUDA toolkit",
     ),
     "mismatch": (working(dataclasses.replace(H200, fault=BAD)), "augpipe doctor shows more"),
     "no memory": (
@@ -178,23 +191,25 @@ def test_a_number_that_is_not_there_says_which_are():
     assert "there is cuda:0 to cuda:1" in refused("cuda:2", probed=on(H200, SECOND))[0]
 
 
-def test_every_way_out_names_what_there_is():
-    """Extras that pip knows, and packages that those extras bring."""
-    block = PYPROJECT[PYPROJECT.index("[project.optional-dependencies]") : PYPROJECT.index("[project.scripts]")]
+def test_every_way_out_names_what_the_extras_bring():
+    known = {*names_of("gpu-cu12"), *names_of("gpu-cu13")}
     for found, _ in FAULTS.values():
         said = way_out(found.fault or found.gpus[0].fault, found)
-        for extra in re.findall(r"augpipe\[([\w-]+)\]", said):
-            assert f"\n{extra} = [" in block
-        for package in re.findall(r"(?:cupy|nvidia)-[\w-]*cu\w+", said):
-            assert f'"{package}' in block
+        assert set(re.findall(r"(?:cupy|nvidia)-[\w-]+", said)) <= known
     assert devices.extra(Probe()) == "gpu-cu12"
+
+
+@pytest.mark.parametrize(("extra", "command"), [("gpu-cu12", CU12), ("gpu-cu13", CU13)])
+def test_the_command_that_brings_an_extra_names_all_of_it(extra, command):
+    assert install_command(extra) == command
+    assert re.findall(r"[ '](?=[a-z])([\w-]+)", command)[1:] == names_of(extra)
 
 
 SAID = (
     "CuPy is not installed", "CuPy does not load", "CuPy cannot keep compiled kernels",
     "are both installed", "there is no NVIDIA driver",
     "the driver is of CUDA",
-    "no CUDA device is visible", "NVRTC", "no memory left", "gave other numbers than the CPU",
+    "no CUDA device is visible", "NVRTC", "CUDA's headers", "no memory left", "gave other numbers than the CPU",
 )  # fmt: skip
 
 

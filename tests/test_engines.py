@@ -72,6 +72,17 @@ def sabotage(monkeypatch, marks: Path, times: int, how: str) -> None:
     monkeypatch.setattr(work.Work, "_job", job)
 
 
+def _no_library() -> None:
+    raise ImportError("libGL.so.1: no such file")
+
+
+class Unloadable:
+    """Cannot be received."""
+
+    def __reduce__(self):
+        return _no_library, ()
+
+
 class Listening(Watcher):
     """Writes down what it is told."""
 
@@ -133,8 +144,24 @@ def test_a_picture_that_brings_workers_down_is_found_and_the_rest_goes_on(
 
 
 def test_workers_that_do_not_start_end_the_run(voc, tmp_path, monkeypatch):
-    monkeypatch.setattr(engines, "serve", os.abort)
-    with pytest.raises(RunError, match=r"workers do not start: the worker .*; --workers 0 works in this process"):
+    monkeypatch.setattr(engines, "serve", signal.raise_signal)  # of a Connection: TypeError
+    with pytest.raises(RunError, match=r"^workers do not start: the worker ended with exit code 1\nwhat .* is kept; "):
+        run(voc, tmp_path / "out", workers=2)
+
+
+def test_a_worker_that_cannot_start_says_its_own_error(voc, tmp_path, monkeypatch):
+    """What the job consists of is loaded in the worker, where a library may be missing."""
+    monkeypatch.setattr(work.Work, "_job", lambda self: Unloadable())
+    with pytest.raises(RunError, match=r"^workers do not start: ImportError: libGL.so.1: no such file\nwhat is"):
+        run(voc, tmp_path / "out", workers=2)
+
+
+def test_a_fork_server_that_is_gone_is_said(voc, tmp_path, monkeypatch):
+    def refused(self):
+        raise EOFError
+
+    monkeypatch.setattr("multiprocessing.context.ForkServerProcess.start", refused)
+    with pytest.raises(RunError, match=r"^workers do not start: the fork server ended\n"):
         run(voc, tmp_path / "out", workers=2)
 
 
@@ -237,11 +264,11 @@ def test_an_interrupt_stops_the_workers_and_leaves_a_run_that_goes_on(voc, tmp_p
 
 @pytest.mark.parametrize("seconds", [0.0, 0.3, 0.9])
 def test_ctrl_c_while_things_are_being_started_is_one_line(voc, tmp_path, seconds):
-    """The terminal sends it to every process; the fork server is loading torch then."""
+    """The terminal sends it to every process; the fork server is loading libraries then."""
     # What is started in the background of a shell is born deaf to Ctrl-C; a terminal's program is not.
     hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     program = f"{hear}from augpipe.cli.main import main; main()"
-    command = [sys.executable, "-c", program, "augment", voc, tmp_path / "out", "-r", "detection", "-n", "200"]
+    command = [sys.executable, "-c", program, "augment", voc, tmp_path / "out", "-r", "detection", "-n", "9000"]
     words = tmp_path / "stderr"
     with words.open("w") as stderr:
         started = subprocess.Popen([*map(str, command)], stderr=stderr, start_new_session=True)

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
-import sysconfig
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parent.parent
+from installing import ROOT, build_wheel
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    # From a copy of what git would publish, so that stray files and build folders cannot help.
-    source = folder / "source"
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((ROOT / name).read_bytes())
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, source]
-    subprocess.run(command, check=True, capture_output=True)
-    return next(folder.glob("*.whl"))
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 def test_the_wheel_holds_only_augpipe(wheel):
@@ -60,33 +44,6 @@ def test_the_packages_listed_are_the_folders_there():
     listed = set(re.findall(r'"([\w.]+)"', block[1]))
     there = {".".join(p.parent.relative_to(ROOT).parts) for p in (ROOT / "augpipe").rglob("__init__.py")}
     assert listed == there | {"augpipe.cli", "augpipe.recipes"}
-
-
-def test_the_wheel_runs_in_an_empty_environment_from_another_folder(wheel, voc, tmp_path):
-    home = tmp_path / "env"
-    venv.create(home, with_pip=False)
-    site = Path(sysconfig.get_path("purelib", vars={"base": str(home), "platbase": str(home)}))
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
-    # What augpipe depends on is taken from here, without the editable augpipe: .pth files are not followed twice.
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    python = home / "bin" / "python"
-    away = tmp_path / "elsewhere"
-    away.mkdir()
-
-    def call(*arguments: str) -> str:
-        code = "import sys; from augpipe.cli.main import main; sys.argv[0] = 'augpipe'; main()"
-        done = subprocess.run([python, "-c", code, *arguments], cwd=away, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    where = subprocess.run(
-        [python, "-c", "import augpipe; print(augpipe.__file__)"], cwd=away, capture_output=True, text=True, check=True
-    )
-    assert where.stdout.startswith(str(home))
-    assert "detection" in call("recipes", "list")
-    call("augment", str(voc), "out", "--recipe", "gentle", "--workers", "1", "--limit", "3")
-    assert json.loads((away / "out" / "manifest.json").read_text())["totals"]["written"] == 3
 
 
 def test_the_version_is_the_package_s(wheel):

@@ -228,7 +228,7 @@ def test_a_missing_library_is_named_with_the_way_to_it(monkeypatch):
         raise ImportError("Please install gcsfs to access Google Storage")
 
     monkeypatch.setattr(fsspec, "filesystem", missing)
-    assert said("gs://bucket/x.zip").endswith("pip install 'augpipe[gs]' and run the same command again")
+    assert said("gs://bucket/x.zip").endswith("pip install 'gcsfs>=2024.6'; then run the same command again")
 
 
 def test_convert_from_a_server(site, voc, tmp_path):

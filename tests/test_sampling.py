@@ -74,7 +74,7 @@ def turns(count):
         yield g.rounded(g.about((20.0, 15.0), g.then(g.rotation(rng.uniform(-180, 180)), g.scaling(*sides))))
 
 
-@pytest.mark.skipif(not sampling._REMAP_MAKES_THE_MAP, reason="this OpenCV is given the map ready-made")
+@pytest.mark.skipif(not sampling._remap_makes_the_map(), reason="this OpenCV is given the map ready-made")
 @pytest.mark.parametrize("border", ["constant", "replicate", "reflect", "wrap"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_opencv_4_makes_the_map_that_others_are_given(border, channels, monkeypatch):
@@ -82,7 +82,7 @@ def test_opencv_4_makes_the_map_that_others_are_given(border, channels, monkeypa
     matrices = [TURN, TILT, HORIZON, *FAR, *TIES, *turns(40)]
 
     def warped(ready_made):
-        monkeypatch.setattr(sampling, "_REMAP_MAKES_THE_MAP", not ready_made)
+        monkeypatch.setattr(sampling, "_remap_makes_the_map", lambda: not ready_made)
         return [resample(picture, matrix, (57, 71), border, (3, 5, 7)) for matrix in matrices]
 
     for ready_made, own in zip(warped(True), warped(False), strict=True):

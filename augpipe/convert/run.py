@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from augpipe import processes
 from augpipe.catalogue import READABLE
 from augpipe.convert import folder
 from augpipe.convert.part import Part, make_part
 from augpipe.convert.pictures import folder_of, require_linkable
 from augpipe.convert.report import Report
+from augpipe.core import parallel
 from augpipe.errors import RunError, UsageError, one_line
 from augpipe.formats import open_dataset
 from augpipe.formats.base import Dataset, SourceOptions, plural
@@ -43,8 +43,7 @@ def convert(
         overwrite: write over what is at ``target``; files that are not written again stay, and are counted.
         progress: called with how many more pictures are done.
         write: what else is asked of the target.
-        workers: processes beside this one, ``None`` for as many as it pays to have. They import the program's main
-            module, so a program that asks for them has its own work behind ``if __name__ == "__main__"``.
+        workers: processes beside this one, ``None`` for as many as it pays to have.
 
     Raises:
         UsageError: the target is in the way or in the source; the source is no dataset.
@@ -61,7 +60,7 @@ def convert(
     def require_free() -> None:
         folder.require_free(None if is_url(source) else Path(source), target, writes.kind, overwrite)
 
-    with processes.crew(workers):
+    with parallel.worker_pool(workers):
         return _converted(source, target, writes, options, require_free, progress, write)
 
 
@@ -111,15 +110,15 @@ def _write(
     alone = folder.is_json(target) or options.pictures == "reference"
     place = None if alone else stage / writes.kind.pictures
     part = Part(dataset.reader, writer.maker, (), place, options.pictures == "link")
-    parts = (replace(part, entries=entries) for entries in processes.parts_of(dataset.entries))
+    parts = (replace(part, entries=entries) for entries in parallel.batches_of(dataset.entries))
     try:
-        for packed, found in processes.each(make_part, parts, len(dataset.entries)):
+        for packed, found in parallel.parallel_map(make_part, parts, len(dataset.entries)):
             if found.pictures:
                 writer.take(packed)
             report.add(found)
             progress(found.pictures + len(found.lost))
     except BaseException:
-        processes.stop()  # or they would go on copying pictures into a folder that is being removed
+        parallel.stop()  # or they would go on copying pictures into a folder that is being removed
         writer.discard()
         raise
     closing = writer.close()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
+from augpipe.core.parallel import batches_of, parallel_map
 from augpipe.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import (
     Dataset,
@@ -34,7 +35,6 @@ from augpipe.formats.base import (
 )
 from augpipe.formats.voc import TWENTY, VocAt, VocReader
 from augpipe.formats.voc_xml import pack, read_xml
-from augpipe.processes import each, parts_of
 from augpipe.sample import Category
 from augpipe.sources.look import above, below, children, places_in, row_name, rows_below, sizes_in, start_of
 
@@ -181,7 +181,7 @@ def _gather(root: VocRoot, src: Where, split: str | None, lines: list[str] | Non
     stems = [*xmls, *(stem for stem in class_masks if stem not in xmls)]
     place, entry_of = places_in(root.xml), _entries_of(root, src)
     ats = [VocAt(place(xmls[s]) if s in xmls else None, class_masks.get(s), object_masks.get(s)) for s in stems]
-    seen = each(_glances, parts_of(ats), len(ats))
+    seen = parallel_map(_glances, batches_of(ats), len(ats))
     pictures, used = _pictures(root, found.links), set[str]()
     wanted, unknown = _chosen(root, split, lines, stems)
     rest = iter(zip(stems, ats, strict=True))

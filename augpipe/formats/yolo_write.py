@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import yaml
 
+from augpipe.core.parallel import batches_of, parallel_map
 from augpipe.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import Dataset, Entry, Reader, is_picture
 from augpipe.formats.target import (
@@ -34,7 +35,6 @@ from augpipe.formats.target import (
 from augpipe.formats.yolo_index import label_of
 from augpipe.formats.yolo_rows import row_of, text_of
 from augpipe.formats.yolo_yaml import KINDS, SPLITS, Kind, read_data_yaml
-from augpipe.processes import each, parts_of
 from augpipe.sample import Annotations, Category, Header, Objects
 
 _READ_ENDINGS = frozenset((".bmp", ".jp2", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
@@ -80,8 +80,8 @@ class Survey:
 def survey(dataset: Dataset) -> Survey:
     """Look through the labels; pictures whose labels cannot be read are told of when they are written."""
     total = Survey()
-    parts = ((dataset.reader, entries) for entries in parts_of(dataset.entries))
-    for found in each(_survey_of, parts, len(dataset.entries)):
+    parts = ((dataset.reader, entries) for entries in batches_of(dataset.entries))
+    for found in parallel_map(_survey_of, parts, len(dataset.entries)):
         total = Survey(total.objects + found.objects, max(total.most_keypoints, found.most_keypoints))
     return total
 

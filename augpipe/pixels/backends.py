@@ -6,9 +6,9 @@ millisecond a sample or more, so one process would be busy before its device is.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
+from augpipe.core.machine import cores
 from augpipe.device import Device
 from augpipe.pixels.backend import Backend, BackendOptions
 
@@ -26,10 +26,10 @@ class Seat:
 
 def processes_for(device: Device) -> int:
     """How many processes get the most of a device, or of all cores."""
-    cores = os.cpu_count() or 1
+    count = cores()
     if device.kind == "cpu":
-        return cores
-    each = min(_PROCESSES, max(1, cores // len(device.indexes)))
+        return count
+    each = min(_PROCESSES, max(1, count // len(device.indexes)))
     return each * len(device.indexes)
 
 

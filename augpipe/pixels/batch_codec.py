@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-import cv2
 import numpy as np
 
+from augpipe.core.opencv import cv2
 from augpipe.errors import Reject, fault
 from augpipe.pixels.accelerator import Accelerator, Stream
 from augpipe.pixels.backend import BackendOptions, Job

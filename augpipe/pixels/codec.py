@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from PIL import Image, ImageChops
 from PIL.TiffImagePlugin import TiffImageFile
 
+from augpipe.core.opencv import cv2
 from augpipe.errors import Reject, of_system, one_line
 from augpipe.geometry import upright
 from augpipe.pixels import muttering
@@ -32,18 +32,6 @@ _GRAY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L")
 _BY_PILLOW_MODES = ("CMYK", "YCbCr", "LAB", "HSV", "I", "F")
 _CUT_SHORT = ("truncated", "broken data", "unexpected end", "not enough image data")
 _END_OF_JPEG = b"\xff\xd9"
-_GRAY_FLAGS = {
-    1: cv2.IMREAD_GRAYSCALE,
-    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
-    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
-    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
-}
-_COLOUR_FLAGS = {
-    1: cv2.IMREAD_COLOR,
-    2: cv2.IMREAD_REDUCED_COLOR_2,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    8: cv2.IMREAD_REDUCED_COLOR_8,
-}
 _NO_MEMORY = -4  # cv::Error::StsNoMem
 _BITS, _PHOTOMETRIC = 258, 262  # TIFF 6.0 tags
 _BAND = 1 << 20  # values that are converted at a time: a picture of 64 million must not be held in several forms
@@ -114,10 +102,15 @@ def _is_animated_png(data: bytes, header: Header) -> bool:
     return header.format == "PNG" and data.find(b"acTL", 0, max(data.find(b"IDAT"), 0)) >= 0
 
 
+def _flags(kind: str, share: int) -> int:
+    """How OpenCV decodes a JPEG in ``GRAYSCALE`` or ``COLOR``, at 1, 1/2, 1/4 or 1/8 of its size."""
+    return int(getattr(cv2, f"IMREAD_{kind}" if share == 1 else f"IMREAD_REDUCED_{kind}_{share}"))
+
+
 def _by_opencv(data: bytes, header: Header, share: int) -> tuple[Pixels | None, str]:
     """(pixels or None, what the codec muttered)."""
     if header.format in _JPEGS:
-        flags = (_GRAY_FLAGS if header.mode == "L" else _COLOUR_FLAGS)[share]
+        flags = _flags("GRAYSCALE" if header.mode == "L" else "COLOR", share)
     else:
         flags = cv2.IMREAD_UNCHANGED
     with muttering.together() as heard:

@@ -10,11 +10,11 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from augpipe.colour import Linear, Stage, Table, apply_integers, compiled, gray_table, luma
+from augpipe.core.opencv import cv2
 from augpipe.errors import Reject, fault
 from augpipe.geometry import Region, is_exact
 from augpipe.pixels import noise

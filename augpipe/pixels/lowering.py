@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-import cv2
 import numpy as np
 
 from augpipe.colour import Linear, Stage, compiled, gray_table, luma
+from augpipe.core.opencv import cv2
 from augpipe.geometry import IDENTITY, Matrix, is_affine, is_exact
 from augpipe.pixels import noise
 from augpipe.pixels.cpu import filter_radius, require_warpable, upright_box

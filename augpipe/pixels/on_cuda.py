@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from augpipe.core.machine import cores
 from augpipe.errors import DeviceError, one_line
 from augpipe.pixels.backend import BackendOptions
 from augpipe.pixels.batch_codec import BatchCodec, DeviceFirst, HostCodec
@@ -33,7 +32,7 @@ def on_cuda(index: int, codec: str, options: BackendOptions, sharing: int = 1) -
         if codec == "nvimgcodec":
             from augpipe.pixels.nvimgcodec import DeviceCodec
 
-            own = DeviceCodec(index, options.picture, min(_THREADS, os.cpu_count() or 1))
+            own = DeviceCodec(index, options.picture, min(_THREADS, cores()))
             files = DeviceFirst(own, HostCodec(accelerator, options))
         return GpuBackend(accelerator, files, options, accelerator.memory().limit)
     except Exception as error:  # of CuPy, the driver, the compiler of kernels or the codec; no memory, too

@@ -17,9 +17,9 @@ import struct
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 
-import cv2
 import numpy as np
 
+from augpipe.core.opencv import cv2
 from augpipe.pixels import muttering
 from augpipe.sample import Header
 

@@ -15,7 +15,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module, metadata
@@ -24,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from augpipe.core.processes import python_command
 from augpipe.errors import one_line
 
 _SECONDS = 120  # compiling for a device that is new to CuPy takes some
@@ -72,6 +72,7 @@ class Gpu:
 class Probe:
     """What was found; versions are ``None`` where a part is missing.
 
+    ``headers`` is the folder of CUDA's headers, without which CuPy 14 compiles nothing.
     ``cuda`` is the newest CUDA that the driver knows, ``runtime`` the CUDA that CuPy was built with, both as CUDA
     counts them: 12080 is 12.8.
     """
@@ -83,6 +84,7 @@ class Probe:
     cupy: str | None = None
     runtime: int | None = None
     nvrtc: str | None = None
+    headers: str | None = None
     nvimgcodec: str | None = None
     nvjpeg: str | None = None
 
@@ -110,12 +112,9 @@ def probe(seconds: float = _SECONDS) -> Probe:
         return _without_cupy(fault)
     if find_spec("cupy") is None:
         return _without_cupy(Fault("no-cupy", "CuPy is not installed"))
-    # The path as it is here, and before anything is imported: "-c" would look into the current folder first.
-    code = f"import sys; sys.path[:] = {sys.path!r}; from augpipe.pixels.probe import answer; answer()"
+    command = python_command("from augpipe.pixels.probe import answer; answer()")
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False
-        )
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
         return _without_cupy(Fault("probe", f"a probe did not end within {seconds:.0f} seconds"))
     except OSError as error:
@@ -178,7 +177,7 @@ def examined(module: Callable[[], Any] = import_cupy) -> Probe:
                 found, fault=Fault("no-folder", f"CuPy cannot keep compiled kernels: {one_line(error, 160)}")
             )
         return replace(found, fault=Fault("broken-cupy", f"CuPy does not load: {one_line(error, 160)}"))
-    found = replace(found, nvrtc=_nvrtc(cupy))
+    found = replace(found, nvrtc=_nvrtc(cupy), headers=_headers())
     try:
         count = int(cupy.cuda.runtime.getDeviceCount())
     except Exception as error:
@@ -235,6 +234,8 @@ def kernel_fault(cupy: Any, index: int) -> Fault | None:
     except Exception as error:  # CuPy has a class for each library below it, and none above them
         if type(error).__name__ == "DynamicLibNotFoundError":  # what NVRTC says of a kernel names it, too
             return Fault("no-nvrtc", "NVRTC, which compiles the kernels, is not installed")
+        if "CUDA headers" in str(error):
+            return Fault("no-headers", "CUDA's headers, which every kernel includes, are not installed")
         if getattr(error, "status", None) == _NO_MEMORY:  # not even for what every process takes on a device
             return _FULL
         return Fault("probe", f"a probe kernel failed: {one_line(error, 120)}")
@@ -312,6 +313,15 @@ def _nvrtc(cupy: Any) -> str | None:
         return ".".join(map(str, cupy.cuda.nvrtc.getVersion()))
     except Exception:  # a class of its own for a library that is not there
         return None
+
+
+def _headers() -> str | None:
+    """The folder of CUDA's headers as CuPy looks for it, by a package of NVIDIA's that CuPy brings."""
+    try:
+        found = import_module("cuda.pathfinder").find_nvidia_header_directory("cudart")
+    except Exception:  # an older one, or none
+        return None
+    return None if found is None else str(found)
 
 
 def _nvimgcodec() -> str | None:

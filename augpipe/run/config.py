@@ -119,11 +119,11 @@ def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str
 
 def versions() -> dict[str, str]:
     """Versions of everything whose change may change a byte on any device; a device adds its own."""
-    import cv2
     import numpy as np
     import shapely
 
     from augpipe import __version__
+    from augpipe.core.opencv import cv2
 
     jpeg = re.search(r"JPEG:\s+.*?\(ver ([^)]+)\)", cv2.getBuildInformation())
     return {

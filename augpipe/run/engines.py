@@ -8,24 +8,24 @@ loaded, so they are imported once, not once a worker.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
+from augpipe.core.processes import context, import_error
 from augpipe.errors import Reject, RunError, one_line
 from augpipe.pixels.backends import Seat, backend_for
 from augpipe.run import fork_server
 from augpipe.run.case import Case, Make
 from augpipe.run.job import Job, Task
-from augpipe.run.worker import OUT_OF_MEMORY, Broken, Done, Failed, Progress, Ready, serve
+from augpipe.run.worker import OUT_OF_MEMORY, Broken, Done, Failed, NotStarted, Progress, Ready, Start, serve
 
 _TICK = 1.0
 _FALSE_STARTS = 3
@@ -100,7 +100,7 @@ class LocalProcesses:
         self._count = workers
         self._patience = patience
         self._false_starts = 0
-        self._context: Any = multiprocessing.get_context("forkserver" if fork_server.AVAILABLE else "spawn")
+        self._context: Any = context()
 
     def get_ready(self) -> None:
         """Let the fork server load the libraries, in half a second that the caller has better use for."""
@@ -145,11 +145,21 @@ class LocalProcesses:
             self._order(job, worker)
 
     def _started(self, job: Job, seat: Seat) -> _Worker:
+        """A process that has been given the job.
+
+        Raises:
+            RunError: the system starts none.
+        """
         with _undisturbed():
             ours, theirs = self._context.Pipe()
-            process = self._context.Process(target=serve, args=(theirs, job, seat), daemon=True)
-            process.start()
+            process = self._context.Process(target=serve, args=(theirs,), daemon=True)
+            try:
+                process.start()
+            except (OSError, EOFError) as error:  # EOFError: the fork server itself is gone
+                raise RunError(_not_started(one_line(error) or "the fork server ended")) from error
             theirs.close()
+            with suppress(BrokenPipeError, ConnectionResetError):  # it is dead already, which is noticed
+                ours.send(Start(job, seat))
         return _Worker(process, ours, seat)
 
     def _order(self, job: Job, worker: _Worker) -> None:
@@ -192,6 +202,8 @@ class LocalProcesses:
             worker.process.join(timeout=_STOPPING)
             why = Reject("pixels", "crash", f"the device failed: {message.why}", transient=True)
             self._replace(job, worker, why, listener)
+        elif isinstance(message, NotStarted):
+            raise RunError(_not_started(message.why))
         elif isinstance(message, Failed):
             if message.error is not None:
                 raise message.error
@@ -224,13 +236,14 @@ class LocalProcesses:
         else:
             self._false_starts += 1
             if self._false_starts >= _FALSE_STARTS:
-                raise RunError(
-                    f"workers do not start: {why.message}; finished shards are kept; "
-                    "--workers 0 works in this process and shows what is wrong"
-                )
+                raise RunError(_not_started(import_error("augpipe.run.task") or why.message))
         fresh = self._started(job, worker.seat)
         worker.process, worker.connection, worker.ready = fresh.process, fresh.connection, False
         self._order(job, worker)
+
+
+def _not_started(why: str) -> str:
+    return f"workers do not start: {one_line(why)}\nwhat is finished is kept; --workers 0 works in this process alone"
 
 
 def _going_on(case: Case) -> str:

@@ -1,13 +1,14 @@
 """What runs in a worker process: take an order, carry it out, say so.
 
-The parent imports this file to name :func:`serve`, so what makes shards is imported by the worker
-alone, or by the fork server that it comes from.
+This file imports nothing that may be missing or fail, and the job comes through the connection, so that a worker can
+say why it cannot start.
 """
 
 from __future__ import annotations
 
 import gc
 import os
+import pickle
 import select
 import signal
 import threading
@@ -15,12 +16,13 @@ import time
 import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
 
-from augpipe.errors import AugpipeError, DeviceError
-from augpipe.pixels.backends import Seat, backend_for
-from augpipe.run.case import Make
-from augpipe.run.job import Job
-from augpipe.run.memory import keep_what_is_freed
+from augpipe.errors import AugpipeError, DeviceError, one_line
+
+if TYPE_CHECKING:
+    from augpipe.pixels.backends import Seat
+    from augpipe.run.job import Job
 
 OUT_OF_MEMORY = 71
 """Exit code of a worker that has none left."""
@@ -29,6 +31,21 @@ DEVICE_FAILED = 72
 """Exit code of a worker whose device failed."""
 
 _REPORT_EVERY = 0.2
+
+
+@dataclass(frozen=True)
+class Start:
+    """The first message to a worker: what all of its orders have in common."""
+
+    job: Job
+    seat: Seat
+
+
+@dataclass(frozen=True)
+class NotStarted:
+    """The worker cannot load what it needs, and ends."""
+
+    why: str
 
 
 @dataclass(frozen=True)
@@ -64,20 +81,32 @@ class Broken:
     why: str
 
 
-def serve(connection: Connection, job: Job, seat: Seat) -> None:
-    """Carry out orders from ``connection`` until ``None`` comes or the other side is gone."""
+def serve(connection: Connection) -> None:
+    """Receive a :class:`Start`, then carry out orders until ``None`` comes or the other side is gone."""
     # Ctrl-C goes to every process of the terminal; the parent alone decides what it means. A fork server holds it back
     # from the start, other ways to start a process do not.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(connection.fileno(),), daemon=True).start()
-    from augpipe.run.task import rehearse, run_task
+    try:
+        received = connection.recv_bytes()  # before anything that takes time, as the parent waits until it is taken
+        from augpipe.pixels.backends import backend_for
+        from augpipe.run.case import Make
+        from augpipe.run.memory import keep_what_is_freed
+        from augpipe.run.task import rehearse, run_task
 
+        start: Start = pickle.loads(received)
+    except (EOFError, ConnectionResetError):
+        return
+    except Exception as error:  # of a library that does not load, in any of the ways there are
+        connection.send(NotStarted(f"{type(error).__name__}: {one_line(error)}"))
+        return
+    job = start.job
     keep_what_is_freed()
     gc.freeze()  # modules stay; looking through them for what can go took 3 % of the time
     reporter = _Reporter(connection)
     try:
         try:
-            backend = backend_for(job.device, job.backend_options, seat)
+            backend = backend_for(job.device, job.backend_options, start.seat)
         except AugpipeError as error:
             connection.send(Failed(error, traceback.format_exc()))
             return

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
+from augpipe.core.extras import install_command
 from augpipe.errors import DatasetError, one_line
 
 SCHEMES = {"http": "http", "https": "http", "s3": "s3", "gs": "gs", "gcs": "gs"}
@@ -72,10 +73,9 @@ def _filesystem(scheme: str) -> Any:
 
         return fsspec.filesystem(scheme, **_options(scheme))
     except ImportError as error:
-        extra = SCHEMES[scheme]
         raise DatasetError(
             f"{scheme}:// needs a library that is not installed: {one_line(error, 120)}\n"
-            f"pip install 'augpipe[{extra}]' and run the same command again"
+            f"{install_command(SCHEMES[scheme])}; then run the same command again"
         ) from error
 
 

@@ -9,10 +9,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from augpipe import ink
+from augpipe.core.opencv import cv2
 from augpipe.ink import Box, Canvas
 from augpipe.plan import Rgb
 

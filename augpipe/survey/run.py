@@ -5,17 +5,11 @@ Entries go in parts, and the counts of the parts are added in their order, so al
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
-from augpipe.errors import RunError, one_line
+from augpipe.core.parallel import parallel_map, worker_pool
 from augpipe.formats import open_dataset
 from augpipe.formats.base import Dataset, Entry, SourceOptions
 from augpipe.survey.classes import odd_classes
@@ -27,8 +21,6 @@ from augpipe.survey.tally import Tally
 from augpipe.survey.twins import twins_among, unlisted
 
 _PART = 250
-WORTH_PROCESSES = 3000
-"""Pictures from which on other processes are worth the second that they take to start."""
 
 
 @dataclass(frozen=True)
@@ -69,47 +61,18 @@ def survey_of(
         frozenset(size for size, count in sizes.items() if count > 1),
     )
     total = Tally()
-    for tally in _each(dataset.entries, view, _processes(len(dataset.entries), workers)):
-        total.add(tally)
-        progress(tally.pictures)
+    entries = dataset.entries
+    firsts = range(0, len(entries), _PART)
+    parts = (_Part(_without(view, entries[i : i + _PART]), entries[i : i + _PART], i) for i in firsts)
+    size = len(entries) if workers is None or len(entries) <= _PART else None  # processes that are asked for are used
+    with worker_pool(workers):
+        for tally in parallel_map(tally_of, parts, size):
+            total.add(tally)
+            progress(tally.pictures)
     for more in (twins_among(dataset.entries, total.prints), unlisted(dataset), odd_classes(dataset.categories, total)):
         merge(total.oddities, more)
     total.oddities = with_lines(dataset.root, total.oddities)
     return report_of(dataset, name, total)
-
-
-def _processes(pictures: int, workers: int | None) -> int:
-    if workers is not None:
-        return workers
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores if pictures >= WORTH_PROCESSES and cores > 1 else 0
-
-
-def _each(entries: Sequence[Entry], view: View, workers: int) -> Iterator[Tally]:
-    firsts = range(0, len(entries), _PART)
-    parts = (_Part(_without(view, entries[i : i + _PART]), entries[i : i + _PART], i) for i in firsts)
-    if workers == 0 or len(entries) <= _PART:
-        yield from map(tally_of, parts)
-        return
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    try:
-        with ProcessPoolExecutor(min(workers, len(firsts)), context, initializer=_be_quiet) as pool:
-            # A few parts ahead: all of them at once would be the whole index once more.
-            waiting = deque(pool.submit(tally_of, part) for part in islice(parts, 4 * workers))
-            while waiting:
-                tally = waiting.popleft().result()
-                waiting.extend(pool.submit(tally_of, part) for part in islice(parts, 1))
-                yield tally
-    except BrokenProcessPool as error:
-        raise RunError(
-            f"a process died while it looked at pictures ({one_line(error, 80)}); try --workers 0"
-        ) from error
-
-
-def _be_quiet() -> None:
-    """Ctrl-C goes to every process of the terminal; the parent alone tells of it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _without(view: View, entries: Sequence[Entry]) -> View:

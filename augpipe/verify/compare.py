@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import cv2
 import numpy as np
 
+from augpipe.core.opencv import cv2
 from augpipe.plan import Erase
 from augpipe.sample import F64, Category, Objects
 from augpipe.verify.facts import check_facts, check_kept

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from augpipe.core.opencv import cv2
 from augpipe.sample import F64, Rings, Segmentation
 from augpipe.verify.findings import Findings, Where
 from augpipe.verify.paint import FINE, Marks, Window, box_of, filled, perimeter, walked_back

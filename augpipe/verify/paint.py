@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from augpipe.core.opencv import cv2
 from augpipe.plan import AnyStep, Bars, Erase, Warp
 from augpipe.sample import F64
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from augpipe.core.parallel import parallel_map, worker_pool
 from augpipe.errors import DatasetError, Reject, one_line
 from augpipe.formats import open_dataset
 from augpipe.formats.align import aligned
@@ -130,21 +128,12 @@ def verify(
         )
         for shard in shards
     ]
-    for found in _each(jobs, os.cpu_count() or 1 if workers is None else workers):
-        findings.add([found])
-        progress(1)
+    with worker_pool(workers):
+        for found in parallel_map(check_one_shard, jobs, None if len(jobs) > 1 else 0):
+            findings.add([found])
+            progress(1)
     faults = tuple(sorted(findings.faults))
     return Verdict(samples, findings.samples, len(shards), size, tuple(rows_of(findings)), faults, worst_of(findings))
-
-
-def _each(jobs: Sequence[_Job], workers: int) -> Iterator[Findings]:
-    if workers == 0 or len(jobs) < 2:
-        yield from map(check_one_shard, jobs)
-        return
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
-        yield from pool.map(check_one_shard, jobs)
 
 
 def check_one_shard(job: _Job) -> Findings:

@@ -1,0 +1,1 @@
+"""What every other package stands on: processes, the machine, OpenCV, places to write to."""

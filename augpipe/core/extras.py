@@ -1,0 +1,36 @@
+"""The optional parts of an installation: what they consist of, and the command that brings one."""
+
+from __future__ import annotations
+
+import shlex
+from importlib import metadata
+
+
+def requirements_of(extra: str) -> list[str]:
+    """What the extra asks for, such as ``torch>=2.4``, by the metadata of the installed package."""
+    try:
+        every = metadata.requires("augpipe") or []
+    except metadata.PackageNotFoundError:
+        return []
+    found = []
+    for line in every:
+        requirement, _, marker = line.partition(";")
+        if marker.replace("'", '"').replace(" ", "") == f'extra=="{extra}"':
+            found.append(requirement.strip())
+    return found
+
+
+def install_command(extra: str) -> str:
+    """The command that brings an extra, wherever it is run.
+
+    It names the packages, as augpipe itself is on no index yet.
+    """
+    return f"pip install {' '.join(map(shlex.quote, requirements_of(extra))) or f'.[{extra}]'}"
+
+
+def version_of(package: str) -> str | None:
+    """The installed version of a package, ``None`` if there is none."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

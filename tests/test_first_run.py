@@ -89,7 +89,8 @@ import sys
 print("run", flush=True)
 from augpipe import RunOptions, augment, load_recipe
 from augpipe.run.augment import Execution
-print(augment(sys.argv[1], sys.argv[2], load_recipe("gentle"), RunOptions(copies=2), execution=Execution(workers=2)).written)
+done = augment(*sys.argv[1:], load_recipe("gentle"), RunOptions(copies=2), execution=Execution(workers=2))
+print(done.written)
 """
 
 

@@ -55,7 +55,8 @@ from multiprocessing import Pipe
 from augpipe.core import processes
 ours, theirs = Pipe()
 processes.start_fork_server([])
-process = processes.context().Process(target=exec, args=("import sys; connection.send(sys.path)", {{"connection": theirs}}))
+code = "import sys; connection.send(sys.path)"
+process = processes.context().Process(target=exec, args=(code, {{"connection": theirs}}))
 process.start()
 print(*ours.recv(), sep="\\n")
 process.join()

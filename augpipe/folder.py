@@ -18,6 +18,7 @@ from typing import TypeVar
 
 import msgspec
 
+from augpipe.core.paths import local_path
 from augpipe.errors import DatasetError, one_line
 
 SCHEMA = "augpipe/1"
@@ -165,7 +166,7 @@ def open_folder(path: str | os.PathLike[str]) -> Folder:
     Raises:
         DatasetError: if the folder is unfinished, of another schema, or damaged.
     """
-    root = Path(path)
+    root = local_path(path, "the folder of shards")
     file = root / "manifest.json"
     try:
         data = file.read_bytes()

@@ -10,13 +10,13 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from augpipe import ink
 from augpipe.core.opencv import cv2
+from augpipe.core.paths import AnyPath, local_path
 from augpipe.drawing import classes_of, draw_labels, label_of, name_of
 from augpipe.errors import RunError, UsageError, one_line
 from augpipe.ink import Canvas, colour_of
@@ -128,14 +128,14 @@ def thumbnail(picture: U8, tile_px: int) -> tuple[U8, tuple[float, float]]:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8), (size[0] / w, size[1] / h)
 
 
-def save_png(path: str | os.PathLike[str], picture: U8) -> None:
+def save_png(path: AnyPath, picture: U8) -> None:
     """Write a picture (gray or RGB) whole or not at all.
 
     Raises:
         UsageError: the name does not end in .png, or its folder does not exist or cannot be written to.
         RunError: writing failed half way, for instance on a full disk.
     """
-    target = Path(path)
+    target = local_path(path, "the picture")
     said = one_line(target)
     if target.suffix.lower() != ".png":
         raise UsageError(f"{said}: expected a name that ends in .png")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from augpipe.core.paths import local_path
 from augpipe.errors import UsageError, one_line
 
 from . import running, shared
@@ -22,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
 @shared.handled
 def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     src: shared.Source,
-    dst: Annotated[Path, typer.Argument(metavar="DST", help="Folder for the shards; made if missing.")],
+    dst: Annotated[str, typer.Argument(metavar="DST", help="Folder for the shards; made if missing.")],
     recipe: shared.RecipeName,
     copies: Annotated[
         int | None, typer.Option("--copies", "-n", help="Augmented samples a picture; 1 if not given.")
@@ -70,7 +70,8 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     The bytes of the shards depend on the data, the recipe, the seed and the options above, not on workers or cores.
     Run again into an unfinished DST to go on.
     """
-    running.load_ahead(dst, workers)
+    folder = local_path(dst)
+    running.load_ahead(folder, workers)
     from augpipe.pixels.codec import PictureFormat
     from augpipe.recipe.load import load
     from augpipe.run.augment import Execution, Limits, RunOptions
@@ -81,7 +82,7 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     _require_one_of("--picture", picture, ("jpg", "png"))
     _require_one_of("--truncated", truncated, ("reject", "keep"))
     loaded = load(recipe, overrides or ())
-    chosen = device_of(dst, device, codec, overwrite=overwrite)
+    chosen = device_of(folder, device, codec, overwrite=overwrite)
     source = shared.source_options(format, split, classes, images, limit, exif=exif, voc_origin=voc_origin, void=void)
     options = RunOptions(
         copies=_copies(copies, extend),
@@ -107,7 +108,7 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     limits = Limits(max_rejects, max_dropped)
     shared.say(f"device: {chosen.sentence}")
     running.carried_out(
-        lambda watcher: run(src, dst, loaded, options, execution=execution, limits=limits, watcher=watcher)
+        lambda watcher: run(src, folder, loaded, options, execution=execution, limits=limits, watcher=watcher)
     )
 
 

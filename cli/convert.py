@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
 def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
     pair: Annotated[str, typer.Argument(metavar="A-to-B", help=f"One of {', '.join(PAIRS)}.")],
     src: Annotated[str, typer.Argument(metavar="SRC", help=sources_sentence())],
-    dst: Annotated[Path, typer.Argument(metavar="DST", help="A .json takes annotations alone, a folder everything.")],
+    dst: Annotated[str, typer.Argument(metavar="DST", help="A .json takes annotations alone, a folder everything.")],
     split: shared.Split = None,
     classes: shared.Classes = None,
     images: shared.Images = None,

@@ -31,7 +31,7 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option
         str | None, typer.Argument(metavar="[OTHER]", help="With --diff: what PATH is compared with.")
     ] = None,
     diff: Annotated[bool, typer.Option("--diff", help="Compare PATH and OTHER, as a source and its folder.")] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="PNG", help="Draw plots.")] = None,
+    output: Annotated[str | None, typer.Option("--output", "-o", metavar="PNG", help="Draw plots.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/inspect.md).")] = False,
     format: shared.From = None,
     split: shared.Split = None,
@@ -54,12 +54,11 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option
     if workers is not None and workers < 0:
         raise UsageError(f"--workers {workers}: expected 0 or more")
     options = shared.source_options(format, split, classes, images, limit, exif=exif, voc_origin=voc_origin)
-    _require_png(output)
-    shared.require_outside(output, path, other)
+    place = shared.drawing_to(output, "--output", path, other)
     if other is None:
-        _one(path, options, workers, output, as_json)
+        _one(path, options, workers, place, as_json)
     else:
-        _two(path, other, options, workers, output, as_json)
+        _two(path, other, options, workers, place, as_json)
 
 
 def _one(path: str, options: SourceOptions, workers: int | None, output: Path | None, as_json: bool) -> None:
@@ -125,16 +124,6 @@ def _report(path: str, options: SourceOptions, workers: int | None) -> Report:
     with shared.progress_bar(None) as bar:
         report = survey(path, options, workers, bar.update)
     return report if run is None else replace(report, run=run)
-
-
-def _require_png(output: Path | None) -> None:
-    """Refuse a name before the work, not after it."""
-    if output is None:
-        return
-    if output.suffix.lower() != ".png":
-        raise UsageError(f"{output}: expected a name that ends in .png")
-    if output.is_dir() or not output.parent.is_dir():
-        raise UsageError(f"{output}: is a folder, or its folder does not exist; choose another place")
 
 
 def _print_json(value: object) -> None:

@@ -27,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
 def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     src: shared.Source,
     recipe: shared.RecipeName,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="PNG", help="The sheet.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="PNG", help="The sheet.")],
     copies: Annotated[int, typer.Option("--copies", "-n", help="Augmented pictures beside each original.")] = 3,
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="Pictures, spread over the dataset.")] = 5,
     seed: shared.Seed = 0,
@@ -52,7 +52,7 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     if not (0 <= copies <= 20 and 1 <= limit <= 200 and 32 <= tile <= 2000):
         raise UsageError("expected 0 to 20 copies, 1 to 200 pictures and tiles of 32 to 2000 pixels")
-    shared.require_outside(output, src, images)
+    place = shared.drawing_to(output, "--output", src, images)
     loaded = load(recipe, overrides or ())
     source = shared.source_options(format, split, classes, images, exif=exif, voc_origin=voc_origin, void=void)
     dataset = spread(open_dataset(src, source), limit)
@@ -69,8 +69,8 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise RunError(f"{src}: no picture could be read")
     categories = {c.id: c for c in dataset.categories}
     title = f"{Path(shown(src)).name} · {loaded.name} · seed {seed}"
-    save_png(output, sheet(rows, categories, tile_px=tile, title=title, keys=keys))
-    typer.echo(str(output))
+    save_png(place or output, sheet(rows, categories, tile_px=tile, title=title, keys=keys))
+    typer.echo(one_line(output, 4096))
 
 
 def _tile(sample: Sample, copy: int) -> Tile:

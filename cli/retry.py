@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ from . import running, shared
 
 RETRY_EXAMPLE = "Example: augpipe retry shards --all"
 FINISH_EXAMPLE = "Example: augpipe finish shards"
-Folder = Annotated[Path, typer.Argument(metavar="DST", help="Folder of a run.")]
+Folder = Annotated[str, typer.Argument(metavar="DST", help="Folder of a run.")]
 
 
 def add_to(app: typer.Typer) -> None:

@@ -118,21 +118,30 @@ def _terminated_like_interrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def require_outside(output: Path | None, *datasets: str | Path | None) -> None:
-    """Make sure that a sheet is not drawn into a dataset, where it would be a picture of it, or replace one.
+def drawing_to(output: str | None, option: str, *datasets: str | Path | None) -> Path | None:
+    """Where a sheet is to be drawn, checked before the work: a local .png that is in no dataset.
+
+    In one it would be a picture of it, or replace one.
 
     Raises:
-        UsageError: naming both.
+        UsageError: naming what is wrong, or both places.
     """
     if output is None:
-        return
+        return None
+    from augpipe.core.paths import local_path
     from augpipe.sources.remote import is_url
 
-    place = output.resolve()
+    path = local_path(output, option)
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"{one_line(path, 4096)}: expected a name that ends in .png")
+    if path.is_dir() or not path.parent.is_dir():
+        raise UsageError(f"{one_line(path, 4096)}: is a folder, or its folder does not exist; choose another place")
+    place = path.resolve()
     for dataset in datasets:
         root = None if dataset is None or is_url(str(dataset)) else Path(dataset).resolve()
         if root is not None and (place == root or root in place.parents):
-            raise UsageError(f"{one_line(output, 4096)}: lies in {one_line(dataset, 4096)}; choose a place outside it")
+            raise UsageError(f"{one_line(path, 4096)}: lies in {one_line(dataset, 4096)}; choose a place outside it")
+    return path
 
 
 def handled(command: Command) -> Command:

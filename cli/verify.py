@@ -26,7 +26,7 @@ def add_to(app: typer.Typer) -> None:
 
 @shared.handled
 def verify(  # noqa: PLR0913, PLR0917 - one parameter an option
-    dst: Annotated[Path, typer.Argument(metavar="DST", help="A folder that augment has finished.")],
+    dst: Annotated[str, typer.Argument(metavar="DST", help="A folder that augment has finished.")],
     against: Annotated[
         str | None, typer.Option("--against", metavar="SRC", help="Its source: labels and pictures are derived anew.")
     ] = None,
@@ -34,7 +34,7 @@ def verify(  # noqa: PLR0913, PLR0917 - one parameter an option
         int | None, typer.Option("--samples", metavar="N", help="Compare so many with SRC, evenly spread; else all.")
     ] = None,
     sheet: Annotated[
-        Path | None, typer.Option("--sheet", metavar="PNG", help="Draw the worst samples, with --against.")
+        str | None, typer.Option("--sheet", metavar="PNG", help="Draw the worst samples, with --against.")
     ] = None,
     classes: shared.Classes = None,
     images: shared.Images = None,
@@ -47,6 +47,7 @@ def verify(  # noqa: PLR0913, PLR0917 - one parameter an option
     Labels are measured on canvases of 4×4 samples a pixel that are moved in float64, by none of the code that made
     them. Exit code 1 when anything is off.
     """
+    from augpipe.core.paths import local_path
     from augpipe.verify import open_source
     from augpipe.verify import verify as run
 
@@ -54,19 +55,19 @@ def verify(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise UsageError("--sheet and --samples compare with a source; say which one with --against SRC")
     if (samples is not None and samples < 1) or (workers is not None and workers < 0):
         raise UsageError("expected 1 or more --samples and 0 or more --workers")
-    shared.require_outside(sheet, dst, against)
-    dataset = None if against is None else open_source(against, dst, classes, images)
+    folder, place = local_path(dst), shared.drawing_to(sheet, "--sheet", dst, against)
+    dataset = None if against is None else open_source(against, folder, classes, images)
     with shared.progress_bar(None, "shard") as bar:
-        verdict = run(dst, dataset, most=samples, workers=workers, progress=bar.update)
-    if sheet is not None and dataset is not None:
+        verdict = run(folder, dataset, most=samples, workers=workers, progress=bar.update)
+    if place is not None and dataset is not None:
         from augpipe.preview import save_png
         from augpipe.verify.sheet import sheet_of_worst
 
-        save_png(sheet, sheet_of_worst(dst, dataset, verdict))
+        save_png(place, sheet_of_worst(folder, dataset, verdict))
     if as_json:
         typer.echo(json.dumps(verdict.as_json(), indent=2, sort_keys=True))
     else:
-        _print(dst, against, verdict, sheet)
+        _print(folder, against, verdict, place)
     if not verdict.ok:
         raise typer.Exit(1)
 

@@ -355,18 +355,6 @@ def test_samples_come_out_of_workers_as_they_are(tmp_path: Path) -> None:
             assert torch.equal(target[name], tensor)
 
 
-def test_only_large_tensors_of_targets_leave_a_worker_through_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    in_worker(monkeypatch, 0, 1)
-    large, small = torch.zeros((2, 256, 256), dtype=torch.uint8), torch.zeros((2, 4))
-    _, targets = collate([(small, {"masks": large, "boxes": small, "key": "k"})])
-    _, ((sent,),) = targets.__reduce__()
-    assert {name: type(value) for name, value in sent.items()} == {
-        "masks": torch.Tensor,
-        "boxes": np.ndarray,
-        "key": str,
-    }
-
-
 def opencv_threads(image: torch.Tensor, target: dict) -> int:
     return cv2.getNumThreads()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from augpipe.convert.part import Part, make_part
 from augpipe.convert.pictures import folder_of, require_linkable
 from augpipe.convert.report import Report
 from augpipe.core import parallel
+from augpipe.core.paths import AnyPath, local_path
 from augpipe.errors import RunError, UsageError, one_line
 from augpipe.formats import open_dataset
 from augpipe.formats.base import Dataset, SourceOptions, plural
@@ -21,13 +23,14 @@ from augpipe.sources.remote import is_url
 
 Progress = Callable[[int], object]
 _PLAIN = WriteOptions()
+_ANY = SourceOptions()
 
 
 def convert(
-    source: str,
-    target: Path,
+    source: AnyPath,
+    target: AnyPath,
     to: str,
-    options: SourceOptions,
+    options: SourceOptions = _ANY,
     overwrite: bool = False,
     progress: Progress = lambda n: None,
     write: WriteOptions = _PLAIN,
@@ -49,6 +52,7 @@ def convert(
         UsageError: the target is in the way or in the source; the source is no dataset.
         RunError: the target cannot be written, or no picture can be converted.
     """
+    source, target = os.fspath(source), local_path(target)
     if to not in WRITERS:
         raise UsageError(f"cannot write {one_line(to)}; known are {', '.join(WRITERS)}")
     writes = WRITERS[to]

@@ -171,7 +171,7 @@ def _recognised(src: Source) -> list[str]:
     return found[:-1] if len(found) > 1 and found[-1] == "imagefolder" else found
 
 
-def open_dataset(src: str, options: SourceOptions | None = None) -> Dataset:
+def open_dataset(src: str | os.PathLike[str], options: SourceOptions | None = None) -> Dataset:
     """Index a source of any format.
 
     Args:
@@ -181,6 +181,7 @@ def open_dataset(src: str, options: SourceOptions | None = None) -> Dataset:
     Raises:
         DatasetError: nothing there, no format that fits, two that do, or something that the system cannot read.
     """
+    src = os.fspath(src)
     try:
         return _opened(src, options or SourceOptions())
     except MemoryError as error:

@@ -6,6 +6,7 @@ A name has no slash and no dot and means a shipped recipe; anything else is a fi
 from __future__ import annotations
 
 import importlib.resources
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,13 +21,13 @@ from augpipe.recipe.naming import Siblings
 from augpipe.recipe.ops import OPERATIONS
 
 
-def load(name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
+def load(name_or_file: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Recipe:
     """The checked recipe of that shipped name or file, with overrides such as ``steps.affine.rotate=[-5, 5]``.
 
     Raises:
         RecipeError: no such recipe, or a mistake in it, with its place.
     """
-    if "/" in name_or_file or "." in name_or_file or "\\" in name_or_file:
+    if not isinstance(name_or_file, str) or any(c in name_or_file for c in "/.\\"):
         path = Path(name_or_file)
         return compiled(yaml_document.read_file(path), path.stem, overrides)
     files = shipped()

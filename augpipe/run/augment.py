@@ -5,10 +5,13 @@ The same configuration goes on where a run stopped; another one is refused with 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from augpipe.core.paths import AnyPath, local_path
 from augpipe.errors import UsageError
 from augpipe.formats import open_dataset
+from augpipe.recipe.load import load
 from augpipe.recipe.model import Recipe
 from augpipe.run.config import RunOptions, config_of
 from augpipe.run.execution import Execution
@@ -28,10 +31,10 @@ __all__ = ["Execution", "Limits", "RunOptions", "Summary", "Watcher", "augment",
 
 
 def augment(
-    source: str,
-    folder: Path,
-    recipe: Recipe,
-    options: RunOptions,
+    source: AnyPath,
+    folder: AnyPath,
+    recipe: Recipe | AnyPath,
+    options: RunOptions | None = None,
     *,
     execution: Execution | None = None,
     limits: Limits | None = None,
@@ -40,10 +43,10 @@ def augment(
     """Augment ``source`` into ``folder``.
 
     Args:
-        source: a file, a folder, or a brace pattern of tars.
-        folder: where shards, records and the manifest go; made if missing.
-        recipe: what may happen to a picture.
-        options: everything that decides the bytes.
+        source: a file, a folder, an archive, a URL of one, or a brace pattern of tars.
+        folder: a local folder for shards, records and the manifest; made if missing.
+        recipe: what may happen to a picture: a recipe, the name of a shipped one, or a YAML file.
+        options: everything else that decides the bytes; one copy a picture with seed 0 if not given.
         execution: how it is carried out, which changes no byte.
         limits: when a complete run has still failed.
         watcher: is told how it goes.
@@ -52,7 +55,10 @@ def augment(
         UsageError: the request cannot work; nothing was written.
         RunError: work had begun and cannot go on; the same call goes on later.
     """
-    execution, limits, watcher = execution or Execution(), limits or Limits(), watcher or Watcher()
+    source, folder = os.fspath(source), local_path(folder)
+    recipe = recipe if isinstance(recipe, Recipe) else load(recipe)
+    options, execution = options or RunOptions(), execution or Execution()
+    limits, watcher = limits or Limits(), watcher or Watcher()
     options.check()
     execution.require_possible()
     limits.check()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from augpipe.errors import UsageError
-from augpipe.run.state import Part, RunState, shard_name
+from augpipe.run.state import RunState, shard_name
 from augpipe.run.store import SHARD_SCHEMA, read_json
 
 Record = Mapping[str, Any]
@@ -50,9 +50,9 @@ def take_stock(
         if f"{name}.json" not in there:
             continue
         part = state.parts[index // state.shards_a_part]
-        record, why = _record(folder / f"{name}.json", index, part, digests[part])
+        record, why = record_at(folder / f"{name}.json", index, len(part.copies), digests[part])
         if record is not None:
-            why = _wrong_with_tar(folder / f"{name}.tar", record, check)
+            why = fault_of_tar(folder / f"{name}.tar", record, check)
         if record is None or why:
             broken[index] = why
         else:
@@ -61,8 +61,15 @@ def take_stock(
     return Inventory(done, broken)
 
 
-def _record(path: Path, index: int, part: Part, digest: str) -> tuple[Record | None, str]:
-    """A record that this run can have written, or why it is none."""
+def record_at(path: Path, index: int, copies: int, digest: str) -> tuple[Record | None, str]:
+    """A commit record that this run can have written, or ``None`` and why it cannot have.
+
+    Args:
+        path: of the record.
+        index: of its task.
+        copies: how many samples a picture the task makes.
+        digest: of the configuration that the record must carry.
+    """
     try:
         record = read_json(path)
     except (OSError, UsageError):
@@ -76,12 +83,12 @@ def _record(path: Path, index: int, part: Part, digest: str) -> tuple[Record | N
     if not (fields and counts) or record["name"] != f"{path.stem}.tar" or record["task"].get("index") != index:
         return None, "its record is not as docs/format.md has it"
     sources = record["task"].get("sources")
-    if not isinstance(sources, list) or record["samples"] + record["rejected"] != len(sources) * len(part.copies):
+    if not isinstance(sources, list) or record["samples"] + record["rejected"] != len(sources) * copies:
         return None, "its record has lost samples"
     return record, ""
 
 
-def _wrong_with_tar(path: Path, record: Record, check: bool) -> str:
+def fault_of_tar(path: Path, record: Record, check: bool) -> str:
     """Why a tar is not the one of its record; empty if it is."""
     if not record["samples"]:
         return "it has a tar and no samples" if path.exists() else ""

@@ -57,7 +57,7 @@ class Task:
     """One shard to be made.
 
     ``name`` is without an ending; the shard holds ``copies`` (−1: the original) of every entry. ``config`` is the
-    digest that its record carries.
+    digest that its record carries, ``replaces`` the sha256 of the record that is to be replaced, if there is one.
     """
 
     index: int
@@ -65,6 +65,7 @@ class Task:
     entries: tuple[Entry, ...]
     copies: tuple[int, ...]
     config: str
+    replaces: str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,13 @@ record; of shards whose own sources are the same only the record is written agai
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from augpipe.core.paths import AnyPath, local_path
 from augpipe.errors import UsageError, one_line
 from augpipe.formats.base import fingerprint_of
 from augpipe.run.augment import open_run
@@ -32,10 +34,10 @@ from augpipe.run.work import Opened, Watcher, Work, close, engine_for
 
 
 def retry(
-    folder: Path,
+    folder: AnyPath,
     *,
     everything: bool = False,
-    source: str | None = None,
+    source: AnyPath | None = None,
     execution: Execution | None = None,
     limits: Limits | None = None,
     watcher: Watcher | None = None,
@@ -54,6 +56,7 @@ def retry(
         UsageError: there is no run, or its source is another one now.
         RunError: work had begun and cannot go on; the same call goes on later.
     """
+    folder, source = local_path(folder), None if source is None else os.fspath(source)
     execution, limits, watcher = execution or Execution(), limits or Limits(), watcher or Watcher()
     execution.require_possible()
     limits.check()
@@ -130,13 +133,13 @@ def _is_same(task: Task, record: Mapping[str, Any]) -> bool:
     return bool(then["sources"] == sources and then.get("fingerprint") == fingerprint_of(task.entries))
 
 
-def finish(folder: Path, limits: Limits | None = None) -> Summary:
+def finish(folder: AnyPath, limits: Limits | None = None) -> Summary:
     """Close a run of which all shards are there, as after ``--tasks`` on several machines.
 
     Raises:
         UsageError: there is no run, or a shard is missing.
     """
-    limits = limits or Limits()
+    folder, limits = local_path(folder), limits or Limits()
     limits.check()
     with refusals_told(folder):
         store = Store(folder)

@@ -31,6 +31,7 @@ from augpipe.plan import Plan
 from augpipe.recipe.draw import draw
 from augpipe.run import tar
 from augpipe.run.ahead import reading_ahead
+from augpipe.run.inventory import fault_of_tar, record_at
 from augpipe.run.job import Attempt, Job, Task
 from augpipe.run.keys import sample_key
 from augpipe.run.source import require_there
@@ -305,6 +306,8 @@ class _ShardTask:
 
         name, tally = self._task.name, self._tally
         tar, committed = self._job.folder / f"{name}.tar", self._job.folder / f"{name}.json"
+        if self._is_committed(tar, committed):
+            return
         # Of a shard that is made again the record goes first: at no time does one stand beside another's tar.
         _remove(committed)
         if self._members:
@@ -335,6 +338,24 @@ class _ShardTask:
             "run": self._circumstances(seconds),
         }
         write_json(committed, self._work, record)
+
+    def _is_committed(self, tar: Path, record_path: Path) -> bool:
+        """Whether another attempt at this shard has committed it: a worker that was given up may have gone on.
+
+        Two attempts may be alive at once, so the later one changes nothing: were it to stop in the middle, a finished
+        folder would have lost a shard.
+        """
+        task = self._task
+        try:
+            data = record_path.read_bytes()
+        except OSError:
+            return False
+        if hashlib.sha256(data).hexdigest() == task.replaces:
+            return False
+        record, _ = record_at(record_path, task.index, len(task.copies), task.config)
+        if record is None or record["task"].get("fingerprint") != fingerprint_of(task.entries):
+            return False
+        return not fault_of_tar(tar, record, check=True)
 
     def _circumstances(self, seconds: float) -> dict[str, Any]:
         """How the shard came to be, of which nothing is promised."""

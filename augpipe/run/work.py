@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from augpipe.run.config import RunOptions
 from augpipe.run.engines import Engine, InProcess, LocalProcesses
 from augpipe.run.execution import Execution
 from augpipe.run.inventory import Inventory, Record, take_stock
-from augpipe.run.job import Job, plan_tasks
+from augpipe.run.job import Job, Task, plan_tasks
 from augpipe.run.lock import WHOLE
 from augpipe.run.manifest import Limits, Summary, manifest_of, summary_of
 from augpipe.run.source import roots_of
@@ -179,7 +180,16 @@ class Work:
         self.watcher.remarks += [remark] if remark else []
         total = sum(map(pictures, _each(self.tasks, state)))
         self.watcher.started(run.dataset, total - to_do, total)
-        engine.run(self._job(), plan_tasks(state, entries, wanted.__contains__), self.watcher)
+        tasks = map(self._replacing, plan_tasks(state, entries, wanted.__contains__))
+        engine.run(self._job(), tasks, self.watcher)
+
+    def _replacing(self, task: Task) -> Task:
+        """The task with the record that is there now, which is not that of another attempt at it."""
+        try:
+            data = (self.store.folder / f"{task.name}.json").read_bytes()
+        except OSError:
+            return task
+        return replace(task, replaces=hashlib.sha256(data).hexdigest())
 
     def _all_there(self) -> Inventory | None:
         """What there is, if the run can be closed: one of several that share the folder does so, the last."""

@@ -5,11 +5,13 @@ Entries go in parts, and the counts of the parts are added in their order, so al
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from augpipe.core.parallel import parallel_map, worker_pool
+from augpipe.core.paths import AnyPath
 from augpipe.formats import open_dataset
 from augpipe.formats.base import Dataset, Entry, SourceOptions
 from augpipe.survey.classes import odd_classes
@@ -31,7 +33,10 @@ class _Part:
 
 
 def survey(
-    source: str, options: SourceOptions, workers: int | None = None, progress: Callable[[int], object] = lambda n: None
+    source: AnyPath,
+    options: SourceOptions | None = None,
+    workers: int | None = None,
+    progress: Callable[[int], object] = lambda n: None,
 ) -> Report:
     """Look through a dataset.
 
@@ -45,7 +50,7 @@ def survey(
         UsageError: nothing there that is known.
         RunError: a process died, as for want of memory.
     """
-    return survey_of(open_dataset(source, options), source, workers, progress)
+    return survey_of(open_dataset(source, options), os.fspath(source), workers, progress)
 
 
 def survey_of(

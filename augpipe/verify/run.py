@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from augpipe.core.parallel import parallel_map, worker_pool
+from augpipe.core.paths import AnyPath, local_path
 from augpipe.errors import DatasetError, Reject, one_line
 from augpipe.formats import open_dataset
 from augpipe.formats.align import aligned
@@ -83,8 +85,8 @@ class _Job:
 
 
 def verify(
-    folder: Path,
-    against: Dataset | None = None,
+    folder: AnyPath,
+    against: Dataset | AnyPath | None = None,
     *,
     most: int | None = None,
     workers: int | None = None,
@@ -94,7 +96,8 @@ def verify(
 
     Args:
         folder: with manifest.json.
-        against: the source (see :func:`open_source`); without it only the files and the books are checked.
+        against: the source, or where it is (see :func:`open_source` for more to say of it); without it only the files
+            and the books are checked.
         most: samples to compare with their source, spread evenly; all if not given. Files are always all checked.
         workers: processes; one a core if not given, 0 works in this one.
         progress: called with a number of finished shards.
@@ -102,6 +105,9 @@ def verify(
     Raises:
         DatasetError: no finished folder.
     """
+    folder = local_path(folder)
+    if against is not None and not isinstance(against, Dataset):
+        against = open_source(against, folder)
     manifest = read_manifest(folder)
     try:
         findings, shards = Findings(), list(manifest["shards"])
@@ -202,7 +208,9 @@ def _rules(manifest: Mapping[str, Any]) -> LabelRules:
     return compiled(document.read("manifest.json", alone), "labels").rules
 
 
-def open_source(source: str, folder: Path, classes: Path | None = None, images: Path | str | None = None) -> Dataset:
+def open_source(
+    source: AnyPath, folder: AnyPath, classes: AnyPath | None = None, images: AnyPath | None = None
+) -> Dataset:
     """The source of a finished folder, read as its manifest says.
 
     Args:
@@ -214,13 +222,13 @@ def open_source(source: str, folder: Path, classes: Path | None = None, images: 
     Raises:
         DatasetError: no finished folder, or no such source.
     """
-    config = read_manifest(folder)["config"]
+    config = read_manifest(local_path(folder))["config"]
     reading = config.get("reading", {})
     options = SourceOptions(
         config["source"]["format"],
         config["split"],
-        classes,
-        images,
+        None if classes is None else Path(classes),
+        None if images is None else os.fspath(images),
         config["limit"],
         reading.get("exif", "upright"),
         reading.get("voc_origin", 1),

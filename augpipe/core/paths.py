@@ -1,0 +1,42 @@
+"""Paths that users name. Everything is written to local paths, and this is the one place that says so."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TypeAlias
+
+from augpipe.errors import UsageError, one_line
+
+AnyPath: TypeAlias = str | os.PathLike[str]
+
+# Path("s3://bucket") is s3:/bucket; a scheme has two letters at least, so that C:/ is none.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+
+
+def local_path(path: AnyPath, what: str = "DST") -> Path:
+    """A path to write to, or a folder that augpipe has written.
+
+    Args:
+        path: as the user gave it.
+        what: the argument or option, for errors.
+
+    Raises:
+        UsageError: it is empty, is a URL, or cannot be a name of a file.
+    """
+    text = os.fspath(path)
+    shown = one_line(text, 4096)
+    if not text.strip():
+        raise UsageError(f"{what} is empty; expected a path")
+    if "\0" in text:
+        raise UsageError(f"{what} {shown}: holds a zero character, which no file name can")
+    if match := _SCHEME.match(text):
+        scheme = match[1].lower()
+        if scheme == "file":
+            raise UsageError(f"{what} {shown}: expected a path, not a URL; leave {match[1]}:// out")
+        raise UsageError(
+            f"{what} {shown}: expected a local path; {scheme}:// is neither written to nor read as a finished folder\n"
+            f"use a local path and copy it; ./{shown} is the local one of that name"
+        )
+    return Path(text)

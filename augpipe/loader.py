@@ -20,15 +20,21 @@ from itertools import accumulate
 from typing import Any, TypeAlias
 
 import numpy as np
-import torch
-import torch.distributed as dist
-from torch.utils.data import IterableDataset, get_worker_info
 
+from augpipe.core.extras import missing
 from augpipe.core.opencv import cv2
 from augpipe.errors import UsageError, one_line
 from augpipe.folder import CategoryRecord, ShardReader, open_folders
-from augpipe.targets import Labels, Target, image_of
 from augpipe.words import encode
+
+try:
+    import torch
+    import torch.distributed as dist
+    from torch.utils.data import IterableDataset, get_worker_info
+except ImportError as error:
+    raise missing("augpipe.loader", "train", error) from error
+
+from augpipe.targets import Labels, Target, image_of
 
 _SMALL = 1 << 16  # bytes
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from torchdata.nodes import BaseNode
-
+from augpipe.core.extras import missing
 from augpipe.loader import ShardDataset
+
+try:
+    from torchdata.nodes import BaseNode
+except ImportError as error:
+    raise missing("augpipe.nodes", "train", error) from error
 
 
 class ShardNode(BaseNode[Any]):  # type: ignore[misc]  # torchdata has no types

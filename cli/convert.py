@@ -9,7 +9,7 @@ import typer
 from augpipe.catalogue import PAIRS, sources_sentence
 from augpipe.errors import RunError, UsageError, one_line
 
-from . import shared
+from . import progress, shared
 
 if TYPE_CHECKING:
     from augpipe.convert import Report
@@ -74,8 +74,8 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
         before = f"yolo:{kind}"
     options = shared.source_options(before, split, classes, images, limit, voc_origin=voc_origin)
     try:
-        with shared.progress_bar(None) as bar:
-            report = run(src, dst, after, options, overwrite, bar.update, write, workers)
+        with progress.shown() as told:
+            report = run(src, dst, after, options, overwrite, told.update, write, workers)
     except KeyboardInterrupt:
         raise RunError("stopped; nothing was written") from None
     _tell(report, one_line(dst, 4096), after)

@@ -10,7 +10,7 @@ import typer
 
 from augpipe.errors import UsageError, one_line
 
-from . import shared
+from . import progress, shared
 
 if TYPE_CHECKING:
     from augpipe.formats.base import SourceOptions
@@ -121,8 +121,8 @@ def _report(path: str, options: SourceOptions, workers: int | None) -> Report:
     run = finished(Path(path)) if options.format is None else None
     if run is None and options.format is None and (left := unfinished(Path(path))) is not None:
         raise UsageError(f"{path}: an unfinished run; {left['next']}")
-    with shared.progress_bar(None) as bar:
-        report = survey(path, options, workers, bar.update)
+    with progress.shown() as told:
+        report = survey(path, options, workers, told.update)
     return report if run is None else replace(report, run=run)
 
 

@@ -9,7 +9,7 @@ import typer
 
 from augpipe.errors import RunError, UsageError, one_line
 
-from . import shared
+from . import progress, shared
 
 if TYPE_CHECKING:
     from augpipe.preview import Tile
@@ -57,11 +57,11 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     source = shared.source_options(format, split, classes, images, exif=exif, voc_origin=voc_origin, void=void)
     dataset = spread(open_dataset(src, source), limit)
     rows, keys = [], []
-    with shared.progress_bar(len(dataset.entries)) as bar:
+    with progress.shown(total=len(dataset.entries)) as told:
         for sampled in samples(dataset, loaded, seed, copies):
-            bar.update(1)
+            told.update(1)
             if isinstance(sampled, Reject):
-                shared.say(f"note: {one_line(sampled.message)}")
+                told.say(f"note: {one_line(sampled.message)}")
                 continue
             rows.append([_tile(sample, copy) for copy, sample in enumerate(sampled.samples, start=-1)])
             keys.append(sampled.key)

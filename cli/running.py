@@ -11,7 +11,7 @@ import typer
 
 from augpipe.errors import one_line
 
-from . import shared
+from . import progress, shared
 
 if TYPE_CHECKING:
     from augpipe.run.augment import Summary
@@ -53,20 +53,18 @@ def load_ahead(dst: Path, workers: int | None) -> None:
 
 def carried_out(work: Callable[[Any], Summary]) -> None:
     """Call ``work`` with a watcher that draws a bar, print what it came to, and exit with 1 if that failed."""
-    with shared.progress_bar(None) as bar:
-        summary = work(_watcher(bar))
+    with progress.shown() as told:
+        summary = work(_watcher(told))
     _print(summary)
     if summary.failed:
         shared.say(f"augpipe: {summary.failed}")
         raise typer.Exit(1)
 
 
-def _watcher(bar: Any) -> Any:
+def _watcher(told: progress.Progress) -> Any:
     from augpipe.run.augment import Watcher
 
-    class BarWatcher(Watcher):
-        rejected = 0
-
+    class Telling(Watcher):
         def started(self, dataset: Any, done: int, pictures: int) -> None:
             classes = len(dataset.categories)
             found = f"{shared.plural(len(dataset.entries), 'picture')}, {classes:,} class{'' if classes == 1 else 'es'}"
@@ -74,20 +72,15 @@ def _watcher(bar: Any) -> Any:
             shared.say(*(f"note: {one_line(remark)}" for remark in self.remarks))
             if done:
                 shared.say(f"going on: {shared.plural(done, 'picture')} are done already")
-            bar.reset(total=pictures)
-            bar.update(done)
+            told.begin(pictures, done)
 
         def progress(self, pictures: int, rejected: int) -> None:
-            self.rejected += rejected
-            if self.rejected:
-                bar.set_postfix(rejected=self.rejected, refresh=False)
-            bar.update(pictures)
+            told.update(pictures, rejected)
 
         def trouble(self, sentence: str) -> None:
-            with bar.external_write_mode():
-                shared.say(f"note: {one_line(sentence)}")
+            told.say(f"note: {one_line(sentence)}")
 
-    return BarWatcher()
+    return Telling()
 
 
 def _work(summary: Summary) -> str:

@@ -1,4 +1,4 @@
-"""What the commands have in common: options that mean the same everywhere, errors, numbers, the progress bar."""
+"""What the commands have in common: options that mean the same everywhere, errors, numbers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from augpipe.catalogue import READABLE
 from augpipe.errors import AugpipeError, UsageError, fault, one_line
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from augpipe.formats.base import SourceOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -207,16 +205,6 @@ def megabytes(count: int) -> str:
 def plural(n: int, noun: str) -> str:
     """``1 picture``, ``2 pictures``."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
-@contextmanager
-def progress_bar(total: int | None, unit: str = "picture") -> Iterator[tqdm[Any]]:
-    """A bar on stderr; where that is no terminal, nothing moves."""
-    from tqdm import tqdm
-
-    tqdm.monitor_interval = 0
-    with tqdm(total=total, unit=f" {unit}s", disable=not sys.stderr.isatty(), leave=False, smoothing=0.1) as bar:
-        yield bar
 
 
 def table(rows: Iterable[tuple[str, ...]], indent: str = "  ") -> str:

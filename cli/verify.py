@@ -10,7 +10,7 @@ import typer
 
 from augpipe.errors import UsageError, one_line
 
-from . import shared
+from . import progress, shared
 
 if TYPE_CHECKING:
     from augpipe.verify import Verdict
@@ -57,8 +57,8 @@ def verify(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise UsageError("expected 1 or more --samples and 0 or more --workers")
     folder, place = local_path(dst), shared.drawing_to(sheet, "--sheet", dst, against)
     dataset = None if against is None else open_source(against, folder, classes, images)
-    with shared.progress_bar(None, "shard") as bar:
-        verdict = run(folder, dataset, most=samples, workers=workers, progress=bar.update)
+    with progress.shown("shard") as told:
+        verdict = run(folder, dataset, most=samples, workers=workers, progress=told.update)
     if place is not None and dataset is not None:
         from augpipe.preview import save_png
         from augpipe.verify.sheet import sheet_of_worst

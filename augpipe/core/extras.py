@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from importlib import metadata
 
+from augpipe.errors import MissingLibrary, one_line
+
 
 def requirements_of(extra: str) -> list[str]:
     """What the extra asks for, such as ``torch>=2.4``, by the metadata of the installed package."""
@@ -26,6 +28,11 @@ def install_command(extra: str) -> str:
     It names the packages, as augpipe itself is on no index yet.
     """
     return f"pip install {' '.join(map(shlex.quote, requirements_of(extra))) or f'.[{extra}]'}"
+
+
+def missing(module: str, extra: str, error: ImportError) -> MissingLibrary:
+    """The error of a module that needs an extra which is not installed, or does not load."""
+    return MissingLibrary(f"{module} needs the extra {extra}: {one_line(error, 160)}\n{install_command(extra)}")
 
 
 def version_of(package: str) -> str | None:

@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _ROOT = Path("/")
+_BYTES_OF_PARENT = 150 << 20
+_BYTES_A_WORKER = 450 << 20
+"""Libraries 90 MB, up to 256 MB of encoded samples, and pictures as they are usual (docs/reliability.md)."""
 _UNLIMITED = 1 << 60  # cgroup v1 writes "no limit" as the largest multiple of a page
 
 
@@ -30,6 +33,17 @@ def memory(root: Path = _ROOT) -> int:
     """Bytes that this process and its children may have: the least of the machine's memory and the groups' limits."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return min([pages, *(limit for limit in _memory_limits(root) if 0 < limit < _UNLIMITED)])
+
+
+def processes_that_fit(count: int, bytes_each: int = _BYTES_A_WORKER, root: Path = _ROOT) -> int:
+    """``count``, or as many processes as memory allows beside this one, at least 1.
+
+    Args:
+        count: of processes that are wanted.
+        bytes_each: what one of them may take.
+        root: where ``proc`` and ``sys`` are.
+    """
+    return max(1, min(count, (memory(root) - _BYTES_OF_PARENT) // bytes_each))
 
 
 def _cpu_quotas(root: Path) -> Iterator[tuple[int, int]]:

@@ -24,7 +24,7 @@ from multiprocessing.context import BaseContext
 from typing import TypeVar
 
 from augpipe.core import processes
-from augpipe.core.machine import cores
+from augpipe.core.machine import cores, processes_that_fit
 from augpipe.errors import RunError, one_line
 
 WORTH_PROCESSES = 3000
@@ -130,7 +130,11 @@ _pool: ContextVar[_Pool | None] = ContextVar("pool", default=None)
 @contextmanager
 def worker_pool(workers: int | None) -> Iterator[None]:
     """Within this context :func:`parallel_map` may use ``workers`` processes; one a core for ``None``, none for 0."""
-    count = (cores() if cores() > 1 else 0) if workers is None else workers
+    if workers is None:
+        fitting = processes_that_fit(cores())
+        count = fitting if fitting > 1 else 0
+    else:
+        count = workers
     made = _Pool(count) if count else None
     token = _pool.set(made)
     try:

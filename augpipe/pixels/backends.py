@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from augpipe.core.machine import cores
+from augpipe.core.machine import cores, memory, processes_that_fit
 from augpipe.device import Device
 from augpipe.pixels.backend import Backend, BackendOptions
 
@@ -28,9 +28,18 @@ def processes_for(device: Device) -> int:
     """How many processes get the most of a device, or of all cores."""
     count = cores()
     if device.kind == "cpu":
-        return count
+        return processes_that_fit(count)
     each = min(_PROCESSES, max(1, count // len(device.indexes)))
     return each * len(device.indexes)
+
+
+def remark_on_processes(device: Device) -> str | None:
+    """What a user should know of how many processes there are, if memory and not cores decided it."""
+    count, wanted = processes_for(device), cores()
+    if device.kind != "cpu" or count == wanted:
+        return None
+    allowed = f"{memory() / 2**30:.1f} GiB"
+    return f"{count} worker{'s' * (count > 1)} for {wanted} cores, as memory is {allowed}; --workers N takes others"
 
 
 def backend_for(device: Device, options: BackendOptions, seat: Seat | None = None) -> Backend:

@@ -11,6 +11,7 @@ from pathlib import Path
 from augpipe.core.paths import AnyPath, local_path
 from augpipe.errors import UsageError
 from augpipe.formats import open_dataset
+from augpipe.pixels.backends import remark_on_processes
 from augpipe.recipe.load import load
 from augpipe.recipe.model import Recipe
 from augpipe.run.config import RunOptions, config_of
@@ -71,6 +72,8 @@ def augment(
             engine.get_ready()  # while the source is looked through
         run = open_run(source, recipe, options)
         watcher.remarks = list(run.dataset.remarks)
+        if execution.workers is None and (remark := remark_on_processes(options.device)):
+            watcher.remarks.append(remark)
         with store:
             with store.preparing():
                 before = store.state()

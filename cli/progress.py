@@ -1,0 +1,114 @@
+"""How far a command is, on stderr: a bar on a terminal, elsewhere a line every half minute."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+EVERY = 30.0
+"""Seconds between two lines."""
+
+
+class Progress:
+    """Told how the work goes; shows it while :func:`shown` is active. The bar appears when the total is known."""
+
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+        self._total: int | None = None
+        self._done = self._done_before = self._rejected = 0
+        self._started = time.monotonic()
+        self._began = self._started
+        self._bar: tqdm[Any] | None = None
+
+    def begin(self, total: int | None, done: int = 0) -> None:
+        """Work begins on ``total`` things, of which ``done`` were there before."""
+        self._total, self._done, self._done_before, self._began = total, done, done, time.monotonic()
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            tqdm.monitor_interval = 0  # its thread would keep this process from forking
+            columns, lines = os.get_terminal_size(sys.stderr.fileno())
+            size = (
+                {} if columns and lines else {"ncols": 79, "nrows": 24}
+            )  # tqdm shows nothing on a terminal of no size
+            self._bar = tqdm(total=total, initial=done, unit=f" {self._unit}s", leave=False, smoothing=0.1, **size)
+
+    def update(self, count: int, rejected: int = 0) -> None:
+        """So many more are done, with so many samples rejected; fewer than none if work was lost."""
+        if self._bar is None and self._done == 0 and self._total is None:
+            self.begin(None)
+        self._done += count
+        self._rejected += rejected
+        if self._bar is not None:
+            if self._rejected:
+                self._bar.set_postfix(rejected=self._rejected, refresh=False)
+            self._bar.update(count)
+
+    def say(self, line: str) -> None:
+        """A line above the bar."""
+        with self._bar.external_write_mode() if self._bar is not None else nullcontext():
+            typer.echo(line, err=True)
+
+    def line(self) -> str:
+        """Where the work stands, for a log."""
+        now = time.monotonic()
+        if self._done == self._done_before:
+            return f"still at work after {now - self._started:.0f} s"
+        rate = (self._done - self._done_before) / max(now - self._began, 1e-9)
+        parts = [f"{self._done:,} {self._unit}s", f"{rate:,.1f}/s"]
+        if self._total:
+            parts[0] = f"{self._done:,} of {self._total:,} {self._unit}s ({self._done * 100 // self._total} %)"
+            parts.append(f"about {(self._total - self._done) / rate:,.0f} s left")
+        if self._rejected:
+            parts.append(f"{self._rejected:,} samples rejected")
+        return ", ".join(parts)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+@contextmanager
+def shown(unit: str = "picture", total: int | None = None) -> Iterator[Progress]:
+    """Progress of this command. Without a terminal a timer of the system asks for the lines, so that they also come
+    while nothing is done; a thread would keep this process from forking."""
+    progress = Progress(unit)
+    if total is not None:
+        progress.begin(total)
+    with _lines_of(progress) if not sys.stderr.isatty() else nullcontext():
+        try:
+            yield progress
+        finally:
+            progress.close()
+
+
+@contextmanager
+def _lines_of(progress: Progress) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # where no signal is heard
+        yield
+        return
+
+    def tell(number: int, frame: object) -> None:
+        with suppress(RuntimeError, OSError):  # this process is writing a line itself, or nobody reads them
+            typer.echo(f"augpipe: {progress.line()}", err=True)
+
+    before = signal.signal(signal.SIGALRM, tell)
+    signal.setitimer(signal.ITIMER_REAL, EVERY, EVERY)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -38,11 +38,16 @@ class Progress:
             from tqdm import tqdm
 
             tqdm.monitor_interval = 0  # its thread would keep this process from forking
-            columns, lines = os.get_terminal_size(sys.stderr.fileno())
-            size = (
-                {} if columns and lines else {"ncols": 79, "nrows": 24}
-            )  # tqdm shows nothing on a terminal of no size
-            self._bar = tqdm(total=total, initial=done, unit=f" {self._unit}s", leave=False, smoothing=0.1, **size)
+            sized = all(os.get_terminal_size(sys.stderr.fileno()))  # else tqdm would show nothing
+            self._bar = tqdm(
+                total=total,
+                initial=done,
+                unit=f" {self._unit}s",
+                leave=False,
+                smoothing=0.1,
+                ncols=None if sized else 79,
+                nrows=None if sized else 24,
+            )
 
     def update(self, count: int, rejected: int = 0) -> None:
         """So many more are done, with so many samples rejected; fewer than none if work was lost."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import pytest
@@ -45,3 +46,27 @@ def test_the_pictures_of_a_json_count_too(coco, tmp_path):
 def test_an_empty_source_says_so(tmp_path):
     with pytest.raises(UsageError, match="SRC is empty"):
         run("", tmp_path / "out", FLIP)
+
+
+def test_pictures_that_are_all_missing_end_before_any_work(coco, voc, tmp_path):
+    """Each of them would be a reject, after the folder was made and every annotation read."""
+    from test_cli import call
+
+    shutil.copytree(coco / "annotations", tmp_path / "labels")
+    shutil.copytree(voc / "Annotations", tmp_path / "voc" / "Annotations")
+    json_file = next((tmp_path / "labels").glob("*.json"))
+    for source, way in ((json_file, "--images DIR"), (tmp_path / "voc", "put them beside their labels")):
+        for command in ("augment", "plan", "preview"):
+            target = {"augment": [tmp_path / "out"], "plan": [], "preview": ["-o", tmp_path / "sheet.png"]}[command]
+            result = call(command, source, *target, "-r", "gentle")
+            assert result.exit_code == 2, command
+            assert re.search(r": none of its \d+ pictures was found; the first is \w+.jpg\n", result.stderr)
+            assert way in result.stderr
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "sheet.png").exists()
+    found = call("augment", json_file, tmp_path / "out", "-r", "gentle", "--images", coco / "images", "-w", 0)
+    assert found.exit_code == 0
+    (tmp_path / "voc" / "JPEGImages").mkdir()
+    shutil.copy(voc / "JPEGImages" / "img_000.jpg", tmp_path / "voc" / "JPEGImages")
+    some = call("augment", tmp_path / "voc", tmp_path / "some", "-r", "gentle", "-w", 0, "--max-rejects", "100%")
+    assert "rejected 8 samples" in some.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ from shard_folder import thing, write_folder
 
 from augpipe.errors import DatasetError
 from augpipe.verify import Verdict, open_source, verify
+from augpipe.verify.run import Chosen
 from augpipe.verify.sheet import chosen_of, sheet_of_worst
 
 STRONG = """
@@ -169,7 +171,18 @@ def test_processes_and_a_selection_come_to_the_same(coco, tmp_path):
     one, two = (verify(tmp_path / "out", dataset, workers=n) for n in (0, 2))
     assert one == two
     some = verify(tmp_path / "out", dataset, workers=0, most=5)
-    assert (some.ok, some.checked < one.checked, some.samples) == (True, True, 16)
+    assert (some.ok, some.checked, some.samples) == (True, 5, 16)
+
+
+@pytest.mark.parametrize(
+    ("most", "total"), [(1, 1), (1, 10), (3, 10), (7, 10), (10, 10), (99, 10), (999, 1000), (5, 0)]
+)
+def test_a_selection_has_as_many_as_asked_for_evenly_spread(most, total):
+    chosen = [number for number in range(total) if number in Chosen(most, total)]
+    assert len(chosen) == min(most, total)
+    gaps = {b - a for a, b in pairwise([*chosen, total])}
+    assert not gaps or max(gaps) - min(gaps) <= 1
+    assert not chosen or chosen[0] == 0
 
 
 # --- what is wrong is noticed ----------------------------------------------------------------------------------------

@@ -39,6 +39,11 @@ def finished(coco, tmp_path_factory) -> Path:
     return out
 
 
+def test_nothing_is_off_before_anything_is_changed(finished, coco):
+    """Else the changes below could be told by a finding that has nothing to do with them."""
+    assert problems(verified(finished, coco)) == []
+
+
 def record_of(samples: Samples):
     return next(record for record, _ in samples.values() if record["objects"])
 
@@ -100,6 +105,7 @@ CHANGES = [
         pytest.param(set_in(field, value), id=f"{field}={value!r:.12}")
         for field in ("objects", "dropped", "objects.0", "source", "plan", "plan.steps", "plan.steps.0", "source.key")
         for value in (3, None, [], [3], {}, "x", {"kind": "fly"})
+        if (field, value) != ("dropped", [])  # as it is
     ),
     pytest.param(set_in("objects.0.keypoints", [float("nan")] * 12), id="keypoints"),
     pytest.param(set_in("objects.0.keypoints", [1, 2]), id="two numbers"),
@@ -262,7 +268,10 @@ def in_manifest(path: str, value):
 def test_a_manifest_that_makes_no_sense_is_said_in_a_line(coco, finished, tmp_path, path, value):
     shutil.copytree(finished, tmp_path / "out")
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    before = json.dumps(manifest)
     in_manifest(path, value)(manifest)
+    if json.dumps(manifest) == before:
+        pytest.skip("this is what it says")
     (tmp_path / "out" / "manifest.json").write_text(json.dumps(manifest))
     result = call("verify", tmp_path / "out", "--against", coco, "-w", 0)
     assert result.exit_code in (1, 2), (result.output, result.exception)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from augpipe.errors import Reject
-from augpipe.formats.base import Dataset, Entry
+from augpipe.errors import DatasetError, Reject, one_line
+from augpipe.formats.base import Dataset, Entry, plural
 from augpipe.recipe.meeting import (
     classes_for,
     kinds_of,
@@ -27,8 +27,10 @@ def met(dataset: Dataset, recipe: Recipe) -> Dataset:
     """The dataset with what the recipe says of its classes, and with remarks on how both go together.
 
     Raises:
+        DatasetError: none of its pictures was found.
         RecipeError: the recipe names what is not there, or has a step that cannot carry a label that is.
     """
+    _require_pictures(dataset)
     categories = classes_for(recipe, dataset.categories)
     _require_carried(dataset, recipe)
     remarks = [*dataset.remarks, *_border_remarks(dataset, recipe)]
@@ -39,6 +41,18 @@ def met(dataset: Dataset, recipe: Recipe) -> Dataset:
             some = dataset.entries[:: -(-len(dataset.entries) // _A_FEW)]
             remarks += nameless(categories, (labels for _, labels in _labels(dataset, some)))
     return replace(dataset, categories=categories, remarks=tuple(remarks))
+
+
+def _require_pictures(dataset: Dataset) -> None:
+    """One missing picture is a reject of the run; without any, the source was named or unpacked wrongly."""
+    if not dataset.entries or any(entry.picture is not None for entry in dataset.entries):
+        return
+    first = dataset.entries[0].key
+    where = "say where they are with --images DIR" if dataset.format == "coco" else "put them beside their labels"
+    raise DatasetError(
+        f"{one_line(dataset.root)}: none of its {plural(len(dataset.entries), 'picture')} was found; "
+        f"the first is {one_line(first)}\n{where}, and run the same command again"
+    )
 
 
 def _border_remarks(dataset: Dataset, recipe: Recipe) -> list[str]:

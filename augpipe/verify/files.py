@@ -84,7 +84,12 @@ def check_sample_alone(
         except ValueError as error:
             f.fault(where, f"its picture cannot be read: {one_line(error, 120)}")
             return None
+        for name in ("objects", "dropped"):
+            if not isinstance(record[name], list):
+                raise ValueError(f"{name} is no list: {one_line(record[name], 40)}")
         for row in record["objects"]:
+            if isinstance(row["visible"], bool):
+                raise ValueError(f"visible is no number: {row['visible']}")
             _check_object(Where(key, int(row["index"])), row, size_wh, f)
         for row in record["dropped"]:
             if not isinstance(row["index"], int) or not isinstance(row["reason"], str):

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -73,15 +74,28 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """``most`` of the numbers 0 … total − 1, spread evenly; all if there are no more."""
+
+    most: int
+    total: int
+
+    def __contains__(self, number: int) -> bool:
+        most, total = min(self.most, self.total), max(self.total, 1)
+        return number * most // total != (number - 1) * most // total
+
+
+@dataclass(frozen=True)
 class _Job:
-    """One shard to check; ``every`` so many samples are compared with their source."""
+    """One shard to check; its samples are those from number ``first`` on of the ``chosen`` ones of the whole folder."""
 
     folder: Path
     shard: Mapping[str, Any]
     manifest: Mapping[str, Any]
     context: Context
     reading: Reading | None
-    every: int
+    first: int
+    chosen: Chosen
 
 
 def verify(
@@ -122,7 +136,8 @@ def verify(
             f"{against.root} is not what the folder was made of, or has changed since, "
             "or was read with other --images or --classes",
         )
-    every = 1 if not most or samples <= most else -(-samples // most)
+    chosen = Chosen(most or samples, samples)
+    firsts = accumulate((int(s["samples"]) for s in shards), initial=0)
     jobs = [
         _Job(
             folder,
@@ -130,9 +145,10 @@ def verify(
             manifest,
             context,
             None if against is None else reading_of(against, manifest, _sources(folder, shard)),
-            every,
+            first,
+            chosen,
         )
-        for shard in shards
+        for shard, first in zip(shards, firsts, strict=False)
     ]
     with worker_pool(workers):
         for found in parallel_map(check_one_shard, jobs, None if len(jobs) > 1 else 0):
@@ -146,13 +162,13 @@ def check_one_shard(job: _Job) -> Findings:
     """Everything about one shard."""
     findings, tally, whole = Findings(), Tally(), True
     by_source: dict[str, list[tuple[str, dict[str, Place]]]] = {}
-    for number, (key, places, members) in enumerate(check_shard(job.folder, job.shard, findings)):
+    for number, (key, places, members) in enumerate(check_shard(job.folder, job.shard, findings), job.first):
         record = check_sample_alone(key, members, job.manifest, findings)
         if record is None:
             whole = False
             continue
         tally.count(record)
-        if number % job.every == 0:
+        if number in job.chosen:
             by_source.setdefault(str(record["source"]["key"]), []).append((key, places))
     if whole:  # else it does not add up, and why is told
         with contextlib.suppress(*NOT_OURS):  # so for its record, which is told with the books

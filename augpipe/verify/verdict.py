@@ -11,7 +11,8 @@ import numpy as np
 
 from augpipe.verify.findings import MEASURES, Fault, Findings, Measure, Where
 
-_OF_ONE_MASK = 0.5  # pixels; its box goes by whole pixels, so that of one seems shifted, and those of many less
+_OF_ONE_MASK = 0.5  # pixels; its box goes by whole pixels, so that of one seems shifted by up to so much
+_OF_MANY_MASKS = 1.5  # over the root of their number: 3 standard deviations of the median of so many roundings
 _WORST = 50
 
 
@@ -104,7 +105,8 @@ def _shift_rows(findings: Findings, measure: Measure) -> Iterable[Row]:
     """The median by which boxes of a kind lie to one side: half a pixel too far is in no single box's limit."""
     found = []
     for kind, shifts in findings.shifts.items():
-        limit = measure.worst + (_OF_ONE_MASK / math.sqrt(len(shifts)) if kind == "mask" else 0.0)
+        rounding = min(_OF_ONE_MASK, _OF_MANY_MASKS / math.sqrt(len(shifts)))
+        limit = measure.worst + (rounding if kind == "mask" else 0.0)
         off = float(np.abs(np.median(np.array(shifts), axis=0)).max())
         found.append(Row("shift", len(shifts), off, off, Where(f"all boxes of {kind}"), limit))
     return sorted(found, key=lambda row: row.limit - row.worst)[:1]

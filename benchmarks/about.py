@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 HERE = ROOT / "benchmarks"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "OPENCV_NUM_THREADS")
 PACKAGES = (
-    "augpipe", "numpy", "opencv-python", "torch", "torchdata", "webdataset", "pillow", "pycocotools",
+    "augpipe", "numpy", "opencv-python-headless", "torch", "torchdata", "webdataset", "pillow", "pycocotools",
 )  # fmt: skip
 PEERS = ("albumentations", "albucore", "torchvision", "kornia", "imgaug", "nvidia-dali-cuda120")
 

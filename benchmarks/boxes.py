@@ -226,7 +226,7 @@ def main() -> int:
     for name in names:
         found = measure(options.data / name, recipe, options.seed, options.copies, library)
         results[name] = {method: summary(values) for method, values in found.items()}
-    packages = ["augpipe", "numpy", "opencv-python", "shapely"]
+    packages = ["augpipe", "numpy", "opencv-python-headless", "shapely"]
     document = {
         "degrees": DEGREES,
         "seed": options.seed,

@@ -36,7 +36,7 @@ from about import git, processor
 from gpu_bench import ROOT, Bench, Results, made, read
 
 PACKAGES = (
-    "augpipe", "numpy", "opencv-python", "torch", "torchvision", "kornia", "cupy-cuda12x", "cupy-cuda13x",
+    "augpipe", "numpy", "opencv-python-headless", "torch", "torchvision", "kornia", "cupy-cuda12x", "cupy-cuda13x",
     "nvidia-nvimgcodec-cu12", "nvidia-nvimgcodec-cu13", "nvidia-nvjpeg-cu12", "nvidia-nvjpeg",
 )  # fmt: skip
 

@@ -147,7 +147,7 @@ def main() -> int:
         fsync = cost_of_fsync(place, options.pictures, options.rounds)
         fsync["seconds_of_flushing_small_files_alone"] = cost_of_flushing_alone(place, fsync["flushes_a_run"])
         going_on = cost_of_going_on(place, options.samples, options.rounds)
-    packages = ["augpipe", "numpy", "opencv-python", "torch", "typer"]
+    packages = ["augpipe", "numpy", "opencv-python-headless", "torch", "typer"]
     document = {
         "fsync": fsync,
         "going_on": going_on,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -182,9 +183,8 @@ def forked(
 
 def _fork_workers() -> None:
     """Workers are forked, not started anew: quicker, and they have the faults."""
-    context = engines.multiprocessing.get_context("fork")
-    engines.multiprocessing.get_all_start_methods = lambda: ["fork"]  # type: ignore[method-assign]
-    engines.multiprocessing.get_context = lambda method=None: context  # type: ignore[method-assign,assignment]
+    engines.context = lambda: multiprocessing.get_context("fork")  # type: ignore[assignment]
+    engines.fork_server.start = lambda: None  # type: ignore[assignment]
 
 
 def _library(calls: Sequence[Call], source: Path, folder: Path) -> End:

@@ -16,11 +16,9 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from command_line import call as command
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from typer.testing import CliRunner
-
-from augpipe.cli.main import app
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 FLAGS = ("pose", "truncated", "difficult", "occluded")
@@ -28,7 +26,7 @@ FLAGS = ("pose", "truncated", "difficult", "occluded")
 
 def call(*arguments: object):
     """(exit code, stdout, stderr) of ``augpipe convert``; never a traceback."""
-    result = CliRunner().invoke(app, ["convert", *map(str, arguments)])
+    result = command(*["convert", *map(str, arguments)])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     assert "Traceback" not in result.output
     return result.exit_code, result.stdout, result.stderr

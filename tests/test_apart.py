@@ -50,7 +50,7 @@ def test_an_empty_source_says_so(tmp_path):
 
 def test_pictures_that_are_all_missing_end_before_any_work(coco, voc, tmp_path):
     """Each of them would be a reject, after the folder was made and every annotation read."""
-    from test_cli import call
+    from command_line import call
 
     shutil.copytree(coco / "annotations", tmp_path / "labels")
     shutil.copytree(voc / "Annotations", tmp_path / "voc" / "Annotations")

@@ -21,13 +21,12 @@ from builders import (
     write_tar,
     write_voc,
 )
+from command_line import call as command
 from conversions import call, coco_boxes, done, refused, voc_boxes, yolo_of
 from packing import FORMS, packed, write_zip
 from PIL import Image
 from runs import hashes, promised, run
-from typer.testing import CliRunner
 
-from augpipe.cli.main import app
 from augpipe.errors import DatasetError
 from augpipe.formats import recognised
 from augpipe.formats.base import read_picture
@@ -92,7 +91,7 @@ def test_shards_have_the_same_bytes_from_folder_tar_and_zip(kind, voc, coco, tmp
         path = packed(folder, tmp_path / f"x.{archive}", "devkit/set/")
         run(path, tmp_path / archive, copies=2, workers=2)
         assert promised(tmp_path / archive) == expected
-        result = CliRunner().invoke(app, ["verify", str(tmp_path / "folder"), "--against", str(path), "-w", "0"])
+        result = command(*["verify", str(tmp_path / "folder"), "--against", str(path), "-w", "0"])
         assert result.exit_code == 0, result.output
 
 
@@ -102,7 +101,7 @@ def test_a_run_goes_on_and_is_retried_from_an_archive(voc, tmp_path):
     before = hashes(tmp_path / "out")
     for name in ("all-000001.json", "all-000001.tar", "manifest.json"):
         (tmp_path / "out" / name).unlink()
-    result = CliRunner().invoke(app, ["retry", str(tmp_path / "out"), "-w", "0"])
+    result = command(*["retry", str(tmp_path / "out"), "-w", "0"])
     assert result.exit_code == 0, result.output
     assert hashes(tmp_path / "out") == before
 
@@ -263,7 +262,7 @@ def test_rows_of_rejects_name_archive_and_member(archive, tmp_path):
 def test_inspect_finds_the_line_of_an_object_in_an_archive(tmp_path):
     text = voc_xml(object_xml(), "\n\n" + object_xml(box=("NaN", 1, 90, 8)))
     path = packed(write_voc(tmp_path / "set", {"a": text}), tmp_path / "x.zip")
-    result = CliRunner().invoke(app, ["inspect", str(path), "--json"])
+    result = command(*["inspect", str(path), "--json"])
     odd = json.loads(result.stdout)["oddities"]
     found = [(e.get("file"), e["line"]) for o in odd.values() for e in o["examples"] if "line" in e]
     assert set(found) == {("x.zip!Annotations/a.xml", 3)}
@@ -277,7 +276,7 @@ def test_plan_preview_and_inspect_take_archives(voc, tmp_path):
         ["inspect", str(path), "--split", "train"],
         ["inspect", "--diff", str(path), str(voc)],
     ):
-        result = CliRunner().invoke(app, arguments)
+        result = command(*arguments)
         assert result.exit_code == 0, result.output
 
 

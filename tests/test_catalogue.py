@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_cli import call
+from command_line import call
 
 from augpipe import catalogue
 from augpipe.catalogue import PAIRS, READABLE, WRITABLE

@@ -10,24 +10,14 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import cv2
 import pytest
+from command_line import call, lines
 from format_checker import check_folder
 from runs import run
-from typer.testing import CliRunner
 
 from augpipe import __version__
 from augpipe.cli import running
-from augpipe.cli.main import app
-
-
-def call(*arguments: object):
-    return CliRunner().invoke(app, [str(a) for a in arguments])
-
-
-def lines(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line.strip()]
-
+from augpipe.core.opencv import cv2
 
 # --- help ------------------------------------------------------------------------------------------------------------
 

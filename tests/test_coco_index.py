@@ -9,9 +9,8 @@ import pytest
 from builders import coco as document
 from builders import image, keys, opened, read_all, row, write_json
 from builders import write_picture as picture
-from typer.testing import CliRunner
+from command_line import call
 
-from augpipe.cli.main import app
 from augpipe.errors import DatasetError
 from augpipe.formats import coco_index
 
@@ -320,7 +319,7 @@ def test_each_json_is_read_once_and_of_other_splits_the_classes_alone(command, o
     words = [
         str(places.get(word, word)) for word in (*command, *(["--split", "train"] if len(splits) > 1 else []), *option)
     ]
-    result = CliRunner().invoke(app, words)
+    result = call(*words)
     assert result.exit_code == 0, result.output
     assert sorted(reads["index_file"]) == ["captions_train.json", "instances_train.json"]
     assert sorted(reads["categories_in"]) == (["captions_val.json", "instances_val.json"] if len(splits) > 1 else [])

@@ -11,13 +11,13 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from builders import SHARED, encoded, needs
 from pictures import WRITTEN, by_pillow, read, rejected, resized
 from PIL import Image, ImageFile
 
+from augpipe.core.opencv import cv2
 from augpipe.errors import Reject
 from augpipe.pixels.codec import decode
 from augpipe.pixels.header import read_header

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 import pytest
+from command_line import call
 from conversions import (
     FLAGS,
     an_object,
@@ -355,11 +356,9 @@ def test_ten_thousand_objects_take_seconds(tmp_path):
 
 
 def test_shards_become_coco_and_ids_of_copies_are_changed(coco, tmp_path):
-    from conversions import app
-    from typer.testing import CliRunner
 
     run = ["augment", str(coco), str(tmp_path / "run"), "-r", "gentle", "--copies", "2", "-w", "0"]
-    assert CliRunner().invoke(app, run).exit_code == 0
+    assert call(*run).exit_code == 0
     report = convert(str(tmp_path / "run"), tmp_path / "out", "coco", SourceOptions())
     path = tmp_path / "out" / "annotations" / "instances_all.json"
     assert report.pictures == 16

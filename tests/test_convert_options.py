@@ -68,7 +68,7 @@ def test_a_loss_names_a_file_and_an_object(tmp_path):
 
 
 def test_pictures_inside_tars_cannot_be_linked(voc, tmp_path):
-    from test_cli import call
+    from command_line import call
 
     assert call("augment", voc, tmp_path / "run", "-r", "gentle", "-w", 0).exit_code == 0
     assert "cannot be linked" in refused("shards-to-yolo", tmp_path / "run", tmp_path / "out", "--pictures", "link")

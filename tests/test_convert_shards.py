@@ -7,6 +7,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from command_line import call
 from conversions import (
     average_precision,
     check_with_pycocotools,
@@ -17,7 +18,6 @@ from conversions import (
     yolo_boxes,
 )
 from runs import samples
-from test_cli import call
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import call
 from conversions import yolo_of
 from fuzzing import fuzzed
 from hypothesis import given
 from hypothesis import strategies as st
 from runs import samples
-from test_cli import call
 from trip_files import READ, WRITE
 from trip_model import NEW, Points, Shot, Thing, World, held, region
 from trip_worlds import WORLDS, within

@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from command_line import call
 from conversions import yolo_of
 
 from augpipe.errors import DatasetError
@@ -63,12 +64,9 @@ def test_each_kind_is_recognised_as_itself(voc, coco, masks_folder, classes_fold
 
 def test_a_run_of_augpipe_is_shards_and_not_coco(voc, tmp_path):
     from runs import records
-    from typer.testing import CliRunner
-
-    from augpipe.cli.main import app
 
     out = tmp_path / "out"
-    result = CliRunner().invoke(app, ["augment", str(voc), str(out), "-r", "gentle", "-w", "0"])
+    result = call(*["augment", str(voc), str(out), "-r", "gentle", "-w", "0"])
     assert result.exit_code == 0
     assert recognised(str(out)) == ["shards"]
     assert len(open_dataset(str(out)).entries) == len(records(out))

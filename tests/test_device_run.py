@@ -67,11 +67,11 @@ def test_processes_are_dealt_to_the_devices_in_turn(voc, calm, tmp_path, monkeyp
 
 
 def test_how_many_processes_there_are(monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(backends, "cores", lambda: 16)
     assert backends.processes_for(Device()) == 16
     assert backends.processes_for(device(0, 1)) == 8
     assert backends.processes_for(replace(device(0, 1), codec="nvimgcodec")) == 8
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(backends, "cores", lambda: 2)
     assert backends.processes_for(device(0, 1, 2)) == 3
 
 

@@ -6,9 +6,9 @@ import functools
 import json
 
 import pytest
+from command_line import call
 from fake_cuda import working
 from runs import recipe_of, run
-from test_cli import call
 
 from augpipe.device import Device, resolve
 from augpipe.errors import UsageError

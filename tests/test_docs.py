@@ -9,9 +9,9 @@ from pathlib import Path
 
 import datasets
 import pytest
+from command_line import call
 from conversions import yolo_of
 from packing import packed
-from test_cli import call
 from test_dota import dota_of
 
 from augpipe.recipe import document

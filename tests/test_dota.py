@@ -8,10 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from command_line import call
 from conversions import coco_of, done, image, real, refused, row, yolo_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_cli import call
 
 from augpipe.errors import DatasetError, Reject
 from augpipe.formats import SourceOptions, open_dataset

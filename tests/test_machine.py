@@ -90,7 +90,7 @@ def test_processes_that_fit_into_memory(monkeypatch, gib, expected):
 
 
 def test_a_run_says_that_memory_decided(voc, tmp_path, monkeypatch):
-    from test_cli import call
+    from command_line import call
 
     from augpipe.pixels import backends
 

@@ -8,11 +8,10 @@ from typing import ClassVar
 
 import pytest
 from builders import CAT, coco, image, row, write_json, write_picture
+from command_line import call
 from recipe_tools import recipe_of
 from runs import records, run
-from typer.testing import CliRunner
 
-from augpipe.cli.main import app
 from augpipe.errors import RecipeError
 from augpipe.formats import open_dataset
 from augpipe.recipe.meeting import classes_for, kinds_of, mirrors, unpaired
@@ -176,7 +175,7 @@ def test_the_commands_say_so_in_one_line(tmp_path, monkeypatch):
         ["plan", source],
         ["preview", source, "-o", tmp_path / "p.png"],
     ):
-        result = CliRunner().invoke(app, [*map(str, command), "-r", "x"])
+        result = call(*[*map(str, command), "-r", "x"])
         assert result.exit_code == 2
         assert [line for line in result.stderr.splitlines() if "augpipe" in line] == [f"augpipe: {REFUSED}"]
         assert result.stdout == ""

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 from builders import write_picture
+from command_line import call
 from conversions import coco_of, done, loaded, mask_of, real, row, voc_boxes
 from oracles import oracle_is_there
 from PIL import Image
-from test_cli import call
 
 pytestmark = [pytest.mark.slow, oracle_is_there("ultralytics")]
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
-from installing import ROOT, build_wheel
+from installing import ROOT, build_wheel, names_of
+from lowest import lowest
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +68,56 @@ def test_no_program_hides_a_module_of_python():
     programs = [path for folder in ("benchmarks", "examples", "tests") for path in (ROOT / folder).rglob("*.py")]
     assert len(programs) > 10
     assert [path.name for path in programs if path.stem in sys.stdlib_module_names] == []
+
+
+# --- what has to be installed ----------------------------------------------------------------------------------------
+
+PINNED_BY = {"pydantic_core": "pydantic"}
+"""Imported, and brought in exactly one version by what is declared."""
+READ_BY_USERS = {"webdataset"}
+"""Asked for and not imported: training code reads shards with it (README)."""
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level names of everything that a file imports, inside functions, too."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module or "")
+    return {name.partition(".")[0] for name in names} - {"__future__", "augpipe"} - sys.stdlib_module_names
+
+
+def test_what_is_imported_is_declared_and_the_other_way_round():
+    packages = {module: dists[0].lower() for module, dists in metadata.packages_distributions().items()}
+    packages |= {"cupy": "cupy-cuda12x", "aiohttp": "aiohttp"}  # not in this environment, or not for itself
+    files = [path for folder in ("augpipe", "cli") for path in (ROOT / folder).rglob("*.py")]
+    found = {packages[PINNED_BY.get(name, name)] for path in files for name in imported(path)}
+    optional = {name.lower() for extra in ("train", "http", "gpu-cu12") for name in names_of(extra)}
+    core = {name.lower() for name in names_of()}
+    assert found - core - optional == set()
+    assert core - found == set()
+    assert {name.lower() for name in names_of("train")} - found == READ_BY_USERS
+
+
+def test_the_core_needs_nothing_of_the_extras():
+    """Only the training side, the device and the web reader may import what the core does not bring."""
+    extra = {"torch", "torchdata", "webdataset", "cupy", "aiohttp"}
+    files = {p.relative_to(ROOT).as_posix(): imported(p) & extra for p in (ROOT / "augpipe").rglob("*.py")}
+    assert {name for name, found in files.items() if found} == {
+        "augpipe/loader.py", "augpipe/targets.py", "augpipe/nodes.py", "augpipe/pixels/gpu.py",
+        "augpipe/sources/remote.py",
+    }  # fmt: skip
+
+
+def test_no_text_says_that_augpipe_is_on_an_index():
+    code = [path for folder in ("augpipe", "cli") for path in (ROOT / folder).rglob("*.py")]
+    texts = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *code]
+    assert [path.name for path in texts if re.search(r"pip install '?augpipe", path.read_text("utf-8"))] == []
+
+
+def test_the_lowest_versions_are_constraints():
+    assert "numpy==2" in lowest()
+    assert [line for line in lowest() if not re.fullmatch(r"[\w-]+==\d[\d.]*", line)] == []
+    assert {line.partition("==")[0] for line in lowest()} == {*names_of(), *names_of("train")} - {"torch"}

@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from command_line import call
 from conversions import done, real
-from test_cli import call
 
 from augpipe.convert import convert
 from augpipe.formats import SourceOptions, open_dataset

@@ -52,7 +52,7 @@ def test_without_a_terminal_a_line_comes_now_and_then(voc, tmp_path):
 
 @pytest.mark.parametrize("command", ["inspect", "convert", "verify", "preview"])
 def test_every_command_tells_it(command, voc, tmp_path):
-    from test_cli import call
+    from command_line import call
 
     assert call("augment", voc, tmp_path / "out", "-r", "gentle", "-w", 0).exit_code == 0
     arguments = {

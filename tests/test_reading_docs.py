@@ -19,11 +19,11 @@ import datasets
 import numpy as np
 import pytest
 from builders import coco, encoded, exif, image, photo, row, voc_xml, write_json, write_tar, write_voc
+from command_line import call
 from conversions import yolo_of
 from packing import packed, write_zip
 from PIL import Image, ImageCms
 from runs import recipe_of, records, run, samples
-from test_cli import call
 from test_dota import dota_of
 
 from augpipe.pixels.codec import PictureFormat

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from typer.testing import CliRunner
+from command_line import call
 
 from augpipe.cli import shared
-from augpipe.cli.main import app
 from augpipe.recipe.load import load, shipped
 from augpipe.recipe.model import GROUPS
 from augpipe.recipe.ops import OPERATIONS
@@ -21,19 +20,15 @@ def no_traceback(monkeypatch):
     monkeypatch.setattr(shared, "_debug", False)
 
 
-def call(*arguments: str):
-    return CliRunner().invoke(app, ["recipes", *arguments])
-
-
 def fine(*arguments: str) -> str:
-    result = call(*arguments)
+    result = call("recipes", *arguments)
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
     return result.stdout
 
 
 def refused(*arguments: str) -> str:
-    result = call(*arguments)
+    result = call("recipes", *arguments)
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.startswith("augpipe: ")
@@ -120,5 +115,5 @@ def test_schema():
 
 
 def test_help_has_an_example():
-    text = " ".join(call("operations", "--help").output.split())
+    text = " ".join(call("recipes", "operations", "--help").output.split())
     assert "Example: augpipe recipes operations affine" in text

@@ -15,6 +15,7 @@ import pytest
 from builders import contents
 from runs import promised, run
 
+from augpipe.core import opencv
 from augpipe.errors import DatasetError, RunError, UsageError, fault
 from augpipe.formats import base, coco_index, open_dataset
 from augpipe.pixels import codec, cpu, muttering, raster_codec
@@ -84,10 +85,10 @@ def test_what_the_system_refuses_may_pass_and_a_fault_does_not(error, code, tran
     ("module", "name", "error", "code"),
     [
         (cpu, "decode", MemoryError(), "memory"),
-        (cv2, "imdecode", no_memory_of_opencv(), "memory"),
-        (cv2, "imencode", no_memory_of_opencv(), "memory"),
-        (cv2, "imencode", MemoryError(), "memory"),
-        (cv2, "remap", no_memory_of_opencv(), "memory"),
+        (opencv.cv2, "imdecode", no_memory_of_opencv(), "memory"),
+        (opencv.cv2, "imencode", no_memory_of_opencv(), "memory"),
+        (opencv.cv2, "imencode", MemoryError(), "memory"),
+        (opencv.cv2, "remap", no_memory_of_opencv(), "memory"),
         (task, "draw", MemoryError(), "memory"),
         (task, "apply", MemoryError(), "memory"),
         (task, "read_header", MemoryError(), "memory"),

@@ -16,15 +16,14 @@ import boto3
 import fsspec
 import pytest
 from builders import keys, object_xml, opened, read_all, voc_xml, write_json, write_picture, write_tar, write_voc
+from command_line import call as command
 from conversions import call, done, refused
 from fsspec.implementations.memory import MemoryFileSystem
 from moto.server import ThreadedMotoServer
 from packing import packed
 from runs import promised, run
-from typer.testing import CliRunner
 from web import serving
 
-from augpipe.cli.main import app
 from augpipe.errors import DatasetError, Reject
 from augpipe.formats.base import LARGEST_FILE, Place, read_picture, read_place
 from augpipe.sources import remote
@@ -89,10 +88,10 @@ def test_shards_have_the_same_bytes_from_a_server_and_workers_connect_themselves
         run(f"{web.url}/voc.zip", tmp_path / "there", workers=2)
         asked = json.loads((tmp_path / "there" / "run.json").read_text())["request"]
         assert asked["source"] == f"{web.url}/voc.zip"
-        result = CliRunner().invoke(app, ["retry", str(tmp_path / "there"), "-w", "0"])
+        result = command(*["retry", str(tmp_path / "there"), "-w", "0"])
         assert result.exit_code == 0, result.output
         arguments = ["verify", str(tmp_path / "local"), "--against", f"{web.url}/voc.tar", "-w", "0"]
-        assert CliRunner().invoke(app, arguments).exit_code == 0
+        assert command(*arguments).exit_code == 0
     assert promised(tmp_path / "there") == promised(tmp_path / "local")
 
 
@@ -172,7 +171,7 @@ def test_a_run_loses_only_what_the_server_does_not_send_and_retry_brings_it(site
         (row,) = [json.loads(line) for line in (tmp_path / "there" / "rejects.jsonl").read_text().splitlines()]
         assert (row["source"], row["error"], row["transient"]) == ("000003.jpg", "io", True)
         web.faults.clear()
-        result = CliRunner().invoke(app, ["retry", str(tmp_path / "there"), "-w", "0"])
+        result = command(*["retry", str(tmp_path / "there"), "-w", "0"])
         assert result.exit_code == 0, result.output
     assert promised(tmp_path / "there")["tars"] == promised(tmp_path / "local")["tars"]
 

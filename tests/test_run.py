@@ -10,7 +10,6 @@ import shutil
 import tarfile
 from pathlib import Path
 
-import cv2
 import datasets
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ import webdataset as wds
 from format_checker import check_folder
 from runs import hashes, recipe_of, records, run, samples
 
+from augpipe.core.opencv import cv2
 from augpipe.errors import UsageError
 from augpipe.pixels import cpu
 from augpipe.pixels.codec import PictureFormat

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+from command_line import call
 from format_checker import check_folder
 from runs import hashes, run
-from test_cli import call
 
 STOPPED = "augpipe: stopped; what is finished stays, run the same command to go on"
 

@@ -24,10 +24,9 @@ from builders import (
     write_tar,
     write_voc,
 )
+from command_line import call
 from runs import records, run
-from typer.testing import CliRunner
 
-from augpipe.cli.main import app
 from augpipe.errors import DatasetError, Reject
 from augpipe.formats.align import aligned
 from augpipe.formats.base import read_picture
@@ -200,12 +199,12 @@ def test_an_unfinished_run_is_refused(own, tmp_path):
     with pytest.raises(DatasetError, match="out: an unfinished run; finish it first"):
         opened(folder)
     sheet, recipe = str(tmp_path / "x.png"), ["-r", "gentle"]
-    shown = CliRunner().invoke(app, ["inspect", str(folder)])
+    shown = call(*["inspect", str(folder)])
     assert (shown.exit_code, shown.stderr) == (0, "")
     assert f"{folder}: unfinished run, " in shown.stdout
     for command in (["plan", *recipe], ["preview", *recipe, "-o", sheet], ["augment", *recipe]):
         dst = [str(tmp_path / "dst")] if command[0] == "augment" else []
-        result = CliRunner().invoke(app, [command[0], str(folder), *dst, *command[1:]])
+        result = call(*[command[0], str(folder), *dst, *command[1:]])
         assert (result.exit_code, result.stdout) == (2, "")
         assert f"{folder}: an unfinished run; " in result.stderr
     with pytest.raises(DatasetError, match="is not finished, it has no manifest"):

@@ -7,13 +7,13 @@ import subprocess
 import sys
 from itertools import product
 
-import cv2
 import numpy as np
 import pytest
 from builders import encoded, exif
 from pictures import by_pillow
 
 from augpipe import geometry as g
+from augpipe.core.opencv import cv2
 from augpipe.errors import Reject
 from augpipe.pixels import codec, cpu
 from augpipe.pixels.backend import BackendOptions, Job

@@ -6,12 +6,11 @@ import json
 
 import pytest
 from builders import CAT, coco, object_xml, photo, rle_json, row, voc_xml, write_json, write_picture, write_voc
+from command_line import call
 from format_checker import check_folder
 from recipe_tools import recipe_of
 from runs import records, run
-from typer.testing import CliRunner
 
-from augpipe.cli.main import app
 from augpipe.run.strict import require_sound
 from augpipe.sample import Annotations
 
@@ -83,7 +82,7 @@ def test_sound_labels_pass(tmp_path):
 def test_the_command(tmp_path):
     source = source_of(tmp_path / "in", bbox=[2, 1, -5, 4])
     options = ["-r", "gentle", "-w", "0", "--strict", "--max-rejects", "0"]
-    result = CliRunner().invoke(app, ["augment", str(source), str(tmp_path / "out"), *options])
+    result = call(*["augment", str(source), str(tmp_path / "out"), *options])
     assert result.exit_code == 1
     assert "rejected 1 sample of 1 picture: strict 1" in result.stdout
     assert "rejects.jsonl" in result.stderr

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from builders import SHARED, encoded, exif, needs, object_xml, photo, voc_xml, write_picture, write_voc
+from command_line import call
 from PIL import Image
-from test_cli import call
 
 from augpipe.errors import Reject
 from augpipe.formats import SourceOptions
@@ -303,7 +303,7 @@ def test_the_result_is_the_same_whatever_the_number_of_workers(voc, tmp_path):
 
 
 def test_pictures_are_not_decoded(coco, monkeypatch):
-    import cv2
+    from augpipe.core.opencv import cv2
 
     def refuse(*arguments):
         raise AssertionError("decoded")

@@ -7,10 +7,10 @@ import json
 import cv2
 import numpy as np
 import pytest
+from command_line import call, lines
 from forge import forged
 from PIL import Image, ImageDraw
 from runs import recipe_of, run
-from test_cli import call, lines
 from test_verify import STRONG, half_a_pixel, one_keypoint
 
 from augpipe.pixels import reference

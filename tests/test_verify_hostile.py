@@ -11,9 +11,9 @@ import zlib
 from pathlib import Path
 
 import pytest
+from command_line import call
 from forge import Samples, forged, resign
 from runs import recipe_of, run
-from test_cli import call
 from test_verify import first, is_mask, is_polygon, problems, verified
 
 from augpipe.errors import DatasetError

@@ -30,9 +30,9 @@ def met(dataset: Dataset, recipe: Recipe) -> Dataset:
         DatasetError: none of its pictures was found.
         RecipeError: the recipe names what is not there, or has a step that cannot carry a label that is.
     """
-    _require_pictures(dataset)
     categories = classes_for(recipe, dataset.categories)
     _require_carried(dataset, recipe)
+    _require_pictures(dataset)
     remarks = [*dataset.remarks, *_border_remarks(dataset, recipe)]
     if mirrors(recipe):
         remarks += unpaired(categories, recipe)

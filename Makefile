@@ -16,8 +16,12 @@ ORACLES := albumentations albucore simsimd stringzilla torchvision ultralytics
 GPU_LIBRARIES := cupy-cuda12x cuda-pathfinder nvidia-cuda-nvrtc-cu12 nvidia-cuda-runtime-cu12 nvidia-nvimgcodec-cu12
 GPU_TESTS := tests/test_nvrtc.py tests/test_nvimgcodec.py tests/test_probe.py tests/test_gpu.py tests/test_device.py
 
+LOWEST := $(VENV)/lowest
+LOWEST_TESTS := $(addprefix tests/test_,lowest.py cli.py docs.py run.py voc.py coco.py yolo.py convert.py codec.py \
+	shapes.py masks.py polygons.py recipes_cli.py schema.py model.py loader.py nodes.py verify.py archives.py engines.py)
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format unit gpu fuzz chaos peers bench clean
+.PHONY: help install demo test lint format unit gpu lowest slim fuzz chaos peers bench clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 10
@@ -44,7 +48,7 @@ install: $(VENV)/.installed  ## make .venv with everything that is needed here
 demo: $(VENV)/.demo  ## from photographs to a training DataLoader, in about a minute
 	$(BIN)/python examples/demo.py $(DEMO)
 
-test: lint unit gpu  ## lint and all tests
+test: lint unit gpu lowest slim  ## lint and all tests
 
 lint: install  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -61,6 +65,24 @@ unit: $(VENV)/.oracles  ## all tests, a process a core
 gpu: $(VENV)/.oracles $(VENV)/.gpu  ## tests of what uses CuPy, NVRTC and nvImageCodec, with them, on any machine
 	PYTHONPATH=$(CURDIR)/$(VENV)/gpu LD_LIBRARY_PATH=$(CURDIR)/$(VENV)/gpu/nvidia/cuda_nvrtc/lib \
 		$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(GPU_TESTS)
+
+# The lowest versions that pyproject.toml declares; what only tests need, and torch, is that of .venv.
+$(LOWEST)/.installed: $(VENV)/.oracles tests/lowest.py
+	$(PYTHON) -m venv $(LOWEST)
+	$(BIN)/python tests/lowest.py > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint $(LOWEST)/constraints.txt --editable .
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint $(LOWEST)/constraints.txt --no-deps torchdata webdataset
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+		> "$$($(LOWEST)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/zz_rest.pth"
+	@touch $@
+
+lowest: $(LOWEST)/.installed  ## tests with the lowest versions of everything that is declared
+	$(LOWEST)/bin/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(LOWEST_TESTS)
+
+slim: install  ## what README says, as an ordinary user of a minimal Debian (as root, with mmdebstrap)
+	$(BIN)/python tests/slim.py
 
 fuzz: $(VENV)/.oracles  ## every parser and every conversion with FACTOR times as many files as make test
 	AUGPIPE_FUZZ=$(FACTOR) $(BIN)/python -m pytest tests/test_fuzz_*.py tests/test_convert_trips.py

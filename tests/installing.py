@@ -21,16 +21,20 @@ def names_of(extra: str | None = None) -> list[str]:
     return [re.match(r"[\w.-]+", line)[0] for line in listed]
 
 
-def build_wheel(folder: Path) -> Path:
-    """A wheel made from a copy of what git would publish, so that stray files and build folders cannot help."""
-    source = folder / "source"
+def listed_files() -> list[str]:
+    """The files that git would publish."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((ROOT / name).read_bytes())
+    return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def build_wheel(folder: Path) -> Path:
+    """A wheel made from a copy of what git would publish, so that stray files and build folders cannot help."""
+    source = folder / "source"
+    for name in listed_files():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes((ROOT / name).read_bytes())
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, source]
     subprocess.run(command, check=True, capture_output=True)
     return next(folder.glob("*.whl"))

@@ -11,6 +11,7 @@ import datasets
 import pytest
 from command_line import call
 from conversions import yolo_of
+from documents import FENCE, commands
 from packing import packed
 from test_dota import dota_of
 
@@ -19,14 +20,6 @@ from augpipe.recipe.load import compiled
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-
-
-def commands(text: str) -> list[str]:
-    """Lines of code blocks, indented or fenced, that are augpipe commands."""
-    code = [line.strip().removeprefix("$ ") for line in text.splitlines() if line.startswith(("    ", "\t"))]
-    code += [line.strip().removeprefix("$ ") for _, block in FENCE.findall(text) for line in block.splitlines()]
-    return [line for line in dict.fromkeys(code) if line.startswith("augpipe ")]
 
 
 @pytest.fixture

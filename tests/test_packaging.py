@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from installing import ROOT, build_wheel, names_of
-from lowest import lowest
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +116,15 @@ def test_no_text_says_that_augpipe_is_on_an_index():
     assert [path.name for path in texts if re.search(r"pip install '?augpipe", path.read_text("utf-8"))] == []
 
 
-def test_the_lowest_versions_are_constraints():
-    assert "numpy==2" in lowest()
-    assert [line for line in lowest() if not re.fullmatch(r"[\w-]+==\d[\d.]*", line)] == []
-    assert {line.partition("==")[0] for line in lowest()} == {*names_of(), *names_of("train")} - {"torch"}
+@pytest.mark.parametrize(
+    ("module", "library"), [("augpipe.loader", "torch"), ("augpipe.nodes", "torchdata"), ("augpipe", "torch")]
+)
+def test_the_training_side_says_what_it_needs(module, library):
+    names = "ShardNode" if module == "augpipe.nodes" else "ShardDataset"
+    code = f"import sys; sys.modules[{library!r}] = None\nfrom {module} import {names}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    where = "augpipe.loader" if module == "augpipe" else module
+    first, second = done.stderr.splitlines()[-2:]
+    assert first.startswith(f"augpipe.errors.MissingLibrary: {where} needs the extra train: ")
+    assert library in first
+    assert second == "pip install 'torch>=2.4' 'torchdata>=0.11' 'webdataset>=0.2.100'"

@@ -56,6 +56,7 @@ def test_the_numbers_of_the_kernel_are_those_of_numpy_and_a_fused_one_is_found_o
             "probe",
             "invalid value for --gpu-arch",
         ),
+        (RuntimeError("Failed to find CUDA headers. Please install …"), "no-headers", "CUDA's headers, which every"),
         (MemoryError("out of memory"), "no-memory", "no memory left"),
         (CUDARuntimeError(2, "cudaErrorMemoryAllocation: out of memory"), "no-memory", "no memory left"),
         (RuntimeError("cudaErrorIllegalAddress"), "probe", "a probe kernel failed: cudaErrorIllegalAddress"),

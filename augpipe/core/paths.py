@@ -39,4 +39,5 @@ def local_path(path: AnyPath, what: str = "DST") -> Path:
             f"{what} {shown}: expected a local path; {scheme}:// is neither written to nor read as a finished folder\n"
             f"use a local path and copy it; ./{shown} is the local one of that name"
         )
-    return Path(text)
+    path = Path(text)
+    return Path.cwd() / path if _SCHEME.match(str(path)) else path  # ./s3:/x, which Path calls s3:/x

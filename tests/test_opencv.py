@@ -1,0 +1,132 @@
+"""OpenCV is loaded where it is used, by one file, and where it cannot be loaded that file says the way out."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from installing import ROOT
+
+from augpipe.core import opencv
+from augpipe.core.opencv import BUILDS, cv2, installed_builds, way_out
+
+FAULTS = {
+    "another build's library": (
+        "raise ImportError('libGL.so.1: cannot open shared object file: No such file or directory')",
+        "libGL.so.1: cannot open shared object file",
+    ),
+    "files removed with another build": ("", "module 'cv2' has no attribute 'remap'"),
+    "not there": ("raise ModuleNotFoundError(\"No module named 'cv2'\")", "No module named 'cv2'"),
+}
+
+
+def with_cv2(text: str, folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """A command where ``import cv2`` finds a module of this text."""
+    (folder / "cv2").mkdir(exist_ok=True)
+    (folder / "cv2" / "__init__.py").write_text(text)
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    command = [sys.executable, "-P", "-c", "from augpipe.cli.main import main; main()", *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_commands_that_need_it_say_why_it_does_not_load_and_the_way_out(fault, voc, tmp_path):
+    text, why = FAULTS[fault]
+    for arguments in (
+        ["augment", voc, tmp_path / "out", "-r", "gentle", "-w", 1],
+        ["preview", voc, "-r", "gentle", "-o", tmp_path / "x.png"],
+    ):
+        done = with_cv2(text, tmp_path, *arguments)
+        assert done.returncode == 2
+        first, second = done.stderr.splitlines()[-2:]
+        assert first.startswith("augpipe: OpenCV cannot be loaded: ")
+        assert why in first
+        assert second == "         pip install --force-reinstall --no-deps opencv-python-headless"
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_does_not_need_it_works(fault, voc, tmp_path):
+    text, why = FAULTS[fault]
+    for arguments in (
+        ["--version"],
+        ["--help"],
+        ["augment", "--help"],
+        ["recipes", "list"],
+        ["recipes", "check", "detection"],
+        ["recipes", "operations", "affine"],
+        ["inspect", voc],
+        ["convert", "voc-to-coco", voc, tmp_path / "x.json"],
+        ["plan", voc, "-r", "gentle"],
+    ):
+        assert with_cv2(text, tmp_path, *arguments).returncode == 0, arguments
+        (tmp_path / "x.json").unlink(missing_ok=True)
+    done = with_cv2(text, tmp_path, "doctor")
+    assert done.returncode == 1
+    assert f"OpenCV cannot be loaded: {why}" in done.stdout
+    assert "pip install --force-reinstall --no-deps opencv-python-headless" in done.stdout
+    assert done.stderr == "augpipe: exact moves, warp, color, jpeg: not as expected on this machine\n"
+
+
+def test_doctor_outlives_a_library_that_brings_its_process_down(tmp_path):
+    """As one that was built for another processor does."""
+    done = with_cv2("import os, signal; os.kill(os.getpid(), signal.SIGILL)", tmp_path, "doctor")
+    assert done.returncode == 1
+    assert "not done: the process was ended by SIGILL" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["recipes", "list"], ["recipes", "schema"], ["doctor"]], ids=" ".join
+)
+def test_commands_that_do_not_load_it(arguments):
+    code = (
+        f"import sys; sys.argv = ['augpipe', *{arguments!r}]\nfrom augpipe.cli.main import main\n"
+        "try: main()\nexcept SystemExit: pass\nprint('loaded' if 'cv2' in sys.modules else 'free')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "free"
+
+
+def test_one_file_imports_it():
+    files = [path for folder in ("augpipe", "cli") for path in (ROOT / folder).rglob("*.py")]
+    importing = [
+        path.relative_to(ROOT).as_posix()
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if (isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "cv2" for alias in node.names))
+        or (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "cv2")
+    ]
+    assert importing == ["augpipe/core/opencv.py"]
+
+
+def test_several_builds_are_told(monkeypatch):
+    there = {"opencv-python-headless": "4.14.0", "opencv-python": "5.0.0", "opencv-contrib-python": "5.0.0"}
+
+    def version(name):
+        if name not in there:
+            raise opencv.metadata.PackageNotFoundError(name)
+        return there[name]
+
+    monkeypatch.setattr(opencv.metadata, "version", version)
+    assert installed_builds() == {name: there[name] for name in BUILDS if name in there}
+    reinstall = "pip install --force-reinstall --no-deps opencv-python-headless"
+    removed = f"pip uninstall --yes opencv-python opencv-contrib-python; {reinstall}"
+    assert way_out("") == removed
+    assert way_out("libGL.so.1: cannot open") == f"that build needs libraries of a desktop: {removed}"
+    del there["opencv-python"], there["opencv-contrib-python"]
+    assert way_out("libGL.so.1: cannot open") == reinstall
+
+
+def test_it_is_the_real_module_with_its_attributes_kept():
+    import cv2 as real
+
+    assert cv2.remap is real.remap
+    assert cv2.__version__ == real.__version__
+    assert "remap" in vars(cv2)
+    with pytest.raises(AttributeError):
+        _ = cv2.no_such_function
+    with pytest.raises(AttributeError):
+        _ = cv2.__wrapped__

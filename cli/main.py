@@ -6,6 +6,7 @@ Nothing heavy is imported here or at the top of a command's file: ``augpipe --he
 from __future__ import annotations
 
 import os
+import sys
 from typing import Annotated
 
 import typer
@@ -49,4 +50,6 @@ app.add_typer(recipes.app, name="recipes")
 
 def main() -> None:
     """Entry point of the ``augpipe`` command."""
+    if sys.platform == "win32":
+        sys.exit("augpipe does not run on Windows yet; it does in WSL")
     app()

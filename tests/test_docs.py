@@ -69,8 +69,9 @@ def test_the_python_of_the_readme_runs(workplace):
     blocks = [b for language, b in FENCE.findall((ROOT / "README.md").read_text("utf-8")) if language == "python"]
     call("augment", "data/voc", "shards", "--recipe", "detection", "--copies", "2", "--workers", "0")
     for block in blocks:
-        exec(compile(block.replace("num_workers=2", "num_workers=0"), "README.md", "exec"), {})
-    assert blocks
+        exec(compile(block.replace("num_workers=2", "num_workers=0"), "README.md", "exec"), {"__name__": "__main__"})
+    assert len(blocks) == 2
+    assert (workplace / "by_python" / "manifest.json").is_file()
 
 
 def test_the_targets_of_the_makefile_are_those_named():

@@ -128,3 +128,12 @@ def test_the_training_side_says_what_it_needs(module, library):
     assert first.startswith(f"augpipe.errors.MissingLibrary: {where} needs the extra train: ")
     assert library in first
     assert second == "pip install 'torch>=2.4' 'torchdata>=0.11' 'webdataset>=0.2.100'"
+
+
+def test_constraints_leave_torch_its_own_cuda():
+    """torch's build for CUDA asks for exact versions of NVIDIA's packages: other ones would refuse every installation."""
+    pinned = set(
+        re.findall(r"^((?:nvidia|cuda|cupy)[\w-]*)==", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE)
+    )
+    used = re.search(r"^GPU_LIBRARIES := (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)[1].split()
+    assert pinned <= set(used)

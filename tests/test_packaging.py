@@ -131,7 +131,7 @@ def test_the_training_side_says_what_it_needs(module, library):
 
 
 def test_constraints_leave_torch_its_own_cuda():
-    """torch's build for CUDA asks for exact versions of NVIDIA's packages: other ones would refuse every installation."""
+    """Its build for CUDA asks for exact versions of packages of NVIDIA's: pinning others would refuse every install."""
     pinned = set(
         re.findall(r"^((?:nvidia|cuda|cupy)[\w-]*)==", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE)
     )

@@ -54,7 +54,7 @@ class Result:
         return f"reject {' '.join(self.rejects)}" if self.rejects else "read"
 
 
-def forked(work: Callable[[], Any]) -> Any:
+def forked(work: Callable[[], Any], most_bytes: int = MOST_BYTES) -> Any:
     """``work()`` in a process of its own; ``None`` if that dies or takes too long."""
     read, write = os.pipe()
     pid = os.fork()
@@ -63,7 +63,7 @@ def forked(work: Callable[[], Any]) -> Any:
         try:
             os.close(read)
             signal.alarm(MOST_SECONDS)
-            resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+            resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
             with os.fdopen(write, "wb") as file:
                 pickle.dump(work(), file)
             code = 0
@@ -112,7 +112,7 @@ def run(case: Any) -> Result:
     """One case: written by one process, read by another."""
     folder = Path(tempfile.mkdtemp(prefix="hostile-"))
     try:
-        arguments = forked(lambda: case.build(folder))
+        arguments = forked(lambda: case.build(folder), 2 * MOST_BYTES)  # of a Pillow that writes what is asked
         if arguments is None:
             raise RuntimeError(f"{case.name}: cannot be built")
         found = forked(lambda: call(arguments))

@@ -16,6 +16,7 @@ from hostile_cases import CASES, Case
 from hostile_table import ROOT, Odd, row_of
 
 MOST_SECONDS, MOST_MB = 30, 600  # a machine may be busy; docs/hostile.md has what it takes on one that is not
+LIBRARIES_MB = 100  # of a worker; the process that is measured also has torch, whose builds differ by 200
 PAGE = ROOT / "docs" / "hostile.md"
 
 
@@ -36,7 +37,7 @@ def test_it_ends_as_declared(results, number):
     assert case.says in said
     assert "Traceback" not in said
     assert "please report" not in said
-    assert found["peak"] < MOST_MB
+    assert found["added"] < MOST_MB - LIBRARIES_MB
     assert found["seconds"] < MOST_SECONDS
     assert all(c.isprintable() or c == "\n" for c in said), ascii(said)
     if case.outcome == "error":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cpu_accelerator import compiler
 from fake_device import Fake, device, put_in_place
 from format_checker import check_folder
 from runs import hashes, run
@@ -21,6 +22,8 @@ from augpipe.pixels import backends
 from augpipe.pixels.backends import Seat
 from augpipe.recipe.load import load
 from augpipe.run.augment import Execution, RunOptions, Summary, augment
+
+pytestmark = pytest.mark.skipif(compiler() is None, reason="no C++ compiler to build the kernels with")
 
 
 @pytest.fixture(scope="module")

@@ -77,10 +77,13 @@ def _no_library() -> None:
 
 
 class Unloadable:
-    """Cannot be received."""
+    """Cannot be received: ``load`` is called in its place."""
+
+    def __init__(self, load: Any, *arguments: Any) -> None:
+        self.load, self.arguments = load, arguments
 
     def __reduce__(self):
-        return _no_library, ()
+        return self.load, self.arguments
 
 
 class Listening(Watcher):
@@ -149,10 +152,18 @@ def test_workers_that_do_not_start_end_the_run(voc, tmp_path, monkeypatch):
         run(voc, tmp_path / "out", workers=2)
 
 
-def test_a_worker_that_cannot_start_says_its_own_error(voc, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("job", "said"),
+    [
+        (Unloadable(_no_library), "ImportError: libGL.so.1: no such file"),
+        (Unloadable(sys.exit, "this library wants Python 4"), "SystemExit: this library wants Python 4"),
+        (Unloadable(getattr, multiprocessing, "nothing"), "AttributeError: module 'multiprocessing' has no attribute"),
+    ],
+)
+def test_a_worker_that_cannot_start_says_its_own_error(voc, tmp_path, monkeypatch, job, said):
     """What the job consists of is loaded in the worker, where a library may be missing."""
-    monkeypatch.setattr(work.Work, "_job", lambda self: Unloadable())
-    with pytest.raises(RunError, match=r"^workers do not start: ImportError: libGL.so.1: no such file\nwhat is"):
+    monkeypatch.setattr(work.Work, "_job", lambda self: job)
+    with pytest.raises(RunError, match=rf"^workers do not start: {re.escape(said)}.*\nwhat is finished is kept; "):
         run(voc, tmp_path / "out", workers=2)
 
 

@@ -95,21 +95,20 @@ def serve(connection: Connection) -> None:
         from augpipe.run.task import rehearse, run_task
 
         start: Start = pickle.loads(received)
+        keep_what_is_freed()
+        backend = backend_for(start.job.device, start.job.backend_options, start.seat)
     except (EOFError, ConnectionResetError):
         return
-    except Exception as error:  # of a library that does not load, in any of the ways there are
+    except AugpipeError as error:
+        connection.send(Failed(error, traceback.format_exc()))
+        return
+    except BaseException as error:  # of a library that does not load, in any of the ways there are; some exit
         connection.send(NotStarted(f"{type(error).__name__}: {one_line(error)}"))
         return
     job = start.job
-    keep_what_is_freed()
     gc.freeze()  # modules stay; looking through them for what can go took 3 % of the time
     reporter = _Reporter(connection)
     try:
-        try:
-            backend = backend_for(job.device, job.backend_options, start.seat)
-        except AugpipeError as error:
-            connection.send(Failed(error, traceback.format_exc()))
-            return
         connection.send(Ready())
         while (order := connection.recv()) is not None:
             try:

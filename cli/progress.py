@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from . import interrupts
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -33,6 +35,7 @@ class Progress:
 
     def begin(self, total: int | None, done: int = 0) -> None:
         """Work begins on ``total`` things, of which ``done`` were there before."""
+        interrupts.check()
         self._total, self._done, self._done_before, self._began = total, done, done, time.monotonic()
         if sys.stderr.isatty():
             from tqdm import tqdm
@@ -51,6 +54,7 @@ class Progress:
 
     def update(self, count: int, rejected: int = 0) -> None:
         """So many more are done, with so many samples rejected; fewer than none if work was lost."""
+        interrupts.check()
         if self._bar is None and self._done == 0 and self._total is None:
             self.begin(None)
         self._done += count

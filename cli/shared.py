@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import functools
-import signal
 import sys
-import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -16,6 +13,8 @@ import typer
 
 from augpipe.catalogue import READABLE
 from augpipe.errors import AugpipeError, UsageError, fault, one_line
+
+from . import interrupts
 
 if TYPE_CHECKING:
     from augpipe.formats.base import SourceOptions
@@ -96,26 +95,6 @@ def source_options(
 _GO_ON = ("augment", "retry", "finish")
 
 
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM ends a command as Ctrl-C does: what it began is tidied up, then one line. The second ends it at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def drawing_to(output: str | None, option: str, *datasets: str | Path | None) -> Path | None:
     """Where a sheet is to be drawn, checked before the work: a local .png that is in no dataset.
 
@@ -148,7 +127,7 @@ def handled(command: Command) -> Command:
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
-            with _terminated_like_interrupted():
+            with interrupts.heard():
                 return command(*args, **kwargs)
         except AugpipeError as error:
             _complain(str(error))

@@ -157,7 +157,7 @@ def test_workers_that_do_not_start_end_the_run(voc, tmp_path, monkeypatch):
     [
         (Unloadable(_no_library), "ImportError: libGL.so.1: no such file"),
         (Unloadable(sys.exit, "this library wants Python 4"), "SystemExit: this library wants Python 4"),
-        (Unloadable(getattr, multiprocessing, "nothing"), "AttributeError: module 'multiprocessing' has no attribute"),
+        (Unloadable(getattr, 7, "nothing"), "AttributeError: 'int' object has no attribute 'nothing'"),
     ],
 )
 def test_a_worker_that_cannot_start_says_its_own_error(voc, tmp_path, monkeypatch, job, said):
@@ -291,6 +291,35 @@ def test_ctrl_c_while_things_are_being_started_is_one_line(voc, tmp_path, second
     assert [line for line in words.read_text().splitlines() if not line.startswith(("device:", "source:"))] == [
         "augpipe: stopped; what is finished stays, run the same command to go on"
     ]
+
+
+SWALLOWED = """
+import os, signal
+from augpipe.cli import main
+from augpipe.run import augment
+real = augment.open_dataset
+def opened(*arguments):
+    try:
+        os.kill(os.getpid(), {number})
+        for _ in range(1000): pass
+    except BaseException:  # as a library may have it that is being loaded
+        pass
+    return real(*arguments)
+augment.open_dataset = opened
+main.main()
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_a_library_swallows_is_raised_again(voc, tmp_path, workers, number):
+    hear = f"import signal; signal.signal({int(number)}, signal.default_int_handler)"
+    program = hear + SWALLOWED.format(number=int(number))
+    command = [sys.executable, "-c", program, "augment", voc, tmp_path / "out", "-r", "gentle", "-w", workers]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.endswith("augpipe: stopped; what is finished stays, run the same command to go on\n")
+    assert not (tmp_path / "out" / "manifest.json").exists()
 
 
 def test_ctrl_c_waits_until_a_worker_has_all_it_needs():

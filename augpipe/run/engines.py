@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -158,8 +158,13 @@ class LocalProcesses:
             except (OSError, EOFError) as error:  # EOFError: the fork server itself is gone
                 raise RunError(_not_started(one_line(error) or "the fork server ended")) from error
             theirs.close()
-            with suppress(BrokenPipeError, ConnectionResetError):  # it is dead already, which is noticed
+            try:
                 ours.send(Start(job, seat))
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # it is dead already, which is noticed
+            except BaseException:
+                process.kill()
+                raise
         return _Worker(process, ours, seat)
 
     def _order(self, job: Job, worker: _Worker) -> None:

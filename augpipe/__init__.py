@@ -14,31 +14,32 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from augpipe.errors import AugpipeError, DatasetError, RecipeError, Reject, RunError, UsageError
-    from augpipe.formats import SourceOptions, open_dataset
-    from augpipe.loader import ShardDataset, collate
+    from augpipe.core.errors import AugpipeError, DatasetError, RecipeError, Reject, RunError, UsageError
+    from augpipe.formats.base import SourceOptions
+    from augpipe.formats.registry import open_dataset
     from augpipe.recipe.load import load as load_recipe
     from augpipe.run.augment import Limits, RunOptions, Summary, Watcher, augment
+    from augpipe.train.dataset import ShardDataset, collate
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AugpipeError": "augpipe.errors",
-    "DatasetError": "augpipe.errors",
+    "AugpipeError": "augpipe.core.errors",
+    "DatasetError": "augpipe.core.errors",
     "Limits": "augpipe.run.augment",
-    "RecipeError": "augpipe.errors",
-    "Reject": "augpipe.errors",
-    "RunError": "augpipe.errors",
+    "RecipeError": "augpipe.core.errors",
+    "Reject": "augpipe.core.errors",
+    "RunError": "augpipe.core.errors",
     "RunOptions": "augpipe.run.augment",
-    "ShardDataset": "augpipe.loader",
-    "SourceOptions": "augpipe.formats",
+    "ShardDataset": "augpipe.train.dataset",
+    "SourceOptions": "augpipe.formats.base",
     "Summary": "augpipe.run.augment",
-    "UsageError": "augpipe.errors",
+    "UsageError": "augpipe.core.errors",
     "Watcher": "augpipe.run.augment",
     "augment": "augpipe.run.augment",
-    "collate": "augpipe.loader",
+    "collate": "augpipe.train.dataset",
     "load_recipe": "augpipe.recipe.load",
-    "open_dataset": "augpipe.formats",
+    "open_dataset": "augpipe.formats.registry",
 }
 
 __all__ = [

@@ -19,13 +19,13 @@ import numpy as np
 
 from augpipe import __version__
 from augpipe.core import opencv
+from augpipe.core.errors import one_line
 from augpipe.core.extras import version_of
 from augpipe.core.machine import cores, memory
 from augpipe.core.processes import python_command
-from augpipe.device import extra, resolve, way_out
-from augpipe.errors import one_line
-from augpipe.pixels.probe import Gpu, Probe, cuda_text, probe
-from augpipe.sampling import Pixels
+from augpipe.pixels.cuda.probe import Gpu, Probe, cuda_text, probe
+from augpipe.pixels.cuda.select import extra, resolve, way_out
+from augpipe.pixels.resample import Pixels
 
 _PACKAGES = ("numpy", "pillow", "pycocotools", "shapely", "msgspec", "pydantic", "typer")
 _TRAINING = ("torch", "torchdata", "webdataset")
@@ -143,16 +143,16 @@ def _picture() -> Pixels:
 
 
 def _exact_moves() -> str | None:
-    from augpipe.geometry import mirror_x
-    from augpipe.sampling import resample
+    from augpipe.core.geometry import mirror_x
+    from augpipe.pixels.resample import resample
 
     same = np.array_equal(resample(_picture(), mirror_x(61), (61, 47)), _picture()[:, ::-1])
     return None if same else "a flip is no copy"
 
 
 def _warp() -> str | None:
-    from augpipe.geometry import about, rotation, rounded
-    from augpipe.sampling import resample
+    from augpipe.core.geometry import about, rotation, rounded
+    from augpipe.pixels.resample import resample
 
     matrix = rounded(about((30.5, 23.5), rotation(30.0)))
     digest = hashlib.sha256(resample(_picture(), matrix, (61, 47)).tobytes()).hexdigest()[:16]
@@ -162,9 +162,9 @@ def _warp() -> str | None:
 
 
 def _color() -> str | None:
-    from augpipe.colour import apply_integers, compiled, on_grid, saturation_hue
+    from augpipe.core.color import apply_integers, compiled, on_grid, saturation_hue
+    from augpipe.core.plan import Matrix3x4
     from augpipe.pixels.cpu import recolour
-    from augpipe.plan import Matrix3x4
 
     stage = compiled([Matrix3x4(on_grid(saturation_hue(1.3, 0.07)))])[0]
     same = np.array_equal(recolour(_picture(), stage)[:, :, ::-1], apply_integers(stage, _picture()[:, :, ::-1]))
@@ -172,8 +172,8 @@ def _color() -> str | None:
 
 
 def _jpeg() -> str | None:
-    from augpipe.pixels.codec import PictureFormat, decode, encode
-    from augpipe.pixels.header import read_header
+    from augpipe.pixels.codec.header import read_header
+    from augpipe.pixels.codec.image import PictureFormat, decode, encode
 
     data = encode(_picture(), PictureFormat(quality=100))
     back = decode(data, read_header(data))

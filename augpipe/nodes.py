@@ -1,54 +1,5 @@
-"""Finished folders as the source of a ``torchdata.nodes`` pipeline; the only file that imports torchdata.
+"""Datasets as nodes of torchdata under their public name; see :mod:`augpipe.train.nodes`."""
 
-For training code that is built from nodes: threads map, batches form and positions are saved the way torchdata does it,
-and where a :class:`~augpipe.loader.ShardDataset` stands is one number among them.
-"""
+from augpipe.train.nodes import ShardNode
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Mapping
-from typing import Any
-
-from augpipe.core.extras import missing
-from augpipe.loader import ShardDataset
-
-try:
-    from torchdata.nodes import BaseNode
-except ImportError as error:
-    raise missing("augpipe.nodes", "train", error) from error
-
-
-class ShardNode(BaseNode[Any]):  # type: ignore[misc]  # torchdata has no types
-    """The samples of a dataset in the order of its epoch, as a node.
-
-    One process reads them, so a ``ParallelMapper`` of threads takes the dataset's ``transform`` better than it does.
-    Its state is that of :meth:`ShardDataset.state_dict`. For another order, call the dataset's ``set_epoch`` before the
-    pipeline is iterated again.
-
-    Args:
-        dataset: this node alone iterates it.
-    """
-
-    def __init__(self, dataset: ShardDataset) -> None:
-        super().__init__()
-        self._dataset = dataset
-        self._samples: Iterator[Any] = iter(())
-
-    def reset(self, initial_state: Mapping[str, Any] | None = None) -> None:
-        """Begin the epoch, or go on where ``initial_state`` was saved.
-
-        Raises:
-            UsageError: the state is of other data, or another order of it.
-        """
-        super().reset(initial_state)
-        if initial_state is not None:
-            self._dataset.load_state_dict(initial_state)
-        self._samples = iter(self._dataset)
-
-    def next(self) -> Any:
-        """The next sample."""
-        return next(self._samples)
-
-    def get_state(self) -> dict[str, Any]:
-        """Where the epoch stands."""
-        return self._dataset.state_dict()
+__all__ = ["ShardNode"]

@@ -37,26 +37,29 @@ sys.path.insert(0, str(ROOT / "tests"))
 from oracles import import_albumentations  # noqa: E402
 from painted import box_of, enlarged, fill, looked_up  # noqa: E402
 
-from augpipe import geometry as g  # noqa: E402
-from augpipe import labels, masks  # noqa: E402
-from augpipe.formats import SourceOptions, open_dataset  # noqa: E402
-from augpipe.formats.align import aligned  # noqa: E402
-from augpipe.formats.base import read_picture  # noqa: E402
-from augpipe.pixels.header import read_header  # noqa: E402
-from augpipe.plan import Warp  # noqa: E402
-from augpipe.recipe.document import read  # noqa: E402
-from augpipe.recipe.draw import draw  # noqa: E402
+from augpipe.core import geometry as g  # noqa: E402
+from augpipe.core.annotations import Annotations, Frame, ObjectRow, Rings, Segmentation, objects_of  # noqa: E402
+from augpipe.core.canvas import Track, follow  # noqa: E402
+from augpipe.core.plan import Warp  # noqa: E402
+from augpipe.formats.base import (  # noqa: E402
+    SourceOptions,
+    read_picture,
+)
+from augpipe.formats.registry import open_dataset  # noqa: E402
+from augpipe.labels import rle, transform  # noqa: E402
+from augpipe.labels.normalize import aligned  # noqa: E402
+from augpipe.pixels.codec.header import read_header  # noqa: E402
+from augpipe.recipe.compile import Recipe  # noqa: E402
 from augpipe.recipe.load import compiled  # noqa: E402
-from augpipe.recipe.model import Recipe  # noqa: E402
-from augpipe.sample import Annotations, Frame, ObjectRow, Rings, Segmentation, objects_of  # noqa: E402
-from augpipe.track import Track, follow  # noqa: E402
+from augpipe.recipe.planner import draw  # noqa: E402
+from augpipe.recipe.yaml_reader import read  # noqa: E402
 
 SETS = ("teacher_occlusion/valid", "coco_permissive_kpt")
 DEGREES = 30
 LEAST_SIDE = 8.0
 """Pixels of the tight box: below that a quarter of a pixel, which is what the painting resolves, is several percent."""
 
-RULES = {rule: labels.LabelRules(min_area=0.0, min_side=0.0, box=rule) for rule in ("corners", "ellipse")}
+RULES = {rule: transform.LabelRules(min_area=0.0, min_side=0.0, box=rule) for rule in ("corners", "ellipse")}
 ORDER = ("mask", "polygon", "obb", "ellipse", "corners", "Albumentations ellipse", "Albumentations largest_box")
 
 
@@ -78,7 +81,7 @@ def thing_of(segmentation: Segmentation, size_wh: tuple[int, int]) -> Thing | No
         canvas = fill([ring - low for ring in segmentation.rings], tuple((high - low).astype(int)))
         edges = points
     else:
-        bitmap = masks.rasterise(segmentation, size_wh)
+        bitmap = rle.rasterise(segmentation, size_wh)
         rows, columns = np.nonzero(bitmap)
         if not rows.size:
             return None
@@ -119,7 +122,7 @@ def written(things: list[Thing], track: Track) -> Iterator[tuple[str, int, np.nd
             for i, thing in enumerate(things)
         ]
         rules = RULES["ellipse" if method == "ellipse" else "corners"]
-        out = labels.apply(Annotations(objects=objects_of(rows)), track, rules, {})
+        out = transform.apply(Annotations(objects=objects_of(rows)), track, rules, {})
         for i, shape in zip(out.annotations.objects.index.tolist(), out.shapes, strict=True):
             # A polygon that is cut so that a hole comes of it goes on as a mask; it is in the row that it came from.
             polygon = method == "segmentation" and isinstance(things[i].segmentation, Rings)

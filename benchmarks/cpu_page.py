@@ -10,9 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from augpipe import ink
-from augpipe.ink import Canvas
 from augpipe.survey import charts
+from augpipe.viz import canvas as ink
+from augpipe.viz.canvas import Canvas
 
 US = "augpipe"
 MEASURES = {"whole": "as a whole", "working": "without start-up", "processor": "by processor time without start-up"}

@@ -80,7 +80,7 @@ def goals(results: Results) -> list[dict[str, str]]:
 
 def facts(on_cpu: bool) -> dict[str, Any]:
     """Hardware, versions and commit."""
-    from augpipe.pixels.probe import probe
+    from augpipe.pixels.cuda.probe import probe
 
     found = probe()
     return {

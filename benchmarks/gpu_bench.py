@@ -19,12 +19,12 @@ import numpy as np
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+from augpipe.core.annotations import Annotations, Frame, Header  # noqa: E402
 from augpipe.pixels.backend import BackendOptions, Job  # noqa: E402
-from augpipe.pixels.codec import decode, encode  # noqa: E402
-from augpipe.pixels.header import read_header  # noqa: E402
-from augpipe.recipe.draw import draw  # noqa: E402
+from augpipe.pixels.codec.header import read_header  # noqa: E402
+from augpipe.pixels.codec.image import decode, encode  # noqa: E402
 from augpipe.recipe.load import load  # noqa: E402
-from augpipe.sample import Annotations, Frame, Header  # noqa: E402
+from augpipe.recipe.planner import draw  # noqa: E402
 
 SIZE_WH = (640, 480)
 WARM_UP = 2
@@ -96,7 +96,7 @@ class Bench:
 
     def codec(self) -> Any:
         """nvImageCodec on the device, or on the host; ``None`` where it is not installed."""
-        from augpipe.pixels.nvimgcodec import DeviceCodec
+        from augpipe.pixels.cuda.nvimgcodec import DeviceCodec
 
         try:
             return DeviceCodec(None if self.on_cpu else 0, self.options.picture, self.threads)
@@ -114,7 +114,7 @@ class Bench:
 
     def uploaded(self, count: int) -> list[Any]:
         """The first pictures on the device."""
-        from augpipe.pixels.batch_codec import uploaded
+        from augpipe.pixels.cuda.batch_codec import uploaded
 
         pictures = [uploaded(self.accelerator, self.decoded(i), self.stream) for i in range(count)]
         self.stream.synchronize()
@@ -187,7 +187,7 @@ def _host_accelerator() -> Any:
 
 
 def _device() -> Any:
-    from augpipe.pixels.gpu import CudaAccelerator
+    from augpipe.pixels.cuda.cupy_device import CudaAccelerator
 
     return CudaAccelerator(0)
 

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from gpu_bench import Bench, agreement
 
-from augpipe.geometry import about, rotation, rounded
-from augpipe.pixels.batch import Work, run_batch
-from augpipe.pixels.batch_codec import DeviceFirst, HostCodec, downloaded
-from augpipe.pixels.codec import decode, encode
+from augpipe.core.geometry import about, rotation, rounded
+from augpipe.core.plan import AnyStep, Colour, Erase, Filter, Matrix3x4, Noise, Recode, Warp
+from augpipe.pixels.codec.baseline_jpeg import is_plain, whole
+from augpipe.pixels.codec.header import read_header
+from augpipe.pixels.codec.image import decode, encode
 from augpipe.pixels.cpu import CpuBackend, apply
-from augpipe.pixels.gpu_backend import GpuBackend
-from augpipe.pixels.header import read_header
-from augpipe.pixels.plain_jpeg import is_plain, whole
-from augpipe.plan import AnyStep, Colour, Erase, Filter, Matrix3x4, Noise, Recode, Warp
+from augpipe.pixels.cuda.backend import GpuBackend
+from augpipe.pixels.cuda.batch_codec import DeviceFirst, HostCodec, downloaded
+from augpipe.pixels.cuda.launch import Work, run_batch
 
 PARITY_PICTURES = 32
 
@@ -204,7 +204,7 @@ def _encoded(bench: Bench) -> Any:
 
 def _engines(bench: Bench) -> None:
     """nvImageCodec's decoders one by one and without a check, to see what each could give."""
-    from augpipe.pixels.nvimgcodec import load
+    from augpipe.pixels.cuda.nvimgcodec import load
 
     nv = load()
     kinds = {"CPU": nv.CPU_ONLY} if bench.on_cpu else {"JPEG engine": nv.HW_GPU_ONLY, "cores": nv.HYBRID_CPU_GPU}

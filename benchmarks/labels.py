@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from augpipe import geometry as g
-from augpipe.labels import LabelRules, apply
-from augpipe.masks import rle_of
-from augpipe.plan import AnyStep, Erase, Warp
-from augpipe.sample import Annotations, Category, ObjectRow, Rings, Segmentation, objects_of
-from augpipe.track import Track, follow
+from augpipe.core import geometry as g
+from augpipe.core.annotations import Annotations, Category, ObjectRow, Rings, Segmentation, objects_of
+from augpipe.core.canvas import Track, follow
+from augpipe.core.plan import AnyStep, Erase, Warp
+from augpipe.labels.rle import rle_of
+from augpipe.labels.transform import LabelRules, apply
 
 SIZE_WH = (1024, 1024)
 CALLS = 20

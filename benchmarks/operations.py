@@ -32,16 +32,16 @@ import numpy as np
 import yaml
 from stages import stages_of
 
-from augpipe.labels import apply as move_labels
-from augpipe.pixels.codec import PictureFormat, decode, encode
+from augpipe.core.annotations import Annotations, Category, Facts, Frame, Objects
+from augpipe.core.canvas import follow
+from augpipe.labels.transform import apply as move_labels
+from augpipe.pixels.codec.header import read_header
+from augpipe.pixels.codec.image import PictureFormat, decode, encode
 from augpipe.pixels.cpu import apply
-from augpipe.pixels.header import read_header
-from augpipe.recipe import document
-from augpipe.recipe.draw import draw
+from augpipe.recipe import yaml_reader
 from augpipe.recipe.load import compiled
-from augpipe.run.memory import keep_what_is_freed
-from augpipe.sample import Annotations, Category, Facts, Frame, Objects
-from augpipe.track import follow
+from augpipe.recipe.planner import draw
+from augpipe.run.engine.memory import keep_what_is_freed
 
 SIZE_WH = (640, 480)
 BOXES = 8
@@ -72,7 +72,7 @@ class Ours:
 
     def __init__(self, step: dict[str, Any], boxes_xyxy: np.ndarray) -> None:
         text = yaml.safe_dump({"version": 1, "labels": {"min_visibility": 0.1}, "steps": [step]})
-        self._recipe = compiled(document.read("operation.yaml", text), "operation")
+        self._recipe = compiled(yaml_reader.read("operation.yaml", text), "operation")
         self._labels, self._categories = _annotated(boxes_xyxy), {1: Category(1, 1, "thing")}
         self._turn = 0
 

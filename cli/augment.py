@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from augpipe.core.errors import UsageError, one_line
 from augpipe.core.paths import local_path
-from augpipe.errors import UsageError, one_line
 
 from . import running, shared
 
@@ -72,12 +72,12 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     """
     folder = local_path(dst)
     running.load_ahead(folder, workers)
-    from augpipe.pixels.codec import PictureFormat
+    from augpipe.pixels.codec.image import PictureFormat
     from augpipe.recipe.load import load
     from augpipe.run.augment import Execution, Limits, RunOptions
     from augpipe.run.augment import augment as run
+    from augpipe.run.config import parse_slice
     from augpipe.run.devices import device_of
-    from augpipe.run.execution import parse_slice
 
     _require_one_of("--picture", picture, ("jpg", "png"))
     _require_one_of("--truncated", truncated, ("reject", "keep"))

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from augpipe.catalogue import PAIRS, sources_sentence
-from augpipe.errors import RunError, UsageError, one_line
+from augpipe.core.errors import RunError, UsageError, one_line
+from augpipe.formats.catalogue import PAIRS, sources_sentence
 
 from . import progress, shared
 
 if TYPE_CHECKING:
-    from augpipe.convert import Report
+    from augpipe.conversion import Report
 
 EXAMPLE = "Example: augpipe convert voc-to-coco data/voc data/instances.json"
 _SHOWN = 5
@@ -56,8 +56,8 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
     debug: shared.Debug = False,
 ) -> None:
     """Convert a dataset, exactly: boxes and free fields are kept as they are, and what B cannot hold is told."""
-    from augpipe.convert import convert as run
-    from augpipe.formats.target import WriteOptions
+    from augpipe.conversion import convert as run
+    from augpipe.formats.writer import WriteOptions
 
     if pair not in PAIRS:
         raise UsageError(f"unknown conversion '{one_line(pair)}'; known are {', '.join(PAIRS)}")

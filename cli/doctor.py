@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from augpipe.errors import RunError
+from augpipe.core.errors import RunError
 
 from . import shared
 

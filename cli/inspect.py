@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from augpipe.errors import UsageError, one_line
+from augpipe.core.errors import UsageError, one_line
 
 from . import progress, shared
 
@@ -62,7 +62,7 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option
 
 
 def _one(path: str, options: SourceOptions, workers: int | None, output: Path | None, as_json: bool) -> None:
-    from augpipe.survey.progress import unfinished
+    from augpipe.survey.run_folder import unfinished
     from augpipe.survey.table import lines_of, lines_of_run
 
     run = unfinished(Path(path)) if options.format is None else None
@@ -76,8 +76,8 @@ def _one(path: str, options: SourceOptions, workers: int | None, output: Path | 
         return
     report = _report(path, options, workers)
     if output is not None:
-        from augpipe.preview import save_png
         from augpipe.survey.plots import sheet
+        from augpipe.viz.sheet import save_png
 
         save_png(output, sheet([report]))
     if as_json:
@@ -94,13 +94,13 @@ def _two(
     path: str, other: str, options: SourceOptions, workers: int | None, output: Path | None, as_json: bool
 ) -> None:
     from augpipe.formats.base import SourceOptions
-    from augpipe.survey.compare import difference_of, lines_of
+    from augpipe.survey.diff import difference_of, lines_of
 
     reports = [_report(path, options, workers), _report(other, SourceOptions(), workers)]
     difference = difference_of(*reports)
     if output is not None:
-        from augpipe.preview import save_png
         from augpipe.survey.plots import sheet
+        from augpipe.viz.sheet import save_png
 
         save_png(output, sheet(reports))
     if as_json:
@@ -116,7 +116,7 @@ def _report(path: str, options: SourceOptions, workers: int | None) -> Report:
     from dataclasses import replace
 
     from augpipe.survey import survey
-    from augpipe.survey.progress import finished, unfinished
+    from augpipe.survey.run_folder import finished, unfinished
 
     run = finished(Path(path)) if options.format is None else None
     if run is None and options.format is None and (left := unfinished(Path(path))) is not None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from augpipe.errors import UsageError
+from augpipe.core.errors import UsageError
 
 from . import shared
 
@@ -37,9 +37,9 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
     """Print the plans of a recipe on a dataset, one JSON object a line. No picture is decoded."""
     import msgspec
 
-    from augpipe.formats import open_dataset
+    from augpipe.formats.registry import open_dataset
     from augpipe.recipe.load import load
-    from augpipe.run.dry import plans
+    from augpipe.run.dry_run import plans
 
     if copies < 1:
         raise UsageError(f"--copies {copies}: expected 1 or more")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from augpipe.errors import RunError, UsageError, one_line
+from augpipe.core.errors import RunError, UsageError, one_line
 
 from . import progress, shared
 
 if TYPE_CHECKING:
-    from augpipe.preview import Tile
-    from augpipe.run.dry import Sample
+    from augpipe.run.dry_run import Sample
+    from augpipe.viz.sheet import Tile
 
 EXAMPLE = "Example: augpipe preview data/voc --recipe detection -o sheet.png"
 
@@ -43,12 +43,12 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     debug: shared.Debug = False,
 ) -> None:
     """Draw originals and augmented pictures with boxes, masks and keypoints on one sheet."""
-    from augpipe.errors import Reject
-    from augpipe.formats import open_dataset
-    from augpipe.preview import save_png, sheet
+    from augpipe.core.errors import Reject
+    from augpipe.formats.registry import open_dataset
     from augpipe.recipe.load import load
-    from augpipe.run.dry import samples, spread
-    from augpipe.sources.remote import shown
+    from augpipe.run.dry_run import samples, spread
+    from augpipe.storage.remote import shown
+    from augpipe.viz.sheet import save_png, sheet
 
     if not (0 <= copies <= 20 and 1 <= limit <= 200 and 32 <= tile <= 2000):
         raise UsageError("expected 0 to 20 copies, 1 to 200 pictures and tiles of 32 to 2000 pixels")
@@ -74,7 +74,7 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
 
 
 def _tile(sample: Sample, copy: int) -> Tile:
-    from augpipe.preview import Tile
+    from augpipe.viz.sheet import Tile
 
     annotations = sample.labels.annotations
     if copy < 0:

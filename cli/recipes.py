@@ -40,7 +40,7 @@ def show(name: Name, debug: shared.Debug = False) -> None:
 @shared.handled
 def check(name: Name, overrides: shared.Set = None, debug: shared.Debug = False) -> None:
     """Check a recipe, and say what it costs."""
-    from augpipe.recipe.cost import most_warps
+    from augpipe.recipe.fuse import most_warps
     from augpipe.recipe.load import load
 
     recipe = load(name, overrides or ())
@@ -60,28 +60,28 @@ def operations(
     debug: shared.Debug = False,
 ) -> None:
     """What a recipe can do; with a NAME, the parameters of that."""
-    from augpipe.errors import RecipeError, one_line
-    from augpipe.recipe import vocabulary
-    from augpipe.recipe.explain import nearest
+    from augpipe.core.errors import RecipeError, one_line
+    from augpipe.recipe import reference_docs
+    from augpipe.recipe.messages import nearest
     from augpipe.recipe.ops import OPERATIONS
 
-    known = [*OPERATIONS, *vocabulary.GROUPS]
+    known = [*OPERATIONS, *reference_docs.GROUPS]
     if name is None:
-        typer.echo(shared.table([(known_name, vocabulary.summary(known_name)) for known_name in known], ""))
+        typer.echo(shared.table([(known_name, reference_docs.summary(known_name)) for known_name in known], ""))
         return
     if name not in known:
         near = nearest(name, known, "'augpipe recipes operations'")
         raise RecipeError(f"unknown operation '{one_line(name, 80)}'{near}")
-    rows = vocabulary.parameters(name)
+    rows = reference_docs.parameters(name)
     if name in OPERATIONS:
-        rows += vocabulary.common_parameters()
-    typer.echo(f"{name}: {vocabulary.summary(name)}\n")
+        rows += reference_docs.common_parameters()
+    typer.echo(f"{name}: {reference_docs.summary(name)}\n")
     for row in rows:
         typer.echo(f"  {row.name:<16}{row.meaning}")
         typer.echo(f"  {'':<16}{row.written}{f' ({row.default})' if row.default else ''}")
-    if vocabulary.exactly_one(name):
-        typer.echo(f"\nExpected: {vocabulary.exactly_one(name)}.")
-    example = vocabulary.example(name).replace("\n", "\n  ")
+    if reference_docs.exactly_one(name):
+        typer.echo(f"\nExpected: {reference_docs.exactly_one(name)}.")
+    example = reference_docs.example(name).replace("\n", "\n  ")
     typer.echo(f"\nExample:\n  - {example}")
 
 

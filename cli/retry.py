@@ -59,7 +59,7 @@ def finish(
     debug: shared.Debug = False,
 ) -> None:
     """Close a run whose shards are all there, as after --tasks on several machines."""
-    from augpipe.run.manifest import Limits
+    from augpipe.run.folder.manifest import Limits
     from augpipe.run.retry import finish as close
 
     running.carried_out(lambda watcher: close(dst, Limits(max_rejects, max_dropped)))

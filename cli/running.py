@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from augpipe.errors import one_line
+from augpipe.core.errors import one_line
 
 from . import progress, shared
 
@@ -42,7 +42,7 @@ AcceptVersion = Annotated[
 
 def load_ahead(dst: Path, workers: int | None) -> None:
     """Let the workers' libraries be loaded while this process loads its own, unless there will be no work for them."""
-    from augpipe.run import fork_server
+    from augpipe.run.engine import fork_server
 
     with suppress(OSError):  # of a DST that cannot be, the command itself tells
         if (dst / "manifest.json").exists():

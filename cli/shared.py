@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from augpipe.catalogue import READABLE
-from augpipe.errors import AugpipeError, UsageError, fault, one_line
+from augpipe.core.errors import AugpipeError, UsageError, fault, one_line
+from augpipe.formats.catalogue import READABLE
 
 from . import interrupts
 
@@ -106,7 +106,7 @@ def drawing_to(output: str | None, option: str, *datasets: str | Path | None) ->
     if output is None:
         return None
     from augpipe.core.paths import local_path
-    from augpipe.sources.remote import is_url
+    from augpipe.storage.remote import is_url
 
     path = local_path(output, option)
     if path.suffix.lower() != ".png":

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from augpipe.errors import UsageError, one_line
+from augpipe.core.errors import UsageError, one_line
 
 from . import progress, shared
 
 if TYPE_CHECKING:
-    from augpipe.verify import Verdict
+    from augpipe.verification import Verdict
 
 EXAMPLE = "Example: augpipe verify shards --against data/voc --sheet worst.png"
 _SHOWN = 20
@@ -48,8 +48,8 @@ def verify(  # noqa: PLR0913, PLR0917 - one parameter an option
     them. Exit code 1 when anything is off.
     """
     from augpipe.core.paths import local_path
-    from augpipe.verify import open_source
-    from augpipe.verify import verify as run
+    from augpipe.verification import open_source
+    from augpipe.verification import verify as run
 
     if against is None and (sheet is not None or samples is not None):
         raise UsageError("--sheet and --samples compare with a source; say which one with --against SRC")
@@ -60,8 +60,8 @@ def verify(  # noqa: PLR0913, PLR0917 - one parameter an option
     with progress.shown("shard") as told:
         verdict = run(folder, dataset, most=samples, workers=workers, progress=told.update)
     if place is not None and dataset is not None:
-        from augpipe.preview import save_png
-        from augpipe.verify.sheet import sheet_of_worst
+        from augpipe.verification.worst_samples import sheet_of_worst
+        from augpipe.viz.sheet import save_png
 
         save_png(place, sheet_of_worst(folder, dataset, verdict))
     if as_json:

@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from augpipe.errors import AugpipeError
+from augpipe.core.errors import AugpipeError
 from augpipe.loader import ShardDataset, collate
 
 SIDE = 128  # pictures are fitted into SIDE×SIDE

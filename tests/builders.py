@@ -17,10 +17,10 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from augpipe.errors import Reject
-from augpipe.formats import open_dataset
+from augpipe.core.annotations import Annotations, Rle
+from augpipe.core.errors import Reject
 from augpipe.formats.base import Dataset, SourceOptions
-from augpipe.sample import Annotations, Rle
+from augpipe.formats.registry import open_dataset
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 

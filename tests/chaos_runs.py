@@ -22,9 +22,10 @@ from faults import Fault, Injector, Meter
 from runs import run
 
 from augpipe.cli.main import app
-from augpipe.errors import AugpipeError
-from augpipe.run import engines, task
-from augpipe.run.execution import Execution, parse_slice
+from augpipe.core.errors import AugpipeError
+from augpipe.run import task
+from augpipe.run.config import Execution, parse_slice
+from augpipe.run.engine import local
 from augpipe.run.retry import finish, retry
 
 SEED = 7
@@ -183,8 +184,8 @@ def forked(
 
 def _fork_workers() -> None:
     """Workers are forked, not started anew: quicker, and they have the faults."""
-    engines.context = lambda: multiprocessing.get_context("fork")  # type: ignore[assignment]
-    engines.fork_server.start = lambda: None  # type: ignore[assignment]
+    local.context = lambda: multiprocessing.get_context("fork")  # type: ignore[assignment]
+    local.fork_server.start = lambda: None  # type: ignore[assignment]
 
 
 def _library(calls: Sequence[Call], source: Path, folder: Path) -> End:

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
+from augpipe.core.annotations import U8
+from augpipe.core.plan import AnyStep
 from augpipe.pixels import cpu
-from augpipe.plan import AnyStep
-from augpipe.sample import U8
 
 
 def noise_picture(size_wh: tuple[int, int], channels: int, seed: int = 7) -> U8:

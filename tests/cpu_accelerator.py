@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augpipe.pixels import kernels
-from augpipe.pixels.accelerator import Argument, DeviceMemory
-from augpipe.sample import U8
+from augpipe.core.annotations import U8
+from augpipe.pixels.cuda import kernel_source
+from augpipe.pixels.cuda.device_api import Argument, DeviceMemory
 
 SHIM = Path(__file__).parent / "cuda_shim.h"
 _GUARD, _GUARD_BYTE, _FRESH_BYTE = 256, 0xA5, 0x77
@@ -46,7 +46,7 @@ def library(text: str = "") -> ctypes.CDLL:
         pytest.skip("no C++ compiler (c++, g++ or clang++) to build the kernels with")
     # Broken kernels are run once, so that compiling them quickly is what counts.
     options = (*_OPTIONS, "-O0" if text else "-O2")
-    text = text or kernels.source()
+    text = text or kernel_source.source()
     digest = hashlib.blake2b(f"{program}{options}{SHIM.read_text()}{text}".encode(), digest_size=12).hexdigest()
     folder = Path(tempfile.gettempdir()) / f"augpipe-kernels-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -65,7 +65,7 @@ def library(text: str = "") -> ctypes.CDLL:
 
 
 class HostMemory:
-    """Fulfils :class:`augpipe.pixels.accelerator.Memory`."""
+    """Fulfils :class:`augpipe.pixels.cuda.device_api.Memory`."""
 
     def __init__(self, nbytes: int, owner: CpuAccelerator) -> None:
         self.nbytes = nbytes
@@ -107,7 +107,7 @@ class HostStream:
 
 
 class CpuAccelerator:
-    """Fulfils :class:`augpipe.pixels.accelerator.Accelerator`.
+    """Fulfils :class:`augpipe.pixels.cuda.device_api.Accelerator`.
 
     ``launched`` are the kernels in order, ``most`` the most bytes held at a time, ``damaged`` the sizes of memory that
     was written beside, ``trimmed`` the bytes that were held whenever it was trimmed.

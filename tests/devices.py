@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from cpu_accelerator import CpuAccelerator
 
-from augpipe.errors import Reject
-from augpipe.pixels.accelerator import Accelerator
-from augpipe.pixels.batch import DevicePicture, Work, run_batch
-from augpipe.plan import AnyStep
-from augpipe.sample import U8
+from augpipe.core.annotations import U8
+from augpipe.core.errors import Reject
+from augpipe.core.plan import AnyStep
+from augpipe.pixels.cuda.device_api import Accelerator
+from augpipe.pixels.cuda.launch import DevicePicture, Work, run_batch
 
 NAMES = ["c++", pytest.param("cuda", marks=pytest.mark.gpu)]
 
@@ -22,12 +22,12 @@ def make(name: str) -> Accelerator:
     if name == "c++":
         return CpuAccelerator()
     pytest.importorskip("cupy", reason="needs a CUDA device; cupy is not installed")
-    from augpipe.pixels import gpu
+    from augpipe.pixels.cuda import cupy_device
 
-    if not gpu.is_there():
+    if not cupy_device.is_there():
         pytest.skip("needs a CUDA device; cupy finds no driver or no device")
-    assert gpu.cupy.__name__ == "cupy", "a stand-in"
-    return gpu.CudaAccelerator()
+    assert cupy_device.cupy.__name__ == "cupy", "a stand-in"
+    return cupy_device.CudaAccelerator()
 
 
 def uploaded(accelerator: Accelerator, picture_rgb: U8, gap: int = 0) -> DevicePicture:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from augpipe.pixels import probe
-from augpipe.pixels.probe import Gpu, Probe
+from augpipe.pixels.cuda import probe
+from augpipe.pixels.cuda.probe import Gpu, Probe
 
 H200 = Gpu(0, "NVIDIA H200", 150_000_000_000, "9.0")
 

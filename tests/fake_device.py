@@ -14,13 +14,13 @@ from typing import Any
 
 from cpu_accelerator import CpuAccelerator
 
-from augpipe.device import Device
-from augpipe.errors import DeviceError
-from augpipe.pixels import on_cuda
+from augpipe.core.errors import DeviceError
 from augpipe.pixels.backend import BackendOptions, Job
-from augpipe.pixels.batch_codec import HostCodec
-from augpipe.pixels.gpu_backend import GpuBackend
-from augpipe.run import work
+from augpipe.pixels.cuda import backend as on_cuda
+from augpipe.pixels.cuda.backend import GpuBackend
+from augpipe.pixels.cuda.batch_codec import HostCodec
+from augpipe.pixels.cuda.select import Device
+from augpipe.run import runner
 
 
 def device(*indexes: int) -> Device:
@@ -29,7 +29,7 @@ def device(*indexes: int) -> Device:
 
 @dataclass(frozen=True)
 class Fake:
-    """What stands for :func:`augpipe.pixels.on_cuda.on_cuda`.
+    """What stands for :func:`augpipe.pixels.cuda.backend.on_cuda`.
 
     ``seats`` is a folder in which each process leaves which device it got. The victim is a picture by the size of its
     file; its first ``times`` decodings do ``how``, counted in the folder ``marks``.
@@ -89,10 +89,10 @@ class Carrier:
 def put_in_place(monkeypatch: Any, fake: Fake) -> None:
     """Here and in the workers of every run."""
     monkeypatch.setattr(on_cuda, "on_cuda", fake)
-    real = work.Work._job
+    real = runner.Work._job
 
     def job(self: Any) -> Any:
         made = real(self)
         return replace(made, reader=Carrier(made.reader, fake))
 
-    monkeypatch.setattr(work.Work, "_job", job)
+    monkeypatch.setattr(runner.Work, "_job", job)

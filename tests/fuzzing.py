@@ -21,18 +21,18 @@ import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from augpipe.convert import convert
-from augpipe.errors import AugpipeError, Reject, one_line
-from augpipe.formats import open_dataset
-from augpipe.formats.align import aligned
+from augpipe.conversion import convert
+from augpipe.core.annotations import Frame
+from augpipe.core.canvas import follow
+from augpipe.core.errors import AugpipeError, Reject, one_line
 from augpipe.formats.base import Dataset, Entry, SourceOptions, read_picture
-from augpipe.formats.records import SourceFacts, record_of
-from augpipe.labels import apply
-from augpipe.pixels.header import read_header
-from augpipe.recipe.draw import draw
+from augpipe.formats.registry import open_dataset
+from augpipe.formats.webdataset.record import SourceFacts, record_of
+from augpipe.labels.normalize import aligned
+from augpipe.labels.transform import apply
+from augpipe.pixels.codec.header import read_header
 from augpipe.recipe.load import load
-from augpipe.sample import Frame
-from augpipe.track import follow
+from augpipe.recipe.planner import draw
 
 FACTOR = int(os.environ.get("AUGPIPE_FUZZ", "0"))
 RECIPE = load("detection")

@@ -1,4 +1,5 @@
-"""As much of cupy as augpipe/pixels/gpu.py uses, on host memory, strict about what real CUDA is strict about.
+"""As much of cupy as augpipe/pixels/cuda/cupy_device.py uses, on host memory, strict about what real CUDA is strict
+about.
 
 Copies happen when the stream is waited for, not when they are asked for; kernels run in the stream and on the device
 that are current in their thread. Device 0 is current in a thread that never chose one; to choose one starts it, as it

@@ -168,9 +168,9 @@ def _died(path: Path) -> Odd:
 
 
 def _odd(path: Path) -> Odd:
-    from augpipe.errors import Reject
-    from augpipe.pixels.codec import decode
-    from augpipe.pixels.header import read_header
+    from augpipe.core.errors import Reject
+    from augpipe.pixels.codec.header import read_header
+    from augpipe.pixels.codec.image import decode
 
     started = time.perf_counter()
     with tempfile.TemporaryFile() as err:
@@ -259,10 +259,6 @@ def main(arguments: list[str]) -> None:
     """See the top of this file."""
     sys.path.insert(0, str(ROOT / "tests"))
     from hostile_cases import CASES
-
-    import augpipe.cli.main
-    import augpipe.loader
-    import augpipe.run.task  # noqa: F401 - what a worker has loaded
 
     base = forked(lambda: memory("VmRSS"))
     results = [(c, run(c)) for c in CASES]

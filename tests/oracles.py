@@ -19,13 +19,13 @@ import numpy as np
 import pytest
 from recipe_tools import frame_of, recipe_of
 
-from augpipe import labels, masks
-from augpipe.geometry import Matrix
-from augpipe.labels import LabelRules
-from augpipe.plan import Plan, Warp
-from augpipe.recipe.draw import draw
-from augpipe.sample import Annotations, Category, ObjectRow, Rings, objects_of
-from augpipe.track import follow
+from augpipe.core.annotations import Annotations, Category, ObjectRow, Rings, objects_of
+from augpipe.core.canvas import follow
+from augpipe.core.geometry import Matrix
+from augpipe.core.plan import Plan, Warp
+from augpipe.labels import rle, transform
+from augpipe.labels.transform import LabelRules
+from augpipe.recipe.planner import draw
 
 SIZE = (64, 48)
 RULES = LabelRules(min_area=0.0, min_side=0.0)
@@ -142,7 +142,7 @@ def annotations(boxes: np.ndarray = BOXES) -> Annotations:
     n = len(rows)
     rows.append(ObjectRow(n, 1, (*RING.min(axis=0), *RING.max(axis=0)), segmentation=Rings((RING,))))
     rows.append(ObjectRow(n + 1, 1, (*OBB.min(axis=0), *OBB.max(axis=0)), obb=OBB))
-    rows.append(ObjectRow(n + 2, 1, around, segmentation=masks.rle_of(mask)))
+    rows.append(ObjectRow(n + 2, 1, around, segmentation=rle.rle_of(mask)))
     return Annotations(objects=objects_of(rows), semantic=semantic())
 
 
@@ -154,7 +154,7 @@ class Moved:
         frame = frame_of(SIZE)
         self.plan: Plan = draw(recipe_of(steps), frame, 5, 0)
         rules = LabelRules(min_area=0.0, min_side=0.0, box=box)
-        self.out = labels.apply(source, follow(self.plan.steps, SIZE), rules, {1: FACE})
+        self.out = transform.apply(source, follow(self.plan.steps, SIZE), rules, {1: FACE})
         self.size_wh = self.out.size_wh
         self.objects = self.out.annotations.objects
         self.kept = self.objects.index.tolist()
@@ -189,7 +189,7 @@ class Moved:
 
     @property
     def mask(self) -> np.ndarray:
-        return masks.rasterise(self.objects.segmentation[len(BOXES) + 2], self.size_wh)
+        return rle.rasterise(self.objects.segmentation[len(BOXES) + 2], self.size_wh)
 
 
 def same_ring(ours: np.ndarray, theirs: np.ndarray, tolerance: float) -> bool:

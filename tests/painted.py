@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from augpipe.plan import Bars, Erase, Warp
+from augpipe.core.plan import Bars, Erase, Warp
 
 FINE = 4
 

@@ -12,9 +12,9 @@ import pytest
 from builders import encoded, photo
 from PIL import Image, ImageOps
 
-from augpipe.errors import Reject
-from augpipe.pixels.codec import decode, is_gray
-from augpipe.pixels.header import read_header
+from augpipe.core.errors import Reject
+from augpipe.pixels.codec.header import read_header
+from augpipe.pixels.codec.image import decode, is_gray
 
 SIZE = (37, 23)  # odd and not square, so that a swap shows
 PHOTO = photo(SIZE)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from augpipe.plan import Plan
-from augpipe.recipe.document import read
-from augpipe.recipe.draw import draw
+from augpipe.core.annotations import Annotations, Frame, ObjectRow, objects_of
+from augpipe.core.plan import Plan
+from augpipe.core.rng import Stream, Words
+from augpipe.recipe.compile import Recipe
 from augpipe.recipe.load import compiled
-from augpipe.recipe.model import Recipe
 from augpipe.recipe.ops import OPERATIONS
 from augpipe.recipe.ops.base import Outcome, Scene
-from augpipe.sample import Annotations, Frame, ObjectRow, objects_of
-from augpipe.words import Stream, Words
+from augpipe.recipe.planner import draw
+from augpipe.recipe.yaml_reader import read
 
 NOTHING = Annotations()
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from augpipe.formats.base import SourceOptions
-from augpipe.recipe import document
+from augpipe.recipe import yaml_reader
+from augpipe.recipe.compile import Recipe
 from augpipe.recipe.load import compiled, load
-from augpipe.recipe.model import Recipe
 from augpipe.run.augment import Execution, Limits, RunOptions, Summary, augment
 
 
 def recipe_of(text: str) -> Recipe:
-    return compiled(document.read("test.yaml", text), "test")
+    return compiled(yaml_reader.read("test.yaml", text), "test")
 
 
 def run(

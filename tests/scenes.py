@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from augpipe import geometry as g
-from augpipe import masks
-from augpipe.plan import Bars, Erase, Filter, Warp
-from augpipe.sample import Annotations, Category, Facts, ObjectRow, Part, Rings, objects_of
+from augpipe.core import geometry as g
+from augpipe.core.annotations import Annotations, Category, Facts, ObjectRow, Part, Rings, objects_of
+from augpipe.core.plan import Bars, Erase, Filter, Warp
+from augpipe.labels import rle
 
 SIZE = (64, 48)
 NAMES = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
@@ -79,8 +79,8 @@ def _row(rng, i, kind, instance, size_wh):
         bitmap = (instance == i + 1).astype(np.uint8)
         if not bitmap.any():
             return None
-        code = masks.rle_of(bitmap)
-        window, (x, y) = masks.window_of(code)
+        code = rle.rle_of(bitmap)
+        window, (x, y) = rle.window_of(code)
         box = (float(x), float(y), float(x + window.shape[1]), float(y + window.shape[0]))
         return ObjectRow(box_xyxy=box, segmentation=code, instance=i + 1, keypoints=keypoints, **common)
     rings = tuple(star(rng, size_wh) for _ in range(1 + i % 2))

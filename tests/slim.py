@@ -38,7 +38,7 @@ test "$size" -le {most}
 for place in /srv/clone /srv/elsewhere; do
     cd "$place"
     {commands}
-    /tmp/env/bin/python -c 'import augpipe.loader' 2>&1 | tail -2 | grep -q "^pip install 'torch"
+    /tmp/env/bin/python -c 'import augpipe.train.dataset' 2>&1 | tail -2 | grep -q "^pip install 'torch"
     echo "README's commands work in $place"
 done
 cd /srv/elsewhere

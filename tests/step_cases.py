@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from augpipe import colour
-from augpipe import geometry as g
-from augpipe.plan import Matrix3x4, Warp
+from augpipe.core import color
+from augpipe.core import geometry as g
+from augpipe.core.plan import Matrix3x4, Warp
 
 SIZES = [(37, 23), (1, 9), (9, 1), (17, 64), (65, 31), (2, 2)]
 BORDERS = ["constant", "replicate", "reflect", "wrap"]
@@ -65,10 +65,10 @@ def warps(size_wh, border):
 
 
 def random_matrix(rng):
-    rows = colour.merge(
-        colour.saturation_hue(rng.uniform(0.0, 2.0), rng.uniform(-0.5, 0.5)), colour.contrast(rng.uniform(0.2, 3.0))
+    rows = color.merge(
+        color.saturation_hue(rng.uniform(0.0, 2.0), rng.uniform(-0.5, 0.5)), color.contrast(rng.uniform(0.2, 3.0))
     )
-    return Matrix3x4(tuple(float(v) for v in colour.on_grid(rows)))
+    return Matrix3x4(tuple(float(v) for v in color.on_grid(rows)))
 
 
 REGIONS = {

@@ -10,10 +10,10 @@ from builders import decode
 from PIL import Image, ImageOps
 from pycocotools import mask as coco_mask
 
-from augpipe.errors import Reject
-from augpipe.formats.align import aligned, turned
-from augpipe.masks import rle_of
-from augpipe.sample import Annotations, Dropped, Facts, Header, ObjectRow, Part, Rings, Rle, objects_of
+from augpipe.core.annotations import Annotations, Dropped, Facts, Header, ObjectRow, Part, Rings, Rle, objects_of
+from augpipe.core.errors import Reject
+from augpipe.labels.normalize import aligned, turned
+from augpipe.labels.rle import rle_of
 
 W, H = 13, 8  # of the stored pixels
 UPRIGHT = {o: (H, W) if o >= 5 else (W, H) for o in range(1, 9)}

@@ -9,7 +9,7 @@ import pytest
 from builders import contents
 from runs import recipe_of, run
 
-from augpipe.errors import UsageError
+from augpipe.core.errors import UsageError
 
 FLIP = recipe_of("version: 1\nsteps:\n- horizontal_flip\n")
 

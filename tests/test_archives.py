@@ -27,9 +27,9 @@ from packing import FORMS, packed, write_zip
 from PIL import Image
 from runs import hashes, promised, run
 
-from augpipe.errors import DatasetError
-from augpipe.formats import recognised
+from augpipe.core.errors import DatasetError
 from augpipe.formats.base import read_picture
+from augpipe.formats.registry import recognised
 
 
 def said(source: Path | str, **options: object) -> str:

@@ -16,7 +16,7 @@ from builders import keys, object_xml, opened, voc_xml, write_tar, write_voc
 from packing import packed, write_zip
 from test_archives import said
 
-from augpipe.errors import DatasetError, Reject
+from augpipe.core.errors import DatasetError, Reject
 from augpipe.formats.base import read_picture
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from builders import keys, object_xml, opened, voc_xml, write_mask, write_picture, write_voc
 
-from augpipe.errors import Reject
+from augpipe.core.errors import Reject
 from augpipe.formats.base import LARGEST_FILE, MOST_MARKS, Place, bytes_of, read_place, require_small
 
 

@@ -13,16 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from step_cases import BORDERS, FILL, REGIONS
 
-from augpipe import colour
-from augpipe import geometry as g
-from augpipe.errors import Reject
+from augpipe.core import color
+from augpipe.core import geometry as g
+from augpipe.core.errors import Reject
+from augpipe.core.plan import Bars, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Warp
 from augpipe.pixels import cpu
-from augpipe.pixels.batch import DevicePicture, Work, _Parameters, bytes_needed, run_batch
-from augpipe.pixels.lowering import lowered
-from augpipe.plan import Bars, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Warp
+from augpipe.pixels.cuda.launch import DevicePicture, Work, _Parameters, bytes_needed, run_batch
+from augpipe.pixels.cuda.lowering import lowered
 
 TURNED = Warp(matrix=g.rounded(g.about((30.0, 20.0), g.rotation(17.0))), size_wh=(60, 40), fill=FILL)
-BRIGHTER = Colour(stages=(Matrix3x4(colour.on_grid(colour.brightness(1.3))), Curve("gamma", 0.8)))
+BRIGHTER = Colour(stages=(Matrix3x4(color.on_grid(color.brightness(1.3))), Curve("gamma", 0.8)))
 NOISY = Noise(std=9.0, offset=1234)
 HOLES = Erase(boxes_xyxy=((3, 4, 20, 30),), fill=(9, 8, 7))
 BARRED = Bars(region=REGIONS["turned"], fill=(1, 2, 3))
@@ -212,10 +212,10 @@ def warp_steps(draw):
 
 @st.composite
 def colour_steps(draw):
-    jitter = colour.merge(
-        colour.saturation_hue(draw(st.floats(0, 2)), draw(st.floats(-0.5, 0.5))), colour.contrast(draw(st.floats(0, 4)))
+    jitter = color.merge(
+        color.saturation_hue(draw(st.floats(0, 2)), draw(st.floats(-0.5, 0.5))), color.contrast(draw(st.floats(0, 4)))
     )
-    stages = st.sampled_from([Matrix3x4(colour.on_grid(jitter)), Curve("gamma", draw(st.floats(0.2, 5)))])
+    stages = st.sampled_from([Matrix3x4(color.on_grid(jitter)), Curve("gamma", draw(st.floats(0.2, 5)))])
     return Colour(stages=tuple(draw(st.lists(stages, max_size=3))))
 
 

@@ -12,15 +12,15 @@ from painted import Particles, box_of, fill
 from recipe_tools import recipe_of
 from scenes import CATEGORIES, SIZE, scene
 
-from augpipe import labels, masks
-from augpipe.labels import Labelled, LabelRules
-from augpipe.plan import Erase, Plan, Warp
-from augpipe.recipe import vocabulary
-from augpipe.recipe.draw import draw
+from augpipe.core.annotations import Annotations, Frame, Rings, Rle
+from augpipe.core.canvas import follow
+from augpipe.core.plan import Erase, Plan, Warp
+from augpipe.labels import rle, transform
+from augpipe.labels.transform import Labelled, LabelRules
+from augpipe.recipe import reference_docs
 from augpipe.recipe.ops import OPERATIONS
-from augpipe.recipe.ops.carries import FATES, LABEL_KINDS, Carries, Fate
-from augpipe.sample import Annotations, Frame, Rings, Rle
-from augpipe.track import follow
+from augpipe.recipe.ops.label_effects import FATES, LABEL_KINDS, Carries, Fate
+from augpipe.recipe.planner import draw
 
 KEEP = LabelRules(min_area=0.0, min_side=0.0)
 CUT = replace(KEEP, erased="cut")
@@ -86,9 +86,9 @@ def runs(name, rules=KEEP):
     found = []
     recipe = recipe_of([{name: PARAMETERS.get(name, {})}])
     for seed in SEEDS:
-        source = labels.apply(scene(seed), follow([], SIZE), KEEP, CATEGORIES).annotations
+        source = transform.apply(scene(seed), follow([], SIZE), KEEP, CATEGORIES).annotations
         plan = draw(recipe, Frame(f"{seed}.jpg", SIZE, source), 7, 0)
-        found.append(Run(source, plan, labels.apply(source, follow(plan.steps, SIZE), rules, CATEGORIES)))
+        found.append(Run(source, plan, transform.apply(source, follow(plan.steps, SIZE), rules, CATEGORIES)))
     return found
 
 
@@ -263,7 +263,7 @@ def painted(segmentation, size_wh):
         return np.zeros((size_wh[1] * FINE, size_wh[0] * FINE), bool)
     if isinstance(segmentation, Rings):
         return fill(segmentation.rings, size_wh, FINE)
-    return np.kron(masks.rasterise(segmentation, size_wh), np.ones((FINE, FINE))).astype(bool)
+    return np.kron(rle.rasterise(segmentation, size_wh), np.ones((FINE, FINE))).astype(bool)
 
 
 def check_polygon(fate, run, row, now):
@@ -295,9 +295,9 @@ def check_polygon(fate, run, row, now):
 
 
 def check_mask(fate, run, row, now):
-    before = masks.rasterise(run.source.objects.segmentation[row], SIZE)
+    before = rle.rasterise(run.source.objects.segmentation[row], SIZE)
     w, h = run.out.size_wh
-    got = masks.rasterise(run.out.annotations.objects.segmentation[now], (w, h)) if now is not None else None
+    got = rle.rasterise(run.out.annotations.objects.segmentation[now], (w, h)) if now is not None else None
     expected, known = arranged(fate, run, before, 0)
     if got is None:
         assert fate not in ("moved",)
@@ -409,8 +409,8 @@ def test_every_operation_declares_for_itself(name):
 def test_the_kinds_and_the_words_are_complete():
     assert [field.name for field in fields(Carries)] == list(LABEL_KINDS)
     assert set(FATES) == set(get_args(Fate))
-    table = vocabulary.carried_markdown()
+    table = reference_docs.carried_markdown()
     for name in OPERATIONS:
         assert table.count(f"`{name}`") == 1
     assert "cannot" not in table
-    assert "cannot" not in vocabulary.fates_markdown()
+    assert "cannot" not in reference_docs.fates_markdown()

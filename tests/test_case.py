@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from augpipe.errors import Reject
+from augpipe.core.errors import Reject
 from augpipe.formats.base import Entry
-from augpipe.run.case import Case, Make, Rehearse
+from augpipe.run.engine.retry_policy import Case, Make, Rehearse
 from augpipe.run.job import Task
 
 CRASH = Reject("pixels", "crash", "died", transient=True)

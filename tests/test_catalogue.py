@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 from command_line import call
 
-from augpipe import catalogue
-from augpipe.catalogue import PAIRS, READABLE, WRITABLE
-from augpipe.formats import FORMATS
+from augpipe.core.annotations import Annotations, Category, Facts, ObjectRow, Part, Rings, objects_of
+from augpipe.formats import catalogue
 from augpipe.formats.base import Dataset, Entry, SourceOptions
-from augpipe.formats.target import Picture, Stage, WriteOptions
-from augpipe.formats.writers import WRITERS
-from augpipe.masks import rle_of
-from augpipe.sample import Annotations, Category, Facts, ObjectRow, Part, Rings, objects_of
+from augpipe.formats.catalogue import PAIRS, READABLE, WRITABLE
+from augpipe.formats.registry import FORMATS, WRITERS
+from augpipe.formats.writer import Picture, Stage, WriteOptions
+from augpipe.labels.rle import rle_of
 
 PAGE = Path(__file__).parent.parent / "docs" / "convert.md"
 
@@ -60,7 +59,7 @@ def test_help_needs_nothing_heavy(option):
 
 
 def test_the_tables_of_the_page_are_those_of_the_code():
-    """To make them anew: python -m augpipe.catalogue docs/convert.md"""
+    """To make them anew: python -m augpipe.formats.catalogue docs/convert.md"""
     text = PAGE.read_text("utf-8")
     assert catalogue.updated(text) == text
     for made in catalogue.BLOCKS.values():

@@ -364,7 +364,7 @@ def test_inspect_goes_on_behind_a_fault(voc, monkeypatch):
         calls.append(1)
         raise ZeroDivisionError("now what")
 
-    monkeypatch.setattr("augpipe.survey.look.aligned", fail)
+    monkeypatch.setattr("augpipe.survey.count.aligned", fail)
     result = call("inspect", voc)
     assert result.exit_code == 0
     assert re.search(r"^  fault +9  pictures", result.output, re.MULTILINE)
@@ -404,11 +404,11 @@ def test_sheets_are_not_drawn_into_datasets(voc, tmp_path, command):
 
 
 def test_what_has_no_going_on_does_not_promise_it(voc, monkeypatch):
-    from augpipe.run import dry
+    from augpipe.run import dry_run
 
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dry, "plans", interrupted)
+    monkeypatch.setattr(dry_run, "plans", interrupted)
     result = call("plan", voc, "-r", "gentle")
     assert (result.exit_code, result.stderr) == (1, "augpipe: stopped\n")

@@ -15,9 +15,9 @@ from builders import write_picture as picture
 from PIL import Image
 from pycocotools.coco import COCO
 
+from augpipe.core.annotations import Rings, Rle
 from augpipe.formats.base import Entry, Place
-from augpipe.formats.coco import key_of, merged, unpack
-from augpipe.sample import Rings, Rle
+from augpipe.formats.coco.read import key_of, merged, unpack
 
 POINTS = {"id": 2, "name": "person", "keypoints": ["nose", "left_eye", "right_eye"], "skeleton": [[1, 2], [1, 3]]}
 

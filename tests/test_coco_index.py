@@ -11,8 +11,8 @@ from builders import image, keys, opened, read_all, row, write_json
 from builders import write_picture as picture
 from command_line import call
 
-from augpipe.errors import DatasetError
-from augpipe.formats import coco_index
+from augpipe.core.errors import DatasetError
+from augpipe.formats.coco import index
 
 TWO = [image(1, "a.jpg"), image(2, "b.jpg")]
 
@@ -166,8 +166,8 @@ def test_json_that_is_not_coco_is_not_looked_at(tmp_path):
 def test_lists_behind_very_long_categories_are_found(tmp_path):
     long = [{"id": i, "name": f"{i}" * 40} for i in range(1, 3000)]
     doc = {"categories": long, "images": [image()], "annotations": [row()]}
-    assert coco_index.looks_like_coco(write_json(tmp_path / "x.json", doc))
-    assert not coco_index.looks_like_coco(write_json(tmp_path / "y.json", {"categories": long}))
+    assert index.looks_like_coco(write_json(tmp_path / "x.json", doc))
+    assert not index.looks_like_coco(write_json(tmp_path / "y.json", {"categories": long}))
 
 
 # --- files that are none ---------------------------------------------------------------------------------------------
@@ -288,9 +288,9 @@ def reads(monkeypatch) -> dict[str, list[str]]:
     """Names of the JSONs that were indexed, and of those that were only asked for their classes."""
     names: dict[str, list[str]] = {"index_file": [], "categories_in": []}
     for function, called in names.items():
-        before = getattr(coco_index, function)
+        before = getattr(index, function)
         monkeypatch.setattr(
-            coco_index, function, lambda path, before=before, called=called: (called.append(path.name), before(path))[1]
+            index, function, lambda path, before=before, called=called: (called.append(path.name), before(path))[1]
         )
     return names
 

@@ -7,9 +7,9 @@ import pytest
 from builders import coco as document
 from builders import decode, read_coco, rle_json, row
 
-from augpipe.formats import coco_object as made
-from augpipe.formats.coco_object import object_of
-from augpipe.sample import Category, Dropped, ObjectRow, Part, Rings, Rle
+from augpipe.core.annotations import Category, Dropped, ObjectRow, Part, Rings, Rle
+from augpipe.formats.coco import fields as made
+from augpipe.formats.coco.fields import object_of
 
 CAT = Category(1, 1, "cat")
 SIZE = (20, 10)
@@ -288,7 +288,7 @@ def test_a_polygon_that_crosses_itself_thousands_of_times_is_left_out():
 
 @pytest.mark.parametrize("value", [None, [1, 2], "x", [1, 2, 3, 4, 5, 6, 7, float("nan")], [0, 0, 1e9, 0, 1, 1, 0, 1]])
 def test_oriented_boxes_as_we_write_them(value):
-    from augpipe.formats.coco_object import obb_of
+    from augpipe.formats.coco.fields import obb_of
 
     assert obb_of([0, 0, 4, 0, 4, 4, 0, 4]).tolist() == [[0, 0], [4, 0], [4, 4], [0, 4]]
     assert obb_of(value) is None

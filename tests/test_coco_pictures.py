@@ -8,7 +8,7 @@ import pytest
 from builders import write_picture
 
 from augpipe.formats.base import SourceOptions
-from augpipe.formats.coco_pictures import finder, picture_root
+from augpipe.formats.coco.image_paths import finder, picture_root
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from augpipe.formats import coco_write
-from augpipe.formats.coco_ids import IdGiver, stable_id
-from augpipe.formats.coco_write import CocoWriter, annotation_json, batch_of, cannot_hold, rows_of, whole
-from augpipe.masks import rle_of
-from augpipe.sample import Annotations, Category, Facts, ObjectRow, Part, Rings, objects_of
+from augpipe.core.annotations import Annotations, Category, Facts, ObjectRow, Part, Rings, objects_of
+from augpipe.formats.coco import write
+from augpipe.formats.coco.ids import IdGiver, stable_id
+from augpipe.formats.coco.write import CocoWriter, annotation_json, batch_of, cannot_hold, rows_of, whole
+from augpipe.labels.rle import rle_of
 
 SQUARE = np.array([[0.0, 0], [4, 0], [4, 4], [0, 4]])
 
@@ -161,8 +161,8 @@ def test_boxes_are_corner_and_size():
 def test_boxes_that_are_nowhere_have_no_place():
     for far in (1e7, -1e20, math.inf, math.nan):
         rows = objects_of([a_row((far, 0, 5, 5))])
-        assert coco_write.unwritable(rows, 0, {}) == "objects too far from the picture"
-    assert coco_write.unwritable(objects_of([a_row((-9e6, 0, 9e6, 5))]), 0, {}) is None
+        assert write.unwritable(rows, 0, {}) == "objects too far from the picture"
+    assert write.unwritable(objects_of([a_row((-9e6, 0, 9e6, 5))]), 0, {}) is None
 
 
 def test_areas_are_of_mask_else_polygon_else_box():
@@ -223,7 +223,7 @@ def test_what_has_no_place_is_counted():
 
 
 def test_annotations_wait_on_disk_when_there_are_many(monkeypatch):
-    monkeypatch.setattr(coco_write, "_HELD_BYTES", 100)
+    monkeypatch.setattr(write, "_HELD_BYTES", 100)
     labels = Annotations(objects=objects_of([a_row(index=i) for i in range(50)]))
     document = document_of(("a.jpg", labels), ("b.jpg", labels))
     assert len(document["annotations"]) == 100

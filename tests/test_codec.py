@@ -11,9 +11,9 @@ from hostile_pictures import flat_png
 from pictures import GRAY, PHOTO, PICTURE, SIZE, WRITTEN, by_pillow, png, read, rejected, tiff
 from PIL import Image, JpegImagePlugin
 
-from augpipe.errors import Reject
-from augpipe.pixels.codec import PictureFormat, encode
-from augpipe.pixels.raster_codec import decode_raster, encode_raster, narrowed
+from augpipe.core.errors import Reject
+from augpipe.pixels.codec.image import PictureFormat, encode
+from augpipe.pixels.codec.label_png import decode_raster, encode_raster, narrowed
 
 RNG = np.random.default_rng(0)
 RGBA = np.dstack([PHOTO, np.tile(np.arange(37, dtype=np.uint8) * 7, (23, 1))])  # alpha 0 in the first column

@@ -17,11 +17,11 @@ from builders import SHARED, encoded, needs
 from pictures import WRITTEN, by_pillow, read, rejected, resized
 from PIL import Image, ImageFile
 
+from augpipe.core.annotations import Header
+from augpipe.core.errors import Reject
 from augpipe.core.opencv import cv2
-from augpipe.errors import Reject
-from augpipe.pixels.codec import decode
-from augpipe.pixels.header import read_header
-from augpipe.sample import Header
+from augpipe.pixels.codec.header import read_header
+from augpipe.pixels.codec.image import decode
 
 RNG = np.random.default_rng(0)
 NOISE = encoded(RNG.integers(0, 256, (200, 300, 3), np.uint8), "JPEG")
@@ -210,9 +210,9 @@ def test_two_threads_do_not_take_each_others_stderr(capfd):
 ALONE = """
 import os, sys
 from pictures import WRITTEN
-from augpipe.errors import Reject
-from augpipe.pixels.codec import decode
-from augpipe.pixels.header import read_header
+from augpipe.core.errors import Reject
+from augpipe.pixels.codec.image import decode
+from augpipe.pixels.codec.header import read_header
 header = read_header(WRITTEN["jpeg"])
 for _ in range(2):
     try:

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from runs import promised, run
 
-from augpipe.errors import Reject, RunError
-from augpipe.pixels.backends import backend_for
+from augpipe.core.errors import Reject, RunError
+from augpipe.pixels.factory import backend_for
 from augpipe.run import augment, task
 from augpipe.run.job import Attempt
 from augpipe.run.retry import retry

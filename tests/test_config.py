@@ -10,10 +10,10 @@ import pytest
 import shapely
 from runs import recipe_of, run
 
-from augpipe.errors import UsageError
-from augpipe.formats import open_dataset
+from augpipe.core.errors import UsageError
+from augpipe.formats.registry import open_dataset
+from augpipe.recipe.compile import Recipe
 from augpipe.recipe.load import load
-from augpipe.recipe.model import Recipe
 from augpipe.run.config import RunOptions, config_of, differences, versions
 
 RECIPE = """version: 1

@@ -30,8 +30,8 @@ from conversions import (
     xml,
 )
 
-from augpipe.convert import convert
-from augpipe.errors import UsageError
+from augpipe.conversion import convert
+from augpipe.core.errors import UsageError
 from augpipe.formats.base import SourceOptions
 
 # --- VOC to COCO -----------------------------------------------------------------------------------------------------

@@ -29,9 +29,9 @@ from conversions import (
     xml,
 )
 
-from augpipe.convert import convert
-from augpipe.convert import run as run_module
-from augpipe.errors import UsageError
+from augpipe.conversion import convert
+from augpipe.conversion import run as run_module
+from augpipe.core.errors import UsageError
 from augpipe.formats.base import SourceOptions
 
 # --- names -----------------------------------------------------------------------------------------------------------
@@ -321,7 +321,7 @@ def test_a_conversion_that_stops_leaves_nothing(voc, tmp_path, monkeypatch, targ
         def stop(*arguments, error=error):
             raise error
 
-        monkeypatch.setattr("augpipe.convert.part._count", stop)
+        monkeypatch.setattr("augpipe.conversion.run._count", stop)
         found, _, err = call("voc-to-coco", voc, tmp_path / target)
         assert found == code
         assert len(err.splitlines()) <= 2
@@ -336,7 +336,7 @@ def test_a_conversion_that_stops_leaves_what_was_there(voc, tmp_path, monkeypatc
     def stop(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("augpipe.convert.part.put_picture", stop)
+    monkeypatch.setattr("augpipe.conversion.run.put_picture", stop)
     assert call("voc-to-coco", voc, tmp_path / "out", "--overwrite")[0] == 1
     assert snapshot(tmp_path) == before
 
@@ -344,7 +344,7 @@ def test_a_conversion_that_stops_leaves_what_was_there(voc, tmp_path, monkeypatc
 @pytest.mark.parametrize("target", ["out.json", "out"])
 def test_a_killed_conversion_leaves_no_dataset_and_can_be_done_again(voc, tmp_path, target):
     code = (
-        "import sys, time\nfrom augpipe.convert import part\nfrom augpipe.cli.main import app\n"
+        "import sys, time\nfrom augpipe.conversion import run as part\nfrom augpipe.cli.main import app\n"
         "count = part._count\n"
         "def slow(*a):\n    count(*a)\n    print('counted', flush=True)\n    time.sleep(60)\n"
         "part._count = slow\napp(['convert', 'voc-to-coco', *sys.argv[1:]])"

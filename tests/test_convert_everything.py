@@ -15,14 +15,14 @@ import pytest
 from conversions import average_precision, check_with_pycocotools, real
 from pycocotools import mask as api
 
-from augpipe.catalogue import WRITABLE
-from augpipe.convert import Report, convert
+from augpipe.conversion import Report, convert
 from augpipe.core import parallel
-from augpipe.errors import RunError
-from augpipe.formats import open_dataset
+from augpipe.core.annotations import Annotations
+from augpipe.core.errors import RunError
 from augpipe.formats.base import SourceOptions
-from augpipe.masks import rasterise
-from augpipe.sample import Annotations
+from augpipe.formats.catalogue import WRITABLE
+from augpipe.formats.registry import open_dataset
+from augpipe.labels.rle import rasterise
 
 ASSETS = "datumaro_tests/tests/assets"
 SETS = {
@@ -231,9 +231,10 @@ INTERRUPTED = """
 import sys, time
 from pathlib import Path
 from augpipe.core import parallel
-from augpipe.errors import RunError
-from augpipe.convert import convert, part
-from augpipe.formats import coco_write
+from augpipe.core.errors import RunError
+from augpipe.conversion import convert
+from augpipe.conversion import run as part
+from augpipe.formats.coco import write as coco_write
 from augpipe.formats.base import SourceOptions
 
 def slowly(*arguments, put=part.put_picture):

@@ -25,10 +25,10 @@ from trip_files import READ, WRITE
 from trip_model import NEW, Points, Shot, Thing, World, held, region
 from trip_worlds import WORLDS, within
 
-from augpipe.catalogue import PAIRS
-from augpipe.convert import convert
+from augpipe.conversion import convert
 from augpipe.formats.base import SourceOptions
-from augpipe.formats.target import WriteOptions
+from augpipe.formats.catalogue import PAIRS
+from augpipe.formats.writer import WriteOptions
 
 FORMS = tuple(READ)
 WITHOUT_KEYPOINTS = ("voc", "dota", "yolo:detect", "yolo:segment", "yolo:obb")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from recipe_tools import frame_of, recipe_of
 
-from augpipe.plan import Warp
-from augpipe.recipe.cost import most_warps
-from augpipe.recipe.draw import draw
+from augpipe.core.plan import Warp
+from augpipe.recipe.fuse import most_warps
+from augpipe.recipe.planner import draw
 
 TURN = "- rotate: {degrees: [5, 5]}\n"
 MAYBE = "- rotate: {degrees: [5, 5], p: 0.5}\n"

@@ -16,14 +16,14 @@ import pytest
 from contents import noise_picture, photo, rendered
 from msgspec.structs import replace
 
-from augpipe import colour, sampling
-from augpipe import geometry as g
-from augpipe.errors import Reject
-from augpipe.pixels import cpu
+from augpipe.core import color
+from augpipe.core import geometry as g
+from augpipe.core.errors import Reject
+from augpipe.core.plan import Bars, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Warp
+from augpipe.pixels import cpu, resample
 from augpipe.pixels.backend import BackendOptions, Job
-from augpipe.pixels.codec import PictureFormat, encode
-from augpipe.pixels.header import read_header
-from augpipe.plan import Bars, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Warp
+from augpipe.pixels.codec.header import read_header
+from augpipe.pixels.codec.image import PictureFormat, encode
 
 WARMER = Matrix3x4((1.125, 0.0625, 0.0, 3.5, 0.0, 1.0, -0.125, 0.0, -0.25, 0.0, 0.875, -7.0))
 
@@ -190,7 +190,7 @@ def test_a_blur_by_bands_is_the_blur_of_the_whole(shape, sigma):
     )
 
 
-BRIGHTER = Matrix3x4(colour.brightness(1.2))
+BRIGHTER = Matrix3x4(color.brightness(1.2))
 
 
 @pytest.mark.parametrize("stages", [(), (WARMER,), (WARMER, Curve("gamma", 0.8), BRIGHTER)], ids=len)
@@ -200,8 +200,8 @@ def test_colour_by_pieces_is_that_of_the_whole(gray, stages):
     picture = np.random.default_rng(2).integers(0, 256, (400, 503) if gray else (400, 503, 3), np.uint8)
     step = Colour(stages=stages)
     expected = picture if gray else picture[:, :, ::-1]
-    for stage in colour.compiled(step.stages):
-        expected = colour.gray_table(stage)[expected] if gray else colour.apply_integers(stage, expected)
+    for stage in color.compiled(step.stages):
+        expected = color.gray_table(stage)[expected] if gray else color.apply_integers(stage, expected)
     expected = expected if gray else expected[:, :, ::-1]
     before = picture.copy()
     assert np.array_equal(cpu.apply(picture, [step]), expected)
@@ -252,15 +252,15 @@ def test_copies_share_the_means_of_a_large_picture(monkeypatch):
     twice = ((*shrunk[0], Warp(matrix=g.rounded(g.scaling(0.31, 0.31)), size_wh=(20, 20), reduce=(3, 3))),)
     alone = [encode(cpu.apply(picture, steps), PictureFormat()) for steps in shrunk + twice]
     made = []
-    real = sampling.block_means
-    monkeypatch.setattr(sampling, "block_means", lambda p, by: made.append((p.shape, by)) or real(p, by))
+    real = resample.block_means
+    monkeypatch.setattr(resample, "block_means", lambda p, by: made.append((p.shape, by)) or real(p, by))
     (rendered,) = cpu.CpuBackend(BackendOptions()).render([Job(data, read_header(data), shrunk + twice)])
     assert list(rendered.pictures) == alone
     assert made == [((120, 160, 3), (3, 3)), ((120, 160, 3), (2, 3)), ((40, 50, 3), (3, 3))]
 
 
 def test_means_of_very_large_pictures_are_not_held(monkeypatch):
-    monkeypatch.setattr(sampling, "_MOST_HELD", 100)
-    picture, means = np.arange(400, dtype=np.uint8).reshape(20, 20), sampling.Means()
+    monkeypatch.setattr(resample, "_MOST_HELD", 100)
+    picture, means = np.arange(400, dtype=np.uint8).reshape(20, 20), resample.Means()
     assert means.of(picture, (2, 2)) is means.of(picture, (2, 2))
     assert means.of(picture, (1, 2)) is not means.of(picture, (1, 2))

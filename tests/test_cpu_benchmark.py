@@ -13,7 +13,7 @@ import pytest
 from pycocotools import mask as coco_mask
 from runs import samples
 
-from augpipe.recipe import document
+from augpipe.recipe import yaml_reader
 from augpipe.recipe.load import compiled
 
 ROOT = Path(__file__).parent.parent
@@ -89,8 +89,8 @@ def test_a_peer_mirrors_pictures_and_labels(peer, kind, cached, datasets_of_peer
 
 def originals_of(source: Path) -> dict[str, tuple[np.ndarray, list[np.ndarray]]]:
     """Stem → boxes (N, 4) and masks, read another way than the peers do."""
-    from augpipe.formats import open_dataset
     from augpipe.formats.base import SourceOptions
+    from augpipe.formats.registry import open_dataset
 
     dataset = open_dataset(str(source), SourceOptions())
     out = {}
@@ -123,7 +123,7 @@ def test_a_peer_says_what_it_cannot(datasets_of_peers, tmp_path):
 
 @pytest.mark.parametrize("workload", contest.WORKLOADS, ids=lambda one: one.name)
 def test_the_recipes_load(workload):
-    assert compiled(document.read(workload.recipe.name, workload.recipe.read_text("utf-8")), workload.name)
+    assert compiled(yaml_reader.read(workload.recipe.name, workload.recipe.read_text("utf-8")), workload.name)
 
 
 # --- the contest -----------------------------------------------------------------------------------------------------

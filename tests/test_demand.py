@@ -15,9 +15,8 @@ from hostile_pictures import flat_jpeg, flat_png, flat_tiff, many_scans
 from pictures import WRITTEN, read, rejected
 from PIL import Image
 
-from augpipe.errors import Reject
-from augpipe.pixels.demand import bytes_a_pixel, scans_of
-from augpipe.pixels.header import read_header
+from augpipe.core.errors import Reject
+from augpipe.pixels.codec.header import bytes_a_pixel, read_header, scans_of
 
 SIDE = 2400
 SMALL = Image.fromarray(photo((60, 40)))
@@ -54,8 +53,8 @@ MEASURED = """
 import sys
 from hostile_table import forked, memory
 from augpipe.core.opencv import cv2
-from augpipe.pixels.codec import decode
-from augpipe.pixels.header import read_header
+from augpipe.pixels.codec.image import decode
+from augpipe.pixels.codec.header import read_header
 
 _ = cv2.imdecode  # loaded here, and not where it is measured
 

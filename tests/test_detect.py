@@ -11,8 +11,9 @@ import pytest
 from command_line import call
 from conversions import yolo_of
 
-from augpipe.errors import DatasetError
-from augpipe.formats import FORMATS, SourceOptions, open_dataset, recognised
+from augpipe.core.errors import DatasetError
+from augpipe.formats.base import SourceOptions
+from augpipe.formats.registry import FORMATS, open_dataset, recognised
 
 XML = "<annotation><object><name>cat</name></object></annotation>"
 JSON = json.dumps({"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [], "categories": []})

@@ -11,11 +11,11 @@ import pytest
 from fake_cuda import H200, working
 from installing import names_of
 
-from augpipe import device as devices
+from augpipe.core.errors import UsageError
 from augpipe.core.extras import install_command
-from augpipe.device import Device, resolve, way_out
-from augpipe.errors import UsageError
-from augpipe.pixels.probe import Fault, Gpu, Probe
+from augpipe.pixels.cuda import select as devices
+from augpipe.pixels.cuda.probe import Fault, Gpu, Probe
+from augpipe.pixels.cuda.select import Device, resolve, way_out
 
 SECOND = dataclasses.replace(H200, index=1)
 OTHER = Gpu(1, "NVIDIA L4", 24_000_000_000, "8.9")

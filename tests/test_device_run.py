@@ -16,10 +16,10 @@ from format_checker import check_folder
 from runs import hashes, run
 from test_engines import Listening
 
-from augpipe.device import Device
-from augpipe.errors import RunError, UsageError
-from augpipe.pixels import backends
-from augpipe.pixels.backends import Seat
+from augpipe.core.errors import RunError, UsageError
+from augpipe.pixels import factory
+from augpipe.pixels.cuda.select import Device
+from augpipe.pixels.factory import Seat
 from augpipe.recipe.load import load
 from augpipe.run.augment import Execution, RunOptions, Summary, augment
 
@@ -70,19 +70,21 @@ def test_processes_are_dealt_to_the_devices_in_turn(voc, calm, tmp_path, monkeyp
 
 
 def test_how_many_processes_there_are(monkeypatch):
-    monkeypatch.setattr(backends, "cores", lambda: 16)
-    assert backends.processes_for(Device()) == 16
-    assert backends.processes_for(device(0, 1)) == 8
-    assert backends.processes_for(replace(device(0, 1), codec="nvimgcodec")) == 8
-    monkeypatch.setattr(backends, "cores", lambda: 2)
-    assert backends.processes_for(device(0, 1, 2)) == 3
+    monkeypatch.setattr(factory, "cores", lambda: 16)
+    assert factory.processes_for(Device()) == 16
+    assert factory.processes_for(device(0, 1)) == 8
+    assert factory.processes_for(replace(device(0, 1), codec="nvimgcodec")) == 8
+    monkeypatch.setattr(factory, "cores", lambda: 2)
+    assert factory.processes_for(device(0, 1, 2)) == 3
 
 
 def test_every_process_has_its_share_of_a_device(monkeypatch):
     seen: list[tuple[int, int]] = []
-    monkeypatch.setattr("augpipe.pixels.on_cuda.on_cuda", lambda i, codec, options, sharing: seen.append((i, sharing)))
+    monkeypatch.setattr(
+        "augpipe.pixels.cuda.backend.on_cuda", lambda i, codec, options, sharing: seen.append((i, sharing))
+    )
     for number in range(5):
-        backends.backend_for(device(4, 7), RunOptions().picture, Seat(number, 5))  # type: ignore[arg-type]
+        factory.backend_for(device(4, 7), RunOptions().picture, Seat(number, 5))  # type: ignore[arg-type]
     assert seen == [(4, 3), (7, 2), (4, 3), (7, 2), (4, 3)]
 
 

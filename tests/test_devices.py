@@ -10,15 +10,14 @@ from command_line import call
 from fake_cuda import working
 from runs import recipe_of, run
 
-from augpipe.device import Device, resolve
-from augpipe.errors import UsageError
-from augpipe.formats import open_dataset
-from augpipe.pixels.probe import Fault, Probe
+from augpipe.core.errors import UsageError
+from augpipe.formats.registry import open_dataset
+from augpipe.pixels.cuda.probe import Fault, Probe
+from augpipe.pixels.cuda.select import Device, resolve
 from augpipe.run import retry as retrying
-from augpipe.run.config import RunOptions, config_of
+from augpipe.run.augment import begun, continued
+from augpipe.run.config import Execution, RunOptions, config_of
 from augpipe.run.devices import device_of, kept_device
-from augpipe.run.execution import Execution
-from augpipe.run.resuming import begun, continued
 
 RECIPE = recipe_of("version: 1\nsteps:\n- horizontal_flip\n")
 NO_DRIVER = Probe(Fault("no-driver", "there is no NVIDIA driver"))

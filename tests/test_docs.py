@@ -15,7 +15,7 @@ from documents import FENCE, commands
 from packing import packed
 from test_dota import dota_of
 
-from augpipe.recipe import document
+from augpipe.recipe import yaml_reader
 from augpipe.recipe.load import compiled
 
 ROOT = Path(__file__).parent.parent
@@ -55,7 +55,7 @@ def test_the_readme_has_commands():
 def test_every_recipe_loads(page):
     for language, block in FENCE.findall(page.read_text("utf-8")):
         if language == "yaml" and "steps:" in block:
-            compiled(document.read(page.name, block), page.name)
+            compiled(yaml_reader.read(page.name, block), page.name)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

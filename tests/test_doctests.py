@@ -38,10 +38,10 @@ LIBRARY = """
 import sys
 from pathlib import Path
 import augpipe
-from augpipe.convert import convert
+from augpipe.conversion import convert
 from augpipe.run.retry import finish, retry
 from augpipe.survey import survey
-from augpipe.verify import verify
+from augpipe.verification import verify
 
 kind = {"str": str, "path": Path}[sys.argv[1]]
 shards, recipe = kind("shards"), kind("recipes/mine.yaml")
@@ -78,10 +78,10 @@ def test_a_place_that_is_not_local_is_refused_by_every_function(place, voc, tmp_
     import numpy as np
 
     import augpipe
-    from augpipe.convert import convert
-    from augpipe.preview import save_png
+    from augpipe.conversion import convert
     from augpipe.run.retry import finish, retry
-    from augpipe.verify import open_source, verify
+    from augpipe.verification import open_source, verify
+    from augpipe.viz.sheet import save_png
 
     monkeypatch.chdir(tmp_path)
     for call in (

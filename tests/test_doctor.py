@@ -9,7 +9,7 @@ from fake_cuda import H200, working
 
 from augpipe.core.extras import install_command
 from augpipe.doctor import facts
-from augpipe.pixels.probe import Fault, Probe
+from augpipe.pixels.cuda.probe import Fault, Probe
 
 
 def said(found: Probe) -> dict[str, str]:

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from augpipe.errors import RecipeError
-from augpipe.recipe.document import Document, parse_value, read, read_file
+from augpipe.core.errors import RecipeError
+from augpipe.recipe.yaml_reader import Document, parse_value, read, read_file
 
 
 def refused(text: str) -> str:

@@ -13,9 +13,10 @@ from conversions import coco_of, done, image, real, refused, row, yolo_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augpipe.errors import DatasetError, Reject
-from augpipe.formats import SourceOptions, open_dataset
-from augpipe.sample import Annotations
+from augpipe.core.annotations import Annotations
+from augpipe.core.errors import DatasetError, Reject
+from augpipe.formats.base import SourceOptions
+from augpipe.formats.registry import open_dataset
 
 HEAD = "imagesource:GoogleEarth\ngsd:0.146343590398\n"
 ROW = "4.0 3.0 14.0 5.0 13.0 10.0 3.0 8.0 plane 0\n"

@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recipe_tools import NOTHING, drawn, frame_of, plan_of, recipe_of
 
-from augpipe.errors import Reject
-from augpipe.plan import Bars, Colour, Erase, Filter, Noise, Plan, Recode, Warp, from_json, output_size, to_json
-from augpipe.recipe import draw as drawing
-from augpipe.recipe.draw import ORIGINAL, draw
+from augpipe.core.annotations import Frame
+from augpipe.core.errors import Reject
+from augpipe.core.plan import Bars, Colour, Erase, Filter, Noise, Plan, Recode, Warp, from_json, output_size, to_json
+from augpipe.recipe import planner as drawing
 from augpipe.recipe.load import load, shipped
 from augpipe.recipe.ops import OPERATIONS
-from augpipe.sample import Frame
+from augpipe.recipe.planner import ORIGINAL, draw
 
 # One of each kind; the canvas stays, so that what is drawn for one does not depend on another.
 STEPS = {
@@ -147,8 +147,8 @@ PROGRAM = """
 import hashlib, json, sys
 sys.path.insert(0, {tests!r})
 from recipe_tools import frame_of
-from augpipe.plan import to_json
-from augpipe.recipe.draw import draw
+from augpipe.core.plan import to_json
+from augpipe.recipe.planner import draw
 from augpipe.recipe.load import load
 digest = hashlib.blake2b()
 for name in ("segmentation", "classification"):

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from augpipe import drawing
-from augpipe.drawing import LEFT, MIDDLE, RIGHT, classes_of, draw_labels, name_of, side_of
-from augpipe.ink import colour_of
-from augpipe.masks import rle_of
-from augpipe.sample import Annotations, Category, ObjectRow, Part, Rings, objects_of
+from augpipe.core.annotations import Annotations, Category, ObjectRow, Part, Rings, objects_of
+from augpipe.labels.rle import rle_of
+from augpipe.viz import labels
+from augpipe.viz.canvas import colour_of
+from augpipe.viz.labels import LEFT, MIDDLE, RIGHT, classes_of, draw_labels, name_of, side_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools on NumPy 2
 
@@ -31,7 +31,7 @@ def raster(value: int, dtype: type = np.uint8) -> np.ndarray:
 
 @pytest.fixture
 def no_names(monkeypatch):
-    monkeypatch.setattr(drawing, "MOST_NAMES", 0)
+    monkeypatch.setattr(labels, "MOST_NAMES", 0)
 
 
 def changed(annotations: Annotations, **kwargs: object) -> np.ndarray:
@@ -155,10 +155,10 @@ def test_names_are_left_out_where_they_would_hide_the_picture():
 
 def test_names_do_not_lie_on_each_other():
     rows = [ObjectRow(i, 7, BOX) for i in range(3)]
-    apart = [drawing._room(BOX, (30, 12), (W, H), [])]
+    apart = [labels._room(BOX, (30, 12), (W, H), [])]
     for _ in rows:
-        place = drawing._room(BOX, (30, 12), (W, H), [p for p in apart if p])
-        assert place is None or not drawing._touches(place, [p for p in apart if p])
+        place = labels._room(BOX, (30, 12), (W, H), [p for p in apart if p])
+        assert place is None or not labels._touches(place, [p for p in apart if p])
         apart.append(place)
 
 

@@ -22,18 +22,19 @@ import pytest
 from format_checker import check_folder
 from runs import hashes, promised, run
 
-from augpipe.errors import RunError
-from augpipe.formats import open_dataset
-from augpipe.pixels.backends import Seat
+from augpipe.core.errors import RunError
+from augpipe.formats.registry import open_dataset
+from augpipe.pixels.factory import Seat
 from augpipe.recipe.load import load
-from augpipe.run import engines, work
+from augpipe.run import runner
 from augpipe.run.augment import Execution, RunOptions, Summary, Watcher, augment
-from augpipe.run.engines import LocalProcesses
+from augpipe.run.engine import local
+from augpipe.run.engine.local import LocalProcesses
+from augpipe.run.engine.worker import OUT_OF_MEMORY
+from augpipe.run.folder.keys import require_unique
+from augpipe.run.folder.state import RunState
 from augpipe.run.job import plan_tasks
-from augpipe.run.keys import require_unique
 from augpipe.run.retry import retry
-from augpipe.run.state import RunState
-from augpipe.run.worker import OUT_OF_MEMORY
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,14 @@ class Saboteur:
 
 
 def sabotage(monkeypatch, marks: Path, times: int, how: str) -> None:
-    real = work.Work._job
+    real = runner.Work._job
     marks.mkdir()
 
     def job(self):
         made = real(self)
         return replace(made, reader=Saboteur(made.reader, "img_004.jpg", str(marks), times, how))
 
-    monkeypatch.setattr(work.Work, "_job", job)
+    monkeypatch.setattr(runner.Work, "_job", job)
 
 
 def _no_library() -> None:
@@ -147,7 +148,7 @@ def test_a_picture_that_brings_workers_down_is_found_and_the_rest_goes_on(
 
 
 def test_workers_that_do_not_start_end_the_run(voc, tmp_path, monkeypatch):
-    monkeypatch.setattr(engines, "serve", signal.raise_signal)  # of a Connection: TypeError
+    monkeypatch.setattr(local, "serve", signal.raise_signal)  # of a Connection: TypeError
     with pytest.raises(RunError, match=r"^workers do not start: the worker ended with exit code 1\nwhat .* is kept; "):
         run(voc, tmp_path / "out", workers=2)
 
@@ -162,7 +163,7 @@ def test_workers_that_do_not_start_end_the_run(voc, tmp_path, monkeypatch):
 )
 def test_a_worker_that_cannot_start_says_its_own_error(voc, tmp_path, monkeypatch, job, said):
     """What the job consists of is loaded in the worker, where a library may be missing."""
-    monkeypatch.setattr(work.Work, "_job", lambda self: job)
+    monkeypatch.setattr(runner.Work, "_job", lambda self: job)
     with pytest.raises(RunError, match=rf"^workers do not start: {re.escape(said)}.*\nwhat is finished is kept; "):
         run(voc, tmp_path / "out", workers=2)
 
@@ -183,8 +184,8 @@ import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 import multiprocessing, os, signal
 from pathlib import Path
 from runs import run
-from augpipe.run import work
-class Killing(work.Watcher):
+from augpipe.run import runner
+class Killing(runner.Watcher):
     def progress(self, pictures, rejected):
         print(*(p.pid for p in multiprocessing.active_children()), flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -235,8 +236,8 @@ def test_a_fault_in_plan_or_labels_costs_one_copy(voc, tmp_path, monkeypatch, pl
 
 
 def test_a_fault_of_a_whole_shard_is_one_sentence_with_the_traceback_as_its_cause(voc, tmp_path, monkeypatch):
-    real = work.Work._job
-    monkeypatch.setattr(work.Work, "_job", lambda self: replace(real(self), categories=None))
+    real = runner.Work._job
+    monkeypatch.setattr(runner.Work, "_job", lambda self: replace(real(self), categories=None))
     with pytest.raises(
         RunError, match=r"^shard all-000000: TypeError: .*; finished shards are kept; --debug"
     ) as caught:

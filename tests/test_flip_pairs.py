@@ -7,9 +7,9 @@ import random
 import pytest
 from recipe_tools import recipe_of
 
-from augpipe.formats.flip_pairs import flip_pairs_of
-from augpipe.recipe.meeting import unpaired
-from augpipe.sample import Category
+from augpipe.core.annotations import Category
+from augpipe.labels.keypoints import flip_pairs_of
+from augpipe.recipe.compatibility import unpaired
 
 PAIRS = [
     "left_eye/right_eye", "left eye/right eye", "eye-left/eye-right", "eye.left.inner/eye.right.inner",

@@ -1,4 +1,4 @@
-"""augpipe.folder, through the dataset that reads with it: what is refused, and in which words."""
+"""augpipe.formats.webdataset.folder, through the dataset that reads with it: what is refused, and in which words."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from shard_folder import (
     write_folder,
 )
 
-from augpipe.errors import DatasetError
-from augpipe.folder import open_folder
-from augpipe.loader import ShardDataset
+from augpipe.core.errors import DatasetError
+from augpipe.formats.webdataset.folder import open_folder
+from augpipe.train.dataset import ShardDataset
 
 SHARDS = (2, 0, 3)
 
@@ -164,7 +164,7 @@ def test_a_damaged_shard_of_the_right_length_is_named(tmp_path: Path, damage, me
 
 
 def test_more_shards_than_files_may_be_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("augpipe.folder._OPEN_FILES", 2)
+    monkeypatch.setattr("augpipe.formats.webdataset.folder._OPEN_FILES", 2)
     dataset = ShardDataset(numbered_folder(tmp_path / "dst", [2] * 6), shuffle=12)
     assert sorted(ids(dataset)) == list(range(12))
     assert len(dataset._reader._files) == 2

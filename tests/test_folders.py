@@ -7,7 +7,7 @@ import pytest
 from builders import keys, opened, read_all, rejected, write_mask, write_picture
 from PIL import Image
 
-from augpipe.errors import DatasetError
+from augpipe.core.errors import DatasetError
 from augpipe.formats import folders
 
 

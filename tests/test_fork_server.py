@@ -42,7 +42,7 @@ def test_no_worker_needs_none(voc, tmp_path):
     assert started("augment", voc, tmp_path / "out", "-r", "gentle", "--workers", 0) == []
 
 
-@pytest.mark.parametrize("module", ["augpipe.run.fork_server", "augpipe.cli.running"])
+@pytest.mark.parametrize("module", ["augpipe.run.engine.fork_server", "augpipe.cli.running"])
 def test_what_begins_it_loads_nothing_heavy(module):
     program = (
         f"import sys, {module}; print(not sys.modules.keys() & {{'numpy', 'cv2', 'torch', 'augpipe.recipe.load'}})"

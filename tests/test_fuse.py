@@ -8,13 +8,13 @@ from contents import noise_picture, photo, rendered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augpipe import colour
-from augpipe import geometry as g
+from augpipe.core import color
+from augpipe.core import geometry as g
+from augpipe.core.plan import Bars, Colour, Curve, Filter, Matrix3x4, Warp, output_size
 from augpipe.pixels import reference
-from augpipe.plan import Bars, Colour, Curve, Filter, Matrix3x4, Warp, output_size
 from augpipe.recipe.fuse import Fuser
 from augpipe.recipe.ops.base import Cut, End, Move, Tone
-from augpipe.recipe.ops.moves import stretched
+from augpipe.recipe.ops.geometric import stretched
 
 SQUARE = [(0, 0), (1, 0), (1, 1), (0, 1)]
 RED, GRAY = (255, 0, 0), (114, 114, 114)
@@ -59,7 +59,7 @@ def pad(size_wh, bars, fill=RED):
 
 
 def brightness(factor):
-    return Tone(Matrix3x4(tuple(float(v) for v in colour.brightness(factor))))
+    return Tone(Matrix3x4(tuple(float(v) for v in color.brightness(factor))))
 
 
 # --- how many steps --------------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def test_moves_compose_into_one_warp():
 
 
 def test_flip_jitter_and_affine_are_one_warp_and_one_colour():
-    jitter = (brightness(1.1), Tone(Matrix3x4(colour.contrast(0.9))), Tone(Matrix3x4(colour.saturation_hue(1.2, 0.02))))
+    jitter = (brightness(1.1), Tone(Matrix3x4(color.contrast(0.9))), Tone(Matrix3x4(color.saturation_hue(1.2, 0.02))))
     steps = fused((40, 30), flip((40, 30)), *jitter, rotate(10.0, (40, 30)))
     assert kinds(steps) == [Warp, Colour]
     assert len(steps[1].stages) == 1
@@ -225,7 +225,7 @@ def test_a_tone_after_the_frame_recolours_the_bars():
 
 def test_bars_are_what_a_pixel_of_their_colour_becomes():
     """Painted bars and a border of the same colour go through the same tones."""
-    tones = (Tone(Matrix3x4(colour.saturation_hue(1.4, 0.2))), Tone(Curve("gamma", 0.7)), brightness(1.2))
+    tones = (Tone(Matrix3x4(color.saturation_hue(1.4, 0.2))), Tone(Curve("gamma", 0.7)), brightness(1.2))
     frame = seen(white((6, 6)), pad((6, 6), 3, fill=(200, 90, 30)), *tones)
     border = seen(white((6, 6)), Move(g.translation(3.0, 3.0), (12, 12)), *tones, fill=(200, 90, 30))
     assert (frame == border).all()

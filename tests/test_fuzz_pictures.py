@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pictures import BOMBS, WRITTEN, gif, png, resized, tiff, webp_canvas
 
-from augpipe.errors import Reject
-from augpipe.pixels.codec import decode, is_gray
-from augpipe.pixels.header import FORMATS, read_header
-from augpipe.pixels.raster_codec import decode_raster
+from augpipe.core.errors import Reject
+from augpipe.pixels.codec.header import FORMATS, read_header
+from augpipe.pixels.codec.image import decode, is_gray
+from augpipe.pixels.codec.label_png import decode_raster
 
 FILES = (
     *WRITTEN.values(),

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recipe_tools import frame_of
 
-from augpipe.recipe import document
-from augpipe.recipe.draw import draw
+from augpipe.core.canvas import follow
+from augpipe.recipe import yaml_reader
 from augpipe.recipe.load import compiled, shipped
 from augpipe.recipe.ops import OPERATIONS
-from augpipe.recipe.vocabulary import example
-from augpipe.track import follow
+from augpipe.recipe.planner import draw
+from augpipe.recipe.reference_docs import example
 
 TEXTS = tuple(shipped().values())
 EXAMPLES = tuple(f"version: 1\nsteps:\n  - {example(name).replace(chr(10), chr(10) + '    ')}\n" for name in OPERATIONS)
-DOCUMENTS = tuple(document.read("x.yaml", text).value for text in (*TEXTS, *EXAMPLES))
+DOCUMENTS = tuple(yaml_reader.read("x.yaml", text).value for text in (*TEXTS, *EXAMPLES))
 FILES = tuple(text.encode() for text in (*TEXTS, *EXAMPLES))
 SNIPPETS = (
     "!!python/object/apply:os.system ['true']", "!!python/name:os.system", "!x", "!!binary aGVsbG8=", "!!set {a}",
@@ -37,7 +37,7 @@ ODD: tuple[Any, ...] = (
 
 def use(text: str, *overrides: str) -> None:
     """Read a recipe, and where it is one, draw from it."""
-    recipe = compiled(document.read("x.yaml", text), "x", overrides)
+    recipe = compiled(yaml_reader.read("x.yaml", text), "x", overrides)
     for size in ((20, 10), (640, 480)):
         plan = draw(recipe, frame_of(size, [(1, 1, 9, 8)]), 0, 0)
         json.dumps(follow(plan.steps, size).size_wh)
@@ -60,7 +60,7 @@ def test_recipes_of_which_a_little_is_changed(value: Any):
 def test_files_of_which_bytes_are_changed(tmp_path_factory, data: bytes):
     path = Path(tmp_path_factory.getbasetemp()) / "x.yaml"
     path.write_bytes(data)
-    only_our_errors(lambda: compiled(document.read_file(path), "x"))
+    only_our_errors(lambda: compiled(yaml_reader.read_file(path), "x"))
 
 
 @given(

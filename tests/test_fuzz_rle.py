@@ -10,9 +10,9 @@ from fuzzing import ODD_VALUES, damaged, fuzzed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augpipe import masks
-from augpipe.formats.coco_object import rings_of, rle_of_json, segmentation_of
-from augpipe.sample import Rings, Rle
+from augpipe.core.annotations import Rings, Rle
+from augpipe.formats.coco.fields import rings_of, rle_of_json, segmentation_of
+from augpipe.labels import rle as masks
 
 CODES = tuple(
     masks.rle_of((np.random.default_rng(i).random((10, 20)) > 0.1 * i).astype(np.uint8)).counts for i in range(1, 10)

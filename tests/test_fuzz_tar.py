@@ -20,8 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs import run, samples
 
-from augpipe.loader import ShardDataset
-from augpipe.verify.run import verify
+from augpipe.train.dataset import ShardDataset
+from augpipe.verification.run import verify
 
 PICTURE = encoded(photo((20, 10)))
 MASK = np.zeros((10, 20), np.uint8)

@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from augpipe import geometry as g
+from augpipe.core import geometry as g
 
 quick = settings(derandomize=True, database=None, deadline=None, max_examples=60)
 

@@ -16,18 +16,17 @@ from devices import downloaded, rendered_on, uploaded
 from fake_cuda import fails
 
 import augpipe.pixels
-from augpipe import geometry as g
-from augpipe.errors import DeviceError
-from augpipe.pixels import nvimgcodec
+from augpipe.core import geometry as g
+from augpipe.core.errors import DeviceError
+from augpipe.core.plan import Filter, Noise, Warp
 from augpipe.pixels.backend import BackendOptions, Job, Rendered
-from augpipe.pixels.batch import Work, run_batch
-from augpipe.pixels.batch_codec import DeviceFirst, HostCodec
+from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.cpu import CpuBackend
-from augpipe.pixels.gpu_backend import GpuBackend
-from augpipe.pixels.header import read_header
-from augpipe.pixels.nvimgcodec import _Foreign
-from augpipe.pixels.on_cuda import on_cuda
-from augpipe.plan import Filter, Noise, Warp
+from augpipe.pixels.cuda import nvimgcodec
+from augpipe.pixels.cuda.backend import GpuBackend, on_cuda
+from augpipe.pixels.cuda.batch_codec import DeviceFirst, HostCodec
+from augpipe.pixels.cuda.launch import Work, run_batch
+from augpipe.pixels.cuda.nvimgcodec import _Foreign
 
 STEPS = (Warp(matrix=g.mirror_x(40.0), size_wh=(50, 20)), Filter(sigma=1.0), Noise(std=9.0, offset=3))
 
@@ -38,12 +37,12 @@ def gpu(monkeypatch):
 
 
 def on_the_stand_in(monkeypatch):
-    """augpipe.pixels.gpu on the stand-in; afterwards all is as before, which each of the three has a say in."""
+    """The file that imports CuPy, on the stand-in; afterwards all is as before, in each of the three places."""
     monkeypatch.setitem(sys.modules, "cupy", host_cupy)
-    monkeypatch.setitem(sys.modules, "augpipe.pixels.gpu", None)
-    monkeypatch.setattr(augpipe.pixels, "gpu", None, raising=False)
-    del sys.modules["augpipe.pixels.gpu"]
-    return importlib.import_module("augpipe.pixels.gpu")
+    monkeypatch.setitem(sys.modules, "augpipe.pixels.cuda.cupy_device", None)
+    monkeypatch.setattr(augpipe.pixels.cuda, "cupy_device", None, raising=False)
+    del sys.modules["augpipe.pixels.cuda.cupy_device"]
+    return importlib.import_module("augpipe.pixels.cuda.cupy_device")
 
 
 def test_pictures_through_it(gpu):
@@ -152,7 +151,7 @@ def test_what_the_driver_has_no_memory_for_is_a_memory_error(gpu, monkeypatch, p
 def test_no_other_test_gets_the_stand_in_for_a_device():
     with pytest.MonkeyPatch.context() as patched:
         assert on_the_stand_in(patched).cupy is host_cupy
-    modules = [sys.modules.get("augpipe.pixels.gpu"), getattr(augpipe.pixels, "gpu", None)]
+    modules = [sys.modules.get("augpipe.pixels.cuda.cupy_device"), getattr(augpipe.pixels.cuda, "cupy_device", None)]
     assert sys.modules.get("cupy") is not host_cupy
     assert all(getattr(module, "cupy", None) is not host_cupy for module in modules)
 

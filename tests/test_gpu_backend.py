@@ -14,15 +14,15 @@ from builders import encoded, photo
 from cpu_accelerator import CpuAccelerator
 from lazy_accelerator import LazyAccelerator
 
-from augpipe.errors import DeviceError, Reject
-from augpipe.geometry import about, rotation, rounded, scaling
-from augpipe.pixels import gpu_backend
+from augpipe.core.errors import DeviceError, Reject
+from augpipe.core.geometry import about, rotation, rounded, scaling
+from augpipe.core.plan import AnyStep, Colour, Erase, Filter, Matrix3x4, Noise, Recode, Warp
 from augpipe.pixels.backend import BackendOptions, Job, Rendered
-from augpipe.pixels.batch_codec import DeviceFirst, HostCodec
+from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.cpu import CpuBackend
-from augpipe.pixels.gpu_backend import SLOTS, GpuBackend
-from augpipe.pixels.header import read_header
-from augpipe.plan import AnyStep, Colour, Erase, Filter, Matrix3x4, Noise, Recode, Warp
+from augpipe.pixels.cuda import backend as gpu_backend
+from augpipe.pixels.cuda.backend import SLOTS, GpuBackend
+from augpipe.pixels.cuda.batch_codec import DeviceFirst, HostCodec
 
 OPTIONS = BackendOptions()
 HALVED = Warp(matrix=rounded(scaling(0.45, 0.45)), size_wh=(20, 14), reduce=(2, 2))
@@ -304,14 +304,14 @@ def test_no_memory_on_the_host_is_a_reject_of_that_picture(monkeypatch):
     def without(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("augpipe.pixels.batch_codec.decode", without)
+    monkeypatch.setattr("augpipe.pixels.cuda.batch_codec.decode", without)
     (found,) = pipeline(accelerator).render([job(1, 2)])
     assert [(p.code, p.transient) for p in found.pictures if isinstance(p, Reject)] == [("memory", True)] * 2
 
 
 def test_pictures_with_gaps_between_their_rows_are_downloaded_whole():
-    from augpipe.pixels.batch import DevicePicture
-    from augpipe.pixels.batch_codec import downloaded
+    from augpipe.pixels.cuda.batch_codec import downloaded
+    from augpipe.pixels.cuda.launch import DevicePicture
 
     accelerator = CpuAccelerator()
     stream = accelerator.stream()

@@ -14,9 +14,9 @@ from builders import encoded, exif
 from pictures import BOMBS, GRAY, PHOTO, PICTURE, SIZE, WRITTEN, chunk, gif, png, resized, tiff
 from PIL import Image, ImageFile, ImageOps
 
-from augpipe.errors import Reject
-from augpipe.pixels.header import MAX_PIXELS, opened, read_header
-from augpipe.sample import Header
+from augpipe.core.annotations import Header
+from augpipe.core.errors import Reject
+from augpipe.pixels.codec.header import MAX_PIXELS, opened, read_header
 
 ORIENTED = ("JPEG", "PNG", "WEBP", "TIFF")
 ORIENTATION_6 = b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0"  # tag, type, count and value, as Pillow writes them
@@ -148,8 +148,8 @@ def test_the_limit_can_be_raised_beyond_pillows():
 WEIGH = """
 import resource, sys
 from pictures import BOMBS
-from augpipe.errors import Reject
-from augpipe.pixels.header import read_header
+from augpipe.core.errors import Reject
+from augpipe.pixels.codec.header import read_header
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1 << 20 if sys.platform == "darwin" else 1 << 10)
 for name, data in BOMBS.items():
@@ -189,9 +189,8 @@ def test_pillows_settings_are_given_back(monkeypatch):
 
 
 def test_importing_leaves_pillows_limit_alone():
-    code = (
-        "from PIL import Image as i; a = i.MAX_IMAGE_PIXELS; import augpipe.pixels.codec; print(a, i.MAX_IMAGE_PIXELS)"
-    )
+    code = "from PIL import Image as i; a = i.MAX_IMAGE_PIXELS; import augpipe.pixels.codec.image as _; "
+    code += "print(a, i.MAX_IMAGE_PIXELS)"
     before, after = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout.split()
     assert before == after
 

@@ -9,10 +9,10 @@ import pytest
 from conversions import DATA
 from PIL import Image
 
-from augpipe.errors import Reject
+from augpipe.core.errors import Reject
 from augpipe.formats.base import Place
-from augpipe.formats.headers import header_at, plain_jpeg
-from augpipe.pixels.header import read_header
+from augpipe.formats.image_header import header_at, plain_jpeg
+from augpipe.pixels.codec.header import read_header
 
 NO_LIMIT = 2**62
 

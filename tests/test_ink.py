@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from augpipe import ink
-from augpipe.ink import Canvas, colour_of
-from augpipe.sample import U8
+from augpipe.core.annotations import U8
+from augpipe.viz import canvas as ink
+from augpipe.viz.canvas import Canvas, colour_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools on NumPy 2
 

@@ -8,7 +8,7 @@ from builders import encoded, photo
 from hostile_pictures import flat_j2k
 from pictures import read, rejected
 
-from augpipe.pixels.jpeg2000 import is_whole
+from augpipe.pixels.codec.jpeg2000 import is_whole
 
 PHOTO = photo((90, 70))
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augpipe.formats.json_ranges import ranges_of
+from augpipe.formats.coco.json_ranges import ranges_of
 
 spaces = st.text(" \n\t\r", max_size=3)
 objects = st.sampled_from(("{}", '{"a": 1}', '{ "b" : [ {"c": "},{"} , {} ] }', '{"d": ", {"}', '{"größe": "x"}'))

@@ -13,9 +13,9 @@ from devices import rendered_on
 from step_cases import BORDERS, EXACT, FILL, REGIONS, SIZES, random_matrix, warps
 from tolerances import DEVICE, REFERENCE
 
-from augpipe import geometry as g
+from augpipe.core import geometry as g
+from augpipe.core.plan import Bars, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Warp
 from augpipe.pixels import noise, reference
-from augpipe.plan import Bars, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Warp
 
 by_channels = pytest.mark.parametrize("channels", [1, 3], ids=["gray", "rgb"])
 by_border = pytest.mark.parametrize("border", BORDERS)

@@ -11,9 +11,10 @@ from cpu_accelerator import CpuAccelerator
 from devices import rendered_on
 from step_cases import BORDERS, FILL, REGIONS, random_matrix, warps
 
-from augpipe import geometry as g
-from augpipe.pixels import kernels, noise
-from augpipe.plan import Bars, Colour, Erase, Filter, Noise, Recode, Warp
+from augpipe.core import geometry as g
+from augpipe.core.plan import Bars, Colour, Erase, Filter, Noise, Recode, Warp
+from augpipe.pixels import noise
+from augpipe.pixels.cuda import kernel_source
 
 
 def probes():
@@ -71,12 +72,12 @@ BREAKS = {
 
 
 def test_the_kernels_as_they_are():
-    assert not is_noticed(kernels.source())
+    assert not is_noticed(kernel_source.source())
 
 
 @pytest.mark.parametrize("what", BREAKS)
 def test_a_broken_kernel_is_noticed(what):
     right, wrong = BREAKS[what]
-    text = kernels.source()
+    text = kernel_source.source()
     assert text.count(right) >= 1
     assert is_noticed(text.replace(right, wrong))

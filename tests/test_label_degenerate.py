@@ -20,16 +20,16 @@ from hypothesis import strategies as st
 from recipe_tools import frame_of, recipe_of
 from scenes import HORIZON, PLANS, SIZE, erase, warp
 
-from augpipe import geometry as g
-from augpipe import labels, masks
-from augpipe.errors import DatasetError
-from augpipe.formats import open_dataset
-from augpipe.formats.align import aligned
-from augpipe.formats.coco_object import object_of
-from augpipe.labels import LabelRules
-from augpipe.recipe.draw import draw
-from augpipe.sample import Annotations, Category, Dropped, Header, ObjectRow, Rings, Rle, objects_of
-from augpipe.track import follow
+from augpipe.core import geometry as g
+from augpipe.core.annotations import Annotations, Category, Dropped, Header, ObjectRow, Rings, Rle, objects_of
+from augpipe.core.canvas import follow
+from augpipe.core.errors import DatasetError
+from augpipe.formats.coco.fields import object_of
+from augpipe.formats.registry import open_dataset
+from augpipe.labels import rle, transform
+from augpipe.labels.normalize import aligned
+from augpipe.labels.transform import LabelRules
+from augpipe.recipe.planner import draw
 
 quick = settings(derandomize=True, database=None, deadline=None, max_examples=200)
 W, H = SIZE
@@ -52,7 +52,7 @@ def through_every_plan(annotations: Annotations, good: int | None) -> None:
     indexes = annotations.objects.index.tolist()
     for name, steps in PLANS.items():
         for rules in (EVERYTHING, LabelRules(min_visibility=0.1, box="ellipse")):
-            out = labels.apply(annotations, follow(steps, SIZE), rules, {1: PERSON})
+            out = transform.apply(annotations, follow(steps, SIZE), rules, {1: PERSON})
             assert finite(out.annotations), name
             read = [d.index for d in annotations.dropped]
             assert sorted([*out.annotations.objects.index.tolist(), *(d.index for d in out.dropped)]) == sorted(
@@ -60,7 +60,7 @@ def through_every_plan(annotations: Annotations, good: int | None) -> None:
             )
             if good is not None:
                 alone = annotations.with_objects(annotations.objects.take([indexes.index(good)]))
-                alone_out = labels.apply(alone, follow(steps, SIZE), rules, {1: PERSON})
+                alone_out = transform.apply(alone, follow(steps, SIZE), rules, {1: PERSON})
                 boxes = dict(
                     zip(
                         out.annotations.objects.index.tolist(), out.annotations.objects.boxes_xyxy.tolist(), strict=True
@@ -225,7 +225,7 @@ def test_no_object_is_too_odd(odd, plan):
         return
     picture = aligned(Annotations(objects=objects_of([made]), size_wh=SIZE), HEADER)
     assert finite(picture)
-    out = labels.apply(picture, follow(PLANS[plan], SIZE), EVERYTHING, {1: PERSON})
+    out = transform.apply(picture, follow(PLANS[plan], SIZE), EVERYTHING, {1: PERSON})
     assert finite(out.annotations)
     assert len(out.annotations.objects) + len(out.dropped) == 1
 
@@ -242,10 +242,10 @@ def obb(*points):
 
 
 THIN = {
-    "a one-pixel mask": one((9, 9, 10, 10), segmentation=masks.rle_of_runs([9 * H + 9, 1, H * W - 9 * H - 10], (H, W))),
-    "a mask of one column": one((9, 0, 10, H), segmentation=masks.rle_of_runs([9 * H, H, H * W - 10 * H], (H, W))),
-    "a mask of all": one((0, 0, W, H), segmentation=masks.rle_of_runs([0, H * W], (H, W))),
-    "a mask of nothing": one((9, 9, 20, 20), segmentation=masks.rle_of_runs([H * W], (H, W))),
+    "a one-pixel mask": one((9, 9, 10, 10), segmentation=rle.rle_of_runs([9 * H + 9, 1, H * W - 9 * H - 10], (H, W))),
+    "a mask of one column": one((9, 0, 10, H), segmentation=rle.rle_of_runs([9 * H, H, H * W - 10 * H], (H, W))),
+    "a mask of all": one((0, 0, W, H), segmentation=rle.rle_of_runs([0, H * W], (H, W))),
+    "a mask of nothing": one((9, 9, 20, 20), segmentation=rle.rle_of_runs([H * W], (H, W))),
     "a ring on a line": one((4, 4, 14, 14), segmentation=Rings((np.array([[4.0, 4], [9, 9], [14, 14]]),))),
     "a ring that is a point": one((4, 4, 14, 14), segmentation=Rings((np.full((3, 2), 4.0),))),
     "a sliver": one((4, 4, 60, 5), segmentation=Rings((np.array([[4.0, 4], [60, 4], [60, 4.001]]),))),
@@ -275,13 +275,13 @@ def test_what_perspective_puts_behind_the_horizon_is_outside(name):
     bitmap = np.zeros((H, W), np.uint8)
     bitmap[6:20, 48:60] = 1
     more = {
-        "mask": {"segmentation": masks.rle_of(bitmap)},
+        "mask": {"segmentation": rle.rle_of(bitmap)},
         "polygon": {"segmentation": Rings((ring,))},
         "obb": {"obb": ring},
         "box": {},
         "keypoints": {"keypoints": np.array([[50.0, 10, 2], [55, 12, 2], [58, 18, 1]])},
     }[name]
-    out = labels.apply(one(box, **more), follow([BEHIND], SIZE), EVERYTHING, {1: PERSON})
+    out = transform.apply(one(box, **more), follow([BEHIND], SIZE), EVERYTHING, {1: PERSON})
     assert [(d.index, d.reason) for d in out.dropped] == [(0, "outside")]
 
 
@@ -292,12 +292,12 @@ def test_what_reaches_across_the_horizon_is_cut_there(name):
     bitmap = np.zeros((H, W), np.uint8)
     bitmap[6:20, 2:60] = 1
     more = {
-        "mask": {"segmentation": masks.rle_of(bitmap)},
+        "mask": {"segmentation": rle.rle_of(bitmap)},
         "polygon": {"segmentation": Rings((ring,))},
         "obb": {"obb": ring},
         "box": {},
     }[name]
-    out = labels.apply(one(box, **more), follow([BEHIND], SIZE), EVERYTHING, {})
+    out = transform.apply(one(box, **more), follow([BEHIND], SIZE), EVERYTHING, {})
     (shape,) = out.shapes
     assert finite(out.annotations)
     assert 0.0 < shape.in_frame < 1.0
@@ -308,7 +308,7 @@ def test_what_reaches_across_the_horizon_is_cut_there(name):
 def test_an_oriented_box_whose_sides_cross_may_lie_under_paint():
     bow = np.array([[8.0, 8.0], [20.0, 20.0], [20.0, 4.0], [4.0, 20.0]])  # two triangles of 32 and 64, tip to tip
     odd = ObjectRow(0, 1, (4.0, 4.0, 20.0, 20.0), obb=bow)
-    out = labels.apply(
+    out = transform.apply(
         Annotations(objects=objects_of([odd])), follow([erase((12, 0, 40, 30))], SIZE), EVERYTHING, {1: PERSON}
     )
     assert [shape.visible for shape in out.shapes] == [pytest.approx(1 / 3)]
@@ -319,15 +319,15 @@ def test_perspective_after_everything_has_left_the_canvas():
     away = {"affine": {"translate": [1, 1], "cut": True}}
     recipe = recipe_of([away, away, {"perspective": {"scale": 0.1}}])
     plan = draw(recipe, frame_of(SIZE), 5, 0)
-    out = labels.apply(one((4, 4, 20, 20)), follow(plan.steps, SIZE), EVERYTHING, {})
+    out = transform.apply(one((4, 4, 20, 20)), follow(plan.steps, SIZE), EVERYTHING, {})
     assert [(d.index, d.reason) for d in out.dropped] == [(0, "outside")]
 
 
 def test_an_empty_code_is_no_mask_and_one_of_another_size_is_left_out():
     empty = one((9, 9, 20, 20), segmentation=Rle((H, W), b""))
     with pytest.raises(ValueError, match=r"."):
-        masks.check(empty.objects.segmentation[0])
-    other = aligned(one((9, 9, 20, 20), segmentation=masks.rle_of_runs([81], (9, 9))), HEADER)
+        rle.check(empty.objects.segmentation[0])
+    other = aligned(one((9, 9, 20, 20), segmentation=rle.rle_of_runs([81], (9, 9))), HEADER)
     assert other.notes == ("mask-of-other-size",)
     assert other.objects.segmentation == (None,)
     assert other.objects.boxes_xyxy.tolist() == [[9, 9, 20, 20]]

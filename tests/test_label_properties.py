@@ -13,14 +13,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scenes import BLACK, CATEGORIES, FACE, SIZE, box_of_points, scene, star, warp
 
-from augpipe import geometry as g
-from augpipe import labels, masks
-from augpipe.labels import LabelRules
-from augpipe.plan import Bars, Erase, Warp, output_size
-from augpipe.recipe.draw import draw
+from augpipe.core import geometry as g
+from augpipe.core.annotations import Annotations, Frame, ObjectRow, Rings, Rle, objects_of
+from augpipe.core.canvas import follow
+from augpipe.core.plan import Bars, Erase, Warp, output_size
+from augpipe.labels import rle, transform
+from augpipe.labels.transform import LabelRules
 from augpipe.recipe.load import load, shipped
-from augpipe.sample import Annotations, Frame, ObjectRow, Rings, Rle, objects_of
-from augpipe.track import follow
+from augpipe.recipe.planner import draw
 
 quick = settings(derandomize=True, database=None, deadline=None, max_examples=60)
 seeds = st.integers(0, 10**6)
@@ -82,7 +82,7 @@ plans = st.lists(warps | exact_warps | bars() | erases, min_size=1, max_size=4)
 
 
 def labelled(annotations, steps, rules=EVERYTHING):
-    return labels.apply(annotations, follow(steps, SIZE), rules, CATEGORIES)
+    return transform.apply(annotations, follow(steps, SIZE), rules, CATEGORIES)
 
 
 def one(points, **more):
@@ -106,7 +106,7 @@ def check_everything(source, out, size_wh):
     for segmentation in objects.segmentation:
         if isinstance(segmentation, Rle):
             assert segmentation.size_hw == size_wh[::-1]
-            assert masks.area_of(segmentation) > 0
+            assert rle.area_of(segmentation) > 0
         for ring in getattr(segmentation, "rings", ()):
             assert len(ring) >= 3
             assert ((ring >= 0.0) & (ring <= size_wh)).all()
@@ -132,7 +132,7 @@ def test_any_plan(seed, steps):
 def test_any_draw_of_a_recipe_that_is_shipped(name, seed):
     source, recipe = scene(seed), load(name)
     steps = draw(recipe, Frame("photo.jpg", SIZE, source), seed, seed % 3).steps
-    out = labels.apply(source, follow(steps, SIZE), recipe.rules, CATEGORIES)
+    out = transform.apply(source, follow(steps, SIZE), recipe.rules, CATEGORIES)
     check_everything(source, out, output_size(steps, SIZE))
     for shape in out.shapes:
         assert round(shape.visible, 3) >= recipe.rules.min_visibility
@@ -144,8 +144,8 @@ def test_an_exact_move_and_its_way_back_change_no_label(seed, there):
     """Twice a flip, or a quarter turn and one back, of every kind of label, in one plan and one after the other."""
     source = labelled(scene(seed), []).annotations  # keypoints without a place at (0, 0)
     back = warp(g.inverse(there.matrix), SIZE)
-    once = labels.apply(source, follow([there], SIZE), EVERYTHING, CATEGORIES).annotations
-    in_turn = labels.apply(once, follow([back], there.size_wh), EVERYTHING, CATEGORIES).annotations
+    once = transform.apply(source, follow([there], SIZE), EVERYTHING, CATEGORIES).annotations
+    in_turn = transform.apply(once, follow([back], there.size_wh), EVERYTHING, CATEGORIES).annotations
     for again in (in_turn, labelled(source, [there, back]).annotations):
         before, after = source.objects, again.objects
         np.testing.assert_array_equal(after.index, before.index)
@@ -181,7 +181,7 @@ def test_composed_is_in_turn(first, second, seed):
     source = one(ring, keypoints=points, segmentation=Rings((ring,)))
     together = labelled(source, [first, second])
     between = labelled(source, [first])
-    in_turn = labels.apply(between.annotations, follow([second], first.size_wh), EVERYTHING, CATEGORIES)
+    in_turn = transform.apply(between.annotations, follow([second], first.size_wh), EVERYTHING, CATEGORIES)
     assert len(together.shapes) == len(in_turn.shapes)
     assume(together.shapes)
     here, there = together.annotations.objects, in_turn.annotations.objects
@@ -230,14 +230,14 @@ def test_a_box_holds_the_mask_that_it_stood_around(matrix, seed):
     mask = disc(seed)
     rows, columns = np.nonzero(mask)
     points = np.array([[columns.min(), rows.min()], [columns.max() + 1.0, rows.max() + 1.0]])
-    with_mask = labelled(one(points, segmentation=masks.rle_of(mask)), [warp(matrix)])
+    with_mask = labelled(one(points, segmentation=rle.rle_of(mask)), [warp(matrix)])
     box_alone = labelled(one(points), [warp(matrix)])
     assume(with_mask.shapes)
     loose, tight = box_alone.shapes[0].box_xyxy, with_mask.shapes[0].box_xyxy
     assert min(t - b for t, b in zip(tight[:2], loose[:2], strict=True)) >= -0.55
     assert min(b - t for t, b in zip(tight[2:], loose[2:], strict=True)) >= -0.55
     left, top, right, bottom = map(int, tight)
-    moved = masks.rasterise(with_mask.annotations.objects.segmentation[0], SIZE)
+    moved = rle.rasterise(with_mask.annotations.objects.segmentation[0], SIZE)
     assert moved[top:bottom, left:right].sum() == moved.sum() == with_mask.shapes[0].area
 
 
@@ -272,7 +272,7 @@ def test_area_is_at_most_what_it_was_times_the_scale(matrix, seed, cut):
     mask = disc(seed)
     rows, columns = np.nonzero(mask)
     points = np.array([[columns.min(), rows.min()], [columns.max() + 1.0, rows.max() + 1.0]])
-    for shape in labelled(one(points, segmentation=masks.rle_of(mask)), steps).shapes:
+    for shape in labelled(one(points, segmentation=rle.rle_of(mask)), steps).shapes:
         width, height = np.array(shape.box_xyxy[2:]) - shape.box_xyxy[:2]
         around = math.pi * max(width, height)  # of a disc, more than its outline
         assert shape.area <= mask.sum() * scale * shape.in_frame + 0.5 * around + 2

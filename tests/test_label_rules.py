@@ -9,18 +9,18 @@ import pytest
 from painted import fill
 from scenes import CATEGORIES, PLANS, SIZE, TURN, bars, erase, scene, warp
 
-from augpipe import geometry as g
-from augpipe import labels, masks
-from augpipe.labels import LabelRules
-from augpipe.sample import Annotations, ObjectRow, Rings, Rle, objects_of
-from augpipe.track import follow
+from augpipe.core import geometry as g
+from augpipe.core.annotations import Annotations, ObjectRow, Rings, Rle, objects_of
+from augpipe.core.canvas import follow
+from augpipe.labels import rle, transform
+from augpipe.labels.transform import LabelRules
 
 KEEP = LabelRules(min_area=0.0, min_side=0.0)
 CUT = replace(KEEP, erased="cut")
 
 
 def labelled(annotations, steps, rules=KEEP):
-    return labels.apply(annotations, follow(steps, SIZE), rules, CATEGORIES)
+    return transform.apply(annotations, follow(steps, SIZE), rules, CATEGORIES)
 
 
 def picture(*rows):
@@ -130,7 +130,7 @@ SPLIT, CORNER, INSIDE = (16, 0, 18, 48), (0, 0, 12, 12), (12, 12, 20, 18)
 def mask():
     bitmap = np.zeros((48, 64), np.uint8)
     bitmap[8:24, 8:28] = 1
-    return masks.rle_of(bitmap)
+    return rle.rle_of(bitmap)
 
 
 @pytest.mark.parametrize("geometry", ["mask", "polygon"])
@@ -139,7 +139,7 @@ def mask():
 def test_masks_and_polygons_lose_what_is_painted_over(geometry, steps, paint):
     source = picture((2, BOX, {"segmentation": mask() if geometry == "mask" else RINGS}))
     lowered, cut = (labelled(source, [erase(paint), *steps], rules) for rules in (KEEP, CUT))
-    expected = masks.rasterise(lowered.annotations.objects.segmentation[0], SIZE).astype(bool)
+    expected = rle.rasterise(lowered.annotations.objects.segmentation[0], SIZE).astype(bool)
     for step in (erase(paint), *steps):  # exact moves: the paint goes along as pixels
         if hasattr(step, "boxes_xyxy"):
             under = np.zeros((48, 64), bool)
@@ -148,7 +148,7 @@ def test_masks_and_polygons_lose_what_is_painted_over(geometry, steps, paint):
             under = moved_pixels(under, step.matrix)
     expected &= ~under
     objects = cut.annotations.objects
-    assert (masks.rasterise(objects.segmentation[0], SIZE) == expected).all()
+    assert (rle.rasterise(objects.segmentation[0], SIZE) == expected).all()
     rows, columns = np.nonzero(expected)
     assert objects.boxes_xyxy[0].tolist() == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
     assert cut.shapes[0].area == expected.sum()
@@ -196,8 +196,8 @@ def test_paint_in_any_scene(seed, steps):
             assert after is None
             assert shape.box_xyxy == lowered.shapes[rows[index]].box_xyxy
         elif isinstance(before, Rle):
-            expected = masks.rasterise(before, SIZE).astype(bool) & ~under
-            assert (masks.rasterise(after, SIZE) == expected).all()
+            expected = rle.rasterise(before, SIZE).astype(bool) & ~under
+            assert (rle.rasterise(after, SIZE) == expected).all()
             number = cut.annotations.objects.instance[now]
             assert number == 0 or ((cut.annotations.instance == number) == expected).all()
         elif isinstance(after, Rings):

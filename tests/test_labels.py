@@ -12,14 +12,8 @@ from hypothesis import strategies as st
 from painted import Particles, enlarged, fill, in_convex
 from scenes import BARS, CATEGORIES, HORIZON, PLANS, SIZE, TILT, TURN, bars, erase, scene, warp
 
-from augpipe import geometry as g
-from augpipe import labels, masks
-from augpipe.formats import open_dataset
-from augpipe.formats.align import aligned
-from augpipe.formats.base import read_picture
-from augpipe.labels import LabelRules
-from augpipe.pixels.header import read_header
-from augpipe.sample import (
+from augpipe.core import geometry as g
+from augpipe.core.annotations import (
     NO_OBJECTS,
     Annotations,
     Dropped,
@@ -31,7 +25,13 @@ from augpipe.sample import (
     Rle,
     objects_of,
 )
-from augpipe.track import follow
+from augpipe.core.canvas import follow
+from augpipe.formats.base import read_picture
+from augpipe.formats.registry import open_dataset
+from augpipe.labels import rle, transform
+from augpipe.labels.normalize import aligned
+from augpipe.labels.transform import LabelRules
+from augpipe.pixels.codec.header import read_header
 
 quick = settings(derandomize=True, database=None, deadline=None, max_examples=20)
 seeds = st.integers(0, 10**6)
@@ -40,7 +40,7 @@ EVERYTHING = LabelRules(min_area=0.0, min_side=0.0)
 
 
 def labelled(annotations, steps, rules=EVERYTHING, size_wh=SIZE, **more):
-    return labels.apply(annotations, follow(steps, size_wh), rules, CATEGORIES, **more)
+    return transform.apply(annotations, follow(steps, size_wh), rules, CATEGORIES, **more)
 
 
 def one(box=(10.0, 8.0, 22.0, 20.0), **more):
@@ -124,7 +124,7 @@ def check_in_frame(objects, i, size_wh):
     segmentation = objects.segmentation[i]
     if isinstance(segmentation, Rle):
         assert segmentation.size_hw == (h, w)
-        masks.check(segmentation)
+        rle.check(segmentation)
     elif segmentation is not None:
         for ring in segmentation.rings:
             assert len(ring) >= 3
@@ -142,7 +142,7 @@ def check_seen(before, objects, i, shape, steps, track):
     """The box holds the label's own geometry, each of its sides touches it, and it is where the samples are."""
     segmentation, box = objects.segmentation[i], objects.boxes_xyxy[i]
     if isinstance(segmentation, Rle):
-        bitmap, (x, y) = masks.window_of(segmentation)
+        bitmap, (x, y) = rle.window_of(segmentation)
         assert box.tolist() == [x, y, x + bitmap.shape[1], y + bitmap.shape[0]]
         assert shape.area == bitmap.sum()
     elif segmentation is not None:
@@ -153,7 +153,7 @@ def check_seen(before, objects, i, shape, steps, track):
         return
     rings = isinstance(before, Rings)
     fine = 8 if rings else 4
-    canvas = fill(before.rings, SIZE, 8) if rings else enlarged(masks.rasterise(before, SIZE), 4)
+    canvas = fill(before.rings, SIZE, 8) if rings else enlarged(rle.rasterise(before, SIZE), 4)
     particles = Particles(canvas, fine).through(steps)
     close = 0.04 + 1.0 / len(particles.xy) ** 0.5
     assert shape.in_frame == pytest.approx(particles.in_frame, abs=close)
@@ -177,7 +177,7 @@ def check_rasters(source, picture, track):
     assert set(np.unique(picture.instance)) <= {0, 255, *instances}
     for i, number in enumerate(picture.objects.instance.tolist()):
         if number:  # pixel for pixel, and by it the box of the object
-            assert (masks.rasterise(picture.objects.segmentation[i], (w, h)) == (picture.instance == number)).all()
+            assert (rle.rasterise(picture.objects.segmentation[i], (w, h)) == (picture.instance == number)).all()
     assert [s["id"] for s in picture.segments_info if track.moved] == [
         s["id"] for s in source.segments_info if track.moved and (picture.panoptic == s["id"]).any()
     ]
@@ -348,14 +348,14 @@ FAULTS = [
     ("invisible before too small", SMALL, HALF_OUT, {"min_visibility": 0.6, "min_area": 99.0}, ("min_visibility", 0.5)),
     ("too small where nothing moved", SMALL, [], {"min_area": 60.0}, ("min_area", 50.0)),
     ("the polygon's area counts", one((0, 20, 64, 48), segmentation=STRIP), [], {"min_area": 33.0}, ("min_area", 32.0)),
-    ("the mask's area counts", one((0, 0, 9, 9), segmentation=masks.rle_of_runs([0, 40, 3032], (48, 64))), [],
+    ("the mask's area counts", one((0, 0, 9, 9), segmentation=rle.rle_of_runs([0, 40, 3032], (48, 64))), [],
      {"min_area": 41.0}, ("min_area", 40.0)),
     ("no width", one((5.0, 5.0, 5.0, 9.0)), [], {}, ("degenerate", None)),
     ("no width, moved", one((5.0, 5.0, 5.0, 9.0)), [warp(TURN)], {}, ("degenerate", None)),
     ("no width, outside", one((5.0, 5.0, 5.0, 9.0)), [warp(g.translation(99.0, 0.0))], {}, ("degenerate", None)),
     ("no width once it is written", one((5.0, 5.0, 5.0004, 9.0)), [], {}, ("degenerate", None)),
     ("not a number", one((5.0, 5.0, float("nan"), 9.0)), [warp(TURN)], {}, ("degenerate", None)),
-    ("a mask of no pixel", one((5, 5, 6, 6), segmentation=masks.rle_of_runs([245, 1, 2826], (48, 64))),
+    ("a mask of no pixel", one((5, 5, 6, 6), segmentation=rle.rle_of_runs([245, 1, 2826], (48, 64))),
      [warp(g.scaling(0.1, 0.1), (6, 5))], {}, ("degenerate", None)),
 ]  # fmt: skip
 
@@ -443,11 +443,13 @@ def test_left_and_right_are_swapped_by_every_map_that_mirrors_and_by_no_other(na
     out = labelled(one(keypoints=POINTS), [warp(matrix, (64, 64))]).annotations.objects
     np.testing.assert_allclose(out.keypoints[0], expected, atol=1e-6)
     # Without pairs the order is the source's.
-    plain = labels.apply(one(keypoints=POINTS), follow([warp(matrix, (64, 64))], SIZE), EVERYTHING, {1: CATEGORIES[2]})
+    plain = transform.apply(
+        one(keypoints=POINTS), follow([warp(matrix, (64, 64))], SIZE), EVERYTHING, {1: CATEGORIES[2]}
+    )
     np.testing.assert_allclose(
         plain.annotations.objects.keypoints[0], expected[[0, 2, 1, 4, 3]] if mirrored else expected, atol=1e-6
     )
-    unknown = labels.apply(one(keypoints=POINTS), follow([warp(matrix, (64, 64))], SIZE), EVERYTHING, {})
+    unknown = transform.apply(one(keypoints=POINTS), follow([warp(matrix, (64, 64))], SIZE), EVERYTHING, {})
     np.testing.assert_array_equal(unknown.annotations.objects.keypoints[0], plain.annotations.objects.keypoints[0])
 
 
@@ -536,7 +538,7 @@ def instances(numbers, dtype=np.uint8):
     """An instance raster of stripes, and objects of some of them."""
     raster = np.repeat(np.array([0, 1, 2, 3, 4, np.iinfo(dtype).max], dtype), 8)[:, None] + np.zeros((48, 64), dtype)
     rows = [
-        ObjectRow(n - 1, 1, (0.0, 8.0 * n, 64.0, 8.0 * n + 8), instance=n, segmentation=masks.rle_of(raster == n))
+        ObjectRow(n - 1, 1, (0.0, 8.0 * n, 64.0, 8.0 * n + 8), instance=n, segmentation=rle.rle_of(raster == n))
         for n in numbers
     ]
     return Annotations(objects=objects_of(rows), instance=raster)

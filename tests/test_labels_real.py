@@ -14,17 +14,17 @@ import numpy as np
 import pytest
 from painted import Particles, box_of, enlarged, fill, looked_up, perimeter
 
-from augpipe import geometry as g
-from augpipe import labels, masks
-from augpipe.formats import SourceOptions, open_dataset
-from augpipe.formats.align import aligned
-from augpipe.formats.base import read_picture
-from augpipe.pixels.header import read_header
-from augpipe.plan import Warp
-from augpipe.recipe.draw import draw
+from augpipe.core import geometry as g
+from augpipe.core.annotations import Frame, Rings
+from augpipe.core.canvas import follow
+from augpipe.core.plan import Warp
+from augpipe.formats.base import SourceOptions, read_picture
+from augpipe.formats.registry import open_dataset
+from augpipe.labels import rle, transform
+from augpipe.labels.normalize import aligned
+from augpipe.pixels.codec.header import read_header
 from augpipe.recipe.load import load
-from augpipe.sample import Frame, Rings
-from augpipe.track import follow
+from augpipe.recipe.planner import draw
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 SETS = {"coco_permissive_kpt": 17, "teacher_occlusion/valid": 20}  # every so many pictures
@@ -37,7 +37,7 @@ def painted(segmentation, size_wh):
         low = np.floor(np.min([ring.min(axis=0) for ring in segmentation.rings], axis=0))
         high = np.ceil(np.max([ring.max(axis=0) for ring in segmentation.rings], axis=0)) + 1
         return fill([ring - low for ring in segmentation.rings], tuple((high - low).astype(int))), tuple(low)
-    whole = masks.rasterise(segmentation, size_wh)
+    whole = rle.rasterise(segmentation, size_wh)
     rows, columns = np.flatnonzero(whole.any(axis=1)), np.flatnonzero(whole.any(axis=0))
     window = whole[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if rows.size else whole[:1, :1]
     return enlarged(window), (float(columns[0]), float(rows[0])) if rows.size else (0.0, 0.0)
@@ -75,7 +75,7 @@ def measure(objects, row, out, kept, plan, where, errors):
     errors[f"{kind} box beyond its tip"].append((beyond - 0.25 / math.tan(angle / 2) - 0.75, where))
     errors[f"{kind} visible"].append((abs(shape.visible - particles.visible), where))
     errors[f"{kind} area"].append((abs(shape.area - particles.area) / max(particles.area, 30.0), where))
-    got = masks.rasterise(out.annotations.objects.segmentation[kept], (w, h)).astype(bool)
+    got = rle.rasterise(out.annotations.objects.segmentation[kept], (w, h)).astype(bool)
     expected = samples.reshape(y1 - y0, 4, x1 - x0, 4).mean(axis=(1, 3)) >= 0.5
     errors["no pixels"].append((0.0 if got.any() else 1.0, where))
     errors["pixels elsewhere"].append((got.sum() - got[y0:y1, x0:x1].sum(), where))
@@ -112,7 +112,7 @@ def test_labels_of_photographs(name, recipe_name):
         size, objects = header.upright_wh, annotations.objects
         for copy in range(COPIES):
             steps = draw(recipe, Frame(entry.key, size, annotations), 1, copy).steps
-            out = labels.apply(annotations, follow(steps, size), recipe.rules, categories)
+            out = transform.apply(annotations, follow(steps, size), recipe.rules, categories)
             kept = {index: k for k, index in enumerate(out.annotations.objects.index.tolist())}
             for row, index in enumerate(objects.index.tolist()):
                 if objects.segmentation[row] is not None:

@@ -7,11 +7,11 @@ import json
 import pytest
 from recipe_tools import frame_of, recipe_of
 
-from augpipe.errors import RecipeError
-from augpipe.plan import Warp
-from augpipe.recipe.cost import most_warps
-from augpipe.recipe.draw import draw
+from augpipe.core.errors import RecipeError
+from augpipe.core.plan import Warp
+from augpipe.recipe.fuse import most_warps
 from augpipe.recipe.load import load, shipped
+from augpipe.recipe.planner import draw
 
 STEPS = """- rotate: {degrees: 5}
 - to_gray
@@ -224,8 +224,8 @@ def test_the_place_of_a_mistake_is_the_override_or_the_line_that_made_it():
 
 
 def test_overrides_of_what_is_no_recipe():
-    from augpipe.recipe.document import read
     from augpipe.recipe.load import compiled
+    from augpipe.recipe.yaml_reader import read
 
     for text, expected in [
         ("[1]", "--set fill=1: there is nothing to set in x.yaml, which is no recipe"),

@@ -1,4 +1,4 @@
-"""augpipe.loader on folders that tests/shard_folder.py builds; the samples' image_id counts them as written."""
+"""augpipe.train.dataset on folders that tests/shard_folder.py builds; the samples' image_id counts them as written."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from shard_folder import ALL_KINDS, detection_folder, ids, numbered_folder, samp
 from torch.utils.data import DataLoader
 from torchdata.stateful_dataloader import StatefulDataLoader
 
-import augpipe.loader
-from augpipe.errors import DatasetError, UsageError
-from augpipe.loader import Order, ShardDataset, collate, share
+import augpipe.train.dataset
+from augpipe.core.errors import DatasetError, UsageError
+from augpipe.train.dataset import Order, ShardDataset, collate, share
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),  # more workers than cores
@@ -49,8 +49,8 @@ def flat(batches: list[list[int]]) -> list[int]:
 
 def in_worker(monkeypatch: pytest.MonkeyPatch, worker: int, workers: int) -> None:
     info = SimpleNamespace(id=worker, num_workers=workers)
-    monkeypatch.setattr(augpipe.loader, "get_worker_info", lambda: info)
-    monkeypatch.setattr(augpipe.loader.cv2, "setNumThreads", lambda n: None)  # this is the test's own process
+    monkeypatch.setattr(augpipe.train.dataset, "get_worker_info", lambda: info)
+    monkeypatch.setattr(augpipe.train.dataset.cv2, "setNumThreads", lambda n: None)  # this is the test's own process
 
 
 # --- order -----------------------------------------------------------------------------------------------------------

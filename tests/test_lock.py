@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from augpipe.errors import UsageError
-from augpipe.run import lock as lock_module
-from augpipe.run.lock import WHOLE, FolderLock
+from augpipe.core.errors import UsageError
+from augpipe.run.folder import lock as lock_module
+from augpipe.run.folder.lock import WHOLE, FolderLock
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_lock_file_that_is_removed_is_no_lock(path):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_crash_leaves_no_lock(path, how):
     code = (
-        "import sys, time; from pathlib import Path; from augpipe.run.lock import *\n"
+        "import sys, time; from pathlib import Path; from augpipe.run.folder.lock import *\n"
         "lock = FolderLock(Path(sys.argv[1])); print(lock.take(WHOLE), flush=True); time.sleep(100)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True) as process:
@@ -104,7 +104,7 @@ def test_where_locks_belong_to_the_process_they_work_between_processes(path, mon
     mine = FolderLock(path)
     assert mine.take(range(3))
     code = (
-        "import sys; from pathlib import Path; from augpipe.run import lock; lock._OFD = None\n"
+        "import sys; from pathlib import Path; from augpipe.run.folder import lock; lock._OFD = None\n"
         "one = lock.FolderLock(Path(sys.argv[1])); print(one.take(range(2, 4)), one.take(range(3, 4)))"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)

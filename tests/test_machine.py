@@ -92,10 +92,10 @@ def test_processes_that_fit_into_memory(monkeypatch, gib, expected):
 def test_a_run_says_that_memory_decided(voc, tmp_path, monkeypatch):
     from command_line import call
 
-    from augpipe.pixels import backends
+    from augpipe.pixels import factory
 
-    monkeypatch.setattr(backends, "cores", lambda: 8)
-    monkeypatch.setattr(backends, "memory", lambda: GIB)
+    monkeypatch.setattr(factory, "cores", lambda: 8)
+    monkeypatch.setattr(factory, "memory", lambda: GIB)
     monkeypatch.setattr(machine, "memory", lambda root: GIB)
     result = call("augment", voc, tmp_path / "out", "-r", "gentle")
     assert result.exit_code == 0

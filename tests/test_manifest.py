@@ -10,10 +10,10 @@ import pytest
 from format_checker import check_folder
 from runs import promised, recipe_of, records, run
 
-from augpipe.errors import Reject, UsageError
+from augpipe.core.errors import Reject, UsageError
 from augpipe.run import task
-from augpipe.run.manifest import Limits, Summary, summary_of
-from augpipe.run.state import RunState
+from augpipe.run.folder.manifest import Limits, Summary, summary_of
+from augpipe.run.folder.state import RunState
 
 
 def reject(source: str, error: str = "truncated", copy: int = 0, *, transient: bool = False) -> dict:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from augpipe import masks
-from augpipe.sample import Rings, Rle
+from augpipe.core.annotations import Rings, Rle
+from augpipe.labels import rle as masks
 
 quick = settings(derandomize=True, database=None, deadline=None, max_examples=150)
 

@@ -12,16 +12,16 @@ from command_line import call
 from recipe_tools import recipe_of
 from runs import records, run
 
-from augpipe.errors import RecipeError
-from augpipe.formats import open_dataset
-from augpipe.recipe.meeting import classes_for, kinds_of, mirrors, unpaired
-from augpipe.recipe.model import Leaf
+from augpipe.core.annotations import Annotations, Category
+from augpipe.core.errors import RecipeError
+from augpipe.formats.registry import open_dataset
+from augpipe.recipe.compatibility import classes_for, kinds_of, mirrors, unpaired
+from augpipe.recipe.compile import Leaf
 from augpipe.recipe.ops import OPERATIONS
 from augpipe.recipe.ops.base import Operation, Outcome
-from augpipe.recipe.ops.carries import LABEL_KINDS, Carries
-from augpipe.run.dry import plans, samples
-from augpipe.run.meeting import met
-from augpipe.sample import Annotations, Category
+from augpipe.recipe.ops.label_effects import LABEL_KINDS, Carries
+from augpipe.run.compatibility import met
+from augpipe.run.dry_run import plans, samples
 
 HAND = Category(1, 1, "hand", keypoints=("wrist", "thumb_a", "thumb_b", "palm_a", "palm_b"))
 FACE = Category(2, 2, "face", keypoints=("nose", "left_eye", "right_eye"), flip_pairs=((1, 2),))
@@ -80,7 +80,7 @@ def test_which_recipes_mirror():
     (("leaf", "roof", "collar", "pillar"), None),
 ])  # fmt: skip
 def test_which_classes_look_left_and_right(names, told):
-    from augpipe.formats.flip_pairs import flip_pairs_of
+    from augpipe.labels.keypoints import flip_pairs_of
 
     category = Category(1, 1, "thing", keypoints=names, flip_pairs=flip_pairs_of(names))
     found = unpaired([category], recipe_of("- horizontal_flip"))

@@ -9,12 +9,12 @@ import pytest
 
 FAULTS = """
 import cv2, resource, numpy as np
-from augpipe.geometry import about, rotation, rounded
+from augpipe.core.geometry import about, rotation, rounded
 from augpipe.pixels.backend import BackendOptions, Job
 from augpipe.pixels.cpu import CpuBackend
-from augpipe.pixels.header import read_header
-from augpipe.plan import Warp
-from augpipe.run.memory import keep_what_is_freed
+from augpipe.pixels.codec.header import read_header
+from augpipe.core.plan import Warp
+from augpipe.run.engine.memory import keep_what_is_freed
 kept = {keep}
 picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
 data = cv2.imencode(".jpg", picture)[1].tobytes()

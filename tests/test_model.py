@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from recipe_tools import recipe_of
 
-from augpipe.errors import RecipeError
-from augpipe.labels import LabelRules
-from augpipe.recipe.document import read
-from augpipe.recipe.model import Leaf, compile_recipe
+from augpipe.core.errors import RecipeError
+from augpipe.labels.transform import LabelRules
+from augpipe.recipe.compile import Leaf, compile_recipe
+from augpipe.recipe.yaml_reader import read
 
 S = "version: 1\nsteps:\n"  # the steps begin on line 3
 LABELS = "version: 1\nlabels: %s\nsteps: [to_gray]\n"

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from pictures import WRITTEN, read, rejected
 
-from augpipe.pixels import codec, muttering
+from augpipe.pixels.codec import captured_stderr, image
 
 CUT = WRITTEN["jpeg"][: len(WRITTEN["jpeg"]) * 3 // 4]
 
@@ -20,11 +20,11 @@ def say(text: str) -> None:
 
 
 def test_who_is_alone_hears_it_and_knows_that_it_was_meant(capfd):
-    with muttering.alone() as heard:
+    with captured_stderr.alone() as heard:
         say("one")
         say(" two")
     assert (heard.text, heard.alone) == ("one two", True)
-    with muttering.together() as heard:
+    with captured_stderr.together() as heard:
         pass
     assert (heard.text, heard.alone) == ("", True)
     say("out again")
@@ -32,9 +32,9 @@ def test_who_is_alone_hears_it_and_knows_that_it_was_meant(capfd):
 
 
 def test_of_several_each_hears_what_was_said_meanwhile_and_that_others_were_there(capfd):
-    with muttering.together() as first:
+    with captured_stderr.together() as first:
         say("a")
-        with muttering.together() as second:
+        with captured_stderr.together() as second:
             say("b")
         say("c")
     assert (first.text, first.alone) == ("abc", False)
@@ -48,24 +48,24 @@ def test_who_wants_to_be_alone_comes_before_those_who_come_later():
     leave = threading.Event()
 
     def one() -> None:
-        with muttering.together():
+        with captured_stderr.together():
             inside.set()
             leave.wait(10)
         order.append("together")
 
     def two() -> None:
-        with muttering.alone():
+        with captured_stderr.alone():
             order.append("alone")
 
     def three() -> None:
-        with muttering.together():
+        with captured_stderr.together():
             order.append("later")
 
     threads = [threading.Thread(target=work) for work in (one, two, three)]
     threads[0].start()
     assert inside.wait(10)
     threads[1].start()
-    while not muttering._room._waiting:
+    while not captured_stderr._room._waiting:
         time.sleep(0.001)
     threads[2].start()
     time.sleep(0.05)
@@ -78,13 +78,13 @@ def test_who_wants_to_be_alone_comes_before_those_who_come_later():
 
 
 def test_an_error_inside_leaves_the_door_open(capfd):
-    for listen in (muttering.alone, muttering.together):
+    for listen in (captured_stderr.alone, captured_stderr.together):
         try:
             with listen():
                 raise ValueError
         except ValueError:
             pass
-        with muttering.alone() as heard:
+        with captured_stderr.alone() as heard:
             say("x")
         assert heard.text == "x"
     say("back")
@@ -94,14 +94,14 @@ def test_an_error_inside_leaves_the_door_open(capfd):
 def test_sound_pictures_are_decoded_at_the_same_time(monkeypatch):
     """Both are inside the decoder before either leaves it; before, one thread at a time was."""
     meeting = threading.Barrier(2, timeout=10)
-    real = codec._imdecode
+    real = image._imdecode
 
     def met(data: bytes, flags: int):
         meeting.wait()
         return real(data, flags)
 
     whole = read(WRITTEN["jpeg"])
-    monkeypatch.setattr(codec, "_imdecode", met)
+    monkeypatch.setattr(image, "_imdecode", met)
     with ThreadPoolExecutor(2) as pool:
         for pixels in pool.map(read, [WRITTEN["jpeg"]] * 2):
             assert np.array_equal(pixels, whole)

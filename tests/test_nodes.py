@@ -9,9 +9,9 @@ import pytest
 from shard_folder import numbered_folder
 from torchdata.nodes import Batcher, Loader, ParallelMapper, Prefetcher
 
-from augpipe.errors import UsageError
-from augpipe.loader import ShardDataset
-from augpipe.nodes import ShardNode
+from augpipe.core.errors import UsageError
+from augpipe.train.dataset import ShardDataset
+from augpipe.train.nodes import ShardNode
 
 SHARDS = (5, 0, 7, 1, 6)
 N = sum(SHARDS)

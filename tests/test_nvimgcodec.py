@@ -14,17 +14,18 @@ from builders import SHARED, encoded, exif, needs, photo
 from cpu_accelerator import CpuAccelerator, compiler
 from pictures import GRAY, PHOTO, PICTURE, WRITTEN
 
-from augpipe.errors import Reject
-from augpipe.pixels import codec, nvimgcodec
+from augpipe.core.annotations import Header
+from augpipe.core.errors import Reject
+from augpipe.core.plan import AnyStep, Filter, Noise
 from augpipe.pixels.backend import BackendOptions, Job
-from augpipe.pixels.batch_codec import DeviceFirst, HostCodec
-from augpipe.pixels.codec import PictureFormat, turned_upright
+from augpipe.pixels.codec import image as codec
+from augpipe.pixels.codec.header import read_header
+from augpipe.pixels.codec.image import PictureFormat, turned_upright
 from augpipe.pixels.cpu import CpuBackend
-from augpipe.pixels.gpu_backend import GpuBackend
-from augpipe.pixels.header import read_header
-from augpipe.pixels.nvimgcodec import DecodedImage, DeviceCodec, upright_view
-from augpipe.plan import AnyStep, Filter, Noise
-from augpipe.sample import Header
+from augpipe.pixels.cuda import nvimgcodec
+from augpipe.pixels.cuda.backend import GpuBackend
+from augpipe.pixels.cuda.batch_codec import DeviceFirst, HostCodec
+from augpipe.pixels.cuda.nvimgcodec import DecodedImage, DeviceCodec, upright_view
 
 try:
     old = nvimgcodec.load().__version__.startswith("0.8")
@@ -310,7 +311,7 @@ def test_what_it_cannot_write_is_left_to_the_cpu(host, capfd):
 @here
 def test_loading_it_says_nothing():
     """It would name every other codec of its maker that is not installed."""
-    code = "from augpipe.pixels.nvimgcodec import *; DeviceCodec(None, PictureFormat(), 2).close()"
+    code = "from augpipe.pixels.cuda.nvimgcodec import *; DeviceCodec(None, PictureFormat(), 2).close()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
 

@@ -20,7 +20,7 @@ import pytest
 from installing import ROOT
 from namespaces import can_mount, mounted
 
-from augpipe.pixels import kernels
+from augpipe.pixels.cuda import kernel_source
 
 MOST_REGISTERS = {"jpeg_blocks": 128}  # threads of 64 values; there are few of them in any case
 REPORT = re.compile(
@@ -36,9 +36,9 @@ def report(architecture):
         nvrtc.getVersion()
     except Exception as error:  # cupy's own class, which cannot be named without it
         pytest.skip(f"needs NVRTC, which is not installed ({type(error).__name__})")
-    program = nvrtc.createProgram(kernels.source(), "kernels.cu", (), ())
+    program = nvrtc.createProgram(kernel_source.source(), "kernels.cu", (), ())
     # CuPy adds the flag for tiny numbers; the last one makes the assembler talk.
-    options = (*kernels.OPTIONS, "-ftz=true", f"-arch={architecture}", "--ptxas-options=-v")
+    options = (*kernel_source.OPTIONS, "-ftz=true", f"-arch={architecture}", "--ptxas-options=-v")
     try:
         nvrtc.compileProgram(program, options)
     except nvrtc.NVRTCError:
@@ -53,7 +53,7 @@ def report(architecture):
 def test_kernels_compile_and_fit(architecture, record_property):
     found = report(architecture)
     record_property(architecture, str(found))
-    assert sorted(found) == sorted(kernels.NAMES)
+    assert sorted(found) == sorted(kernel_source.NAMES)
     print(architecture, found)
     # A word or two that is put aside once is not slow, and compilers differ in that; a loop that spills is far more.
     assert {name: spilled for name, (spilled, _) in found.items() if spilled > 32} == {}
@@ -62,7 +62,7 @@ def test_kernels_compile_and_fit(architecture, record_property):
 
 
 HEADERS = """
-from augpipe.pixels.probe import _headers
+from augpipe.pixels.cuda.probe import _headers
 from cupy._core.core import assemble_cupy_compiler_options
 print(_headers())
 print(assemble_cupy_compiler_options(("--std=c++17",)))

@@ -14,14 +14,13 @@ from contents import noise_picture
 from pictures import PICTURE
 from test_gpu_backend import JOBS, OPTIONS, answers, job, same
 
-from augpipe.device import resolve
-from augpipe.errors import UsageError
-from augpipe.pixels import gpu_backend
+from augpipe.core.errors import UsageError
 from augpipe.pixels.backend import Job
-from augpipe.pixels.codec import decode
-from augpipe.pixels.gpu_backend import GpuBackend
-from augpipe.pixels.header import read_header
-from augpipe.pixels.on_cuda import on_cuda
+from augpipe.pixels.codec.header import read_header
+from augpipe.pixels.codec.image import decode
+from augpipe.pixels.cuda import backend as gpu_backend
+from augpipe.pixels.cuda.backend import GpuBackend, on_cuda
+from augpipe.pixels.cuda.select import resolve
 
 pytestmark = pytest.mark.gpu
 

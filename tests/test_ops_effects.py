@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from recipe_tools import outcome_of, plan_of, recipe_of
 
-from augpipe.plan import Erase, Filter, Noise, Recode, Warp
+from augpipe.core.plan import Erase, Filter, Noise, Recode, Warp
 from augpipe.recipe.ops import OPERATIONS
 from augpipe.recipe.ops.base import End
 

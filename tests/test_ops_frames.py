@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from recipe_tools import NOTHING, drawn, frame_of, outcome_of, recipe_of
 
-from augpipe.geometry import move_point
-from augpipe.labels import LabelRules, apply
-from augpipe.plan import Bars, Warp, output_size
-from augpipe.recipe.draw import draw
+from augpipe.core.annotations import Category, Frame
+from augpipe.core.canvas import follow
+from augpipe.core.geometry import move_point
+from augpipe.core.plan import Bars, Warp, output_size
+from augpipe.labels.transform import LabelRules, apply
 from augpipe.recipe.ops.base import Cut, Move
-from augpipe.sample import Category, Frame
-from augpipe.track import follow
+from augpipe.recipe.planner import draw
 
 W, H = 37, 23
 ALL = LabelRules(0.0, 0.0, 0.0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from recipe_tools import outcome_of
 
-from augpipe.geometry import determinant, move_point
+from augpipe.core.geometry import determinant, move_point
 
 W, H = 37, 23
 SIZE = (W, H)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from recipe_tools import outcome_of, plan_of
 
-from augpipe.plan import Colour, Curve, Matrix3x4
+from augpipe.core.plan import Colour, Curve, Matrix3x4
 from augpipe.recipe.ops.base import Tone
 
 SIZE = (37, 23)

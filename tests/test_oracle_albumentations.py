@@ -24,7 +24,7 @@ from oracles import (
     semantic,
 )
 
-from augpipe import geometry as g
+from augpipe.core import geometry as g
 
 A = oracle(import_albumentations)
 

@@ -27,9 +27,9 @@ from oracles import (
     semantic,
 )
 
-from augpipe import geometry as g
-from augpipe import labels
-from augpipe.track import follow
+from augpipe.core import geometry as g
+from augpipe.core.canvas import follow
+from augpipe.labels import transform as labels
 
 oracle(import_torchvision)
 

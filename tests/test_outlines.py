@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from painted import Particles, fill, in_convex
 
-from augpipe import geometry as g
-from augpipe import outlines as o
-from augpipe.plan import Bars, Erase, Warp
-from augpipe.track import follow
+from augpipe.core import geometry as g
+from augpipe.core.canvas import follow
+from augpipe.core.plan import Bars, Erase, Warp
+from augpipe.labels import boxes as o
 
 quick = settings(derandomize=True, database=None, deadline=None, max_examples=60)
 

@@ -105,8 +105,8 @@ def test_the_core_needs_nothing_of_the_extras():
     extra = {"torch", "torchdata", "webdataset", "cupy", "aiohttp"}
     files = {p.relative_to(ROOT).as_posix(): imported(p) & extra for p in (ROOT / "augpipe").rglob("*.py")}
     assert {name for name, found in files.items() if found} == {
-        "augpipe/loader.py", "augpipe/targets.py", "augpipe/nodes.py", "augpipe/pixels/gpu.py",
-        "augpipe/sources/remote.py",
+        "augpipe/train/dataset.py", "augpipe/train/targets.py", "augpipe/train/nodes.py",
+        "augpipe/pixels/cuda/cupy_device.py", "augpipe/storage/remote.py",
     }  # fmt: skip
 
 
@@ -117,7 +117,8 @@ def test_no_text_says_that_augpipe_is_on_an_index():
 
 
 @pytest.mark.parametrize(
-    ("module", "library"), [("augpipe.loader", "torch"), ("augpipe.nodes", "torchdata"), ("augpipe", "torch")]
+    ("module", "library"),
+    [("augpipe.loader", "torch"), ("augpipe.nodes", "torchdata"), ("augpipe", "torch")],
 )
 def test_the_training_side_says_what_it_needs(module, library):
     names = "ShardNode" if module == "augpipe.nodes" else "ShardDataset"
@@ -125,7 +126,7 @@ def test_the_training_side_says_what_it_needs(module, library):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     where = "augpipe.loader" if module == "augpipe" else module
     first, second = done.stderr.splitlines()[-2:]
-    assert first.startswith(f"augpipe.errors.MissingLibrary: {where} needs the extra train: ")
+    assert first.startswith(f"augpipe.core.errors.MissingLibrary: {where} needs the extra train: ")
     assert library in first
     assert second == "pip install 'torch>=2.4' 'torchdata>=0.11' 'webdataset>=0.2.100'"
 

@@ -11,8 +11,9 @@ import pytest
 from command_line import call
 from conversions import done, real
 
-from augpipe.convert import convert
-from augpipe.formats import SourceOptions, open_dataset
+from augpipe.conversion import convert
+from augpipe.formats.base import SourceOptions
+from augpipe.formats.registry import open_dataset
 
 SAMPLE = "panopticapi/sample_data"
 
@@ -95,8 +96,8 @@ def test_nothing_is_written_where_there_is_nothing_panoptic(voc, tmp_path):
 
 
 def test_two_pictures_of_one_stem_have_pngs_of_their_own(tmp_path):
-    from augpipe.formats.panoptic_write import PanopticWriter, segments_of
-    from augpipe.sample import Annotations
+    from augpipe.core.annotations import Annotations
+    from augpipe.formats.coco.write_panoptic import PanopticWriter, segments_of
 
     writer = PanopticWriter(tmp_path / "p.json", [])
     for i, name in enumerate(("a.jpg", "a.png")):

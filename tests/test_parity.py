@@ -14,10 +14,10 @@ from contents import noise_picture, photo, rendered, smooth_picture
 from step_cases import BORDERS, EXACT, FILL, REGIONS, SIZES, random_matrix, warps
 from tolerances import REFERENCE
 
-from augpipe import geometry as g
+from augpipe.core import geometry as g
+from augpipe.core.plan import Bars, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Warp
 from augpipe.pixels import noise, reference
-from augpipe.plan import Bars, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Warp
-from augpipe.sampling import block_means
+from augpipe.pixels.resample import block_means
 
 by_size = pytest.mark.parametrize("size_wh", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 by_channels = pytest.mark.parametrize("channels", [1, 3], ids=["gray", "rgb"])

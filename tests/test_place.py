@@ -7,9 +7,9 @@ import random
 
 import pytest
 
-from augpipe.errors import Reject
-from augpipe.sources import place
-from augpipe.sources.place import kept_open, read_ranges
+from augpipe.core.errors import Reject
+from augpipe.storage import byte_range
+from augpipe.storage.byte_range import kept_open, read_ranges
 
 DATA = random.Random(1).randbytes(200_000)
 FAR_APART = [(5, 7), (150_000, 1), (12, 0), (12, 30), (60_000, 50_000), (0, 5)]
@@ -30,7 +30,7 @@ def calls(monkeypatch):
 
     def counted(name):
         real = getattr(os, name)
-        monkeypatch.setattr(place.os, name, lambda *a, **k: made.append(name) or real(*a, **k))
+        monkeypatch.setattr(byte_range.os, name, lambda *a, **k: made.append(name) or real(*a, **k))
 
     for name in ("open", "pread", "close"):
         counted(name)
@@ -58,7 +58,7 @@ def test_a_file_that_stays_open_is_opened_once_and_closed_in_the_end(file, calls
 
 
 def test_no_more_files_stay_open_than_may(tmp_path, monkeypatch, calls):
-    monkeypatch.setattr(place, "_MOST_OPEN", 2)
+    monkeypatch.setattr(byte_range, "_MOST_OPEN", 2)
     paths = [tmp_path / str(k) for k in range(4)]
     for path in paths:
         path.write_bytes(DATA[:10])
@@ -84,7 +84,7 @@ def test_what_is_no_file_or_too_short_is_a_reject(file, tmp_path, keep, calls):
             code(tmp_path / "gone", [(0, 1)]),
             code(tmp_path / "pipe", [(0, 1)]),
             code(file, [(len(DATA) - 5, 6)]),
-            code(file, [(0, place.LARGEST_FILE + 1)]),
+            code(file, [(0, byte_range.LARGEST_FILE + 1)]),
         ]
 
     if keep:

@@ -7,8 +7,8 @@ import os
 import pytest
 from command_line import call
 
+from augpipe.core.errors import UsageError
 from augpipe.core.paths import local_path
-from augpipe.errors import UsageError
 
 COMMANDS = {
     "augment": ["augment", "VOC", "PLACE", "-r", "gentle"],

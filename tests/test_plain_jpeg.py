@@ -13,12 +13,12 @@ from builders import SHARED, encoded, needs, photo
 from pictures import GRAY, PHOTO, PICTURE, SIZE, WRITTEN, read, resized
 from PIL import Image
 
-from augpipe.errors import Reject
-from augpipe.pixels import muttering
-from augpipe.pixels.codec import PictureFormat, encode
-from augpipe.pixels.header import read_header
-from augpipe.pixels.plain_jpeg import is_plain, whole
-from augpipe.sample import Header
+from augpipe.core.annotations import Header
+from augpipe.core.errors import Reject
+from augpipe.pixels.codec import captured_stderr
+from augpipe.pixels.codec.baseline_jpeg import is_plain, whole
+from augpipe.pixels.codec.header import read_header
+from augpipe.pixels.codec.image import PictureFormat, encode
 
 NOISE = encoded(np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8), "JPEG")
 
@@ -138,7 +138,7 @@ def quiet(data: bytes) -> bool:
     """Whether libjpeg decodes it in full size and colour without a word."""
     import cv2
 
-    with muttering.alone() as heard:
+    with captured_stderr.alone() as heard:
         found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     return found is not None and not heard.text
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from painted import fill, in_convex, looked_up
 
-from augpipe import geometry as g
-from augpipe import polygons as p
-from augpipe.tangles import is_tangled
+from augpipe.core import geometry as g
+from augpipe.labels import polygons as p
+from augpipe.labels.polygons import is_tangled
 
 quick = settings(derandomize=True, database=None, deadline=None, max_examples=60)
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augpipe.errors import RunError, UsageError
-from augpipe.preview import (
+from augpipe.core.annotations import Annotations, Category, ObjectRow, objects_of
+from augpipe.core.errors import RunError, UsageError
+from augpipe.viz.sheet import (
     CAPTION_HEIGHT,
     GAP,
     HEADING_HEIGHT,
@@ -19,7 +20,6 @@ from augpipe.preview import (
     sheet,
     thumbnail,
 )
-from augpipe.sample import Annotations, Category, ObjectRow, objects_of
 
 CATS = {i: Category(i, i, f"class name {i}") for i in range(1, 200)}
 RANDOM = np.random.default_rng(0)

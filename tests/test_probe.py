@@ -12,8 +12,8 @@ import fake_cuda
 import pytest
 from fake_cuda import CUDARuntimeError, cupy, fails, fused_kernel, with_driver
 
-from augpipe.pixels import probe
-from augpipe.pixels.probe import Fault, examined, kernel_fault
+from augpipe.pixels.cuda import probe
+from augpipe.pixels.cuda.probe import Fault, examined, kernel_fault
 
 
 class DynamicLibNotFoundError(RuntimeError):
@@ -152,7 +152,7 @@ FAKE = """
 import sys
 sys.path.insert(0, {tests!r})
 import fake_cuda
-from augpipe.pixels import probe
+from augpipe.pixels.cuda import probe
 probe._driver_cuda = lambda: 12080
 probe._codec_fault = lambda cupy, index: None
 globals().update(vars(fake_cuda.cupy()))

@@ -26,7 +26,7 @@ from PIL import Image, ImageCms
 from runs import recipe_of, records, run, samples
 from test_dota import dota_of
 
-from augpipe.pixels.codec import PictureFormat
+from augpipe.pixels.codec.image import PictureFormat
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "reading.md").read_text("utf-8")
@@ -113,8 +113,9 @@ def test_codes_in_the_tables_are_rejects_of_the_list():
 def test_the_notes_are_those_of_the_code():
     """Notes are the texts that the readers and align put into a set alone or hand to a function for notes."""
     found: set[str] = set()
-    for name in ("align", "voc", "coco", "coco_object", "yolo", "dota"):
-        for node in ast.walk(ast.parse((ROOT / "augpipe" / "formats" / f"{name}.py").read_text("utf-8"))):
+    readers = ("voc/read", "coco/read", "coco/fields", "yolo/read", "dota/read")
+    for name in ("labels/normalize", *(f"formats/{reader}" for reader in readers)):
+        for node in ast.walk(ast.parse((ROOT / "augpipe" / f"{name}.py").read_text("utf-8"))):
             inside: list[ast.expr] = []
             if isinstance(node, ast.Set):
                 plain = [element for element in node.elts if not isinstance(element, ast.Starred)]

@@ -8,8 +8,8 @@ import pytest
 from command_line import call
 
 from augpipe.cli import shared
+from augpipe.recipe.compile import GROUPS
 from augpipe.recipe.load import load, shipped
-from augpipe.recipe.model import GROUPS
 from augpipe.recipe.ops import OPERATIONS
 from augpipe.recipe.schema import recipe_schema
 

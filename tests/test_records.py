@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from builders import decode, rle_json
 
-from augpipe.errors import Reject
-from augpipe.formats import records
-from augpipe.formats.json_fields import category_json
-from augpipe.formats.records import annotations_of_record
-from augpipe.labels import LabelRules, apply
-from augpipe.plan import Plan
-from augpipe.sample import Annotations, Category, Facts, ObjectRow, Part, Rings, Rle, objects_of
-from augpipe.track import follow
+from augpipe.core.annotations import Annotations, Category, Facts, ObjectRow, Part, Rings, Rle, objects_of
+from augpipe.core.canvas import follow
+from augpipe.core.errors import Reject
+from augpipe.core.plan import Plan
+from augpipe.formats.coco.json_fields import category_json
+from augpipe.formats.webdataset import record as records
+from augpipe.formats.webdataset.record import annotations_of_record
+from augpipe.labels.transform import LabelRules, apply
 
 CATEGORIES = {7: Category(7, 1, "cat"), 9: Category(9, 2, "dog", keypoints=("nose",))}
 SOURCE = records.SourceFacts("x/a.jpg", "0" * 64, (20, 10), 6, "val")

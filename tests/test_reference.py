@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augpipe.geometry import mirror_x, quarter_turns, scaling, translation
+from augpipe.core.geometry import mirror_x, quarter_turns, scaling, translation
+from augpipe.core.plan import Bars, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Warp
 from augpipe.pixels import noise
 from augpipe.pixels.reference import apply, warp_exactly
-from augpipe.plan import Bars, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Warp
 
 BRIGHTER = Matrix3x4((1.5, 0.0, 0.0, 0.0, 0.0, 1.5, 0.0, 0.0, 0.0, 0.0, 1.5, 0.0))
 DARKER = Matrix3x4((0.5, 0.0, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.5, 0.0))
@@ -23,7 +23,9 @@ def row(*levels):
 
 
 def test_shares_nothing_with_the_backend():
-    script = "import sys, augpipe.pixels.reference; print('cv2' in sys.modules, 'augpipe.sampling' in sys.modules)"
+    script = (
+        "import sys, augpipe.pixels.reference; print('cv2' in sys.modules, 'augpipe.pixels.resample' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
 

@@ -16,14 +16,17 @@ from builders import contents
 from runs import promised, run
 
 from augpipe.core import opencv
-from augpipe.errors import DatasetError, RunError, UsageError, fault
-from augpipe.formats import base, coco_index, open_dataset
-from augpipe.pixels import codec, cpu, muttering, raster_codec
-from augpipe.pixels.header import read_header
-from augpipe.run import inventory, store, task, work
-from augpipe.run.refusals import refusals_told
+from augpipe.core.errors import DatasetError, RunError, UsageError, fault, refusals_told
+from augpipe.formats import base
+from augpipe.formats.coco import index
+from augpipe.formats.registry import open_dataset
+from augpipe.pixels import cpu
+from augpipe.pixels.codec import captured_stderr, image, label_png
+from augpipe.pixels.codec.header import read_header
+from augpipe.run import runner, task
+from augpipe.run.folder import inventory, store
+from augpipe.run.folder.store import Store
 from augpipe.run.retry import finish, retry
-from augpipe.run.store import Store
 
 
 def refuse(number: int = errno.EIO) -> OSError:
@@ -92,8 +95,8 @@ def test_what_the_system_refuses_may_pass_and_a_fault_does_not(error, code, tran
         (task, "draw", MemoryError(), "memory"),
         (task, "apply", MemoryError(), "memory"),
         (task, "read_header", MemoryError(), "memory"),
-        (muttering, "_nameless_file", refuse(errno.EMFILE), "io"),
-        (muttering, "_duplicate_of_stderr", refuse(errno.EMFILE), "io"),
+        (captured_stderr, "_nameless_file", refuse(errno.EMFILE), "io"),
+        (captured_stderr, "_duplicate_of_stderr", refuse(errno.EMFILE), "io"),
     ],
 )
 def test_a_picture_for_which_there_is_no_memory_or_descriptor_is_done_again(
@@ -113,12 +116,16 @@ def test_a_tiff_or_mask_is_not_damaged_because_there_is_no_descriptor(tmp_path, 
     cv2.imwrite(str(tmp_path / "x.tif"), datasets.ground(30, 20, 1))
     data = (tmp_path / "x.tif").read_bytes()
     header = read_header(data)
-    monkeypatch.setattr(muttering, name, once(getattr(muttering, name), refuse(errno.EMFILE), 1, lambda *args: True))
+    monkeypatch.setattr(
+        captured_stderr, name, once(getattr(captured_stderr, name), refuse(errno.EMFILE), 1, lambda *args: True)
+    )
     with pytest.raises(OSError, match="Too many open files"):
-        codec.decode(data, header)
-    monkeypatch.setattr(muttering, name, once(getattr(muttering, name), refuse(errno.EMFILE), 1, lambda *args: True))
+        image.decode(data, header)
+    monkeypatch.setattr(
+        captured_stderr, name, once(getattr(captured_stderr, name), refuse(errno.EMFILE), 1, lambda *args: True)
+    )
     with pytest.raises(OSError, match="Too many open files"):
-        raster_codec.decode_raster(data, "x.tif")
+        label_png.decode_raster(data, "x.tif")
 
 
 def test_without_a_descriptor_left_stderr_is_not_closed_and_none_is_lost(monkeypatch):
@@ -127,7 +134,7 @@ def test_without_a_descriptor_left_stderr_is_not_closed_and_none_is_lost(monkeyp
     for name in ("dup", "memfd_create"):
         with monkeypatch.context() as patch:
             patch.setattr(os, name, once(getattr(os, name), refuse(errno.EMFILE)))
-            with pytest.raises(OSError, match="Too many open files"), muttering.alone():
+            with pytest.raises(OSError, match="Too many open files"), captured_stderr.alone():
                 pass
         os.fstat(2)
     assert len(os.listdir("/proc/self/fd")) == open_before
@@ -183,7 +190,7 @@ def test_what_is_no_file_is_still_only_absent(tmp_path):
     (tmp_path / "folder.json").mkdir()
     os.mkfifo(tmp_path / "pipe.json")
     for name in ("loop", "folder", "pipe", "nothing", "n" * 300):
-        assert not coco_index.looks_like_coco(tmp_path / f"{name}.json")
+        assert not index.looks_like_coco(tmp_path / f"{name}.json")
         assert base.size_of(tmp_path / f"{name}.json") == -1
         assert base.bytes_of(base.Place(str(tmp_path / f"{name}.json"))) == b""
     assert base.walk_files(tmp_path / "nothing") == []
@@ -191,7 +198,7 @@ def test_what_is_no_file_is_still_only_absent(tmp_path):
 
 def test_no_memory_while_looking_through_a_source_is_a_sentence(voc, monkeypatch):
     monkeypatch.setattr(base, "size_of", once(base.size_of, MemoryError()))
-    monkeypatch.setattr("augpipe.sources.look.size_of", base.size_of)
+    monkeypatch.setattr("augpipe.storage.fs.size_of", base.size_of)
     with pytest.raises(DatasetError, match="not enough memory to look through it"):
         open_dataset(str(voc))
 
@@ -202,8 +209,8 @@ def test_no_memory_while_looking_through_a_source_is_a_sentence(voc, monkeypatch
 @pytest.mark.parametrize(
     ("module", "name", "error"),
     [
-        (work, "take_stock", refuse(errno.EACCES)),
-        (work, "plan_tasks", MemoryError()),
+        (runner, "take_stock", refuse(errno.EACCES)),
+        (runner, "plan_tasks", MemoryError()),
         (store, "sync_folder", refuse()),
         (Store, "clean", refuse(errno.EROFS)),
         (Store, "state", refuse()),
@@ -286,7 +293,7 @@ def test_what_cannot_be_tidied_hides_no_other_error(voc, tmp_path, monkeypatch):
         monkeypatch.setattr(Store, "is_finished", once(Store.is_finished, refuse(errno.EACCES)))
         raise UsageError("the real one")
 
-    monkeypatch.setattr(work.Work, "_job", failing)
+    monkeypatch.setattr(runner.Work, "_job", failing)
     with pytest.raises(UsageError, match="the real one"):
         run(voc, tmp_path / "out", copies=2)
 

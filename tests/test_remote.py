@@ -24,10 +24,10 @@ from packing import packed
 from runs import promised, run
 from web import serving
 
-from augpipe.errors import DatasetError, Reject
+from augpipe.core.errors import DatasetError, Reject
 from augpipe.formats.base import LARGEST_FILE, Place, read_picture, read_place
-from augpipe.sources import remote
-from augpipe.sources.ranges import Ranges
+from augpipe.storage import remote
+from augpipe.storage.remote import Ranges
 
 
 @pytest.fixture(autouse=True)
@@ -190,7 +190,7 @@ def test_names_that_a_url_would_take_for_something_else(tmp_path):
 
 
 def test_a_file_that_never_ends_is_not_kept(site, monkeypatch):
-    monkeypatch.setattr("augpipe.sources.place.LARGEST_FILE", 1000)
+    monkeypatch.setattr("augpipe.storage.byte_range.LARGEST_FILE", 1000)
     with serving(site, length=False) as web:
         assert reject_of(Place(f"{web.url}/coco/images/000000.jpg")).code == "too-large"
     assert LARGEST_FILE == 1 << 28

@@ -13,17 +13,17 @@ from builders import contents
 from format_checker import check_folder
 from runs import hashes, promised, run, samples
 
-from augpipe.errors import RunError, UsageError
-from augpipe.formats import SourceOptions
-from augpipe.loader import ShardDataset
+from augpipe.core.errors import RunError, UsageError
+from augpipe.formats.base import SourceOptions
 from augpipe.recipe.load import load
 from augpipe.run import config as config_module
 from augpipe.run.augment import Execution, RunOptions, Watcher, augment
-from augpipe.run.execution import Slice, parse_slice
-from augpipe.run.inventory import take_stock
+from augpipe.run.config import Slice, parse_slice
+from augpipe.run.folder.inventory import take_stock
+from augpipe.run.folder.store import Store
 from augpipe.run.retry import finish
-from augpipe.run.store import Store
-from augpipe.verify import verify
+from augpipe.train.dataset import ShardDataset
+from augpipe.verification import verify
 
 SEED = {"seed": 7}
 

@@ -12,13 +12,13 @@ from builders import contents
 from format_checker import check_folder
 from runs import promised, run
 
-from augpipe.errors import RunError, UsageError
-from augpipe.formats import SourceOptions
+from augpipe.core.errors import RunError, UsageError
+from augpipe.formats.base import SourceOptions
 from augpipe.recipe.load import load
 from augpipe.run import retry as retry_module
 from augpipe.run import task
 from augpipe.run.augment import Execution, RunOptions, Watcher, augment
-from augpipe.run.execution import Slice
+from augpipe.run.config import Slice
 from augpipe.run.retry import finish, retry
 
 HERE = Execution(workers=0)

@@ -17,12 +17,12 @@ import webdataset as wds
 from format_checker import check_folder
 from runs import hashes, recipe_of, records, run, samples
 
+from augpipe.core.errors import UsageError
 from augpipe.core.opencv import cv2
-from augpipe.errors import UsageError
+from augpipe.core.rng import rank
 from augpipe.pixels import cpu
-from augpipe.pixels.codec import PictureFormat
-from augpipe.run.keys import sample_key
-from augpipe.words import rank
+from augpipe.pixels.codec.image import PictureFormat
+from augpipe.run.folder.keys import sample_key
 
 
 @pytest.fixture(scope="module")
@@ -294,9 +294,9 @@ def test_keys_are_what_the_format_says():
 
 def test_a_sample_can_be_made_again_from_its_record(finished, voc):
     """The plan is enough: decode the source, apply the steps, encode; the bytes are those in the shard."""
-    from augpipe.pixels.codec import PictureFormat, decode, encode
-    from augpipe.pixels.header import read_header
-    from augpipe.plan import from_json
+    from augpipe.core.plan import from_json
+    from augpipe.pixels.codec.header import read_header
+    from augpipe.pixels.codec.image import PictureFormat, decode, encode
 
     for files in list(samples(finished).values())[:6]:
         record = json.loads(files["json"])
@@ -314,7 +314,7 @@ def test_own_shards_are_a_source_again(finished, tmp_path):
 
 
 def test_tar_members_are_read_back_by_tarfile():
-    from augpipe.run import tar
+    from augpipe.run.folder import tar_writer as tar
 
     data = {"a-0-c000.jpg": b"x" * 513, "a-0-c000.json": b"", "b" * 100: b"y" * 512}
     archive = b"".join(tar.member(name, content) for name, content in data.items()) + tar.END

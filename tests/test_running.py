@@ -58,7 +58,7 @@ def test_a_signal_ends_a_run_in_seconds_with_one_line_and_it_goes_on(voc, calm, 
 
 def test_a_second_interrupt_stops_at_once(voc, tmp_path, monkeypatch):
     """Workers that do not go are not waited for."""
-    slow = "import augpipe.run.engines as e, time; e._stop = lambda workers: time.sleep(60)\n"
+    slow = "import augpipe.run.engine.local as e, time; e._stop = lambda workers: time.sleep(60)\n"
     program = slow + "from augpipe.cli.main import main; main()"
     arguments = ["augment", voc, tmp_path / "out", "-r", "detection", "-n", 400, "-w", 1]
     process = subprocess.Popen([sys.executable, "-c", program, *map(str, arguments)], start_new_session=True)
@@ -152,7 +152,7 @@ def test_what_cannot_be_is_refused(voc, tmp_path, options, said):
 
 
 def test_a_disk_that_is_too_small_is_told_before_the_start(voc, tmp_path, monkeypatch):
-    from augpipe.run import space
+    from augpipe.run import dry_run as space
 
     real = os.statvfs
 
@@ -170,10 +170,10 @@ def test_a_disk_that_is_too_small_is_told_before_the_start(voc, tmp_path, monkey
 
 @pytest.mark.parametrize(("picture", "factor"), [("jpg", 2.5), ("png", 2.5)])
 def test_the_guess_of_bytes_is_of_the_right_size(voc, tmp_path, picture, factor):
-    from augpipe.formats import open_dataset
-    from augpipe.pixels.codec import PictureFormat
+    from augpipe.formats.registry import open_dataset
+    from augpipe.pixels.codec.image import PictureFormat
     from augpipe.recipe.load import load
-    from augpipe.run.space import bytes_of_samples
+    from augpipe.run.dry_run import bytes_of_samples
 
     form = PictureFormat(picture, 90, "4:2:0" if picture == "jpg" else "none")
     summary = run(voc, tmp_path / "out", copies=4, picture=form)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from contents import noise_picture
 
-from augpipe import geometry as g
-from augpipe import sampling
-from augpipe.sampling import block_means, region_mask, resample, resample_labels
+from augpipe.core import geometry as g
+from augpipe.pixels import resample as sampling
+from augpipe.pixels.resample import block_means, region_mask, resample, resample_labels
 
 VOID = 255
 TURN = g.rounded(g.about((20.0, 15.0), g.then(g.rotation(23.0), g.scaling(1.3, 0.8))))

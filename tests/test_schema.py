@@ -13,11 +13,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augpipe.errors import RecipeError
-from augpipe.recipe.document import read
+from augpipe.core.errors import RecipeError
 from augpipe.recipe.load import compiled, shipped
 from augpipe.recipe.ops import COMMON_FIELDS, OPERATIONS
 from augpipe.recipe.schema import recipe_schema
+from augpipe.recipe.yaml_reader import read
 
 SCHEMA = recipe_schema()
 TYPES = {"object": dict, "array": list, "string": str, "null": type(None), "boolean": bool}

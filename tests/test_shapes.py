@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from painted import Particles, box_of, enlarged, fill, in_convex, looked_up
 
-from augpipe import geometry as g
-from augpipe import masks
-from augpipe.plan import Bars, Erase, Filter, Warp
-from augpipe.sample import Rings, Rle
-from augpipe.sampling import resample_labels
-from augpipe.shapes import shape_of, shapes_of
-from augpipe.track import follow
+from augpipe.core import geometry as g
+from augpipe.core.annotations import Rings, Rle
+from augpipe.core.canvas import follow
+from augpipe.core.plan import Bars, Erase, Filter, Warp
+from augpipe.labels import rle
+from augpipe.labels.shapes import shape_of, shapes_of
+from augpipe.pixels.resample import resample_labels
 
 quick = settings(derandomize=True, database=None, deadline=None, max_examples=40)
 
@@ -67,11 +67,11 @@ def blob(seed, size_wh=SIZE):
 
 def of_mask(bitmap, steps, size_wh=None):
     size = size_wh or bitmap.shape[::-1]
-    return shape_of(BOX, masks.rle_of(bitmap), None, follow(steps, size))
+    return shape_of(BOX, rle.rle_of(bitmap), None, follow(steps, size))
 
 
 def pixels(shape, track):
-    return masks.rasterise(shape.segmentation, track.size_wh)
+    return rle.rasterise(shape.segmentation, track.size_wh)
 
 
 # --- masks: the window is the picture --------------------------------------------------------------------------------
@@ -208,8 +208,8 @@ def test_area_grows_no_more_than_the_determinant(seed, matrix):
 
 # --- which geometry decides ------------------------------------------------------------------------------------------
 
-CODE = masks.rle_of(np.pad(np.ones((12, 12), np.uint8), ((8, 10), (10, 18))))
-EMPTY = masks.rle_of(np.zeros((30, 40), np.uint8))
+CODE = rle.rle_of(np.pad(np.ones((12, 12), np.uint8), ((8, 10), (10, 18))))
+EMPTY = rle.rle_of(np.zeros((30, 40), np.uint8))
 FLAT = Rings((np.array([[10.0, 10.0], [20.0, 20.0], [15.0, 15.0]]),))
 BY = {
     "mask": (CODE, None, "corners", "mask"),

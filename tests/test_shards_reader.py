@@ -27,12 +27,12 @@ from builders import (
 from command_line import call
 from runs import records, run
 
-from augpipe.errors import DatasetError, Reject
-from augpipe.formats.align import aligned
+from augpipe.core.errors import DatasetError, Reject
 from augpipe.formats.base import read_picture
-from augpipe.formats.voc import TWENTY
-from augpipe.loader import ShardDataset
-from augpipe.pixels.header import read_header
+from augpipe.formats.voc.read import TWENTY
+from augpipe.labels.normalize import aligned
+from augpipe.pixels.codec.header import read_header
+from augpipe.train.dataset import ShardDataset
 
 JPEG = encoded(photo((20, 10)))
 

@@ -16,14 +16,14 @@ import torch
 from namespaces import can_mount, mounted
 from shard_folder import numbered_folder
 
-import augpipe.loader
-from augpipe.loader import collate
+import augpipe.train.dataset
+from augpipe.train.dataset import collate
 
 
 @pytest.fixture(autouse=True)
 def worker(monkeypatch):
     """This process is a worker."""
-    monkeypatch.setattr(augpipe.loader, "get_worker_info", lambda: SimpleNamespace(id=0, num_workers=1))
+    monkeypatch.setattr(augpipe.train.dataset, "get_worker_info", lambda: SimpleNamespace(id=0, num_workers=1))
 
 
 def test_only_large_tensors_of_targets_leave_a_worker_through_shared_memory() -> None:
@@ -81,7 +81,7 @@ def test_an_epoch_ends_in_a_container_with_little_shared_memory(tmp_path: Path, 
     folder = numbered_folder(tmp_path / "dst", (5, 0, 7, 1, 6))
     program = f"""
 from torch.utils.data import DataLoader
-from augpipe.loader import ShardDataset, collate
+from augpipe.train.dataset import ShardDataset, collate
 if __name__ == "__main__":
     big = lambda image, target: (image.new_zeros((3, 512, 512)), target)
     dataset = ShardDataset({str(folder)!r}, transform=big)

@@ -12,18 +12,19 @@ import pytest
 from builders import encoded, exif
 from pictures import by_pillow
 
-from augpipe import geometry as g
+from augpipe.core import geometry as g
+from augpipe.core.annotations import Header
+from augpipe.core.errors import Reject
 from augpipe.core.opencv import cv2
-from augpipe.errors import Reject
-from augpipe.pixels import codec, cpu
+from augpipe.core.plan import Colour, Matrix3x4, Warp
+from augpipe.pixels import cpu
 from augpipe.pixels.backend import BackendOptions, Job
-from augpipe.pixels.codec import PictureFormat, decode
+from augpipe.pixels.codec import image
+from augpipe.pixels.codec.header import read_header
+from augpipe.pixels.codec.image import PictureFormat, decode
 from augpipe.pixels.cpu import CpuBackend
-from augpipe.pixels.header import read_header
-from augpipe.pixels.shrunk import after, by_size, cut, share_of
-from augpipe.plan import Colour, Matrix3x4, Warp
-from augpipe.sample import Header
-from augpipe.sampling import block_means
+from augpipe.pixels.resample import block_means
+from augpipe.pixels.scaled_decode import after, by_size, cut, share_of
 
 LOSSLESS = BackendOptions(PictureFormat("png"))
 TONE = Colour(stages=(Matrix3x4((0.9, 0.1, 0.0, 2.0, 0.0, 0.8, 0.0, 0.0, 0.1, 0.0, 1.1, -3.0)),))
@@ -162,7 +163,7 @@ def test_what_the_decoder_leaves_is_averaged_afterwards():
 def test_another_decoder_that_steps_in_gives_the_same_size(monkeypatch):
     data = jpeg(ODD_WH)
     small = decode(data, read_header(data), share=4)
-    monkeypatch.setattr(codec, "_by_opencv", lambda *_: (None, ""))
+    monkeypatch.setattr(image, "_by_opencv", lambda *_: (None, ""))
     other = decode(data, read_header(data), share=4)
     assert small.shape == other.shape == (40, 51, 3)
     assert np.abs(small.astype(int) - other).mean() < 2.0

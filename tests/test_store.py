@@ -13,8 +13,8 @@ from builders import contents
 from format_checker import check_folder
 from runs import promised, run
 
-from augpipe.errors import RunError, UsageError
-from augpipe.run.store import Store
+from augpipe.core.errors import RunError, UsageError
+from augpipe.run.folder.store import Store
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from format_checker import check_folder
 from recipe_tools import recipe_of
 from runs import records, run
 
-from augpipe.run.strict import require_sound
-from augpipe.sample import Annotations
+from augpipe.core.annotations import Annotations
+from augpipe.run.source_guard import require_sound
 
 POSE = {**CAT, "keypoints": ["a", "b"]}
 MASK = rle_json(photo((20, 10))[:, :, 0] > 127)

@@ -16,14 +16,13 @@ from builders import SHARED, encoded, exif, needs, object_xml, photo, voc_xml, w
 from command_line import call
 from PIL import Image
 
-from augpipe.errors import Reject
-from augpipe.formats import SourceOptions
-from augpipe.formats.base import Entry, Place
-from augpipe.pixels.header import read_header
+from augpipe.core.errors import Reject
+from augpipe.formats.base import Entry, Place, SourceOptions
+from augpipe.formats.image_header import start_and_header
+from augpipe.pixels.codec.header import read_header
 from augpipe.survey import survey
-from augpipe.survey.heads import head_of
-from augpipe.survey.oddity import KNOWN
-from augpipe.survey.spread import histogram, median_of, significant, spread_of
+from augpipe.survey.issues import KNOWN
+from augpipe.survey.tally import histogram, median_of, significant, spread_of
 
 
 def inspected(*arguments: object) -> dict:
@@ -142,7 +141,7 @@ def test_the_head_of_a_file_tells_what_all_of_it_does(tmp_path, options):
     noise = np.random.default_rng(1).integers(0, 256, (400, 600, 3), np.uint8)
     path = tmp_path / "a.jpg"
     path.write_bytes(encoded(noise, "JPEG", **options))
-    data, header = head_of(entry_of(path))
+    data, header = start_and_header(entry_of(path))
     assert header == read_header(path.read_bytes())
     assert path.stat().st_size > 1 << 16
     assert len(data) == (path.stat().st_size if "progressive" in options else 1 << 16)
@@ -154,7 +153,7 @@ def test_the_heads_of_odd_files_tell_what_all_of_them_do():
     assert len(files) > 300
     for path in files:
         whole = outcome(lambda path=path: replace(read_header(path.read_bytes()), format=""))
-        head = outcome(lambda path=path: replace(head_of(entry_of(path))[1], format=""))
+        head = outcome(lambda path=path: replace(start_and_header(entry_of(path))[1], format=""))
         assert head == whole, path
 
 
@@ -395,7 +394,7 @@ def test_plots_of_every_format_and_of_many_classes(voc, coco, masks_folder, clas
 
 def test_words_of_a_sheet_never_leave_it(tmp_path, monkeypatch):
     """Every text that is written lies on the canvas."""
-    from augpipe import ink
+    from augpipe.viz import canvas as ink
 
     objects = [object_xml("w" * 200, (1, 1, 19, 9)), object_xml("ü 漢字 \u202e", (1, 1, 2, 2))]
     write_voc(tmp_path / "set", {"a": voc_xml(*objects), "b": voc_xml()})

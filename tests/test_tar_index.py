@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from builders import write_tar
 
-from augpipe.errors import DatasetError
-from augpipe.formats.tar_index import samples_of, tar_paths
+from augpipe.core.errors import DatasetError
+from augpipe.formats.webdataset.index import samples_of, tar_paths
 
 FORMS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
 

@@ -1,4 +1,4 @@
-"""augpipe.targets, through the dataset: pictures and labels as tensors."""
+"""augpipe.train.targets, through the dataset: pictures and labels as tensors."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from shard_folder import (
     write_folder,
 )
 
-from augpipe.errors import DatasetError
-from augpipe.loader import ShardDataset
+from augpipe.core.errors import DatasetError
+from augpipe.train.dataset import ShardDataset
 
 # pycocotools on NumPy 2
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from painted import Particles, in_convex
 
-from augpipe import geometry as g
-from augpipe.plan import Bars, Colour, Erase, Filter, Matrix3x4, Noise, Recode, Warp
-from augpipe.track import Track, follow
+from augpipe.core import geometry as g
+from augpipe.core.canvas import Track, follow
+from augpipe.core.plan import Bars, Colour, Erase, Filter, Matrix3x4, Noise, Recode, Warp
 
 SIZE = (40, 30)
 FILL = (0, 0, 0)

@@ -16,10 +16,10 @@ from runs import recipe_of, run
 from shard_folder import sample as shard_sample
 from shard_folder import thing, write_folder
 
-from augpipe.errors import DatasetError
-from augpipe.verify import Verdict, open_source, verify
-from augpipe.verify.run import Chosen
-from augpipe.verify.sheet import chosen_of, sheet_of_worst
+from augpipe.core.errors import DatasetError
+from augpipe.verification import Verdict, open_source, verify
+from augpipe.verification.run import Chosen
+from augpipe.verification.worst_samples import chosen_of, sheet_of_worst
 
 STRONG = """
 version: 1
@@ -104,7 +104,7 @@ def test_a_voc_run_is_accepted(voc, tmp_path, text, kind):
 
 
 def png():
-    from augpipe.pixels.codec import PictureFormat
+    from augpipe.pixels.codec.image import PictureFormat
 
     return PictureFormat("png", 90, "none")
 

@@ -165,7 +165,7 @@ def test_real_pictures(tmp_path, name, recipe):
     if name == "panopticapi":
         base, images = base / "sample_data/panoptic_examples.json", {"images": base / "sample_data/input_images"}
     run(base, tmp_path / "out", recipe_of(REAL[recipe]), limit=2, seed=5, originals=True, max_rejects="100%", **images)
-    from augpipe.verify import open_source, verify
+    from augpipe.verification import open_source, verify
 
     verdict = verify(tmp_path / "out", open_source(str(base), tmp_path / "out", **images), workers=0)
     assert problems(verdict) == []

@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw
 from runs import recipe_of, run
 from test_verify import STRONG, half_a_pixel, one_keypoint
 
+from augpipe.core.plan import Bars, Erase, Warp
 from augpipe.pixels import reference
-from augpipe.plan import Bars, Erase, Warp
-from augpipe.verify import paint
+from augpipe.verification import supersample
 
 # --- the command -----------------------------------------------------------------------------------------------------
 
@@ -86,7 +86,7 @@ def test_filling_agrees_with_pillow():
     painter = Image.new("1", (40 * 16, 32 * 16))
     ImageDraw.Draw(painter).polygon([(x * 16 - 0.5, y * 16 - 0.5) for x, y in RING.tolist()], fill=1)
     theirs = np.asarray(painter).reshape(32 * 4, 4, 40 * 4, 4).mean(axis=(1, 3))
-    ours = paint.filled([RING], (40, 32))
+    ours = supersample.filled([RING], (40, 32))
     sure = (theirs == 0) | (theirs == 1)
     assert (ours == (theirs > 0.5))[sure].all()
     assert sure.mean() > 0.95
@@ -94,7 +94,7 @@ def test_filling_agrees_with_pillow():
 
 def test_a_ring_that_crosses_itself_is_filled_by_the_even_odd_rule():
     star = [[20 + 15 * np.sin(4 * np.pi * i / 5), 16 - 15 * np.cos(4 * np.pi * i / 5)] for i in range(5)]
-    marks = paint.filled([np.array(star)], (40, 32))
+    marks = supersample.filled([np.array(star)], (40, 32))
     assert not marks[16 * 4, 20 * 4]
     assert marks[6 * 4, 20 * 4]
 
@@ -109,8 +109,8 @@ STEPS = [
 
 def test_walking_back_is_what_the_reference_paints():
     """A mask as a picture of levels through the reference: a sample is set where its pixel is nearly white."""
-    canvas = paint.Canvas(paint.filled([RING], (40, 32)))
-    picture = paint.enlarged(paint.filled([RING], (40, 32), 1), 1).astype(np.uint8) * 255
+    canvas = supersample.Canvas(supersample.filled([RING], (40, 32)))
+    picture = supersample.enlarged(supersample.filled([RING], (40, 32), 1), 1).astype(np.uint8) * 255
     theirs = reference.apply(picture, STEPS)
     ours = canvas.looked_up(STEPS, (40, 32), (0, 0, 41, 30), cut_erased=True)
     share = ours.reshape(30, 4, 41, 4).mean(axis=(1, 3))
@@ -121,27 +121,27 @@ def test_walking_back_is_what_the_reference_paints():
 
 def test_forward_and_back_are_inverses():
     points = np.random.default_rng(0).uniform((0, 0), (40, 32), (500, 2))
-    there = paint.Particles(points, STEPS, (40, 32))
-    back, shown = paint.walked_back(there.xy[there.shown & there.bare], STEPS, (40, 32), cut_erased=True)
+    there = supersample.Particles(points, STEPS, (40, 32))
+    back, shown = supersample.walked_back(there.xy[there.shown & there.bare], STEPS, (40, 32), cut_erased=True)
     assert shown.all()
     assert np.abs(back - points[there.shown & there.bare]).max() < 1e-9
     assert 100 < shown.size < 400
 
 
 def test_areas_are_those_of_the_moved_shape():
-    canvas = paint.Canvas(paint.filled([RING], (40, 32)))
+    canvas = supersample.Canvas(supersample.filled([RING], (40, 32)))
     turn = Warp(matrix=(0.8, -0.6, 20.0, 0.6, 0.8, 0.0, 0.0, 0.0, 1.0), size_wh=(100, 100))
-    particles = paint.Particles.of(canvas, [turn], (40, 32))
+    particles = supersample.Particles.of(canvas, [turn], (40, 32))
     x, y = RING.T
     area = abs((x * np.roll(y, -1) - y * np.roll(x, -1)).sum()) / 2
     assert particles.weight.sum() == pytest.approx(area, rel=0.01)
     assert particles.share(particles.shown) == 1.0
-    few = paint.Particles.of(canvas, [turn], (40, 32), most=800)
+    few = supersample.Particles.of(canvas, [turn], (40, 32), most=800)
     assert len(few.xy) < 300
     assert few.weight.sum() == pytest.approx(area, rel=0.05)
 
 
 def test_outlines_are_dense_and_hold_the_corners():
-    points = paint.outline([RING])
+    points = supersample.outline([RING])
     assert all((np.abs(points - corner).max(axis=1) < 1e-9).any() for corner in RING)
     assert np.hypot(*np.diff(points, axis=0).T).max() <= 0.125 + 1e-9

@@ -6,7 +6,7 @@ import math
 import re
 from pathlib import Path
 
-from augpipe.verify.findings import MEASURES
+from augpipe.verification.findings import MEASURES
 
 PAGE = Path(__file__).parent.parent / "docs" / "verify.md"
 BLOCK = re.compile(r"(<!-- begin measures -->\n).*?(<!-- end measures -->)", re.DOTALL)

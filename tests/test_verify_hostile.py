@@ -16,8 +16,8 @@ from forge import Samples, forged, resign
 from runs import recipe_of, run
 from test_verify import first, is_mask, is_polygon, problems, verified
 
-from augpipe.errors import DatasetError
-from augpipe.verify import parse
+from augpipe.core.errors import DatasetError
+from augpipe.verification import safe_parse
 
 RECIPE = """
 version: 1
@@ -225,7 +225,7 @@ def test_tars_that_make_no_sense_are_findings(coco, finished, tmp_path, change, 
 
 
 def test_a_member_too_large_to_hold_is_not_read(finished, tmp_path, monkeypatch):
-    monkeypatch.setattr(parse, "MOST_MEMBER", 1000)
+    monkeypatch.setattr(safe_parse, "MOST_MEMBER", 1000)
     found = problems(verified(finished))
     assert [line for line in found if "bytes, expected at most 1,000" in line] != [], found
 
@@ -319,7 +319,7 @@ def test_run_length_codes_are_those_of_pycocotools():
         height, width = rng.integers(1, 70, 2).tolist()
         bitmap = (rng.random((height, width)) < rng.random() ** 3).astype(np.uint8)
         code = {"size": [height, width], "counts": coco_mask.encode(np.asfortranarray(bitmap))["counts"].decode()}
-        assert (parse.bitmap_of_code(code, (width, height)) == bitmap.astype(bool)).all()
+        assert (safe_parse.bitmap_of_code(code, (width, height)) == bitmap.astype(bool)).all()
 
 
 def test_what_is_read_of_a_tar_is_what_tarfile_reads(finished):
@@ -327,9 +327,9 @@ def test_what_is_read_of_a_tar_is_what_tarfile_reads(finished):
 
     for path in sorted(finished.glob("*.tar")):
         ours = {}
-        for key, places in parse.samples_of(path):
+        for key, places in safe_parse.samples_of(path):
             with open(path, "rb") as file:
-                ours |= {f"{key}.{ending}": data for ending, data in parse.members_at(file, places).items()}
+                ours |= {f"{key}.{ending}": data for ending, data in safe_parse.members_at(file, places).items()}
         with tarfile.open(path) as tar:
             theirs = {member.name: io.BytesIO(tar.extractfile(member).read()).getvalue() for member in tar}
         assert ours == theirs

@@ -12,11 +12,11 @@ from builders import SHARED, boxes_by_regex, decode, needs, object_xml, opened, 
 from builders import box_xml as box
 from builders import write_voc as tree
 
-from augpipe.errors import Reject
-from augpipe.formats import voc_raster
-from augpipe.formats.voc import VocReader
-from augpipe.formats.voc_xml import parse_xml
-from augpipe.sample import Part
+from augpipe.core.annotations import Part
+from augpipe.core.errors import Reject
+from augpipe.formats.voc import write_masks
+from augpipe.formats.voc.read import VocReader
+from augpipe.formats.voc.xml_reader import parse_xml
 
 READER = VocReader({"cat": 1, "dog": 2})
 
@@ -258,9 +258,9 @@ def colours() -> np.ndarray:
 
 
 def test_the_palette():
-    assert voc_raster.palette() == [tuple(c) for c in colours().tolist()]
-    assert voc_raster.palette()[:5] == [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128)]
-    assert voc_raster.palette()[255] == (224, 224, 192)
+    assert write_masks.palette() == [tuple(c) for c in colours().tolist()]
+    assert write_masks.palette()[:5] == [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128)]
+    assert write_masks.palette()[255] == (224, 224, 192)
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "RGB"])
@@ -330,7 +330,7 @@ def test_a_broken_mask_rejects_its_picture_by_its_own_name(tmp_path):
 
 def test_labelmaps():
     lines = b"background:0,0,0::\ncat:1,2,3:head,tail:run\r\ndog:\nowl:x,y,z::"
-    names, packed = voc_raster.read_labelmap(b"\xef\xbb\xbf# label:color_rgb:parts:actions\n\n" + lines)
+    names, packed = write_masks.read_labelmap(b"\xef\xbb\xbf# label:color_rgb:parts:actions\n\n" + lines)
     assert names == ["background", "cat", "dog", "owl"]
     standard = colours()
     expected = [(0, 0, 0), (1, 2, 3), tuple(standard[2]), tuple(standard[3])]

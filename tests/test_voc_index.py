@@ -11,9 +11,9 @@ import pytest
 from builders import keys, object_xml, opened, read_all, rejected, voc_xml, write_mask, write_picture
 from builders import write_voc as tree
 
-from augpipe.errors import DatasetError, Reject
+from augpipe.core.errors import DatasetError, Reject
 from augpipe.formats.base import read_picture
-from augpipe.formats.voc import TWENTY
+from augpipe.formats.voc.read import TWENTY
 
 XML = voc_xml(object_xml())
 

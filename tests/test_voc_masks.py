@@ -12,9 +12,9 @@ from oracles import import_torchvision, oracle
 from PIL import Image
 from pycocotools import mask as api
 
-from augpipe.formats.voc_masks import masks_of
-from augpipe.masks import rle_of
-from augpipe.sample import Annotations, ObjectRow, Rings, objects_of
+from augpipe.core.annotations import Annotations, ObjectRow, Rings, objects_of
+from augpipe.formats.voc.masks import masks_of
+from augpipe.labels.rle import rle_of
 
 CATEGORIES = [{"id": 7, "name": "cat"}, {"id": 3, "name": "dog"}]
 SQUARE = [2, 3, 12, 3, 12, 13, 2, 13]

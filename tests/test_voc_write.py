@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from augpipe.formats import voc_write
-from augpipe.formats.voc import VocReader
-from augpipe.formats.voc_write import cannot_hold, categories_cannot_hold, xml_of
-from augpipe.sample import Annotations, Category, Facts, ObjectRow, Part, Rings, objects_of
+from augpipe.core.annotations import Annotations, Category, Facts, ObjectRow, Part, Rings, objects_of
+from augpipe.formats.voc import write
+from augpipe.formats.voc.read import VocReader
+from augpipe.formats.voc.write import cannot_hold, categories_cannot_hold, xml_of
 
 CATEGORIES = {1: Category(1, 1, "cat"), 5: Category(5, 2, "a <b> & c"), 9: Category(9, 3, "")}
 
@@ -69,7 +69,7 @@ def test_corners_count_from_1_and_are_inclusive(box, expected):
 
 def test_a_thin_box_has_no_place_because_its_corners_would_be_swapped():
     def reason(*box):
-        return voc_write.unwritable(objects_of([a_row(box)]), 0, CATEGORIES)
+        return write.unwritable(objects_of([a_row(box)]), 0, CATEGORIES)
 
     assert reason(10, 2, 10.5, 8) == "objects thinner than a pixel"
     assert reason(10, 2, 15, 2.999) == "objects thinner than a pixel"
@@ -79,7 +79,7 @@ def test_a_thin_box_has_no_place_because_its_corners_would_be_swapped():
 
 
 def test_a_class_without_a_name_has_no_place():
-    assert voc_write.unwritable(objects_of([a_row(category=9)]), 0, CATEGORIES) == "objects whose class has no name"
+    assert write.unwritable(objects_of([a_row(category=9)]), 0, CATEGORIES) == "objects whose class has no name"
 
 
 def test_thin_parts_are_left_out_and_counted():
@@ -195,4 +195,4 @@ def test_what_classes_have_beyond_a_name_is_counted():
 
 def test_fractional_counts_boxes():
     rows = [a_row((0, 0, 5, 5)), a_row((0.5, 0, 5, 5)), a_row((0, 0, 5, 5.000001)), a_row((0, 0, 0.1 + 0.9, 5))]
-    assert voc_write.fractional(objects_of(rows)) == 2
+    assert write.fractional(objects_of(rows)) == 2

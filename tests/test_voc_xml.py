@@ -16,8 +16,8 @@ from fuzzing import damaged, fuzzed
 from hypothesis import given
 from test_fuzz_voc import FILES, VALID, rewritten
 
-from augpipe.errors import Reject
-from augpipe.formats.voc_xml import Said, pack, read_xml, unpack
+from augpipe.core.errors import Reject
+from augpipe.formats.voc.xml_reader import Said, pack, read_xml, unpack
 
 DEEPEST = 65  # the root, and 64 levels in it
 NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*|\s*[+-]?(nan|inf(inity)?)\s*", re.IGNORECASE)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augpipe.words import Stream, Words, encode, rank, smallest
+from augpipe.core.rng import Stream, Words, encode, rank, smallest
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.text("0123456789:,", max_size=6)
 

@@ -9,10 +9,11 @@ import pytest
 from builders import encoded, exif, photo
 from conversions import yolo_of
 
-from augpipe.errors import DatasetError, Reject
-from augpipe.formats import SourceOptions, open_dataset
-from augpipe.formats.yolo import kind_of
-from augpipe.sample import Annotations, Rings
+from augpipe.core.annotations import Annotations, Rings
+from augpipe.core.errors import DatasetError, Reject
+from augpipe.formats.base import SourceOptions
+from augpipe.formats.registry import open_dataset
+from augpipe.formats.yolo.read import kind_of
 
 NAMES = "train: images\nnames: [cat, dog]\n"
 POSE = f"{NAMES}kpt_shape: [2, 3]\n"

@@ -8,9 +8,10 @@ import time
 import pytest
 from conversions import real, yolo_of
 
-from augpipe.errors import DatasetError
-from augpipe.formats import SourceOptions, open_dataset
-from augpipe.formats.yolo_index import label_of
+from augpipe.core.errors import DatasetError
+from augpipe.formats.base import SourceOptions
+from augpipe.formats.registry import open_dataset
+from augpipe.formats.yolo.index import label_of
 
 BOX = "0 .5 .5 .2 .2\n"
 

@@ -32,10 +32,10 @@ from conversions import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augpipe.formats.one_outline import joined, one_ring, outlines_of
-from augpipe.masks import area_of, bitmap_of_rings, rasterise, rle_of
-from augpipe.polygons import areas_of
-from augpipe.sample import Rings
+from augpipe.core.annotations import Rings
+from augpipe.labels.polygons import areas_of
+from augpipe.labels.rle import area_of, bitmap_of_rings, rasterise, rle_of
+from augpipe.labels.single_ring import joined, one_ring, outlines_of
 
 SQUARE = [4, 4, 12, 4, 12, 12, 4, 12]
 FAR_SQUARE = [20, 20, 26, 20, 26, 26, 20, 26]

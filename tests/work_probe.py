@@ -39,7 +39,7 @@ from augpipe.pixels import cpu
 from augpipe.recipe.load import load
 from augpipe.run import task
 from augpipe.run.augment import Execution, RunOptions, augment
-from augpipe.run.memory import keep_what_is_freed
+from augpipe.run.engine.memory import keep_what_is_freed
 
 SIZE_WH, PICTURES, COPIES = (640, 480), 4, 4
 SAMPLES = PICTURES * COPIES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from importlib import metadata
 
-from augpipe.errors import MissingLibrary, one_line
+from augpipe.core.errors import MissingLibrary, one_line
 
 
 def requirements_of(extra: str) -> list[str]:

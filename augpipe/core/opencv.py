@@ -12,7 +12,7 @@ from importlib import metadata
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from augpipe.errors import MissingLibrary, one_line
+from augpipe.core.errors import MissingLibrary, one_line
 
 BUILDS = ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python")
 

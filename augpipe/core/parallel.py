@@ -24,8 +24,8 @@ from multiprocessing.context import BaseContext
 from typing import TypeVar
 
 from augpipe.core import processes
+from augpipe.core.errors import RunError, one_line
 from augpipe.core.machine import cores, processes_that_fit
-from augpipe.errors import RunError, one_line
 
 WORTH_PROCESSES = 3000
 """Pictures or files from which on other processes are worth the time that they take to start."""
@@ -33,7 +33,7 @@ WORTH_PROCESSES = 3000
 _BATCH = 250
 _AHEAD = 3  # parts that wait for each process
 _SELDOM = (50_000, 20, 50)
-_PRELOADED = ("augpipe.convert", "augpipe.survey", "augpipe.verify")
+_PRELOADED = ("augpipe.conversion", "augpipe.survey", "augpipe.verification")
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TypeAlias
 
-from augpipe.errors import UsageError, one_line
+from augpipe.core.errors import UsageError, one_line
 
 AnyPath: TypeAlias = str | os.PathLike[str]
 

@@ -15,10 +15,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
-from augpipe.errors import DatasetError, Reject, one_line
-from augpipe.sample import Annotations, Category
-from augpipe.sources.look import names_of, place_of, relative_to, size_of, walk_files
-from augpipe.sources.place import (
+from augpipe.core.annotations import Annotations, Category
+from augpipe.core.errors import DatasetError, Reject, one_line
+from augpipe.storage.byte_range import (
     LARGEST_FILE,
     Place,
     bytes_of,
@@ -28,7 +27,8 @@ from augpipe.sources.place import (
     read_ranges,
     regular_file,
 )
-from augpipe.sources.tree import Inside, Where
+from augpipe.storage.fs import names_of, place_of, relative_to, size_of, walk_files
+from augpipe.storage.tree import Inside, Where
 
 __all__ = [
     "LARGEST_FILE", "Dataset", "Entry", "Inside", "Place", "Reader", "SourceOptions", "Where", "bytes_of",
@@ -68,7 +68,7 @@ class Reader(Protocol):
     """Opens entries of one format. It is sent to workers, so it stays small."""
 
     def annotations(self, entry: Entry) -> Annotations:
-        """The labels of an entry as its files state them, in the coordinates of :mod:`augpipe.geometry`.
+        """The labels of an entry as its files state them, in the coordinates of :mod:`augpipe.core.geometry`.
 
         Raises:
             Reject: if they cannot be read.

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from augpipe.errors import DatasetError, Reject, one_line
+from augpipe.core.annotations import Annotations, Category, Raster
+from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import (
     Dataset,
     Entry,
@@ -29,10 +30,9 @@ from augpipe.formats.base import (
     source_key,
     walk_files,
 )
-from augpipe.pixels.codec import bands
-from augpipe.pixels.raster_codec import decode_raster
-from augpipe.sample import Annotations, Category, Raster
-from augpipe.sources.look import children, row_name
+from augpipe.pixels.codec.image import bands
+from augpipe.pixels.codec.label_png import decode_raster
+from augpipe.storage.fs import children, row_name
 
 _SPLITS = frozenset({"train", "val", "valid", "validation", "test", "trainval"})
 _NO_CLASSES = frozenset(

@@ -11,17 +11,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from augpipe.errors import Reject
-from augpipe.pixels.codec import PictureFormat
-from augpipe.plan import AnyStep
-from augpipe.sample import Header
+from augpipe.core.annotations import Header
+from augpipe.core.errors import Reject
+from augpipe.core.plan import AnyStep
+from augpipe.pixels.codec.image import PictureFormat
 
 
 @dataclass(frozen=True)
 class Job:
     """One encoded source picture and the steps of each output wanted of it.
 
-    The steps are for the picture decoded at 1/``share`` of its size; see :mod:`augpipe.pixels.shrunk`.
+    The steps are for the picture decoded at 1/``share`` of its size; see :mod:`augpipe.pixels.scaled_decode`.
     """
 
     data: bytes

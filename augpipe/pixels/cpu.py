@@ -13,16 +13,16 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from augpipe.colour import Linear, Stage, Table, apply_integers, compiled, gray_table, luma
+from augpipe.core.color import Linear, Stage, Table, apply_integers, compiled, gray_table, luma
+from augpipe.core.errors import Reject, fault
+from augpipe.core.geometry import Region, is_exact
 from augpipe.core.opencv import cv2
-from augpipe.errors import Reject, fault
-from augpipe.geometry import Region, is_exact
+from augpipe.core.plan import LONGEST_SIDE, AnyStep, Bars, Colour, Erase, Filter, Noise, Recode, Rgb, Warp
 from augpipe.pixels import noise
 from augpipe.pixels.backend import BackendOptions, Job, Rendered
-from augpipe.pixels.codec import as_memory_error, decode, encode, jpeg_options
-from augpipe.pixels.shrunk import by_size, cut
-from augpipe.plan import AnyStep, Bars, Colour, Erase, Filter, Noise, Recode, Rgb, Warp
-from augpipe.sampling import LONGEST_SIDE, Means, Pixels, region_mask, resample
+from augpipe.pixels.codec.image import as_memory_error, decode, encode, jpeg_options
+from augpipe.pixels.resample import Means, Pixels, region_mask, resample
+from augpipe.pixels.scaled_decode import by_size, cut
 
 _BGR = [2, 1, 0]
 _PIECE = 1 << 16  # pixels that are coloured together; blocks of 64, see recolour

@@ -1,7 +1,7 @@
 """What every step means, computed slowly and plainly: the judge of the backends, and of what a run has written.
 
-Written from the words in :mod:`augpipe.plan` alone, in float64 and without OpenCV or any code of a backend, because two
-programs that agree by different ways are hardly wrong in the same place. Each step rounds once, at its end.
+Written from the words in :mod:`augpipe.core.plan` alone, in float64 and without OpenCV or any code of a backend,
+because two programs that agree by different ways are hardly wrong in the same place. Each step rounds once, at its end.
 
 Inside, a picture is its levels, float64 (H, W, C): C is 3 (red, green, blue) or 1 (gray).
 """
@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from augpipe.geometry import Matrix
+from augpipe.core.annotations import F64, I64, U8
+from augpipe.core.geometry import Matrix
+from augpipe.core.plan import AnyStep, Bars, Border, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Rgb, Warp
 from augpipe.pixels import noise
-from augpipe.plan import AnyStep, Bars, Border, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Rgb, Warp
-from augpipe.sample import F64, I64, U8
 
 _Marks: TypeAlias = NDArray[np.bool_]
 

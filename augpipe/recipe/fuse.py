@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from augpipe.colour import merged, recoloured
-from augpipe.geometry import (
+from augpipe.core.canvas import Track, follow
+from augpipe.core.color import merged, recoloured
+from augpipe.core.geometry import (
     IDENTITY,
     Matrix,
     Region,
@@ -28,9 +29,9 @@ from augpipe.geometry import (
     rounded,
     then,
 )
-from augpipe.plan import AnyStep, Bars, Border, Colour, ColourStage, Rgb, Warp
+from augpipe.core.plan import AnyStep, Bars, Border, Colour, ColourStage, Rgb, Warp
+from augpipe.recipe.compile import Group, Node, Recipe
 from augpipe.recipe.ops.base import Cut, Effect, End, Move
-from augpipe.track import Track, follow
 
 _SHARPEST_REDUCTION = 64
 # The frame may reach this far beyond the picture's edge before the border counts as shown: positions are rounded to
@@ -156,3 +157,40 @@ def _block_side(scale: float) -> int:
     while side < _SHARPEST_REDUCTION and scale * scale >= 2.0 * side * side:
         side *= 2
     return side
+
+
+# --- What a recipe can cost: how often a picture may be resampled -----------------------------------------------------
+
+
+def most_warps(recipe: Recipe) -> int:
+    """The most warps that one sample of a recipe can take; one is the usual."""
+    state = 0
+    for node in recipe.nodes:
+        state = _after(node, state)
+    return (state + 1) // 2
+
+
+def _after(node: Node, state: int) -> int:
+    if node.p == 0.0:
+        return state
+    if isinstance(node, Group):
+        state, ends = _inside(node, state), node.cut
+    else:
+        operation = node.operation
+        state, ends = (state | 1) if operation.moves else state, operation.ends_run or operation.cut
+    return state + state % 2 if ends else state
+
+
+def _inside(group: Group, state: int) -> int:
+    """The highest state behind the most steps that a group may choose, which are done in recipe order."""
+    most = group.count[1]
+    by_count: list[int | None] = [state] + [None] * most
+    for child in group.children:
+        if child.weight == 0.0:
+            continue
+        for chosen in reversed(range(most)):
+            before, other = by_count[chosen], by_count[chosen + 1]
+            if before is not None:
+                by_count[chosen + 1] = max(_after(child, before), other or 0)
+    highest = by_count[most]
+    return state if highest is None else highest

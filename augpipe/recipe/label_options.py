@@ -8,9 +8,9 @@ from typing import Annotated, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from augpipe.labels import ErasedRule, LabelRules, TruncatedRule
+from augpipe.labels.shapes import BoxRule
+from augpipe.labels.transform import ErasedRule, LabelRules, TruncatedRule
 from augpipe.recipe.ops.params import Choice, NamePairs, Number, Share
-from augpipe.shapes import BoxRule
 
 FlipPairs: TypeAlias = Mapping[str, tuple[tuple[str, str], ...]]
 """Class name → pairs of keypoint names that a mirror image swaps."""

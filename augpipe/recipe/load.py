@@ -12,13 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from augpipe.errors import RecipeError, one_line
-from augpipe.recipe import document as yaml_document
-from augpipe.recipe.document import Document, Path_
-from augpipe.recipe.explain import listing, nearest
-from augpipe.recipe.model import GROUPS, GroupOptions, Recipe, compile_recipe
-from augpipe.recipe.naming import Siblings
+from augpipe.core.errors import RecipeError, one_line
+from augpipe.recipe import yaml_reader as yaml_document
+from augpipe.recipe.compile import GROUPS, GroupOptions, Recipe, Siblings, compile_recipe
+from augpipe.recipe.messages import listing, nearest
 from augpipe.recipe.ops import OPERATIONS
+from augpipe.recipe.yaml_reader import Document, Path_
 
 
 def load(name_or_file: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Recipe:

@@ -10,11 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from augpipe.device import Device, require_names, resolve
-from augpipe.errors import UsageError
-from augpipe.pixels.probe import Probe, probe
-from augpipe.run.refusals import refusals_told
-from augpipe.run.store import Store
+from augpipe.core.errors import UsageError, refusals_told
+from augpipe.pixels.cuda.probe import Probe, probe
+from augpipe.pixels.cuda.select import Device, require_names, resolve
+from augpipe.run.folder.store import Store
 
 _CODECS = {"cpu": "cpu", "nvimgcodec": "gpu"}  # as config.backend names them → as --codec does
 

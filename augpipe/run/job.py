@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from augpipe.device import Device
-from augpipe.errors import Reject
+from augpipe.core.annotations import Category
+from augpipe.core.errors import Reject
+from augpipe.core.rng import rank
 from augpipe.formats.base import Entry, Reader
 from augpipe.pixels.backend import BackendOptions
-from augpipe.pixels.codec import PictureFormat
-from augpipe.recipe.model import Recipe
-from augpipe.run.state import RunState, shard_name
-from augpipe.sample import Category
-from augpipe.words import rank
+from augpipe.pixels.codec.image import PictureFormat
+from augpipe.pixels.cuda.select import Device
+from augpipe.recipe.compile import Recipe
+from augpipe.run.folder.state import RunState, shard_name
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from augpipe.device import Device
-from augpipe.errors import UsageError, one_line
+from augpipe.core.errors import UsageError, one_line
 from augpipe.formats.base import SourceOptions
-from augpipe.pixels.codec import PictureFormat
-from augpipe.recipe import document
+from augpipe.pixels.codec.image import PictureFormat
+from augpipe.pixels.cuda.select import Device
+from augpipe.recipe import yaml_reader
+from augpipe.recipe.compile import Recipe
 from augpipe.recipe.load import compiled
-from augpipe.recipe.model import Recipe
 from augpipe.run.config import RunOptions
-from augpipe.sources.opening import is_pattern
-from augpipe.sources.remote import is_url
+from augpipe.storage.remote import is_url
+from augpipe.storage.resolve import is_pattern
 
 _EXPECTED = "run.json: does not say how the run was asked for; run the same augment command again instead"
 
@@ -86,7 +86,7 @@ def asked(
     found = source if source is not None else place
     if not is_url(found) and not is_pattern(found) and not os.path.exists(found):
         raise UsageError(f"{one_line(found)}: the source is not there; say where it is with --source")
-    return found, compiled(document.read(f"{name}.yaml", text), name, overrides), options
+    return found, compiled(yaml_reader.read(f"{name}.yaml", text), name, overrides), options
 
 
 def _path(text: str | None) -> Path | None:

@@ -14,23 +14,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from augpipe.core.errors import UsageError, one_line, refusals_told
 from augpipe.core.paths import AnyPath, local_path
-from augpipe.errors import UsageError, one_line
 from augpipe.formats.base import fingerprint_of
-from augpipe.run.augment import open_run
+from augpipe.run.augment import continued, open_run
+from augpipe.run.config import Execution
 from augpipe.run.devices import kept_device
-from augpipe.run.execution import Execution
-from augpipe.run.inventory import Inventory, Record, take_stock
+from augpipe.run.folder.inventory import Inventory, Record, take_stock
+from augpipe.run.folder.lock import WHOLE
+from augpipe.run.folder.manifest import Limits, Summary, summary_of
+from augpipe.run.folder.state import RunState, shard_name
+from augpipe.run.folder.store import REJECTS, Store, write_json
 from augpipe.run.job import Task, plan_tasks
-from augpipe.run.lock import WHOLE
-from augpipe.run.manifest import Limits, Summary, summary_of
-from augpipe.run.refusals import refusals_told
 from augpipe.run.request import asked
-from augpipe.run.resuming import continued
-from augpipe.run.source import require_apart, roots_of
-from augpipe.run.state import RunState, shard_name
-from augpipe.run.store import REJECTS, Store, write_json
-from augpipe.run.work import Opened, Watcher, Work, close, engine_for
+from augpipe.run.runner import Opened, Watcher, Work, close, engine_for
+from augpipe.run.source_guard import require_apart, roots_of
 
 
 def retry(

@@ -18,29 +18,28 @@ from typing import IO, Any, TypeAlias
 
 import msgspec
 
-from augpipe.errors import Reject, RunError, fault, one_line
-from augpipe.formats.align import aligned
+from augpipe.core.annotations import Annotations, Category, Frame, Header, Raster
+from augpipe.core.canvas import follow
+from augpipe.core.errors import Reject, RunError, fault, one_line
+from augpipe.core.plan import Plan
+from augpipe.core.rng import rank
 from augpipe.formats.base import Entry, fingerprint_of, read_picture, relative_to
-from augpipe.formats.records import SourceFacts, record_of
-from augpipe.labels import Labelled, apply
+from augpipe.formats.webdataset.record import SourceFacts, record_of
+from augpipe.labels.normalize import aligned
+from augpipe.labels.transform import Labelled, apply
 from augpipe.pixels.backend import Backend, Rendered
 from augpipe.pixels.backend import Job as PixelJob
-from augpipe.pixels.header import read_header
-from augpipe.pixels.raster_codec import encode_raster, narrowed
-from augpipe.plan import Plan
-from augpipe.recipe.draw import draw
-from augpipe.run import tar
-from augpipe.run.ahead import reading_ahead
-from augpipe.run.inventory import fault_of_tar, record_at
+from augpipe.pixels.codec.header import read_header
+from augpipe.pixels.codec.label_png import encode_raster, narrowed
+from augpipe.recipe.planner import draw
+from augpipe.run.folder import tar_writer as tar
+from augpipe.run.folder.inventory import fault_of_tar, record_at
+from augpipe.run.folder.keys import sample_key
+from augpipe.run.folder.store import SHARD_SCHEMA, WORK, not_written, sync_folder, write_atomically, write_json
 from augpipe.run.job import Attempt, Job, Task
-from augpipe.run.keys import sample_key
-from augpipe.run.source import require_there
-from augpipe.run.store import SHARD_SCHEMA, WORK, not_written, sync_folder, write_atomically, write_json
-from augpipe.run.strict import require_sound
-from augpipe.sample import Annotations, Category, Frame, Header, Raster
-from augpipe.sources.place import is_file
-from augpipe.track import follow
-from augpipe.words import rank
+from augpipe.run.prefetch import reading_ahead
+from augpipe.run.source_guard import require_sound, require_there
+from augpipe.storage.byte_range import is_file
 
 HELD_BYTES = 256 * 1024 * 1024
 """Encoded bytes of a shard that are held in memory; beyond it they are spilled to disk."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from augpipe import ink
 from augpipe.core.opencv import cv2
-from augpipe.ink import Box, Canvas
-from augpipe.plan import Rgb
+from augpipe.core.plan import Rgb
+from augpipe.viz import canvas as ink
+from augpipe.viz.canvas import Box, Canvas
 
 INK: Rgb = (32, 33, 36)
 SOFT: Rgb = (105, 107, 112)

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from augpipe import ink
-from augpipe.errors import one_line
+from augpipe.core.annotations import U8
+from augpipe.core.errors import one_line
 from augpipe.formats.base import plural
-from augpipe.ink import Box, Canvas
-from augpipe.sample import U8
 from augpipe.survey import charts
 from augpipe.survey.charts import INK, SERIES, SOFT, Mark
 from augpipe.survey.report import Report, Weight, weight_of
+from augpipe.viz import canvas as ink
+from augpipe.viz.canvas import Box, Canvas
 
 _GROUND = (247, 247, 245)
 _PANEL = (255, 255, 255)

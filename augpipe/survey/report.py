@@ -10,11 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from augpipe.core.annotations import Category
 from augpipe.formats.base import Dataset
-from augpipe.sample import Category
-from augpipe.survey.oddity import KNOWN, Oddity, meaning_of, unit_of
-from augpipe.survey.spread import Spread, histogram, median_of, significant, spread_of
-from augpipe.survey.tally import ClassTally, Tally
+from augpipe.survey.issues import KNOWN, Oddity, meaning_of, unit_of
+from augpipe.survey.tally import ClassTally, Spread, Tally, histogram, median_of, significant, spread_of
 
 SCHEMA = "augpipe-inspect/1"
 MOST_SIZES = 20

@@ -12,15 +12,13 @@ from dataclasses import dataclass, replace
 
 from augpipe.core.parallel import parallel_map, worker_pool
 from augpipe.core.paths import AnyPath
-from augpipe.formats import open_dataset
 from augpipe.formats.base import Dataset, Entry, SourceOptions
-from augpipe.survey.classes import odd_classes
-from augpipe.survey.lines import with_lines
-from augpipe.survey.look import View, look
-from augpipe.survey.oddity import merge
+from augpipe.formats.registry import open_dataset
+from augpipe.survey.count import View, look
+from augpipe.survey.dataset_checks import odd_classes, twins_among, unlisted
+from augpipe.survey.issues import merge, with_lines
 from augpipe.survey.report import Report, report_of
 from augpipe.survey.tally import Tally
-from augpipe.survey.twins import twins_among, unlisted
 
 _PART = 250
 

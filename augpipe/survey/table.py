@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from augpipe.errors import one_line
+from augpipe.core.errors import one_line
 from augpipe.formats.base import plural
-from augpipe.survey.oddity import Oddity, meaning_of, unit_of
+from augpipe.survey.issues import Oddity, meaning_of, unit_of
 from augpipe.survey.report import Boxes, ClassRow, Pictures, Report
-from augpipe.survey.spread import Spread
+from augpipe.survey.tally import Spread
 
 Row = tuple[str, ...]
 MOST_CLASSES = 40

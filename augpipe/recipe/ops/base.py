@@ -13,12 +13,12 @@ from typing import Any, ClassVar, Self, TypeAlias
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from augpipe.geometry import Matrix
-from augpipe.plan import ColourStage, Erase, Filter, Noise, Recode
-from augpipe.recipe.ops.carries import Carries
+from augpipe.core.annotations import F64
+from augpipe.core.geometry import Matrix
+from augpipe.core.plan import ColourStage, Erase, Filter, Noise, Recode
+from augpipe.core.rng import Stream
+from augpipe.recipe.ops.label_effects import Carries
 from augpipe.recipe.ops.params import MaybeName, MaybeWeight, Share
-from augpipe.sample import F64
-from augpipe.words import Stream
 
 
 # A sample makes a dozen of these; a Struct is made in a tenth of the time of a frozen dataclass.

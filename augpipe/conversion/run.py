@@ -1,0 +1,181 @@
+"""The run of a conversion: every picture of the source goes to the target's writer, and its file beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from augpipe.conversion import staging
+from augpipe.conversion.images import folder_of, pictures, put_picture, require_linkable
+from augpipe.conversion.report import Report
+from augpipe.core import parallel
+from augpipe.core.errors import Reject, RunError, UsageError, one_line
+from augpipe.core.paths import AnyPath, local_path
+from augpipe.formats.base import Dataset, Entry, Reader, SourceOptions, plural
+from augpipe.formats.catalogue import READABLE
+from augpipe.formats.registry import WRITERS, open_dataset
+from augpipe.formats.writer import Added, Maker, Stage, Target, WriteOptions
+from augpipe.storage.byte_range import kept_open
+from augpipe.storage.remote import is_url
+
+Progress = Callable[[int], object]
+_PLAIN = WriteOptions()
+_ANY = SourceOptions()
+
+
+def convert(
+    source: AnyPath,
+    target: AnyPath,
+    to: str,
+    options: SourceOptions = _ANY,
+    overwrite: bool = False,
+    progress: Progress = lambda n: None,
+    write: WriteOptions = _PLAIN,
+    workers: int | None = 0,
+) -> Report:
+    """Write ``source`` in the format ``to``, a name of the table of writers, at ``target``.
+
+    Args:
+        source: a dataset of the format that ``options.format`` names, or any that is recognised.
+        target: a folder takes the whole dataset; for coco a ``.json`` takes the annotations alone.
+        to: name of the target format.
+        options: how to read the source.
+        overwrite: write over what is at ``target``; files that are not written again stay, and are counted.
+        progress: called with how many more pictures are done.
+        write: what else is asked of the target.
+        workers: processes beside this one, ``None`` for as many as it pays to have.
+
+    Raises:
+        UsageError: the target is in the way or in the source; the source is no dataset.
+        RunError: the target cannot be written, or no picture can be converted.
+    """
+    source, target = os.fspath(source), local_path(target)
+    if to not in WRITERS:
+        raise UsageError(f"cannot write {one_line(to)}; known are {', '.join(WRITERS)}")
+    writes = WRITERS[to]
+    if staging.is_json(target) and not writes.kind.alone:
+        raise UsageError(f"{target}: a {to} dataset is a folder; give a folder as DST")
+    if write.pictures == "reference" and not writes.kind.alone:
+        raise UsageError(f"a {to} dataset has its pictures in it; --pictures link makes links instead of copies")
+
+    def require_free() -> None:
+        staging.require_free(None if is_url(source) else Path(source), target, writes.kind, overwrite)
+
+    with parallel.worker_pool(workers):
+        return _converted(source, target, writes, options, require_free, progress, write)
+
+
+def _converted(
+    source: str,
+    target: Path,
+    writes: Target,
+    options: SourceOptions,
+    require_free: Callable[[], None],
+    progress: Progress,
+    write: WriteOptions,
+) -> Report:
+    require_free()
+    dataset = open_dataset(source, options)
+    staging.require_no_pictures_of(dataset, target)
+    if write.pictures != "copy":
+        require_linkable(dataset)
+    stays = READABLE[dataset.format.partition(":")[0]].stays
+    report = Report(remarks=[*dataset.remarks, *([stays] if stays else [])])
+    try:
+        with staging.staged(target, require_free) as stage:
+            _write(dataset, writes, target, stage, report, progress, write)
+            if not report.pictures:
+                first = f"\nthe first of them: {report.lost[0]}" if report.lost else ""
+                raise RunError(f"{source}: none of the pictures can be converted, so nothing was written{first}")
+            if write.strict and (odd := report.oddities()):
+                raise RunError(f"{source}: something is lost or odd, so --strict wrote nothing\n{'; '.join(odd)}")
+    except OSError as error:
+        at = f" ({error.filename})" if error.filename else ""
+        raise RunError(
+            f"{target}: the conversion stopped: {error.strerror or error}{at}; nothing was written\n"
+            "make room or mend that, and run the same command again"
+        ) from error
+    return report
+
+
+def _write(
+    dataset: Dataset,
+    writes: Target,
+    target: Path,
+    stage: Path,
+    report: Report,
+    progress: Progress,
+    options: WriteOptions,
+) -> None:
+    writer = writes.open(dataset, Stage(stage, target, target.name if staging.is_json(target) else None), options)
+    alone = staging.is_json(target) or options.pictures == "reference"
+    place = None if alone else stage / writes.kind.pictures
+    part = Part(dataset.reader, writer.maker, (), place, options.pictures == "link")
+    parts = (replace(part, entries=entries) for entries in parallel.batches_of(dataset.entries))
+    try:
+        for packed, found in parallel.parallel_map(make_part, parts, len(dataset.entries)):
+            if found.pictures:
+                writer.take(packed)
+            report.add(found)
+            progress(found.pictures + len(found.lost))
+    except BaseException:
+        parallel.stop()  # or they would go on copying pictures into a folder that is being removed
+        writer.discard()
+        raise
+    closing = writer.close()
+    report.losses.update(closing.losses)
+    report.remarks.extend(closing.remarks)
+    if alone:
+        report.picture_folder = folder_of(dataset)
+        if report.picture_folder is None and any(entry.picture for entry in dataset.entries):
+            report.remarks.append(
+                "the pictures lie where the JSON's names do not lead; give a folder as DST to copy them"
+            )
+    elif old := staging.old_files(target, stage, writes.kind):
+        report.remarks.append(f"{plural(old, 'file')} of before in the target: not written again, and still there")
+
+
+# --- A part of a conversion: pictures of the source read and made ready for the writer, in any process ----------------
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some pictures, how they are read and made, and the folder that their files go to, ``None`` if they stay."""
+
+    reader: Reader
+    maker: Maker
+    entries: Sequence[Entry]
+    folder: Path | None
+    link: bool
+
+
+def make_part(part: Part) -> tuple[Any, Report]:
+    """(what the writer takes of the pictures, ``None`` if there are none, what came of them)."""
+    with kept_open():
+        return _made(part)
+
+
+def _made(part: Part) -> tuple[Any, Report]:
+    report = Report()
+    rests = []
+    for entry, picture in pictures(part.reader, part.entries, report):
+        try:
+            made = part.maker.make(picture)
+        except Reject as reject:
+            report.lost.append(f"{one_line(reject.file or picture.name)}: {one_line(reject.message)}")
+            continue
+        rests.append(made.rest)
+        _count(made.added, picture.name, report)
+        if part.folder is not None:
+            put_picture(entry, part.folder / (made.added.name or picture.name), part.link, report)
+    return part.maker.pack(rests) if rests else None, report
+
+
+def _count(added: Added, name: str, report: Report) -> None:
+    report.pictures += 1
+    report.objects += added.objects
+    for loss in added.losses:
+        report.lose(loss, name)

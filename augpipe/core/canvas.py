@@ -1,0 +1,93 @@
+"""Where the source picture is on the canvas: the map so far, and the part of it that can still be seen.
+
+Drawing asks this to place a crop around the objects, labels ask it to move them, both from the same steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from augpipe.core.geometry import IDENTITY, Matrix, Region, clip_convex, in_front, move_region, rectangle, then
+from augpipe.core.plan import AnyStep, Bars, Erase, Warp
+
+_APART = 1e-6  # pixels
+
+
+@dataclass(frozen=True)
+class Track:
+    """``matrix`` takes source points to the canvas of ``size_wh``.
+
+    ``hidden_outside`` is the convex region, in canvas points, outside which earlier frames and canvases have cut the
+    picture (``None``: nothing was cut; the canvas itself always cuts at the end). ``erased`` are painted-over regions.
+    ``source_wh`` is the size of the source picture (``None``: that of the canvas, nothing has moved).
+    """
+
+    size_wh: tuple[int, int]
+    matrix: Matrix = IDENTITY
+    hidden_outside: Region | None = None
+    erased: tuple[Region, ...] = ()
+    moved: bool = False
+    source_wh: tuple[int, int] | None = None
+
+    def warped(self, matrix: Matrix, size_wh: tuple[int, int]) -> Track:
+        """After the whole canvas has gone through ``matrix`` onto one of ``size_wh``."""
+        seen = self.visible if self.moved else None  # what an earlier canvas did not show is not there any more
+        return Track(
+            size_wh,
+            then(self.matrix, matrix),
+            None if seen is None else _moved(matrix, seen),
+            tuple(filter(None, (_moved(matrix, region) for region in self.erased))),
+            True,
+            self.source_wh or self.size_wh,
+        )
+
+    def framed(self, region: Region) -> Track:
+        """After everything outside ``region`` was painted over."""
+        seen = region if self.hidden_outside is None else clip_convex(self.hidden_outside, region)
+        return replace(self, hidden_outside=_tidy(seen), moved=True)
+
+    @cached_property
+    def visible(self) -> Region:
+        """The part of the canvas where the picture can be seen."""
+        canvas = rectangle(self.size_wh)
+        if self.hidden_outside is None:
+            return canvas
+        w, h = canvas[2]
+        seen = clip_convex(self.hidden_outside, canvas)  # its crossings are rounded
+        return _tidy(tuple((min(max(x, 0.0), w), min(max(y, 0.0), h)) for x, y in seen))
+
+    @property
+    def source(self) -> Region:
+        """The frame of the source picture, in its own points."""
+        return rectangle(self.source_wh or self.size_wh)
+
+
+def _moved(matrix: Matrix, region: Region) -> Region:
+    """A region after a move; what a projective map puts behind the horizon is nowhere on the canvas."""
+    return _tidy(move_region(matrix, in_front(matrix, region)))
+
+
+def _tidy(region: Region) -> Region:
+    """A region without points that clipping put beside each other: the side between them points anywhere."""
+    before = region[-1:] + region[:-1]
+    left = tuple(
+        (x, y) for (x, y), (bx, by) in zip(region, before, strict=True) if abs(x - bx) > _APART or abs(y - by) > _APART
+    )
+    return left if len(left) > 2 else ()
+
+
+def follow(steps: Iterable[AnyStep], size_wh: tuple[int, int]) -> Track:
+    """The track of a picture of ``size_wh`` through ``steps``."""
+    track = Track(size_wh)
+    for step in steps:
+        if isinstance(step, Warp):
+            track = track.warped(step.matrix, step.size_wh)
+        elif isinstance(step, Bars):
+            track = track.framed(step.region)
+        elif isinstance(step, Erase):
+            boxes = [(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in step.boxes_xyxy]
+            regions = (_tidy(((x0, y0), (x1, y0), (x1, y1), (x0, y1))) for x0, y0, x1, y1 in boxes)
+            track = replace(track, erased=(*track.erased, *filter(None, regions)))
+    return track

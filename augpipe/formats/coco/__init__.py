@@ -1,0 +1,1 @@
+"""COCO: instances, keypoints and panoptic segments in JSON."""

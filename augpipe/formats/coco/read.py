@@ -1,0 +1,240 @@
+"""COCO: the JSON objects of one picture become annotations.
+
+A JSON holds images, annotations and categories; this module reads what belongs to one picture, of one file or of
+several that speak of the same pictures (instances, keypoints, captions, panoptic). What a single object holds is in
+:mod:`augpipe.formats.coco.fields`, where a picture's JSON lies in :mod:`augpipe.formats.coco.index`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from augpipe.core.annotations import Annotations, Category, Dropped, ObjectRow, objects_of
+from augpipe.core.errors import Reject, one_line
+from augpipe.formats.base import (
+    DEEPEST,
+    Entry,
+    Place,
+    Where,
+    is_deep,
+    place_of,
+    read_place,
+    read_ranges,
+    require_small,
+    source_key,
+)
+from augpipe.formats.coco.fields import FARTHEST, identity_of, numbers_of, object_of, whole_number
+from augpipe.storage.byte_range import name_of
+
+_PICTURE_FIELDS = frozenset({"id", "width", "height", "file_name"})
+
+
+@dataclass(frozen=True)
+class CocoReader:
+    """Reads entries whose ``annotation`` is packed by :func:`pack`: where in which file the picture's JSON is.
+
+    The first range is the image object, the others are its annotations, file by file. What stands behind them in a
+    tuple is the panoptic PNG of a picture whose JSON was not a file of its own, so that its folder is not beside it.
+    """
+
+    files: tuple[str, ...]
+    categories: Mapping[int, Category]
+
+    def annotations(self, entry: Entry) -> Annotations:
+        """The labels of one picture; see :class:`augpipe.formats.base.Reader`."""
+        packed, *elsewhere = entry.annotation if isinstance(entry.annotation, tuple) else (entry.annotation,)
+        (first, *image_at), *ranges = unpack(packed)
+        places: dict[int, list[tuple[int, int]]] = {first: [(image_at[0], image_at[1])]}
+        for file, start, size in ranges:
+            places.setdefault(file, []).append((start, size))
+        groups = {file: self._objects(file, of_file, entry) for file, of_file in places.items()}
+        image, groups[first] = groups[first][0], groups[first][1:]
+        labels = annotations_of(image, merged(list(groups.values())), self.categories, entry.file)
+        png = elsewhere[0] if elsewhere else self._panoptic(groups)
+        if png is None:
+            return labels
+        from augpipe.pixels.codec.label_png import decode_raster
+
+        try:
+            raster = decode_raster(read_place(png), name_of(png))
+        except Reject as reject:
+            if reject.code != "missing-file":
+                raise
+            return replace(labels, notes=tuple(sorted({*labels.notes, "panoptic-missing"})))
+        return replace(labels, panoptic=raster.astype(np.uint32))
+
+    def _objects(self, file: int, ranges: Sequence[tuple[int, int]], entry: Entry) -> list[dict[str, Any]]:
+        texts = read_ranges(self.files[file], ranges)
+        values = [decoded(text, entry.file, start) for text, (start, _) in zip(texts, ranges, strict=True)]
+        for value, (start, _) in zip(values, ranges, strict=True):
+            if not isinstance(value, dict):
+                raise Reject("labels", "bad-json", f"{entry.file}: expected an object at byte {start}", file=entry.file)
+        return values
+
+    def _panoptic(self, groups: Mapping[int, list[dict[str, Any]]]) -> Place | None:
+        pngs = [png for file, rows in groups.items() for png in panoptic_pngs(Path(self.files[file]), rows)]
+        return place_of(pngs[0]) if pngs else None
+
+
+def pack(ranges: Iterable[tuple[int, int, int]]) -> bytes:
+    """(file number, start, size) of each object in 24 bytes: there are many."""
+    return array("q", itertools.chain.from_iterable(ranges)).tobytes()
+
+
+def unpack(packed: bytes) -> list[tuple[int, int, int]]:
+    """What :func:`pack` packed."""
+    numbers = array("q", packed)
+    return list(zip(numbers[0::3], numbers[1::3], numbers[2::3], strict=True))
+
+
+def decoded(data: bytes, file: str, offset: int = 0) -> Any:
+    """The value of a JSON text that starts at byte ``offset`` of ``file``.
+
+    Raises:
+        Reject: ``bad-json`` or ``too-large``.
+    """
+    require_small(data, b"[{", file)
+    try:
+        value = msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        message = f"{file}: not JSON at byte {offset}: {one_line(error)}"
+        raise Reject("labels", "bad-json", message, file=file) from error
+    if data.count(b"[") + data.count(b"{") > DEEPEST and is_deep(value):
+        raise Reject("labels", "bad-json", f"{file}: JSON nested in more than {DEEPEST} levels", file=file)
+    return value
+
+
+def panoptic_pngs(file: Where, rows: Iterable[Mapping[str, Any]]) -> list[Where]:
+    """The panoptic PNGs that rows of a JSON name; they lie in the folder beside the JSON that has its name."""
+    named = [row.get("file_name") for row in rows if isinstance(row.get("segments_info"), list)]
+    return [file.with_suffix("") / key_of(name) for name in named if isinstance(name, str) and key_of(name)]
+
+
+def key_of(file_name: str) -> str:
+    """A COCO ``file_name`` as a path below the picture root, POSIX, Unicode NFC; the source key.
+
+    It never leads out of the root: of an absolute path the last part is left, of one with ``..`` what follows it.
+    """
+    text = file_name.replace("\\", "/")
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    if text.startswith("/") or text[1:3] == ":/":
+        parts = parts[-1:]
+    if ".." in parts:
+        parts = parts[len(parts) - parts[::-1].index("..") :]
+    return source_key("/".join(parts))
+
+
+def annotations_of(
+    image: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], categories: Mapping[int, Category], file: str
+) -> Annotations:
+    """The labels of one picture from its decoded JSON.
+
+    Args:
+        image: the image object: width, height, id and free fields.
+        rows: its annotations, one an object (see :func:`merged`).
+        categories: by id.
+        file: for messages.
+
+    Raises:
+        Reject: ``unknown-class``.
+    """
+    size = _size(image)
+    tags: list[str] = []
+    captions: list[str] = []
+    segments: list[Mapping[str, Any]] = []
+    found: list[ObjectRow] = []
+    dropped: list[Dropped] = []
+    notes: set[str] = set()
+    for row in rows:
+        has_geometry = bool(row.get("bbox") or row.get("segmentation") or row.get("keypoints"))
+        if not has_geometry and isinstance(row.get("caption"), str):
+            captions.append(row["caption"])
+        elif not has_geometry and isinstance(row.get("segments_info"), list):
+            segments.extend(segments_of(row["segments_info"], notes))
+        else:
+            category = _category(row, categories, file)
+            if not has_geometry:
+                tags.append(category.name)
+                continue
+            index = len(found) + len(dropped)
+            made = object_of(row, index, category, size, notes)
+            (dropped if isinstance(made, Dropped) else found).append(made)  # type: ignore[arg-type]
+    return Annotations(
+        objects=objects_of(found),
+        segments_info=tuple(segments),
+        tags=tuple(tags),
+        captions=tuple(captions),
+        size_wh=size,
+        image_id=whole_number(image.get("id")),
+        attributes={k: v for k, v in image.items() if k not in _PICTURE_FIELDS},
+        dropped=tuple(dropped),
+        notes=tuple(sorted(notes)),
+    )
+
+
+def merged(groups: Sequence[Sequence[Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
+    """The rows of several files about one picture; instances and person_keypoints share their annotation ids.
+
+    Rows of different files are one object if their id, category and box agree. Within a file they never are: real
+    files give an id twice.
+    """
+    if len(groups) == 1:
+        return list(groups[0])
+    out: list[Mapping[str, Any]] = []
+    places: dict[tuple[Any, int], int] = {}
+    for group in groups:
+        before = dict(places)
+        for row in group:
+            joint = _joint(row)
+            place = None if joint is None else before.get(joint)
+            if place is not None and _agree(out[place].get("bbox"), row.get("bbox")):
+                out[place] = {**row, **out[place]}
+                continue
+            if joint is not None:
+                places.setdefault(joint, len(out))
+            out.append(row)
+    return out
+
+
+def _joint(row: Mapping[str, Any]) -> tuple[int | str, int] | None:
+    identity, category = identity_of(row.get("id")), whole_number(row.get("category_id"))
+    return None if identity is None or category is None else (identity, category)
+
+
+def _agree(one: Any, other: Any) -> bool:
+    return not one or not other or one == other
+
+
+def segments_of(values: Iterable[Any], notes: set[str]) -> list[Mapping[str, Any]]:
+    """The entries of ``segments_info`` that name a segment; others are left out and noted."""
+    out: list[Mapping[str, Any]] = []
+    for value in values:
+        if isinstance(value, dict) and whole_number(value.get("id")) is not None:
+            out.append(value)
+        else:
+            notes.add("segment-left-out")
+    return out
+
+
+def _category(row: Mapping[str, Any], categories: Mapping[int, Category], file: str) -> Category:
+    number = whole_number(row.get("category_id"))
+    category = None if number is None else categories.get(number)
+    if category is None:
+        shown = one_line(repr(row.get("category_id")), 40)
+        raise Reject("labels", "unknown-class", f"{file}: category_id {shown} is in no categories list", file=file)
+    return category
+
+
+def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
+    numbers = numbers_of([image.get("width"), image.get("height")], 2)
+    if numbers is None or not all(1.0 <= n < FARTHEST for n in numbers):
+        return None
+    return int(numbers[0]), int(numbers[1])

@@ -1,0 +1,1 @@
+"""DOTA: oriented boxes in text files."""

@@ -1,0 +1,218 @@
+"""DOTA: oriented boxes in aerial pictures, a text file a picture, a row an object: four corners, class, difficulty.
+
+    imagesource:GoogleEarth
+    gsd:0.146343590398
+    398.0 716.0 398.0 694.0 464.0 698.0 465.0 718.0 plane 0
+
+The first two lines may be missing; what they say travels with the picture. Corners are pixels in the convention of
+:mod:`augpipe.core.geometry`, in the order of the file, any four-sided outline. The box of an object is that around
+them.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from augpipe.core.annotations import Annotations, Dropped, Facts, ObjectRow, objects_of
+from augpipe.core.errors import DatasetError, Reject, one_line
+from augpipe.core.geometry import bounds_of
+from augpipe.formats.base import (
+    Dataset,
+    Entry,
+    SourceOptions,
+    Where,
+    bytes_of,
+    categories_by_name,
+    dataset,
+    digest_of,
+    is_picture,
+    place_of,
+    plural,
+    read_place,
+    require_small,
+    size_of,
+    source_key,
+    walk_files,
+)
+from augpipe.formats.coco.fields import FARTHEST
+from augpipe.formats.folders import names_in
+from augpipe.storage.fs import below, children, row_name
+
+HEADS = ("imagesource", "gsd")
+_LABEL_FOLDER = re.compile(r"labeltxt.*|annfiles", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a label file: eight numbers, of which any may be NaN, the class, and the difficulty if it is stated."""
+
+    corners: tuple[float, ...]
+    name: str
+    difficulty: int | None
+
+
+@dataclass(frozen=True)
+class DotaReader:
+    """Reads entries whose ``annotation`` is the :class:`Place` of a label file. ``ids`` is name → category id."""
+
+    ids: Mapping[str, int]
+
+    def annotations(self, entry: Entry) -> Annotations:
+        """The labels of one picture; see :class:`augpipe.formats.base.Reader`."""
+        data = read_place(entry.annotation)
+        require_small(data, b" \t\n", entry.file)
+        heads, rows = parsed(data)
+        found: list[ObjectRow] = []
+        dropped: list[Dropped] = []
+        notes: set[str] = set()
+        for index, row in enumerate(rows):
+            if row is None:
+                notes.add("row-of-other-length")
+                continue
+            if row.name not in self.ids:
+                message = f"{entry.file}: class '{one_line(row.name)}' is not known"
+                raise Reject("labels", "unknown-class", message, file=entry.file)
+            made = _object(index, self.ids[row.name], row, notes)
+            if made is None:
+                dropped.append(Dropped(index, self.ids[row.name], "degenerate"))
+            else:
+                found.append(made)
+        return Annotations(
+            objects=objects_of(found), attributes=heads, dropped=tuple(dropped), notes=tuple(sorted(notes))
+        )
+
+
+def _object(index: int, category_id: int, row: Row, notes: set[str]) -> ObjectRow | None:
+    corners = np.array(row.corners).reshape(4, 2)
+    if not (np.abs(corners) < FARTHEST).all():  # false for NaN too
+        notes.add("row-not-numbers")
+        return None
+    x0, y0, x1, y1 = bounds_of(corners).tolist()
+    if not (x0 < x1 and y0 < y1):
+        return None
+    plain = row.difficulty in (None, 0, 1)
+    facts = Facts(
+        difficult=None if row.difficulty is None else int(row.difficulty != 0),
+        attributes={} if plain else {"difficulty": row.difficulty},  # DOTA 2.0 has a third degree
+    )
+    return ObjectRow(index, category_id, (x0, y0, x1, y1), obb=corners, facts=facts)
+
+
+def names_of(data: bytes) -> set[str]:
+    """The classes of a label file; none of one that is too large, as reading will reject it."""
+    try:
+        require_small(data, b" \t\n", "")
+    except Reject:
+        return set()
+    return {row.name for row in parsed(data)[1] if row is not None}
+
+
+def parsed(data: bytes) -> tuple[dict[str, str], list[Row | None]]:
+    """(what the lines at the top say, rows) of a label file; ``None`` for a row that is none."""
+    heads: dict[str, str] = {}
+    rows: list[Row | None] = []
+    for raw in data.decode("utf-8-sig", "replace").splitlines():
+        line = raw.strip()
+        name, colon, value = line.partition(":")
+        if colon and name.strip().lower() in HEADS and not rows:
+            heads[name.strip().lower()] = value.strip()
+        elif line:
+            rows.append(_row(line.split()))
+    return heads, rows
+
+
+def _row(tokens: list[str]) -> Row | None:
+    if len(tokens) not in (9, 10):
+        return None
+    difficulty = tokens[9] if len(tokens) == 10 else None
+    if difficulty is not None and not difficulty.isdecimal():
+        return None
+    corners = tuple(map(_number, tokens[:8]))
+    return Row(corners, tokens[8], None if difficulty is None else int(difficulty[:9]))
+
+
+def _number(token: str) -> float:
+    try:
+        return float(token) if "_" not in token else math.nan
+    except ValueError:
+        return math.nan
+
+
+# --- index -----------------------------------------------------------------------------------------------------------
+
+
+def label_folders(src: Where) -> list[Where]:
+    """Folders of label files (``labelTxt``, ``labelTxt-v1.5``, ``annfiles``) in a source or in a folder of it."""
+    if not src.is_dir():
+        return []
+    places = [src, *(child for child in children(src) if child.is_dir() and not child.name.startswith("."))]
+    named = [place / name for place in places for name in names_in(place) if _LABEL_FOLDER.fullmatch(name)]
+    return [folder for folder in named if folder.is_dir() and any(n.endswith(".txt") for n in walk_files(folder))]
+
+
+def open_dota(src: Where, options: SourceOptions) -> Dataset:
+    """Index a DOTA dataset: ``images/`` beside ``labelTxt/``, in the source or in a folder a split.
+
+    Raises:
+        DatasetError: no such folders, or no such split.
+    """
+    folders = label_folders(src)
+    if not folders:
+        raise DatasetError(f"{src}: no DOTA data; expected images/ beside labelTxt/*.txt, or such folders a split")
+    names: set[str] = set()
+    entries: list[Entry] = []
+    unlabelled = 0
+    for folder in folders:
+        pictures = _pictures(folder.parent)
+        stems = {os.path.splitext(name)[0]: name for name in pictures}
+        used: set[str] = set()
+        chosen = _is_of(folder, src, options.split)
+        for file in (name for name in walk_files(folder) if name.endswith(".txt")):
+            data = bytes_of(place_of(folder / file))
+            names |= names_of(data)
+            stem = os.path.splitext(file)[0]
+            if chosen or (options.split is not None and stem.startswith(f"{options.split}/")):
+                entries.append(_entry(src, folder, file, stems.get(stem), data))
+            used.add(stem)
+        unlabelled += sum(stem not in used for stem in stems)
+    if options.split is not None and not entries:
+        raise DatasetError(f"{src}: no split '{one_line(options.split)}'; expected a folder of that name")
+    remarks = [f"left out: {plural(unlabelled, 'picture')} without a label file"] if unlabelled else []
+    categories = categories_by_name(sorted(names), options, src)
+    reader = DotaReader({c.name: c.id for c in categories})
+    return dataset("dota", src, categories, entries, reader, options, remarks)
+
+
+def _is_of(folder: Where, src: Where, split: str | None) -> bool:
+    return split is None or (folder.parent != src and folder.parent.name == split)
+
+
+def _pictures(place: Where) -> list[str]:
+    images = place / "images"
+    return [name for name in walk_files(images) if is_picture(name)] if images.is_dir() else []
+
+
+def _entry(src: Where, folder: Where, file: str, picture: str | None, data: bytes) -> Entry:
+    """Keys start at ``images/`` of a source with one pair of folders, else at the source."""
+    images = folder.parent / "images"
+    path = images / (picture or os.path.splitext(file)[0] + ".png")
+    key = below(path, images if folder.parent == src else src)
+    place = None if picture is None else place_of(path)
+    shown = row_name(folder / file, src) if place else key
+    return Entry(
+        source_key(key), place, place_of(folder / file), shown, digest_of(data), 0 if place is None else size_of(path)
+    )
+
+
+def lines_of(heads: Mapping[str, str], rows: Iterable[Row]) -> str:
+    """The text of a label file."""
+    lines = [f"{name}:{heads[name]}" for name in HEADS if name in heads]
+    for row in rows:
+        lines.append(" ".join([*map(repr, row.corners), row.name, str(row.difficulty or 0)]))
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,1 @@
+"""Pascal VOC: an XML file a picture, and masks as palette PNGs."""

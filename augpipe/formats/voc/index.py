@@ -1,0 +1,400 @@
+"""Finding Pascal VOC data: roots with ImageSets, flat folders of XML, several years or splits at once.
+
+The devkit's layout is one of many in use. A picture is looked for by its XML's own stem, then by ``<filename>``, in the
+picture folder that belongs to the XML folder; a picture whose stem is that of another XML is never taken from it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+from augpipe.core.annotations import Category
+from augpipe.core.errors import DatasetError, Reject, one_line
+from augpipe.core.parallel import batches_of, parallel_map
+from augpipe.formats.base import (
+    Dataset,
+    Entry,
+    Place,
+    SourceOptions,
+    Where,
+    bytes_of,
+    categories_by_name,
+    dataset,
+    digest_of,
+    is_picture,
+    links_left_out,
+    names_of,
+    place_of,
+    plural,
+    source_key,
+    walk_files,
+)
+from augpipe.formats.voc.read import TWENTY, VocAt, VocReader
+from augpipe.formats.voc.xml_reader import pack, read_xml
+from augpipe.storage.fs import above, below, children, places_in, row_name, rows_below, sizes_in, start_of
+
+_ANNOTATION_FOLDERS = ("annotations", "annotation")
+_PICTURE_FOLDERS = ("jpegimages", "images", "imgs", "img")
+_LISTS = ("Main", "Segmentation", "Layout", "Action", "")
+_VOC_XML = re.compile(rb"<annotation[\s/>]")
+HELD_BYTES = 1 << 26
+"""What is held of XML that has been parsed: some hundred thousand pictures."""
+_SNIFFED_FILES, _SNIFFED_BYTES = 50, 4096
+
+
+@dataclass(frozen=True)
+class VocRoot:
+    """One devkit-like tree. ``name`` is its folder's below the source, "" where it is the only one."""
+
+    name: str
+    xml: Where
+    pictures: Where
+    sets: Where | None = None
+    class_masks: Where | None = None
+    object_masks: Where | None = None
+    labelmap: Where | None = None
+
+
+# --- roots -----------------------------------------------------------------------------------------------------------
+
+
+def find_roots(src: Where) -> list[VocRoot]:
+    """The VOC trees at ``src``: itself, a flat folder of XML, or its years or splits; empty if there is none."""
+    if not src.is_dir():
+        return []
+    own = _root(src, "")
+    if own is not None:
+        return [own]
+    if _is_flat(src):
+        return [_flat(src, "")]
+    children = sorted(child for child in src.iterdir() if child.is_dir() and not child.name.startswith("."))
+    roots = [root for child in children if (root := _root(child, child.name)) is not None]
+    roots = roots or [_flat(child, child.name) for child in children if _is_flat(child)]
+    return [replace(roots[0], name="")] if len(roots) == 1 else roots
+
+
+def _folders(base: Where) -> dict[str, Where]:
+    return {child.name.lower(): child for child in children(base) if child.is_dir()}
+
+
+def _first(folders: Mapping[str, Where], names: Iterable[str]) -> Where | None:
+    return next((folders[name] for name in names if name in folders), None)
+
+
+def _root(base: Where, name: str) -> VocRoot | None:
+    folders = _folders(base)
+    xml = _first(folders, _ANNOTATION_FOLDERS)
+    if "segmentationclass" not in folders and (xml is None or not _holds_voc(xml, walk_files(xml))):
+        return None
+    xml = xml or base / "Annotations"
+    labelmap = base / "labelmap.txt"
+    return VocRoot(
+        name,
+        xml,
+        _first(folders, _PICTURE_FOLDERS) or (xml if _holds_pictures(xml) else base),
+        folders.get("imagesets"),
+        folders.get("segmentationclass"),
+        folders.get("segmentationobject"),
+        labelmap if labelmap.is_file() else None,
+    )
+
+
+def _is_flat(folder: Where) -> bool:
+    return _holds_voc(folder, names_of(folder))
+
+
+def _flat(folder: Where, name: str) -> VocRoot:
+    if any(map(is_picture, names_of(folder))):
+        return VocRoot(name, folder, folder)
+    siblings = _folders(above(folder))
+    return VocRoot(name, folder, _first(siblings, _PICTURE_FOLDERS) or folder)
+
+
+def _holds_voc(folder: Where, files: Iterable[str]) -> bool:
+    """Whether one of the first XML files is VOC's; other tools write XML too."""
+    names = [name for name in files if name.lower().endswith(".xml") and not name.startswith(".")]
+    return any(_VOC_XML.search(_start_of(folder / name)) for name in names[:_SNIFFED_FILES])
+
+
+def _start_of(path: Where) -> bytes:
+    return start_of(path, _SNIFFED_BYTES).replace(b"\0", b"")  # UTF-16 looks like ASCII then
+
+
+def _holds_pictures(folder: Where) -> bool:
+    return folder.is_dir() and any(map(is_picture, walk_files(folder)))
+
+
+# --- the whole -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Found:
+    """What a walk over the roots has gathered."""
+
+    entries: list[Entry] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    links: set[str] = field(default_factory=set)
+    unannotated: int = 0
+    room: int = HELD_BYTES
+
+    def held(self, at: VocAt, said: bytes | None) -> VocAt:
+        """A place with what its XML says, as long as there is room; what is not held is read once more."""
+        if said is None or len(said) > self.room:
+            return at
+        self.room -= len(said)
+        return VocAt(at.xml, at.class_mask, at.object_mask, said)
+
+
+def open_voc(src: Where, options: SourceOptions) -> Dataset:
+    """Index a VOC source.
+
+    Raises:
+        DatasetError: if there is none, or the split does not exist.
+    """
+    roots = find_roots(src)
+    if not roots:
+        raise DatasetError(f"{src}: no Pascal VOC data; expected Annotations/*.xml, or a folder of XML files")
+    found = _Found()
+    split = options.split
+    lists = [_lines(root, split) for root in roots]
+    if split is not None and all(lines is None for lines in lists) and not any(_is_folder(r, split) for r in roots):
+        raise DatasetError(f"{src}: no ImageSets/Main/{split}.txt; {_splits_there(roots)}")
+    for root, lines in zip(roots, lists, strict=True):
+        _gather(root, src, split, lines, found)
+    categories, colours, remarks = _categories(src, roots, found.names, options)
+    if found.unannotated:
+        remarks.insert(0, f"left out: {plural(found.unannotated, 'picture')} without annotations")
+    remarks += links_left_out(found.links, src)
+    reader = VocReader({c.name: c.id for c in categories}, options.voc_origin, colours)
+    return dataset("voc", src, categories, found.entries, reader, options, remarks)
+
+
+def _gather(root: VocRoot, src: Where, split: str | None, lines: list[str] | None, found: _Found) -> None:
+    """Everything of one root; the split chooses entries, but classes come from all of them."""
+    xmls = _by_stem(root.xml, (".xml",), found.links)
+    class_masks, object_masks = _masks(root.class_masks), _masks(root.object_masks)
+    stems = [*xmls, *(stem for stem in class_masks if stem not in xmls)]
+    place, entry_of = places_in(root.xml), _entries_of(root, src)
+    ats = [VocAt(place(xmls[s]) if s in xmls else None, class_masks.get(s), object_masks.get(s)) for s in stems]
+    seen = parallel_map(_glances, batches_of(ats), len(ats))
+    pictures, used = _pictures(root, found.links), set[str]()
+    wanted, unknown = _chosen(root, split, lines, stems)
+    rest = iter(zip(stems, ats, strict=True))
+    for names, glances in seen:
+        found.names |= names
+        for (filename, digest, said), (stem, at) in zip(glances, rest, strict=False):
+            picture = _picture_for(stem, filename, pictures, xmls)
+            if picture:
+                used.add(picture)
+            if stem in wanted:
+                expected = "" if picture else stem + (os.path.splitext(filename)[1] if is_picture(filename) else ".jpg")
+                found.entries.append(entry_of(picture, expected, found.held(at, said), digest))
+    for stem in unknown:
+        picture = _picture_for(stem, "", pictures, xmls)
+        found.entries.append(entry_of(picture, f"{stem}.jpg", VocAt(place(f"{stem}.xml")), digest_of(b"")))
+    if split is None:
+        found.unannotated += sum(map(len, pictures.values())) - len(used)
+
+
+def _entries_of(root: VocRoot, src: Where) -> Callable[[str | None, str, VocAt, bytes], Entry]:
+    """What makes the entry of a picture, ``None`` where there is none and the third is only expected."""
+    place, size, shown_of = places_in(root.pictures), sizes_in(root.pictures), rows_below(src)
+
+    def entry(picture: str | None, expected: str, at: VocAt, digest: bytes) -> Entry:
+        name = picture or expected
+        key = below(root.pictures / name, src) if root.name else name
+        if picture is None:
+            return Entry(source_key(key), None, at, expected, digest)
+        shown = row_name(root.pictures / name, src) if at.xml is None else at.xml.name or shown_of(at.xml.path)
+        return Entry(source_key(key), place(name), at, shown, digest, size(name))
+
+    return entry
+
+
+def _glances(ats: Sequence[VocAt]) -> tuple[set[str], list[tuple[str, bytes, bytes | None]]]:
+    """(class names, of each picture its ``<filename>``, the digest of its labels, and what its XML says, packed).
+
+    A broken XML says nothing here and is rejected when it is read.
+    """
+    names: set[str] = set()
+    out: list[tuple[str, bytes, bytes | None]] = []
+    for at in ats:
+        data = b"" if at.xml is None else bytes_of(at.xml)
+        masks = [bytes_of(place) for place in (at.class_mask, at.object_mask) if place is not None]
+        digest = digest_of(data, *masks)
+        try:
+            said = read_xml(data, "")
+        except Reject:
+            out.append(("", digest, None))
+            continue
+        names.update(name for name in said.names if name)
+        out.append((said.filename, digest, pack(said)))
+    return names, out
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def _by_stem(folder: Where | None, endings: tuple[str, ...], links: set[str] | None = None) -> dict[str, str]:
+    """Stem → relative path of the files with such endings; stems are in NFC, as some systems decompose names."""
+    files = walk_files(folder, links) if folder is not None and folder.is_dir() else []
+    return {_nfc_stem(f): f for f in files if f.lower().endswith(endings)}
+
+
+def _nfc_stem(file: str) -> str:
+    return unicodedata.normalize("NFC", os.path.splitext(file)[0])
+
+
+def _masks(folder: Where | None) -> dict[str, Place]:
+    return {} if folder is None else {s: place_of(folder / f) for s, f in _by_stem(folder, (".png",)).items()}
+
+
+def _pictures(root: VocRoot, links: set[str]) -> dict[str, list[str]]:
+    """Stem → pictures. Where they lie in the root itself, what its other folders hold are none of them."""
+    others = {p.name for p in (root.class_masks, root.object_masks) if p is not None and p.parent == root.pictures}
+    out: dict[str, list[str]] = {}
+    for relative in walk_files(root.pictures, links) if root.pictures.is_dir() else []:
+        if is_picture(relative) and relative.partition("/")[0] not in others:
+            out.setdefault(_nfc_stem(relative), []).append(relative)
+    return out
+
+
+def _picture_for(stem: str, filename: str, pictures: Mapping[str, list[str]], xmls: Collection[str]) -> str | None:
+    """The picture of an XML: by its stem, of several by ``<filename>``; else by ``<filename>`` alone."""
+    own = pictures.get(stem, ())
+    if len(own) == 1:
+        return own[0]
+    named = f"{os.path.dirname(stem)}/{filename}".lstrip("/") if filename else ""
+    for candidate in _stems(stem, named):
+        if candidate != stem and candidate in xmls:
+            continue  # it has an XML of its own
+        there = pictures.get(candidate)
+        if there:
+            exact = [c for c in there if unicodedata.normalize("NFC", c) == named]
+            return (exact or there)[0]
+    return None
+
+
+def _stems(stem: str, named: str) -> Iterator[str]:
+    yield stem
+    yield os.path.basename(stem)
+    for name in (named, os.path.basename(named)):
+        if name:
+            yield os.path.splitext(name)[0] if is_picture(name) else name
+
+
+# --- splits ----------------------------------------------------------------------------------------------------------
+
+
+def _lines(root: VocRoot, split: str | None) -> list[str] | None:
+    """The lines of the list of that name, ``None`` if there is none."""
+    if split is None:
+        return None
+    if not split or PurePosixPath(split).name != split:
+        raise DatasetError(f"--split {one_line(split)}: expected a name such as trainval")
+    for group in _LISTS if root.sets is not None else ():
+        path = (root.sets or root.xml) / group / f"{split}.txt"
+        if path.is_file():
+            text = path.read_text("utf-8-sig", errors="replace")
+            return [unicodedata.normalize("NFC", line.strip()) for line in text.splitlines() if line.strip()]
+    return None
+
+
+def _is_folder(root: VocRoot, split: str) -> bool:
+    """Whether a split is a root of its own, or a folder of annotations."""
+    return root.name == split or (root.xml / split).is_dir()
+
+
+def _splits_there(roots: list[VocRoot]) -> str:
+    names = {f.stem for root in roots if root.sets for f in root.sets.glob("Main/*.txt")}
+    # aeroplane_train.txt lists the same pictures as train.txt, with marks for one class.
+    names = {name for name in names if name.rpartition("_")[2] not in names - {name}}
+    shown = sorted(names | {root.name for root in roots if root.name})
+    return f"there are {', '.join(shown[:8])}{' …' if len(shown) > 8 else ''}" if shown else "there are no lists"
+
+
+def _chosen(
+    root: VocRoot, split: str | None, lines: list[str] | None, stems: list[str]
+) -> tuple[Collection[str], list[str]]:
+    """(stems of the split, names in its list that nothing has)."""
+    if split is None or (lines is None and root.name == split):
+        return set(stems), []
+    if lines is None:
+        return {stem for stem in stems if stem.startswith(f"{split}/")}, []
+    known: dict[str, list[str]] = {}
+    for stem in stems:
+        known.setdefault(os.path.basename(stem), []).append(stem)
+    known |= {stem: [stem] for stem in stems}
+    wanted, unknown = set[str](), dict[str, None]()
+    for line in lines:
+        if line in known:
+            wanted.update(known[line])
+            continue
+        names = list(_names(line))
+        match = next((known[name] for name in names if name in known), None)
+        if match is None:
+            unknown[names[-1]] = None
+        wanted.update(match or ())
+    return wanted, list(unknown)
+
+
+def _names(line: str) -> Iterator[str]:
+    """What a line of a list may mean, the plainest first: class lists have a 1, 0 or −1 behind, others an ending.
+
+    >>> list(_names("img (3).jpg -1"))
+    ['img (3).jpg -1', 'img (3).jpg', 'img (3)']
+    """
+    yield line
+    while len(parts := line.rsplit(maxsplit=1)) == 2 and parts[1].lstrip("+-").isdecimal():
+        line = parts[0]
+        yield line
+    if is_picture(line):
+        line = os.path.splitext(line)[0]
+        yield line
+    if "/" in line:
+        yield os.path.basename(line)
+
+
+# --- classes ---------------------------------------------------------------------------------------------------------
+
+
+def _categories(
+    src: Where, roots: list[VocRoot], names: set[str], options: SourceOptions
+) -> tuple[tuple[Category, ...], dict[int, int] | None, list[str]]:
+    """(categories, colours of masks saved as RGB, remarks).
+
+    Masks hold positions in the labelmap, so where there is one its order is the class map.
+    """
+    labelmap = next((root.labelmap for root in roots if root.labelmap), None)
+    listed, colours = ([], None) if labelmap is None else _labelmap(labelmap)
+    if options.classes is not None:
+        return categories_by_name(names, options, src), colours, []
+    remarks: list[str] = []
+    if labelmap is not None:
+        strange = sorted(names - set(listed)) or sorted(n for n in set(listed) if listed.count(n) > 1)
+        if not strange:
+            return _by_labelmap(listed, names), colours, []
+        remarks.append(f"labelmap.txt is not used: '{one_line(strange[0])}' is not listed there exactly once")
+    if names <= set(TWENTY):
+        return categories_by_name(TWENTY, options, src), colours, remarks
+    if any(root.class_masks for root in roots):
+        order = one_line(", ".join(f"{i} {name}" for i, name in enumerate(sorted(names), start=1)), 100)
+        remarks.append(f"values of the masks are taken as {order}; a labelmap.txt or --classes says otherwise")
+    return categories_by_name(sorted(names), options, src), colours, remarks
+
+
+def _labelmap(path: Where) -> tuple[list[str], dict[int, int]]:
+    from augpipe.formats.voc.write_masks import read_labelmap
+
+    return read_labelmap(bytes_of(place_of(path)))
+
+
+def _by_labelmap(listed: list[str], names: set[str]) -> tuple[Category, ...]:
+    """Classes under their positions; what is no class, as the first line often is, only if objects have it."""
+    rows = [(i, n) for i, n in enumerate(listed) if n in names or (i > 0 and n not in ("background", "ignored"))]
+    return tuple(Category(id=i, label=k, name=n) for k, (i, n) in enumerate(rows, start=1))

@@ -1,0 +1,134 @@
+"""Writing Pascal VOC's masks: SegmentationObject and SegmentationClass, palette PNGs whose values are positions.
+
+A value of SegmentationObject is the position of an object in the XML, from 1; one of SegmentationClass is that of its
+class in ``labelmap.txt``, whose colours are VOC's. 0 is background, 255 void. A pixel has one value, so of masks that
+overlap the later one is whole. The rasters of a source that has them stay as they are, with their void borders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from augpipe.core.annotations import U8, Annotations, Category, Raster, Rings, Segmentation
+from augpipe.formats.voc.write_masks import palette
+from augpipe.formats.writer import Loss
+from augpipe.labels.rle import rasterise
+from augpipe.pixels.codec.header import MAX_PIXELS
+from augpipe.pixels.codec.label_png import encode_palette
+
+VOID = 255
+_MOST = VOID - 1
+_COLOURS = palette()
+
+
+@dataclass(frozen=True, eq=False)
+class Masks:
+    """The two masks of a picture, (H, W); ``objects`` is ``None`` where only classes are known."""
+
+    classes: U8
+    objects: U8 | None
+
+
+def masks_of(
+    annotations: Annotations, size_wh: tuple[int, int] | None, labels: Mapping[int, int]
+) -> tuple[Masks | None, list[Loss]]:
+    """(the masks of a picture, ``None`` if it has none, what of them has no place).
+
+    Args:
+        annotations: its labels, of the objects that its XML has.
+        size_wh: as the labels state it.
+        labels: category id → position in the labelmap.
+    """
+    objects, losses = _object_mask(annotations, size_wh)
+    semantic = annotations.semantic
+    if semantic is not None:
+        classes, strange = _looked_up(semantic, {0: 0, **labels}, _void_of(semantic))
+        losses += [Loss("values of semantic masks that are no class", strange)] if strange else []
+    elif objects is not None:
+        of_object = {i + 1: labels[c] for i, c in enumerate(annotations.objects.category_id.tolist())}
+        classes, _ = _looked_up(objects, {0: 0, **of_object}, VOID)
+    else:
+        return None, losses
+    return Masks(classes, objects), losses
+
+
+def _object_mask(annotations: Annotations, size_wh: tuple[int, int] | None) -> tuple[U8 | None, list[Loss]]:
+    objects, raster = annotations.objects, annotations.instance
+    if raster is not None and objects.instance.any():
+        numbers = {v: i + 1 for i, v in enumerate(objects.instance.tolist()) if v}
+        losses = [Loss("masks beyond the 254th object", 1, int(objects.index[n - 1]))
+                  for n in numbers.values() if n > _MOST]  # fmt: skip
+        return _looked_up(raster, {0: 0, **numbers}, _void_of(raster))[0], losses
+    if not any(objects.segmentation):
+        return None, []
+    if size_wh is None or size_wh[0] * size_wh[1] > MAX_PIXELS:
+        return None, [Loss("masks of pictures of unknown size, or of too many pixels",
+                           sum(s is not None for s in objects.segmentation))]  # fmt: skip
+    return _painted(objects.segmentation, objects.index.tolist(), size_wh)
+
+
+def _painted(
+    segmentations: Sequence[Segmentation | None], indexes: Sequence[int], size_wh: tuple[int, int]
+) -> tuple[U8, list[Loss]]:
+    out = np.zeros((size_wh[1], size_wh[0]), np.uint8)
+    areas: dict[int, int] = {}
+    losses = []
+    for i, segmentation in enumerate(segmentations):
+        if segmentation is None:
+            continue
+        bitmap = _bitmap(segmentation, size_wh) if i < _MOST else None
+        if bitmap is None or not bitmap.any():
+            what = "masks that cannot be painted" if i < _MOST else "masks beyond the 254th object"
+            losses.append(Loss(what, 1, indexes[i]))
+            continue
+        out[bitmap] = i + 1
+        areas[i] = int(bitmap.sum())
+        if isinstance(segmentation, Rings):
+            losses.append(Loss("polygons, written as pixels", 1, indexes[i]))
+    seen = np.bincount(out.reshape(-1), minlength=len(segmentations) + 1)
+    losses += (Loss("masks that others overlap", 1, indexes[i]) for i, area in areas.items() if seen[i + 1] < area)
+    return out, losses
+
+
+def _bitmap(
+    segmentation: Segmentation, size_wh: tuple[int, int]
+) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]] | None:
+    if not isinstance(segmentation, Rings) and segmentation.size_hw != size_wh[::-1]:
+        return None
+    try:
+        return rasterise(segmentation, size_wh).astype(bool)
+    except ValueError:
+        return None
+
+
+def _void_of(raster: Raster) -> int:
+    return int(np.iinfo(raster.dtype).max)
+
+
+def _looked_up(raster: Raster, numbers: Mapping[int, int], void: int) -> tuple[U8, int]:
+    """(the raster with other values, how many values it has that are not known); these are void then."""
+    values, places = np.unique(raster, return_inverse=True)
+    known = [numbers.get(v, 0 if v == 0 else VOID) for v in values.tolist()]
+    table = np.array([n if n <= _MOST or n == VOID else VOID for n in known], np.uint8)
+    strange = sum(v not in numbers and v not in (void, VOID) for v in values.tolist())
+    return table[places].reshape(raster.shape), strange
+
+
+def png_of(mask: U8) -> bytes:
+    """A mask as PNG with VOC's palette."""
+    return encode_palette(mask, _COLOURS)
+
+
+def labelmap_of(categories: Sequence[Category]) -> str:
+    """``labelmap.txt``: what the values of SegmentationClass are, with their colours. Source: Datumaro, and CVAT."""
+    names = ["background", *(c.name for c in categories)]
+    colours = (_COLOURS[i % len(_COLOURS)] for i in range(len(names)))
+    return "".join(f"{name}:{r},{g},{b}::\n" for name, (r, g, b) in zip(names, colours, strict=True))
+
+
+def is_listable(name: str) -> bool:
+    """Whether a line of a labelmap can begin with it, and says so when it is read."""
+    return ":" not in name and not name.startswith("#") and name == name.strip() and len(name.splitlines()) == 1

@@ -1,0 +1,165 @@
+"""Pascal VOC: XML a picture, boxes 1-based and inclusive, masks as palette indexes.
+
+A box (xmin, ymin, xmax, ymax) of the devkit counts pixels from 1 and includes the last one, so it reads as
+(xmin − 1, ymin − 1, xmax, ymax) here, and VOC 1..10 is ten pixels wide. (VOC2012 devkit, §5: "the top-left pixel in
+the image has coordinates (1,1)".) Real files are looser than the devkit: children in any order, corners swapped,
+floats, missing fields, file names that are not the picture's. What cannot be an object is dropped with a reason.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from augpipe.core.annotations import Annotations, Dropped, Facts, Objects, Part, Raster, Rle
+from augpipe.core.errors import Reject, one_line
+from augpipe.formats.base import Entry, Place, read_place
+from augpipe.formats.voc.xml_reader import Corners, Said, read_xml, unpack
+
+TWENTY = (
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
+    "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+"""VOC's classes in the devkit's order; the index in a mask is the position here, from 1."""
+
+
+class VocAt(NamedTuple):
+    """Where the annotations of one picture are; any of them may be missing. ``said`` is what its XML says, packed by
+    :func:`augpipe.formats.voc.xml_reader.pack`, if that is held already."""
+
+    xml: Place | None
+    class_mask: Place | None = None
+    object_mask: Place | None = None
+    said: bytes | None = None
+
+
+@dataclass(frozen=True)
+class VocReader:
+    """Reads entries whose ``annotation`` is a :class:`VocAt`. ``ids`` is name → category id."""
+
+    ids: Mapping[str, int]
+    origin: int = 1
+    mask_colours: Mapping[int, int] | None = None
+
+    def annotations(self, entry: Entry) -> Annotations:
+        """The labels of one picture; see :class:`augpipe.formats.base.Reader`."""
+        at: VocAt = entry.annotation
+        semantic, instance = self._rasters(at)
+        out = Annotations()
+        if at.said is not None:
+            out = self.labels(unpack(at.said), entry.file, instance)
+        elif at.xml is not None:
+            out = self.parse(read_place(at.xml), entry.file, instance)
+        if instance is None and semantic is None:
+            return out
+        h, w = (semantic if semantic is not None else instance).shape  # type: ignore[union-attr]
+        return replace(out, semantic=semantic, instance=instance, size_wh=out.size_wh or (w, h))
+
+    def _rasters(self, at: VocAt) -> tuple[Raster | None, Raster | None]:
+        """The mask of classes, and that of objects: their numbers, which are in the palette's own colours."""
+        if at.class_mask is None and at.object_mask is None:
+            return None, None
+        from augpipe.formats.voc.write_masks import mask_at
+
+        instance = None if at.object_mask is None else mask_at(at.object_mask, None)
+        return None if at.class_mask is None else mask_at(at.class_mask, self.mask_colours), instance
+
+    def parse(self, xml: bytes, file: str, instance: Raster | None = None) -> Annotations:
+        """The labels of one XML text.
+
+        Raises:
+            Reject: ``bad-xml`` or ``entity``, with the line; ``unknown-class``.
+        """
+        return self.labels(read_xml(xml, file), file, instance)
+
+    def labels(self, said: Said, file: str, instance: Raster | None = None) -> Annotations:
+        """The labels of what an XML says.
+
+        Raises:
+            Reject: an object without a class, or of one that is not known.
+        """
+        try:
+            categories = [self.ids[name] for name in said.names]  # type: ignore[index]
+        except KeyError:
+            raise self._unknown(said.names, file) from None
+        notes: set[str] = set()
+        boxes = [None if corners is None else self._box(corners, notes) for corners in said.corners]
+        masks: Sequence[Rle | None] = (None,) * len(boxes)
+        if instance is not None:
+            masks = _masks_for(boxes, instance, notes)
+        kept = [i for i, box in enumerate(boxes) if box is not None]
+        lost = [i for i, box in enumerate(boxes) if box is None] if len(kept) < len(boxes) else []
+        parts = {i: self._parts(said, i, notes) for i in kept if i in said.parts} if said.parts else {}
+        numbers = (
+            np.zeros(len(kept), np.int64) if instance is None else [0 if masks[i] is None else i + 1 for i in kept]
+        )
+        nothing = (None,) * len(kept)
+        objects = Objects(
+            np.array(kept, np.int64),
+            np.array([categories[i] for i in kept] if lost else categories, np.int64),
+            np.array([boxes[i] for i in kept] if lost else boxes, np.float64).reshape(-1, 4),
+            np.zeros(len(kept), np.uint8),
+            np.asarray(numbers, np.int64),
+            nothing if instance is None else tuple([masks[i] for i in kept]),
+            nothing,
+            nothing,
+            tuple([parts.get(i, ()) for i in kept]) if parts else ((),) * len(kept),
+            tuple([_facts(said, i) for i in kept]),
+        )
+        return Annotations(
+            objects=objects,
+            size_wh=said.size_wh,
+            attributes=said.attributes,
+            dropped=tuple([Dropped(i, categories[i], "degenerate") for i in lost]),
+            notes=tuple(sorted(notes)) if notes else (),
+        )
+
+    def _unknown(self, names: Sequence[str | None], file: str) -> Reject:
+        """Why the first object that has no class of ours has none."""
+        index, name = next((i, name) for i, name in enumerate(names) if name not in self.ids)
+        if name is None:
+            return Reject("labels", "bad-xml", f"{file}: object {index + 1} has no <name>", file=file)
+        return Reject("labels", "unknown-class", f"{file}: class '{one_line(name)}' is not known", file=file)
+
+    def _box(self, corners: Corners, notes: set[str]) -> Corners:
+        """The half-open box. Swapped corners are put in order and noted: nothing is lost."""
+        x0, y0, x1, y1 = corners
+        if x1 < x0 or y1 < y0:
+            notes.add("corners-swapped")
+            x0, x1, y0, y1 = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)
+        last = 1 - self.origin
+        return (x0 - self.origin, y0 - self.origin, x1 + last, y1 + last)
+
+    def _parts(self, said: Said, index: int, notes: set[str]) -> tuple[Part, ...]:
+        found = said.parts[index]
+        parts = [Part(name, self._box(corners, set())) for name, corners in found if corners is not None]
+        if len(parts) < len(found):
+            notes.add("part-left-out")
+        return tuple(parts)
+
+
+def _masks_for(boxes: list[Corners | None], instance: Raster, notes: set[str]) -> list[Rle | None]:
+    """The mask of each object; one that has no box gets that around its mask."""
+    from augpipe.formats.voc.write_masks import box_around, mask_of
+
+    masks = [mask_of(instance, index + 1) for index in range(len(boxes))]
+    for i, mask in enumerate(masks):
+        if boxes[i] is None and mask is not None:
+            boxes[i] = box_around(mask)
+            notes.add("box-remade")
+    return masks
+
+
+def _facts(said: Said, index: int) -> Facts:
+    fields = said.fields.get(index) if said.fields else None
+    return _plain_facts(*said.facts[index]) if fields is None else Facts(None, *said.facts[index], fields)
+
+
+@functools.lru_cache(maxsize=1024)
+def _plain_facts(truncated: int | None, difficult: int | None, occluded: int | None, pose: str | None) -> Facts:
+    """Few sets of facts come again and again; those of all objects of a kind are one."""
+    return Facts(None, truncated, difficult, occluded, pose)

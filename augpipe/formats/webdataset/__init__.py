@@ -1,0 +1,1 @@
+"""Tar shards of samples, and finished folders of them."""

@@ -1,0 +1,360 @@
+"""Tar shards: our own, and foreign ones with a picture beside ``.xml`` (VOC), ``.json`` (COCO-style) or ``.cls``.
+
+Our own record says everything (docs/format.md). A foreign ``.json`` holds COCO-style objects, ``bbox`` as
+[x, y, width, height], in a list, or under ``annotations`` or ``objects``, with ``category_id`` or a class name in
+``category``; width and height may stand beside it. A ``.cls`` is a class number.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from augpipe.core.annotations import Annotations, Category, Raster
+from augpipe.core.errors import DatasetError, Reject, one_line
+from augpipe.formats.base import (
+    PICTURE_ENDINGS,
+    Dataset,
+    Entry,
+    Place,
+    SourceOptions,
+    Where,
+    bytes_of,
+    categories_by_name,
+    dataset,
+    digest_of,
+    labelled_by_id,
+    place_of,
+    plural,
+    read_place,
+    relative_to,
+    walk_files,
+)
+from augpipe.formats.coco.fields import whole_number
+from augpipe.formats.coco.read import annotations_of, decoded
+from augpipe.formats.voc.read import TWENTY, VocReader
+from augpipe.formats.voc.xml_reader import read_xml
+from augpipe.formats.webdataset.index import samples_of, tar_paths, tars_of_runs
+from augpipe.formats.webdataset.record import SCHEMA, annotations_of_record
+from augpipe.pixels.codec.label_png import decode_raster
+from augpipe.storage.fs import names_of
+from augpipe.storage.resolve import ending_of, is_pattern, where_of
+
+_PICTURES = tuple(ending.removeprefix(".") for ending in PICTURE_ENDINGS)
+_LABELS = ("json", "xml", "cls")
+_LONGEST_NUMBER = 5  # digits; all classes below the highest are listed, so it must not be just any number
+_RASTERS = ("semantic.png", "instance.png", "panoptic.png")
+_PUT_IT_BACK = "put manifest.json beside the tars"
+
+
+@dataclass(frozen=True)
+class ShardReader:
+    """Reads entries whose ``annotation`` is ending → :class:`Place` of a sample's label members."""
+
+    categories: Mapping[int, Category]
+    voc_origin: int = 1
+
+    def annotations(self, entry: Entry) -> Annotations:
+        """The labels of one sample; see :class:`augpipe.formats.base.Reader`."""
+        members: Mapping[str, Place] = entry.annotation
+        if "xml" in members:
+            ids = {c.name: c.id for c in self.categories.values()}
+            return VocReader(ids, self.voc_origin).parse(read_place(members["xml"]), entry.file)
+        if "cls" in members:
+            return Annotations(tags=(self._class(members["cls"], entry),))
+        value = decoded(read_place(members["json"]), entry.file)
+        if is_own(value):
+            rasters = {name: self._raster(members.get(name), name, entry) for name in _RASTERS}
+            return annotations_of_record(value, rasters, self.categories, entry.file)
+        image, rows = coco_style(value, entry.file)
+        ids = {c.name: c.id for c in self.categories.values()}
+        return annotations_of(image, [with_id(row, ids, entry.file) for row in rows], self.categories, entry.file)
+
+    def _class(self, place: Place, entry: Entry) -> str:
+        number = class_number(read_place(place), entry.file)
+        if number not in self.categories:
+            raise Reject("labels", "unknown-class", f"{entry.file}: class {number} is not known", file=entry.file)
+        return self.categories[number].name
+
+    def _raster(self, place: Place | None, name: str, entry: Entry) -> Raster | None:
+        return None if place is None else decode_raster(read_place(place), f"{entry.file}.{name}")
+
+
+def is_own(value: Any) -> bool:
+    """Whether a JSON document is augpipe's own."""
+    return isinstance(value, dict) and str(value.get("schema", "")).startswith("augpipe/")
+
+
+def class_number(data: bytes, file: str) -> int:
+    """The number in a ``.cls`` member.
+
+    Raises:
+        Reject: ``bad-class``.
+    """
+    text = data.strip()
+    if text.isdigit() and len(text) <= _LONGEST_NUMBER:
+        return int(text)
+    shown = one_line(repr(data[:20]))
+    raise Reject("labels", "bad-class", f"{file}: expected a class number from 0 on, got {shown}", file=file)
+
+
+def coco_style(value: Any, file: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """(image fields, objects) of a foreign JSON member.
+
+    Raises:
+        Reject: ``bad-json`` if it has no list of objects.
+    """
+    image: dict[str, Any] = {}
+    rows = value
+    if isinstance(value, dict):
+        rows = value.get("annotations", value.get("objects"))
+        inner = value.get("image")
+        image = dict(inner) if isinstance(inner, dict) else {}
+        image |= {k: v for k, v in value.items() if k not in ("annotations", "objects", "image", "categories")}
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        message = f"{file}: expected a list of COCO-style objects, alone or under 'annotations' or 'objects'"
+        raise Reject("labels", "bad-json", message, file=file)
+    return image, rows
+
+
+def class_name(row: Mapping[str, Any]) -> str | None:
+    """The class name that a foreign object states, if it does."""
+    names = (row.get(k) for k in ("category", "category_name", "class", "label", "name"))
+    return next((n for n in names if isinstance(n, str)), None)
+
+
+def with_id(row: Mapping[str, Any], ids: Mapping[str, int], file: str) -> dict[str, Any]:
+    """A foreign object with the ``category_id`` that its class name has."""
+    if whole_number(row.get("category_id")) is not None:
+        return dict(row)
+    name = class_name(row)
+    if name is None or name not in ids:
+        shown = one_line(repr(name), 60)
+        raise Reject("labels", "unknown-class", f"{file}: the class {shown} is not known", file=file)
+    return {**row, "category_id": ids[name]}
+
+
+# --- index -----------------------------------------------------------------------------------------------------------
+
+
+def open_shards(src: str, options: SourceOptions, where: Where | None = None) -> Dataset:
+    """Index tar shards; ``where`` is the place of that name, if it is open already.
+
+    Raises:
+        DatasetError: no tars, samples without labels, or a folder of ours that is not whole.
+    """
+    remarks: list[str] = []
+    found = tar_paths(src, where)
+    named = is_pattern(src) or (ending_of(src) == ".tar" and not os.path.isdir(src))
+    whole = None if named else where or where_of(src)
+    paths, categories = tars_of_runs(whole, found, remarks)
+    chosen = {place_of(p).path for p in paths if options.split is None or p.name.startswith(f"{options.split}-")}
+    if not chosen:
+        split = f" of split '{one_line(options.split)}'" if options.split else ""
+        raise DatasetError(f"{one_line(src)}: no tar shards{split}")
+    base = paths[0].parent if whole is None else whole
+    entries: list[Entry] = []
+    classes = _Classes(options)  # of all shards, so that splits agree
+    unlabelled = 0
+    for key, members in samples_of(paths, remarks):
+        tar = next(iter(members.values())).path
+        labels = {e: p for e, p in members.items() if e in (*_LABELS, *_RASTERS)}
+        if not any(e in labels for e in _LABELS):
+            unlabelled += tar in chosen
+            continue
+        file = f"{relative_to(tar, base)}/{key}"
+        data = [bytes_of(place) for place in labels.values()]
+        if categories is None:
+            classes.note(labels, data, file)
+        if tar in chosen:
+            picture = next((members[e] for e in _PICTURES if e in members), None)
+            entries.append(Entry(key, picture, labels, file, digest_of(*data), picture.size if picture else 0))
+    if unlabelled and not entries:
+        without = plural(unlabelled, "sample")
+        raise DatasetError(f"{src}: {without}, none with .json, .xml or .cls beside the picture")
+    if unlabelled:
+        remarks.append(f"left out: {plural(unlabelled, 'sample')} without .json, .xml or .cls")
+    if categories is None:
+        categories = classes.categories(src, remarks)
+    reader = ShardReader({c.id: c for c in categories}, options.voc_origin)
+    return dataset("shards", base, categories, entries, reader, options, remarks)
+
+
+def has_samples(where: Where) -> bool:
+    """Whether members of a tree stand together as samples do: a picture and its labels under one name."""
+    seen: dict[str, int] = {}
+    for path in walk_files(where):
+        head, slash, last = path.rpartition("/")
+        stem, _, ending = last.lower().partition(".")
+        kind = 1 if ending in _PICTURES else 2 if ending in _LABELS else 0
+        key = f"{head}{slash}{stem}"
+        seen[key] = seen.get(key, 0) | kind
+        if seen[key] == 3:
+            return True
+    return False
+
+
+def is_of_sample(where: Where) -> bool:
+    """Whether a picture stands beside a file under the same name."""
+    stem = where.name.partition(".")[0]
+    parts = (name.partition(".") for name in names_of(where.parent))
+    return any(name == stem and ending.lower() in _PICTURES for name, _, ending in parts)
+
+
+class _Classes:
+    """Gathers the classes of shards while they are indexed."""
+
+    def __init__(self, options: SourceOptions) -> None:
+        self._options = options
+        self._names: set[str] = set()  # of objects that state no id
+        self._numbers: set[int] = set()  # of .cls members
+        self._named: dict[int, str] = {}  # id → name, "" where no object has told it
+        self._xml = False
+        self._own = _OwnRecords()
+
+    def note(self, members: Mapping[str, Place], data: Sequence[bytes], file: str) -> None:
+        """One sample; what cannot be read is rejected when its turn comes.
+
+        Raises:
+            DatasetError: an id that has two names.
+        """
+        for ending, content in zip(members, data, strict=True):
+            try:
+                if ending == "xml":
+                    self._xml = self._own.others = True
+                    self._names |= {name for name in read_xml(content, file).names if name}
+                elif ending == "cls":
+                    self._own.others = True
+                    self._numbers.add(class_number(content, file))
+                elif ending == "json":
+                    self._json(decoded(content, file), file)
+            except Reject:
+                continue
+
+    def _json(self, value: Any, file: str) -> None:
+        own = is_own(value)
+        if own and value["schema"] != SCHEMA:
+            self._own.there = True
+            return
+        rows = coco_style({"objects": value.get("objects")} if own else value, file)[1]
+        if own:
+            self._own.note(value, rows, file)
+        else:
+            self._own.others = True
+        for row in rows:
+            name, number = class_name(row), whole_number(row.get("category_id"))
+            if number is None:
+                self._names |= {name} if name else set()
+                continue
+            before = self._named.setdefault(number, name or "")
+            if name and before and name != before:
+                shown = f"'{one_line(name)}' here and '{one_line(before)}' in another sample"
+                raise DatasetError(f"{file}: category {number} is {shown}; an id must have one name")
+            self._named[number] = before or name or ""
+
+    def categories(self, src: str, remarks: list[str]) -> tuple[Category, ...]:
+        """The class map, as far as the samples tell; ``remarks`` gains what a user should know.
+
+        Raises:
+            DatasetError: a class that ``--classes`` does not list, or records of ours that need their manifest.
+        """
+        if self._own.there:
+            return self._of_records(src, remarks)
+        if self._named:
+            return self._by_id(src)
+        if self._numbers:
+            if self._options.classes is None:
+                listed = [str(n) for n in range(max(self._numbers) + 1)]
+            else:
+                listed = [c.name for c in categories_by_name((), self._options, src)]
+            return labelled_by_id(Category(n, 0, name) for n, name in enumerate(listed))
+        devkit = self._xml and self._names <= set(TWENTY) and self._options.classes is None
+        return categories_by_name(TWENTY if devkit else sorted(self._names), self._options, src)
+
+    def _of_records(self, src: str, remarks: list[str]) -> tuple[Category, ...]:
+        self._own.check(src, set(self._named.values()), by_name=self._options.classes is not None and not self._named)
+        remarks.append(
+            "no manifest.json of augpipe beside the tars: classes are those that the records name, with their ids and "
+            "labels; others are called unknown_N"
+        )
+        if self._options.classes is not None or not self._named:
+            by_name = categories_by_name(self._named.values() or self._own.tags, self._options, src)
+            if not self._named:
+                return by_name
+        return self._own.labelled(self._named, src)
+
+    def _by_id(self, src: str) -> tuple[Category, ...]:
+        """Ids as the objects state them; names that came without an id follow behind."""
+        names = {number: name or f"class_{number}" for number, name in self._named.items()}
+        more = sorted(self._names - set(names.values()))
+        names |= dict(enumerate(more, start=max(names) + 1))
+        if self._options.classes is not None:
+            categories_by_name(names.values(), self._options, src)  # the ids stay, but every name must be known
+        return labelled_by_id(Category(number, 0, name) for number, name in names.items())
+
+
+class _OwnRecords:
+    """What our records tell of a class map while their manifest is not there: part of it, and no names of keypoints."""
+
+    def __init__(self) -> None:
+        self.there = False
+        self.others = False  # samples that are not ours
+        self.tags: set[str] = set()
+        self._labels: dict[int, int] = {}  # by id
+        self._keypoints: str | None = None  # the first sample that has some
+
+    def note(self, record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], file: str) -> None:
+        """One record.
+
+        Raises:
+            DatasetError: a class without a label, or with two.
+        """
+        self.there = True
+        tags = record.get("tags")
+        self.tags.update(tag for tag in (tags if isinstance(tags, list) else ()) if isinstance(tag, str))
+        for row in rows:
+            number, label = whole_number(row.get("category_id")), whole_number(row.get("label"))
+            if number is None:
+                continue
+            if label is None or not 0 < label < 10**_LONGEST_NUMBER:
+                raise DatasetError(f"{file}: category {number} has no label; {_PUT_IT_BACK}")
+            before = self._labels.setdefault(number, label)
+            if label != before:
+                said = f"the label of category {number} is {label} here and {before} in another sample"
+                raise DatasetError(f"{file}: {said}; tars of one run have one class map, read others apart")
+            if row.get("keypoints") and self._keypoints is None:
+                self._keypoints = file
+
+    def check(self, src: str, names: set[str], by_name: bool) -> None:
+        """Refuse what would be read wrongly without the manifest.
+
+        Raises:
+            DatasetError: keypoints, tags without labels, or samples of others.
+        """
+        if self.others:
+            raise DatasetError(f"{src}: samples of augpipe and others together; read them apart")
+        if self._keypoints is not None:
+            why = "keypoints, whose names and left/right pairs only the manifest knows"
+            raise DatasetError(f"{self._keypoints}: has {why}; {_PUT_IT_BACK}")
+        unknown = sorted(self.tags - names)
+        if unknown and not by_name:
+            way = _PUT_IT_BACK if names else f"{_PUT_IT_BACK}, or list the classes with --classes"
+            raise DatasetError(f"{src}: the tag '{one_line(unknown[0])}' has no label; {way}")
+
+    def labelled(self, names: Mapping[int, str], src: str) -> tuple[Category, ...]:
+        """The classes with the labels of the records. Labels count 1..K, so those between get an id between.
+
+        Raises:
+            DatasetError: labels that no class map can have.
+        """
+        out: list[Category] = []
+        for number, name in sorted(names.items()):
+            label, first = self._labels[number], len(out) + 1
+            known = Category(number, label, name or f"class_{number}")
+            between = [Category(number - (label - n), n, f"unknown_{n}") for n in range(first, label)]
+            if label < first or (out and (*between, known)[0].id <= out[-1].id):
+                raise DatasetError(f"{src}: labels are not in the order of the ids; tars of one run have one class map")
+            out += [*between, known]
+        return tuple(out)

@@ -1,0 +1,1 @@
+"""YOLO as Ultralytics has it: data.yaml and a row an object."""

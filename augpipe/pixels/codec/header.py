@@ -1,0 +1,235 @@
+"""What a picture file says of itself, read without decoding it: format, size, mode, orientation.
+
+The header is the truth about size and orientation. Pillow reads it; the limit on pixels is checked here, before
+anything is unpacked. Only formats that hold plain pictures are tried: Pillow would also open EPS, which starts
+Ghostscript, and formats so loosely marked that any rubbish is one of them.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from PIL import Image, ImageFile
+
+from augpipe.core.annotations import Header
+from augpipe.core.errors import Reject, of_system, one_line
+
+MAX_PIXELS = 64_000_000
+"""Pictures beyond this are rejected unless a run allows more: a worker stays under 600 MB. Kinds of pictures that take
+more memory than usual may have fewer (:mod:`augpipe.pixels.codec.header`)."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "GIF", "JPEG2000")
+"""What is read, whatever the file is called. JPEG takes multi-picture JPEGs (MPO) with it."""
+
+_ORIENTATION = 274  # TIFF 6.0 tags
+_WIDTH, _HEIGHT = 256, 257
+_PNG_GRAY_ALPHA = 4  # the colour type, byte 25 of every PNG
+
+PARSER_FAULTS = (
+    OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, OverflowError,
+    ZeroDivisionError, AssertionError, RuntimeError, NotImplementedError, struct.error, zlib.error,
+    Image.DecompressionBombError,
+)  # fmt: skip
+"""What Pillow's parsers raise on hostile files, besides the OSError that they document."""
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else what it logs of hostile files goes to stderr
+_one_at_a_time = threading.Lock()
+
+
+@contextmanager
+def opened(data: bytes, max_pixels: int = MAX_PIXELS, keep_truncated: bool = False) -> Iterator[Image.Image]:
+    """A picture as Pillow reads it: without warnings on stderr, and strict unless ``keep_truncated``.
+
+    Pillow's limit on pixels stays at work up to ``max_pixels``, since some of its readers allocate while they open: a
+    GIF of 60 bytes can ask for 4 GB. It is only ever raised, so that nobody else's pictures are refused meanwhile.
+    Warnings, limit and strictness are settings of the whole process, so one thread at a time has them.
+    """
+    with _one_at_a_time, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
+        if before[0] is not None:
+            Image.MAX_IMAGE_PIXELS = max(before[0], max_pixels // 2 + 1)  # Pillow refuses twice as much
+        ImageFile.LOAD_TRUNCATED_IMAGES = keep_truncated
+        try:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                yield image
+        finally:
+            Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> Header:
+    """Format, stored size, mode and orientation of an encoded picture.
+
+    Raises:
+        Reject: ``empty-file``, ``truncated``, ``unsupported`` (no picture format that is read) or ``too-large`` (too
+            many pixels, or more memory to decode it than so many usual ones take).
+    """
+    if not data:
+        raise Reject("decode", "empty-file", "the file is empty; expected a picture")
+    try:
+        with opened(data, max_pixels) as image:
+            size = _stored_size(image)
+            if size[0] * size[1] <= max_pixels:
+                require_modest(image, data, size, max_pixels)
+                return Header(str(image.format), size, _orientation(image, data), _mode(image, data))
+    except Image.DecompressionBombError as error:
+        count = re.search(r"\d+", str(error))
+        raise _too_large(count[0] if count else "too many", max_pixels) from error
+    except PARSER_FAULTS as error:
+        if of_system(error):
+            raise
+        text = _brief(error)
+        code = "truncated" if _is_cut_short(data) or "truncated" in text.lower() else "unsupported"
+        raise Reject("decode", code, f"not a picture that can be read: {text}") from error
+    raise _too_large(f"{size[0]}×{size[1]}", max_pixels)
+
+
+def _too_large(pixels: str, max_pixels: int) -> Reject:
+    return Reject("decode", "too-large", f"{pixels} pixels; expected at most {max_pixels} (--max-pixels)")
+
+
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """Size of the stored pixels. Of a turned TIFF some versions of Pillow tell the upright one."""
+    if image.format == "TIFF":
+        tags = image.tag_v2  # type: ignore[attr-defined]
+        return int(tags[_WIDTH]), int(tags[_HEIGHT])
+    return image.size
+
+
+def _mode(image: Image.Image, data: bytes) -> str:
+    """Pillow's mode; gray with alpha of 16 bits, which Pillow calls RGBA, is gray all the same."""
+    return "LA" if image.format == "PNG" and data[25] == _PNG_GRAY_ALPHA else image.mode
+
+
+def _orientation(image: Image.Image, data: bytes) -> int:
+    """EXIF orientation 1..8 as Pillow finds it; 0, values above 8 and damaged EXIF count as 1."""
+    try:
+        if image.format == "PNG" and (block := _png_exif(data)):
+            image.info["exif"] = block
+        # Not image.getexif(): a PNG's own decodes all of it, to see whether EXIF stands behind the pixels.
+        value = Image.Image.getexif(image).get(_ORIENTATION, 1)
+    except PARSER_FAULTS:
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _png_exif(data: bytes) -> bytes:
+    """The EXIF chunk of a PNG, which may stand behind the pixels; empty if there is none."""
+    place = 8
+    while place + 8 <= len(data):
+        size, name = struct.unpack_from(">I4s", data, place)
+        if name == b"eXIf":
+            return data[place + 8 : place + 8 + size]
+        place += size + 12
+    return b""
+
+
+def _is_cut_short(data: bytes) -> bool:
+    """Whether a WebP is shorter than it says, or a TIFF ends before its directory; Pillow knows neither then."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return len(data) < 8 + int.from_bytes(data[4:8], "little")
+    return data[:4] in (b"II*\0", b"MM\0*") and len(data) <= int.from_bytes(
+        data[4:8], "little" if data[:1] == b"I" else "big"
+    )
+
+
+def _brief(error: BaseException) -> str:
+    text = one_line(error, 120)
+    unknown = f"unknown format, expected one of {', '.join(FORMATS)}"
+    return unknown if "cannot identify" in text else text or type(error).__name__
+
+
+# --- demand -----------------------------------------------------------------------------------------------------------
+
+
+USUAL = 6.5
+"""Bytes a pixel: three channels of 8 bits twice, as OpenCV makes and as NumPy gets them, and half a byte of file."""
+
+_BESIDE = 1 << 22  # bytes of a file that count for nothing, so that a low limit on pixels is none on metadata
+
+MOST_SCANS = 50
+"""Passes over the picture that a progressive JPEG may have. Usual are ten; each takes time, and next to no bytes."""
+
+_MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd8\xff])")
+_SCAN, _END = 0xDA, 0xD9
+_PILLOWS_BYTES = {"1": 1.0, "L": 1.0, "P": 1.0, "I;16": 2.0, "I;16B": 2.0, "I;16L": 2.0}  # four for all other modes
+_CHANNELS_OF_PNG = {
+    0: 1.0,
+    2: 3.0,
+    3: 3.0,
+    4: 4.0,
+    6: 4.0,
+}  # by colour type, as OpenCV gives them: gray with alpha as four
+
+
+def require_modest(image: Image.Image, data: bytes, size_wh: tuple[int, int], max_pixels: int) -> None:
+    """Refuse a picture that would take more memory than a usual one of ``max_pixels``, or far too much time.
+
+    Args:
+        image: as Pillow has opened it; nothing is decoded.
+        data: the file.
+        size_wh: of the stored pixels.
+        max_pixels: what is allowed.
+
+    Raises:
+        Reject: ``too-large`` or ``unsupported``.
+    """
+    needed = size_wh[0] * size_wh[1] * bytes_a_pixel(image, data) + max(0, len(data) - _BESIDE)
+    allowed = USUAL * max_pixels
+    if needed > allowed:
+        size = f"{size_wh[0]}×{size_wh[1]} pixels of this kind, and the file, take {needed / 1e6:,.0f} MB to decode"
+        raise Reject("decode", "too-large", f"{size}; expected at most {allowed / 1e6:,.0f} MB (--max-pixels)")
+    if _is_progressive(image) and scans_of(data, MOST_SCANS + 1) > MOST_SCANS:
+        message = f"a JPEG of more than {MOST_SCANS} scans, which may be an attack; save it again"
+        raise Reject("decode", "unsupported", message)
+
+
+def bytes_a_pixel(image: Image.Image, data: bytes) -> float:
+    """The most that decoding holds at a time, for each pixel; without the file itself."""
+    gray = image.mode in ("1", "L", "I;16", "I;16B", "I;16L")
+    result = 1.0 if gray else 3.0
+    if image.format in ("JPEG", "MPO"):
+        kept = _coefficients(image) if _is_progressive(image) else 0.0
+        return max(kept + 4.0, 7.0) if image.mode == "CMYK" else max(kept + result, 2.0 * result)
+    if image.format == "PNG":
+        channels = 4.0 if "transparency" in image.info and not gray else _CHANNELS_OF_PNG.get(data[25], 4.0)
+        return 2.0 * channels * (2.0 if data[24] == 16 else 1.0)
+    if image.format == "WEBP":
+        return 8.0 if image.mode == "RGBA" else 6.0
+    if image.format == "BMP":
+        return 2.0 * result if data[28] != 32 else 8.0
+    if image.format == "JPEG2000":  # OpenJPEG counts in 32 bits
+        return 7.0 * len(image.getbands())
+    held = _PILLOWS_BYTES.get(image.mode, 4.0)
+    return held * (2.0 if image.format == "GIF" else 1.0) + result
+
+
+def _is_progressive(image: Image.Image) -> bool:
+    return image.format in ("JPEG", "MPO") and "progressive" in image.info
+
+
+def _coefficients(image: Image.Image) -> float:
+    """Bytes of coefficients that a progressive JPEG keeps for a pixel: two for each sample, of all channels."""
+    layers = getattr(image, "layer", None) or [(0, 1, 1, 0)] * 4  # (name, samples across, samples down, table)
+    most = max(across * down for _, across, down, _ in layers) or 1
+    return float(sum(2.0 * across * down / most for _, across, down, _ in layers))
+
+
+def scans_of(jpeg: bytes, most: int) -> int:
+    """How many scans a JPEG has, counted up to ``most``; what follows its end, such as a film, is not looked at."""
+    place = count = 0
+    while count < most and (marker := _MARKER.search(jpeg, place)) is not None:
+        kind = marker[1][0]
+        if kind == _END:
+            break
+        count += kind == _SCAN
+        place = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2], "big")
+    return count

@@ -1,0 +1,131 @@
+"""Files to pictures on a device and back, a batch at a time: by the CPU's codec, or by the device's own with the CPU's
+for what it does not take.
+
+Which of the two reads or writes a picture is a matter of the picture alone, so that bytes do not depend on what else
+is in a batch, or on how much memory there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from augpipe.core.errors import Reject, fault
+from augpipe.core.opencv import cv2
+from augpipe.pixels.backend import BackendOptions, Job
+from augpipe.pixels.codec.image import as_memory_error, decode, encode
+from augpipe.pixels.cuda.device_api import Accelerator, Stream
+from augpipe.pixels.cuda.launch import DevicePicture
+from augpipe.pixels.cuda.nvimgcodec import DeviceCodec
+from augpipe.pixels.resample import Pixels
+
+
+class BatchCodec(Protocol):
+    """Decodes and encodes batches. One picture that cannot be done is a :class:`Reject` in its place.
+
+    ``shrinks`` says whether it decodes at a part of the size where a job asks for it; another is asked for no such job.
+    """
+
+    shrinks: bool
+
+    def decode(self, jobs: Sequence[Job], stream: Stream) -> list[DevicePicture | Reject]:
+        """Upright pictures, there for what comes next in ``stream``.
+
+        Raises:
+            MemoryError: the device has not enough for so many.
+        """
+        ...
+
+    def encode(self, pictures: Sequence[DevicePicture], stream: Stream) -> list[bytes | Reject]:
+        """Encoded pictures; ``stream`` has waited for what made them.
+
+        Raises:
+            MemoryError: the device has not enough for so many.
+        """
+        ...
+
+
+class HostCodec:
+    """The CPU's codec; pixels cross the bus. Fulfils :class:`BatchCodec`."""
+
+    shrinks = True
+
+    def __init__(self, accelerator: Accelerator, options: BackendOptions) -> None:
+        self._accelerator, self._options = accelerator, options
+
+    def decode(self, jobs: Sequence[Job], stream: Stream) -> list[DevicePicture | Reject]:
+        """See :class:`BatchCodec`."""
+        return [self._decoded(job, stream) for job in jobs]
+
+    def _decoded(self, job: Job, stream: Stream) -> DevicePicture | Reject:
+        try:
+            picture = decode(job.data, job.header, self._options.keep_truncated, job.share)
+        except Reject as reject:
+            return reject.bare()
+        except Exception as error:  # no memory on the host, no descriptor; one picture must not end the run
+            return fault("decode", error)
+        return uploaded(self._accelerator, picture, stream)
+
+    def encode(self, pictures: Sequence[DevicePicture], stream: Stream) -> list[bytes | Reject]:
+        """See :class:`BatchCodec`."""
+        return [self._encoded(picture, stream) for picture in pictures]
+
+    def _encoded(self, picture: DevicePicture, stream: Stream) -> bytes | Reject:
+        pixels = downloaded(self._accelerator, picture, stream)
+        try:
+            return encode(pixels, self._options.picture)
+        except Reject as reject:
+            return reject.bare()
+        except Exception as error:  # OpenCV's own, mostly
+            return fault("pixels", as_memory_error(error))
+
+
+def uploaded(accelerator: Accelerator, picture: Pixels, stream: Stream) -> DevicePicture:
+    """A picture (H, W), or (H, W, 3) in blue, green, red, on the device, where it is red, green, blue.
+
+    Raises:
+        MemoryError: the device has none left.
+    """
+    height, width = picture.shape[:2]
+    channels = 1 if picture.ndim == 2 else 3
+    pixels = picture if channels == 1 else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    memory = accelerator.upload(np.ascontiguousarray(pixels), stream)
+    return DevicePicture(memory.address, (width, height), channels, width * channels, memory)
+
+
+def downloaded(accelerator: Accelerator, picture: DevicePicture, stream: Stream) -> Pixels:
+    """The picture as :func:`uploaded` takes it; waits for ``stream``."""
+    (width, height), row = picture.size_wh, picture.size_wh[0] * picture.channels
+    count = picture.pitch * (height - 1) + row
+    rows = np.empty((height, picture.pitch), np.uint8)
+    rows.reshape(-1)[:count] = accelerator.download(picture.address, count, stream)
+    if picture.channels == 1:
+        return np.ascontiguousarray(rows[:, :row])
+    return cv2.cvtColor(np.ascontiguousarray(rows[:, :row]).reshape(height, width, 3), cv2.COLOR_RGB2BGR)
+
+
+class DeviceFirst:
+    """The device's own codec, and the host's for what that does not take. Fulfils :class:`BatchCodec`.
+
+    It decodes whole pictures, and the device makes means of their blocks, so that none waits for the host.
+    """
+
+    shrinks = False
+
+    def __init__(self, own: DeviceCodec, host: HostCodec) -> None:
+        self._own, self._host = own, host
+
+    def decode(self, jobs: Sequence[Job], stream: Stream) -> list[DevicePicture | Reject]:
+        """See :class:`BatchCodec`."""
+        found = self._own.decode([(job.data, job.header) for job in jobs], stream.pointer)
+        left = iter(self._host.decode([job for job, image in zip(jobs, found, strict=True) if image is None], stream))
+        return [next(left) if i is None else DevicePicture(i.address, i.size_wh, i.channels, i.pitch, i) for i in found]
+
+    def encode(self, pictures: Sequence[DevicePicture], stream: Stream) -> list[bytes | Reject]:
+        """See :class:`BatchCodec`."""
+        found = self._own.encode(pictures, stream.pointer)
+        rest = [picture for picture, data in zip(pictures, found, strict=True) if data is None]
+        left = iter(self._host.encode(rest, stream))
+        return [next(left) if data is None else data for data in found]

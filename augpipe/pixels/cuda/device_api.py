@@ -1,0 +1,139 @@
+"""What :mod:`augpipe.pixels.cuda.launch` needs of a machine that runs the kernels: memory, order, launches.
+
+One small protocol, so that the kernels' callers never see which array library brings them to a device: CuPy is one
+implementation (:mod:`augpipe.pixels.cuda.cupy_device`), the C++ compiler another (the tests), a third would be one
+file.
+
+Work is asynchronous and in order within a stream. What one stream made another may use after it waits for an event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augpipe.core.annotations import U8
+
+Argument = np.uint64 | np.int32
+
+
+class Memory(Protocol):
+    """Bytes on the device, given back when the last reference is gone and the stream they were asked for is past it."""
+
+    @property
+    def address(self) -> int:
+        """Where it begins."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """How much was asked for."""
+        ...
+
+
+class Event(Protocol):
+    """A point in a stream's work."""
+
+    def synchronize(self) -> None:
+        """Wait until the work before it is done."""
+        ...
+
+
+class Stream(Protocol):
+    """Work in order."""
+
+    @property
+    def pointer(self) -> int:
+        """The CUDA stream as a number, for other libraries; 0 where there is none."""
+        ...
+
+    def record(self) -> Event:
+        """The point behind all work so far."""
+        ...
+
+    def wait(self, event: Event) -> None:
+        """Let what comes next in this stream wait for ``event``; the caller does not wait."""
+        ...
+
+    def synchronize(self) -> None:
+        """Wait until all work is done."""
+        ...
+
+
+@dataclass(frozen=True)
+class DeviceMemory:
+    """Bytes: ``free`` and ``total`` of the device, ``held`` by this process's pool, ``limit`` of that pool."""
+
+    free: int
+    total: int
+    held: int
+    limit: int
+
+
+class Accelerator(Protocol):
+    """A device that runs the kernels of :mod:`augpipe.pixels.cuda.kernel_source`."""
+
+    @property
+    def name(self) -> str:
+        """For people, such as ``NVIDIA H200``."""
+        ...
+
+    def bind(self) -> None:
+        """Called by a thread before all else that it does with the device."""
+        ...
+
+    def stream(self) -> Stream:
+        """A new stream."""
+        ...
+
+    def allocate(self, nbytes: int, stream: Stream) -> Memory:
+        """Memory for use in ``stream``, aligned to 256 bytes.
+
+        Raises:
+            MemoryError: if there is none; nothing is left half done.
+        """
+        ...
+
+    def upload(self, data: U8 | NDArray[np.int16], stream: Stream) -> Memory:
+        """A copy of a contiguous array on the device. The array may be changed at once.
+
+        Raises:
+            MemoryError: as :meth:`allocate`.
+        """
+        ...
+
+    def download(self, address: int, nbytes: int, stream: Stream) -> U8:
+        """A copy of ``nbytes`` from the device, after all work in ``stream`` so far; waits for it."""
+        ...
+
+    def resident(self, name: str, make: Callable[[], NDArray[np.int16]], stream: Stream) -> int:
+        """The address of a constant that is made and uploaded when first asked for, and stays."""
+        ...
+
+    def launch(
+        self, kernel: str, blocks: int, threads_xy: tuple[int, int], arguments: tuple[Argument, ...], stream: Stream
+    ) -> None:
+        """Run a kernel on a row of ``blocks`` blocks."""
+        ...
+
+    def memory(self) -> DeviceMemory:
+        """How much there is."""
+        ...
+
+    def trim(self) -> None:
+        """Give back to the device what the pool holds and nobody uses, before trying a smaller batch."""
+        ...
+
+
+def import_cupy() -> Any:
+    """The module ``cupy``, as :mod:`augpipe.pixels.cuda.cupy_device` has it, which alone imports it.
+
+    Raises:
+        ImportError: it is not there, or does not load.
+    """
+    return import_module("augpipe.pixels.cuda.cupy_device").cupy

@@ -1,0 +1,199 @@
+"""A batch of pictures through their steps on an accelerator: ragged, fused, a launch for all that can run together.
+
+Pictures on a device are interleaved red, green, blue (nvImageCodec's order) or gray, without gaps between rows. The
+passes of a picture run one after the other; round by round, the passes of all pictures that want the same kernel are
+one launch over all their tiles. One block of memory takes all outputs, one all temporaries, one all parameters.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augpipe.core.errors import Reject, fault
+from augpipe.core.plan import AnyStep
+from augpipe.pixels import noise
+from augpipe.pixels.cuda.device_api import Accelerator, Stream
+from augpipe.pixels.cuda.lowering import NOISE, Operation, Pass, lowered
+
+_ALIGNMENT = 256  # what cudaMalloc gives; words and doubles need less
+_DESCRIPTOR = struct.Struct("<QQiiiiiiI4Bii72s")
+_OPERATION = struct.Struct("<iiIi12i")
+_THREADS = {"jpeg_blocks": (64, 1)}
+_FOUR_PIXELS = (32, 8)
+_READ_AT_ONCE = 3 * 128  # numbers of the noise bank from a thread's first to its last, at most
+
+
+@dataclass(frozen=True)
+class DevicePicture:
+    """A picture on the device: uint8, interleaved, ``pitch`` bytes from row to row.
+
+    ``owner`` keeps the memory alive. It may be shared with other pictures of the batch.
+    """
+
+    address: int
+    size_wh: tuple[int, int]
+    channels: int
+    pitch: int
+    owner: object
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """For array libraries and encoders, without a copy: (H, W, C); see CUDA Array Interface, version 3."""
+        w, h = self.size_wh
+        return {
+            "shape": (h, w, self.channels),
+            "typestr": "|u1",
+            "data": (self.address, False),
+            "strides": None if self.pitch == w * self.channels else (self.pitch, self.channels, 1),
+            "version": 3,
+        }
+
+
+@dataclass(frozen=True)
+class Work:
+    """One output: a decoded picture, which several works may share and none writes to, and its steps."""
+
+    picture: DevicePicture
+    steps: tuple[AnyStep, ...]
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """A work's passes, and where each of them writes."""
+
+    work: Work
+    passes: tuple[Pass, ...]
+
+
+def run_batch(accelerator: Accelerator, works: Sequence[Work], stream: Stream) -> tuple[DevicePicture | Reject, ...]:
+    """The outputs of ``works`` in their order, once the kernels are launched; use them in ``stream`` or after it.
+
+    A work that cannot be done is a reject, as on the CPU. One without steps is its source.
+
+    Raises:
+        MemoryError: if the device has no memory for the batch; nothing has run.
+    """
+    lowerings = [_lowered(work) for work in works]
+    chains = [_Chain(w, p) for w, p in zip(works, lowerings, strict=True) if not isinstance(p, Reject) and p]
+    outputs = iter(_run(accelerator, chains, stream) if chains else ())
+    return tuple(
+        passes if isinstance(passes, Reject) else next(outputs) if passes else work.picture
+        for work, passes in zip(works, lowerings, strict=True)
+    )
+
+
+def bytes_needed(size_wh: tuple[int, int], channels: int, steps: Sequence[AnyStep]) -> int:
+    """Device memory that one work takes besides its source: output, temporaries and parameters."""
+    try:
+        passes = lowered(size_wh, channels, steps)
+    except Exception:  # whatever it is, run_batch makes a reject of it without any memory
+        return 0
+    if not passes:
+        return 0
+    parameters = sum(len(p.table) + sum(_OPERATION.size + len(o.table) + 8 for o in p.program) + 256 for p in passes)
+    return _aligned(passes[-1].nbytes) + sum(_slots(passes)) + _aligned(parameters)
+
+
+def _lowered(work: Work) -> tuple[Pass, ...] | Reject:
+    try:
+        return lowered(work.picture.size_wh, work.picture.channels, work.steps)
+    except Reject as reject:
+        return reject.bare()
+    except Exception as error:  # a plan that no kernel can do; one picture must not end the run
+        return fault("pixels", error)
+
+
+def _aligned(nbytes: int) -> int:
+    return -(-nbytes // _ALIGNMENT) * _ALIGNMENT
+
+
+def _slots(passes: Sequence[Pass]) -> tuple[int, int]:
+    """Bytes of the two temporaries that passes write in turn; the last one writes the output."""
+    first, second = (max((p.nbytes for p in passes[i:-1:2]), default=0) for i in (0, 1))
+    return _aligned(first), _aligned(second)
+
+
+def _run(accelerator: Accelerator, chains: Sequence[_Chain], stream: Stream) -> list[DevicePicture]:
+    outputs = accelerator.allocate(sum(_aligned(c.passes[-1].nbytes) for c in chains), stream)
+    temporaries = accelerator.allocate(max(1, sum(sum(_slots(c.passes)) for c in chains)), stream)
+    parameters = _Parameters()
+    rounds: list[dict[str, list[bytes]]] = []
+    tiles: dict[tuple[int, str], int] = defaultdict(int)
+    pictures = []
+    output, temporary = outputs.address, temporaries.address
+    for chain in chains:
+        first, second = _slots(chain.passes)
+        source, pitch = chain.work.picture.address, chain.work.picture.pitch
+        for i, a_pass in enumerate(chain.passes):
+            last = i == len(chain.passes) - 1
+            target = output if last else temporary + (first if i % 2 else 0)
+            if i == len(rounds):
+                rounds.append(defaultdict(list))
+            tile = tiles[i, a_pass.kernel]
+            rounds[i][a_pass.kernel].append(parameters.descriptor(a_pass, (source, target), pitch, tile))
+            tiles[i, a_pass.kernel] += a_pass.tiles
+            source, pitch = target, a_pass.target_wh[0] * a_pass.channels
+        end = chain.passes[-1]
+        pictures.append(DevicePicture(output, end.target_wh, end.channels, pitch, outputs))
+        output, temporary = output + _aligned(end.nbytes), temporary + first + second
+
+    launches = [
+        (kernel, tiles[i, kernel], len(of_kernel), parameters.put(b"".join(of_kernel)))
+        for i, kernels in enumerate(rounds)
+        for kernel, of_kernel in kernels.items()
+    ]
+    memory = accelerator.upload(np.frombuffer(parameters.data, np.uint8), stream)
+    bank = accelerator.resident("noise", _bank, stream) if parameters.noisy else 0
+    for kernel, blocks, count, place in launches:
+        arguments = (np.uint64(memory.address + place), np.int32(count), np.uint64(memory.address), np.uint64(bank))
+        accelerator.launch(kernel, blocks, _THREADS.get(kernel, _FOUR_PIXELS), arguments, stream)
+    return pictures
+
+
+def _bank() -> NDArray[np.int16]:
+    """The noise bank, and its beginning again behind its end: no thread has to look where it ends."""
+    return np.concatenate([noise.bank(), noise.bank()[:_READ_AT_ONCE]])
+
+
+class _Parameters:
+    """Everything that the kernels of a batch read besides pixels, one stretch of bytes; a place is an offset in it."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.noisy = False
+
+    def put(self, data: bytes) -> int:
+        """The place of some bytes, aligned for doubles."""
+        self.data.extend(bytes(-len(self.data) % 8))
+        place = len(self.data)
+        self.data.extend(data)
+        return place
+
+    def descriptor(self, a_pass: Pass, source_target: tuple[int, int], pitch: int, tile: int) -> bytes:
+        """The 128 bytes of struct Pass; its program and table are put among the parameters."""
+        program = self.put(b"".join([self._operation(o) for o in a_pass.program])) if a_pass.program else 0
+        head = struct.pack("<i", self.put(a_pass.table)) + a_pass.head if a_pass.table else a_pass.head
+        return _DESCRIPTOR.pack(
+            *source_target,
+            *a_pass.source_wh,
+            *a_pass.target_wh,
+            pitch,
+            tile,
+            a_pass.fill,
+            *(a_pass.channels, a_pass.border, a_pass.projective, 0),
+            program,
+            len(a_pass.program),
+            head,
+        )
+
+    def _operation(self, o: Operation) -> bytes:
+        self.noisy |= o.kind == NOISE
+        place = self.put(o.table) if o.table else 0
+        return _OPERATION.pack(o.kind, o.count, o.fill, place, *o.values, *(0,) * (12 - len(o.values)))

@@ -1,0 +1,324 @@
+"""JPEGs decoded and encoded on the device by nvImageCodec; everything else is left to the CPU's codec.
+
+Pictures stay where they are: what is decoded is handed on by its address, and what is encoded is read from its own.
+
+**The same bytes.** nvImageCodec would share a batch out between the JPEG engine of the device, its cores and the CPU,
+whose pictures differ in the last bit, by how busy each is. So only the decoder that runs on the cores is let in. A
+picture that it does not return is tried once more alone, and is ``None`` then; which files it is given at all is a
+matter of the file alone (:mod:`augpipe.pixels.codec.baseline_jpeg`).
+
+**Upright.** The decoder does not turn pictures, as it might read EXIF in its own way: what the header says is done
+here, and is a copy.
+
+Without a device (``device_id`` ``None``) the same code runs on the host, where nvImageCodec uses libjpeg-turbo and
+gives the very pixels and bytes of the CPU's codec, from its version 0.9 on. Tests do so; a run does not.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+
+from augpipe.core.annotations import Header
+from augpipe.pixels.codec import captured_stderr
+from augpipe.pixels.codec.baseline_jpeg import is_plain, whole
+from augpipe.pixels.codec.image import PictureFormat, is_gray
+
+_QUIET = ("PYNVIMGCODEC_VERBOSITY", "0")  # it writes to stderr, in colour, what it returns as None anyway
+_NO_DEVICE = -99_999  # NVIMGCODEC_DEVICE_CPU_ONLY, for which Python has a name from 0.9 on
+_AT_ONCE = 64  # files that are looked at together: the device has enough to do with as many
+_SCARCE = 64 << 20  # bytes of the device below which a failure is put down to memory
+_LONGEST_SIDE = 65_500  # of a JPEG that libjpeg writes
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """An upright picture of uint8, rows of interleaved red, green, blue, or gray.
+
+    ``address`` is that of its first byte on the device (or on the host, without one), ``pitch`` the bytes from one row
+    to the next; ``owner`` keeps the memory.
+    """
+
+    address: int
+    size_wh: tuple[int, int]
+    channels: int
+    pitch: int
+    owner: object
+
+
+class Picture(Protocol):
+    """What is encoded: anything with the fields of :class:`DecodedImage`."""
+
+    @property
+    def address(self) -> int: ...  # noqa: D102 - as above
+    @property
+    def size_wh(self) -> tuple[int, int]: ...  # noqa: D102
+    @property
+    def channels(self) -> int: ...  # noqa: D102
+    @property
+    def pitch(self) -> int: ...  # noqa: D102
+
+
+def load() -> Any:
+    """The module ``nvidia.nvimgcodec``.
+
+    Raises:
+        ImportError: it is not installed, does not load, or is of a version with another interface; in one line.
+    """
+    os.environ.setdefault(*_QUIET)
+    try:
+        with captured_stderr.together():  # it names every other codec of its maker that is not installed
+            module = import_module("nvidia.nvimgcodec")
+            version = str(module.__version__)
+    except ModuleNotFoundError as error:
+        raise ImportError("nvImageCodec is not installed") from error
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        raise ImportError(f"nvImageCodec does not load: {error}") from error
+    if tuple(version.split(".")[:2]) not in (("0", "8"), ("0", "9")):
+        raise ImportError(f"nvImageCodec is {version}; expected 0.8 or 0.9")
+    return module
+
+
+class DeviceCodec:
+    """Decoder and encoder of one device.
+
+    Args:
+        device_id: number of the CUDA device; ``None`` works on the host.
+        picture: how pictures are encoded. Only JPEG is; of others :meth:`encode` returns nothing but ``None``.
+        threads: of the CPU, which see that files are whole, and prepare them for the device.
+
+    Raises:
+        ImportError: nvImageCodec, or CuPy with a device, cannot be loaded.
+    """
+
+    def __init__(self, device_id: int | None, picture: PictureFormat, threads: int) -> None:
+        self._codec = codec = load()
+        self._on_device = device_id is not None
+        self._arrays = _Host() if device_id is None else _Device(device_id)
+        self._cores = ThreadPoolExecutor(threads, "augpipe-jpeg")
+        self._looking = ThreadPoolExecutor(1, "augpipe-looking")
+        kinds = (codec.CPU_ONLY,) if device_id is None else (codec.HYBRID_CPU_GPU, codec.GPU_ONLY)
+        where = {
+            "device_id": _NO_DEVICE if device_id is None else device_id,
+            "max_num_cpu_threads": threads,
+            "backends": [codec.Backend(kind) for kind in kinds],
+        }
+        with captured_stderr.together():
+            self._decoder = codec.Decoder(**where, options=":fancy_upsampling=1")
+            self._encoder = codec.Encoder(**where)
+        self._decoding = {
+            channels: codec.DecodeParams(apply_exif_orientation=False, color_spec=colours)
+            for channels, colours in ((1, codec.ColorSpec.GRAY), (3, codec.ColorSpec.SRGB))
+        }
+        sampling = {1: codec.ChromaSubsampling.CSS_GRAY, 3: codec.ChromaSubsampling.CSS_420}
+        self._encoding = {
+            channels: codec.EncodeParams(
+                quality_type=codec.QualityType.QUALITY,
+                quality_value=picture.quality,
+                chroma_subsampling=how,
+                jpeg_encode_params=codec.JpegEncodeParams(progressive=False, optimized_huffman=False),
+            )
+            for channels, how in sampling.items()
+        }
+        self._encodes = picture.format == "jpg"
+
+    def decode(self, jobs: Sequence[tuple[bytes, Header]], stream: int = 0) -> list[DecodedImage | None]:
+        """Upright pictures, in order; ``None`` where the CPU's codec is to decode one, or to say what is wrong with it.
+
+        Args:
+            jobs: files, and what :func:`~augpipe.pixels.codec.header.read_header` says of each.
+            stream: the CUDA stream, as a number, on which the pictures are there.
+
+        Raises:
+            MemoryError: there is not enough of it on the device for so many.
+        """
+        out: list[DecodedImage | None] = [None] * len(jobs)
+        plain = [i for i, (data, header) in enumerate(jobs) if is_plain(data, header)]
+        parts = [plain[i : i + _AT_ONCE] for i in range(0, len(plain), _AT_ONCE)]
+        # While the device decodes some, the CPU looks at the next.
+        looked = [self._looking.submit(whole, [jobs[i][0] for i in part], self._cores) for part in parts]
+        for part, found in zip(parts, looked, strict=True):
+            taken = [i for i, good in zip(part, found.result(), strict=True) if good]
+            for channels in (1, 3):
+                places = [i for i in taken if (1 if is_gray(jobs[i][1]) else 3) == channels]
+                images = self._decoded([jobs[i][0] for i in places], channels, stream)
+                for place, image in zip(places, images, strict=True):
+                    if image is None:
+                        self._require_memory(jobs[place][1].stored_wh)
+                    else:
+                        out[place] = self._upright(image, jobs[place][1], channels, stream)
+        return out
+
+    def _decoded(self, files: list[bytes], channels: int, stream: int) -> list[Any]:
+        """nvImageCodec's pictures, as they are stored."""
+
+        def decode(some: list[bytes]) -> list[Any]:
+            streams = [self._codec.CodeStream(data) for data in some]
+            return list(self._decoder.decode(streams, params=self._decoding[channels], cuda_stream=stream))
+
+        with _memory_errors():
+            images = decode(files) if files else []
+            return [decode([data])[0] if image is None else image for data, image in zip(files, images, strict=True)]
+
+    def _require_memory(self, size_wh: tuple[int, int]) -> None:
+        """Tell a picture that is not returned for want of memory, and would be another time, from one that never is."""
+        width, height = size_wh
+        if self._arrays.free() < _SCARCE + 8 * width * height:
+            raise MemoryError(f"no memory on the device for the codec of a picture of {width}×{height}")
+
+    def _upright(self, image: Any, header: Header, channels: int, stream: int) -> DecodedImage | None:
+        width, height = header.stored_wh
+        if tuple(image.shape) != (height, width, channels) or np.dtype(image.dtype) != np.uint8:
+            return None
+        if header.orientation == 1:
+            return _described(image, self._arrays.interface(image))
+        with self._arrays.on(stream):
+            turned = upright_view(self._arrays.array(image), header.orientation).copy()
+        return _described((turned, image), self._arrays.interface(turned))  # the copy may not have been made yet
+
+    def encode(self, images: Sequence[Picture], stream: int = 0) -> list[bytes | None]:
+        """JPEGs in order, baseline, 4:2:0, without EXIF; ``None`` where the CPU's codec is to encode one.
+
+        Args:
+            images: on the device, ready on ``stream``.
+            stream: a CUDA stream as a number.
+
+        Raises:
+            MemoryError: there is not enough of it on the device for so many.
+        """
+        out: list[bytes | None] = [None] * len(images)
+        for channels in (1, 3) if self._encodes else ():
+            fitting = (i for i, image in enumerate(images) if image.channels == channels)
+            places = [i for i in fitting if max(images[i].size_wh) <= _LONGEST_SIDE]
+            for place, data in zip(places, self._encoded([images[i] for i in places], channels, stream), strict=True):
+                if data is None:
+                    self._require_memory(images[place].size_wh)
+                out[place] = data
+        return out
+
+    def _encoded(self, images: list[Picture], channels: int, stream: int) -> list[bytes | None]:
+        if not images:
+            return []
+        with _memory_errors():
+            wrapped = [self._codec.as_image(_Exported(image, self._on_device), stream) for image in images]
+            params = self._encoding[channels]
+            streams = self._encoder.encode(wrapped, "jpeg", params=params, cuda_stream=stream)
+            return [None if one is None else bytes(one) for one in streams]
+
+    def close(self) -> None:
+        """Let go of threads and memory. It must not be used any more."""
+        self._looking.shutdown(cancel_futures=True)
+        self._cores.shutdown()
+        del self._decoder, self._encoder
+
+
+def upright_view(array: Any, orientation: int) -> Any:
+    """Stored pixels (H, W, C), of NumPy or CuPy, the way EXIF says that they are upright: a view, no copy.
+
+    Args:
+        array: the pixels.
+        orientation: 1 to 8, TIFF 6.0's tag 274.
+    """
+    if orientation >= 5:  # stored with rows and columns exchanged
+        array = array.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    return array
+
+
+def _described(owner: object, interface: dict[str, Any]) -> DecodedImage:
+    height, width, channels = interface["shape"]
+    strides = interface.get("strides")
+    pitch = width * channels if strides is None else strides[0]
+    return DecodedImage(interface["data"][0], (width, height), channels, pitch, owner)
+
+
+class _Exported:
+    """A picture as others may read it in its place: by the interface of CUDA arrays, or of NumPy's."""
+
+    def __init__(self, picture: Picture, on_device: bool) -> None:
+        width, height = picture.size_wh
+        interface = {
+            "shape": (height, width, picture.channels),
+            "typestr": "|u1",
+            "data": (picture.address, False),
+            "strides": (picture.pitch, picture.channels, 1),
+            "version": 3,
+        }
+        setattr(self, "__cuda_array_interface__" if on_device else "__array_interface__", interface)
+        self._picture = picture  # and with it the memory
+
+
+class _Host:
+    """Arrays where there is no device."""
+
+    def interface(self, owner: Any) -> dict[str, Any]:
+        return dict(owner.__array_interface__)
+
+    def array(self, image: Any) -> Any:
+        return np.asarray(image)
+
+    def on(self, stream: int) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def free(self) -> int:
+        return sys.maxsize
+
+
+@dataclass(frozen=True)
+class _Foreign:
+    """A stream as the protocol of CUDA streams hands it on, version 0."""
+
+    pointer: int
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return 0, self.pointer
+
+
+class _Device:
+    """Arrays of CuPy, which is asked for only to turn pictures."""
+
+    def __init__(self, device_id: int) -> None:
+        from augpipe.pixels.cuda.device_api import import_cupy
+
+        self._cupy = import_cupy()
+        self._device_id = device_id
+
+    def interface(self, owner: Any) -> dict[str, Any]:
+        return dict(owner.__cuda_array_interface__)
+
+    def array(self, image: Any) -> Any:
+        return self._cupy.asarray(image)
+
+    @contextmanager
+    def on(self, stream: int) -> Iterator[None]:
+        with self._cupy.cuda.Device(self._device_id), self._cupy.cuda.Stream.from_external(_Foreign(stream)):
+            yield
+
+    def free(self) -> int:
+        with self._cupy.cuda.Device(self._device_id):
+            return int(self._cupy.cuda.runtime.memGetInfo()[0])
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Turn what nvImageCodec says where memory is short into a MemoryError, like CuPy's own.
+
+    Of "an illegal memory access" no smaller batch makes a better one.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if any(word in str(error).lower() for word in ("out of memory", "alloc")):
+            raise MemoryError(str(error)) from error
+        raise

@@ -1,0 +1,340 @@
+"""Whether CUDA works on this machine, found out by having it work: a kernel is compiled, run, and its numbers compared.
+
+That CuPy can be imported says little. There may be no driver, or an older one; no device, or one that is in use; no
+NVRTC, without which nothing compiles; a compiler that fuses what must be rounded twice. Each has its own sentence, and
+its own way out (:mod:`augpipe.pixels.cuda.select`).
+
+It is done in a process of its own, which ends: this one does not start CUDA. So it holds no memory of a device while
+others work there, can be forked by whoever uses augpipe as a library, and outlives a driver that crashes or hangs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib import import_module, metadata
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from augpipe.core.errors import one_line
+from augpipe.core.processes import python_command
+from augpipe.pixels.cuda.device_api import import_cupy
+
+_SECONDS = 120  # compiling for a device that is new to CuPy takes some
+_MARK = "augpipe-probe: "
+_BUILDS = (
+    ("cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x", "cupy"),
+    ("nvidia-nvimgcodec-cu11", "nvidia-nvimgcodec-cu12", "nvidia-nvimgcodec-cu13"),
+)
+_NO_MEMORY, _INSUFFICIENT_DRIVER, _NO_DEVICE = 2, 35, 100  # cudaError_t
+_COUNT = 4096
+_KERNEL = r"""
+extern "C" __global__ void augpipe_probe(const float *line, int count, int *out) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= count) return;
+    float at = __fadd_rn(line[0], (float)i * line[1]);
+    int grid = __float2int_rn(at * 32.0f) * 3 + (int)(((long long)i * 2654435769LL) >> 16 & 255);
+    out[i] = __float_as_int(at) ^ grid;
+}
+"""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why something cannot be used: a short name for programs, and half a sentence for people."""
+
+    code: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One CUDA device: its number, and what does not work on it.
+
+    ``fault`` is of the kernels, ``codec_fault`` of nvImageCodec. ``memory`` counts bytes.
+    """
+
+    index: int
+    name: str
+    memory: int
+    capability: str
+    fault: Fault | None = None
+    codec_fault: Fault | None = None
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What was found; versions are ``None`` where a part is missing.
+
+    ``headers`` is the folder of CUDA's headers, without which CuPy 14 compiles nothing.
+    ``cuda`` is the newest CUDA that the driver knows, ``runtime`` the CUDA that CuPy was built with, both as CUDA
+    counts them: 12080 is 12.8.
+    """
+
+    fault: Fault | None = None
+    gpus: tuple[Gpu, ...] = ()
+    driver: str | None = None
+    cuda: int | None = None
+    cupy: str | None = None
+    runtime: int | None = None
+    nvrtc: str | None = None
+    headers: str | None = None
+    nvimgcodec: str | None = None
+    nvjpeg: str | None = None
+
+
+def cuda_text(version: int) -> str:
+    """12080 as ``12.8``."""
+    return f"{version // 1000}.{version % 1000 // 10}"
+
+
+# --- from the outside ------------------------------------------------------------------------------------------------
+
+
+def probe(seconds: float = _SECONDS) -> Probe:
+    """What a process of its own finds; this one stays as it is."""
+    if (fault := _two_builds()) is not None:
+        return _without_cupy(fault)
+    if find_spec("cupy") is None:
+        return _without_cupy(Fault("no-cupy", "CuPy is not installed"))
+    command = python_command("from augpipe.pixels.cuda.probe import answer; answer()")
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        return _without_cupy(Fault("probe", f"a probe did not end within {seconds:.0f} seconds"))
+    except OSError as error:
+        return _without_cupy(Fault("probe", f"no process could be started to try it: {one_line(error)}"))
+    for line in reversed(done.stdout.decode("utf-8", "replace").splitlines()):
+        if line.startswith(_MARK):
+            return _read(json.loads(line.removeprefix(_MARK)))
+    said = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+    how = f"by signal {-done.returncode}" if done.returncode < 0 else f"with {done.returncode}"
+    return _without_cupy(Fault("probe", f"a probe ended {how}{': ' if said else ''}{one_line(said, 100)}"))
+
+
+def _without_cupy(fault: Fault) -> Probe:
+    """What can be said without running anything."""
+    codec = _first_version(_BUILDS[1])
+    return Probe(fault, driver=_driver(), cuda=_driver_cuda(), nvjpeg=_nvjpeg(), nvimgcodec=codec)
+
+
+def _two_builds() -> Fault | None:
+    """Builds for several CUDAs are packages of their own with the same files, so pip does not keep them apart."""
+    for builds in _BUILDS:
+        there = [name for name in builds if _version(name) is not None]
+        if len(there) > 1:
+            return Fault("two-builds", f"{' and '.join(there)} are both installed, and overwrite each other")
+    return None
+
+
+def _read(found: dict[str, Any]) -> Probe:
+    def fault(value: dict[str, str] | None) -> Fault | None:
+        return None if value is None else Fault(**value)
+
+    gpus = tuple(
+        Gpu(**{**gpu, "fault": fault(gpu["fault"]), "codec_fault": fault(gpu["codec_fault"])}) for gpu in found["gpus"]
+    )
+    return Probe(**{**found, "fault": fault(found["fault"]), "gpus": gpus})
+
+
+# --- in the process of its own ---------------------------------------------------------------------------------------
+
+
+def answer() -> None:
+    """Print what is found, for the process that asked."""
+    print(f"\n{_MARK}{json.dumps(asdict(examined()))}", flush=True)
+    os._exit(0)  # some drivers crash on their way out, which is nobody's concern any more
+
+
+def examined(module: Callable[[], Any] = import_cupy) -> Probe:
+    """Try everything that a run on CUDA needs, in this process.
+
+    Args:
+        module: gives CuPy, or something like it.
+    """
+    found = Probe(driver=_driver(), cuda=_driver_cuda(), nvjpeg=_nvjpeg(), nvimgcodec=_nvimgcodec())
+    try:
+        cupy = module()
+        found = replace(found, cupy=str(cupy.__version__), runtime=int(cupy.cuda.runtime.runtimeGetVersion()))
+    except Exception as error:  # whatever an import of somebody else's may raise
+        if isinstance(error, OSError) and error.filename is not None:  # made on import, below the home of the user
+            return replace(
+                found, fault=Fault("no-folder", f"CuPy cannot keep compiled kernels: {one_line(error, 160)}")
+            )
+        return replace(found, fault=Fault("broken-cupy", f"CuPy does not load: {one_line(error, 160)}"))
+    found = replace(found, nvrtc=_nvrtc(cupy), headers=_headers())
+    try:
+        count = int(cupy.cuda.runtime.getDeviceCount())
+    except Exception as error:
+        return replace(found, fault=_fault_of_driver(error, found))
+    if count == 0:
+        return replace(found, fault=_NONE_VISIBLE)
+    if found.nvrtc is None:
+        found = replace(found, fault=Fault("no-nvrtc", "NVRTC, which compiles the kernels, is not installed"))
+    return replace(found, gpus=tuple(_gpu(cupy, index, found) for index in range(count)))
+
+
+_FULL = Fault("no-memory", "the device has no memory left")
+_NONE_VISIBLE = Fault("no-device", "no CUDA device is visible")
+
+
+def _fault_of_driver(error: Exception, found: Probe) -> Fault:
+    """Why devices cannot even be counted."""
+    status = getattr(error, "status", None)
+    if found.cuda is None or found.cuda == 0:
+        return Fault("no-driver", "there is no NVIDIA driver")
+    if status == _INSUFFICIENT_DRIVER:
+        needs = f"; CuPy was built with {cuda_text(found.runtime)}" if found.runtime else ""
+        return Fault("old-driver", f"the driver is of CUDA {cuda_text(found.cuda)}{needs}")
+    if status == _NO_DEVICE:
+        return _NONE_VISIBLE
+    return Fault("probe", f"the driver does not answer: {one_line(error, 120)}")
+
+
+def _gpu(cupy: Any, index: int, found: Probe) -> Gpu:
+    """One device, tried."""
+    properties = cupy.cuda.runtime.getDeviceProperties(index)
+    name = properties["name"]
+    gpu = Gpu(
+        index,
+        one_line(name.decode("utf-8", "replace") if isinstance(name, bytes) else name, 60),
+        int(properties["totalGlobalMem"]),
+        f"{properties['major']}.{properties['minor']}",
+    )
+    fault = found.fault or kernel_fault(cupy, index)
+    return replace(gpu, fault=fault, codec_fault=None if fault else _codec_fault(cupy, index))
+
+
+def kernel_fault(cupy: Any, index: int) -> Fault | None:
+    """What is wrong with a kernel on a device: compiled, run, and compared with the same in NumPy."""
+    line = np.array([-3.3, 0.37], np.float32)
+    try:
+        with cupy.cuda.Device(index):
+            kernel = cupy.RawKernel(_KERNEL, "augpipe_probe", options=("--std=c++17", "--fmad=false"))
+            out = cupy.zeros(_COUNT, np.int32)
+            kernel((_COUNT // 256,), (256,), (cupy.asarray(line), np.int32(_COUNT), out))
+            got = cupy.asnumpy(out)
+    except MemoryError:
+        return _FULL
+    except Exception as error:  # CuPy has a class for each library below it, and none above them
+        if type(error).__name__ == "DynamicLibNotFoundError":  # what NVRTC says of a kernel names it, too
+            return Fault("no-nvrtc", "NVRTC, which compiles the kernels, is not installed")
+        if "CUDA headers" in str(error):
+            return Fault("no-headers", "CUDA's headers, which every kernel includes, are not installed")
+        if getattr(error, "status", None) == _NO_MEMORY:  # not even for what every process takes on a device
+            return _FULL
+        return Fault("probe", f"a probe kernel failed: {one_line(error, 120)}")
+    if not np.array_equal(got, _expected(line)):
+        return Fault("mismatch", "a probe kernel gave other numbers than the CPU")
+    return None
+
+
+def _expected(line: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """What the kernel is to give, with a rounding after each operation."""
+    i = np.arange(_COUNT, dtype=np.int64)
+    at = line[0] + i.astype(np.float32) * line[1]
+    whole = np.rint(at * np.float32(32)).astype(np.int64) * 3
+    grid = np.asarray(whole + (i * 2654435769 >> 16 & 255), np.int32)
+    return np.asarray(at.view(np.int32) ^ grid)
+
+
+def _codec_fault(cupy: Any, index: int) -> Fault | None:
+    """What is wrong with nvImageCodec on a device: a picture there and back, beside what libjpeg makes of it."""
+    from augpipe.pixels.codec.header import read_header
+    from augpipe.pixels.codec.image import PictureFormat, decode
+    from augpipe.pixels.cuda.nvimgcodec import DecodedImage, DeviceCodec
+
+    y, x = np.mgrid[0:48, 0:64]
+    picture = np.stack([4 * x, 5 * y, 255 - 4 * x], axis=-1).astype(np.uint8)
+    try:
+        with cupy.cuda.Device(index):
+            codec = DeviceCodec(index, PictureFormat(), threads=1)
+            array = cupy.asarray(picture)
+            (data,) = codec.encode([DecodedImage(int(array.data.ptr), (64, 48), 3, 64 * 3, array)])
+            if data is None:
+                return Fault("codec", "nvImageCodec encodes nothing here")
+            header = read_header(data)
+            (back,) = codec.decode([(data, header)])
+            if back is None:
+                return Fault("codec", "nvImageCodec decodes nothing here")
+            pixels = cupy.asnumpy(cupy.asarray(back.owner))
+    except ImportError as error:
+        return Fault("no-codec", one_line(error, 120))
+    except Exception as error:  # theirs, of any class
+        return Fault("codec", f"nvImageCodec failed: {one_line(error, 120)}")
+    by_cpu = decode(data, header)[:, :, ::-1]
+    for name, one, other in (("decodes", pixels, by_cpu), ("encodes", by_cpu, picture)):
+        if one.shape != other.shape or np.abs(one.astype(int) - other.astype(int)).mean() > 3:
+            return Fault("codec", f"nvImageCodec {name} another picture than the CPU")
+    return None
+
+
+# --- versions --------------------------------------------------------------------------------------------------------
+
+
+def _driver_cuda() -> int | None:
+    """The newest CUDA that the driver knows; asking does not start it."""
+    try:
+        version = ctypes.c_int()
+        status = ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(version))
+    except (OSError, AttributeError):
+        return None
+    return version.value if status == 0 else None
+
+
+def _driver(path: str = "/proc/driver/nvidia/version") -> str | None:
+    """Such as 570.86.15, or the CUDA of the driver where the system does not tell."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            found = re.search(r"\b\d{3,}(\.\d+)+\b", file.readline())
+    except OSError:
+        found = None
+    cuda = _driver_cuda()
+    return found[0] if found else None if cuda is None else f"CUDA {cuda_text(cuda)}"
+
+
+def _nvrtc(cupy: Any) -> str | None:
+    try:
+        return ".".join(map(str, cupy.cuda.nvrtc.getVersion()))
+    except Exception:  # a class of its own for a library that is not there
+        return None
+
+
+def _headers() -> str | None:
+    """The folder of CUDA's headers as CuPy looks for it, by a package of NVIDIA's that CuPy brings."""
+    try:
+        found = import_module("cuda.pathfinder").find_nvidia_header_directory("cudart")
+    except Exception:  # an older one, or none
+        return None
+    return None if found is None else str(found)
+
+
+def _nvimgcodec() -> str | None:
+    from augpipe.pixels.cuda.nvimgcodec import load
+
+    try:
+        return str(load().__version__)
+    except ImportError:
+        return None
+
+
+def _nvjpeg() -> str | None:
+    return _first_version(("nvidia-nvjpeg-cu12", "nvidia-nvjpeg"))
+
+
+def _first_version(packages: Sequence[str]) -> str | None:
+    return next((version for name in packages if (version := _version(name)) is not None), None)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,317 @@
+"""From a YAML document to a Recipe: checked, named, frozen.
+
+A step's path is the names from the root joined by ``/`` (see :mod:`augpipe.recipe.compile`). It is what random numbers
+hang on, so a step keeps its numbers when others come, go or change.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from augpipe.core.errors import one_line
+from augpipe.core.plan import Border
+from augpipe.labels.transform import LabelRules
+from augpipe.recipe.label_options import FlipPairs, LabelOptions
+from augpipe.recipe.messages import fail, listing, nearest, shown, validation_message
+from augpipe.recipe.ops import OPERATIONS, Operation
+from augpipe.recipe.ops.params import (
+    MaybeName,
+    MaybeWeight,
+    Rgb,
+    Share,
+    Whole,
+    WholeBetween,
+    WholePair,
+)
+from augpipe.recipe.yaml_reader import Document, Path_
+
+VERSION = 1
+_DEEPEST = 10
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One operation of a recipe."""
+
+    path: str
+    operation: Operation
+    weight: float = 1.0
+
+    @property
+    def p(self) -> float:
+        """Probability that it takes part."""
+        return self.operation.p
+
+
+@dataclass(frozen=True)
+class Group:
+    """Steps of which ``count`` = (least, most) are chosen by weight; ``all_of`` takes all, each with its own p."""
+
+    path: str
+    kind: Literal["one_of", "some_of", "all_of"]
+    children: tuple[Node, ...]
+    p: float = 1.0
+    count: WholePair = (1, 1)
+    cut: bool = False
+    weight: float = 1.0
+
+    @functools.cached_property
+    def weights(self) -> tuple[float, ...]:
+        """The weight of each child."""
+        return tuple(child.weight for child in self.children)
+
+
+Node: TypeAlias = Leaf | Group
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A checked recipe.
+
+    ``text`` is the file's, ``overrides`` what ``--set`` put into it; ``canonical`` is the JSON of both with every
+    default written out, ``digest`` the BLAKE2b of that.
+    """
+
+    name: str
+    text: str
+    canonical: str
+    digest: str
+    rules: LabelRules
+    border: Border
+    fill: tuple[int, int, int]
+    nodes: tuple[Node, ...]
+    flip_pairs: FlipPairs = field(default_factory=dict, hash=False)
+    overrides: tuple[str, ...] = ()
+
+    def leaves(self) -> Iterator[Leaf]:
+        """Every operation, in order."""
+        stack = list(reversed(self.nodes))
+        while stack:
+            node = stack.pop()
+            if isinstance(node, Leaf):
+                yield node
+            else:
+                stack.extend(reversed(node.children))
+
+    def possible(self) -> Iterator[Leaf]:
+        """Every operation that some sample can have, in order."""
+        stack = list(reversed(self.nodes))
+        while stack:
+            node = stack.pop()
+            if node.p == 0.0 or node.weight == 0.0:
+                continue
+            if isinstance(node, Leaf):
+                yield node
+            elif node.count[1] > 0:
+                stack.extend(reversed(node.children))
+
+
+class GroupOptions(BaseModel):
+    """What stands beside the list of a group."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    p: Share = Field(1.0, description="probability that the group takes part")
+    id: MaybeName = Field(None, description="a name of its own for its random numbers")
+    cut: bool = Field(False, description="end the run behind the group: what this canvas does not show is gone")
+    weight: MaybeWeight = Field(None, description="inside one_of and some_of: its share of the choice, 1 if not given")
+    n: Any = Field(None, description="some_of only: how many steps to take")
+
+
+class Head(BaseModel):
+    """The top of a recipe."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    version: Annotated[int, Whole(VERSION, VERSION)] = Field(description="the recipe format")
+    description: str = Field("", description="one line for people")
+    labels: LabelOptions = LabelOptions()
+    border: Border = Field("constant", description="what lies outside the picture: a colour, or invented picture")
+    fill: Rgb = Field((0, 0, 0), description="the colour of a constant border")
+    steps: list[Any] = Field(description="the operations in order")
+
+
+GROUPS = ("one_of", "some_of", "all_of")
+CHOOSERS = ("one_of", "some_of")
+"""Groups whose children take a weight, and no p."""
+
+_A_STEP = "expected a step such as 'horizontal_flip: {p: 0.5}'"
+_STEPS = "expected a list of steps, each on a line that begins with '- '"
+
+
+def compile_recipe(document: Document, name: str) -> Recipe:
+    """Check a document and make the recipe of it.
+
+    Raises:
+        RecipeError: with file, line, what was expected and the nearest name.
+    """
+    if not isinstance(document.value, dict):
+        fail(document, (), f"expected a recipe, with 'version: 1' and 'steps:', got {shown(document.value)}")
+    if "version" not in document.value:
+        fail(document, (), "the recipe needs 'version: 1', the format that it is written in")
+    if not isinstance(document.value.get("steps", []), list):
+        fail(document, ("steps",), f"steps: {_STEPS}, got {shown(document.value['steps'])}")
+    head = _validated(Head, document.value, document, (), "")
+    nodes = _Compiler(document).steps(head.steps, ("steps",), "")
+    canonical = json.dumps(_canonical(head, nodes), sort_keys=True, separators=(",", ":"))
+    digest = hashlib.blake2b(canonical.encode()).hexdigest()
+    rules, pairs = head.labels.rules(), head.labels.flip_pairs
+    return Recipe(name, document.text, canonical, digest, rules, head.border, head.fill, nodes, pairs)
+
+
+class _Compiler:
+    """Walks the steps of one document."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+
+    def steps(self, items: Any, where: Path_, prefix: str) -> tuple[Node, ...]:
+        """The nodes of a list of steps at ``where``, whose last part is ``steps`` or the kind of a group."""
+        holder = str(where[-1])
+        if not isinstance(items, list):
+            fail(self._document, where, f"{holder}: {_STEPS}, got {shown(items)}")
+        if not items:
+            fail(self._document, where, f"{holder}: expected at least one step")
+        if len(where) > 2 * _DEEPEST + 1:  # two parts a level: the place in the list, and the kind of the group
+            fail(self._document, where, f"groups are nested more than {_DEEPEST} deep")
+        siblings = Siblings()
+        return tuple(self._node(item, (*where, i), prefix, siblings) for i, item in enumerate(items))
+
+    def _node(self, item: Any, where: Path_, prefix: str, siblings: Siblings) -> Node:
+        name, arguments, beside = self._parts(item, where)
+        if name in GROUPS:
+            options = _validated(GroupOptions, beside, self._document, where, name)
+            self._check_share(options, beside, where, where)
+            path = prefix + self._name(name, options.id, where, siblings)
+            return self._group(name, arguments, options, where, path)
+        inside, operation = (*where, name), OPERATIONS[name]
+        if not isinstance(arguments, dict):
+            message = f"{name}: expected its parameters in braces, as in '{operation.example}', got {shown(arguments)}"
+            fail(self._document, inside, message)
+        checked = _validated(operation, arguments, self._document, inside, name, operation.example)
+        self._check_share(checked, arguments, where, inside)
+        path = prefix + self._name(name, checked.id, inside, siblings)
+        return Leaf(path, checked, 1.0 if checked.weight is None else checked.weight)
+
+    def _parts(self, item: Any, where: Path_) -> tuple[str, Any, dict[str, Any]]:
+        """(name, arguments, what stands beside) of one item of a list of steps."""
+        if isinstance(item, str):
+            item = {item: None}
+        if not isinstance(item, dict) or not item:
+            fail(self._document, where, f"{_A_STEP}, got {shown(item)}")
+        known = [key for key in item if key in OPERATIONS or key in GROUPS]
+        others = {key: value for key, value in item.items() if key not in known}
+        if len(known) > 1:
+            fail(self._document, where, f"expected one step, got {listing(known)}; begin each with '- '")
+        if not known:
+            key = next(iter(item))
+            near = nearest(key, [*OPERATIONS, *GROUPS], "'augpipe recipes operations'")
+            fail(self._document, (*where, key), f"unknown operation '{one_line(key, 80)}'{near}")
+        name, arguments = known[0], item[known[0]]
+        if name in OPERATIONS and others:
+            key = next(iter(others))
+            fail(
+                self._document,
+                (*where, key),
+                f"'{one_line(key, 80)}' belongs to {name}: write it in its braces, or indent it more",
+            )
+        return name, {} if arguments is None and name in OPERATIONS else arguments, others
+
+    def _check_share(self, options: Any, given: dict[str, Any], where: Path_, inside: Path_) -> None:
+        """A step says how often it takes part by p, or by weight where one is chosen among siblings."""
+        holder = where[-2]
+        if holder in CHOOSERS and "p" in given:
+            message = f"a step of {holder} takes 'weight', its share of the choice, not 'p'"
+            fail(self._document, (*inside, "p"), message)
+        if holder not in CHOOSERS and options.weight is not None:
+            message = "'weight' has a meaning directly inside one_of and some_of alone; elsewhere it is 'p'"
+            fail(self._document, (*inside, "weight"), message)
+
+    def _name(self, kind: str, own: str | None, inside: Path_, siblings: Siblings) -> str:
+        where = inside if own is None else (*inside, "id")
+        name, earlier = siblings.name(kind, own, where)
+        if earlier is not None:
+            other = self._document.place(earlier)
+            message = f"the step at {other} is called '{name}' too; they would share random numbers, so change an id"
+            fail(self._document, where, message)
+        return name
+
+    def _group(self, kind: str, items: Any, options: GroupOptions, where: Path_, path: str) -> Group:
+        children = self.steps(items, (*where, kind), path + "/")
+        eligible = sum(child.weight > 0.0 for child in children)
+        if not eligible:
+            fail(self._document, (*where, kind), f"{kind}: all weights are 0, so nothing could be chosen")
+        count = self._count(kind, options.n, eligible, where)
+        weight = 1.0 if options.weight is None else options.weight
+        group_kind: Literal["one_of", "some_of", "all_of"] = kind  # type: ignore[assignment]
+        return Group(path, group_kind, children, options.p, count, options.cut, weight)
+
+    def _count(self, kind: str, n: Any, eligible: int, where: Path_) -> WholePair:
+        if kind != "some_of":
+            if n is not None:
+                fail(self._document, (*where, "n"), f"'n' has no meaning in {kind}; it belongs to some_of")
+            return (1, 1) if kind == "one_of" else (eligible, eligible)
+        if n is None:
+            fail(self._document, where, "some_of needs 'n: 2' or 'n: [1, 3]' beside it: how many steps to take")
+        try:
+            return WholeBetween(0, eligible).read(n)
+        except ValueError as error:
+            fail(self._document, (*where, "n"), f"some_of.n: {error}, as that many can be chosen, got {shown(n)}")
+
+
+def _validated(model: Any, value: Any, document: Document, where: Path_, what: str, example: str = "") -> Any:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        path, message = validation_message(error, what, model.model_fields, example)
+        fail(document, (*where, *path), message)
+
+
+def _canonical(head: Head, nodes: tuple[Node, ...]) -> dict[str, Any]:
+    dumped = head.model_dump(mode="json", exclude_none=True, exclude={"steps", "description"})
+    return {**dumped, "steps": [_node_json(node) for node in nodes]}
+
+
+def _node_json(node: Node) -> dict[str, Any]:
+    if isinstance(node, Leaf):
+        own = node.operation.model_dump(mode="json", exclude_none=True, exclude={"id", "weight"})  # said elsewhere
+        return {"path": node.path, "operation": node.operation.name(), **own}
+    return {
+        "path": node.path,
+        "group": node.kind,
+        "p": node.p,
+        "n": list(node.count),
+        "cut": node.cut,
+        "weights": list(node.weights),
+        "steps": [_node_json(child) for child in node.children],
+    }
+
+
+# --- What the steps of a list are called: the names that random numbers and ``--set`` paths hang on -------------------
+
+
+class Siblings:
+    """The names that are taken in one list of steps, with the document path of each."""
+
+    def __init__(self) -> None:
+        self.taken: dict[str, Path_] = {}
+        self._counts: Counter[str] = Counter()
+
+    def name(self, kind: str, own: str | None, where: Path_) -> tuple[str, Path_ | None]:
+        """(the name of the next step, the path of an earlier step that has it already)."""
+        name = own
+        if name is None:
+            self._counts[kind] += 1
+            count = self._counts[kind]
+            name = kind if count == 1 else f"{kind}#{count}"
+        earlier = self.taken.get(name)
+        self.taken[name] = where
+        return name, earlier

@@ -1,0 +1,95 @@
+"""Words for a mistake in a recipe: where it is, what was expected, what came, and the nearest name."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NoReturn, get_args, get_origin
+
+from pydantic import ValidationError
+
+from augpipe.core.errors import RecipeError, one_line
+from augpipe.recipe.yaml_reader import Document, Path_
+
+_LONGEST_LIST = 12
+_EXPECTED = {
+    "bool_type": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "dict_type": "names with values, as in {name: value}",
+    "model_type": "names with values, as in {name: value}",
+}
+"""What pydantic's own types expect, by the type of its error; the types of parameters say it themselves."""
+
+
+def fail(document: Document, where: Path_, message: str) -> NoReturn:
+    """Raise a :class:`RecipeError` that begins with the place of ``where``."""
+    raise RecipeError(f"{document.place(where)}: {one_line(message, 500)}")
+
+
+def shown(value: Any) -> str:
+    """A value as a recipe writes it, cut short."""
+    return one_line(json.dumps(value, ensure_ascii=False), 80)
+
+
+def nearest(name: str, known: Iterable[str], where_listed: str = "") -> str:
+    """``; did you mean 'x'?`` if a known name is near, else the known names, or where a long list of them is."""
+    names = list(known)
+    asked = _bare(name)
+    close = [n for n in names if _bare(n) == asked]
+    close = close or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if not close and len(asked) > 2:
+        close = [n for n in names if asked in _bare(n) or (len(n) > 2 and _bare(n) in asked)][:3]
+    if close:
+        return f"; did you mean {listing([repr(n) for n in close], 'or')}?"
+    if len(names) > _LONGEST_LIST and where_listed:
+        return f"; {where_listed} lists the {len(names)} that are known"
+    return f"; known are {listing(names)}" if names else ""
+
+
+def _bare(name: str) -> str:
+    """A name without what differs between libraries: HorizontalFlip, horizontal-flip and horizontal_flip."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def listing(names: Sequence[str], last: str = "and") -> str:
+    """Names with commas and a word before the last."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
+
+
+def validation_message(
+    error: ValidationError, what: str, fields: Mapping[str, Any], example: str = ""
+) -> tuple[Path_, str]:
+    """The first fault of a failed validation as (path below the value, sentence). Unknown names come first.
+
+    ``what`` is the name of the step, or empty for the recipe itself; ``fields`` are the model's.
+    """
+    fault = min(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
+    path = tuple(fault["loc"])
+    subject = ".".join(str(part) for part in ((what, *path) if what else path))
+    if fault["type"] == "extra_forbidden":
+        known = list(fields) if len(path) == 1 else _below(fields, path[:-1])
+        holder = subject.rpartition(".")[0] or "the recipe"
+        return path, f"unknown name '{path[-1]}' in {holder}{nearest(str(path[-1]), known)}"
+    if fault["type"] == "missing":
+        return path[:-1], f"{what or 'the recipe'} needs '{path[-1]}'{f', as in {example!r}' if example else ''}"
+    came = shown(fault["input"]) if path else ""
+    if fault["type"] == "literal_error":
+        known = [str(name).strip("'") for name in re.split(r", | or ", fault["ctx"]["expected"])]
+        near = difflib.get_close_matches(str(fault["input"]), known, n=1)
+        guess = f"; did you mean '{near[0]}'?" if near else ""
+        return path, f"{subject}: expected {listing(known, 'or')}, got {came}{guess}"
+    message = f"expected {_EXPECTED[fault['type']]}" if fault["type"] in _EXPECTED else fault["msg"]
+    message = message.removeprefix("Value error, ")
+    return path, f"{subject or 'the recipe'}: {message}{f', got {came}' if came else ''}"
+
+
+def _below(fields: Mapping[str, Any], path: Path_) -> list[str]:
+    held: Any = None  # of a mapping of names, what each of them holds
+    for part in path:
+        annotation = held or getattr(fields.get(str(part)), "annotation", None)
+        held = get_args(annotation)[1] if get_origin(annotation) is dict else None
+        fields = getattr(annotation, "model_fields", {})
+    return list(fields)

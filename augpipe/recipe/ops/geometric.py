@@ -1,0 +1,173 @@
+"""Moves that keep, turn or stretch the canvas: flips, turns, the general affine map, perspective, resize."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from augpipe.core.geometry import (
+    about,
+    mirror_x,
+    mirror_y,
+    quarter_turns,
+    rotation,
+    scaling,
+    shearing,
+    square_to_quad,
+    then,
+    translation,
+)
+from augpipe.core.rng import Stream
+from augpipe.recipe.ops.base import Move, Operation, Outcome, Scene
+from augpipe.recipe.ops.label_effects import MAP, STRETCH, TURN, WHOLE, Carries
+from augpipe.recipe.ops.params import Between, MaybeSide, MaybeSize, Pair, Span, WholeChoice
+
+_MOST_SHEAR = 80
+
+
+class HorizontalFlip(Operation):
+    """Mirror left and right."""
+
+    moves: ClassVar[bool] = True
+    mirrors: ClassVar[bool] = True
+    carries: ClassVar[Carries] = WHOLE
+    example: ClassVar[str] = "horizontal_flip: {p: 0.5}"
+
+    def draw(self, at: Stream, scene: Scene) -> Outcome:
+        return Outcome((Move(mirror_x(scene.size_wh[0]), scene.size_wh),), {})
+
+
+class VerticalFlip(Operation):
+    """Mirror top and bottom."""
+
+    moves: ClassVar[bool] = True
+    mirrors: ClassVar[bool] = True
+    carries: ClassVar[Carries] = WHOLE
+    example: ClassVar[str] = "vertical_flip: {p: 0.5}"
+
+    def draw(self, at: Stream, scene: Scene) -> Outcome:
+        return Outcome((Move(mirror_y(scene.size_wh[1]), scene.size_wh),), {})
+
+
+class Rotate90(Operation):
+    """Turn clockwise by quarters of a turn; the canvas turns too."""
+
+    moves: ClassVar[bool] = True
+    carries: ClassVar[Carries] = WHOLE
+    example: ClassVar[str] = "rotate90: {times: [0, 1, 2, 3]}"
+
+    times: Annotated[tuple[int, ...], WholeChoice(0, 3)] = Field((1, 2, 3), description="quarter turns")
+
+    def draw(self, at: Stream, scene: Scene) -> Outcome:
+        times = self.times[at.integer("times", 0, len(self.times) - 1)]
+        w, h = scene.size_wh
+        size = (h, w) if times % 2 else (w, h)
+        return Outcome((Move(quarter_turns(times, scene.size_wh), size),), {"times": times})
+
+
+class Rotate(Operation):
+    """Turn about the centre, positive clockwise; the canvas stays."""
+
+    moves: ClassVar[bool] = True
+    carries: ClassVar[Carries] = TURN
+    example: ClassVar[str] = "rotate: {degrees: 15}"
+
+    degrees: Annotated[Pair, Span(360)] = Field(description="angle")
+
+    def draw(self, at: Stream, scene: Scene) -> Outcome:
+        degrees = at.uniform("degrees", self.degrees)
+        return Outcome((Move(about(_centre(scene), rotation(degrees)), scene.size_wh),), {"degrees": degrees})
+
+
+class Affine(Operation):
+    """Scale, shear, turn and shift about the centre, in that order; the canvas stays."""
+
+    moves: ClassVar[bool] = True
+    carries: ClassVar[Carries] = MAP
+    example: ClassVar[str] = "affine: {rotate: [-15, 15], scale: [0.8, 1.2], translate: 0.1, shear: 5}"
+
+    rotate: Annotated[Pair, Span(360)] = Field((0.0, 0.0), description="degrees, positive clockwise")
+    scale: Annotated[Pair, Between(0.01, 100)] = Field((1.0, 1.0), description="one factor for both axes")
+    translate: Annotated[Pair, Span(1)] = Field(
+        (0.0, 0.0), description="fraction of the canvas side, drawn for each axis"
+    )
+    shear: Annotated[Pair, Span(_MOST_SHEAR)] = Field((0.0, 0.0), description="degrees by which upright lines lean")
+    shear_y: Annotated[Pair, Span(_MOST_SHEAR)] = Field((0.0, 0.0), description="degrees by which level lines lean")
+
+    @model_validator(mode="after")
+    def _keeps_area(self) -> Self:
+        # At 90 degrees together upright and level lines meet: the picture is a line, and beyond that mirrored.
+        together = sum(max(map(abs, pair)) for pair in (self.shear, self.shear_y))
+        if together > _MOST_SHEAR:
+            raise ValueError(f"expected shear and shear_y of at most {_MOST_SHEAR} degrees together, got {together:g}")
+        return self
+
+    def draw(self, at: Stream, scene: Scene) -> Outcome:
+        degrees, scale = at.uniform("rotate", self.rotate), at.uniform("scale", self.scale)
+        shear, shear_y = at.uniform("shear", self.shear), at.uniform("shear_y", self.shear_y)
+        x, y = at.uniform("translate_x", self.translate), at.uniform("translate_y", self.translate)
+        linear = then(then(scaling(scale, scale), shearing(shear, shear_y)), rotation(degrees))
+        w, h = scene.size_wh
+        matrix = then(about(_centre(scene), linear), translation(x * w, y * h))
+        drawn = {"rotate": degrees, "scale": scale, "shear": shear, "shear_y": shear_y, "translate": [x, y]}
+        return Outcome((Move(matrix, scene.size_wh),), drawn)
+
+
+class Perspective(Operation):
+    """Pull each corner to a new place, as if the camera had moved; the canvas stays."""
+
+    moves: ClassVar[bool] = True
+    carries: ClassVar[Carries] = MAP
+    example: ClassVar[str] = "perspective: {scale: [0.02, 0.1]}"
+
+    # Corners that move by less than a quarter of the side cannot make a figure that is not convex.
+    scale: Annotated[Pair, Between(0, 0.24)] = Field(description="how far at most, as a fraction of the side")
+
+    def draw(self, at: Stream, scene: Scene) -> Outcome:
+        scale = at.uniform("scale", self.scale)
+        w, h = scene.size_wh
+        corners = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
+        moved = [
+            (w * (x + at.uniform(f"x{i}", (-scale, scale))), h * (y + at.uniform(f"y{i}", (-scale, scale))))
+            for i, (x, y) in enumerate(corners)
+        ]
+        matrix = then(scaling(1.0 / w, 1.0 / h), square_to_quad(moved))
+        return Outcome((Move(matrix, scene.size_wh),), {"corners": [list(c) for c in moved]})
+
+
+class Resize(Operation):
+    """Bring the canvas to a size, or its longest or shortest side to a length with the shape kept."""
+
+    moves: ClassVar[bool] = True
+    exactly_one: ClassVar[tuple[str, ...]] = ("size", "longest", "shortest")
+    carries: ClassVar[Carries] = STRETCH
+    example: ClassVar[str] = "resize: {longest: 640}"
+
+    size: MaybeSize = Field(None, description="width and height; the shape is not kept")
+    longest: MaybeSide = Field(None, description="pixels of the longer side")
+    shortest: MaybeSide = Field(None, description="pixels of the shorter side")
+
+    def draw(self, at: Stream, scene: Scene) -> Outcome:
+        size = self.size or self._scaled(scene.size_wh)
+        return Outcome((stretched(scene.size_wh, size),), {"size": list(size)})
+
+    def _scaled(self, size_wh: tuple[int, int]) -> tuple[int, int]:
+        if self.longest is not None:
+            return scaled_size(size_wh, self.longest / max(size_wh))
+        return scaled_size(size_wh, (self.shortest or 1) / min(size_wh))
+
+
+def stretched(size_wh: tuple[int, int], target_wh: tuple[int, int]) -> Move:
+    """The move that stretches a canvas to another size."""
+    return Move(scaling(target_wh[0] / size_wh[0], target_wh[1] / size_wh[1]), target_wh)
+
+
+def scaled_size(size_wh: tuple[int, int], factor: float) -> tuple[int, int]:
+    """A size times ``factor``, rounded half up, at least one pixel."""
+    return max(1, math.floor(size_wh[0] * factor + 0.5)), max(1, math.floor(size_wh[1] * factor + 0.5))
+
+
+def _centre(scene: Scene) -> tuple[float, float]:
+    return scene.size_wh[0] / 2.0, scene.size_wh[1] / 2.0

@@ -1,0 +1,125 @@
+"""Drawing: a recipe and a frame become a Plan. No photo pixels, no state, no order of calls.
+
+What an operation draws depends on the canvas, its own path and, where it asks for them, the objects' boxes; an
+operation that needs a size only draws the same whether labels are present or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from augpipe.core.annotations import F64, Frame
+from augpipe.core.errors import Reject
+from augpipe.core.plan import LONGEST_SIDE, Drawn, Plan
+from augpipe.core.rng import Stream, Words, smallest
+from augpipe.labels.shapes import shape_of
+from augpipe.recipe.compile import Group, Leaf, Node, Recipe
+from augpipe.recipe.fuse import Fuser
+from augpipe.recipe.ops.base import Scene
+
+ORIGINAL = -1
+"""The copy number of a picture that is written as it is."""
+
+MOST_PIXELS = 64_000_000
+"""Canvases beyond this are refused: a worker keeps to its memory."""
+
+
+def draw(recipe: Recipe, frame: Frame, seed: int, copy: int) -> Plan:
+    """The plan of one copy of one picture.
+
+    Args:
+        recipe: what may happen.
+        frame: key, upright size and labels of the picture.
+        seed: of the run.
+        copy: 0, 1, …; :data:`ORIGINAL` gives an empty plan.
+
+    Raises:
+        Reject: if the canvas grows beyond what can be handled, or shrinks to nothing.
+    """
+    if copy == ORIGINAL:
+        return Plan(seed)
+    drawing = _Drawing(recipe, frame, Words(seed, frame.key, copy))
+    try:
+        for node in recipe.nodes:
+            drawing.visit(node)
+        steps = drawing.fuser.finish()
+    except ZeroDivisionError as error:  # no inverse: scale after scale, until rounding leaves a line or a point
+        raise Reject("plan", "degenerate", f"the moves of '{recipe.name}' shrink the picture to nothing") from error
+    return Plan(seed, steps, tuple(drawing.drawn))
+
+
+class _Drawing:
+    """One sample being drawn."""
+
+    def __init__(self, recipe: Recipe, frame: Frame, words: Words) -> None:
+        self.fuser = Fuser(frame.size_wh, recipe.border, recipe.fill)
+        self.drawn: list[Drawn] = []
+        self._frame = frame
+        self._words = words
+
+    def visit(self, node: Node) -> None:
+        at = Stream(self._words, node.path)
+        if not at.chance(node.p):
+            return
+        if isinstance(node, Leaf):
+            self._perform(node, at)
+            return
+        for child in self._chosen(node, at):
+            self.visit(child)
+        if node.cut:
+            self.fuser.end_run()
+
+    def _chosen(self, group: Group, at: Stream) -> Sequence[Node]:
+        if group.kind == "all_of":
+            return group.children
+        n = at.integer("n", *group.count)
+        tickets = [self._words.unit(child.path, "chosen") for child in group.children]
+        return [group.children[i] for i in smallest(tickets, group.weights, n)]
+
+    def _perform(self, leaf: Leaf, at: Stream) -> None:
+        operation, fuser = leaf.operation, self.fuser
+        before = fuser.size_wh
+        outcome = operation.draw(at, Scene(before, self._boxes))
+        for effect in outcome.effects:
+            fuser.add(effect)
+        _check_canvas(leaf.path, before, fuser.size_wh)
+        if operation.cut:
+            fuser.end_run()
+        self.drawn.append(Drawn(leaf.path, {name: _rounded(v) for name, v in outcome.parameters.items()}))
+
+    def _boxes(self) -> F64:
+        """The boxes of what can be seen of the objects on the canvas so far."""
+        track = self.fuser.track()
+        annotations = self._frame.annotations
+        sources = list(annotations.objects.boxes_xyxy)
+        if not sources and annotations.semantic is not None:
+            sources = _raster_box(annotations.semantic)
+        boxes = [shape_of(box, None, None, track).box_xyxy for box in sources]
+        return np.array([box for box in boxes if box is not None], np.float64).reshape(-1, 4)
+
+
+def _raster_box(semantic: np.ndarray[Any, Any]) -> list[F64]:
+    """The tight box of everything in a semantic raster that is neither background nor void."""
+    marked = (semantic != 0) & (semantic != np.iinfo(semantic.dtype).max)
+    rows, columns = np.flatnonzero(marked.any(axis=1)), np.flatnonzero(marked.any(axis=0))
+    if not rows.size:
+        return []
+    return [np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)]
+
+
+def _check_canvas(path: str, before_wh: tuple[int, int], after_wh: tuple[int, int]) -> None:
+    w, h = after_wh
+    grown = after_wh != before_wh and w * h > MOST_PIXELS  # a source of any size may keep it
+    if grown or w > LONGEST_SIDE or h > LONGEST_SIDE:
+        most = f"{MOST_PIXELS // 10**6} megapixels and sides of {LONGEST_SIDE}"
+        raise Reject("plan", "too-large", f"{path} makes a canvas of {w}×{h}; expected at most {most}")
+
+
+def _rounded(value: Any) -> Any:
+    """A drawn parameter for the record, with six decimals."""
+    if isinstance(value, float):
+        return round(value * 1e6) / 1e6
+    return [_rounded(v) for v in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,178 @@
+"""What a recipe can say, in words made from the operations themselves, so that no list can be out of date.
+
+``python -m augpipe.recipe.reference_docs docs/recipes.md`` writes the tables of that page anew; a test compares them.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from augpipe.recipe.compile import GroupOptions
+from augpipe.recipe.label_options import LabelOptions
+from augpipe.recipe.messages import listing, shown
+from augpipe.recipe.ops import COMMON_FIELDS, OPERATIONS, Operation
+from augpipe.recipe.ops.label_effects import FATES, LABEL_KINDS, Carries
+from augpipe.recipe.ops.params import Written
+
+GROUPS = {
+    "one_of": ("One of its steps, chosen by weight.", "one_of: [to_gray, gamma: {amount: 0.8}]"),
+    "some_of": ("n of its steps, chosen by weight, done in recipe order.", "some_of: [to_gray, jpeg: {quality: 50}]"),
+    "all_of": ("All of its steps, each by its own p.", "all_of: [to_gray, jpeg: {quality: 50, p: 0.3}]"),
+}
+"""Name → (what it does, an example) of the groups."""
+
+
+class Parameter(NamedTuple):
+    """One parameter: its name, what it means, how it is written, and ``required`` or its default if it has one."""
+
+    name: str
+    meaning: str
+    written: str
+    default: str
+
+
+def summary(name: str) -> str:
+    """What an operation or a group does, in one line."""
+    if name in GROUPS:
+        return GROUPS[name][0]
+    return (OPERATIONS[name].__doc__ or "").split("\n", 1)[0]
+
+
+def example(name: str) -> str:
+    """An operation or a group as a recipe has it, behind the dash of its list."""
+    if name in GROUPS:
+        return GROUPS[name][1] + ("\n  n: 1" if name == "some_of" else "")
+    return OPERATIONS[name].example
+
+
+def parameters(name: str) -> list[Parameter]:
+    """The parameters that an operation has for itself, or what stands beside a group's list."""
+    if name in GROUPS:
+        return [p for p in _parameters(GroupOptions) if p.name != "n" or name == "some_of"]
+    return [p for p in _parameters(OPERATIONS[name]) if p.name not in COMMON_FIELDS]
+
+
+def exactly_one(name: str) -> str:
+    """What to know of parameters of which one must be given; empty if there are none."""
+    fields = () if name in GROUPS else OPERATIONS[name].exactly_one
+    return f"exactly one of {listing(fields)}" if fields else ""
+
+
+def common_parameters() -> list[Parameter]:
+    """The parameters that every operation has."""
+    return _parameters(Operation)
+
+
+def label_parameters() -> list[Parameter]:
+    """What ``labels`` at the top of a recipe takes."""
+    return _parameters(LabelOptions)
+
+
+def _parameters(model: type[BaseModel]) -> list[Parameter]:
+    return [
+        Parameter(name, field.description or "", _written(field), _default(field))
+        for name, field in model.model_fields.items()
+    ]
+
+
+def _written(field: FieldInfo) -> str:
+    for note in field.metadata:
+        if isinstance(note, Written):
+            return note.words
+    if get_origin(field.annotation) is Literal:
+        return listing([str(value) for value in get_args(field.annotation)], "or")
+    if field.examples:
+        return f"as in {field.examples[0]}"
+    return "true or false" if field.annotation is bool else "a whole number, or [low, high]"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    default = field.get_default(call_default_factory=True)
+    return "" if default in (None, {}) else f"default {_short(default)}"
+
+
+def _short(value: Any) -> str:
+    """A default as one would write it: numbers with four digits, a pair of equal numbers as one."""
+    if isinstance(value, tuple):
+        numbers = [_short(v) for v in value]
+        return numbers[0] if len(set(numbers)) == 1 else f"[{', '.join(numbers)}]"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else shown(value)
+
+
+# --- Markdown --------------------------------------------------------------------------------------------------------
+
+
+def operations_markdown() -> str:
+    """All operations as a Markdown table."""
+    rows = []
+    for name in OPERATIONS:
+        lines = [f"`{p.name}`: {p.meaning} ({'; '.join(filter(None, p[2:]))})" for p in parameters(name)]
+        told = "<br>".join(filter(None, [exactly_one(name), *lines]))
+        rows.append((f"`{name}`", summary(name), told or "none of its own", f"`{example(name)}`"))
+    return _table(("operation", "what it does", "parameters", "example"), rows)
+
+
+def parameters_markdown(rows: Iterable[Parameter]) -> str:
+    """Parameters as a Markdown table."""
+    return _table(("name", "meaning", "written as", ""), [(f"`{p.name}`", *p[1:]) for p in rows])
+
+
+def carried_markdown() -> str:
+    """What operations do to each kind of label, as a Markdown table; those that do the same share a line."""
+    alike: dict[Carries, list[str]] = {}
+    for name, operation in OPERATIONS.items():
+        alike.setdefault(operation.carries, []).append(f"`{name}`")
+    rows = [(", ".join(names), *map(carries.of, LABEL_KINDS)) for carries, names in alike.items()]
+    return _table(("operation", *LABEL_KINDS.values()), rows)
+
+
+def fates_markdown() -> str:
+    """The words of that table."""
+    used = {cls.carries.of(kind) for cls in OPERATIONS.values() for kind in LABEL_KINDS}
+    return _table(("word", "the label"), [(word, told) for word, told in FATES.items() if word in used])
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "operations": operations_markdown,
+    "every operation": lambda: parameters_markdown(common_parameters()),
+    "labels": lambda: parameters_markdown(label_parameters()),
+    "labels under operations": carried_markdown,
+    "words": fates_markdown,
+}
+"""What stands in a document between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``."""
+
+
+def updated(text: str) -> str:
+    """A document with every generated block made anew."""
+    for name, made in BLOCKS.items():
+        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+        block = f"{begin}\n{made()}\n{end}"
+        text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _, b=block: b, text, flags=re.DOTALL)  # type: ignore[misc]
+    return text
+
+
+def main() -> None:
+    """Rewrite the generated blocks of the files that are named on the command line."""
+    for name in sys.argv[1:]:
+        path = Path(name)
+        path.write_text(updated(path.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

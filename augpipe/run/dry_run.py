@@ -1,0 +1,151 @@
+"""Plans without pixels, and a few samples without a folder: for looking before running."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from augpipe.core.annotations import Annotations, Frame, Header
+from augpipe.core.canvas import Track, follow
+from augpipe.core.errors import Reject
+from augpipe.core.plan import Plan, to_json
+from augpipe.formats.base import Dataset, Entry, read_picture
+from augpipe.labels.normalize import aligned
+from augpipe.labels.transform import Labelled, apply
+from augpipe.pixels import cpu
+from augpipe.pixels.codec.header import read_header
+from augpipe.pixels.codec.image import PictureFormat, decode
+from augpipe.pixels.resample import Pixels
+from augpipe.recipe.compile import Recipe
+from augpipe.recipe.planner import draw
+from augpipe.run.compatibility import met
+
+
+def _opened(dataset: Dataset, entry: Entry) -> tuple[bytes, Header, Annotations]:
+    data = read_picture(entry)
+    header = read_header(data)
+    return data, header, aligned(dataset.reader.annotations(entry), header, dataset.options.exif)
+
+
+def plans(dataset: Dataset, recipe: Recipe, seed: int, copies: int) -> Iterator[dict[str, Any]]:
+    """The plan of each copy of each picture, or why there is none.
+
+    Raises:
+        RecipeError: the recipe does not suit the dataset.
+    """
+    dataset = met(dataset, recipe)
+    for entry in dataset.entries:
+        try:
+            _, header, annotations = _opened(dataset, entry)
+            frame = Frame(entry.key, header.upright_wh, annotations)
+            for copy in range(copies):
+                yield {"source": entry.key, "copy": copy, "plan": to_json(draw(recipe, frame, seed, copy))}
+        except Reject as reject:
+            yield {"source": entry.key, "error": reject.code, "message": reject.message}
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One picture in memory, (H, W, 3) RGB or (H, W) gray, with its labels and the plan that made it."""
+
+    pixels: Pixels
+    labels: Labelled
+    plan: Plan
+
+
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """One source: its own picture first, its copies behind it."""
+
+    key: str
+    samples: tuple[Sample, ...]
+
+
+def samples(dataset: Dataset, recipe: Recipe, seed: int, copies: int) -> Iterator[Sampled | Reject]:
+    """Each picture with ``copies`` of it, as a run would make them; a reject in the place of one that cannot be.
+
+    Raises:
+        RecipeError: the recipe does not suit the dataset.
+    """
+    dataset = met(dataset, recipe)
+    categories = {c.id: c for c in dataset.categories}
+    for entry in dataset.entries:
+        try:
+            data, header, annotations = _opened(dataset, entry)
+            picture = decode(data, header)
+            frame = Frame(entry.key, header.upright_wh, annotations)
+            untouched = apply(annotations, Track(frame.size_wh), recipe.rules, categories, dataset.options.void)
+            made = [Sample(_rgb(picture), untouched, Plan(seed))]
+            for copy in range(copies):
+                plan = draw(recipe, frame, seed, copy)
+                track = follow(plan.steps, frame.size_wh)
+                labels = apply(annotations, track, recipe.rules, categories, dataset.options.void)
+                made.append(Sample(_rgb(cpu.apply(picture, plan.steps)), labels, plan))
+            yield Sampled(entry.key, tuple(made))
+        except Reject as reject:
+            yield reject
+
+
+def _rgb(picture: Pixels) -> Pixels:
+    return picture if picture.ndim == 2 else picture[:, :, ::-1]
+
+
+def spread(dataset: Dataset, count: int) -> Dataset:
+    """The dataset with ``count`` of its entries, evenly spread over the sorted order."""
+    total = len(dataset.entries)
+    if total <= count:
+        return dataset
+    return replace(dataset, entries=[dataset.entries[i * total // count] for i in range(count)])
+
+
+# --- About how many bytes a run will write, told before it starts: a disk that fills up at night is a lost night ------
+
+
+_LOOKED_AT = 8
+_PNG_BYTES, _JPEG_BYTES, _FINE_JPEG_BYTES = 2.0, 0.3, 0.8  # a pixel; photographs, three channels
+_RECORD = 3000
+
+
+def remark_on_space(folder: Path, needed: int) -> str | None:
+    """A sentence if the disk of ``folder`` has less room than ``needed`` bytes."""
+    there = next(path for path in (folder, *folder.resolve().parents) if path.exists())
+    try:
+        status = os.statvfs(there)
+    except OSError:  # a guess must not stop a run
+        return None
+    free = status.f_bavail * status.f_frsize
+    if free >= needed:
+        return None
+    return (
+        f"about {_size(needed)} will be written, and {folder} has room for {_size(free)}; "
+        "when the disk is full the run stops, and goes on after room was made"
+    )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
+
+
+def bytes_of_samples(dataset: Dataset, recipe: Recipe, seed: int, picture: PictureFormat, samples: int) -> int:
+    """About how many bytes so many samples take."""
+    sizes = [size for entry in spread(dataset, _LOOKED_AT).entries if (size := _pixels(dataset, entry, recipe, seed))]
+    if not sizes:
+        return 0
+    fine = picture.quality > 95 or picture.subsampling == "4:4:4"
+    per_pixel = _PNG_BYTES if picture.format == "png" else _FINE_JPEG_BYTES if fine else _JPEG_BYTES
+    return round(samples * (sum(sizes) / len(sizes) * per_pixel + _RECORD))
+
+
+def _pixels(dataset: Dataset, entry: Entry, recipe: Recipe, seed: int) -> int:
+    """Pixels of the first copy of a picture; 0 if it cannot be read."""
+    try:
+        header = read_header(read_picture(entry))
+        annotations = aligned(dataset.reader.annotations(entry), header, dataset.options.exif)
+        plan = draw(recipe, Frame(entry.key, header.upright_wh, annotations), seed, 0)
+    except Exception:  # a guess must not stop a run, which has its own ways with such pictures
+        return 0
+    width, height = follow(plan.steps, header.upright_wh).size_wh
+    return width * height

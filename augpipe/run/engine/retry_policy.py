@@ -1,0 +1,93 @@
+"""What to do next with one task, whatever becomes of the workers that try it. No processes here, only decisions.
+
+A worker that dies is nobody's fault at first, so its task is done again. Where it keeps happening, or a worker hangs,
+each picture is tried alone, twice at most; those that bring a worker down again are lost, and the task is done without
+them. Should it fail even so, all its pictures are lost: the run goes on, and ``retry`` takes them up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from augpipe.core.errors import Reject
+from augpipe.run.job import Attempt, Task
+
+MOST_ATTEMPTS = 3
+_MOST_ALONE = 2
+
+
+@dataclass(frozen=True)
+class Make:
+    """Make the shard."""
+
+    task: Task
+    attempt: Attempt
+
+
+@dataclass(frozen=True)
+class Rehearse:
+    """Try one picture of the task, and write nothing."""
+
+    task: Task
+    index: int
+
+
+Order: TypeAlias = "Make | Rehearse"
+
+
+@dataclass
+class Case:
+    """One task and its history."""
+
+    task: Task
+    attempts: int = 0
+    lost: dict[str, Reject] = field(default_factory=dict)
+    order: Order = field(init=False)
+    _failures: int = 0
+    _alone: Counter[int] = field(default_factory=Counter)
+    _left: Iterator[int] | None = None
+
+    def __post_init__(self) -> None:
+        self._make()
+
+    def done(self) -> bool:
+        """The last order was carried out; True if that ends the case, else ``order`` is the next."""
+        if isinstance(self.order, Make):
+            return True
+        self._next_alone()
+        return False
+
+    def died(self, why: Reject) -> None:
+        """The worker died, or was stopped, over the last order, which leaves the next in ``order``."""
+        if isinstance(self.order, Rehearse):
+            index = self.order.index
+            self._alone[index] += 1
+            if self._alone[index] < _MOST_ALONE and why.code != "timeout":
+                return
+            self.lost[self.task.entries[index].key] = why
+            self._next_alone()
+            return
+        self._failures += 1
+        if self._failures < MOST_ATTEMPTS and why.code != "timeout":
+            self._make()
+        elif self._left is None:
+            self._left = iter(range(len(self.task.entries)))
+            self._next_alone()
+        else:
+            self.lost.update({entry.key: why for entry in self.task.entries if entry.key not in self.lost})
+            self._make()
+
+    def _make(self) -> None:
+        self.attempts += 1
+        self.order = Make(self.task, Attempt(self.attempts, dict(self.lost)))
+
+    def _next_alone(self) -> None:
+        index = next(self._left, None) if self._left is not None else None
+        if index is None:
+            self._failures = 0
+            self._make()
+        else:
+            self.order = Rehearse(self.task, index)

@@ -1,0 +1,212 @@
+"""What a run came to: the manifest from the commit records, and the verdict.
+
+The manifest is made of the records alone, so it is the same whoever made the shards, and when.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from augpipe.core.errors import RunError, UsageError, one_line
+from augpipe.run.folder.inventory import Record
+from augpipe.run.folder.state import RunState
+from augpipe.run.folder.store import MANIFEST_SCHEMA, REJECTS
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a run that is complete has still failed.
+
+    Each limit is a number or a share such as ``1%``, of which at least one is allowed. ``max_rejects`` counts pictures
+    with a loss, ``max_dropped`` objects that are not in the result; without it any number may be dropped.
+    """
+
+    max_rejects: str = "1%"
+    max_dropped: str | None = None
+
+    def check(self) -> None:
+        """Raise :class:`UsageError` for limits that are neither a number nor a share."""
+        self.rejects(1)
+        self.dropped(1)
+
+    def rejects(self, pictures: int) -> int:
+        """Of so many pictures, how many may have a loss."""
+        return _allowed("--max-rejects", self.max_rejects, pictures)
+
+    def dropped(self, objects: int) -> int:
+        """Of so many objects, how many may be dropped."""
+        return objects if self.max_dropped is None else _allowed("--max-dropped", self.max_dropped, objects)
+
+
+def _allowed(option: str, limit: str, total: int) -> int:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", limit)
+    if match is None or (not match[2] and "." in match[1]):
+        raise UsageError(f"{option} {one_line(limit)}: expected a number such as 10, or a share such as 1%")
+    return max(1, int(float(match[1]) * total / 100.0)) if match[2] else int(match[1])
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run came to.
+
+    ``truncated`` counts objects that are there and cut by the frame, ``dropped`` those that are not there by reason,
+    ``rejects`` rows by error code, ``notes`` pictures by what was found while reading them. ``failed`` says in one
+    sentence why a run still counts as failed. ``already_done`` means that the run was finished before, and ``made``
+    counts the samples of the shards that this call made: what went on from an earlier call makes fewer. Of a run that
+    is not ``finished`` because other machines make the rest, everything is told of the ``shards`` that are there.
+    """
+
+    folder: Path
+    pictures: int
+    written: int
+    rejected: int
+    rejected_pictures: int
+    objects: int
+    truncated: int
+    dropped: Mapping[str, int]
+    rejects: Mapping[str, int]
+    notes: Mapping[str, int]
+    shards: int
+    bytes: int
+    seconds: float
+    failed: str | None = None
+    already_done: bool = False
+    made: int = 0
+    finished: bool = True
+    all_shards: int = 0
+
+
+def manifest_of(
+    folder: Path, state: RunState, records: Sequence[Record], seconds: float, command: str
+) -> dict[str, Any]:
+    """The result of a run from its commit records, in the order of the shards.
+
+    Raises:
+        RunError: if samples are missing from the sum.
+    """
+    totals = totals_of(records)
+    config = state.config
+    expected = config["source"]["pictures"] * (config["copies"] + (1 if config["originals"] else 0))
+    if totals["written"] + totals["rejected"] != expected:
+        raise RunError(
+            f"{folder}: {totals['written']} written and {totals['rejected']} rejected samples are not the {expected} "
+            "expected; the folder is kept as it is, please report this"
+        )
+    fields = ("name", "samples", "bytes", "sha256")
+    manifest = {
+        "schema": MANIFEST_SCHEMA,
+        "config": config,
+        "digest": state.digest,
+        "parts": _parts(state, records),
+        "shards": [{name: record[name] for name in fields} for record in records],
+        "totals": {**totals, "expected": expected, "pictures": config["source"]["pictures"]},
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seconds": round(seconds, 3),
+        "source_path": state.request.get("source", ""),
+        "command": command,
+    }
+    return {**manifest, "same_bytes": False} if state.accepted else manifest
+
+
+def _parts(state: RunState, records: Sequence[Record]) -> list[dict[str, Any]]:
+    """The parts; of a run that several versions have made, with the versions that made the shards of each."""
+    out: list[dict[str, Any]] = []
+    for number, part in enumerate(state.parts):
+        row: dict[str, Any] = {"copies": [part.first, part.end], "shards": state.shards_a_part}
+        if state.accepted:
+            mine = records[number * state.shards_a_part : (number + 1) * state.shards_a_part]
+            made_by = [record["run"].get("versions", state.config["versions"]) for record in mine]
+            row["versions"] = [v for i, v in enumerate(made_by) if v not in made_by[:i]]
+        out.append(row)
+    return out
+
+
+def totals_of(records: Iterable[Record]) -> dict[str, Any]:
+    """What the records add up to."""
+    sums: Counter[str] = Counter()
+    dropped: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
+    notes: Counter[str] = Counter()
+    for record in records:
+        sums.update({name: record.get(name, 0) for name in ("samples", "rejected", "objects", "truncated")})
+        dropped.update(record["dropped"])
+        kinds.update(record["label_kinds"])
+        notes.update(record["notes"])
+    return {
+        "written": sums["samples"],
+        "rejected": sums["rejected"],
+        "objects": sums["objects"],
+        "truncated": sums["truncated"],
+        "dropped": dict(dropped),
+        "label_kinds": dict(kinds),
+        "notes": dict(notes),
+    }
+
+
+def summary_of(
+    folder: Path,
+    state: RunState,
+    done: Mapping[int, Record],
+    limits: Limits,
+    *,
+    seconds: float = 0.0,
+    made: Iterable[int] = (),
+    finished: bool = True,
+    already_done: bool = False,
+) -> Summary:
+    """The verdict on a folder, from the records of its shards by number."""
+    records = [done[index] for index in sorted(done)]
+    rows = [row for record in records for row in record["rejects"]]
+    totals = totals_of(records)
+    pictures = state.config["source"]["pictures"]
+    return Summary(
+        folder=folder,
+        pictures=pictures if finished else len({key for record in records for key in record["task"]["sources"]}),
+        written=totals["written"],
+        rejected=totals["rejected"],
+        rejected_pictures=len({row["source"] for row in rows}),
+        objects=totals["objects"],
+        truncated=totals["truncated"],
+        dropped=totals["dropped"],
+        rejects=Counter(row["error"] for row in rows),
+        notes=totals["notes"],
+        shards=len(records),
+        bytes=sum(record["bytes"] for record in records),
+        seconds=seconds,
+        failed=_failure(folder, pictures, totals, rows, limits),
+        already_done=already_done,
+        made=sum(done[index]["samples"] for index in made if index in done),
+        finished=finished,
+        all_shards=state.shards,
+    )
+
+
+def _failure(
+    folder: Path, pictures: int, totals: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], limits: Limits
+) -> str | None:
+    """Why a run still counts as failed."""
+    see = f"see {folder / REJECTS}"
+    lost, allowed = len({row["source"] for row in rows}), limits.rejects(pictures)
+    if any(row["transient"] for row in rows):
+        few = {row["source"] for row in rows if row["transient"]}
+        return (
+            f"{len(few)} of {pictures} pictures failed for reasons that may pass (crash, time, memory, I/O); {see}; "
+            f"'augpipe retry {folder}' does them again"
+        )
+    if not totals["written"] and rows:
+        return f"nothing was written: {'the picture was' if pictures == 1 else 'all pictures were'} rejected; {see}"
+    if lost > allowed:
+        return f"{lost} of {pictures} pictures were rejected; at most {allowed} were allowed; {see}"
+    dropped = sum(totals["dropped"].values())
+    objects = totals["objects"] + dropped
+    allowed = limits.dropped(objects)
+    if dropped > allowed:
+        why = f"{dropped} of {objects} objects were dropped; at most {allowed} were allowed"
+        return f"{why}; 'dropped' in the samples' records says which and why"
+    return None

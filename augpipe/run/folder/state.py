@@ -1,0 +1,146 @@
+"""What run.json says: the configuration, the parts that the folder is made of, and what was asked for.
+
+A folder has one part, the copies [0, n); each ``--extend`` adds one behind it. Every part has a task for each group of
+sources, so its shards are numbered on from those of the part before. The record of a shard carries the digest of the
+configuration as it was when its part was asked for, that is with the copies up to the end of the part; so a part that
+is added leaves the files of those before it as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from augpipe.core.errors import UsageError, one_line
+from augpipe.run.config import RUN_SCHEMA, digest_of
+
+_SHARD = re.compile(r"(?P<prefix>[A-Za-z0-9_-]+)-(?P<number>\d{6,})")
+
+
+def shard_name(prefix: str, index: int) -> str:
+    """``all-000000``, without an ending."""
+    return f"{prefix}-{index:06d}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Copies ``[first, end)`` of every picture; the first part may have the originals as well."""
+
+    first: int
+    end: int
+    originals: bool
+
+    @property
+    def copies(self) -> tuple[int, ...]:
+        """Numbers of the copies, −1 first for the original."""
+        return ((-1,) if self.originals else ()) + tuple(range(self.first, self.end))
+
+
+@dataclass(frozen=True)
+class RunState:
+    """One run.
+
+    ``ends`` are the copies at the end of each part, ``request`` how the source and the recipe were given (see
+    :mod:`augpipe.run.request`), ``accepted`` the versions other than the configuration's that made some of the shards.
+    """
+
+    config: Mapping[str, Any]
+    ends: tuple[int, ...]
+    request: Mapping[str, Any] = field(default_factory=dict)
+    accepted: tuple[Mapping[str, str], ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """Of the configuration."""
+        return digest_of(self.config)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts in order."""
+        firsts = (0, *self.ends[:-1])
+        originals = bool(self.config["originals"])
+        return tuple(
+            Part(first, end, originals and i == 0) for i, (first, end) in enumerate(zip(firsts, self.ends, strict=True))
+        )
+
+    def digest_of_part(self, part: Part) -> str:
+        """Digest of the configuration under which the shards of a part are made."""
+        return digest_of({**self.config, "copies": part.end})
+
+    @property
+    def prefix(self) -> str:
+        """First part of the shards' names."""
+        return self.config["split"] or "all"
+
+    @property
+    def shards_a_part(self) -> int:
+        """Tasks of each part."""
+        pictures: int = self.config["source"]["pictures"]
+        return -(-pictures // int(self.config["sources_per_shard"]))
+
+    @property
+    def shards(self) -> int:
+        """Tasks of all parts."""
+        return self.shards_a_part * len(self.ends)
+
+    def index_of(self, name: str) -> int | None:
+        """Number of the shard that is called so, without an ending; ``None`` if this run has no such shard."""
+        match = _SHARD.fullmatch(name)
+        if not match or match["prefix"] != self.prefix:
+            return None
+        index = int(match["number"])
+        return index if index < self.shards and shard_name(self.prefix, index) == name else None
+
+    def extended(self, config: Mapping[str, Any]) -> RunState:
+        """With one more part, up to the copies of ``config``."""
+        return replace(self, config=config, ends=(*self.ends, config["copies"]))
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in run.json."""
+        value: dict[str, Any] = {
+            "schema": RUN_SCHEMA,
+            "config": self.config,
+            "digest": self.digest,
+            "parts": [{"copies": [part.first, part.end]} for part in self.parts],
+            "request": self.request,
+        }
+        return {**value, "accepted": list(self.accepted)} if self.accepted else value
+
+
+def state_from(value: Mapping[str, Any], path: Path) -> RunState:
+    """The run of a run.json.
+
+    Raises:
+        UsageError: another schema, or fields that are not as docs/format.md has them.
+    """
+    if value.get("schema") != RUN_SCHEMA:
+        raise UsageError(f"{path}: schema {one_line(value.get('schema'), 40)!r}, this version writes {RUN_SCHEMA}")
+    config = value.get("config")
+    try:
+        if not isinstance(config, Mapping):
+            raise TypeError("config")
+        parts = value.get("parts") or [{"copies": [0, config["copies"]]}]
+        request = value.get("request", {})
+        state = RunState(
+            config, tuple(_natural(p["copies"][1]) for p in parts), dict(request), tuple(value.get("accepted", ()))
+        )
+        per_shard = _natural(config["sources_per_shard"])
+        known = state.ends == tuple(sorted(set(state.ends))) and state.ends[-1] == config["copies"]
+        if not known or per_shard < 1 or _natural(config["source"]["pictures"]) < 1:
+            raise ValueError("copies")
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", state.prefix) or not isinstance(config["originals"], bool):
+            raise ValueError("split")
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise UsageError(
+            f"{path}: not as docs/format.md has it ({one_line(error, 60)}); choose another DST, or remove the folder"
+        ) from error
+    return state
+
+
+def _natural(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError(f"{value!r} is no count")
+    return value

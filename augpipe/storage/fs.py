@@ -1,0 +1,220 @@
+"""Looking into places of data: what is in a folder, how large a file is, where its bytes are.
+
+Each of these does the plain thing with a local path, and asks the tree with a path inside one.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+from augpipe.core.errors import Reject
+from augpipe.storage.byte_range import Place, head_of, is_absent, regular_file
+from augpipe.storage.tree import Inside, Where
+
+
+def size_of(path: str | os.PathLike[str] | Inside) -> int:
+    """Bytes of a regular file, −1 if there is none.
+
+    Raises:
+        OSError: the system cannot tell.
+    """
+    if isinstance(path, Inside):
+        return path.tree.size(path.path)
+    try:
+        status = os.stat(path)
+    except ValueError:
+        return -1
+    except OSError as error:
+        if is_absent(error):
+            return -1
+        raise
+    return status.st_size if stat.S_ISREG(status.st_mode) else -1
+
+
+def place_of(where: Where) -> Place:
+    """Where the bytes of a file are; reading tells if there is none."""
+    return where.tree.place(where.path) if isinstance(where, Inside) else Place(str(where))
+
+
+def places_in(folder: Where) -> Callable[[str], Place]:
+    """:func:`place_of` for files below one folder, by relative POSIX path; making a path of each takes ten times as
+    long, which tells where there are many."""
+    if isinstance(folder, Inside):
+        return lambda relative: place_of(folder / relative)
+    prefix = _prefix(folder)
+    return lambda relative: Place(prefix + relative)
+
+
+def sizes_in(folder: Where) -> Callable[[str], int]:
+    """:func:`size_of` for files below one folder."""
+    if isinstance(folder, Inside):
+        return lambda relative: size_of(folder / relative)
+    prefix = _prefix(folder)
+    return lambda relative: size_of(prefix + relative)
+
+
+def rows_below(source: Where) -> Callable[[str], str]:
+    """:func:`below` for paths of files, most of which begin with that of the source."""
+    prefix = _prefix(source) if isinstance(source, Path) else ""
+
+    def row(path: str) -> str:
+        rest = path[len(prefix) :]
+        plain = prefix and path.startswith(prefix) and ".." not in rest and "//" not in rest and "/." not in rest
+        return rest if plain and os.sep == "/" else below(path, source)
+
+    return row
+
+
+def _prefix(folder: Path) -> str:
+    """What stands before the name of a file in a folder, as pathlib would write it."""
+    return str(folder / "x")[:-1]
+
+
+def start_of(where: Where, most: int) -> bytes:
+    """The first bytes of a file, none if there is no file.
+
+    Raises:
+        OSError: the system cannot read it.
+    """
+    if isinstance(where, Inside):
+        try:
+            return head_of(place_of(where), most) if where.is_file() else b""
+        except Reject as reject:
+            if isinstance(reject.__cause__, OSError) and not is_absent(reject.__cause__):
+                raise reject.__cause__ from None
+            return b""
+    try:
+        return first_bytes(where, most)
+    except OSError as error:
+        if is_absent(error):
+            return b""
+        raise
+
+
+def names_of(folder: Where) -> list[str]:
+    """Sorted names in a folder.
+
+    Raises:
+        OSError: it cannot be listed.
+    """
+    return folder.tree.names(folder.path) if isinstance(folder, Inside) else sorted(os.listdir(folder))
+
+
+def children(folder: Where) -> list[Where]:
+    """Sorted files and folders in a folder.
+
+    Raises:
+        OSError: it cannot be listed.
+    """
+    return [*folder.iterdir()] if isinstance(folder, Inside) else [*sorted(folder.iterdir())]
+
+
+def files_in(folder: Where, pattern: str) -> list[Where]:
+    """Sorted paths in a folder whose names fit (``*.json``)."""
+    return [*folder.glob(pattern)] if isinstance(folder, Inside) else [*sorted(folder.glob(pattern))]
+
+
+def walk_files(folder: Where, links: set[str] | None = None) -> list[str]:
+    """Paths of all files below ``folder``, relative, POSIX, sorted; hidden files and folders are left out.
+
+    Links to folders are not followed, as they may lead round in circles, or to all of a disk; ``links`` gains them.
+
+    Raises:
+        OSError: a folder cannot be listed. Leaving it out would lose its pictures without a word.
+    """
+    if isinstance(folder, Inside):
+        return sorted(_walked(folder))
+    found: list[str] = []
+    for base, folders, files in os.walk(folder, onerror=_raised):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        prefix = os.path.relpath(base, folder).replace(os.sep, "/")
+        if links is not None:
+            links |= {os.path.join(base, f) for f in folders if os.path.islink(os.path.join(base, f))}
+        found.extend(f if prefix == "." else f"{prefix}/{f}" for f in files if not f.startswith("."))
+    return sorted(found)
+
+
+def _walked(folder: Inside) -> Iterator[str]:
+    """A list of what is still to be looked into, as an archive can nest folders deeper than Python calls itself."""
+    left = [(folder, "")]
+    while left:
+        place, prefix = left.pop()
+        for name in place.tree.names(place.path):
+            if name.startswith("."):
+                continue
+            child = place / name
+            if child.is_dir():
+                left.append((child, f"{prefix}{name}/"))
+            else:
+                yield f"{prefix}{name}"
+
+
+def _raised(error: OSError) -> None:
+    if not is_absent(error):
+        raise error
+
+
+def first_bytes(path: Where, most: int) -> bytes:
+    """The first bytes of a file.
+
+    Raises:
+        OSError: it is not there, or cannot be read.
+    """
+    if isinstance(path, Inside):
+        if not path.is_file():
+            raise FileNotFoundError(2, "No such file or directory", str(path))
+        return start_of(path, most)
+    with open(path, "rb", opener=regular_file) as file:
+        return file.read(most)
+
+
+def above(folder: Where) -> Where:
+    """The folder that a folder is in."""
+    return folder.parent if isinstance(folder, Inside) else Path(os.path.abspath(folder)).parent
+
+
+def below(path: Where | str, folder: Where) -> str:
+    """A path as seen from a folder, POSIX; it need not lie in it."""
+    if isinstance(path, Inside) and isinstance(folder, Inside):
+        return os.path.relpath(f"/{path.path}", f"/{folder.path}")
+    return os.path.relpath(str(path), str(folder)).replace(os.sep, "/")
+
+
+def normal(path: Where) -> Where:
+    """A path without ``..``; one in a tree never has any."""
+    return path if isinstance(path, Inside) else Path(os.path.normpath(path))
+
+
+def absolute_of(path: Where) -> str:
+    """A path as text that others are made of and :func:`at_path` takes; of a root it is empty."""
+    return f"/{path.path}".rstrip("/") if isinstance(path, Inside) else os.path.abspath(path)
+
+
+def at_path(root: Where, path: str) -> Where:
+    """The place of a text of :func:`absolute_of`, in the tree of ``root`` if that is in one."""
+    return root / path if isinstance(root, Inside) else Path(path)
+
+
+def row_name(path: Where, source: Where) -> str:
+    """What rows and messages call a file: its path below the source, or its archive and member, ``voc.tar!a/b.xml``."""
+    return str(path) if isinstance(path, Inside) else below(path, source)
+
+
+def named_by(row: str, source: Where) -> Where:
+    """The file that :func:`row_name` has named so."""
+    if isinstance(source, Inside):
+        return Inside(source.tree, row.removeprefix(source.tree.mark))
+    return source / row
+
+
+def relative_to(path: str | Where, root: Where) -> str:
+    """``path`` below ``root`` if it lies there, for messages and records that hold no absolute path."""
+    if isinstance(path, Inside):
+        return str(path)
+    try:
+        return Path(path).relative_to(str(root)).as_posix()
+    except ValueError:
+        return PurePosixPath(path).name

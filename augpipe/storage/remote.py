@@ -1,0 +1,325 @@
+"""Files on web servers and in buckets, through fsspec, which is imported when the first of them is asked for.
+
+Every call has an end: connecting and each read have a time limit, a download a size, and what a server fails to do is
+tried three times. Whatever a library raises becomes an OSError: FileNotFoundError where the server says that there is
+nothing, else one that may pass. Over HTTP bytes are streamed, so that no server can fill the memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import io
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from augpipe.core.errors import DatasetError, one_line
+from augpipe.core.extras import install_command
+
+SCHEMES = {"http": "http", "https": "http", "s3": "s3", "gs": "gs", "gcs": "gs"}
+"""Scheme of a URL → the extra that reads it."""
+CONNECT_SECONDS, READ_SECONDS, WHOLE_SECONDS = 10.0, 30.0, 600.0
+TRIES = 3
+MOST_FILES = 4_000_000
+_PAUSE_SECONDS = 0.5
+_PART = 1 << 24
+_SMALL, _AHEAD, _MOST_WINDOWS = 1 << 16, 1 << 20, 8
+_windows: dict[str, tuple[int, bytes]] = {}
+"""URL → the part read last. Labels of an archive are small and lie side by side; one request a label would be slow."""
+_GONE = (404, 410)
+_T = TypeVar("_T")
+
+
+def is_url(path: str) -> bool:
+    """Whether a source, or the path of a place, is on a server."""
+    return "://" in path
+
+
+def require_known(url: str) -> None:
+    """Make sure that a URL can be read at all.
+
+    Raises:
+        DatasetError: an unknown scheme, a password in the URL, which would go into records, or a missing library.
+    """
+    scheme = urlsplit(url).scheme.lower()
+    if scheme not in SCHEMES:
+        raise DatasetError(f"{one_line(shown(url))}: {scheme}:// is not read; known are {', '.join(SCHEMES)}")
+    if "@" in urlsplit(url).netloc:
+        raise DatasetError(f"{one_line(shown(url))}: a password in SRC would be written into run.json; use ~/.netrc")
+    _filesystem(scheme)
+
+
+def shown(url: str) -> str:
+    """A URL for messages: without user, password and query, which may be a signature; a path as it is."""
+    if not is_url(url):
+        return url
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def url_of(base: str, path: str) -> str:
+    """The URL of a path on a server; what a web server would take for more than a name is quoted."""
+    if lists_folders(base):
+        return base + path
+    return base + path.replace("%", "%25").replace("?", "%3F").replace("#", "%23")
+
+
+@functools.lru_cache(maxsize=8)
+def _filesystem(scheme: str) -> Any:
+    try:
+        import fsspec
+
+        return fsspec.filesystem(scheme, **_options(scheme))
+    except ImportError as error:
+        raise DatasetError(
+            f"{scheme}:// needs a library that is not installed: {one_line(error, 120)}\n"
+            f"{install_command(SCHEMES[scheme])}; then run the same command again"
+        ) from error
+
+
+def _options(scheme: str) -> dict[str, Any]:
+    if SCHEMES[scheme] == "http":
+        import aiohttp
+
+        limits = aiohttp.ClientTimeout(
+            WHOLE_SECONDS, sock_connect=CONNECT_SECONDS, connect=None, sock_read=READ_SECONDS
+        )
+        # The bytes as they lie there: a picture that the server compresses on the way has another size.
+        return {"client_kwargs": {"timeout": limits, "trust_env": True, "headers": {"Accept-Encoding": "identity"}}}
+    if SCHEMES[scheme] == "s3":
+        seconds = {"connect_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS, "retries": {"max_attempts": 1}}
+        return {"config_kwargs": seconds, "use_listings_cache": False}
+    return {"use_listings_cache": False}
+
+
+# --- asking ----------------------------------------------------------------------------------------------------------
+
+
+def size_of(url: str) -> int:
+    """Bytes of a file, −1 if there is none, 0 where the server does not say.
+
+    Raises:
+        OSError: the server cannot tell.
+    """
+    try:
+        info = _tried(url, lambda files: files.info(url))
+    except FileNotFoundError:
+        return -1
+    return -1 if info.get("type") == "directory" else int(info.get("size") or 0)
+
+
+def listed(url: str) -> dict[str, int]:
+    """Path below ``url`` → bytes, of everything in a folder of a bucket.
+
+    Raises:
+        OSError: the server cannot tell.
+        DatasetError: more files than an index holds.
+    """
+    found = _tried(url, lambda files: files.find(url, detail=True))
+    if len(found) > MOST_FILES:
+        raise DatasetError(f"{shown(url)}: more than {MOST_FILES:,} files; name a folder with fewer")
+    base = _filesystem(urlsplit(url).scheme)._strip_protocol(url).rstrip("/") + "/"
+    return {p[len(base) :]: int(info.get("size") or 0) for p, info in found.items() if p.startswith(base)}
+
+
+def lists_folders(url: str) -> bool:
+    """Whether folders can be listed: in buckets they can, on web servers not by any rule."""
+    return SCHEMES.get(urlsplit(url).scheme.lower()) != "http"
+
+
+def read(url: str, offset: int, most: int, ranged: bool) -> bytes:
+    """Up to ``most`` bytes from ``offset`` on.
+
+    Args:
+        url: of a file.
+        offset: 0 unless ``ranged``.
+        most: bytes; fewer come where the file ends.
+        ranged: whether that is a part of it.
+
+    Raises:
+        OSError: it is not there, or the server does not send it.
+    """
+    if not ranged or most > _SMALL:
+        return _fetched(url, offset, most, ranged)
+    begin, window = _windows.get(url, (0, b""))
+    if not begin <= offset <= offset + most <= begin + len(window):
+        follows = 0 <= offset - (begin + len(window)) < _SMALL and len(window) > 0
+        begin, window = _windows[url] = offset, _fetched(url, offset, _AHEAD if follows else most, ranged)
+        while len(_windows) > _MOST_WINDOWS:
+            _windows.pop(next(iter(_windows)))
+    return window[offset - begin : offset - begin + most]
+
+
+def _fetched(url: str, offset: int, most: int, ranged: bool) -> bytes:
+    if lists_folders(url):
+        return _tried(url, lambda files: _of_bucket(files, url, offset, offset + most))
+    return _tried(url, lambda files: _streamed(files, url, offset, most, ranged))
+
+
+def _of_bucket(files: Any, url: str, start: int, end: int) -> bytes:
+    try:
+        return bytes(files.cat_file(url, start=start, end=end))
+    except Exception as error:
+        if any(_answer(e) in ("InvalidRange", 416) for e in _causes(error)):
+            return b""  # the range begins behind the end
+        raise
+
+
+def _answer(error: BaseException) -> object:
+    """What a bucket's server has answered, as its libraries keep it: a name (S3) or a number (Google)."""
+    response = getattr(error, "response", None)
+    return response.get("Error", {}).get("Code") if isinstance(response, dict) else getattr(error, "code", None)
+
+
+def streamed(url: str, offset: int, size: int) -> Iterator[bytes]:
+    """So many bytes of a file, as they come; from a web server that does not say how many, all of it.
+
+    Raises:
+        OSError: it is not there, or the server does not send it.
+    """
+    if lists_folders(url) or offset:
+        for at in range(offset, offset + size, _PART):
+            yield read(url, at, min(_PART, offset + size - at), ranged=True)
+        return
+    with contextlib.closing(_tried(url, lambda files: files.open(url, block_size=0, size=1))) as stream:
+        try:
+            while chunk := stream.read(1 << 20):
+                yield chunk
+        except Exception as error:  # as in _tried
+            raise _failure(error, url) from error
+
+
+def _streamed(files: Any, url: str, offset: int, most: int, ranged: bool) -> bytes:
+    headers = {"Range": f"bytes={offset}-{offset + most - 1}"} if ranged else {}
+    if ranged and most == 0:
+        return b""
+    # With a size of blocks of 0 fsspec asks nothing beforehand and streams; the size itself is not used then.
+    with contextlib.closing(files.open(url, block_size=0, size=1, headers=headers)) as stream:
+        status = stream.r.status
+        if status == 416:  # the range begins behind the end
+            return b""
+        if ranged and status != 206 and offset:
+            raise OSError(
+                errno.EOPNOTSUPP, "the server does not send parts of files (no byte ranges); download it", shown(url)
+            )
+        out = bytearray()
+        while len(out) < most and (chunk := stream.read(min(1 << 20, most - len(out)))):
+            out += chunk
+        return bytes(out)
+
+
+# --- failures --------------------------------------------------------------------------------------------------------
+
+
+def _tried(url: str, call: Callable[[Any], _T]) -> _T:
+    """What a call gives, after several tries where a failure may pass.
+
+    Raises:
+        OSError: it did not.
+    """
+    files = _filesystem(urlsplit(url).scheme.lower())
+    for left in reversed(range(TRIES)):
+        try:
+            return call(files)
+        except DatasetError:
+            raise
+        except Exception as error:  # libraries of three kinds of servers raise what they like
+            failure = _failure(error, url)
+            if left == 0 or not _may_pass(failure):
+                raise failure from error
+            time.sleep(_PAUSE_SECONDS * (TRIES - left))
+    raise AssertionError("unreachable")
+
+
+def _may_pass(failure: OSError) -> bool:
+    return not isinstance(failure, (FileNotFoundError, PermissionError)) and failure.errno != errno.EOPNOTSUPP
+
+
+def _failure(error: BaseException, url: str) -> OSError:
+    causes = list(_causes(error))
+    statuses = [s for e in causes if isinstance(s := getattr(e, "status", None), int)]
+    if statuses:  # HTTP: fsspec calls everything "not found"
+        if statuses[0] in _GONE:
+            return FileNotFoundError(errno.ENOENT, "not found", shown(url))
+        if statuses[0] in (401, 403):
+            return PermissionError(errno.EACCES, f"the server refuses it ({statuses[0]})", shown(url))
+        return OSError(errno.EIO, f"the server answers {statuses[0]}", shown(url))
+    import asyncio  # here, as it takes long to import
+
+    if any(isinstance(e, (asyncio.TimeoutError, TimeoutError)) for e in causes):
+        return TimeoutError(errno.ETIMEDOUT, "the server does not answer in time", shown(url))
+    if isinstance(error, FileNotFoundError) and (len(causes) == 1 or lists_folders(url)):
+        return FileNotFoundError(errno.ENOENT, "not found", shown(url))
+    if isinstance(error, PermissionError):
+        return PermissionError(errno.EACCES, f"the server refuses it ({one_line(error, 120)})", shown(url))
+    if isinstance(error, OSError) and error.errno == errno.EOPNOTSUPP:
+        return error
+    if any(type(e).__name__ == "ClientPayloadError" for e in causes):
+        return OSError(errno.EIO, "the server breaks off", shown(url))
+    last = causes[-1]
+    return OSError(errno.EIO, f"{one_line(last, 160) or type(last).__name__}", shown(url))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+# --- A file on a server as one that can be sought in, for what reads the directory of an archive ----------------------
+
+
+class Ranges(io.RawIOBase):
+    """Reads parts of a URL as they are asked for; put a buffer of a megabyte or so before it.
+
+    ``failure`` is what a read has raised, which not every user of a file lets through.
+
+    Raises:
+        OSError: there is no such file, or the server does not say its size or does not send parts.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url, self._at = url, 0
+        self.failure: OSError | None = None
+        self._size = size_of(url)
+        if self._size < 0:
+            raise FileNotFoundError(errno.ENOENT, "not found", shown(url))
+        if self._size == 0:
+            raise OSError(errno.EOPNOTSUPP, "it is empty, or the server does not say its size", shown(url))
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to a byte."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        if start + offset < 0:
+            raise OSError(errno.EINVAL, "before the beginning of the file")
+        self._at = start + offset
+        return self._at
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        """Fill a buffer with what comes next."""
+        most = min(len(buffer), self._size - self._at)
+        if most <= 0:
+            return 0
+        try:
+            data = read(self._url, self._at, most, ranged=True)
+            if len(data) != most:
+                said = f"the server sent {len(data)} bytes where {most} were asked for"
+                raise OSError(errno.EIO, said, shown(self._url))
+        except OSError as error:
+            self.failure = error
+            raise
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)

@@ -1,0 +1,106 @@
+"""The members of a tar: headers are read once, from a file or a URL, and nothing is unpacked."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+
+from augpipe.core.errors import DatasetError, one_line
+from augpipe.storage import remote
+from augpipe.storage.byte_range import regular_file
+from augpipe.storage.remote import Ranges
+
+_BLOCK = 512
+_LOOKED_AT = 1 << 16
+_LARGEST_HEADER = 1 << 20
+
+
+def members_of_tar(path: str, remarks: list[str], left_out: Counter[str]) -> Iterator[tuple[str, int, int]]:
+    """(name, offset, size) of the regular files of a tar; ``left_out`` counts links, devices and sparse files, which
+    have no bytes of their own, or not at one place.
+
+    Raises:
+        DatasetError: not a tar, or one behind another.
+    """
+    shown = remote.shown(path) if remote.is_url(path) else path
+    try:
+        with closing(_opened(path)) as file, tarfile.open(fileobj=file, mode="r:") as tar:
+            place = -1
+            while (member := tar.next()) is not None:
+                tar.members.clear()  # type: ignore[attr-defined]  # tarfile would keep every header
+                if member.size < 0 or member.offset_data <= place:  # else a hostile header leads round in circles
+                    raise tarfile.ReadError(f"the header at byte {member.offset} leads backwards")
+                place = member.offset_data
+                if member.isreg() and not member.issparse():
+                    yield member.name, member.offset_data, member.size
+                elif not member.isdir():
+                    left_out[_kind_of(member)] += 1
+            _check_end(shown, file, tar.offset, remarks)
+    except OSError as error:
+        if error.errno is not None and remote.is_url(path):  # the server, not the tar
+            raise
+        raise DatasetError(f"{shown}: not a tar that can be read: {one_line(_why(error))}") from error
+    except (tarfile.TarError, ValueError, EOFError, IndexError, RecursionError, OverflowError) as error:
+        raise DatasetError(f"{shown}: not a tar that can be read: {one_line(error)}") from error
+
+
+def _why(error: BaseException) -> object:
+    return error.strerror if isinstance(error, OSError) and error.errno is not None and error.filename else error
+
+
+def _opened(path: str) -> _Headers | _HeadersThere:
+    return _HeadersThere(path) if remote.is_url(path) else _Headers(path, opener=regular_file)
+
+
+def _kind_of(member: tarfile.TarInfo) -> str:
+    if member.issparse():
+        return "sparse file"
+    return "link" if member.issym() or member.islnk() else "device"
+
+
+def _require_modest(size: int | None) -> int:
+    """A size of a read that a header may ask for.
+
+    Raises:
+        tarfile.ReadError: more than any header has.
+    """
+    if size is None or not 0 <= size <= _LARGEST_HEADER:
+        raise tarfile.ReadError(f"a header of {size} bytes")
+    return size
+
+
+class _Headers(io.FileIO):
+    """A file of which tarfile reads headers, and never as much at a time as a hostile header asks for."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """So many bytes; see :func:`_require_modest`."""
+        return super().read(_require_modest(size))
+
+
+class _HeadersThere(io.BufferedReader):
+    """The same of a file on a server."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(Ranges(url), 1 << 20)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """So many bytes; see :func:`_require_modest`."""
+        return super().read(_require_modest(size))
+
+
+def _check_end(shown: str, file: _Headers | _HeadersThere, end: int, remarks: list[str]) -> None:
+    """A tar ends with blocks of zeros; without them it may be cut short, and what follows them nobody reads."""
+    file.seek(end)
+    tail = file.read(_LOOKED_AT)
+    if not tail:
+        name = shown.rpartition("/")[2]
+        remarks.append(f"{name} has no end mark; if writing it was interrupted, samples are missing")
+    elif len(tail) < _BLOCK or tail[:_BLOCK].strip(b"\0"):
+        raise tarfile.ReadError(f"damaged at byte {end}")  # tarfile itself takes this for the end
+    elif tail.strip(b"\0"):
+        raise DatasetError(
+            f"{shown}: another tar follows behind its end, as 'cat a.tar b.tar' makes it; give the tars one by one"
+        )

@@ -1,0 +1,295 @@
+"""The files of an archive, a bucket or a web server as a tree, and paths in it that formats use like pathlib's.
+
+A listed tree is names and places in memory: what was a member, or an object of a bucket, is found without touching the
+archive again. A web server cannot be listed, so a tree of one asks it for each name, and remembers.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import total_ordering
+from pathlib import Path, PurePosixPath
+from typing import Protocol, TypeAlias
+
+from augpipe.core.errors import DatasetError, one_line
+from augpipe.storage import remote
+from augpipe.storage.byte_range import Place, bytes_of
+
+_AT_ONCE = 16
+_OF_MACS = "__MACOSX"
+_MANY = 100
+
+
+class Tree(Protocol):
+    """Files by path: POSIX, relative, without ``.`` and ``..``; the root is ""."""
+
+    @property
+    def mark(self) -> str:
+        """What stands before a path of it in messages and rows: ``voc.tar!``, ``s3://bucket/set/``."""
+        ...
+
+    @property
+    def home(self) -> Path | None:
+        """The archive's own file, if it is a local one."""
+        ...
+
+    def place(self, path: str) -> Place:
+        """Where a file's bytes are; reading tells if there is none."""
+        ...
+
+    def size(self, path: str) -> int:
+        """Bytes of a file, −1 if there is none."""
+        ...
+
+    def is_folder(self, path: str) -> bool:
+        """Whether files are known below a path."""
+        ...
+
+    def names(self, folder: str) -> list[str]:
+        """Sorted names in a folder."""
+        ...
+
+    def look_up(self, folder: str, paths: Iterable[str]) -> None:
+        """Be told of files below a folder that will be asked for, where asking for all at once is quicker."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """A tree whose files are all known. ``lost`` is where the place of a file leads that is not there."""
+
+    mark: str
+    lost: str
+    files: Mapping[str, Place]
+    sizes: Mapping[str, int]
+    home: Path | None = None
+    remarks: list[str] = field(default_factory=list)
+    _folders: dict[str, set[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._folders[""] = set()
+        for path in self.files:
+            below = path
+            while below:
+                above, _, name = below.rpartition("/")
+                names = self._folders.setdefault(above, set())
+                if name in names:
+                    break
+                names.add(name)
+                below = above
+        for path in self.files:
+            if path in self._folders:
+                raise DatasetError(f"{self.mark}{one_line(path)}: is a file and a folder at once; pack it again")
+
+    def place(self, path: str) -> Place:
+        """See :class:`Tree`."""
+        return self.files.get(path) or Place(f"{self.lost}/{path}", name=one_line(f"{self.mark}{path}"))
+
+    def size(self, path: str) -> int:
+        """See :class:`Tree`."""
+        return self.sizes.get(path, -1)
+
+    def is_folder(self, path: str) -> bool:
+        """See :class:`Tree`."""
+        return path in self._folders
+
+    def names(self, folder: str) -> list[str]:
+        """See :class:`Tree`."""
+        return sorted(self._folders.get(folder, ()))
+
+    def look_up(self, folder: str, paths: Iterable[str]) -> None:
+        """All is known already."""
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A server that is asked for each name. ``known`` are the sizes of files it was asked for."""
+
+    mark: str
+    home: None = None
+    known: dict[str, int] = field(default_factory=dict)
+
+    def place(self, path: str) -> Place:
+        """See :class:`Tree`."""
+        return Place(remote.url_of(self.mark, path), name=one_line(self.mark + path))
+
+    def size(self, path: str) -> int:
+        """See :class:`Tree`."""
+        if path not in self.known:
+            self.known[path] = remote.size_of(remote.url_of(self.mark, path))
+        return self.known[path]
+
+    def is_folder(self, path: str) -> bool:
+        """Nobody can tell."""
+        return False
+
+    def names(self, folder: str) -> list[str]:
+        """Nobody can tell."""
+        return []
+
+    def look_up(self, folder: str, paths: Iterable[str]) -> None:
+        """See :class:`Tree`. A bucket lists its folder, a web server is asked for several files at a time."""
+        unknown = [path for path in paths if path not in self.known]
+        if len(unknown) > _MANY and remote.lists_folders(self.mark):
+            below = f"{folder}/" if folder else ""
+            listed = {below + name: size for name, size in remote.listed(self.mark + folder).items()}
+            self.known.update((path, listed.get(path, -1)) for path in unknown if path.startswith(below))
+            return
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            sizes = pool.map(lambda path: remote.size_of(remote.url_of(self.mark, path)), unknown)
+            self.known.update(zip(unknown, sizes, strict=True))
+
+
+# --- paths -----------------------------------------------------------------------------------------------------------
+
+
+@total_ordering
+@dataclass(frozen=True, eq=False)
+class Inside:
+    """A path in a tree, with as much of :class:`pathlib.Path` as formats use. It is never sent to a process."""
+
+    tree: Tree
+    path: str = ""
+
+    def __truediv__(self, name: str) -> Inside:
+        joined = posixpath.normpath(posixpath.join("/", self.path, name)).lstrip("/")
+        return Inside(self.tree, joined)
+
+    def __str__(self) -> str:
+        return f"{self.tree.mark}{self.path}".rstrip("!")
+
+    def __lt__(self, other: Inside) -> bool:
+        return PurePosixPath(self.path) < PurePosixPath(other.path)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Inside) and (self.tree, self.path) == (other.tree, other.path)
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    @property
+    def name(self) -> str:
+        """The last part; of the root the archive's own name."""
+        return self.path.rpartition("/")[2] or str(self).rstrip("/").rpartition("/")[2]
+
+    @property
+    def stem(self) -> str:
+        """The name without its ending."""
+        return PurePosixPath(self.name).stem
+
+    @property
+    def suffix(self) -> str:
+        """The ending with its dot."""
+        return PurePosixPath(self.name).suffix
+
+    @property
+    def parent(self) -> Inside:
+        """The folder it is in; of the root the root."""
+        return Inside(self.tree, self.path.rpartition("/")[0])
+
+    @property
+    def parents(self) -> list[Inside]:
+        """All folders it is in, the nearest first."""
+        return [Inside(self.tree, "" if str(p) == "." else str(p)) for p in PurePosixPath(self.path).parents]
+
+    def with_suffix(self, ending: str) -> Inside:
+        """The path with another ending."""
+        return Inside(self.tree, str(PurePosixPath(self.path).with_suffix(ending)))
+
+    def as_posix(self) -> str:
+        """As a row names it."""
+        return str(self)
+
+    def exists(self) -> bool:
+        """Whether a file or folder is there."""
+        return self.is_file() or self.is_dir()
+
+    def is_dir(self) -> bool:
+        """Whether a folder is there."""
+        return self.tree.is_folder(self.path)
+
+    def is_file(self) -> bool:
+        """Whether a file is there."""
+        return self.tree.size(self.path) >= 0
+
+    def is_symlink(self) -> bool:
+        """Links are left out of trees."""
+        return False
+
+    def iterdir(self) -> Iterator[Inside]:
+        """What is in a folder, sorted."""
+        return (self / name for name in self.tree.names(self.path))
+
+    def glob(self, pattern: str) -> Iterator[Inside]:
+        """Files in the folder whose names fit, or in a folder of it (``Main/*.txt``)."""
+        folder, _, names = pattern.rpartition("/")
+        return (p for p in (self / folder if folder else self).iterdir() if fnmatch.fnmatchcase(p.name, names))
+
+    def read_bytes(self) -> bytes:
+        """All bytes of the file, none if it is not there.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return bytes_of(self.tree.place(self.path))
+
+    def read_text(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Its text."""
+        return self.read_bytes().decode(encoding, errors)
+
+
+Where: TypeAlias = Path | Inside
+"""A file or folder, wherever it lies."""
+
+
+def only_folder(where: Inside) -> Inside | None:
+    """The one folder that is all there is in a folder, as archives have it; hidden things do not count."""
+    there = [p for p in where.iterdir() if not p.name.startswith(".") and p.name != _OF_MACS]
+    return there[0] if len(there) == 1 and there[0].is_dir() else None
+
+
+def listed_tree(mark: str, lost: str, members: Iterable[tuple[str, Place, int]], home: Path | None) -> Listed:
+    """A tree of (name, place, bytes) as an archive or bucket has them.
+
+    Names that lead out of it are left out, and counted in the remarks.
+
+    Raises:
+        DatasetError: a name that is there twice, or that is a file and a folder.
+    """
+    files: dict[str, Place] = {}
+    sizes: dict[str, int] = {}
+    outside: list[str] = []
+    for name, place, size in members:
+        path = path_of(name)
+        if path is None:
+            outside.append(name)
+            continue
+        if path in files:
+            raise DatasetError(f"{mark}{one_line(path)}: is there twice; names must be unique, pack it again")
+        files[path] = place._replace(name=one_line(f"{mark}{path}"))
+        sizes[path] = size
+        if len(files) > remote.MOST_FILES:
+            raise DatasetError(f"{mark.rstrip('!')}: more than {remote.MOST_FILES:,} files; unpack it")
+    remarks = []
+    if outside:
+        more = f" and {len(outside) - 1:,} more" if len(outside) > 1 else ""
+        remarks.append(f"{mark.rstrip('!')}: left out: {one_line(outside[0], 80)}{more}, a name that leads out of it")
+    return Listed(mark, lost, files, sizes, home, remarks)
+
+
+def path_of(name: str) -> str | None:
+    """A member's name as a path of a tree; ``None`` if it is none, as it is absolute, has ``..``, or is empty."""
+    if name.startswith("/") or "\0" in name or name[1:2] == ":":
+        return None
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    return None if ".." in parts or not parts else "/".join(parts)
+
+
+def nfc(text: str) -> str:
+    """Text in Unicode's composed form, as names are compared."""
+    return unicodedata.normalize("NFC", text)

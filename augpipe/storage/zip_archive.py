@@ -1,0 +1,100 @@
+"""The members of a zip: its directory is read once, from a file or a URL, and nothing is unpacked.
+
+Python's own zipfile reads the directory, zip64 and all. What it leaves open is refused here: members that lie in one
+another, as bombs have them, passwords, and ways of packing that few can read.
+"""
+
+from __future__ import annotations
+
+import io
+import stat
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+from augpipe.core.errors import DatasetError, one_line
+from augpipe.storage import remote
+from augpipe.storage.byte_range import Packed, regular_file
+from augpipe.storage.remote import Ranges
+
+_HEADER = 30  # bytes of a member's own header, without its name
+_LARGEST_DIRECTORY = 1 << 29
+_BUFFER = 1 << 18
+_LONGEST_NAME = 4096
+_ENCRYPTED, _UTF8 = 0x1, 0x800
+_WAYS = {zipfile.ZIP_STORED: False, zipfile.ZIP_DEFLATED: True}
+
+
+def members_of_zip(path: str, left_out: Counter[str]) -> Iterator[tuple[str, int, int, Packed]]:
+    """(name, offset of its header, bytes, how they lie there) of the files of a zip; ``left_out`` counts links.
+
+    Raises:
+        DatasetError: not a zip, or one that cannot be read without more ado.
+    """
+    shown = remote.shown(path) if remote.is_url(path) else path
+    for info in _checked(shown, _directory(path, shown)):
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        if info.is_dir():
+            continue
+        if kind not in (0, stat.S_IFREG):
+            left_out["link" if kind == stat.S_IFLNK else "device"] += 1
+            continue
+        packed = Packed(_WAYS[info.compress_type], info.compress_size, info.CRC)
+        yield _name_of(info), info.header_offset, info.file_size, packed
+
+
+def _directory(path: str, shown: str) -> list[zipfile.ZipInfo]:
+    raw = Ranges(path) if remote.is_url(path) else io.FileIO(path, opener=regular_file)
+    try:
+        with closing(_Modest(raw, _BUFFER)) as file, zipfile.ZipFile(file) as archive:
+            return archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, OverflowError, RecursionError) as error:
+        if isinstance(raw, Ranges) and raw.failure is not None:
+            raise raw.failure from error
+        raise DatasetError(f"{shown}: not a zip that can be read: {one_line(error)}; copy it again") from error
+
+
+class _Modest(io.BufferedReader):
+    """A file of which no more is read at a time than a directory has; one may claim any size."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """So many bytes.
+
+        Raises:
+            zipfile.BadZipFile: more than any directory has.
+        """
+        if size is not None and size > _LARGEST_DIRECTORY:
+            raise zipfile.BadZipFile(f"a directory of {size} bytes")
+        return super().read(-1 if size is None else size)
+
+
+def _checked(shown: str, infos: list[zipfile.ZipInfo]) -> Sequence[zipfile.ZipInfo]:
+    """The members in the order of their bytes.
+
+    Raises:
+        DatasetError: naming the first that cannot be read.
+    """
+    ordered = sorted(infos, key=lambda info: info.header_offset)
+    end, before = 0, ""
+    for info in ordered:
+        name = one_line(info.filename, 120)
+        if info.flag_bits & _ENCRYPTED:
+            raise DatasetError(f"{shown}: '{name}' is encrypted; unpack the zip with its password and give the folder")
+        if info.compress_type not in _WAYS and not info.is_dir():
+            way = zipfile.compressor_names.get(info.compress_type, str(info.compress_type))  # type: ignore[attr-defined]
+            raise DatasetError(f"{shown}: '{name}' is packed with {way}; unpack it, or pack it with plain 'zip -r'")
+        if "\0" in info.orig_filename or len(info.filename) > _LONGEST_NAME:
+            raise DatasetError(f"{shown}: not a zip that can be read: '{name}' is no name; copy it again")
+        if info.header_offset < end:
+            raise DatasetError(f"{shown}: '{name}' lies in '{before}', as in no zip that tools make; pack it again")
+        end, before = info.header_offset + _HEADER + info.compress_size, name
+    return ordered
+
+
+def _name_of(info: zipfile.ZipInfo) -> str:
+    """A name as UTF-8; many tools write it so without the flag that says it. Windows' separators become slashes."""
+    name = info.filename
+    if not info.flag_bits & _UTF8:
+        name = name.encode("cp437", "replace").decode("utf-8", "surrogateescape")
+    return name.replace("\\", "/")

@@ -1,0 +1,118 @@
+"""Pictures that are the same file twice, and pictures in the dataset's folders that nothing is said of.
+
+Copies are found by size, then by a digest of their first bytes, which were read in any case, then by all of them; only
+what is very likely a copy is read once more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from augpipe.core.annotations import Category
+from augpipe.core.errors import Reject
+from augpipe.formats.base import Dataset, Entry, is_picture, read_picture, relative_to
+from augpipe.recipe.compatibility import looks_sided
+from augpipe.storage.byte_range import is_file
+from augpipe.survey.issues import Example, Oddity, with_one
+from augpipe.survey.tally import Print, Tally
+
+
+def twins_among(entries: Sequence[Entry], prints: Iterable[Print]) -> dict[str, Oddity]:
+    """``duplicate-picture`` for each picture that has the bytes of an earlier one.
+
+    Args:
+        entries: of the dataset.
+        prints: of pictures whose size another picture has, in their order.
+    """
+    alike: dict[tuple[int, bytes], list[int]] = {}
+    for number, head in prints:
+        alike.setdefault((entries[number].size, head), []).append(number)
+    pairs = [pair for numbers in alike.values() if len(numbers) > 1 for pair in _same(entries, numbers)]
+    found: dict[str, Oddity] = {}
+    for number, first in sorted(pairs):
+        example = Example(entries[number].key, message=f"the same as {entries[first].key}")
+        with_one(found, "duplicate-picture", example)
+    return found
+
+
+def _same(entries: Sequence[Entry], numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """(picture, the first that has its bytes) of those that have some."""
+    first: dict[bytes, int] = {}
+    out = []
+    for number in numbers:
+        try:
+            digest = hashlib.blake2b(read_picture(entries[number]), digest_size=16).digest()
+        except Reject:  # changed since its header was read
+            continue
+        earlier = first.setdefault(digest, number)
+        if earlier != number:
+            out.append((number, earlier))
+    return out
+
+
+def unlisted(dataset: Dataset) -> dict[str, Oddity]:
+    """``unlisted-picture`` for each picture file in a folder of listed ones that is none of them.
+
+    A split or a limit takes pictures out on purpose, so then nothing is looked for. Tars say it in a remark.
+    """
+    options = dataset.options
+    if options.split is not None or options.limit is not None:
+        return {}
+    folders: dict[str, set[str]] = {}
+    for entry in dataset.entries:
+        if entry.picture is not None and is_file(entry.picture):
+            folder, name = os.path.split(entry.picture.path)
+            folders.setdefault(folder, set()).add(unicodedata.normalize("NFC", name))
+    found: dict[str, Oddity] = {}
+    for folder, names in sorted(folders.items()):
+        for name in _pictures_in(folder):
+            if unicodedata.normalize("NFC", name) not in names:
+                with_one(found, "unlisted-picture", Example(relative_to(os.path.join(folder, name), dataset.root)))
+    return found
+
+
+def _pictures_in(folder: str) -> list[str]:
+    try:
+        with os.scandir(folder) as there:
+            return sorted(e.name for e in there if is_picture(e.name) and not e.name.startswith(".") and e.is_file())
+    except OSError:
+        return []
+
+
+# --- classes ----------------------------------------------------------------------------------------------------------
+
+
+def odd_classes(categories: Sequence[Category], tally: Tally) -> dict[str, Oddity]:
+    """Oddities of the class list, with the names as examples."""
+    found: dict[str, Oddity] = {}
+    for category in categories:
+        counts = tally.classes.get(category.id)
+        if counts is None or not (counts.objects or counts.tags or counts.pixels):
+            with_one(found, "class-unused", Example(name=category.name))
+    for name, other in alike(c.name for c in categories):
+        with_one(found, "class-names-alike", Example(name=name, message=f"beside '{other}'"))
+    for category in categories:
+        paired = {i for pair in category.flip_pairs for i in pair}
+        for i, name in enumerate(category.keypoints):
+            if i not in paired and looks_sided(name):
+                with_one(found, "keypoint-unpaired", Example(name=category.name, message=name))
+    return found
+
+
+def alike(names: Iterable[str]) -> list[tuple[str, str]]:
+    """(a name, an earlier one that is the same but for case, spaces and separators).
+
+    >>> alike(["Car", "bus", "car ", "traffic light", "traffic_light"])
+    [('car ', 'Car'), ('traffic_light', 'traffic light')]
+    """
+    first: dict[str, str] = {}
+    out = []
+    for name in names:
+        plain = "".join(c for c in name.casefold() if c.isalnum()) or name
+        earlier = first.setdefault(plain, name)
+        if earlier is not name:
+            out.append((name, earlier))
+    return out

@@ -1,0 +1,169 @@
+"""What is odd about a dataset: a count and the first examples of each kind, under the codes of docs/reading.md.
+
+Notes and reject codes are those that reading finds in any case; this module adds what only counting shows.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from augpipe.core.errors import Reject, one_line
+from augpipe.formats.base import Where, place_of, read_place
+from augpipe.storage.fs import named_by
+
+MOST_EXAMPLES = 5
+
+KNOWN: dict[str, tuple[str, str]] = {
+    "box-past-edge": ("object", "the box leaves the picture and is cut"),
+    "box-tiny": ("object", "a side of the box is one pixel or less"),
+    "dropped-degenerate": ("object", "the box has no area or no numbers; the object is dropped"),
+    "dropped-outside": ("object", "the box lies outside the picture; the object is dropped"),
+    "duplicate-object": ("object", "same class and box as another object of the picture"),
+    "duplicate-picture": ("picture", "the same bytes as another picture"),
+    "unlisted-picture": ("file", "a picture beside those of the dataset that nothing is said of"),
+    "class-unused": ("class", "listed and never used"),
+    "class-names-alike": ("class", "differs from another class only in case, spaces or separators"),
+    "keypoint-unpaired": ("keypoint", "looks left or right and is in no pair; a mirror image leaves it where it is"),
+    "without-labels": ("picture", "there are no labels"),
+    "clipped": ("picture", "a box, polygon or part is cut to the frame"),
+    "corners-swapped": ("picture", "corners of a box are in the wrong order and were put right"),
+    "box-remade": ("picture", "a box that is none was taken from the mask, polygon or keypoints"),
+    "exif-upright": ("picture", "turned by EXIF; the labels are upright already"),
+    "exif-turned": ("picture", "turned by EXIF; the labels were turned with it"),
+    "exif-undecided": ("picture", "turned by EXIF, and nothing tells what the labels mean; see --exif"),
+    "size-mismatch-kept": ("picture", "the labels state another size; every box fits"),
+    "mask-of-other-size": ("picture", "a mask of another size than the picture was left out"),
+    "keypoints-clipped": ("picture", "a keypoint outside the picture counts as not labelled"),
+    "keypoints-left-out": ("picture", "keypoints of another count than the class has"),
+    "keypoint-visibility-mended": ("picture", "v of a keypoint is not 0, 1 or 2"),
+    "mask-left-out": ("picture", "run lengths that are broken"),
+    "ring-left-out": ("picture", "a polygon that cannot be used"),
+    "part-left-out": ("picture", "a part without a box"),
+    "panoptic-missing": ("picture", "the panoptic PNG is not there"),
+    "segment-left-out": ("picture", "a panoptic segment without an id"),
+    "row-of-other-length": ("picture", "a row of another count of words than the format has"),
+    "row-not-numbers": ("picture", "a row with words, or no numbers, for places"),
+    "row-not-fractions": ("picture", "a row with places far outside 0 to 1, such as pixels"),
+    "missing-picture": ("picture", "no picture where it is looked for"),
+    "bad-archive": ("picture", "a member of a zip is damaged, or not as the zip says"),
+    "missing-file": ("picture", "a file that was there is gone, or is none"),
+    "truncated": ("picture", "the file ends too early"),
+    "empty-file": ("picture", "the file is empty"),
+    "unsupported": ("picture", "of a format that is not read"),
+    "too-large": ("picture", "larger than is read"),
+    "size-mismatch": ("picture", "the labels or masks are of another size, and do not fit"),
+    "bad-xml": ("picture", "the XML cannot be read"),
+    "bad-json": ("picture", "the JSON cannot be read"),
+    "io": ("picture", "the system cannot read a file"),
+    "entity": ("picture", "XML with entities, which can be an attack"),
+    "bad-mask": ("picture", "a mask that is no picture, or has a colour of no class"),
+    "bad-class": ("picture", "a .cls that is no number from 0 on"),
+    "unknown-class": ("picture", "a class that is in no list"),
+    "fault": ("picture", "a fault of augpipe; please report it"),
+}
+"""Code → (what is counted, what it means). Codes that are not listed are rejects, told by their message."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """Where something odd is: ``file`` is the annotation's (or picture's) below the source, ``picture`` the source key.
+
+    ``line`` counts from 1; ``object`` is the position in the picture's list, from 0; ``id`` the annotation's own.
+    What is odd about the list of classes has the ``name`` of a class and no file. What is not known is ``None``.
+    """
+
+    file: str | None = None
+    picture: str | None = None
+    line: int | None = None
+    object: int | None = None
+    id: int | str | None = None
+    name: str | None = None
+    message: str = ""
+
+    def told(self) -> str:
+        """On one line, safe to print."""
+        place = one_line(self.file or self.name or "", 120) + (f":{self.line}" if self.line is not None else "")
+        if self.picture is not None and self.picture != self.file:
+            place += f" ({one_line(self.picture, 120)})"
+        if self.id is not None:
+            place += f", annotation {one_line(self.id, 40)}"
+        elif self.object is not None:
+            place += f", object {self.object + 1}"
+        return f"{place}: {one_line(self.message, 200)}" if self.message else place
+
+
+@dataclass(frozen=True)
+class Oddity:
+    """How often something was found, and where first."""
+
+    count: int
+    examples: tuple[Example, ...] = field(default=())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to tell."""
+        return self.count == 0
+
+
+def with_one(found: dict[str, Oddity], code: str, example: Example, count: int = 1) -> None:
+    """Count something; its example is kept while there are few."""
+    before = found.get(code, Oddity(0))
+    few = (*before.examples, example)[:MOST_EXAMPLES]
+    found[code] = Oddity(before.count + count, few)
+
+
+def merge(found: dict[str, Oddity], more: dict[str, Oddity]) -> None:
+    """Add what was found later in the dataset."""
+    for code, oddity in more.items():
+        before = found.get(code, Oddity(0))
+        examples = (*before.examples, *oddity.examples)[:MOST_EXAMPLES]
+        found[code] = replace(before, count=before.count + oddity.count, examples=examples)
+
+
+def unit_of(code: str) -> str:
+    """What is counted."""
+    return KNOWN.get(code, ("picture", ""))[0]
+
+
+def meaning_of(code: str) -> str:
+    """What it means, in a few words."""
+    return KNOWN.get(code, ("", "rejected"))[1]
+
+
+# --- lines ------------------------------------------------------------------------------------------------------------
+
+
+_OBJECTS = {
+    ".xml": re.compile(rb"<object[\s>/]"),
+    ".txt": re.compile(
+        rb"^(?!(?:imagesource|gsd)\s*:)[^\S\n]*\S", re.MULTILINE | re.IGNORECASE
+    ),  # YOLO; DOTA has heads
+}
+
+
+def with_lines(root: Where, oddities: dict[str, Oddity]) -> dict[str, Oddity]:
+    """The oddities with the lines of objects in the XML and text files below ``root``."""
+    return {
+        code: replace(oddity, examples=tuple(_with_line(root, example) for example in oddity.examples))
+        for code, oddity in oddities.items()
+    }
+
+
+def _with_line(root: Where, example: Example) -> Example:
+    file = example.file or ""
+    start = _OBJECTS.get(os.path.splitext(file)[1].lower())
+    if example.object is None or example.line is not None or start is None:
+        return example
+    try:
+        return replace(example, line=line_of_object(read_place(place_of(named_by(file, root))), start, example.object))
+    except Reject:  # gone meanwhile, or not below the root
+        return example
+
+
+def line_of_object(text: bytes, start: re.Pattern[bytes], index: int) -> int | None:
+    """Line, from 1, of the object at a position, from 0; ``None`` if it is not found, as in UTF-16."""
+    found = next(islice(start.finditer(text), index, None), None)
+    return None if found is None else text.count(b"\n", 0, found.start()) + 1

@@ -1,0 +1,388 @@
+"""The training side: finished folders as an iterable dataset of (image, target) tensors.
+
+An epoch is a sequence of (shard, member) places that is computed, never drawn and kept: shards in the order of a hash
+of (seed, epoch), then a permutation inside each window of ``shuffle`` places. Any stretch of it can be had without the
+rest, so ranks and workers take contiguous stretches, every sample comes exactly once whatever their number, nothing
+is buffered but one window of places, and where an iteration stands is one number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+import os
+import random
+import warnings
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from augpipe.core.errors import UsageError, one_line
+from augpipe.core.extras import missing
+from augpipe.core.opencv import cv2
+from augpipe.core.rng import encode
+from augpipe.formats.webdataset.folder import CategoryRecord, ShardReader, open_folders
+
+try:
+    import torch
+    import torch.distributed as dist
+    from torch.utils.data import IterableDataset, get_worker_info
+except ImportError as error:
+    raise missing("augpipe.loader", "train", error) from error
+
+from augpipe.train.targets import Labels, Target, image_of
+
+_SMALL = 1 << 16  # bytes
+
+Image: TypeAlias = torch.Tensor
+Transform: TypeAlias = Callable[[Image, Target], Any]
+
+
+@dataclass(frozen=True)
+class Order:
+    """The sequence of places of one epoch. ``counts`` are the samples of each shard."""
+
+    counts: tuple[int, ...]
+    shuffle: int
+    seed: int
+    epoch: int
+
+    def stretch(self, first: int, end: int) -> Iterator[tuple[int, int]]:
+        """The (shard, member) at ``first`` up to, without, ``end``."""
+        shards = self._permutation(len(self.counts), "shards")
+        ends = list(accumulate(self.counts[shard] for shard in shards))
+        for place in self._places(first, end):
+            turn = bisect_right(ends, place)
+            shard = shards[turn]
+            yield shard, place - ends[turn] + self.counts[shard]
+
+    def _places(self, first: int, end: int) -> Iterator[int]:
+        total = sum(self.counts)
+        window = max(1, min(self.shuffle or total, total))
+        for start in range(first // window * window, end, window):
+            places = self._permutation(min(window, total - start), "window", start)
+            for position in range(max(first - start, 0), min(end - start, window)):
+                yield start + places[position]
+
+    def _permutation(self, n: int, *what: str | int) -> Sequence[int]:
+        """By ``random()`` of the Mersenne Twister, whose values Python promises for an integer seed."""
+        if self.shuffle == 0 or n < 2:
+            return range(n)
+        word = hashlib.blake2b(encode(self.seed, self.epoch, *what)).digest()
+        draw = random.Random(int.from_bytes(word, "big")).random
+        keys = [draw() for _ in range(n)]
+        return sorted(range(n), key=keys.__getitem__)
+
+
+def share(first: int, end: int, part: int, parts: int, unit: int = 1) -> tuple[int, int]:
+    """Part number ``part`` of first..end cut into ``parts`` that differ by one ``unit`` at most.
+
+    >>> [share(0, 10, part, 3) for part in range(3)]
+    [(0, 3), (3, 6), (6, 10)]
+    >>> [share(0, 10, part, 2, unit=4) for part in range(2)]
+    [(0, 4), (4, 10)]
+    """
+    units = -(-(end - first) // unit)
+    from_unit, to_unit = units * part // parts, units * (part + 1) // parts
+    return min(end, first + from_unit * unit), min(end, first + to_unit * unit)
+
+
+@dataclass
+class _Progress:
+    """Where one iteration stands: ``position`` samples of its stretch are done."""
+
+    epoch: int
+    stretch: tuple[int, int]
+    position: int = 0
+
+
+class ShardDataset(IterableDataset[Any]):
+    """The samples of finished local folders, each exactly once an epoch over all ranks and DataLoader workers.
+
+    A sample is (image, target). The image is a uint8 tensor (C, H, W), RGB or gray (C = 1); for the target see
+    :class:`augpipe.train.targets.Labels`. All samples of a dataset have the same keys.
+
+    **Epochs.** The order is a function of (seed, epoch). Call :meth:`set_epoch` before each epoch; iterating again
+    without it gives the same order again, since workers are copies, and what a copy counted would be lost with it.
+
+    **Resuming.** :meth:`state_dict` and :meth:`load_state_dict` go on at exactly the next sample, alone or through
+    torchdata's ``StatefulDataLoader``. With workers it is the loader that must be asked: a plain ``DataLoader`` cannot
+    say how far its workers' copies are.
+
+    **Lengths.** ``len`` is this rank's number of samples. A DataLoader with workers makes a last, partial batch for
+    each of them, which ``len(loader)`` does not know of. With the loader's ``batch_size`` given here too, workers take
+    whole batches, only the epoch's last one is partial, and ``len(loader)`` is exact, with ``drop_last`` too.
+    Ranks differ by one sample at most, hence possibly by one batch: see torch's ``Join``.
+
+    Args:
+        folders: a finished folder, or several with the same classes.
+        shuffle: size of the window in which samples are shuffled, after the shards were; at least the number of all
+            samples: a perfect shuffle; 1: only shards are; 0: the order as written, in every epoch.
+        seed: any integer; the same for all ranks.
+        rank: this process among ``world_size``. Without both: as torch.distributed says if it is initialised, else the
+            environment's RANK and WORLD_SIZE, else 0 of 1.
+        world_size: the number of processes that share an epoch.
+        batch_size: the DataLoader's, see above.
+        transform: called with (image, target), in the worker; what it returns is the sample.
+
+    Raises:
+        DatasetError: if a folder is unfinished, damaged, of another schema or of other classes than the first.
+        UsageError: if the arguments make no sense.
+    """
+
+    def __init__(
+        self,
+        folders: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        *,
+        shuffle: int = 0,
+        seed: int = 0,
+        rank: int | None = None,
+        world_size: int | None = None,
+        batch_size: int | None = None,
+        transform: Transform | None = None,
+    ) -> None:
+        super().__init__()
+        paths = [folders] if isinstance(folders, (str, os.PathLike)) else list(folders)
+        if not paths:
+            raise UsageError("ShardDataset needs at least one folder that `augpipe augment` has finished")
+        shuffle, seed = _whole("shuffle", shuffle, 0), _whole("seed", seed)
+        batch_size = None if batch_size is None else _whole("batch_size", batch_size, 1)
+        rank = None if rank is None else _whole("rank", rank)
+        world_size = None if world_size is None else _whole("world_size", world_size)
+        _require((rank is None) == (world_size is None), "rank", "given together with world_size", rank)
+        if rank is not None and world_size is not None:
+            _require(0 <= rank < world_size, "rank", f"0 … world_size - 1 = {world_size - 1}", rank)
+        opened = open_folders(paths)
+        self._labels = Labels.of(opened)
+        self._reader = ShardReader([shard for folder in opened for shard in folder.shards])
+        self._counts = tuple(shard.samples for shard in self._reader.shards)
+        self._shuffle = shuffle
+        self._seed = seed
+        self._rank = None if rank is None or world_size is None else (rank, world_size)
+        self._unit = batch_size or 1
+        self._transform = transform
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]  # one for all workers
+        self._progress: _Progress | None = None
+        self._resume: Mapping[str, Any] | None = None  # a loaded state, until the next iteration takes it up
+        self._resume_in = 0  # the process that it was loaded in
+        #: The classes, in the order of their labels 1..K.
+        self.categories: tuple[CategoryRecord, ...] = opened[0].categories
+
+    def __len__(self) -> int:
+        first, end = self._share_of_rank()
+        return end - first
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of the iterations that begin from now on, in persistent workers as well."""
+        epoch = _whole("epoch", epoch)
+        self._epoch.fill_(epoch)
+        if self._resume is not None and self._resume["epoch"] != epoch:
+            self._resume = None
+
+    def __iter__(self) -> Iterator[Any]:
+        if get_worker_info() is not None:
+            cv2.setNumThreads(0)
+        progress, resume = self._fresh(), self._resume
+        if resume is not None:
+            self._require_same(resume, progress)
+            progress.epoch, progress.position = resume["epoch"], resume["position"]
+            self._resume = None
+        self._progress = progress
+        return self._samples(progress)
+
+    def _samples(self, progress: _Progress) -> Iterator[Any]:
+        first, end = progress.stretch
+        order = Order(self._counts, self._shuffle, self._seed, progress.epoch)
+        for shard, member in order.stretch(first + progress.position, end):
+            stored = self._reader.sample(shard, member)
+            sample = image_of(stored), self._labels.target_of(stored)
+            progress.position += 1
+            yield sample if self._transform is None else self._transform(*sample)
+
+    # --- splitting ---------------------------------------------------------------------------------------------------
+
+    def _share_of_rank(self) -> tuple[int, int]:
+        return share(0, sum(self._counts), *(self._rank or _rank_and_world_size()))
+
+    def _fresh(self) -> _Progress:
+        worker = get_worker_info()
+        first, end = self._share_of_rank()
+        part, parts = (worker.id, worker.num_workers) if worker is not None else (0, 1)
+        return _Progress(int(self._epoch), share(first, end, part, parts, self._unit))
+
+    # --- state -------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the newest iteration in this process stands, as plain data."""
+        if self._resume is not None:
+            return dict(self._resume)
+        progress = self._progress or self._fresh()
+        return {"epoch": progress.epoch, "position": progress.position, **self._identity(progress.stretch)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next iteration be the rest of the one that ``state`` is of; :meth:`set_epoch` rules those after it.
+
+        Raises:
+            UsageError: if the state is of other data, another seed or shuffle, or another split among processes.
+        """
+        self._require_same(state, self._fresh())
+        self._resume, self._resume_in = dict(state), os.getpid()
+
+    def _identity(self, stretch: tuple[int, int]) -> dict[str, Any]:
+        shards = [f"{os.path.basename(shard.path)} {shard.sha256} {shard.samples}" for shard in self._reader.shards]
+        digest = hashlib.blake2b(encode(*shards), digest_size=8).hexdigest()
+        return {"seed": self._seed, "shuffle": self._shuffle, "shards": digest, "stretch": list(stretch)}
+
+    def _require_same(self, state: Mapping[str, Any], progress: _Progress) -> None:
+        if self._resume is state and self._resume_in != os.getpid():
+            raise UsageError("load_state_dict in the main process cannot place workers: use StatefulDataLoader's")
+        for name, ours in self._identity(progress.stretch).items():
+            if state.get(name) != ours:
+                hint = "go on with the folders, arguments, ranks and workers that it was saved with"
+                raise UsageError(f"this state has {name} = {state.get(name)}, but here it is {ours}: {hint}")
+
+    # --- the way into worker processes -------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        if self._rank is None and _is_distributed():  # a spawned worker is in no process group and could not ask
+            state["_rank"] = _rank_and_world_size()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._epoch.share_memory_()
+
+
+def collate(batch: Sequence[tuple[Image, Target]]) -> tuple[list[Image], list[Target]]:
+    """A batch as (images, targets), two lists, since sizes differ; what torchvision's detectors take.
+
+    In a worker, large tensors are moved into shared memory here. Where that is full, as in a container with the usual
+    64 MB, the batch is sent through the worker's pipe, with a warning: torch alone would lose it and wait for ever.
+    """
+    images, targets = [image for image, _ in batch], [target for _, target in batch]
+    if get_worker_info() is None:
+        return images, targets
+    masks = [value for target in targets for value in target.values() if not _is_small(value)]
+    shared = _are_shared([*images, *masks])
+    return _Images(images, shared), _Targets(targets, shared)
+
+
+def _is_small(value: Any) -> bool:
+    """Whether a value is sent in the message rather than as a file in shared memory, which takes 0.15 ms each."""
+    return not isinstance(value, torch.Tensor) or value.nbytes <= _SMALL
+
+
+def _are_shared(tensors: Sequence[torch.Tensor]) -> bool:
+    """Move tensors into shared memory; False if there is no room, or no file descriptor, for one of them."""
+    try:
+        for tensor in tensors:
+            tensor.share_memory_()  # type: ignore[no-untyped-call]
+    except (RuntimeError, OSError) as error:
+        reason = one_line(str(error).rpartition(": ")[2], 80)
+        warnings.warn(
+            f"shared memory is full ({reason}): batches go through a pipe, which is slower; "
+            "in a container, give it more with docker run --shm-size=1g",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return False
+    return True
+
+
+class _Images(list[Image]):
+    """Images on their way out of a worker, which arrive as a list of tensors."""
+
+    def __init__(self, images: Sequence[Image], shared: bool) -> None:
+        super().__init__(images)
+        self._shared = shared
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (list, (list(self),)) if self._shared else (_tensors, ([_bytes_of(image) for image in self],))
+
+
+class _Targets(list[Target]):
+    """Targets on their way out of a worker: small tensors in the message, large ones in shared memory if they are."""
+
+    def __init__(self, targets: Sequence[Target], shared: bool) -> None:
+        super().__init__(targets)
+        self._shared = shared
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _targets, ([self._parts(target) for target in self],)
+
+    def _parts(self, target: Target) -> tuple[tuple[str, ...], list[str], list[_Bytes], dict[str, Any]]:
+        """(all names, those of tensors in the message, these tensors, everything else)."""
+        inside = [n for n, v in target.items() if isinstance(v, torch.Tensor) and (_is_small(v) or not self._shared)]
+        rest = {name: value for name, value in target.items() if name not in inside}
+        return tuple(target), inside, [_bytes_of(target[name]) for name in inside], rest
+
+
+_Bytes: TypeAlias = "np.ndarray[Any, Any] | tuple[np.ndarray[Any, Any], torch.dtype, tuple[int, ...]]"
+"""A tensor in a message: an array, or the bytes of a dtype that NumPy does not have."""
+
+
+def _bytes_of(tensor: torch.Tensor) -> _Bytes:
+    plain = tensor.detach()
+    try:
+        return plain.numpy()
+    except TypeError:
+        return plain.contiguous().reshape(-1).view(torch.uint8).numpy(), plain.dtype, tuple(plain.shape)
+
+
+def _tensor_of(sent: _Bytes) -> torch.Tensor:
+    if isinstance(sent, tuple):
+        return torch.from_numpy(sent[0]).view(sent[1]).reshape(sent[2])
+    return torch.from_numpy(sent)
+
+
+def _tensors(sent: Sequence[_Bytes]) -> list[torch.Tensor]:
+    return [_tensor_of(one) for one in sent]
+
+
+def _targets(sent: Sequence[tuple[tuple[str, ...], list[str], list[_Bytes], dict[str, Any]]]) -> list[Target]:
+    found = []
+    for names, inside, tensors, rest in sent:
+        values = {**rest, **dict(zip(inside, _tensors(tensors), strict=True))}
+        found.append({name: values[name] for name in names})
+    return found
+
+
+def _is_distributed() -> bool:
+    return dist.is_available() and dist.is_initialized()
+
+
+def _rank_and_world_size() -> tuple[int, int]:
+    if _is_distributed():
+        return dist.get_rank(), dist.get_world_size()
+    rank, world_size = os.environ.get("RANK"), os.environ.get("WORLD_SIZE")
+    if rank is None or world_size is None:
+        return 0, 1
+    valid = rank.isdecimal() and world_size.isdecimal() and int(rank) < int(world_size)
+    _require(valid, "RANK", f"0 … WORLD_SIZE - 1, with WORLD_SIZE={world_size}, in the environment", rank)
+    return int(rank), int(world_size)
+
+
+def _whole(name: str, value: object, least: int | None = None) -> int:
+    """An argument as the int that it is, NumPy's and torch's too.
+
+    True is refused: ``shuffle=True``, as a DataLoader takes it, would be a window of one sample.
+    """
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        behind = "" if least is None else f", {least} or more"
+        raise UsageError(f"{name} must be a whole number{behind}, got {value!r}") from None
+    _require(least is None or number >= least, name, f"{least} or more", number)
+    return number
+
+
+def _require(condition: bool, name: str, expected: str, got: object) -> None:
+    if not condition:
+        raise UsageError(f"{name} must be {expected}, got {got}")

@@ -1,0 +1,255 @@
+"""One written sample beside its source: every object and drop, the rasters, the picture itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augpipe.core.annotations import F64, U8, Annotations, Category, Header, Raster
+from augpipe.core.errors import one_line
+from augpipe.core.plan import AnyStep, Warp, from_json
+from augpipe.labels.transform import LabelRules
+from augpipe.pixels import reference
+from augpipe.pixels.codec.image import PictureFormat, encode
+from augpipe.pixels.scaled_decode import share_of
+from augpipe.recipe.compile import Recipe
+from augpipe.verification.check_attributes import check_drop, check_segments, check_source, check_unreadable
+from augpipe.verification.check_object import compare
+from augpipe.verification.expected import Painted, Setting, moved_raster, seen_in
+from augpipe.verification.findings import Findings, Where
+from augpipe.verification.plan_checks import fault_of, is_redrawn
+from augpipe.verification.safe_parse import pixels_of
+from augpipe.verification.supersample import perimeter, sizes_of
+
+_LEAST = 25  # pixels; of a value with less, the border is more than the rest
+_BLOCK = 16  # pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A source picture, upright, with its labels.
+
+    ``decoded`` gives it in RGB or gray at 1/n of its size, as the decoder makes it for an output that is shrunk.
+    """
+
+    header: Header
+    decoded: Callable[[int], U8]
+    annotations: Annotations
+    origin: Mapping[str, Any]
+    """key, sha256, width, height, orientation and split, as records have them."""
+    shapes: dict[tuple[int, str], tuple[str, Painted]] = field(default_factory=dict)
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.header.upright_wh
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the manifest says, as far as labels and pictures depend on it."""
+
+    rules: LabelRules
+    categories: Mapping[int, Category]
+    void: int
+    picture: PictureFormat
+    shrinks: bool
+    """Whether the codec leaves a part of a strong shrinking to JPEG's decoder."""
+    seed: int
+    recipe: Recipe | None
+    """What plans are drawn by; ``None`` if this version cannot draw them again."""
+
+
+def check_sample(
+    key: str, record: Mapping[str, Any], members: Mapping[str, bytes], source: Source, context: Context, f: Findings
+) -> None:
+    """Everything about one sample that can be derived from its source and its plan.
+
+    Args:
+        key: KEY.
+        record: KEY.json.
+        members: ending → bytes, as in the tar.
+        source: the picture that it was made of.
+        context: of the run.
+        f: takes what is found.
+    """
+    where = Where(key)
+    try:
+        plan = from_json(record["plan"])
+        steps, recipe = plan.steps, context.recipe
+        out_wh = (int(record["width"]), int(record["height"]))
+        check_source(record, source.annotations, source.origin, f)
+        if (fault := fault_of(steps, source.size_wh)) is not None:
+            f.fault(where, f"its plan cannot be followed: {fault}")
+            return
+        if sizes_of(steps, source.size_wh)[-1] != out_wh:
+            f.fault(where, f"is {out_wh}, its plan leads to {sizes_of(steps, source.size_wh)[-1]}")
+            return
+        drawn_of = (str(source.origin["key"]), source.size_wh, source.annotations, context.seed, int(record["copy"]))
+        if recipe is not None and not is_redrawn(plan, recipe, *drawn_of):
+            f.fault(where, f"its plan is not the one that recipe and seed lead to for copy {record['copy']}")
+        setting = Setting(key, steps, source.size_wh, out_wh, context.rules, source.shapes)
+        _objects(record, source.annotations, setting, context, f)
+        _rasters(members, record, source.annotations, setting, context, f)
+        _picture(members, source, steps, context, where, f)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        f.fault(where, f"its record is not as docs/format.md has it: {type(error).__name__}: {one_line(error, 120)}")
+    except MemoryError:
+        f.fault(where, "there is not enough memory to compare it")
+
+
+# --- objects ---------------------------------------------------------------------------------------------------------
+
+
+def _objects(record: Mapping[str, Any], source: Annotations, setting: Setting, context: Context, f: Findings) -> None:
+    rows = {int(row["index"]): row for row in record["objects"]}
+    drops = {int(row["index"]): row for row in record["dropped"]}
+    if len(rows) + len(drops) != len(record["objects"]) + len(record["dropped"]) or rows.keys() & drops.keys():
+        f.fault(Where(setting.key), "an object is there twice")
+    objects = source.objects
+    known = {int(index): i for i, index in enumerate(objects.index)}
+    unreadable = {d.index: d for d in source.dropped}
+    for index in sorted({*rows, *drops} - {*known, *unreadable}):
+        f.fault(Where(setting.key, index), "is no object of the source")
+    for index, dropped in unreadable.items():
+        if index in rows:
+            f.fault(Where(setting.key, index), f"was kept, but makes no sense in the source ({dropped.reason})")
+        elif index not in drops:
+            f.fault(Where(setting.key, index), "vanished without a word")
+        else:
+            check_unreadable(dropped, drops[index], context.categories.get(dropped.category_id), f, setting.key)
+    for index, i in known.items():
+        category = context.categories[int(objects.category_id[i])]
+        if index in rows:
+            row = rows[index]
+            compare(objects, i, row, setting, category, f)
+        elif index in drops:
+            own = setting.of(category)
+            check_drop(objects, i, drops[index], seen_in(objects, i, own)[2], own, category.name, f)
+        else:
+            f.fault(Where(setting.key, index), "vanished without a word")
+
+
+# --- rasters ---------------------------------------------------------------------------------------------------------
+
+
+def raster_of(png: bytes, size_wh: tuple[int, int] | None = None) -> Raster:
+    """A written mask: gray values, or R + 256·G + 65536·B.
+
+    Raises:
+        ValueError: it is no mask of that size.
+    """
+    values = pixels_of(png, size_wh).astype(np.uint32)
+    if values.ndim == 3:
+        values = values[:, :, 0] + 256 * values[:, :, 1] + 65536 * values[:, :, 2]
+    return values
+
+
+def _rasters(
+    members: Mapping[str, bytes],
+    record: Mapping[str, Any],
+    source: Annotations,
+    setting: Setting,
+    context: Context,
+    f: Findings,
+) -> None:
+    panoptic: Raster | None = None
+    for name in ("semantic", "instance", "panoptic"):
+        raster: Raster | None = getattr(source, name)
+        where, ending = Where(setting.key), f"{name}.png"
+        if (raster is None) != (ending not in members):
+            f.fault(where, f"its {ending} is {'from nowhere' if raster is None else 'missing'}")
+        if raster is None or ending not in members:
+            continue
+        try:
+            got, source_values = raster_of(members[ending], setting.out_wh), raster.astype(np.uint32)
+        except ValueError as error:
+            f.fault(where, f"its {ending} {error}")
+            continue
+        void = {"semantic": context.void, "instance": int(np.iinfo(raster.dtype).max), "panoptic": 0}[name]
+        if name == "instance":
+            kept = np.array(sorted(int(row["instance"]) for row in record["objects"] if "instance" in row), np.uint32)
+            source_values = np.where((raster == 0) | np.isin(raster, kept), source_values, np.uint32(void))
+        sizes = (setting.size_wh, setting.out_wh)
+        expected = moved_raster(source_values, setting.steps, *sizes, void, setting.cuts_erased)
+        if not set(np.unique(got)) <= {*np.unique(source_values), void}:
+            f.fault(where, f"its {ending} has a value that the source has not")
+        f.measured(name, float((got != expected).sum()) / max(1, perimeter(expected)), where)
+        for value, off in off_by_value(got, expected).items():
+            f.measured("value", off, Where(setting.key, part=f"{ending} value {value}"))
+        if name == "panoptic":
+            panoptic = got
+    check_segments(record, panoptic, source, setting, f)
+
+
+def off_by_value(got: Raster, expected: Raster) -> dict[int, float]:
+    """For each value that is expected in some pixels: how many are wrong, for each pixel of its border."""
+    values, places = np.unique(np.stack([got, expected]), return_inverse=True)
+    mine, theirs = places.reshape(2, *got.shape)
+    wrong = mine != theirs
+    off = np.bincount(mine[wrong], minlength=len(values)) + np.bincount(theirs[wrong], minlength=len(values))
+    border = np.zeros(len(values), np.int64)
+    for a, b in ((theirs[1:], theirs[:-1]), (theirs[:, 1:], theirs[:, :-1])):
+        for side in (a, b):
+            border += np.bincount(side[a != b], minlength=len(values))
+    known = np.bincount(theirs.ravel(), minlength=len(values)) >= _LEAST
+    return {int(values[i]): float(off[i] / max(1, border[i])) for i in np.flatnonzero(known)}
+
+
+# --- the picture -----------------------------------------------------------------------------------------------------
+
+
+def _picture(
+    members: Mapping[str, bytes],
+    source: Source,
+    steps: Sequence[AnyStep],
+    context: Context,
+    where: Where,
+    f: Findings,
+) -> None:
+    """The picture made again by the float64 reference and compressed alike; the mean difference in levels."""
+    share = share_of(source.header, steps) if context.shrinks else 1
+    expected = reference.apply(source.decoded(share), _from_smaller(steps, share))
+    bgr = expected if expected.ndim == 2 else expected[:, :, ::-1]
+    again = pixels_of(encode(np.ascontiguousarray(bgr), context.picture))
+    got = pixels_of(members[context.picture.format])
+    if got.shape != again.shape:
+        f.fault(where, f"its picture is {got.shape}, expected {again.shape}")
+        return
+    off = np.abs(got.astype(np.int16) - again).reshape(*got.shape[:2], -1).mean(axis=2)
+    f.measured("picture", float(off.mean()), where)
+    f.measured("spot", float(_in_blocks(off).max()), where)
+
+
+def _from_smaller(steps: Sequence[AnyStep], share: int) -> tuple[AnyStep, ...]:
+    """The steps for a source at 1/``share`` of its size: its pixels are as much larger on the way through the map."""
+    if share == 1 or not isinstance(first := steps[0], Warp):
+        return tuple(steps)
+    matrix = np.reshape(first.matrix, (3, 3)) @ np.diag([share, share, 1.0])
+    reduce = (first.reduce[0] // share, first.reduce[1] // share)
+    smaller = Warp(
+        matrix=tuple(matrix.ravel().tolist()),
+        size_wh=first.size_wh,
+        border=first.border,
+        fill=first.fill,
+        reduce=reduce,
+    )
+    return (smaller, *steps[1:])
+
+
+def _in_blocks(values: F64) -> F64:
+    """The means of square blocks; those at the right and lower edge reach back into the picture."""
+    sums = np.pad(values.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    (y0, y1), (x0, x1) = (_ends(side) for side in values.shape)
+    boxes = sums[np.ix_(y1, x1)] - sums[np.ix_(y0, x1)] - sums[np.ix_(y1, x0)] + sums[np.ix_(y0, x0)]
+    means: F64 = boxes / ((y1 - y0)[:, None] * (x1 - x0))
+    return means
+
+
+def _ends(side: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    first = np.minimum(np.arange(0, side, _BLOCK), max(0, side - _BLOCK))
+    return first, np.minimum(first + _BLOCK, side)

@@ -1,0 +1,224 @@
+"""The books of a finished folder: manifest, run.json, commit records and rejects agree with each other and the tars."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from augpipe.core.errors import one_line
+from augpipe.verification.findings import Findings
+from augpipe.verification.safe_parse import object_of, read_document
+
+_A_FEW = 3
+NOT_OURS = (OSError, RecursionError, KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What comes of taking a document for one of ours that is none."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What the record of a shard says.
+
+    ``shard`` is what the manifest repeats, ``rejects`` are its rows, ``span`` its copies [first, end): all that there
+    are, or after ``--extend`` those of its part.
+    """
+
+    shard: Mapping[str, Any]
+    samples: int = 0
+    rejected: int = 0
+    objects: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+    span: tuple[int, int] = (0, 0)
+    rejects: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def lost(self) -> list[tuple[str, int]]:
+        """(source, copy) of everything that was rejected."""
+        return [(str(row["source"]), int(copy)) for row in self.rejects for copy in row["copies"]]
+
+    def numbers(self, originals: bool) -> range:
+        """The copies of each source; −1, the original, comes with the first of them."""
+        return range(-1 if originals and self.span[0] == 0 else self.span[0], self.span[1])
+
+
+@dataclass
+class Tally:
+    """What the samples of a shard came to."""
+
+    objects: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    copies: list[tuple[str, int]] = field(default_factory=list)
+
+    def count(self, record: Mapping[str, Any]) -> None:
+        """Add a sample by its record."""
+        self.objects += len(record["objects"])
+        self.dropped.update(str(row["reason"]) for row in record["dropped"])
+        self.copies.append((str(record["source"]["key"]), int(record["copy"])))
+
+
+def record_name(shard: Mapping[str, Any]) -> str:
+    """The file name of a shard's commit record."""
+    return f"{Path(str(shard['name'])).stem}.json"
+
+
+def read_commit(folder: Path, shard: Mapping[str, Any]) -> Commit:
+    """The record of a shard.
+
+    Raises:
+        OSError, KeyError, TypeError, ValueError: it cannot be read, or is not one.
+    """
+    record = object_of(read_document(folder / record_name(shard)))
+    rejects = tuple(dict(row) for row in record["rejects"])
+    commit = Commit(
+        {name: record.get(name) for name in ("name", "samples", "bytes", "sha256")},
+        int(record["samples"]),
+        int(record["rejected"]),
+        int(record["objects"]),
+        {str(reason): int(count) for reason, count in record["dropped"].items()},
+        tuple(str(key) for key in record["task"]["sources"]),
+        _span(record["task"]["copies"]),
+        rejects,
+    )
+    if len(commit.lost) != commit.rejected:
+        raise ValueError(f"{commit.rejected} samples rejected, its rows say {len(commit.lost)}")
+    return commit
+
+
+def _span(copies: Sequence[Any]) -> tuple[int, int]:
+    first, end = copies
+    return int(first), int(end)
+
+
+def check_books(folder: Path, manifest: Mapping[str, Any], f: Findings) -> None:
+    """Manifest, run.json, commit records and rejects agree."""
+    totals, config = manifest["totals"], manifest["config"]
+    commits = []
+    for shard in manifest["shards"]:
+        try:
+            commits.append(commit := read_commit(folder, shard))
+        except NOT_OURS as error:
+            f.fault(record_name(shard), f"cannot be read: {_said(error)}")
+            continue
+        for name, value in commit.shard.items():
+            if value != shard.get(name):
+                shown = [one_line(repr(v), 80) for v in (value, shard.get(name))]
+                f.fault(record_name(shard), f"{name} is {shown[0]}, in the manifest {shown[1]}")
+    _check_rejects(folder, [row for commit in commits for row in commit.rejects], f)
+    _check_run(folder, manifest, f)
+    _check_names(folder, manifest, f)
+    if totals["expected"] != config["source"]["pictures"] * len(copies_of(config)):
+        f.fault("manifest.json", f"totals.expected is {totals['expected']}, not pictures times copies")
+    if len(commits) == len(manifest["shards"]):  # without all of them nothing adds up, and why is told
+        _check_totals(totals, commits, f)
+        _check_coverage(totals, config, commits, f)
+
+
+def _check_totals(totals: Mapping[str, Any], commits: Sequence[Commit], f: Findings) -> None:
+    dropped: Counter[str] = Counter()
+    for commit in commits:
+        dropped.update(commit.dropped)
+    for name, expected in (
+        ("written", sum(c.samples for c in commits)),
+        ("rejected", sum(c.rejected for c in commits)),
+        ("objects", sum(c.objects for c in commits)),
+        ("dropped", dict(dropped)),
+        ("expected", totals["written"] + totals["rejected"]),
+    ):
+        if totals[name] != expected:
+            f.fault("manifest.json", f"totals.{name} is {one_line(totals[name], 80)}, the records come to {expected}")
+
+
+def _check_coverage(
+    totals: Mapping[str, Any], config: Mapping[str, Any], commits: Sequence[Commit], f: Findings
+) -> None:
+    """Every part has every source once, and the parts have every copy once."""
+    spans = sorted({commit.span for commit in commits})
+    ends = [0, *(end for _, end in spans)]
+    if [first for first, _ in spans] != ends[:-1] or ends[-1] != int(config["copies"]):
+        f.fault("manifest.json", f"the shards have the copies {spans}, which are not [0, {config['copies']}) once each")
+    for span in spans:
+        sources = Counter(key for commit in commits if commit.span == span for key in commit.sources)
+        twice = sum(count > 1 for count in sources.values())
+        if len(sources) != totals["pictures"] or twice:
+            f.fault("manifest.json", f"{totals['pictures']} pictures, the shards have {len(sources)}, {twice} twice")
+
+
+def _check_names(folder: Path, manifest: Mapping[str, Any], f: Findings) -> None:
+    known = {str(shard["name"]) for shard in manifest["shards"]}
+    records = {record_name(shard) for shard in manifest["shards"]}
+    if len(known) != len(manifest["shards"]):
+        f.fault("manifest.json", "names a shard twice")
+    for path in sorted([*folder.glob("*.tar"), *folder.glob("*-??????.json")]):
+        if path.name not in known | records:
+            f.fault(path.name, "the manifest does not know this shard")
+
+
+def copies_of(config: Mapping[str, Any]) -> range:
+    """The copy numbers of every picture; −1 is the original."""
+    return range(-1 if config["originals"] else 0, int(config["copies"]))
+
+
+def check_tally(shard: Mapping[str, Any], commit: Commit, tally: Tally, config: Mapping[str, Any], f: Findings) -> None:
+    """The samples of a shard are what its record says: every copy of every source written or rejected once."""
+    name = str(shard["name"])
+    if tally.objects != commit.objects:
+        f.fault(name, f"its samples have {tally.objects} objects, its record says {commit.objects}")
+    if tally.dropped != Counter(commit.dropped):
+        f.fault(name, f"its samples dropped {dict(tally.dropped)}, its record says {dict(commit.dropped)}")
+    there = Counter([*tally.copies, *commit.lost])
+    _tell(name, "is there twice, or written and rejected", [pair for pair, count in there.items() if count > 1], f)
+    numbers, sources = commit.numbers(bool(config["originals"])), set(commit.sources)
+    _tell(name, "belongs to no task of this shard", [p for p in there if p[0] not in sources or p[1] not in numbers], f)
+    if len(sources) * len(numbers) > len(there) + commit.samples:  # far too few: not worth a list
+        f.fault(name, f"{len(sources)} sources with {len(numbers)} copies, {len(there)} were written or rejected")
+    else:
+        expected = ((source, copy) for source in sorted(sources) for copy in numbers)
+        _tell(name, "was neither written nor rejected", [pair for pair in expected if pair not in there], f)
+
+
+def _tell(name: str, what: str, pairs: Sequence[tuple[str, int]], f: Findings) -> None:
+    for source, copy in pairs[:_A_FEW]:
+        f.fault(name, f"copy {copy} of {one_line(source, 100)} {what}")
+    if len(pairs) > _A_FEW:
+        f.fault(name, f"and {len(pairs) - _A_FEW} more: {what}")
+
+
+def _check_rejects(folder: Path, rows: Sequence[Mapping[str, Any]], f: Findings) -> None:
+    try:
+        told = [object_of(line) for line in read_document(folder / "rejects.jsonl").splitlines()]
+    except (OSError, ValueError) as error:
+        f.fault("rejects.jsonl", f"cannot be read: {one_line(error)}")
+        return
+    if sorted(map(_sorted, told)) != sorted(map(_sorted, rows)):
+        f.fault("rejects.jsonl", "is not what the records say")
+
+
+def _check_run(folder: Path, manifest: Mapping[str, Any], f: Findings) -> None:
+    """run.json has the manifest's configuration, and the digest is that of it."""
+    config = json.dumps(
+        manifest["config"], sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+    if hashlib.blake2b(config).hexdigest() != manifest["digest"]:
+        f.fault("manifest.json", "its digest is not that of its config: one of them was changed")
+    try:
+        run = object_of(read_document(folder / "run.json"))
+    except (OSError, ValueError) as error:
+        f.fault("run.json", f"cannot be read: {one_line(error)}")
+        return
+    if run.get("config") != manifest["config"]:
+        f.fault("run.json", "its config is not the manifest's")
+
+
+def _sorted(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, sort_keys=True)
+
+
+def _said(error: Exception) -> str:
+    """An error in words; a bare key says little."""
+    words = one_line(error, 200)
+    return f"no {words}" if isinstance(error, KeyError) else words

@@ -1,0 +1,214 @@
+"""What a check has found: how far off each label is, by kind, and what is plainly wrong.
+
+A *measure* has a limit for the worst and, for some, one for the mean; :data:`MEASURES` is the table of them all.
+A *fault* is a sentence about something that no limit applies to, such as an object that vanished.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One kind of number: what it is for people, its unit, the worst and the mean that are right."""
+
+    title: str
+    unit: str
+    worst: float
+    mean: float = math.inf
+
+
+MEASURES = {
+    "box mask": Measure("boxes of masks", "px", 1.0),
+    "box tip": Measure("boxes of masks, where these end in a sliver", "px", 2.0),
+    "box polygon": Measure("boxes of polygons", "px", 1.0),
+    "box obb": Measure("boxes of oriented boxes", "px", 1.0),
+    "box ellipse": Measure("plain boxes by ellipse", "px", 1.0),
+    "box corners": Measure("plain boxes by corners", "px", 1.0),
+    "box source": Measure("boxes that did not move", "px", 0.001),
+    "mask": Measure("masks, of their outline", "px", 0.6, 0.3),
+    "polygon": Measure("polygons, of their outline", "px", 0.6, 0.3),
+    "obb": Measure("oriented boxes", "px", 0.75),
+    "parts": Measure("boxes of parts", "px", 1.0),
+    "keypoints": Measure("keypoints", "px", 0.05),
+    "visible": Measure("visible shares", "", 0.03),
+    "area": Measure("areas of masks and polygons", "", 0.1),
+    "semantic": Measure("semantic masks, of their borders", "px", 0.3),
+    "instance": Measure("instance masks, of their borders", "px", 0.3),
+    "panoptic": Measure("panoptic masks, of their borders", "px", 0.3),
+    "value": Measure("masks, each value by its border", "px", 0.3),
+    "picture": Measure("pictures", "levels", 3.0, 1.0),
+    "spot": Measure("pictures, where they differ most", "levels", 8.0),
+    "shift": Measure("boxes, shifted as a whole", "px", 0.1),
+}
+
+
+class Where(NamedTuple):
+    """A sample by its KEY, and of it an object by its index in the source (−1: none), or a part in words."""
+
+    key: str
+    number: int = -1
+    part: str = ""
+
+    def __str__(self) -> str:
+        words = self.part if self.number < 0 else f"object {self.number}"
+        return f"{self.key} {words}".rstrip()
+
+
+class Fault(NamedTuple):
+    """Something that is wrong."""
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+@dataclass
+class Findings:
+    """Collects what is found; those of many shards add up. ``shifts`` are signed (x, y) by kind of box."""
+
+    values: dict[str, list[tuple[float, Where]]] = field(default_factory=dict)
+    shifts: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    samples: int = 0
+
+    def measured(self, kind: str, value: float, where: Where) -> None:
+        """A number of one of the :data:`MEASURES`; one that is none counts as infinitely far off."""
+        self.values.setdefault(kind, []).append((value if not math.isnan(value) else math.inf, where))
+
+    def fault(self, where: Where | str, message: str) -> None:
+        """Something that is wrong."""
+        self.faults.append(Fault(str(where), message))
+
+    def add(self, others: Iterable[Findings]) -> Findings:
+        """This one with what others have found."""
+        for other in others:
+            for kind, values in other.values.items():
+                self.values.setdefault(kind, []).extend(values)
+            for kind, shifts in other.shifts.items():
+                self.shifts.setdefault(kind, []).extend(shifts)
+            self.faults.extend(other.faults)
+            self.samples += other.samples
+        return self
+
+
+# --- verdict ----------------------------------------------------------------------------------------------------------
+
+
+_OF_ONE_MASK = 0.5  # pixels; its box goes by whole pixels, so that of one seems shifted by up to so much
+_OF_MANY_MASKS = 1.5  # over the root of their number: 3 standard deviations of the median of so many roundings
+_WORST = 50
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measure over all samples; ``where`` has the worst."""
+
+    kind: str
+    count: int
+    mean: float
+    worst: float
+    where: Where
+    limit: float
+    mean_limit: float = math.inf
+
+    @property
+    def measure(self) -> Measure:
+        """What it is."""
+        return MEASURES[self.kind]
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is within its limits."""
+        return self.worst <= self.limit and self.mean <= self.mean_limit
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a verification came to.
+
+    ``worst`` are the samples and objects that are furthest off for their limits, worst first. ``checked`` samples were
+    compared with their source, of ``samples``.
+    """
+
+    samples: int
+    checked: int
+    shards: int
+    bytes: int
+    rows: tuple[Row, ...]
+    faults: tuple[Fault, ...]
+    worst: tuple[tuple[float, str, Where], ...] = field(default=())
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is off."""
+        return not self.faults and all(row.ok for row in self.rows)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, for programs."""
+        return {
+            "ok": self.ok,
+            "samples": self.samples,
+            "checked": self.checked,
+            "shards": self.shards,
+            "bytes": self.bytes,
+            "measures": {
+                row.kind: {
+                    "count": row.count,
+                    "mean": _finite(row.mean),
+                    "worst": _finite(row.worst),
+                    "where": str(row.where),
+                    "limit": row.limit,
+                    "unit": row.measure.unit,
+                    "ok": row.ok,
+                }
+                for row in self.rows
+            },
+            "faults": [{"where": fault.where, "message": fault.message} for fault in self.faults],
+        }
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 6) if math.isfinite(value) else None
+
+
+def rows_of(findings: Findings) -> list[Row]:
+    """The rows of all measures that there are numbers of, in the order of the table."""
+    rows: list[Row] = []
+    for kind, measure in MEASURES.items():
+        if kind == "shift":
+            rows.extend(_shift_rows(findings, measure))
+        elif values := findings.values.get(kind):
+            worst, where = max(values, key=lambda item: item[0])
+            mean = float(np.mean([value for value, _ in values]))
+            rows.append(Row(kind, len(values), mean, worst, where, measure.worst, measure.mean))
+    return rows
+
+
+def _shift_rows(findings: Findings, measure: Measure) -> Iterable[Row]:
+    """The median by which boxes of a kind lie to one side: half a pixel too far is in no single box's limit."""
+    found = []
+    for kind, shifts in findings.shifts.items():
+        rounding = min(_OF_ONE_MASK, _OF_MANY_MASKS / math.sqrt(len(shifts)))
+        limit = measure.worst + (rounding if kind == "mask" else 0.0)
+        off = float(np.abs(np.median(np.array(shifts), axis=0)).max())
+        found.append(Row("shift", len(shifts), off, off, Where(f"all boxes of {kind}"), limit))
+    return sorted(found, key=lambda row: row.limit - row.worst)[:1]
+
+
+def worst_of(findings: Findings) -> tuple[tuple[float, str, Where], ...]:
+    """(how far off for its limit, kind, where) of the worst objects, worst first."""
+    rated = [
+        (value / MEASURES[kind].worst, kind, where)
+        for kind, values in findings.values.items()
+        for value, where in sorted(values, key=lambda item: -item[0])[:_WORST]
+    ]
+    return tuple(sorted(rated, key=lambda item: -item[0])[:_WORST])

@@ -1,0 +1,154 @@
+"""Whether a plan can be followed: sizes that fit into memory, maps that have an inverse, numbers in their ranges."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from augpipe import __version__
+from augpipe.core.annotations import Annotations, Frame
+from augpipe.core.errors import Reject
+from augpipe.core.plan import AnyStep, Bars, Colour, Curve, Erase, Filter, Noise, Plan, Recode, Warp, to_json
+from augpipe.labels.transform import LabelRules
+from augpipe.recipe.compile import Group, Leaf, Node, Recipe
+from augpipe.recipe.ops import OPERATIONS
+from augpipe.recipe.planner import draw
+from augpipe.verification.safe_parse import object_of
+
+MOST_STEPS = 1000
+MOST_PIXELS = 64_000_000
+"""Of a canvas, unless the source itself is larger; augment draws none that are."""
+
+_MOST_BOXES = 1000
+_MOST_SIGMA = 50.0
+_MOST_STD = 128.0
+
+
+def fault_of(steps: Sequence[AnyStep], size_wh: tuple[int, int]) -> str | None:
+    """Why a plan cannot be followed for a source of this size, in words; ``None`` if it can."""
+    if len(steps) > MOST_STEPS:
+        return f"{len(steps)} steps"
+    most = max(MOST_PIXELS, math.prod(size_wh))
+    for number, step in enumerate(steps):
+        try:
+            fault = _fault(step, most)
+        except (TypeError, ValueError, OverflowError) as error:
+            fault = str(error)
+        if fault is not None:
+            return f"step {number}, {type(step).__name__.lower()}: {fault}"
+    return None
+
+
+def _fault(step: AnyStep, most: int) -> str | None:
+    if isinstance(step, Warp):
+        return _warp_fault(step, most)
+    if isinstance(step, Bars):
+        sound = len(step.region) <= MOST_STEPS and all(abs(v) < most**2 for point in step.region for v in point)
+        return _colour_fault(step.fill) if sound else "a region that is none"
+    if isinstance(step, Erase):
+        sound = len(step.boxes_xyxy) <= _MOST_BOXES and all(abs(v) < most for box in step.boxes_xyxy for v in box)
+        return _colour_fault(step.fill) if sound else "boxes that are none"
+    if isinstance(step, Colour):
+        numbers = [v for stage in step.stages for v in ([stage.amount] if isinstance(stage, Curve) else stage.rows)]
+        shaped = all(isinstance(stage, Curve) or len(stage.rows) == 12 for stage in step.stages)
+        sound = shaped and len(step.stages) <= MOST_STEPS and all(abs(v) < most for v in numbers)
+        return None if sound else "stages that are none"
+    return _tone_fault(step)
+
+
+def _tone_fault(step: AnyStep) -> str | None:
+    if isinstance(step, Filter):
+        return None if 0.0 < step.sigma <= _MOST_SIGMA else f"sigma {step.sigma}"
+    if isinstance(step, Noise):
+        return None if 0.0 <= step.std <= _MOST_STD and 0 <= step.offset < 2**63 else f"std {step.std}"
+    if isinstance(step, Recode):
+        return None if 1 <= step.quality <= 100 else f"quality {step.quality}"
+    return None
+
+
+def _warp_fault(step: Warp, most: int) -> str | None:
+    w, h = step.size_wh
+    matrix = np.array(step.matrix, np.float64)
+    if not (w >= 1 and h >= 1 and w * h <= most):
+        return f"a canvas of {w}×{h}"
+    if matrix.size != 9 or not (np.abs(matrix) < most).all():
+        return "a matrix that is none"
+    try:
+        back = np.linalg.inv(matrix.reshape(3, 3))
+    except np.linalg.LinAlgError:
+        return "a matrix that has no inverse"
+    if not np.isfinite(back).all():
+        return "a matrix that has no inverse"
+    if not all(1 <= k <= most for k in step.reduce):
+        return f"reduced by {step.reduce}"
+    return _colour_fault(step.fill)
+
+
+def _colour_fault(fill: Sequence[int]) -> str | None:
+    return None if all(0 <= level <= 255 for level in fill) else f"the colour {tuple(fill)}"
+
+
+# --- Whether a plan is the one that recipe, seed and copy lead to, so that no copy stands in the place of another -----
+
+
+_APART = 1e-9  # of a number, for machines whose sines differ in the last bit
+
+
+def recipe_of(config: Mapping[str, Any]) -> Recipe | None:
+    """The recipe of a run from its canonical form; ``None`` if another version of augpipe drew by it.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is none.
+    """
+    if config.get("versions", {}).get("augpipe") != __version__:
+        return None
+    text = str(config["recipe"]["canonical"])
+    head = object_of(text.encode())
+    nodes = _nodes(head["steps"], [1.0] * len(head["steps"]))
+    return Recipe("manifest.json", text, text, "", LabelRules(), head["border"], tuple(head["fill"]), nodes)
+
+
+def _nodes(rows: Sequence[Mapping[str, Any]], weights: Iterable[float]) -> tuple[Node, ...]:
+    return tuple(_node(row, float(weight)) for row, weight in zip(rows, weights, strict=True))
+
+
+def _node(row: Mapping[str, Any], weight: float) -> Node:
+    if "operation" in row:
+        parameters = {name: value for name, value in row.items() if name not in ("path", "operation")}
+        return Leaf(row["path"], OPERATIONS[row["operation"]].model_validate(parameters), weight)
+    children, (least, most) = _nodes(row["steps"], row["weights"]), row["n"]
+    return Group(row["path"], row["group"], children, row["p"], (least, most), row["cut"], weight)
+
+
+def is_redrawn(
+    plan: Plan, recipe: Recipe, key: str, size_wh: tuple[int, int], labels: Annotations, seed: int, copy: int
+) -> bool:
+    """Whether a plan is what drawing gives again.
+
+    Args:
+        plan: as it was written.
+        recipe: of the run.
+        key: of the source picture.
+        size_wh: of the source picture, upright.
+        labels: of the source picture; some operations look at boxes.
+        seed: of the run.
+        copy: number of the sample.
+    """
+    try:
+        again = draw(recipe, Frame(key, size_wh, labels), seed, copy)
+    except Reject:
+        return False
+    return _same(to_json(plan), to_json(again))
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(_same(a[name], b[name]) for name in a)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(_same, a, b))
+    if isinstance(a, int | float) and isinstance(b, int | float):
+        return math.isclose(a, b, rel_tol=_APART, abs_tol=_APART)
+    return bool(a == b)

@@ -1,0 +1,272 @@
+"""Verify a finished folder: every shard in a process of its own, what they find put together.
+
+It shares the readers of sources with the run, the decoder with the size that it is asked for, the plan as data, and
+nothing that moves a label or a pixel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from augpipe.core.annotations import U8
+from augpipe.core.errors import DatasetError, Reject, one_line
+from augpipe.core.parallel import parallel_map, worker_pool
+from augpipe.core.paths import AnyPath, local_path
+from augpipe.formats.base import Dataset, Entry, Reader, SourceOptions, read_picture
+from augpipe.formats.registry import open_dataset
+from augpipe.formats.webdataset.record import categories_of_manifest
+from augpipe.labels.normalize import aligned
+from augpipe.labels.transform import LabelRules
+from augpipe.pixels.codec.header import MAX_PIXELS, read_header
+from augpipe.pixels.codec.image import PictureFormat, decode
+from augpipe.verification.check_sample import Context, Source, check_sample
+from augpipe.verification.consistency import NOT_OURS, Tally, check_books, check_tally, read_commit
+from augpipe.verification.findings import Findings, Verdict, Where, rows_of, worst_of
+from augpipe.verification.integrity import check_sample_alone, check_shard
+from augpipe.verification.plan_checks import recipe_of
+from augpipe.verification.safe_parse import Place, members_at, object_of, read_manifest
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the source is read: what the manifest says, and what of it only the user knows."""
+
+    reader: Reader
+    entries: Mapping[str, Entry]
+    exif: Any
+    max_pixels: int
+    keep_truncated: bool
+    split: str | None
+
+    def source(self, key: str) -> Source:
+        """A source picture with its labels.
+
+        Raises:
+            Reject: it cannot be read.
+        """
+        if key not in self.entries:
+            raise Reject("read", "missing-picture", f"SRC has no picture {one_line(key)}")
+        entry = self.entries[key]
+        data = read_picture(entry)
+        header = read_header(data, self.max_pixels)
+        annotations = aligned(self.reader.annotations(entry), header, self.exif)
+
+        @lru_cache
+        def decoded(share: int) -> U8:
+            picture = decode(data, header, self.keep_truncated, share)
+            return picture if picture.ndim == 2 else picture[:, :, ::-1]
+
+        decoded(1)
+        width, height = header.upright_wh
+        origin = {"key": key, "sha256": hashlib.sha256(data).hexdigest(), "width": width, "height": height}
+        return Source(header, decoded, annotations, {**origin, "orientation": header.orientation, "split": self.split})
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """``most`` of the numbers 0 … total − 1, spread evenly; all if there are no more."""
+
+    most: int
+    total: int
+
+    def __contains__(self, number: int) -> bool:
+        most, total = min(self.most, self.total), max(self.total, 1)
+        return number * most // total != (number - 1) * most // total
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One shard to check; its samples are those from number ``first`` on of the ``chosen`` ones of the whole folder."""
+
+    folder: Path
+    shard: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+    context: Context
+    reading: Reading | None
+    first: int
+    chosen: Chosen
+
+
+def verify(
+    folder: AnyPath,
+    against: Dataset | AnyPath | None = None,
+    *,
+    most: int | None = None,
+    workers: int | None = None,
+    progress: Callable[[int], Any] = lambda shards: None,
+) -> Verdict:
+    """Check a finished folder, and its labels and pictures against the source that it was made of.
+
+    Args:
+        folder: with manifest.json.
+        against: the source, or where it is (see :func:`open_source` for more to say of it); without it only the files
+            and the books are checked.
+        most: samples to compare with their source, spread evenly; all if not given. Files are always all checked.
+        workers: processes; one a core if not given, 0 works in this one.
+        progress: called with a number of finished shards.
+
+    Raises:
+        DatasetError: no finished folder.
+    """
+    folder = local_path(folder)
+    if against is not None and not isinstance(against, Dataset):
+        against = open_source(against, folder)
+    manifest = read_manifest(folder)
+    try:
+        findings, shards = Findings(), list(manifest["shards"])
+        check_books(folder, manifest, findings)
+        context = context_of(manifest)
+        samples, size = sum(s["samples"] for s in shards), sum(s["bytes"] for s in shards)
+    except NOT_OURS as error:
+        raise DatasetError(f"{folder / 'manifest.json'}: not as docs/format.md has it: {one_line(error)}") from error
+    if against is not None and against.fingerprint() != manifest["config"]["source"]["fingerprint"]:
+        findings.fault(
+            "",
+            f"{against.root} is not what the folder was made of, or has changed since, "
+            "or was read with other --images or --classes",
+        )
+    chosen = Chosen(most or samples, samples)
+    firsts = accumulate((int(s["samples"]) for s in shards), initial=0)
+    jobs = [
+        _Job(
+            folder,
+            shard,
+            manifest,
+            context,
+            None if against is None else reading_of(against, manifest, _sources(folder, shard)),
+            first,
+            chosen,
+        )
+        for shard, first in zip(shards, firsts, strict=False)
+    ]
+    with worker_pool(workers):
+        for found in parallel_map(check_one_shard, jobs, None if len(jobs) > 1 else 0):
+            findings.add([found])
+            progress(1)
+    faults = tuple(sorted(findings.faults))
+    return Verdict(samples, findings.samples, len(shards), size, tuple(rows_of(findings)), faults, worst_of(findings))
+
+
+def check_one_shard(job: _Job) -> Findings:
+    """Everything about one shard."""
+    findings, tally, whole = Findings(), Tally(), True
+    by_source: dict[str, list[tuple[str, dict[str, Place]]]] = {}
+    for number, (key, places, members) in enumerate(check_shard(job.folder, job.shard, findings), job.first):
+        record = check_sample_alone(key, members, job.manifest, findings)
+        if record is None:
+            whole = False
+            continue
+        tally.count(record)
+        if number in job.chosen:
+            by_source.setdefault(str(record["source"]["key"]), []).append((key, places))
+    if whole:  # else it does not add up, and why is told
+        with contextlib.suppress(*NOT_OURS):  # so for its record, which is told with the books
+            check_tally(job.shard, read_commit(job.folder, job.shard), tally, job.manifest["config"], findings)
+    if job.reading is not None and by_source:
+        _compare(job, job.reading, by_source, findings)
+    return findings
+
+
+def _compare(
+    job: _Job, reading: Reading, by_source: Mapping[str, Sequence[tuple[str, dict[str, Place]]]], f: Findings
+) -> None:
+    """A source is read and painted once for all its copies, and samples are read again one at a time."""
+    with open(job.folder / Path(str(job.shard["name"])).name, "rb") as tar:
+        for name, samples in by_source.items():
+            try:
+                source = reading.source(name)
+            except Reject as reject:
+                hint = "; if pictures lie elsewhere, say --images" if reject.code == "missing-picture" else ""
+                f.fault(Where(samples[0][0]), f"its source cannot be read: {one_line(reject.message)}{hint}")
+                continue
+            for key, places in samples:
+                members = members_at(tar, places)
+                check_sample(key, object_of(members["json"]), members, source, job.context, f)
+            f.samples += len(samples)
+
+
+# --- what the manifest says ------------------------------------------------------------------------------------------
+
+
+def context_of(manifest: Mapping[str, Any]) -> Context:
+    """What labels and pictures depend on."""
+    config = manifest["config"]
+    picture = config["picture"]
+    return Context(
+        _rules(manifest),
+        {c.id: c for c in categories_of_manifest(manifest)},
+        int(config["void"]["semantic"]),
+        PictureFormat(picture["format"], picture["quality"], picture["subsampling"]),
+        config["backend"]["codec"] == "cpu",
+        config["seed"],
+        recipe_of(config) if manifest.get("same_bytes", True) else None,
+    )
+
+
+def _rules(manifest: Mapping[str, Any]) -> LabelRules:
+    """What the recipe says of labels, from its canonical form."""
+    from augpipe.recipe import yaml_reader
+    from augpipe.recipe.load import compiled
+
+    labels = object_of(manifest["config"]["recipe"]["canonical"].encode())["labels"]
+    alone = json.dumps({"version": 1, "labels": labels, "steps": ["horizontal_flip"]})
+    return compiled(yaml_reader.read("manifest.json", alone), "labels").rules
+
+
+def open_source(
+    source: AnyPath, folder: AnyPath, classes: AnyPath | None = None, images: AnyPath | None = None
+) -> Dataset:
+    """The source of a finished folder, read as its manifest says.
+
+    Args:
+        source: SRC as augment had it.
+        folder: the finished folder.
+        classes: the file of class names, if there was one.
+        images: where the pictures of a COCO JSON are, if that was said.
+
+    Raises:
+        DatasetError: no finished folder, or no such source.
+    """
+    config = read_manifest(local_path(folder))["config"]
+    reading = config.get("reading", {})
+    options = SourceOptions(
+        config["source"]["format"],
+        config["split"],
+        None if classes is None else Path(classes),
+        None if images is None else os.fspath(images),
+        config["limit"],
+        reading.get("exif", "upright"),
+        reading.get("voc_origin", 1),
+        config["void"]["semantic"],
+    )
+    return open_dataset(source, options)
+
+
+def _sources(folder: Path, shard: Mapping[str, Any]) -> frozenset[str] | None:
+    """The keys of the sources of a shard; ``None`` if its record cannot be read, which is told elsewhere."""
+    try:
+        return frozenset(read_commit(folder, shard).sources)
+    except NOT_OURS:
+        return None
+
+
+def reading_of(dataset: Dataset, manifest: Mapping[str, Any], keys: frozenset[str] | None) -> Reading:
+    """How the sources with these keys, or all, are read."""
+    reading = manifest["config"].get("reading", {})
+    return Reading(
+        dataset.reader,
+        {entry.key: entry for entry in dataset.entries if keys is None or entry.key in keys},
+        dataset.options.exif,
+        int(reading.get("max_pixels", MAX_PIXELS)),
+        reading.get("truncated") == "keep",
+        manifest["config"]["split"],
+    )

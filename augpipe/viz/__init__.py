@@ -1,0 +1,1 @@
+"""Pictures with labels drawn on them, and sheets of them."""

@@ -31,6 +31,7 @@ _PACKAGES = ("numpy", "pillow", "pycocotools", "shapely", "msgspec", "pydantic",
 _TRAINING = ("torch", "torchdata", "webdataset")
 _SECONDS = 120
 _CODEC = "codec"
+_MARK = "augpipe-doctor: "
 
 
 @dataclass(frozen=True)
@@ -103,12 +104,14 @@ def checks() -> tuple[list[Check], str]:
     command = python_command("from augpipe.doctor import answer; answer()")
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False)
-        ended, said = _how_it_ended(done.returncode), done.stdout
+        last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        ended, said = f"{_how_it_ended(done.returncode)}{': ' if last else ''}{one_line(last, 160)}", done.stdout
     except subprocess.TimeoutExpired as error:
         ended, said = f"did not end within {_SECONDS} seconds", error.stdout or b""
     results: dict[str, str | None] = {}
-    for line in said.splitlines():
-        results.update(json.loads(line))
+    for line in said.decode("utf-8", "replace").splitlines():
+        if line.startswith(_MARK):  # a library may have said something, too
+            results.update(json.loads(line.removeprefix(_MARK)))
     codec = results.pop(_CODEC, None) or "unknown"
     return [Check(name, results.get(name, f"not done: the process {ended}")) for name in _CHECKS], codec
 
@@ -127,8 +130,8 @@ def answer() -> None:
             fault = check()
         except Exception as error:  # whatever a library may raise is what was to be found out
             fault = "; ".join(one_line(line, 300) for line in str(error).splitlines()) or type(error).__name__
-        print(json.dumps({name: fault}), flush=True)
-    print(json.dumps({_CODEC: _codec()}), flush=True)
+        print(f"{_MARK}{json.dumps({name: fault})}", flush=True)
+    print(f"{_MARK}{json.dumps({_CODEC: _codec()})}", flush=True)
 
 
 def _codec() -> str:

@@ -75,7 +75,7 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
     options = shared.source_options(before, split, classes, images, limit, voc_origin=voc_origin)
     try:
         with progress.shown() as told:
-            report = run(src, dst, after, options, overwrite, told.update, write, workers)
+            report = run(src, dst, after, options, overwrite, told, write, workers)
     except KeyboardInterrupt:
         raise RunError("stopped; nothing was written") from None
     _tell(report, one_line(dst, 4096), after)

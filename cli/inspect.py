@@ -122,7 +122,7 @@ def _report(path: str, options: SourceOptions, workers: int | None) -> Report:
     if run is None and options.format is None and (left := unfinished(Path(path))) is not None:
         raise UsageError(f"{path}: an unfinished run; {left['next']}")
     with progress.shown() as told:
-        report = survey(path, options, workers, told.update)
+        report = survey(path, options, workers, told)
     return report if run is None else replace(report, run=run)
 
 

@@ -46,7 +46,7 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     from augpipe.core.errors import Reject
     from augpipe.formats.registry import open_dataset
     from augpipe.recipe.load import load
-    from augpipe.run.dry_run import samples, spread
+    from augpipe.run.dry_run import samples
     from augpipe.storage.remote import shown
     from augpipe.viz.sheet import save_png, sheet
 
@@ -55,10 +55,11 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     place = shared.drawing_to(output, "--output", src, images)
     loaded = load(recipe, overrides or ())
     source = shared.source_options(format, split, classes, images, exif=exif, voc_origin=voc_origin, void=void)
-    dataset = spread(open_dataset(src, source), limit)
     rows, keys = [], []
-    with progress.shown(total=len(dataset.entries)) as told:
-        for sampled in samples(dataset, loaded, seed, copies):
+    with progress.shown() as told:
+        dataset = open_dataset(src, source)
+        told.begin(min(limit, len(dataset.entries)))
+        for sampled in samples(dataset, loaded, seed, copies, limit):
             told.update(1)
             if isinstance(sampled, Reject):
                 told.say(f"note: {one_line(sampled.message)}")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from augpipe.core.progress import Progress as Silent
+
 from . import interrupts
 
 if TYPE_CHECKING:
@@ -22,8 +24,8 @@ EVERY = 30.0
 """Seconds between two lines."""
 
 
-class Progress:
-    """Told how the work goes; shows it while :func:`shown` is active. The bar appears when the total is known."""
+class Progress(Silent):
+    """Shows how the work goes while :func:`shown` is active. The bar appears when the work begins."""
 
     def __init__(self, unit: str) -> None:
         self._unit = unit
@@ -55,8 +57,6 @@ class Progress:
     def update(self, count: int, rejected: int = 0) -> None:
         """So many more are done, with so many samples rejected; fewer than none if work was lost."""
         interrupts.check()
-        if self._bar is None and self._done == 0 and self._total is None:
-            self.begin(None)
         self._done += count
         self._rejected += rejected
         if self._bar is not None:
@@ -75,10 +75,11 @@ class Progress:
         if self._done == self._done_before:
             return f"still at work after {now - self._started:.0f} s"
         rate = (self._done - self._done_before) / max(now - self._began, 1e-9)
-        parts = [f"{self._done:,} {self._unit}s", f"{rate:,.1f}/s"]
+        parts = [f"{self._done:,} {self._unit}{'' if self._done == 1 else 's'}", f"{rate:,.1f}/s"]
         if self._total:
             parts[0] = f"{self._done:,} of {self._total:,} {self._unit}s ({self._done * 100 // self._total} %)"
-            parts.append(f"about {(self._total - self._done) / rate:,.0f} s left")
+            if rate > 0:
+                parts.append(f"about {(self._total - self._done) / rate:,.0f} s left")
         if self._rejected:
             parts.append(f"{self._rejected:,} samples rejected")
         return ", ".join(parts)
@@ -91,12 +92,10 @@ class Progress:
 
 
 @contextmanager
-def shown(unit: str = "picture", total: int | None = None) -> Iterator[Progress]:
+def shown(unit: str = "picture") -> Iterator[Progress]:
     """Progress of this command. Without a terminal a timer of the system asks for the lines, so that they also come
     while nothing is done; a thread would keep this process from forking."""
     progress = Progress(unit)
-    if total is not None:
-        progress.begin(total)
     with _lines_of(progress) if not sys.stderr.isatty() else nullcontext():
         try:
             yield progress

@@ -56,9 +56,9 @@ def verify(  # noqa: PLR0913, PLR0917 - one parameter an option
     if (samples is not None and samples < 1) or (workers is not None and workers < 0):
         raise UsageError("expected 1 or more --samples and 0 or more --workers")
     folder, place = local_path(dst), shared.drawing_to(sheet, "--sheet", dst, against)
-    dataset = None if against is None else open_source(against, folder, classes, images)
     with progress.shown("shard") as told:
-        verdict = run(folder, dataset, most=samples, workers=workers, progress=told.update)
+        dataset = None if against is None else open_source(against, folder, classes, images)
+        verdict = run(folder, dataset, most=samples, workers=workers, progress=told)
     if place is not None and dataset is not None:
         from augpipe.verification.worst_samples import sheet_of_worst
         from augpipe.viz.sheet import save_png

@@ -42,7 +42,9 @@ for place in /srv/clone /srv/elsewhere; do
     echo "README's commands work in $place"
 done
 cd /srv/elsewhere
-! /tmp/env/bin/augpipe augment data/voc s3://bucket/out --recipe gentle
+code=0
+/tmp/env/bin/augpipe augment data/voc s3://bucket/out --recipe gentle || code=$?
+test "$code" = 2
 test ! -e s3:
 cat > script.py <<'END'
 import augpipe

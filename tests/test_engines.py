@@ -28,9 +28,9 @@ from augpipe.pixels.factory import Seat
 from augpipe.recipe.load import load
 from augpipe.run import runner
 from augpipe.run.augment import Execution, RunOptions, Summary, Watcher, augment
-from augpipe.run.engine import local
+from augpipe.run.engine import local, worker
 from augpipe.run.engine.local import LocalProcesses
-from augpipe.run.engine.worker import OUT_OF_MEMORY
+from augpipe.run.engine.worker import OUT_OF_MEMORY, Ready
 from augpipe.run.folder.keys import require_unique
 from augpipe.run.folder.state import RunState
 from augpipe.run.job import plan_tasks
@@ -145,6 +145,67 @@ def test_a_picture_that_brings_workers_down_is_found_and_the_rest_goes_on(
     assert promised(tmp_path / "out") == promised(tmp_path / "calm")
     assert sum(path.stat().st_mtime_ns != time for path, time in before.items()) == 1
     assert check_folder(tmp_path / "out") == []
+
+
+class Starts:
+    """Counts the processes that an engine starts; ``target`` runs in them."""
+
+    def __init__(self, monkeypatch, target: Any) -> None:
+        self.count, real = 0, local.LocalProcesses._started
+
+        def started(engine, job, seat):
+            self.count += 1
+            return real(engine, job, seat)
+
+        monkeypatch.setattr(local.LocalProcesses, "_started", started)
+        monkeypatch.setattr(local, "serve", target)
+
+
+def test_a_worker_that_dies_without_a_word_is_tried_three_times(voc, tmp_path, monkeypatch):
+    starts = Starts(monkeypatch, signal.raise_signal)
+    with pytest.raises(RunError, match="the worker ended with exit code 1"):
+        run(voc, tmp_path / "out", workers=1)
+    assert starts.count == 3
+
+
+def _ready_then_dead(connection):
+    """A worker that starts, and dies over its first order."""
+    connection.recv_bytes()
+    connection.send(Ready())
+    connection.recv()
+    os._exit(1)
+
+
+def test_a_worker_that_dies_without_any_picture_too_ends_the_run(voc, tmp_path, monkeypatch):
+    """What it dies of is not a picture; and as it has started each time, none of its starts counts as a false one."""
+    starts = Starts(monkeypatch, _ready_then_dead)
+    said = r"^shard .*: the worker ended with exit code 1, even without any of its pictures\nwhat is finished is kept"
+    with pytest.raises(RunError, match=said):
+        run(voc, tmp_path / "out", workers=1, limit=1, max_rejects="100%")
+    assert starts.count == 3 + 2 + 3
+
+
+def test_what_keeps_libraries_from_loading_is_found_out(voc, tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "serve", signal.raise_signal)
+    monkeypatch.setattr(local, "import_error", lambda module: f"ImportError: {module}: no libGL")
+    with pytest.raises(RunError, match=r"^workers do not start: ImportError: augpipe.run.task: no libGL\n"):
+        run(voc, tmp_path / "out", workers=1)
+
+
+def test_a_worker_ignores_ctrl_c_and_keeps_memory(monkeypatch):
+    """The parent alone decides what Ctrl-C means; to ask for memory anew takes 40 % of a warp's time."""
+    done: list[Any] = []
+    monkeypatch.setattr(worker.signal, "signal", lambda number, handler: done.append((number, handler)))
+    monkeypatch.setattr("augpipe.run.engine.memory.keep_what_is_freed", lambda: done.append("kept"))
+    monkeypatch.setattr("augpipe.pixels.factory.backend_for", lambda *_: done.append("backend"))
+    ours, theirs = multiprocessing.Pipe()
+    ours.send(worker.Start(SimpleNamespace(device=None, backend_options=None), Seat()))
+    ours.send(None)
+    monkeypatch.setattr(worker.gc, "freeze", lambda: None)
+    monkeypatch.setattr(worker, "_end_with", lambda connection: None)  # it would end this process
+    worker.serve(theirs)
+    assert done == [(signal.SIGINT, signal.SIG_IGN), "kept", "backend"]
+    assert isinstance(ours.recv(), Ready)
 
 
 def test_workers_that_do_not_start_end_the_run(voc, tmp_path, monkeypatch):

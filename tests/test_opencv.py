@@ -13,6 +13,8 @@ from installing import ROOT
 
 from augpipe.core import opencv
 from augpipe.core.opencv import BUILDS, cv2, installed_builds, way_out
+from augpipe.doctor import facts
+from augpipe.pixels.cuda.probe import Probe
 
 FAULTS = {
     "another build's library": (
@@ -20,6 +22,11 @@ FAULTS = {
         "libGL.so.1: cannot open shared object file",
     ),
     "files removed with another build": ("", "module 'cv2' has no attribute 'remap'"),
+    "a disk that fails": ("raise OSError('cannot map the file')", "cannot map the file"),
+    "built for another machine": (
+        "raise RuntimeError('module compiled against ABI 9')",
+        "module compiled against ABI 9",
+    ),
     "not there": ("raise ModuleNotFoundError(\"No module named 'cv2'\")", "No module named 'cv2'"),
 }
 
@@ -45,6 +52,7 @@ def test_commands_that_need_it_say_why_it_does_not_load_and_the_way_out(fault, v
         first, second = done.stderr.splitlines()[-2:]
         assert first.startswith("augpipe: OpenCV cannot be loaded: ")
         assert why in first
+        assert "Traceback" not in done.stderr
         assert second == "         pip install --force-reinstall --no-deps opencv-python-headless"
 
 
@@ -69,6 +77,16 @@ def test_what_does_not_need_it_works(fault, voc, tmp_path):
     assert f"OpenCV cannot be loaded: {why}" in done.stdout
     assert "pip install --force-reinstall --no-deps opencv-python-headless" in done.stdout
     assert done.stderr == "augpipe: exact moves, warp, color, jpeg: not as expected on this machine\n"
+
+
+def test_doctor_is_not_confused_by_what_libraries_print(tmp_path):
+    text = "print('hello'); print('{}'); print('[1]'); raise ImportError('libGL')"
+    done = with_cv2(text, tmp_path, "doctor")
+    assert done.returncode == 1
+    assert "OpenCV cannot be loaded: libGL" in done.stdout
+    text = "import os, sys; sys.stderr.write('wrong processor\\n'); sys.stderr.flush(); os._exit(7)"
+    done = with_cv2(text, tmp_path, "doctor")
+    assert "not done: the process ended with exit code 7: wrong processor" in done.stdout
 
 
 def test_doctor_outlives_a_library_that_brings_its_process_down(tmp_path):
@@ -116,7 +134,10 @@ def test_several_builds_are_told(monkeypatch):
     removed = f"pip uninstall --yes opencv-python opencv-contrib-python; {reinstall}"
     assert way_out("") == removed
     assert way_out("libGL.so.1: cannot open") == f"that build needs libraries of a desktop: {removed}"
+    row = dict(facts(Probe))["opencv"]
+    assert "are both installed and share the folder cv2; keep one of them: pip uninstall --yes opencv-python" in row
     del there["opencv-python"], there["opencv-contrib-python"]
+    assert dict(facts(Probe))["opencv"] == "opencv-python-headless 4.14.0"
     assert way_out("libGL.so.1: cannot open") == reinstall
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -103,7 +107,99 @@ def test_the_line_counts_this_call_alone(monkeypatch):
     assert told.line() == "480 of 1,000 pictures (48 %), 8.0/s, about 65 s left, 3 samples rejected"
 
 
-def test_without_a_total_it_counts():
+def test_without_a_total_it_counts_from_the_start(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     told = progress.Progress("shard")
+    now[0] += 20
     told.update(1)
-    assert re.fullmatch(r"1 shards, [\d,.]+/s", told.line())
+    assert told.line() == "1 shard, 0.1/s"
+    told.update(1)
+    assert told.line() == "2 shards, 0.1/s"
+
+
+def test_a_line_comes_every_half_minute():
+    assert progress.EVERY == 30
+
+
+def test_the_callers_alarm_is_what_it_was(monkeypatch):
+    monkeypatch.setattr(progress, "EVERY", 0.01)
+    said: list[str] = []
+    monkeypatch.setattr(progress.typer, "echo", lambda line, err: said.append(line))
+    before = signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    try:
+        with progress.shown():
+            end = time.monotonic() + 5
+            while len(said) < 2 and time.monotonic() < end:
+                time.sleep(0.005)
+        assert len(said) >= 2
+        assert signal.getsignal(signal.SIGALRM) is signal.SIG_IGN
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("reentrant call"), BrokenPipeError(), OSError("closed")])
+def test_a_line_that_cannot_be_written_stops_nothing(monkeypatch, error):
+    def refuse(line, err):
+        tried.append(line)
+        raise error
+
+    tried: list[str] = []
+    monkeypatch.setattr(progress, "EVERY", 0.01)
+    monkeypatch.setattr(progress.typer, "echo", refuse)
+    with progress.shown():
+        end = time.monotonic() + 5
+        while not tried and time.monotonic() < end:
+            time.sleep(0.005)
+    assert tried
+
+
+def test_a_thread_has_no_alarm():
+    done: list[bool] = []
+
+    def work():
+        with progress.shown() as told:
+            told.begin(3)
+            done.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [True]
+
+
+def test_a_bar_begins_at_what_is_done_and_lets_lines_pass(monkeypatch):
+    made: dict[str, object] = {}
+
+    class Bar:
+        monitor_interval = 10
+
+        def __init__(self, **options):
+            made.update(options)
+
+        @contextmanager
+        def external_write_mode(self):
+            made["lifted"] = True
+            yield
+
+        def update(self, count):
+            made["count"] = count
+
+        def set_postfix(self, **shown):
+            made["shown"] = shown
+
+        def close(self):
+            made["closed"] = True
+
+    monkeypatch.setattr("tqdm.tqdm", Bar)
+    monkeypatch.setattr(progress.sys, "stderr", SimpleNamespace(isatty=lambda: True, fileno=lambda: 2))
+    monkeypatch.setattr(progress.os, "get_terminal_size", lambda number: os.terminal_size((0, 0)))
+    with progress.shown() as told:
+        told.begin(10, 4)
+        told.update(2, rejected=3)
+        monkeypatch.setattr(progress.typer, "echo", lambda line, err: None)
+        told.say("note: x")
+    assert (made["total"], made["initial"], made["count"], made["shown"]["rejected"]) == (10, 4, 2, 3)
+    assert (made["ncols"], made["nrows"], made["lifted"], made["closed"]) == (79, 24, True, True)
+    assert Bar.monitor_interval == 0, "its thread would keep this process from forking"

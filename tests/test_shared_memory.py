@@ -26,53 +26,85 @@ def worker(monkeypatch):
     monkeypatch.setattr(augpipe.train.dataset, "get_worker_info", lambda: SimpleNamespace(id=0, num_workers=1))
 
 
-def test_only_large_tensors_of_targets_leave_a_worker_through_shared_memory() -> None:
+class Boxes(torch.Tensor):
+    """As torchvision's are."""
+
+
+def test_only_large_tensors_leave_a_worker_through_shared_memory() -> None:
     large, small = torch.zeros((2, 256, 256), dtype=torch.uint8), torch.zeros((2, 4))
-    _, targets = collate([(small, {"masks": large, "boxes": small, "key": "k"})])
-    _, ((sent,),) = targets.__reduce__()
-    names, inside, arrays, rest = sent
-    assert (names, inside, rest["key"]) == (("masks", "boxes", "key"), ["boxes"], "k")
-    assert isinstance(arrays[0], np.ndarray)
-    assert rest["masks"].is_shared()
+    boxes = torch.zeros((2, 4)).as_subclass(Boxes)
+    images, targets = collate([(small, {"masks": large, "boxes": small, "typed": boxes, "key": "k"})])
+    assert (large.is_shared(), small.is_shared(), boxes.is_shared()) == (True, False, True)
+    again, (target,) = pickle.loads(ForkingPickler.dumps((images, targets)))
+    assert (type(again), type(target), type(target["typed"])) == (list, dict, Boxes)
+    assert target["masks"].is_shared()
+    assert not target["boxes"].is_shared()
 
 
-KINDS_OF_VALUES = {
+VALUES = {
     "half": torch.arange(6).reshape(2, 3).to(torch.bfloat16),
     "none": torch.zeros((0, 4)),
     "scalar": torch.tensor(3),
     "turned": torch.arange(6).reshape(2, 3).T,
     "learned": torch.ones(2, requires_grad=True),
+    "imaginary": torch.tensor([1 + 2j, 3j]).conj(),
+    "negative": torch.tensor([1 + 2j]).conj().imag,
     "array": np.arange(3),
     "key": "k",
+    "inside": {"list": [torch.zeros((3, 200, 200)), 3], "tuple": (torch.ones(2), "x", None)},
 }
 
 
+def same(one: object, other: object) -> bool:
+    """Types, dtypes and values, through all nesting."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(same(one[name], other[name]) for name in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, torch.Tensor):
+        return one.dtype == other.dtype and torch.equal(one.detach(), other.detach())
+    return bool(np.array_equal(one, other)) if isinstance(one, np.ndarray) else one == other
+
+
+@pytest.mark.parametrize(
+    "image", [torch.rand((3, 150, 160)), torch.rand((3, 5, 6)), np.ones((5, 6, 3)), "a.jpg"], ids=type
+)
 @pytest.mark.parametrize("full", [False, True])
-def test_everything_arrives_as_it_was_also_where_shared_memory_is_full(monkeypatch, full) -> None:
+def test_everything_arrives_as_it_was_also_where_shared_memory_is_full(monkeypatch, full, image) -> None:
     """torch would lose the batch in a thread of the worker, and the training loop wait for it for ever."""
-    image, large = torch.rand((3, 50, 60)), torch.zeros((2, 256, 256), dtype=torch.bool)
     if full:
         monkeypatch.setattr(torch.Tensor, "share_memory_", no_space)
+    expected = [image], [{"masks": torch.zeros((2, 256, 256), dtype=torch.bool), **VALUES}]
     with pytest.warns(RuntimeWarning, match=SHM_FULL) if full else nullcontext():
-        sent = collate([(image, {"masks": large, **KINDS_OF_VALUES})])
-    images, (target,) = pickle.loads(ForkingPickler.dumps(sent))
-    assert torch.equal(images[0], image)
-    assert list(target) == ["masks", *KINDS_OF_VALUES]
-    for name, value in {"masks": large, **KINDS_OF_VALUES}.items():
-        assert type(target[name]) is type(value)
-        assert getattr(target[name], "dtype", None) == getattr(value, "dtype", None)
-        assert np.array_equal(plain(target[name]), plain(value)), name
+        sent = collate([(image, {"masks": torch.zeros((2, 256, 256), dtype=torch.bool), **VALUES})])
+    assert same(pickle.loads(ForkingPickler.dumps(sent)), expected)
 
 
-SHM_FULL = r"^shared memory is full \(No space left on device \(28\)\): batches go through a pipe, .* --shm-size=1g$"
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
+def test_a_sparse_tensor_is_left_to_torch() -> None:
+    sent = collate([(torch.zeros(3), {"sparse": torch.eye(3).to_sparse()})])
+    _, (target,) = pickle.loads(ForkingPickler.dumps(sent))
+    assert torch.equal(target["sparse"].to_dense(), torch.eye(3))
+
+
+def test_too_many_open_files_have_another_way_out(monkeypatch) -> None:
+    def refused(tensor: torch.Tensor) -> None:
+        raise RuntimeError(
+            "unable to open shared memory object </torch_1> in read-write mode: Too many open files (24)"
+        )
+
+    monkeypatch.setattr(torch.Tensor, "share_memory_", refused)
+    with pytest.warns(RuntimeWarning, match=r"takes no more \(Too many open files \(24\)\): .*; ulimit -n allows more"):
+        collate([(torch.zeros((3, 200, 200)), {})])
+
+
+SHM_FULL = r"takes no more \(No space left on device \(28\)\): batches go through a pipe, .* --shm-size=1g$"
 
 
 def no_space(tensor: torch.Tensor) -> None:
     raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)")
-
-
-def plain(value: object) -> object:
-    return value.detach().float().numpy() if isinstance(value, torch.Tensor) else value
 
 
 @pytest.mark.skipif(not can_mount(), reason="needs a mount namespace, which is not allowed here")
@@ -92,4 +124,4 @@ if __name__ == "__main__":
     command = mounted(f"mount -t tmpfs -o size={megabytes}m tmpfs /dev/shm", [sys.executable, tmp_path / "program.py"])
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (0, "19\n"), done.stderr
-    assert ("shared memory is full" in done.stderr) == (megabytes == 1)
+    assert ("shared memory takes no more" in done.stderr) == (megabytes == 1)

@@ -14,6 +14,7 @@ from augpipe.conversion.report import Report
 from augpipe.core import parallel
 from augpipe.core.errors import Reject, RunError, UsageError, one_line
 from augpipe.core.paths import AnyPath, local_path
+from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset, Entry, Reader, SourceOptions, plural
 from augpipe.formats.catalogue import READABLE
 from augpipe.formats.registry import WRITERS, open_dataset
@@ -21,9 +22,9 @@ from augpipe.formats.writer import Added, Maker, Stage, Target, WriteOptions
 from augpipe.storage.byte_range import kept_open
 from augpipe.storage.remote import is_url
 
-Progress = Callable[[int], object]
 _PLAIN = WriteOptions()
 _ANY = SourceOptions()
+_SILENT = Progress()
 
 
 def convert(
@@ -32,7 +33,7 @@ def convert(
     to: str,
     options: SourceOptions = _ANY,
     overwrite: bool = False,
-    progress: Progress = lambda n: None,
+    progress: Progress = _SILENT,
     write: WriteOptions = _PLAIN,
     workers: int | None = 0,
 ) -> Report:
@@ -44,7 +45,7 @@ def convert(
         to: name of the target format.
         options: how to read the source.
         overwrite: write over what is at ``target``; files that are not written again stay, and are counted.
-        progress: called with how many more pictures are done.
+        progress: is told how it goes.
         write: what else is asked of the target.
         workers: processes beside this one, ``None`` for as many as it pays to have.
 
@@ -115,12 +116,13 @@ def _write(
     place = None if alone else stage / writes.kind.pictures
     part = Part(dataset.reader, writer.maker, (), place, options.pictures == "link")
     parts = (replace(part, entries=entries) for entries in parallel.batches_of(dataset.entries))
+    progress.begin(len(dataset.entries))
     try:
         for packed, found in parallel.parallel_map(make_part, parts, len(dataset.entries)):
             if found.pictures:
                 writer.take(packed)
             report.add(found)
-            progress(found.pictures + len(found.lost))
+            progress.update(found.pictures + len(found.lost))
     except BaseException:
         parallel.stop()  # or they would go on copying pictures into a folder that is being removed
         writer.discard()

@@ -46,7 +46,7 @@ def _load() -> ModuleType:
     try:
         module = importlib.import_module("cv2")
         _ = module.remap
-    except (ImportError, AttributeError, OSError) as error:
+    except Exception as error:  # of a library built for another machine, whatever it raises
         why = one_line(error, 160)
         raise MissingLibrary(f"OpenCV cannot be loaded: {why}\n{way_out(why)}") from error
     return module

@@ -49,8 +49,10 @@ class _Pool:
     def map(self, work: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
         """``work`` of every part, in order. It is begun at once, whenever the first result is asked for."""
         rest = iter(parts)
-        first = [self._submit(work, part) for part in islice(rest, _AHEAD * self._workers)]
-        return self._results(work, deque(first), rest)
+        first = list(islice(rest, _AHEAD * self._workers))
+        if self._executor is None:
+            self._workers = min(self._workers, max(1, len(first)))  # forks are made all at once, however few parts
+        return self._results(work, deque([self._submit(work, part) for part in first]), rest)
 
     def _results(
         self, work: Callable[[Part], Result], waiting: deque[Future[Result]], rest: Iterator[Part]
@@ -65,13 +67,27 @@ class _Pool:
     def _submit(self, work: Callable[[Part], Result], part: Part) -> Future[Result]:
         with _death_reported():
             if self._executor is None:
-                self._executor = ProcessPoolExecutor(self._workers, _context(), initializer=_begin)
+                self._executor = _started(self._workers)
             return self._executor.submit(work, part)
 
     def close(self) -> None:
         """End the processes; what they have not begun is forgotten."""
         if self._executor is not None:
             self._executor.shutdown(cancel_futures=True)
+
+
+def _started(workers: int) -> ProcessPoolExecutor:
+    """An executor with so many processes.
+
+    Raises:
+        RunError: this process may not have any, or the system starts none.
+    """
+    if not processes.may_start_processes():
+        raise processes.not_started("this process is a worker of a pool itself, which may have none")
+    try:
+        return ProcessPoolExecutor(workers, _context(), initializer=_begin)
+    except OSError as error:
+        raise processes.not_started(error) from error
 
 
 @contextmanager
@@ -132,7 +148,7 @@ def worker_pool(workers: int | None) -> Iterator[None]:
     """Within this context :func:`parallel_map` may use ``workers`` processes; one a core for ``None``, none for 0."""
     if workers is None:
         fitting = processes_that_fit(cores())
-        count = fitting if fitting > 1 else 0
+        count = fitting if fitting > 1 and processes.may_start_processes() else 0
     else:
         count = workers
     made = _Pool(count) if count else None

@@ -25,7 +25,7 @@ def local_path(path: AnyPath, what: str = "DST") -> Path:
     Raises:
         UsageError: it is empty, is a URL, or cannot be a name of a file.
     """
-    text = os.fspath(path)
+    text = os.fsdecode(path)
     shown = one_line(text, 4096)
     if not text.strip():
         raise UsageError(f"{what} is empty; expected a path")

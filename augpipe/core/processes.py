@@ -23,11 +23,23 @@ from multiprocessing.context import BaseContext, ForkServerContext, ForkServerPr
 from types import ModuleType
 from typing import Any
 
-_SAFE_PATH = "PYTHONSAFEPATH"
-_BASE_PATH = tuple(sys.path)
-"""In a fork server, which is started with a safe path: what its workers may keep, wherever the working directory is."""
+from augpipe.core.errors import RunError, one_line
 
+_SAFE_PATH = "PYTHONSAFEPATH"
+_SAFE_PATH_BEFORE = "AUGPIPE_PYTHONSAFEPATH_BEFORE"
 _lock = threading.RLock()
+
+
+def _restore_environment() -> None:
+    """In a process that was started with a safe path: let those that it starts have the path that the caller wanted."""
+    before = os.environ.pop(_SAFE_PATH_BEFORE, None)
+    if before is not None:
+        del os.environ[_SAFE_PATH]
+        if before:
+            os.environ[_SAFE_PATH] = before
+
+
+_restore_environment()
 
 
 class _MainWithoutFile(ModuleType):
@@ -47,23 +59,47 @@ class _MainWithoutFile(ModuleType):
 def clean_start() -> Iterator[None]:
     """Within this context, Python processes start with a safe path and without the caller's ``__main__``."""
     with _lock:
-        main, before = sys.modules["__main__"], os.environ.get(_SAFE_PATH)
+        main = sys.modules["__main__"]
+        os.environ[_SAFE_PATH_BEFORE] = os.environ.get(_SAFE_PATH, "")
         os.environ[_SAFE_PATH] = "1"
         sys.modules["__main__"] = _MainWithoutFile(main)
         try:
             yield
         finally:
             sys.modules["__main__"] = main
-            if before is None:
-                del os.environ[_SAFE_PATH]
-            else:
-                os.environ[_SAFE_PATH] = before
+            _restore_environment()
 
 
 def leave_working_directory_off_path() -> None:
-    """Take out of ``sys.path`` what the parent had there for its working directory."""
-    working = {"", os.getcwd(), process.ORIGINAL_DIR}  # type: ignore[attr-defined]
-    sys.path[:] = [entry for entry in sys.path if entry in _BASE_PATH or entry not in working]
+    """Take out of ``sys.path`` what the parent had there for its working directory, however it is spelt.
+
+    It stays where PYTHONPATH names it, or where it is a folder of packages itself.
+    """
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:] = [
+        entry
+        for entry in map(str, sys.path)
+        if not _is_working_directory(entry) or (entry and entry in named) or _holds_packages(entry)
+    ]
+
+
+def _holds_packages(entry: str) -> bool:
+    """Whether a folder is one that pip installs into."""
+    return os.path.basename(os.path.realpath(entry)) in ("site-packages", "dist-packages")
+
+
+def _is_working_directory(entry: str) -> bool:
+    """Whether an entry of ``sys.path`` is the working directory of this process, or was when it started."""
+    started_in = process.ORIGINAL_DIR  # type: ignore[attr-defined]
+    places = {os.path.realpath(place) for place in (_working_directory(), started_in) if place}
+    return not entry or os.path.realpath(entry) in places
+
+
+def _working_directory() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # it has been deleted
+        return None
 
 
 class CleanProcess(ForkServerProcess):
@@ -93,24 +129,44 @@ def start_fork_server(preload: Sequence[str]) -> None:
     """Start the fork server, and let it import the modules ``preload``; nothing happens where it runs.
 
     SIGINT is blocked in it, and so in the workers that come from it: the parent alone decides what Ctrl-C means.
+
+    Raises:
+        RunError: the system starts none.
     """
     from multiprocessing import forkserver, resource_tracker
 
     forkserver.set_forkserver_preload([__name__, *preload])
     with clean_start():
-        resource_tracker.ensure_running()  # first, since starting it unblocks SIGINT again
+        try:
+            resource_tracker.ensure_running()  # first, since starting it unblocks SIGINT again
+        except OSError as error:
+            raise not_started(error) from error
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             forkserver.ensure_running()
+        except OSError as error:
+            raise not_started(error) from error
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
+def not_started(why: object) -> RunError:
+    """The end of work for which no process can be started, with the way out."""
+    way = "what is finished is kept; --workers 0 takes this process alone"
+    return RunError(f"workers do not start: {one_line(why)}\n{way}")
+
+
+def may_start_processes() -> bool:
+    """Whether this process may have children: the daemonic workers of pools and data loaders may not."""
+    return not process.current_process().daemon
+
+
 def python_command(code: str) -> list[str]:
     """The command that runs ``code`` in a Python with this one's path, less the working directory."""
-    working = ("", os.getcwd())
-    path = f"[p for p in {sys.path!r} if p in sys.path or p not in {working!r}]"
-    return [sys.executable, "-P", "-c", f"import sys; sys.path[:] = {path}; {code}"]
+    path = [str(entry) for entry in sys.path]
+    working = [entry for entry in path if _is_working_directory(entry)]
+    kept = f"[p for p in {path!r} if p in sys.path or p not in {working!r}]"
+    return [sys.executable, "-P", "-c", f"import sys; sys.path[:] = {kept}; {code}"]
 
 
 def import_error(module: str, seconds: float = 60) -> str | None:
@@ -124,7 +180,7 @@ def import_error(module: str, seconds: float = 60) -> str | None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
+        return one_line(error)
     if done.returncode == 0:
         return None
     said = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]

@@ -48,9 +48,11 @@ def _require_pictures(dataset: Dataset) -> None:
     if not dataset.entries or any(entry.picture is not None for entry in dataset.entries):
         return
     first = dataset.entries[0].key
+    limit = dataset.options.limit
+    asked = "" if limit is None else f" (--limit {limit})"
     where = "say where they are with --images DIR" if dataset.format == "coco" else "put them beside their labels"
     raise DatasetError(
-        f"{one_line(dataset.root)}: none of its {plural(len(dataset.entries), 'picture')} was found; "
+        f"{one_line(dataset.root)}: none of its {plural(len(dataset.entries), 'picture')}{asked} was found; "
         f"the first is {one_line(first)}\n{where}, and run the same command again"
     )
 

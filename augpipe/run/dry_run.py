@@ -64,13 +64,18 @@ class Sampled:
     samples: tuple[Sample, ...]
 
 
-def samples(dataset: Dataset, recipe: Recipe, seed: int, copies: int) -> Iterator[Sampled | Reject]:
+def samples(
+    dataset: Dataset, recipe: Recipe, seed: int, copies: int, most: int | None = None
+) -> Iterator[Sampled | Reject]:
     """Each picture with ``copies`` of it, as a run would make them; a reject in the place of one that cannot be.
+
+    With ``most``, so many pictures at most, spread evenly over the sorted order.
 
     Raises:
         RecipeError: the recipe does not suit the dataset.
     """
     dataset = met(dataset, recipe)
+    dataset = dataset if most is None else spread(dataset, most)
     categories = {c.id: c for c in dataset.categories}
     for entry in dataset.entries:
         try:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from augpipe.core.parallel import parallel_map, worker_pool
 from augpipe.core.paths import AnyPath
+from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset, Entry, SourceOptions
 from augpipe.formats.registry import open_dataset
 from augpipe.survey.count import View, look
@@ -21,6 +22,7 @@ from augpipe.survey.report import Report, report_of
 from augpipe.survey.tally import Tally
 
 _PART = 250
+_SILENT = Progress()
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ def survey(
     source: AnyPath,
     options: SourceOptions | None = None,
     workers: int | None = None,
-    progress: Callable[[int], object] = lambda n: None,
+    progress: Progress = _SILENT,
 ) -> Report:
     """Look through a dataset.
 
@@ -42,7 +44,7 @@ def survey(
         source: a folder, a COCO JSON, a tar or a pattern.
         options: how it is read.
         workers: processes beside this one; 0 for none, ``None`` for as many as it pays to have.
-        progress: called with how many more pictures are done.
+        progress: is told how it goes.
 
     Raises:
         UsageError: nothing there that is known.
@@ -51,9 +53,7 @@ def survey(
     return survey_of(open_dataset(source, options), os.fspath(source), workers, progress)
 
 
-def survey_of(
-    dataset: Dataset, name: str, workers: int | None = None, progress: Callable[[int], object] = lambda n: None
-) -> Report:
+def survey_of(dataset: Dataset, name: str, workers: int | None = None, progress: Progress = _SILENT) -> Report:
     """As :func:`survey`, of a dataset that is open; ``name`` is what the report calls it."""
     sizes = Counter(entry.size for entry in dataset.entries if entry.picture is not None and entry.size > 0)
     view = View(
@@ -68,10 +68,11 @@ def survey_of(
     firsts = range(0, len(entries), _PART)
     parts = (_Part(_without(view, entries[i : i + _PART]), entries[i : i + _PART], i) for i in firsts)
     size = len(entries) if workers is None or len(entries) <= _PART else None  # processes that are asked for are used
+    progress.begin(len(entries))
     with worker_pool(workers):
         for tally in parallel_map(tally_of, parts, size):
             total.add(tally)
-            progress(tally.pictures)
+            progress.update(tally.pictures)
     for more in (twins_among(dataset.entries, total.prints), unlisted(dataset), odd_classes(dataset.categories, total)):
         merge(total.oddities, more)
     total.oddities = with_lines(dataset.root, total.oddities)

@@ -12,16 +12,13 @@ import hashlib
 import operator
 import os
 import random
-import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, TypeAlias
 
-import numpy as np
-
-from augpipe.core.errors import UsageError, one_line
+from augpipe.core.errors import UsageError
 from augpipe.core.extras import missing
 from augpipe.core.opencv import cv2
 from augpipe.core.rng import encode
@@ -34,9 +31,8 @@ try:
 except ImportError as error:
     raise missing("augpipe.loader", "train", error) from error
 
+from augpipe.train.sending import sendable
 from augpipe.train.targets import Labels, Target, image_of
-
-_SMALL = 1 << 16  # bytes
 
 Image: TypeAlias = torch.Tensor
 Transform: TypeAlias = Callable[[Image, Target], Any]
@@ -265,91 +261,7 @@ def collate(batch: Sequence[tuple[Image, Target]]) -> tuple[list[Image], list[Ta
     64 MB, the batch is sent through the worker's pipe, with a warning: torch alone would lose it and wait for ever.
     """
     images, targets = [image for image, _ in batch], [target for _, target in batch]
-    if get_worker_info() is None:
-        return images, targets
-    masks = [value for target in targets for value in target.values() if not _is_small(value)]
-    shared = _are_shared([*images, *masks])
-    return _Images(images, shared), _Targets(targets, shared)
-
-
-def _is_small(value: Any) -> bool:
-    """Whether a value is sent in the message rather than as a file in shared memory, which takes 0.15 ms each."""
-    return not isinstance(value, torch.Tensor) or value.nbytes <= _SMALL
-
-
-def _are_shared(tensors: Sequence[torch.Tensor]) -> bool:
-    """Move tensors into shared memory; False if there is no room, or no file descriptor, for one of them."""
-    try:
-        for tensor in tensors:
-            tensor.share_memory_()  # type: ignore[no-untyped-call]
-    except (RuntimeError, OSError) as error:
-        reason = one_line(str(error).rpartition(": ")[2], 80)
-        warnings.warn(
-            f"shared memory is full ({reason}): batches go through a pipe, which is slower; "
-            "in a container, give it more with docker run --shm-size=1g",
-            RuntimeWarning,
-            stacklevel=3,
-        )
-        return False
-    return True
-
-
-class _Images(list[Image]):
-    """Images on their way out of a worker, which arrive as a list of tensors."""
-
-    def __init__(self, images: Sequence[Image], shared: bool) -> None:
-        super().__init__(images)
-        self._shared = shared
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (list, (list(self),)) if self._shared else (_tensors, ([_bytes_of(image) for image in self],))
-
-
-class _Targets(list[Target]):
-    """Targets on their way out of a worker: small tensors in the message, large ones in shared memory if they are."""
-
-    def __init__(self, targets: Sequence[Target], shared: bool) -> None:
-        super().__init__(targets)
-        self._shared = shared
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _targets, ([self._parts(target) for target in self],)
-
-    def _parts(self, target: Target) -> tuple[tuple[str, ...], list[str], list[_Bytes], dict[str, Any]]:
-        """(all names, those of tensors in the message, these tensors, everything else)."""
-        inside = [n for n, v in target.items() if isinstance(v, torch.Tensor) and (_is_small(v) or not self._shared)]
-        rest = {name: value for name, value in target.items() if name not in inside}
-        return tuple(target), inside, [_bytes_of(target[name]) for name in inside], rest
-
-
-_Bytes: TypeAlias = "np.ndarray[Any, Any] | tuple[np.ndarray[Any, Any], torch.dtype, tuple[int, ...]]"
-"""A tensor in a message: an array, or the bytes of a dtype that NumPy does not have."""
-
-
-def _bytes_of(tensor: torch.Tensor) -> _Bytes:
-    plain = tensor.detach()
-    try:
-        return plain.numpy()
-    except TypeError:
-        return plain.contiguous().reshape(-1).view(torch.uint8).numpy(), plain.dtype, tuple(plain.shape)
-
-
-def _tensor_of(sent: _Bytes) -> torch.Tensor:
-    if isinstance(sent, tuple):
-        return torch.from_numpy(sent[0]).view(sent[1]).reshape(sent[2])
-    return torch.from_numpy(sent)
-
-
-def _tensors(sent: Sequence[_Bytes]) -> list[torch.Tensor]:
-    return [_tensor_of(one) for one in sent]
-
-
-def _targets(sent: Sequence[tuple[tuple[str, ...], list[str], list[_Bytes], dict[str, Any]]]) -> list[Target]:
-    found = []
-    for names, inside, tensors, rest in sent:
-        values = {**rest, **dict(zip(inside, _tensors(tensors), strict=True))}
-        found.append({name: values[name] for name in names})
-    return found
+    return (images, targets) if get_worker_info() is None else (sendable(images), sendable(targets))
 
 
 def _is_distributed() -> bool:

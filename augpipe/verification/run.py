@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -21,6 +21,7 @@ from augpipe.core.annotations import U8
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.parallel import parallel_map, worker_pool
 from augpipe.core.paths import AnyPath, local_path
+from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset, Entry, Reader, SourceOptions, read_picture
 from augpipe.formats.registry import open_dataset
 from augpipe.formats.webdataset.record import categories_of_manifest
@@ -34,6 +35,8 @@ from augpipe.verification.findings import Findings, Verdict, Where, rows_of, wor
 from augpipe.verification.integrity import check_sample_alone, check_shard
 from augpipe.verification.plan_checks import recipe_of
 from augpipe.verification.safe_parse import Place, members_at, object_of, read_manifest
+
+_SILENT = Progress()
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def verify(
     *,
     most: int | None = None,
     workers: int | None = None,
-    progress: Callable[[int], Any] = lambda shards: None,
+    progress: Progress = _SILENT,
 ) -> Verdict:
     """Check a finished folder, and its labels and pictures against the source that it was made of.
 
@@ -112,7 +115,7 @@ def verify(
             and the books are checked.
         most: samples to compare with their source, spread evenly; all if not given. Files are always all checked.
         workers: processes; one a core if not given, 0 works in this one.
-        progress: called with a number of finished shards.
+        progress: is told how it goes, in shards.
 
     Raises:
         DatasetError: no finished folder.
@@ -148,10 +151,11 @@ def verify(
         )
         for shard, first in zip(shards, firsts, strict=False)
     ]
+    progress.begin(len(jobs))
     with worker_pool(workers):
         for found in parallel_map(check_one_shard, jobs, None if len(jobs) > 1 else 0):
             findings.add([found])
-            progress(1)
+            progress.update(1)
     faults = tuple(sorted(findings.faults))
     return Verdict(samples, findings.samples, len(shards), size, tuple(rows_of(findings)), faults, worst_of(findings))
 

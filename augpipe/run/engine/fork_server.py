@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from augpipe.core.processes import start_fork_server
 
-_LOADED = ("augpipe.run.task", "augpipe.run.engine.worker", "cv2")
+_LOADED = ("augpipe.run.engine.preload",)
 
 
 def start() -> None:

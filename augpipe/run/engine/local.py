@@ -20,7 +20,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from augpipe.core.errors import Reject, RunError, one_line
-from augpipe.core.processes import context, import_error
+from augpipe.core.processes import context, import_error, may_start_processes, not_started
 from augpipe.pixels.factory import Seat, backend_for
 from augpipe.run.engine import fork_server
 from augpipe.run.engine.retry_policy import Case, Make
@@ -104,10 +104,13 @@ class LocalProcesses:
 
     def get_ready(self) -> None:
         """Let the fork server load the libraries, in half a second that the caller has better use for."""
-        fork_server.start()
+        if may_start_processes():
+            fork_server.start()
 
     def run(self, job: Job, tasks: Iterator[Task], listener: Listener) -> None:
         """See :class:`Engine`."""
+        if not may_start_processes():
+            raise not_started("this process is a worker of a pool itself, which may have none")
         self.get_ready()
         workers: list[_Worker] = []
         try:
@@ -156,7 +159,7 @@ class LocalProcesses:
             try:
                 process.start()
             except (OSError, EOFError) as error:  # EOFError: the fork server itself is gone
-                raise RunError(_not_started(one_line(error) or "the fork server ended")) from error
+                raise not_started(one_line(error) or "the fork server ended") from error
             theirs.close()
             try:
                 ours.send(Start(job, seat))
@@ -208,7 +211,7 @@ class LocalProcesses:
             why = Reject("pixels", "crash", f"the device failed: {message.why}", transient=True)
             self._replace(job, worker, why, listener)
         elif isinstance(message, NotStarted):
-            raise RunError(_not_started(message.why))
+            raise not_started(message.why)
         elif isinstance(message, Failed):
             if message.error is not None:
                 raise message.error
@@ -241,14 +244,10 @@ class LocalProcesses:
         else:
             self._false_starts += 1
             if self._false_starts >= _FALSE_STARTS:
-                raise RunError(_not_started(import_error("augpipe.run.task") or why.message))
+                raise not_started(import_error("augpipe.run.task") or why.message)
         fresh = self._started(job, worker.seat)
         worker.process, worker.connection, worker.ready = fresh.process, fresh.connection, False
         self._order(job, worker)
-
-
-def _not_started(why: str) -> str:
-    return f"workers do not start: {one_line(why)}\nwhat is finished is kept; --workers 0 works in this process alone"
 
 
 def _going_on(case: Case) -> str:

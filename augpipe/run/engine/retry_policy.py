@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from augpipe.core.errors import Reject
+from augpipe.core.errors import Reject, RunError
 from augpipe.run.job import Attempt, Task
 
 MOST_ATTEMPTS = 3
@@ -61,7 +61,11 @@ class Case:
         return False
 
     def died(self, why: Reject) -> None:
-        """The worker died, or was stopped, over the last order, which leaves the next in ``order``."""
+        """The worker died, or was stopped, over the last order, which leaves the next in ``order``.
+
+        Raises:
+            RunError: it did so although all pictures are lost, so it is not for them.
+        """
         if isinstance(self.order, Rehearse):
             index = self.order.index
             self._alone[index] += 1
@@ -76,6 +80,11 @@ class Case:
         elif self._left is None:
             self._left = iter(range(len(self.task.entries)))
             self._next_alone()
+        elif len(self.lost) == len(self.task.entries):
+            raise RunError(
+                f"shard {self.task.name}: {why.message}, even without any of its pictures\n"
+                "what is finished is kept; --workers 0 takes this process alone"
+            )
         else:
             self.lost.update({entry.key: why for entry in self.task.entries if entry.key not in self.lost})
             self._make()

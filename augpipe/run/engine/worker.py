@@ -86,8 +86,8 @@ def serve(connection: Connection) -> None:
     # Ctrl-C goes to every process of the terminal; the parent alone decides what it means. A fork server holds it back
     # from the start, other ways to start a process do not.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(connection.fileno(),), daemon=True).start()
     try:
+        threading.Thread(target=_end_with, args=(connection.fileno(),), daemon=True).start()
         received = connection.recv_bytes()  # before anything that takes time, as the parent waits until it is taken
         from augpipe.pixels.factory import backend_for
         from augpipe.run.engine.memory import keep_what_is_freed

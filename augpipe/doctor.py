@@ -167,10 +167,10 @@ def _warp() -> str | None:
 def _color() -> str | None:
     from augpipe.core.color import apply_integers, compiled, on_grid, saturation_hue
     from augpipe.core.plan import Matrix3x4
-    from augpipe.pixels.cpu import recolour
+    from augpipe.pixels.cpu import recolor
 
     stage = compiled([Matrix3x4(on_grid(saturation_hue(1.3, 0.07)))])[0]
-    same = np.array_equal(recolour(_picture(), stage)[:, :, ::-1], apply_integers(stage, _picture()[:, :, ::-1]))
+    same = np.array_equal(recolor(_picture(), stage)[:, :, ::-1], apply_integers(stage, _picture()[:, :, ::-1]))
     return None if same else "OpenCV's transform rounds in another way"
 
 

@@ -39,7 +39,7 @@ from painted import box_of, enlarged, fill, looked_up  # noqa: E402
 
 from augpipe.core import geometry as g  # noqa: E402
 from augpipe.core.annotations import Annotations, Frame, ObjectRow, Rings, Segmentation, objects_of  # noqa: E402
-from augpipe.core.canvas import Track, follow  # noqa: E402
+from augpipe.core.canvas import CanvasState, follow  # noqa: E402
 from augpipe.core.plan import Warp  # noqa: E402
 from augpipe.formats.base import (  # noqa: E402
     SourceOptions,
@@ -95,7 +95,7 @@ def thing_of(segmentation: Segmentation, size_wh: tuple[int, int]) -> Thing | No
     return Thing(segmentation, canvas, (float(low[0]), float(low[1])), (x0, y0, x1, y1), obb)
 
 
-def tight_box(thing: Thing, track: Track) -> np.ndarray | None:
+def tight_box(thing: Thing, track: CanvasState) -> np.ndarray | None:
     """What can be seen of an object on the canvas, from its samples."""
     w, h = track.size_wh
     around = g.bounds_of(g.move_points(track.matrix, g.corners_of(np.array([thing.box]))))[0]
@@ -108,7 +108,7 @@ def tight_box(thing: Thing, track: Track) -> np.ndarray | None:
     return None if box is None or min(box[2:] - box[:2]) < LEAST_SIDE else box
 
 
-def written(things: list[Thing], track: Track) -> Iterator[tuple[str, int, np.ndarray]]:
+def written(things: list[Thing], track: CanvasState) -> Iterator[tuple[str, int, np.ndarray]]:
     """(method, object, box) of augpipe."""
     for method in ("segmentation", "obb", "ellipse", "corners"):
         rows = [

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from augpipe.core.annotations import Annotations, Frame, Header  # noqa: E402
-from augpipe.pixels.backend import BackendOptions, Job  # noqa: E402
+from augpipe.pixels.backend import BackendOptions, PictureJob  # noqa: E402
 from augpipe.pixels.codec.header import read_header  # noqa: E402
 from augpipe.pixels.codec.image import decode, encode  # noqa: E402
 from augpipe.recipe.load import load  # noqa: E402
@@ -104,11 +104,11 @@ class Bench:
             self.results.skipped["nvImageCodec"] = str(error)
             return None
 
-    def jobs(self, recipe: str, copies: int) -> list[Job]:
+    def jobs(self, recipe: str, copies: int) -> list[PictureJob]:
         """The pictures with the plans of a recipe, drawn beforehand."""
         loaded = load(recipe)
         return [
-            Job(data, header, tuple(steps_of(loaded, f"{i}.jpg", header, copy) for copy in range(copies)))
+            PictureJob(data, header, tuple(steps_of(loaded, f"{i}.jpg", header, copy) for copy in range(copies)))
             for i, (data, header) in enumerate(zip(self.files, self.headers, strict=True))
         ]
 

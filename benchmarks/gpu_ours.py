@@ -9,14 +9,14 @@ import numpy as np
 from gpu_bench import Bench, agreement
 
 from augpipe.core.geometry import about, rotation, rounded
-from augpipe.core.plan import AnyStep, Colour, Erase, Filter, Matrix3x4, Noise, Recode, Warp
+from augpipe.core.plan import AnyStep, Blur, Color, Cutout, JpegCompress, Matrix3x4, Noise, Warp
 from augpipe.pixels.codec.baseline_jpeg import is_plain, whole
 from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.codec.image import decode, encode
 from augpipe.pixels.cpu import CpuBackend, apply
 from augpipe.pixels.cuda.backend import GpuBackend
 from augpipe.pixels.cuda.batch_codec import DeviceFirst, HostCodec, downloaded
-from augpipe.pixels.cuda.launch import Work, run_batch
+from augpipe.pixels.cuda.launch import OutputJob, run_batch
 
 PARITY_PICTURES = 32
 
@@ -30,18 +30,18 @@ def example_steps(size_wh: tuple[int, int], rng: np.random.Generator) -> dict[st
     gain = rng.integers(800, 1250, 3) / 1024
     rows = (gain[0], 0.02, 0.0, 4.0, 0.0, gain[1], 0.02, 0.0, 0.02, 0.0, gain[2], -3.0)
     grid = tuple(float(round(v * 1024) / 1024) for v in rows)
-    colour = Colour(stages=(Matrix3x4(grid),))
+    color = Color(stages=(Matrix3x4(grid),))
     noise = Noise(std=float(rng.uniform(2, 10)), offset=int(rng.integers(0, 1 << 20)))
     x, y = int(rng.integers(0, w // 2)), int(rng.integers(0, h // 2))
     return {
         "flip": (flip,),
         "warp": (warp,),
-        "colour": (colour,),
+        "colour": (color,),
         "noise": (noise,),
-        "warp + colour + noise": (warp, colour, noise),
-        "blur": (Filter(sigma=float(rng.uniform(0.3, 1.2))),),
-        "erase": (Erase(boxes_xyxy=((x, y, x + w // 4, y + h // 4),), fill=(0, 0, 0)),),
-        "jpeg": (Recode(quality=int(rng.integers(40, 95))),),
+        "warp + colour + noise": (warp, color, noise),
+        "blur": (Blur(sigma=float(rng.uniform(0.3, 1.2))),),
+        "erase": (Cutout(boxes_xyxy=((x, y, x + w // 4, y + h // 4),), fill=(0, 0, 0)),),
+        "jpeg": (JpegCompress(quality=int(rng.integers(40, 95))),),
     }
 
 
@@ -87,7 +87,7 @@ def parity(bench: Bench) -> None:
         for name, chain in steps.items():
             plans.setdefault(name, []).append(chain)
     for name, chains in plans.items():
-        works = [Work(source, chain) for source, chain in zip(sources, chains, strict=False)]
+        works = [OutputJob(source, chain) for source, chain in zip(sources, chains, strict=False)]
         found = run_batch(bench.accelerator, works, bench.stream)
         pairs = [
             (downloaded(bench.accelerator, picture, bench.stream), apply(bench.decoded(i), chains[i]))
@@ -132,7 +132,7 @@ def kernels(bench: Bench) -> None:
     chains = {name: [example[name] for example in examples] for name in examples[0]}
     chains["recipe detection"] = [job.steps[0] for job in bench.jobs("detection", 1)[:count]]
     for name, steps in chains.items():
-        works = [Work(source, chain) for source, chain in zip(sources, steps, strict=True)]
+        works = [OutputJob(source, chain) for source, chain in zip(sources, steps, strict=True)]
         recorder = Recorder(bench.accelerator)
         outputs = run_batch(recorder, works, bench.stream)
         bench.on_device("kernels", name, recorder.again, count)

@@ -18,8 +18,8 @@ import numpy as np
 
 from augpipe.core import geometry as g
 from augpipe.core.annotations import Annotations, Category, ObjectRow, Rings, Segmentation, objects_of
-from augpipe.core.canvas import Track, follow
-from augpipe.core.plan import AnyStep, Erase, Warp
+from augpipe.core.canvas import CanvasState, follow
+from augpipe.core.plan import AnyStep, Cutout, Warp
 from augpipe.labels.rle import rle_of
 from augpipe.labels.transform import LabelRules, apply
 
@@ -32,7 +32,7 @@ class Case(NamedTuple):
 
     name: str
     annotations: Annotations
-    track: Track
+    track: CanvasState
     objects: int
     target: float
 
@@ -98,7 +98,7 @@ def cases() -> list[Case]:
     flip = Warp(matrix=g.mirror_x(1024), size_wh=SIZE_WH)
     corners = [(-20.0, 10.0), (1000.0, -30.0), (1060.0, 1000.0), (30.0, 1050.0)]
     tilt = Warp(matrix=g.rounded(g.then(g.scaling(1 / 1024, 1 / 1024), g.square_to_quad(corners))), size_wh=SIZE_WH)
-    erase = Erase(boxes_xyxy=((400, 300, 700, 500),), fill=(0, 0, 0))
+    erase = Cutout(boxes_xyxy=((400, 300, 700, 500),), fill=(0, 0, 0))
     return [
         Case("10 boxes, affine", boxes(10, 0), track(turn), 1, 150),
         Case("10 boxes, half crossing", boxes(10, 5), track(turn), 1, 150),
@@ -116,7 +116,7 @@ def cases() -> list[Case]:
     ]
 
 
-def track(*steps: AnyStep) -> Track:
+def track(*steps: AnyStep) -> CanvasState:
     return follow(steps, SIZE_WH)
 
 

@@ -32,7 +32,7 @@ import numpy as np
 import yaml
 from stages import stages_of
 
-from augpipe.core.annotations import Annotations, Category, Facts, Frame, Objects
+from augpipe.core.annotations import Annotations, Category, Frame, ObjectAttributes, Objects
 from augpipe.core.canvas import follow
 from augpipe.labels.transform import apply as move_labels
 from augpipe.pixels.codec.header import read_header
@@ -91,7 +91,7 @@ def _annotated(boxes_xyxy: np.ndarray) -> Annotations:
     nothing, empty, numbers = (None,) * count, ((),) * count, np.arange(count)
     none = np.zeros(count, np.int64)
     columns = (numbers, none + 1, boxes_xyxy, none.astype(np.uint8), none, nothing, nothing, nothing, empty)
-    return Annotations(objects=Objects(*columns, facts=(Facts(),) * count))
+    return Annotations(objects=Objects(*columns, facts=(ObjectAttributes(),) * count))
 
 
 def theirs(library: str, step: dict[str, Any], boxes_xyxy: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

@@ -21,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
 
 @shared.handled
 def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
-    src: shared.Source,
+    src: shared.SourceArgument,
     dst: Annotated[str, typer.Argument(metavar="DST", help="Folder for the shards; made if missing.")],
     recipe: shared.RecipeName,
     copies: Annotated[

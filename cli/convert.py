@@ -12,7 +12,7 @@ from augpipe.formats.catalogue import PAIRS, sources_sentence
 from . import progress, shared
 
 if TYPE_CHECKING:
-    from augpipe.conversion import Report
+    from augpipe.conversion import ConversionReport
 
 EXAMPLE = "Example: augpipe convert voc-to-coco data/voc data/instances.json"
 _SHOWN = 5
@@ -89,7 +89,7 @@ def _one_of(option: str, value: str, *known: str) -> Any:
     return value
 
 
-def _tell(report: Report, dst: str, after: str) -> None:
+def _tell(report: ConversionReport, dst: str, after: str) -> None:
     typer.echo(f"{shared.plural(report.pictures, 'picture')}, {shared.plural(report.objects, 'object')} to {dst}")
     if report.picture_folder:
         folder = one_line(report.picture_folder, 4096)

@@ -14,7 +14,7 @@ from . import progress, shared
 
 if TYPE_CHECKING:
     from augpipe.formats.base import SourceOptions
-    from augpipe.survey import Report
+    from augpipe.survey import SurveyReport
 
 EXAMPLE = "Example: augpipe inspect data/voc -o plots.png"
 
@@ -111,7 +111,7 @@ def _two(
         typer.echo(f"\n{one_line(output, 4096)}")
 
 
-def _report(path: str, options: SourceOptions, workers: int | None) -> Report:
+def _report(path: str, options: SourceOptions, workers: int | None) -> SurveyReport:
     """The report of a dataset, with the totals of its manifest where it is a finished folder."""
     from dataclasses import replace
 

@@ -20,7 +20,7 @@ def add_to(app: typer.Typer) -> None:
 
 @shared.handled
 def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
-    src: shared.Source,
+    src: shared.SourceArgument,
     recipe: shared.RecipeName,
     copies: Annotated[int, typer.Option("--copies", "-n", help="Plans a picture.")] = 1,
     seed: shared.Seed = 0,

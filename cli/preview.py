@@ -25,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
 
 @shared.handled
 def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
-    src: shared.Source,
+    src: shared.SourceArgument,
     recipe: shared.RecipeName,
     output: Annotated[str, typer.Option("--output", "-o", metavar="PNG", help="The sheet.")],
     copies: Annotated[int, typer.Option("--copies", "-n", help="Augmented pictures beside each original.")] = 3,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from augpipe.core.progress import Progress as Silent
+from augpipe.core.progress import Progress
 
 from . import interrupts
 
@@ -24,7 +24,7 @@ EVERY = 30.0
 """Seconds between two lines."""
 
 
-class Progress(Silent):
+class TerminalProgress(Progress):
     """Shows how the work goes while :func:`shown` is active. The bar appears when the work begins."""
 
     def __init__(self, unit: str) -> None:
@@ -92,10 +92,10 @@ class Progress(Silent):
 
 
 @contextmanager
-def shown(unit: str = "picture") -> Iterator[Progress]:
+def shown(unit: str = "picture") -> Iterator[TerminalProgress]:
     """Progress of this command. Without a terminal a timer of the system asks for the lines, so that they also come
     while nothing is done; a thread would keep this process from forking."""
-    progress = Progress(unit)
+    progress = TerminalProgress(unit)
     with _lines_of(progress) if not sys.stderr.isatty() else nullcontext():
         try:
             yield progress
@@ -104,7 +104,7 @@ def shown(unit: str = "picture") -> Iterator[Progress]:
 
 
 @contextmanager
-def _lines_of(progress: Progress) -> Iterator[None]:
+def _lines_of(progress: TerminalProgress) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # where no signal is heard
         yield
         return

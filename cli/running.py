@@ -61,7 +61,7 @@ def carried_out(work: Callable[[Any], Summary]) -> None:
         raise typer.Exit(1)
 
 
-def _watcher(told: progress.Progress) -> Any:
+def _watcher(told: progress.TerminalProgress) -> Any:
     from augpipe.run.augment import Watcher
 
     class Telling(Watcher):

@@ -31,7 +31,7 @@ def _set_debug(value: bool) -> bool:
 
 
 Debug = Annotated[bool, typer.Option("--debug", callback=_set_debug, help="Show a traceback with an error.")]
-Source = Annotated[
+SourceArgument = Annotated[
     str,
     typer.Argument(metavar="SRC", help="A dataset: a folder, COCO .json, .tar, .zip, pattern of tars, or URL of one."),
 ]

@@ -135,11 +135,11 @@ def rings(outline: str) -> list[NDArray[np.int32]]:
 def write_indexed(raster: NDArray[np.uint8], target: Path) -> None:
     """Save a raster of indexes as a PNG with VOC's palette."""
     picture = Image.fromarray(raster)
-    picture.putpalette([channel for index in range(256) for channel in voc_colour(index)])
+    picture.putpalette([channel for index in range(256) for channel in voc_color(index)])
     picture.save(target)
 
 
-def voc_colour(index: int) -> tuple[int, int, int]:
+def voc_color(index: int) -> tuple[int, int, int]:
     """VOC's colour of an index: its bits 0, 1, 2, 3, … go to red, green, blue, red, … from the highest bit down."""
     red, green, blue = (sum((index >> 3 * k + channel & 1) << 7 - k for k in range(3)) for channel in range(3))
     return red, green, blue
@@ -149,7 +149,7 @@ def labelmap() -> str:
     """One line ``name:r,g,b:parts:actions`` a class, in the order of the class indexes."""
     lines = []
     for index, name in enumerate(("background", *CLASSES)):
-        red, green, blue = voc_colour(index)
+        red, green, blue = voc_color(index)
         lines.append(f"{name}:{red},{green},{blue}:{','.join(PARTS.get(name, ()))}:\n")
     return "".join(lines)
 

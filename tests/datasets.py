@@ -10,7 +10,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 NAMES = ("cat", "dog", "zebra")
-COLOURS = ((60, 60, 230), (60, 200, 60), (230, 120, 40))
+COLORS = ((60, 60, 230), (60, 200, 60), (230, 120, 40))
 
 
 def ground(width: int, height: int, seed: int) -> np.ndarray:
@@ -36,7 +36,7 @@ def picture(width: int, height: int, seed: int, count: int = 3) -> np.ndarray:
     image = ground(width, height, seed)
     for label, x0, y0, x1, y1 in boxes_of(width, height, seed, count):
         centre, axes = ((x0 + x1) / 2 - 0.5, (y0 + y1) / 2 - 0.5), (x1 - x0, y1 - y0)
-        cv2.ellipse(image, (centre, axes, 0), COLOURS[label], -1)
+        cv2.ellipse(image, (centre, axes, 0), COLORS[label], -1)
     return image
 
 

@@ -12,7 +12,7 @@ from augpipe.core.annotations import U8
 from augpipe.core.errors import Reject
 from augpipe.core.plan import AnyStep
 from augpipe.pixels.cuda.device_api import Accelerator
-from augpipe.pixels.cuda.launch import DevicePicture, Work, run_batch
+from augpipe.pixels.cuda.launch import DevicePicture, OutputJob, run_batch
 
 NAMES = ["c++", pytest.param("cuda", marks=pytest.mark.gpu)]
 
@@ -53,6 +53,6 @@ def downloaded(accelerator: Accelerator, picture: DevicePicture, stream=None) ->
 def rendered_on(accelerator: Accelerator, cases: Sequence[tuple[U8, Sequence[AnyStep]]]) -> list[U8 | Reject]:
     """What a device makes of pictures, all in one batch."""
     stream = accelerator.stream()
-    works = [Work(uploaded(accelerator, picture), tuple(steps)) for picture, steps in cases]
+    works = [OutputJob(uploaded(accelerator, picture), tuple(steps)) for picture, steps in cases]
     outputs = run_batch(accelerator, works, stream)
     return [o if isinstance(o, Reject) else downloaded(accelerator, o, stream) for o in outputs]

@@ -15,7 +15,7 @@ from typing import Any
 from cpu_accelerator import CpuAccelerator
 
 from augpipe.core.errors import DeviceError
-from augpipe.pixels.backend import BackendOptions, Job
+from augpipe.pixels.backend import BackendOptions, PictureJob
 from augpipe.pixels.cuda import backend as on_cuda
 from augpipe.pixels.cuda.backend import GpuBackend
 from augpipe.pixels.cuda.batch_codec import HostCodec
@@ -59,7 +59,7 @@ class Failing(HostCodec):
         super().__init__(accelerator, options)
         self._fake = fake
 
-    def decode(self, jobs: Sequence[Job], stream: Any) -> Any:
+    def decode(self, jobs: Sequence[PictureJob], stream: Any) -> Any:
         fake = self._fake
         if fake.marks is not None and any(len(job.data) == fake.victim for job in jobs):
             done = len(os.listdir(fake.marks))
@@ -89,10 +89,10 @@ class Carrier:
 def put_in_place(monkeypatch: Any, fake: Fake) -> None:
     """Here and in the workers of every run."""
     monkeypatch.setattr(on_cuda, "on_cuda", fake)
-    real = runner.Work._job
+    real = runner.PendingWork._job
 
     def job(self: Any) -> Any:
         made = real(self)
         return replace(made, reader=Carrier(made.reader, fake))
 
-    monkeypatch.setattr(runner.Work, "_job", job)
+    monkeypatch.setattr(runner.PendingWork, "_job", job)

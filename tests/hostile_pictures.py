@@ -31,19 +31,19 @@ def picture(name: str, outcome: str, data: bytes | Callable[[], bytes], says: st
 
 
 def flat_png(
-    size_wh: tuple[int, int], depth: int, colour: int, *before: bytes, interlaced: int = 0, rows: int | None = None
+    size_wh: tuple[int, int], depth: int, color: int, *before: bytes, interlaced: int = 0, rows: int | None = None
 ) -> bytes:
     """A PNG of nothing but zeros, packed a thousand times smaller; ``rows`` as many as are really there."""
     width, height = size_wh
-    line = 1 + -(-width * depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour] // 8)
+    line = 1 + -(-width * depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color] // 8)
     packer, body = zlib.compressobj(9), b""
     # The seven passes of Adam7 have as many bytes in their rows together, and a few more that begin them.
     left = (height if rows is None else rows) * line + (height * 16 if interlaced else 0)
     while left > 0:
         body += packer.compress(bytes(min(left, 1 << 20)))
         left -= 1 << 20
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced))
-    palette = chunk(b"PLTE", bytes(6)) if colour == 3 else b""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlaced))
+    palette = chunk(b"PLTE", bytes(6)) if color == 3 else b""
     end = chunk(b"IDAT", body + packer.flush()) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + header + palette + b"".join(before) + end
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from augpipe.core.plan import Bars, Erase, Warp
+from augpipe.core.plan import Cutout, PadFill, Warp
 
 FINE = 4
 
@@ -82,9 +82,9 @@ class Particles:
         for step in steps:
             if isinstance(step, Warp):
                 self._move(step.matrix, step.size_wh)
-            elif isinstance(step, Bars):
+            elif isinstance(step, PadFill):
                 self.shown &= in_convex(self.xy, step.region)
-            elif isinstance(step, Erase):
+            elif isinstance(step, Cutout):
                 for x0, y0, x1, y1 in step.boxes_xyxy:
                     x, y = self.xy.T
                     self.bare &= ~((x >= x0) & (x < x1) & (y >= y0) & (y < y1))

@@ -44,12 +44,12 @@ def chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
-def png(size_wh: tuple[int, int], depth: int, colour: int, rows: bytes, *before: bytes) -> bytes:
+def png(size_wh: tuple[int, int], depth: int, color: int, rows: bytes, *before: bytes) -> bytes:
     """A PNG of any bit depth and colour type; ``rows`` are the packed rows without their filter bytes."""
     width, height = size_wh
     step = len(rows) // height
     body = b"".join(b"\0" + rows[y * step : (y + 1) * step] for y in range(height))
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(before) + chunk(b"IDAT", zlib.compress(body)) + chunk(b"IEND", b"")
 
 

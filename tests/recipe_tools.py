@@ -7,11 +7,11 @@ from typing import Any
 
 from augpipe.core.annotations import Annotations, Frame, ObjectRow, objects_of
 from augpipe.core.plan import Plan
-from augpipe.core.rng import Stream, Words
+from augpipe.core.rng import OpRng, SampleRng
 from augpipe.recipe.compile import Recipe
 from augpipe.recipe.load import compiled
 from augpipe.recipe.ops import OPERATIONS
-from augpipe.recipe.ops.base import Outcome, Scene
+from augpipe.recipe.ops.base import OpInput, OpResult
 from augpipe.recipe.planner import draw
 from augpipe.recipe.yaml_reader import read
 
@@ -42,10 +42,10 @@ def drawn(plan: Plan) -> dict[str, dict[str, Any]]:
     return {d.name: d.parameters for d in plan.drawn}
 
 
-def outcome_of(name: str, size_wh: tuple[int, int], copy: int = 0, **parameters: Any) -> Outcome:
+def outcome_of(name: str, size_wh: tuple[int, int], copy: int = 0, **parameters: Any) -> OpResult:
     """What one operation decides on a canvas without objects."""
     import numpy as np
 
     operation = OPERATIONS[name].model_validate(parameters)
-    scene = Scene(size_wh, lambda: np.empty((0, 4)))
-    return operation.draw(Stream(Words(5, "photo.jpg", copy), name), scene)
+    scene = OpInput(size_wh, lambda: np.empty((0, 4)))
+    return operation.draw(OpRng(SampleRng(5, "photo.jpg", copy), name), scene)

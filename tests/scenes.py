@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from augpipe.core import geometry as g
-from augpipe.core.annotations import Annotations, Category, Facts, ObjectRow, Part, Rings, objects_of
-from augpipe.core.plan import Bars, Erase, Filter, Warp
+from augpipe.core.annotations import Annotations, Category, ObjectAttributes, ObjectPart, ObjectRow, Rings, objects_of
+from augpipe.core.plan import Blur, Cutout, PadFill, Warp
 from augpipe.labels import rle
 
 SIZE = (64, 48)
@@ -70,7 +70,7 @@ def scene(seed, size_wh=SIZE):
 
 def _row(rng, i, kind, instance, size_wh):
     """Kinds: 0 mask of the instance raster, 1 polygons, 2 plain box, 3 oriented box."""
-    facts = Facts(id=1000 + i, difficult=i % 2, pose=f"pose {i}", attributes={"number": i})
+    facts = ObjectAttributes(id=1000 + i, difficult=i % 2, pose=f"pose {i}", attributes={"number": i})
     category = (1, 2, 7)[i % 3]
     common = {"index": i, "category_id": category, "facts": facts, "iscrowd": int(i % 5 == 0)}
     points = np.concatenate([rng.uniform(0, 1, (5, 2)) * size_wh, rng.integers(0, 3, (5, 1))], axis=1).round(2)
@@ -89,8 +89,8 @@ def _row(rng, i, kind, instance, size_wh):
         return ObjectRow(box_xyxy=box, segmentation=Rings(rings), keypoints=keypoints, **common)
     x0, y0, x1, y1 = box
     if kind == 2:
-        part = Part(f"part of {i}", (x0, y0, (x0 + x1) / 2, y1))
-        return ObjectRow(box_xyxy=box, parts=(part, Part("all", box)), keypoints=keypoints, **common)
+        part = ObjectPart(f"part of {i}", (x0, y0, (x0 + x1) / 2, y1))
+        return ObjectRow(box_xyxy=box, parts=(part, ObjectPart("all", box)), keypoints=keypoints, **common)
     middle = ((x0 + x1) / 2, (y0 + y1) / 2)
     obb = g.move_points(g.about(middle, g.rotation(10.0 * i)), np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]))
     inside = np.clip(g.clip_convex(tuple(map(tuple, obb.tolist())), g.rectangle(size_wh)), 0.0, size_wh)
@@ -102,11 +102,11 @@ def warp(matrix, size_wh=SIZE):
 
 
 def erase(*boxes):
-    return Erase(boxes_xyxy=boxes, fill=BLACK)
+    return Cutout(boxes_xyxy=boxes, fill=BLACK)
 
 
 def bars(x0, y0, x1, y1):
-    return Bars(region=((x0, y0), (x1, y0), (x1, y1), (x0, y1)), fill=BLACK)
+    return PadFill(region=((x0, y0), (x1, y0), (x1, y1), (x0, y1)), fill=BLACK)
 
 
 CENTRE = (32.0, 24.0)
@@ -117,7 +117,7 @@ BARS = bars(6.0, 4.0, 58.0, 44.0)
 
 PLANS = {
     "nothing": [],
-    "no move": [Filter(sigma=1.0)],
+    "no move": [Blur(sigma=1.0)],
     "mirror": [warp(g.mirror_x(64))],
     "quarter": [warp(g.quarter_turns(1, SIZE), (48, 64))],
     "transposed": [warp((0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0), (48, 64))],
@@ -131,7 +131,7 @@ PLANS = {
     "strong shrink": [warp(g.scaling(0.11, 0.07), (8, 4))],
     "huge zoom": [warp(g.about((30.3, 20.2), g.scaling(17.0, 17.0)))],
     "bars, then turn": [warp(g.translation(2.0, 1.0)), BARS, warp(TURN)],
-    "turn, blur, tilt": [warp(TURN), Filter(sigma=1.0), warp(TILT, (70, 40))],
+    "turn, blur, tilt": [warp(TURN), Blur(sigma=1.0), warp(TILT, (70, 40))],
     "crop, then zoom out": [warp(g.translation(-16.0, -12.0), (32, 24)), warp(g.translation(16.0, 12.0))],
     "erase": [erase((5, 5, 30, 20), (40, 0, 64, 48))],
     "erase, then mirrored turn": [erase((5, 5, 30, 20)), warp(g.then(g.mirror_x(64), TURN)), BARS],

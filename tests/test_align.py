@@ -10,7 +10,17 @@ from builders import decode
 from PIL import Image, ImageOps
 from pycocotools import mask as coco_mask
 
-from augpipe.core.annotations import Annotations, Dropped, Facts, Header, ObjectRow, Part, Rings, Rle, objects_of
+from augpipe.core.annotations import (
+    Annotations,
+    Dropped,
+    Header,
+    ObjectAttributes,
+    ObjectPart,
+    ObjectRow,
+    Rings,
+    Rle,
+    objects_of,
+)
 from augpipe.core.errors import Reject
 from augpipe.labels.normalize import aligned, turned
 from augpipe.labels.rle import rle_of
@@ -24,7 +34,7 @@ def header(orientation: int = 1, size: tuple[int, int] = (W, H)) -> Header:
 
 
 def labels(box=(2, 1, 7, 5), size=(W, H), **fields) -> Annotations:
-    rows = objects_of([ObjectRow(4, 1, tuple(map(float, box)), facts=Facts(id=9), **fields)])
+    rows = objects_of([ObjectRow(4, 1, tuple(map(float, box)), facts=ObjectAttributes(id=9), **fields)])
     return Annotations(objects=rows, size_wh=size)
 
 
@@ -168,7 +178,7 @@ def test_points_turn_like_the_picture(orientation):
                 segmentation=Rings((around,)),
                 keypoints=np.column_stack([centre, [2.0]]),
                 obb=around,
-                parts=(Part("p", (x, y, x + 1, y + 1)),),
+                parts=(ObjectPart("p", (x, y, x + 1, y + 1)),),
             ),
             header(orientation),
         ).objects
@@ -278,9 +288,9 @@ def test_keypoints_outside_the_frame_are_not_labelled():
 
 
 def test_parts_are_cut_to_the_frame():
-    parts = (Part("head", (3, 2, 5, 4)), Part("hand", (-1, -1, 2, 2)), Part("foot", (99, 0, 100, 1)))
+    parts = (ObjectPart("head", (3, 2, 5, 4)), ObjectPart("hand", (-1, -1, 2, 2)), ObjectPart("foot", (99, 0, 100, 1)))
     out = aligned(labels(parts=parts), header())
-    assert out.objects.parts == ((Part("head", (3, 2, 5, 4)), Part("hand", (0, 0, 2, 2))),)
+    assert out.objects.parts == ((ObjectPart("head", (3, 2, 5, 4)), ObjectPart("hand", (0, 0, 2, 2))),)
     assert out.notes == ("clipped",)
 
 

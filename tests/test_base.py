@@ -6,7 +6,7 @@ import pytest
 from builders import keys, object_xml, opened, voc_xml, write_mask, write_picture, write_voc
 
 from augpipe.core.errors import Reject
-from augpipe.formats.base import LARGEST_FILE, MOST_MARKS, Place, bytes_of, read_place, require_small
+from augpipe.formats.base import LARGEST_FILE, MOST_MARKS, ByteRange, bytes_of, read_place, require_small
 
 
 def test_a_file_that_is_a_hole_is_not_read(tmp_path):
@@ -14,12 +14,12 @@ def test_a_file_that_is_a_hole_is_not_read(tmp_path):
     with open(path, "wb") as file:
         file.truncate(LARGEST_FILE + 1)
     with pytest.raises(Reject, match=r"a\\x1b\.jpg: 256 MiB; expected at most 256 for one file") as caught:
-        read_place(Place(str(path)))
+        read_place(ByteRange(str(path)))
     assert (caught.value.stage, caught.value.code, caught.value.transient) == ("read", "too-large", False)
-    assert bytes_of(Place(str(path))) == b""
+    assert bytes_of(ByteRange(str(path))) == b""
     with pytest.raises(Reject, match=r"4,398,046,511,104 MiB; expected at most 256"):
-        read_place(Place(str(path), 0, 1 << 62))
-    assert read_place(Place(str(path), 5, 3)) == bytes(3)
+        read_place(ByteRange(str(path), 0, 1 << 62))
+    assert read_place(ByteRange(str(path), 5, 3)) == bytes(3)
 
 
 def test_labels_have_a_limit_on_values():

@@ -16,17 +16,17 @@ from step_cases import BORDERS, FILL, REGIONS
 from augpipe.core import color
 from augpipe.core import geometry as g
 from augpipe.core.errors import Reject
-from augpipe.core.plan import Bars, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Warp
+from augpipe.core.plan import Blur, Color, Curve, Cutout, JpegCompress, Matrix3x4, Noise, PadFill, Warp
 from augpipe.pixels import cpu
-from augpipe.pixels.cuda.launch import DevicePicture, Work, _Parameters, bytes_needed, run_batch
+from augpipe.pixels.cuda.launch import DevicePicture, OutputJob, _Parameters, bytes_needed, run_batch
 from augpipe.pixels.cuda.lowering import lowered
 
 TURNED = Warp(matrix=g.rounded(g.about((30.0, 20.0), g.rotation(17.0))), size_wh=(60, 40), fill=FILL)
-BRIGHTER = Colour(stages=(Matrix3x4(color.on_grid(color.brightness(1.3))), Curve("gamma", 0.8)))
+BRIGHTER = Color(stages=(Matrix3x4(color.on_grid(color.brightness(1.3))), Curve("gamma", 0.8)))
 NOISY = Noise(std=9.0, offset=1234)
-HOLES = Erase(boxes_xyxy=((3, 4, 20, 30),), fill=(9, 8, 7))
-BARRED = Bars(region=REGIONS["turned"], fill=(1, 2, 3))
-WIDE = Colour(stages=(Matrix3x4((1e6, -1e6, 0.5, 7.0, *(0.0, 1.0, 0.0, 0.0), *(1e6, 0.0, -1e6, 0.0))),))
+HOLES = Cutout(boxes_xyxy=((3, 4, 20, 30),), fill=(9, 8, 7))
+BARRED = PadFill(region=REGIONS["turned"], fill=(1, 2, 3))
+WIDE = Color(stages=(Matrix3x4((1e6, -1e6, 0.5, 7.0, *(0.0, 1.0, 0.0, 0.0), *(1e6, 0.0, -1e6, 0.0))),))
 
 
 def equal(got, expected):
@@ -37,9 +37,9 @@ def test_a_ragged_batch_in_its_order(accelerator):
     """Gray and colour, sizes from one pixel to many tiles, chains of different lengths, one without steps."""
     chains = [
         (TURNED, BRIGHTER, NOISY),
-        (Filter(sigma=1.2), TURNED),
+        (Blur(sigma=1.2), TURNED),
         (),
-        (Recode(quality=60), HOLES),
+        (JpegCompress(quality=60), HOLES),
         (BARRED,),
         (WIDE,),
     ]
@@ -55,30 +55,32 @@ def test_a_ragged_batch_in_its_order(accelerator):
 def test_works_share_a_source_that_stays_as_it_is(accelerator):
     picture = noise_picture((61, 47), 3)
     source, stream = uploaded(accelerator, picture), accelerator.stream()
-    chains = [(HOLES,), (NOISY, BARRED), (TURNED,), (Recode(quality=20),), (Filter(sigma=2.0),), ()]
-    outputs = run_batch(accelerator, [Work(source, chain) for chain in chains], stream)
+    chains = [(HOLES,), (NOISY, BARRED), (TURNED,), (JpegCompress(quality=20),), (Blur(sigma=2.0),), ()]
+    outputs = run_batch(accelerator, [OutputJob(source, chain) for chain in chains], stream)
     for chain, output in zip(chains, outputs, strict=True):
         assert equal(downloaded(accelerator, output, stream), rendered(picture, chain))
     assert equal(downloaded(accelerator, source), picture)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("steps", [(TURNED,), (HOLES,), (Filter(sigma=1.0),), (Recode(quality=50),), (WIDE,)], ids=str)
+@pytest.mark.parametrize(
+    "steps", [(TURNED,), (HOLES,), (Blur(sigma=1.0),), (JpegCompress(quality=50),), (WIDE,)], ids=str
+)
 def test_a_source_with_gaps_between_its_rows(accelerator, channels, steps):
     picture = noise_picture((61, 47), channels)
     source, stream = uploaded(accelerator, picture, gap=5), accelerator.stream()
-    (output,) = run_batch(accelerator, [Work(source, steps)], stream)
+    (output,) = run_batch(accelerator, [OutputJob(source, steps)], stream)
     assert equal(downloaded(accelerator, output, stream), rendered(picture, steps))
 
 
 def test_outputs_outlive_everything_but_themselves(accelerator):
     picture = noise_picture((61, 47), 3)
     stream = accelerator.stream()
-    outputs = run_batch(accelerator, [Work(uploaded(accelerator, picture), (TURNED,)) for _ in range(3)], stream)
+    outputs = run_batch(accelerator, [OutputJob(uploaded(accelerator, picture), (TURNED,)) for _ in range(3)], stream)
     kept = outputs[1]
     del outputs
     gc.collect()
-    run_batch(accelerator, [Work(uploaded(accelerator, 255 - picture), (TURNED,)) for _ in range(3)], stream)
+    run_batch(accelerator, [OutputJob(uploaded(accelerator, 255 - picture), (TURNED,)) for _ in range(3)], stream)
     assert equal(downloaded(accelerator, kept, stream), rendered(picture, (TURNED,)))
 
 
@@ -99,7 +101,7 @@ def test_rejects_are_those_of_the_cpu_and_lose_one_picture_alone(accelerator):
         (noise_picture((20, 10), 3), (Warp(matrix=(1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0), size_wh=(5, 5)),)),
         (noise_picture((20, 10), 3), (Noise(std=1e300, offset=0),)),
         (long, (Warp(matrix=g.mirror_x(33_000), size_wh=(33_000, 1)),)),
-        (noise_picture((20, 10), 3), (Erase(boxes_xyxy=((0, 0, 2, 2),), fill=(300, 0, 0)),)),
+        (noise_picture((20, 10), 3), (Cutout(boxes_xyxy=((0, 0, 2, 2),), fill=(300, 0, 0)),)),
     ]
     got = rendered_on(accelerator, cases)
     assert [o.code if isinstance(o, Reject) else o.shape for o in got] == [
@@ -119,10 +121,10 @@ def test_a_batch_of_nothing(accelerator):
 
 CHAINS = [
     (TURNED,),
-    (TURNED, Filter(sigma=3.0), Recode(quality=70), NOISY, TURNED),
+    (TURNED, Blur(sigma=3.0), JpegCompress(quality=70), NOISY, TURNED),
     (Warp(matrix=g.scaling(0.2, 0.2), size_wh=(100, 80), reduce=(5, 5)), WIDE, BARRED, HOLES),
-    (Recode(quality=1),),
-    (Filter(sigma=50.0),),
+    (JpegCompress(quality=1),),
+    (Blur(sigma=50.0),),
     (),
 ]
 
@@ -133,7 +135,7 @@ def test_bytes_needed_is_what_is_taken(channels, steps):
     accelerator = CpuAccelerator()
     sources = [uploaded(accelerator, noise_picture((501, 403), channels)) for _ in range(3)]
     before = accelerator.most = accelerator.held
-    outputs = run_batch(accelerator, [Work(s, steps) for s in sources], accelerator.stream())
+    outputs = run_batch(accelerator, [OutputJob(s, steps) for s in sources], accelerator.stream())
     taken, said = accelerator.most - before, 3 * bytes_needed((501, 403), channels, steps)
     assert taken <= said <= 1.1 * taken + 3 * 2048
     held = sum(-(-o.size_wh[0] * o.size_wh[1] * channels // 256) * 256 for o in outputs) if steps else 0
@@ -144,7 +146,7 @@ def test_no_memory_is_said_before_anything_has_run():
     picture = noise_picture((100, 100), 3)
     accelerator = CpuAccelerator(limit=picture.nbytes + 70_000)
     source = uploaded(accelerator, picture)
-    work = Work(source, (Filter(sigma=1.0),))
+    work = OutputJob(source, (Blur(sigma=1.0),))
     for _ in range(2):
         with pytest.raises(MemoryError):
             run_batch(accelerator, [work], accelerator.stream())
@@ -162,7 +164,7 @@ def test_neighbouring_steps_are_one_pass():
     steps = (TURNED, BRIGHTER, BARRED, NOISY, HOLES)
     assert [p.kernel for p in lowered((50, 50), 3, steps)] == ["warp"]
     assert [p.kernel for p in lowered((50, 50), 3, steps[1:])] == ["copy"]
-    blurred = (BRIGHTER, Filter(sigma=1.0), NOISY, Recode(quality=5), HOLES)
+    blurred = (BRIGHTER, Blur(sigma=1.0), NOISY, JpegCompress(quality=5), HOLES)
     assert [p.kernel for p in lowered((50, 50), 3, blurred)] == [
         "copy", "blur_rows", "blur_columns", "jpeg_blocks", "jpeg_pixels",
     ]  # fmt: skip
@@ -175,9 +177,9 @@ def test_a_matrix_whose_sums_need_64_bits_is_a_pass_of_its_own():
 
 def test_what_can_run_together_is_one_launch():
     accelerator = CpuAccelerator()
-    chains = [(TURNED, BRIGHTER, NOISY), (TURNED, Filter(sigma=1.0)), (Filter(sigma=2.0), TURNED)] * 20
+    chains = [(TURNED, BRIGHTER, NOISY), (TURNED, Blur(sigma=1.0)), (Blur(sigma=2.0), TURNED)] * 20
     sources = [uploaded(accelerator, noise_picture((30 + i, 20), 3)) for i in range(len(chains))]
-    run_batch(accelerator, [Work(s, c) for s, c in zip(sources, chains, strict=True)], accelerator.stream())
+    run_batch(accelerator, [OutputJob(s, c) for s, c in zip(sources, chains, strict=True)], accelerator.stream())
     assert sorted(accelerator.launched) == ["blur_columns"] * 2 + ["blur_rows"] * 2 + ["warp"] * 2
 
 
@@ -211,24 +213,24 @@ def warp_steps(draw):
 
 
 @st.composite
-def colour_steps(draw):
+def color_steps(draw):
     jitter = color.merge(
         color.saturation_hue(draw(st.floats(0, 2)), draw(st.floats(-0.5, 0.5))), color.contrast(draw(st.floats(0, 4)))
     )
     stages = st.sampled_from([Matrix3x4(color.on_grid(jitter)), Curve("gamma", draw(st.floats(0.2, 5)))])
-    return Colour(stages=tuple(draw(st.lists(stages, max_size=3))))
+    return Color(stages=tuple(draw(st.lists(stages, max_size=3))))
 
 
 edges = st.integers(-10, 80)
 corners = st.tuples(st.floats(-20, 90), st.floats(-20, 90))
 steps_of_all_kinds = st.one_of(
     warp_steps(),
-    colour_steps(),
-    st.builds(Filter, sigma=st.floats(0.1, 6.0)),
+    color_steps(),
+    st.builds(Blur, sigma=st.floats(0.1, 6.0)),
     st.builds(Noise, std=st.floats(0, 60), offset=st.integers(0, 2**32)),
-    st.builds(Erase, boxes_xyxy=st.lists(st.tuples(edges, edges, edges, edges), max_size=4).map(tuple), fill=fills),
-    st.builds(Bars, region=st.just(()) | st.tuples(corners, corners, corners), fill=fills),
-    st.builds(Recode, quality=st.integers(1, 100)),
+    st.builds(Cutout, boxes_xyxy=st.lists(st.tuples(edges, edges, edges, edges), max_size=4).map(tuple), fill=fills),
+    st.builds(PadFill, region=st.just(()) | st.tuples(corners, corners, corners), fill=fills),
+    st.builds(JpegCompress, quality=st.integers(1, 100)),
 )
 plans = st.lists(steps_of_all_kinds, max_size=6).map(tuple)
 

@@ -14,12 +14,12 @@ from scenes import CATEGORIES, SIZE, scene
 
 from augpipe.core.annotations import Annotations, Frame, Rings, Rle
 from augpipe.core.canvas import follow
-from augpipe.core.plan import Erase, Plan, Warp
+from augpipe.core.plan import Cutout, Plan, Warp
 from augpipe.labels import rle, transform
 from augpipe.labels.transform import Labelled, LabelRules
 from augpipe.recipe import reference_docs
 from augpipe.recipe.ops import OPERATIONS
-from augpipe.recipe.ops.label_effects import FATES, LABEL_KINDS, Carries, Fate
+from augpipe.recipe.ops.label_effects import LABEL_EFFECTS, LABEL_KINDS, LabelEffect, LabelEffects
 from augpipe.recipe.planner import draw
 
 KEEP = LabelRules(min_area=0.0, min_side=0.0)
@@ -65,7 +65,7 @@ class Run(NamedTuple):
 
     @property
     def erased(self):
-        return [box for step in self.plan.steps if isinstance(step, Erase) for box in step.boxes_xyxy]
+        return [box for step in self.plan.steps if isinstance(step, Cutout) for box in step.boxes_xyxy]
 
     def moved(self, points):
         """Points through the map, by numpy alone."""
@@ -407,8 +407,8 @@ def test_every_operation_declares_for_itself(name):
 
 
 def test_the_kinds_and_the_words_are_complete():
-    assert [field.name for field in fields(Carries)] == list(LABEL_KINDS)
-    assert set(FATES) == set(get_args(Fate))
+    assert [field.name for field in fields(LabelEffects)] == list(LABEL_KINDS)
+    assert set(LABEL_EFFECTS) == set(get_args(LabelEffect))
     table = reference_docs.carried_markdown()
     for name in OPERATIONS:
         assert table.count(f"`{name}`") == 1

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from augpipe.core.errors import Reject
 from augpipe.formats.base import Entry
-from augpipe.run.engine.retry_policy import Case, Make, Rehearse
+from augpipe.run.engine.retry_policy import ProbeImage, RunTask, TaskAttempts
 from augpipe.run.job import Task
 
 CRASH = Reject("pixels", "crash", "died", transient=True)
 TIMEOUT = Reject("pixels", "timeout", "hung", transient=True)
 
 
-def case(pictures: int = 3) -> Case:
+def case(pictures: int = 3) -> TaskAttempts:
     entries = tuple(Entry(key, None, None, key) for key in "abcdefgh"[:pictures])
-    return Case(Task(0, "all-000000", entries, (0,), "digest"))
+    return TaskAttempts(Task(0, "all-000000", entries, (0,), "digest"))
 
 
-def played(made: Case, deadly: dict[str, Reject], most: int = 100) -> list[str]:
+def played(made: TaskAttempts, deadly: dict[str, Reject], most: int = 100) -> list[str]:
     """What is ordered, in short, if these pictures kill whoever touches them: ``M`` to make, a letter to try alone."""
     said = []
     for _ in range(most):
         order = made.order
-        if isinstance(order, Make):
+        if isinstance(order, RunTask):
             said.append("M")
             touched = [e.key for e in order.task.entries if e.key not in order.attempt.lost]
         else:
@@ -62,11 +62,11 @@ def test_a_death_that_no_picture_explains_costs_the_shard_in_the_end_and_never_g
     orders = []
     for _ in range(50):
         orders.append(made.order)
-        if isinstance(made.order, Make) and len(made.lost) < 3:
+        if isinstance(made.order, RunTask) and len(made.lost) < 3:
             made.died(CRASH)
         elif made.done():
             break
-    kinds = ["M" if isinstance(order, Make) else "r" for order in orders]
+    kinds = ["M" if isinstance(order, RunTask) else "r" for order in orders]
     assert "".join(kinds) == "MMM" + "rrr" + "MMM" + "M"
     assert set(made.lost) == set("abc")
 
@@ -75,9 +75,9 @@ def test_a_death_by_chance_loses_nothing():
     made = case()
     for _ in range(3):
         made.died(CRASH)
-    assert isinstance(made.order, Rehearse)
+    assert isinstance(made.order, ProbeImage)
     made.died(CRASH)  # by chance again: the same picture is tried a second time
-    assert made.order == Rehearse(made.task, 0)
+    assert made.order == ProbeImage(made.task, 0)
     assert played(made, {}) == [*"abc", "M"]
     assert made.lost == {}
 
@@ -86,5 +86,5 @@ def test_attempts_are_counted():
     made = case()
     made.died(CRASH)
     made.died(CRASH)
-    assert isinstance(made.order, Make)
+    assert isinstance(made.order, RunTask)
     assert made.order.attempt.number == 3

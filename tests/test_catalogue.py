@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from command_line import call
 
-from augpipe.core.annotations import Annotations, Category, Facts, ObjectRow, Part, Rings, objects_of
+from augpipe.core.annotations import Annotations, Category, ObjectAttributes, ObjectPart, ObjectRow, Rings, objects_of
 from augpipe.formats import catalogue
 from augpipe.formats.base import Dataset, Entry, SourceOptions
 from augpipe.formats.catalogue import PAIRS, READABLE, WRITABLE
@@ -76,10 +76,10 @@ OF = {
     "crowds": {"iscrowd": 1},
     "keypoints": {"keypoints": np.array([[5.0, 5, 2]])},
     "oriented boxes": {"obb": SQUARE},
-    "flags and pose": {"facts": Facts(difficult=1)},
-    "parts": {"parts": (Part("head", (4, 4, 8, 8)),)},
-    "ids": {"facts": Facts(id=7)},
-    "fields of its own": {"facts": Facts(attributes={"colour": "red"})},
+    "flags and pose": {"facts": ObjectAttributes(difficult=1)},
+    "parts": {"parts": (ObjectPart("head", (4, 4, 8, 8)),)},
+    "ids": {"facts": ObjectAttributes(id=7)},
+    "fields of its own": {"facts": ObjectAttributes(attributes={"colour": "red"})},
     "semantic masks": {},
     "panoptic masks": {},
     "captions and tags": {},

@@ -16,7 +16,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from augpipe.core.annotations import Rings, Rle
-from augpipe.formats.base import Entry, Place
+from augpipe.formats.base import ByteRange, Entry
 from augpipe.formats.coco.read import key_of, merged, unpack
 
 POINTS = {"id": 2, "name": "person", "keypoints": ["nose", "left_eye", "right_eye"], "skeleton": [[1, 2], [1, 3]]}
@@ -296,4 +296,4 @@ def test_entries_hold_byte_ranges_of_the_file(tmp_path):
         first, *others = [json.loads(data[start : start + size]) for _, start, size in unpack(entry.annotation)]
         assert first["id"] == number
         assert others == [r for r in rows if r["image_id"] == number]
-    assert Place("x").size == -1
+    assert ByteRange("x").size == -1

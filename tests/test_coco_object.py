@@ -7,7 +7,7 @@ import pytest
 from builders import coco as document
 from builders import decode, read_coco, rle_json, row
 
-from augpipe.core.annotations import Category, Dropped, ObjectRow, Part, Rings, Rle
+from augpipe.core.annotations import Category, Dropped, ObjectPart, ObjectRow, Rings, Rle
 from augpipe.formats.coco import fields as made
 from augpipe.formats.coco.fields import object_of
 
@@ -222,7 +222,7 @@ def test_fields_of_pascal_voc_are_understood():
     found, _ = one(truncated=1, difficult=False, occluded="true", pose="Left", parts=parts)
     facts = found.facts
     assert (facts.truncated, facts.difficult, facts.occluded, facts.pose) == (1, 0, 1, "Left")
-    assert found.parts == (Part("head", (1, 1, 2.5, 2)),)
+    assert found.parts == (ObjectPart("head", (1, 1, 2.5, 2)),)
     assert facts.attributes == {}
 
 

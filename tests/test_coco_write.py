@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from augpipe.core.annotations import Annotations, Category, Facts, ObjectRow, Part, Rings, objects_of
+from augpipe.core.annotations import Annotations, Category, ObjectAttributes, ObjectPart, ObjectRow, Rings, objects_of
 from augpipe.formats.coco import write
 from augpipe.formats.coco.ids import IdGiver, stable_id
 from augpipe.formats.coco.write import CocoWriter, annotation_json, batch_of, cannot_hold, rows_of, whole
@@ -62,7 +62,9 @@ def test_categories_are_as_they_came():
 
 
 def test_own_ids_are_kept_and_new_ones_name_picture_and_position():
-    labels = Annotations(objects=objects_of([a_row(facts=Facts(id=8)), a_row(index=1), a_row(facts=Facts(id="x"))]))
+    labels = Annotations(
+        objects=objects_of([a_row(facts=ObjectAttributes(id=8)), a_row(index=1), a_row(facts=ObjectAttributes(id="x"))])
+    )
     document = document_of(("a.jpg", labels), ("b.jpg", Annotations(image_id=5)))
     assert [i["id"] for i in document["images"]] == [stable_id("a.jpg"), 5]
     assert [r["id"] for r in document["annotations"]] == [8, stable_id("a.jpg", 1), "x"]
@@ -96,7 +98,10 @@ def random_pictures(rng: random.Random, count: int) -> list[tuple[str, Annotatio
             Annotations(
                 objects=objects_of(
                     [
-                        a_row(index=k * 2, facts=Facts(id=rng.choice(ids), attributes={"a": ",\n"} if k else {}))
+                        a_row(
+                            index=k * 2,
+                            facts=ObjectAttributes(id=rng.choice(ids), attributes={"a": ",\n"} if k else {}),
+                        )
                         for k in range(rng.randrange(4))
                     ]
                 ),
@@ -185,10 +190,10 @@ def test_keypoints_are_counted_again():
 
 
 def test_facts_parts_and_free_fields_are_fields():
-    facts = Facts(
+    facts = ObjectAttributes(
         pose="Left", truncated=1, difficult=0, attributes={"colour": "red", "nothing": None, "deep": {"a": [1]}}
     )
-    found = row_of(a_row(facts=facts, parts=(Part("head", (2, 3, 6.5, 7)),)))
+    found = row_of(a_row(facts=facts, parts=(ObjectPart("head", (2, 3, 6.5, 7)),)))
     assert {k: found[k] for k in ("pose", "truncated", "difficult", "colour", "deep")} == {
         "pose": "Left", "truncated": 1, "difficult": 0, "colour": "red", "deep": {"a": [1]},
     }  # fmt: skip
@@ -197,7 +202,7 @@ def test_facts_parts_and_free_fields_are_fields():
 
 
 def test_a_free_field_never_takes_the_place_of_cocos_own():
-    facts = Facts(attributes={"bbox": [0, 0, 0, 0], "id": 3, "image_id": 4, "fine": 1})
+    facts = ObjectAttributes(attributes={"bbox": [0, 0, 0, 0], "id": 3, "image_id": 4, "fine": 1})
     labels = Annotations(
         objects=objects_of([a_row(facts=facts)]), attributes={"file_name": "evil", "width": 1, "folder": "f"}
     )

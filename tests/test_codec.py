@@ -50,7 +50,7 @@ def test_gray_png_of_few_bits_is_spread_to_255(depth, white):
 
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
-def test_alpha_is_dropped_and_the_colours_below_it_stay(form):
+def test_alpha_is_dropped_and_the_colors_below_it_stay(form):
     options = {"lossless": True, "exact": True} if form == "WEBP" else {}
     assert np.array_equal(read(encoded(RGBA, form, **options)), PHOTO)
 
@@ -64,7 +64,7 @@ def test_gray_with_alpha_is_gray():
     assert np.array_equal(read(encoded(GRAY, "PNG", transparency=3)), gray)
 
 
-def test_palettes_become_colours_also_where_entries_are_transparent():
+def test_palettes_become_colors_also_where_entries_are_transparent():
     palette = PICTURE.quantize(16)
     for form, options in (
         ("PNG", {}),
@@ -141,7 +141,7 @@ def test_ycck_jpeg_is_turned_into_cmyk_first():
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("picture", [PICTURE, GRAY], ids=["colour", "gray"])
-def test_colour_profiles_change_nothing(picture, form):
+def test_color_profiles_change_nothing(picture, form):
     profile = b"\0\0\x02\0" + b"not a profile" * 40
     assert np.array_equal(read(encoded(picture, form, icc_profile=profile)), read(encoded(picture, form)))
 
@@ -245,7 +245,7 @@ def test_masks_are_values_and_palettes_are_indexes():
     assert np.array_equal(decode_raster(encoded(bits, "PNG"), "a.png"), (MASK > 1) * 255)
 
 
-def test_masks_of_16_bits_and_of_three_colours_are_numbers():
+def test_masks_of_16_bits_and_of_three_colors_are_numbers():
     assert np.array_equal(decode_raster(tiff(WIDE[:, :, 0]), "a.tif"), WIDE[:, :, 0])
     assert np.array_equal(
         decode_raster(b"P5 37 23 65535\n" + WIDE[:, :, 0].astype(">u2").tobytes(), "a"), WIDE[:, :, 0]

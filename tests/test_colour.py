@@ -26,13 +26,13 @@ def through(rows, rgb):
 
 
 def test_brightness_and_contrast_by_hand():
-    assert color.recoloured([stage(color.brightness(1.5))], (10, 100, 200)) == (15, 150, 255)
-    assert color.recoloured([stage(color.contrast(2.0))], (0, 127, 128)) == (0, 127, 129)  # 126.5 rounds up
-    assert color.recoloured([stage(color.contrast(0.0))], (0, 127, 255)) == (128, 128, 128)  # 127.5 rounds up
+    assert color.recolored([stage(color.brightness(1.5))], (10, 100, 200)) == (15, 150, 255)
+    assert color.recolored([stage(color.contrast(2.0))], (0, 127, 128)) == (0, 127, 129)  # 126.5 rounds up
+    assert color.recolored([stage(color.contrast(0.0))], (0, 127, 255)) == (128, 128, 128)  # 127.5 rounds up
 
 
 def test_gray_by_hand():
-    assert color.recoloured([stage(color.to_gray())], (255, 0, 0)) == (76, 76, 76)
+    assert color.recolored([stage(color.to_gray())], (255, 0, 0)) == (76, 76, 76)
     assert color.luma((255, 255, 255)) == 255
     assert color.luma((0, 255, 0)) == 150
 
@@ -47,7 +47,7 @@ def test_no_saturation_leaves_the_luma():
     np.testing.assert_allclose(through(rows, (10, 200, 90)), [0.299 * 10 + 0.587 * 200 + 0.114 * 90] * 3, atol=1e-9)
 
 
-def test_half_a_turn_of_hue_mirrors_colour_at_its_luma():
+def test_half_a_turn_of_hue_mirrors_color_at_its_luma():
     rgb = np.array([200.0, 90.0, 60.0])
     y = 0.299 * 200 + 0.587 * 90 + 0.114 * 60
     np.testing.assert_allclose(through(color.saturation_hue(1.0, 0.5), rgb), 2 * y - rgb, atol=1e-9)
@@ -61,7 +61,7 @@ def test_gray_stays_gray(saturation, hue, level):
 
 @quick
 @given(factors, st.floats(-0.5, 0.5), levels)
-def test_turning_hue_back_gives_the_colour_back(saturation, hue, rgb):
+def test_turning_hue_back_gives_the_color_back(saturation, hue, rgb):
     saturation += 0.1
     there, back = color.saturation_hue(saturation, hue), color.saturation_hue(1.0 / saturation, -hue)
     np.testing.assert_allclose(through(color.merge(there, back), rgb), rgb, atol=1e-6)
@@ -100,7 +100,7 @@ def test_curves_in_a_row_round_once():
 def test_neighbouring_matrices_of_a_plan_clip_once():
     """A plan may be written by hand; its stages mean the same as a recipe's."""
     stages = [stage(color.brightness(2.0)), stage(color.brightness(0.5))]
-    assert color.recoloured(stages, (200, 200, 200)) == (200, 200, 200)
+    assert color.recolored(stages, (200, 200, 200)) == (200, 200, 200)
 
 
 @quick
@@ -122,9 +122,9 @@ def test_gray_table_is_the_first_row_on_gray():
 
 
 @pytest.mark.parametrize("rgb", [(0, 0, 0), (114, 114, 114), (255, 3, 90)])
-def test_recoloured_is_what_happens_to_a_pixel(rgb):
+def test_recolored_is_what_happens_to_a_pixel(rgb):
     stages = [stage(color.contrast(1.7)), Curve("gamma", 0.8), stage(color.saturation_hue(1.4, 0.2))]
     pixel = np.array([[rgb]], np.uint8)
     for compiled in color.compiled(stages):
         pixel = color.apply_integers(compiled, pixel)
-    assert color.recoloured(stages, rgb) == tuple(pixel[0, 0].tolist())
+    assert color.recolored(stages, rgb) == tuple(pixel[0, 0].tolist())

@@ -15,7 +15,7 @@ import pytest
 from conversions import average_precision, check_with_pycocotools, real
 from pycocotools import mask as api
 
-from augpipe.conversion import Report, convert
+from augpipe.conversion import ConversionReport, convert
 from augpipe.core import parallel
 from augpipe.core.annotations import Annotations
 from augpipe.core.errors import RunError
@@ -103,7 +103,7 @@ def contents(source: Path, options: SourceOptions) -> dict[str, dict[str, list[A
     return found
 
 
-def said(*reports: Report) -> str:
+def said(*reports: ConversionReport) -> str:
     lines = [line for report in reports for line in (*report.losses, *report.notes, *report.remarks)]
     lines += ["objects without a box"] * any(report.dropped for report in reports)
     lines += ["could not be converted"] * any(report.lost for report in reports)

@@ -19,9 +19,9 @@ from msgspec.structs import replace
 from augpipe.core import color
 from augpipe.core import geometry as g
 from augpipe.core.errors import Reject
-from augpipe.core.plan import Bars, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Warp
+from augpipe.core.plan import Blur, Color, Curve, Cutout, JpegCompress, Matrix3x4, Noise, PadFill, Warp
 from augpipe.pixels import cpu, resample
-from augpipe.pixels.backend import BackendOptions, Job
+from augpipe.pixels.backend import BackendOptions, PictureJob
 from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.codec.image import PictureFormat, encode
 
@@ -41,13 +41,13 @@ def kinds(size_wh):
         "halved": (Warp(matrix=g.scaling(0.5, 0.5), size_wh=size_wh, reduce=(2, 2)),),
         "flip": (Warp(matrix=g.mirror_x(w), size_wh=size_wh),),
         "nothing": (Warp(matrix=g.IDENTITY, size_wh=size_wh),),
-        "bars": (Bars(region=((5.0, 1.0), (60.0, 9.0), (22.0, 40.0)), fill=(1, 2, 3)),),
-        "colour": (Colour(stages=(WARMER, Curve("gamma", 0.7))),),
-        "sharp filter": (Filter(sigma=0.7),),
-        "wide filter": (Filter(sigma=9.0),),
+        "bars": (PadFill(region=((5.0, 1.0), (60.0, 9.0), (22.0, 40.0)), fill=(1, 2, 3)),),
+        "colour": (Color(stages=(WARMER, Curve("gamma", 0.7))),),
+        "sharp filter": (Blur(sigma=0.7),),
+        "wide filter": (Blur(sigma=9.0),),
         "noise": (Noise(std=11.5, offset=1234),),
-        "erase": (Erase(boxes_xyxy=((2, 3, 20, 30),), fill=(200, 100, 50)),),
-        "recode": (Recode(quality=60),),
+        "erase": (Cutout(boxes_xyxy=((2, 3, 20, 30),), fill=(200, 100, 50)),),
+        "recode": (JpegCompress(quality=60),),
     }
 
 
@@ -60,7 +60,10 @@ def test_input_is_never_painted_on(kind, channels):
     """Also by a step that follows, since some steps may hand on a view of what they got."""
     picture = noise_picture((120, 90), channels)
     before = picture.copy()
-    paint = (Erase(boxes_xyxy=((0, 0, 50, 50),), fill=(0, 0, 0)), Bars(region=KINDS["bars"][0].region, fill=(9, 9, 9)))
+    paint = (
+        Cutout(boxes_xyxy=((0, 0, 50, 50),), fill=(0, 0, 0)),
+        PadFill(region=KINDS["bars"][0].region, fill=(9, 9, 9)),
+    )
     for steps in (KINDS[kind], (*KINDS[kind], paint[0]), (*KINDS[kind], paint[1])):
         cpu.apply(picture, steps)
         assert (picture == before).all()
@@ -71,7 +74,7 @@ def test_a_crop_of_whole_rows_is_not_a_window_on_the_shared_picture():
     picture = noise_picture((30, 20), 3)
     before = picture.copy()
     crop = Warp(matrix=g.translation(0.0, -4.0), size_wh=(30, 12))
-    cpu.apply(picture, [crop, Erase(boxes_xyxy=((0, 0, 9, 9),), fill=(0, 0, 0))])
+    cpu.apply(picture, [crop, Cutout(boxes_xyxy=((0, 0, 9, 9),), fill=(0, 0, 0))])
     assert (picture == before).all()
 
 
@@ -100,7 +103,7 @@ LUMA = {(9, 99, 199): 83, (1, 2, 3): 2, (200, 100, 50): 124}  # 0.299 red + 0.58
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k not in ("colour", "noise", "recode")])
-def test_gray_is_what_colour_does_to_three_like_channels(kind):
+def test_gray_is_what_color_does_to_three_like_channels(kind):
     """Except where channels mix or have noise of their own; and where a colour is painted, gray takes its luma."""
     picture = noise_picture((120, 90), 1)
     like = [replace(s, fill=(LUMA[s.fill],) * 3) if getattr(s, "fill", None) in LUMA else s for s in KINDS[kind]]
@@ -182,9 +185,9 @@ def test_a_blur_by_bands_is_the_blur_of_the_whole(shape, sigma):
     side = 2 * cpu.filter_radius(sigma) + 1
     whole = cv2.GaussianBlur(picture, (side, side), sigma, None, sigma, cv2.BORDER_REFLECT_101)
     before = picture.copy()
-    assert np.array_equal(cpu.apply(picture, [Filter(sigma=sigma)]), whole)
+    assert np.array_equal(cpu.apply(picture, [Blur(sigma=sigma)]), whole)
     assert np.array_equal(picture, before), "the source is shared by all copies"
-    flipped = cpu.apply(picture, [mirror(picture), Filter(sigma=sigma)])  # here the blur works in the picture itself
+    flipped = cpu.apply(picture, [mirror(picture), Blur(sigma=sigma)])  # here the blur works in the picture itself
     assert np.array_equal(
         flipped, cv2.GaussianBlur(np.ascontiguousarray(picture[:, ::-1]), (side, side), sigma, None, sigma, 4)
     )
@@ -195,10 +198,10 @@ BRIGHTER = Matrix3x4(color.brightness(1.2))
 
 @pytest.mark.parametrize("stages", [(), (WARMER,), (WARMER, Curve("gamma", 0.8), BRIGHTER)], ids=len)
 @pytest.mark.parametrize("gray", [False, True])
-def test_colour_by_pieces_is_that_of_the_whole(gray, stages):
+def test_color_by_pieces_is_that_of_the_whole(gray, stages):
     """More pixels than a piece, and no multiple of a block."""
     picture = np.random.default_rng(2).integers(0, 256, (400, 503) if gray else (400, 503, 3), np.uint8)
-    step = Colour(stages=stages)
+    step = Color(stages=stages)
     expected = picture if gray else picture[:, :, ::-1]
     for stage in color.compiled(step.stages):
         expected = color.gray_table(stage)[expected] if gray else color.apply_integers(stage, expected)
@@ -232,7 +235,7 @@ def test_no_decoded_picture_is_held_while_the_next_is_decoded(monkeypatch):
     data = cv2.imencode(".png", np.zeros((8, 9, 3), np.uint8))[1].tobytes()
     gc.disable()
     try:
-        job = Job(data, read_header(data), ((), ()))
+        job = PictureJob(data, read_header(data), ((), ()))
         assert len(list(cpu.CpuBackend(BackendOptions()).render([job] * 3))) == 3
     finally:
         gc.enable()
@@ -244,7 +247,7 @@ def test_copies_share_the_means_of_a_large_picture(monkeypatch):
     shrunk = tuple(
         (
             Warp(matrix=g.rounded(g.then(g.rotation(a), g.scaling(0.3, 0.3))), size_wh=(50, 40), reduce=by),
-            Filter(sigma=0.5),
+            Blur(sigma=0.5),
         )
         for a, by in ((2.0, (3, 3)), (4.0, (3, 3)), (6.0, (2, 3)), (8.0, (3, 3)))
     )
@@ -254,7 +257,7 @@ def test_copies_share_the_means_of_a_large_picture(monkeypatch):
     made = []
     real = resample.block_means
     monkeypatch.setattr(resample, "block_means", lambda p, by: made.append((p.shape, by)) or real(p, by))
-    (rendered,) = cpu.CpuBackend(BackendOptions()).render([Job(data, read_header(data), shrunk + twice)])
+    (rendered,) = cpu.CpuBackend(BackendOptions()).render([PictureJob(data, read_header(data), shrunk + twice)])
     assert list(rendered.pictures) == alone
     assert made == [((120, 160, 3), (3, 3)), ((120, 160, 3), (2, 3)), ((40, 50, 3), (3, 3))]
 

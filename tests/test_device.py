@@ -14,12 +14,12 @@ from installing import names_of
 from augpipe.core.errors import UsageError
 from augpipe.core.extras import install_command
 from augpipe.pixels.cuda import select as devices
-from augpipe.pixels.cuda.probe import Fault, Gpu, Probe
+from augpipe.pixels.cuda.probe import Gpu, Probe, ProbeFault
 from augpipe.pixels.cuda.select import Device, resolve, way_out
 
 SECOND = dataclasses.replace(H200, index=1)
 OTHER = Gpu(1, "NVIDIA L4", 24_000_000_000, "8.9")
-BAD = Fault("mismatch", "a probe kernel gave other numbers than the CPU")
+BAD = ProbeFault("mismatch", "a probe kernel gave other numbers than the CPU")
 
 
 def never() -> Probe:
@@ -80,7 +80,7 @@ def test_the_codec_of_the_cpu_leaves_no_trace_of_the_others():
 
 
 def test_a_codec_that_does_not_work_is_passed_over_with_its_reason_or_refused():
-    gpu = dataclasses.replace(H200, codec_fault=Fault("no-codec", "nvImageCodec is not installed"))
+    gpu = dataclasses.replace(H200, codec_fault=ProbeFault("no-codec", "nvImageCodec is not installed"))
     found = resolve("auto", probed=on(gpu))
     assert found.codec == "cpu"
     assert found.sentence == "cuda:0 (NVIDIA H200); pictures by the CPU's codec (nvImageCodec is not installed)"
@@ -133,43 +133,47 @@ CU13 = (
     "'nvidia-nvimgcodec-cu13<0.10,>=0.9' 'nvidia-nvjpeg<14,>=13'"
 )
 FAULTS = {
-    "no-cupy": (Probe(Fault("no-cupy", "CuPy is not installed"), cuda=12080), CU12),
+    "no-cupy": (Probe(ProbeFault("no-cupy", "CuPy is not installed"), cuda=12080), CU12),
     "no-cupy, new driver": (
-        Probe(Fault("no-cupy", "CuPy is not installed"), cuda=13000), CU13,
+        Probe(ProbeFault("no-cupy", "CuPy is not installed"), cuda=13000), CU13,
     ),
     "no-cupy, no driver": (
-        Probe(Fault("no-cupy", "CuPy is not installed")),
+        Probe(ProbeFault("no-cupy", "CuPy is not installed")),
         f"install NVIDIA's driver; then {CU12} (docs/gpu.md for CUDA 13); --device cpu works",
     ),
     "two builds": (
-        Probe(Fault("two-builds", "cupy-cuda12x and cupy-cuda13x are both installed, and …"), cuda=13000),
+        Probe(ProbeFault("two-builds", "cupy-cuda12x and cupy-cuda13x are both installed, and …"), cuda=13000),
         f"pip uninstall cupy-cuda12x cupy-cuda13x; then {CU13}",
     ),
-    "broken": (Probe(Fault("broken-cupy", "CuPy does not load: …"), cuda=12080), "pip install --force-reinstall"),
+    "broken": (Probe(ProbeFault("broken-cupy", "CuPy does not load: …"), cuda=12080), "pip install --force-reinstall"),
     "no folder": (
-        Probe(Fault("no-folder", "CuPy cannot keep compiled kernels: …"), cuda=12080), "CUPY_CACHE_DIR=FOLDER names",
+        Probe(ProbeFault("no-folder", "CuPy cannot keep compiled kernels: …"), cuda=12080),
+        "CUPY_CACHE_DIR=FOLDER names",
     ),
-    "no driver": (Probe(Fault("no-driver", "there is no NVIDIA driver"), runtime=12090), "install NVIDIA's driver"),
+    "no driver": (
+        Probe(ProbeFault("no-driver", "there is no NVIDIA driver"), runtime=12090), "install NVIDIA's driver"
+    ),
     "driver of 12 under CuPy of 13": (
-        Probe(Fault("old-driver", "the driver is of CUDA 12.4; …"), cuda=12040, runtime=13000),
+        Probe(ProbeFault("old-driver", "the driver is of CUDA 12.4; …"), cuda=12040, runtime=13000),
         f"pip uninstall cupy-cuda13x nvidia-nvimgcodec-cu13; then {CU12}",
     ),
     "driver of 11": (
-        Probe(Fault("old-driver", "the driver is of CUDA 11.4"), cuda=11040, runtime=12090),
+        Probe(ProbeFault("old-driver", "the driver is of CUDA 11.4"), cuda=11040, runtime=12090),
         "install a driver of CUDA 12 or newer",
     ),
-    "no device": (Probe(Fault("no-device", "no CUDA device is visible"), cuda=12080), "see nvidia-smi"),
+    "no device": (Probe(ProbeFault("no-device", "no CUDA device is visible"), cuda=12080), "see nvidia-smi"),
     "no NVRTC": (
-        working(dataclasses.replace(H200, fault=Fault("no-nvrtc", "NVRTC is not …")), runtime=13000),
+        working(dataclasses.replace(H200, fault=ProbeFault("no-nvrtc", "NVRTC is not …")), runtime=13000),
         CU13,
     ),
     "no headers": (
-        working(dataclasses.replace(H200, fault=Fault("no-headers", "CUDA's headers, which …"))),
+        working(dataclasses.replace(H200, fault=ProbeFault("no-headers", "CUDA's headers, which …"))),
         f"{CU12}; or CUDA_PATH=FOLDER names a CUDA toolkit",
     ),
     "mismatch": (working(dataclasses.replace(H200, fault=BAD)), "augpipe doctor shows more"),
     "no memory": (
-        working(dataclasses.replace(H200, fault=Fault("no-memory", "the device has no memory left"))), "see nvidia-smi",
+        working(dataclasses.replace(H200, fault=ProbeFault("no-memory", "the device has no memory left"))),
+        "see nvidia-smi",
     ),
 }  # fmt: skip
 

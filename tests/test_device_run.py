@@ -19,7 +19,7 @@ from test_engines import Listening
 from augpipe.core.errors import RunError, UsageError
 from augpipe.pixels import factory
 from augpipe.pixels.cuda.select import Device
-from augpipe.pixels.factory import Seat
+from augpipe.pixels.factory import WorkerSlot
 from augpipe.recipe.load import load
 from augpipe.run.augment import Execution, RunOptions, Summary, augment
 
@@ -84,7 +84,7 @@ def test_every_process_has_its_share_of_a_device(monkeypatch):
         "augpipe.pixels.cuda.backend.on_cuda", lambda i, codec, options, sharing: seen.append((i, sharing))
     )
     for number in range(5):
-        factory.backend_for(device(4, 7), RunOptions().picture, Seat(number, 5))  # type: ignore[arg-type]
+        factory.backend_for(device(4, 7), RunOptions().picture, WorkerSlot(number, 5))  # type: ignore[arg-type]
     assert seen == [(4, 3), (7, 2), (4, 3), (7, 2), (4, 3)]
 
 

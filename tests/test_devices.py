@@ -12,7 +12,7 @@ from runs import recipe_of, run
 
 from augpipe.core.errors import UsageError
 from augpipe.formats.registry import open_dataset
-from augpipe.pixels.cuda.probe import Fault, Probe
+from augpipe.pixels.cuda.probe import Probe, ProbeFault
 from augpipe.pixels.cuda.select import Device, resolve
 from augpipe.run import retry as retrying
 from augpipe.run.augment import begun, continued
@@ -20,7 +20,7 @@ from augpipe.run.config import Execution, RunOptions, config_of
 from augpipe.run.devices import device_of, kept_device
 
 RECIPE = recipe_of("version: 1\nsteps:\n- horizontal_flip\n")
-NO_DRIVER = Probe(Fault("no-driver", "there is no NVIDIA driver"))
+NO_DRIVER = Probe(ProbeFault("no-driver", "there is no NVIDIA driver"))
 
 
 def never() -> Probe:

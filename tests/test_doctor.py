@@ -9,7 +9,7 @@ from fake_cuda import H200, working
 
 from augpipe.core.extras import install_command
 from augpipe.doctor import facts
-from augpipe.pixels.cuda.probe import Fault, Probe
+from augpipe.pixels.cuda.probe import Probe, ProbeFault
 
 
 def said(found: Probe) -> dict[str, str]:
@@ -30,20 +30,23 @@ def test_where_all_works_versions_and_devices_are_listed():
 
 
 def test_each_part_that_is_missing_says_what_brings_it():
-    rows = said(Probe(Fault("no-cupy", "CuPy is not installed"), driver="580.95.05", cuda=13000))
+    rows = said(Probe(ProbeFault("no-cupy", "CuPy is not installed"), driver="580.95.05", cuda=13000))
     assert rows["device"] == "cpu (cuda not used: CuPy is not installed)"
     for part in ("cupy", "nvrtc", "headers", "nvimgcodec", "nvjpeg"):
         assert rows[part] == "not there; the extra gpu-cu13 brings it"
     assert rows["driver"] == "580.95.05 (knows CUDA 13.0)"
     assert rows["probe"] == f"CuPy is not installed; {install_command('gpu-cu13')}"
-    assert said(Probe(Fault("no-driver", "there is no NVIDIA driver")))["driver"].startswith("not there; ")
+    assert said(Probe(ProbeFault("no-driver", "there is no NVIDIA driver")))["driver"].startswith("not there; ")
 
 
 @pytest.mark.parametrize(
     ("broken", "way"),
     [
-        ({"fault": Fault("no-memory", "the device has no memory left")}, "see nvidia-smi"),
-        ({"codec_fault": Fault("no-codec", "nvImageCodec is not installed")}, "pip install 'cupy-cuda12x<15,>=14'"),
+        ({"fault": ProbeFault("no-memory", "the device has no memory left")}, "see nvidia-smi"),
+        (
+            {"codec_fault": ProbeFault("no-codec", "nvImageCodec is not installed")},
+            "pip install 'cupy-cuda12x<15,>=14'",
+        ),
     ],
 )
 def test_a_device_with_a_fault_says_which_and_what_mends_it(broken, way):

@@ -18,7 +18,19 @@ from recipe_tools import NOTHING, drawn, frame_of, plan_of, recipe_of
 
 from augpipe.core.annotations import Frame
 from augpipe.core.errors import Reject
-from augpipe.core.plan import Bars, Colour, Erase, Filter, Noise, Plan, Recode, Warp, from_json, output_size, to_json
+from augpipe.core.plan import (
+    Blur,
+    Color,
+    Cutout,
+    JpegCompress,
+    Noise,
+    PadFill,
+    Plan,
+    Warp,
+    from_json,
+    output_size,
+    to_json,
+)
 from augpipe.recipe import planner as drawing
 from augpipe.recipe.load import load, shipped
 from augpipe.recipe.ops import OPERATIONS
@@ -484,21 +496,21 @@ def check_steps(plan: Plan, size_wh: tuple[int, int]) -> None:
             assert abs(np.linalg.det(np.array(step.matrix).reshape(3, 3))) > 0
             canvas = step.size_wh
             assert all(type(v) is int and v >= 1 for v in (*canvas, *step.reduce))
-        elif isinstance(step, Erase):
+        elif isinstance(step, Cutout):
             for x0, y0, x1, y1 in step.boxes_xyxy:
                 assert 0 <= x0 < x1 <= canvas[0]
                 assert 0 <= y0 < y1 <= canvas[1]
-        elif isinstance(step, Colour):
+        elif isinstance(step, Color):
             assert all(np.isfinite(v) for s in step.stages for v in getattr(s, "rows", (getattr(s, "amount", 1.0),)))
-        elif isinstance(step, Filter):
+        elif isinstance(step, Blur):
             assert 0.1 <= step.sigma <= 50
         elif isinstance(step, Noise):
             assert 0 <= step.std <= 128
             assert 0 <= step.offset < 2**31
-        elif isinstance(step, Recode):
+        elif isinstance(step, JpegCompress):
             assert 1 <= step.quality <= 100
         else:
-            assert isinstance(step, Bars)
+            assert isinstance(step, PadFill)
     assert canvas == output_size(plan.steps, size_wh)
 
 

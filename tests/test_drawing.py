@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from augpipe.core.annotations import Annotations, Category, ObjectRow, Part, Rings, objects_of
+from augpipe.core.annotations import Annotations, Category, ObjectPart, ObjectRow, Rings, objects_of
 from augpipe.labels.rle import rle_of
 from augpipe.viz import labels
-from augpipe.viz.canvas import colour_of
+from augpipe.viz.canvas import color_of
 from augpipe.viz.labels import LEFT, MIDDLE, RIGHT, classes_of, draw_labels, name_of, side_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools on NumPy 2
@@ -49,7 +49,7 @@ def test_a_box_is_drawn_to_the_pixel():
     annotations = one(box_xyxy=(10.0, 20.0, 30.0, 40.0))
     drawn = draw_labels(picture, annotations, CATS)
     assert extent(drawn.any(axis=2)) == (10, 20, 30, 40)  # the dark line outside does not show on black
-    assert tuple(drawn[20, 15]) == tuple(drawn[30, 10]) == tuple(drawn[39, 20]) == tuple(drawn[30, 29]) == colour_of(1)
+    assert tuple(drawn[20, 15]) == tuple(drawn[30, 10]) == tuple(drawn[39, 20]) == tuple(drawn[30, 29]) == color_of(1)
     assert not drawn[24:36, 14:26].any()
     white = draw_labels(picture + 255, annotations, CATS)
     assert extent((white < 255).any(axis=2)) == (9, 19, 31, 41)
@@ -72,7 +72,7 @@ ROOM = {
     "semantic of 16 bits": Annotations(semantic=raster(900, np.uint16)),
     "panoptic": Annotations(panoptic=raster(66000, np.uint32), segments_info=({"id": 66000, "category_id": 7},)),
     "obb": one(obb=SQUARE),
-    "parts": one(box_xyxy=(50, 40, 52, 42), parts=(Part("head", BOX),)),
+    "parts": one(box_xyxy=(50, 40, 52, 42), parts=(ObjectPart("head", BOX),)),
     "crowd": one(iscrowd=1),
     "crowd with mask": one(iscrowd=1, segmentation=rle_of(raster(1))),
     "keypoints": one(category_id=9, keypoints=np.array([[31, 25, 2], [70, 26, 1], [50, 58, 2.0]])),
@@ -97,7 +97,7 @@ def test_every_kind_of_label_changes_its_own_place_only(kind):
 @pytest.mark.parametrize("kind", ["rings", "rle", "instance"])
 def test_masks_show_the_picture_through(kind):
     drawn = draw_labels(GRAY, ROOM[kind], CATS)
-    mixed = 110 + 0.38 * (np.array(colour_of(1)) - 110)
+    mixed = 110 + 0.38 * (np.array(color_of(1)) - 110)
     assert drawn[42, 52] == pytest.approx(mixed, abs=1)
 
 
@@ -197,7 +197,7 @@ def test_words_of_the_picture_run_along_the_bottom(words):
         {"segmentation": rle_of(np.zeros((H, W), np.uint8))},
         {"keypoints": np.zeros((0, 3))},
         {"keypoints": np.array([[np.nan, 1, 2], [1e300, 5, 2]])},
-        {"parts": (Part("x", (np.nan, 0, 1, 1)), Part("y", (30, 30, 20, 20)))},
+        {"parts": (ObjectPart("x", (np.nan, 0, 1, 1)), ObjectPart("y", (30, 30, 20, 20)))},
         {"box_xyxy": (500, 500, 600, 600), "segmentation": Rings((SQUARE + 500,))},
         {"box_xyxy": (30, 30, 30, 30), "iscrowd": 1},
         {"category_id": 12345},

@@ -24,7 +24,7 @@ from runs import hashes, promised, run
 
 from augpipe.core.errors import RunError
 from augpipe.formats.registry import open_dataset
-from augpipe.pixels.factory import Seat
+from augpipe.pixels.factory import WorkerSlot
 from augpipe.recipe.load import load
 from augpipe.run import runner
 from augpipe.run.augment import Execution, RunOptions, Summary, Watcher, augment
@@ -63,14 +63,14 @@ class Saboteur:
 
 
 def sabotage(monkeypatch, marks: Path, times: int, how: str) -> None:
-    real = runner.Work._job
+    real = runner.PendingWork._job
     marks.mkdir()
 
     def job(self):
         made = real(self)
         return replace(made, reader=Saboteur(made.reader, "img_004.jpg", str(marks), times, how))
 
-    monkeypatch.setattr(runner.Work, "_job", job)
+    monkeypatch.setattr(runner.PendingWork, "_job", job)
 
 
 def _no_library() -> None:
@@ -199,7 +199,7 @@ def test_a_worker_ignores_ctrl_c_and_keeps_memory(monkeypatch):
     monkeypatch.setattr("augpipe.run.engine.memory.keep_what_is_freed", lambda: done.append("kept"))
     monkeypatch.setattr("augpipe.pixels.factory.backend_for", lambda *_: done.append("backend"))
     ours, theirs = multiprocessing.Pipe()
-    ours.send(worker.Start(SimpleNamespace(device=None, backend_options=None), Seat()))
+    ours.send(worker.Start(SimpleNamespace(device=None, backend_options=None), WorkerSlot()))
     ours.send(None)
     monkeypatch.setattr(worker.gc, "freeze", lambda: None)
     monkeypatch.setattr(worker, "_end_with", lambda connection: None)  # it would end this process
@@ -224,7 +224,7 @@ def test_workers_that_do_not_start_end_the_run(voc, tmp_path, monkeypatch):
 )
 def test_a_worker_that_cannot_start_says_its_own_error(voc, tmp_path, monkeypatch, job, said):
     """What the job consists of is loaded in the worker, where a library may be missing."""
-    monkeypatch.setattr(runner.Work, "_job", lambda self: job)
+    monkeypatch.setattr(runner.PendingWork, "_job", lambda self: job)
     with pytest.raises(RunError, match=rf"^workers do not start: {re.escape(said)}.*\nwhat is finished is kept; "):
         run(voc, tmp_path / "out", workers=2)
 
@@ -297,8 +297,8 @@ def test_a_fault_in_plan_or_labels_costs_one_copy(voc, tmp_path, monkeypatch, pl
 
 
 def test_a_fault_of_a_whole_shard_is_one_sentence_with_the_traceback_as_its_cause(voc, tmp_path, monkeypatch):
-    real = runner.Work._job
-    monkeypatch.setattr(runner.Work, "_job", lambda self: replace(real(self), categories=None))
+    real = runner.PendingWork._job
+    monkeypatch.setattr(runner.PendingWork, "_job", lambda self: replace(real(self), categories=None))
     with pytest.raises(
         RunError, match=r"^shard all-000000: TypeError: .*; finished shards are kept; --debug"
     ) as caught:
@@ -401,7 +401,7 @@ def test_ctrl_c_waits_until_a_worker_has_all_it_needs():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has jobs in the background ignore it
     try:
         with pytest.raises(KeyboardInterrupt):
-            engine._started(None, Seat())  # type: ignore[arg-type]
+            engine._started(None, WorkerSlot())  # type: ignore[arg-type]
         assert told == ["made", "started"]
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:

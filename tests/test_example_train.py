@@ -12,7 +12,7 @@ import pytest
 from shard_folder import CATEGORIES, sample, thing, write_folder
 
 
-def colourful(number: int) -> np.ndarray:
+def colorful(number: int) -> np.ndarray:
     """Noise with a bright rectangle."""
     pixels = np.random.Generator(np.random.Philox(number)).integers(0, 80, (48, 64, 3), np.uint8)
     pixels[10:30, 20:50] = (40, 60, 220) if number % 2 else (220, 60, 40)
@@ -29,7 +29,7 @@ def test_the_training_example_runs_and_the_loss_falls(tmp_path: Path, task: str)
             if task == "detection"
             else {"tags": [CATEGORIES[label - 1]["name"]]}
         )
-        stored.append(sample(number, colourful(number), **labels))
+        stored.append(sample(number, colorful(number), **labels))
     root = write_folder(tmp_path / "dst", stored)
     example = Path(__file__).parent.parent / "examples" / "train.py"
     command = [sys.executable, example, root, "--steps", "12"]

@@ -155,11 +155,11 @@ def test_sixteen_bit_masks(tmp_path):
     assert np.array_equal(labels.semantic, raster)
 
 
-def test_coloured_masks_are_rejected(tmp_path):
+def test_colored_masks_are_rejected(tmp_path):
     masked(tmp_path, {"a": values(1), "b": values(1)})
-    colours = np.zeros((10, 20, 3), np.uint8)
-    colours[2, 2] = (128, 0, 0)
-    Image.fromarray(colours).save(tmp_path / "masks" / "b.png")
+    colors = np.zeros((10, 20, 3), np.uint8)
+    colors[2, 2] = (128, 0, 0)
+    Image.fromarray(colors).save(tmp_path / "masks" / "b.png")
     source = opened(tmp_path)
     assert classes(source) == [(1, 1, "class_1")]
     reject = rejected(source, "b.jpg")
@@ -234,7 +234,7 @@ def test_the_fingerprint_covers_the_masks(tmp_path):
     assert opened(masked(tmp_path, {"a": values(1, 1)})).fingerprint() != before
 
 
-def test_gray_saved_as_colour_is_gray():
+def test_gray_saved_as_color_is_gray():
     ids = np.array([[0, 0x010101, 0xFFFFFF]], np.uint32)
     assert folders.gray_of(ids).tolist() == [[0, 1, 255]]
     assert folders.gray_of(np.array([[0x010100]], np.uint32)) is None

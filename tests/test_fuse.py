@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from augpipe.core import color
 from augpipe.core import geometry as g
-from augpipe.core.plan import Bars, Colour, Curve, Filter, Matrix3x4, Warp, output_size
+from augpipe.core.plan import Blur, Color, Curve, Matrix3x4, PadFill, Warp, output_size
 from augpipe.pixels import reference
 from augpipe.recipe.fuse import Fuser
-from augpipe.recipe.ops.base import Cut, End, Move, Tone
+from augpipe.recipe.ops.base import ColorEffect, PadEffect, PixelStep, WarpEffect
 from augpipe.recipe.ops.geometric import stretched
 
 SQUARE = [(0, 0), (1, 0), (1, 1), (0, 1)]
 RED, GRAY = (255, 0, 0), (114, 114, 114)
-BLUR = End(Filter(sigma=1.0))
+BLUR = PixelStep(Blur(sigma=1.0))
 
 
 def fused(size_wh, *effects, **options):
@@ -42,24 +42,24 @@ def white(size_wh):
 
 
 def flip(size_wh):
-    return Move(g.mirror_x(size_wh[0]), size_wh)
+    return WarpEffect(g.mirror_x(size_wh[0]), size_wh)
 
 
 def rotate(degrees, size_wh):
-    return Move(g.about((size_wh[0] / 2, size_wh[1] / 2), g.rotation(degrees)), size_wh)
+    return WarpEffect(g.about((size_wh[0] / 2, size_wh[1] / 2), g.rotation(degrees)), size_wh)
 
 
 def crop(x0, y0, x1, y1):
-    return Move(g.translation(float(-x0), float(-y0)), (x1 - x0, y1 - y0))
+    return WarpEffect(g.translation(float(-x0), float(-y0)), (x1 - x0, y1 - y0))
 
 
 def pad(size_wh, bars, fill=RED):
     w, h = size_wh
-    return Cut(g.translation(float(bars), float(bars)), (w + 2 * bars, h + 2 * bars), fill)
+    return PadEffect(g.translation(float(bars), float(bars)), (w + 2 * bars, h + 2 * bars), fill)
 
 
 def brightness(factor):
-    return Tone(Matrix3x4(tuple(float(v) for v in color.brightness(factor))))
+    return ColorEffect(Matrix3x4(tuple(float(v) for v in color.brightness(factor))))
 
 
 # --- how many steps --------------------------------------------------------------------------------------------------
@@ -68,7 +68,7 @@ def brightness(factor):
 def test_nothing_is_no_step():
     assert fused((40, 30)) == ()
     assert fused((40, 30), flip((40, 30)), flip((40, 30))) == ()
-    assert fused((40, 30), *[Move(g.quarter_turns(1, s), s[::-1]) for s in [(40, 30), (30, 40)] * 2]) == ()
+    assert fused((40, 30), *[WarpEffect(g.quarter_turns(1, s), s[::-1]) for s in [(40, 30), (30, 40)] * 2]) == ()
 
 
 def test_moves_compose_into_one_warp():
@@ -80,29 +80,35 @@ def test_moves_compose_into_one_warp():
     assert step.size_wh == (20, 15)
 
 
-def test_flip_jitter_and_affine_are_one_warp_and_one_colour():
-    jitter = (brightness(1.1), Tone(Matrix3x4(color.contrast(0.9))), Tone(Matrix3x4(color.saturation_hue(1.2, 0.02))))
+def test_flip_jitter_and_affine_are_one_warp_and_one_color():
+    jitter = (
+        brightness(1.1),
+        ColorEffect(Matrix3x4(color.contrast(0.9))),
+        ColorEffect(Matrix3x4(color.saturation_hue(1.2, 0.02))),
+    )
     steps = fused((40, 30), flip((40, 30)), *jitter, rotate(10.0, (40, 30)))
-    assert kinds(steps) == [Warp, Colour]
+    assert kinds(steps) == [Warp, Color]
     assert len(steps[1].stages) == 1
     assert all((v * 1024).is_integer() for v in steps[1].stages[0].rows)
 
 
 def test_a_blur_between_makes_two_warps():
     turn = rotate(10.0, (40, 30))
-    assert kinds(fused((40, 30), turn, BLUR, turn)) == [Warp, Filter, Warp]
-    assert kinds(fused((40, 30), turn, brightness(1.1), BLUR, brightness(1.1))) == [Warp, Colour, Filter, Colour]
-    assert kinds(fused((40, 30), BLUR)) == [Filter]
+    assert kinds(fused((40, 30), turn, BLUR, turn)) == [Warp, Blur, Warp]
+    assert kinds(fused((40, 30), turn, brightness(1.1), BLUR, brightness(1.1))) == [Warp, Color, Blur, Color]
+    assert kinds(fused((40, 30), BLUR)) == [Blur]
 
 
 def test_curves_and_matrices_keep_their_order():
-    (step,) = fused((4, 3), brightness(1.1), Tone(Curve("gamma", 0.5)), Tone(Curve("gamma", 2.0)), brightness(0.9))
+    (step,) = fused(
+        (4, 3), brightness(1.1), ColorEffect(Curve("gamma", 0.5)), ColorEffect(Curve("gamma", 2.0)), brightness(0.9)
+    )
     assert [type(s) for s in step.stages] == [Matrix3x4, Curve, Curve, Matrix3x4]
 
 
 def test_a_cut_run_starts_from_its_canvas():
     """After the end of a run, what its canvas did not show is gone; before it, it is not."""
-    there, back = Move(g.translation(20.0, 0.0), (40, 30)), Move(g.translation(-20.0, 0.0), (40, 30))
+    there, back = WarpEffect(g.translation(20.0, 0.0), (40, 30)), WarpEffect(g.translation(-20.0, 0.0), (40, 30))
     picture = white((40, 30))
     assert (seen(picture, there, back) == 255).all()
     out = seen(picture, there, BLUR, back)
@@ -123,7 +129,10 @@ def test_what_a_rotation_pushed_out_comes_back():
     size = (200, 52)  # whole blocks of 4×4, which the shrinking takes
     assert (seen(photo()[:50], rotate(30.0, (120, 50)), rotate(-30.0, (120, 50))) == photo()[:50]).all()
     out = seen(
-        white(size), rotate(30.0, size), Move(g.about((100.0, 26.0), g.scaling(0.3, 0.3)), size), rotate(-30, size)
+        white(size),
+        rotate(30.0, size),
+        WarpEffect(g.about((100.0, 26.0), g.scaling(0.3, 0.3)), size),
+        rotate(-30, size),
     )
     assert out[:, :, 0].sum() / 255 == pytest.approx(200 * 52 * 0.3**2, rel=0.03), "the whole picture, made small"
 
@@ -166,10 +175,10 @@ def test_strong_shrinking_averages():
 # --- exact moves -----------------------------------------------------------------------------------------------------
 
 EXACT = {
-    "flip x": lambda p: (Move(g.mirror_x(p.shape[1]), p.shape[1::-1]), p[:, ::-1]),
-    "flip y": lambda p: (Move(g.mirror_y(p.shape[0]), p.shape[1::-1]), p[::-1]),
-    "turn": lambda p: (Move(g.quarter_turns(1, p.shape[1::-1]), p.shape[:2]), np.rot90(p, -1)),
-    "turn back": lambda p: (Move(g.quarter_turns(3, p.shape[1::-1]), p.shape[:2]), np.rot90(p)),
+    "flip x": lambda p: (WarpEffect(g.mirror_x(p.shape[1]), p.shape[1::-1]), p[:, ::-1]),
+    "flip y": lambda p: (WarpEffect(g.mirror_y(p.shape[0]), p.shape[1::-1]), p[::-1]),
+    "turn": lambda p: (WarpEffect(g.quarter_turns(1, p.shape[1::-1]), p.shape[:2]), np.rot90(p, -1)),
+    "turn back": lambda p: (WarpEffect(g.quarter_turns(3, p.shape[1::-1]), p.shape[:2]), np.rot90(p)),
     "crop": lambda p: (crop(1, 2, p.shape[1] - 2, p.shape[0] - 1), p[2:-1, 1:-2]),
     "crop of rows": lambda p: (crop(0, 1, p.shape[1], p.shape[0]), p[1:]),
 }
@@ -196,7 +205,7 @@ def letterbox(size_wh, side, fill=GRAY):
     factor = side / max(size_wh)
     fitted = (round(size_wh[0] * factor), round(size_wh[1] * factor))
     offset = ((side - fitted[0]) // 2, (side - fitted[1]) // 2)
-    return stretched(size_wh, fitted), Cut(g.translation(*map(float, offset)), (side, side), fill)
+    return stretched(size_wh, fitted), PadEffect(g.translation(*map(float, offset)), (side, side), fill)
 
 
 def test_letterbox():
@@ -217,17 +226,17 @@ def test_bars_keep_their_fill_though_brightness_came_before():
     assert (out[30] == 128).all()
 
 
-def test_a_tone_after_the_frame_recolours_the_bars():
+def test_a_tone_after_the_frame_recolors_the_bars():
     out = seen(white((40, 20)), *letterbox((40, 20), 80), brightness(0.5))
     assert (out[:20] == 57).all()
     assert (out[30] == 128).all()
 
 
-def test_bars_are_what_a_pixel_of_their_colour_becomes():
+def test_bars_are_what_a_pixel_of_their_color_becomes():
     """Painted bars and a border of the same colour go through the same tones."""
-    tones = (Tone(Matrix3x4(color.saturation_hue(1.4, 0.2))), Tone(Curve("gamma", 0.7)), brightness(1.2))
+    tones = (ColorEffect(Matrix3x4(color.saturation_hue(1.4, 0.2))), ColorEffect(Curve("gamma", 0.7)), brightness(1.2))
     frame = seen(white((6, 6)), pad((6, 6), 3, fill=(200, 90, 30)), *tones)
-    border = seen(white((6, 6)), Move(g.translation(3.0, 3.0), (12, 12)), *tones, fill=(200, 90, 30))
+    border = seen(white((6, 6)), WarpEffect(g.translation(3.0, 3.0), (12, 12)), *tones, fill=(200, 90, 30))
     assert (frame == border).all()
 
 
@@ -247,7 +256,7 @@ def test_bars_turn_along():
 
 def test_what_a_pad_hid_stays_hidden():
     """Pushed half out, padded, and pulled back: the half that was outside at the pad is bar, not picture."""
-    out = seen(white((40, 20)), Move(g.translation(20.0, 0.0), (40, 20)), pad((40, 20), 5), crop(25, 5, 65, 25))
+    out = seen(white((40, 20)), WarpEffect(g.translation(20.0, 0.0), (40, 20)), pad((40, 20), 5), crop(25, 5, 65, 25))
     assert (out[:, :20] == 255).all()
     assert (out[:, 20:] == RED).all()
 
@@ -262,7 +271,7 @@ def test_bars_after_a_crop_and_a_perspective(seed):
         for (x, y), (dx, dy) in zip(SQUARE, rng.uniform(-0.24, 0.24, (4, 2)), strict=True)
     ]
     tilt = g.then(g.scaling(1 / window, 1 / window), g.square_to_quad(corners))
-    moves = (crop(*at, at[0] + window, at[1] + window), Move(tilt, (window, window)))
+    moves = (crop(*at, at[0] + window, at[1] + window), WarpEffect(tilt, (window, window)))
     out = seen(white((200, 200)), pad((200, 200), bars), *moves)
 
     x, y = np.meshgrid(np.arange(window) + 0.5, np.arange(window) + 0.5)
@@ -287,11 +296,11 @@ def test_the_track_knows_what_frames_hide():
     fuser.add(crop(0, 0, 30, 40))
     assert g.area_of(fuser.track().visible) == 20 * 20
     fuser.end_run()
-    fuser.add(Move(g.translation(30.0, 0.0), (90, 40)))  # what lay outside the cropped canvas is gone
+    fuser.add(WarpEffect(g.translation(30.0, 0.0), (90, 40)))  # what lay outside the cropped canvas is gone
     assert g.area_of(fuser.track().visible) == 20 * 20
 
 
 def test_region_of_bars_is_on_the_grid():
     steps = fused((40, 40), pad((40, 40), 3), rotate(12.345, (46, 46)))
-    (bars,) = [s for s in steps if isinstance(s, Bars)]
+    (bars,) = [s for s in steps if isinstance(s, PadFill)]
     assert all((v * 2**20).is_integer() for p in bars.region for v in p)

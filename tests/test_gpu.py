@@ -18,17 +18,17 @@ from fake_cuda import fails
 import augpipe.pixels
 from augpipe.core import geometry as g
 from augpipe.core.errors import DeviceError
-from augpipe.core.plan import Filter, Noise, Warp
-from augpipe.pixels.backend import BackendOptions, Job, Rendered
+from augpipe.core.plan import Blur, Noise, Warp
+from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered
 from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.cpu import CpuBackend
 from augpipe.pixels.cuda import nvimgcodec
 from augpipe.pixels.cuda.backend import GpuBackend, on_cuda
 from augpipe.pixels.cuda.batch_codec import DeviceFirst, HostCodec
-from augpipe.pixels.cuda.launch import Work, run_batch
+from augpipe.pixels.cuda.launch import OutputJob, run_batch
 from augpipe.pixels.cuda.nvimgcodec import _Foreign
 
-STEPS = (Warp(matrix=g.mirror_x(40.0), size_wh=(50, 20)), Filter(sigma=1.0), Noise(std=9.0, offset=3))
+STEPS = (Warp(matrix=g.mirror_x(40.0), size_wh=(50, 20)), Blur(sigma=1.0), Noise(std=9.0, offset=3))
 
 
 @pytest.fixture
@@ -68,11 +68,11 @@ def test_no_memory_is_a_memory_error(gpu):
     accelerator = gpu.CudaAccelerator(sharing=7_500)
     source, stream = uploaded(accelerator, noise_picture((40, 30), 3)), accelerator.stream()
     with pytest.raises(MemoryError):
-        run_batch(accelerator, [Work(source, (Warp(matrix=g.IDENTITY, size_wh=(500, 500)),))], stream)
+        run_batch(accelerator, [OutputJob(source, (Warp(matrix=g.IDENTITY, size_wh=(500, 500)),))], stream)
     accelerator.trim()
     pools = (accelerator._pool, accelerator._pinned, host_cupy.get_default_memory_pool())
     assert all(pool.trimmed for pool in pools)
-    (small,) = run_batch(accelerator, [Work(source, (Warp(matrix=g.IDENTITY, size_wh=(50, 50)),))], stream)
+    (small,) = run_batch(accelerator, [OutputJob(source, (Warp(matrix=g.IDENTITY, size_wh=(50, 50)),))], stream)
     assert downloaded(accelerator, small, stream).shape == (50, 50, 3)
     assert accelerator.memory().limit == 100_000
 
@@ -96,7 +96,7 @@ def test_the_pipeline_on_another_device_than_the_first_starts_nothing_on_the_fir
     host_cupy.started.clear()
     options = BackendOptions()
     data = encoded(photo((40, 30)), "JPEG")
-    jobs = [Job(data, read_header(data), (STEPS, ()))] * 3
+    jobs = [PictureJob(data, read_header(data), (STEPS, ()))] * 3
 
     def rendered() -> list[Rendered]:
         accelerator = gpu.CudaAccelerator(1)
@@ -115,7 +115,7 @@ def test_the_pipeline_on_another_device_than_the_first_starts_nothing_on_the_fir
 
 def test_a_backend_on_it_and_the_one_error_where_there_is_none(gpu, monkeypatch):
     data = encoded(photo((40, 30)), "JPEG")
-    jobs = [Job(data, read_header(data), (STEPS,))]
+    jobs = [PictureJob(data, read_header(data), (STEPS,))]
     backend = on_cuda(0, "cpu", BackendOptions(), sharing=2)
     assert list(backend.render(jobs)) == list(CpuBackend(BackendOptions()).render(jobs))
     backend.close()
@@ -145,7 +145,7 @@ def test_what_the_driver_has_no_memory_for_is_a_memory_error(gpu, monkeypatch, p
     else:
         monkeypatch.setattr(host_cupy.PinnedMemoryPool, "malloc", without)
     with pytest.raises(MemoryError, match="out of memory"):
-        run_batch(accelerator, [Work(source, STEPS)], stream)
+        run_batch(accelerator, [OutputJob(source, STEPS)], stream)
 
 
 def test_no_other_test_gets_the_stand_in_for_a_device():

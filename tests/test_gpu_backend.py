@@ -16,8 +16,8 @@ from lazy_accelerator import LazyAccelerator
 
 from augpipe.core.errors import DeviceError, Reject
 from augpipe.core.geometry import about, rotation, rounded, scaling
-from augpipe.core.plan import AnyStep, Colour, Erase, Filter, Matrix3x4, Noise, Recode, Warp
-from augpipe.pixels.backend import BackendOptions, Job, Rendered
+from augpipe.core.plan import AnyStep, Blur, Color, Cutout, JpegCompress, Matrix3x4, Noise, Warp
+from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered
 from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.cpu import CpuBackend
 from augpipe.pixels.cuda import backend as gpu_backend
@@ -38,15 +38,15 @@ def turned(size_wh: tuple[int, int], degrees: float) -> Warp:
 def chains(size_wh: tuple[int, int], count: int) -> tuple[tuple[AnyStep, ...], ...]:
     """Steps of ``count`` outputs: some passes, none, and all kinds that end a pass."""
     kinds: list[tuple[AnyStep, ...]] = [
-        (turned(size_wh, 10.0), Colour(stages=(WARMER,)), Noise(std=6.0, offset=99)),
+        (turned(size_wh, 10.0), Color(stages=(WARMER,)), Noise(std=6.0, offset=99)),
         (),
-        (Filter(sigma=1.2), turned(size_wh, -25.0), Recode(quality=60)),
-        (Erase(boxes_xyxy=((1, 2, 9, 8),), fill=(1, 2, 3)), Filter(sigma=0.7), Noise(std=3.0, offset=5)),
+        (Blur(sigma=1.2), turned(size_wh, -25.0), JpegCompress(quality=60)),
+        (Cutout(boxes_xyxy=((1, 2, 9, 8),), fill=(1, 2, 3)), Blur(sigma=0.7), Noise(std=3.0, offset=5)),
     ]
     return tuple(kinds[i % len(kinds)] for i in range(count))
 
 
-def shrinking(number: int, form: str = "JPEG") -> Job:
+def shrinking(number: int, form: str = "JPEG") -> PictureJob:
     """A job whose outputs start from the whole picture, a half and a quarter of it, by turns."""
     whole = job(number, 4, form)
     return replace(
@@ -54,23 +54,23 @@ def shrinking(number: int, form: str = "JPEG") -> Job:
     )
 
 
-def job(number: int, outputs: int = 3, form: str = "JPEG", gray: bool = False) -> Job:
+def job(number: int, outputs: int = 3, form: str = "JPEG", gray: bool = False) -> PictureJob:
     size_wh = (40 + 7 * (number % 5), 31 + 3 * (number % 4))
     picture = photo(size_wh, number)
     data = encoded(picture[:, :, 0] if gray else picture, form)
-    return Job(data, read_header(data), chains(size_wh, outputs))
+    return PictureJob(data, read_header(data), chains(size_wh, outputs))
 
 
-def broken() -> Job:
+def broken() -> PictureJob:
     good = job(1)
-    return Job(good.data[: len(good.data) // 2], good.header, good.steps)
+    return PictureJob(good.data[: len(good.data) // 2], good.header, good.steps)
 
 
 JOBS = [job(0), job(1, gray=True), job(2, 1), broken(), job(3, 9), job(4, form="PNG"), job(5, 4), job(6)]
 JOBS += [shrinking(0), shrinking(2, "PNG"), shrinking(3)]
 
 
-def answers(jobs: Sequence[Job]) -> list[Rendered]:
+def answers(jobs: Sequence[PictureJob]) -> list[Rendered]:
     return list(CpuBackend(OPTIONS).render(jobs))
 
 
@@ -129,7 +129,7 @@ def test_batches_are_capped_by_bytes_and_by_outputs(monkeypatch):
     assert [piece.ends for batch in batches for piece in batch].count(True) == 3
     monkeypatch.undo()
     size = 40 * 31 * 3
-    copies = [Job(JOBS[0].data, JOBS[0].header, ((),) * 2) for _ in range(6)]
+    copies = [PictureJob(JOBS[0].data, JOBS[0].header, ((),) * 2) for _ in range(6)]
     by_bytes = list(gpu_backend._cut(gpu_backend._pieces(copies, True), 2 * size))
     assert [len(batch) for batch in by_bytes] == [2, 2, 2]
 
@@ -243,7 +243,7 @@ class Picky(HostCodec):
     """The codec of a device in whose files a letter says so; it takes no gray pictures and no PNG."""
 
     def decode(self, jobs, stream):
-        made = HostCodec(self._accelerator, self._options).decode([Job(d, h, ()) for d, h in jobs], self.streams)
+        made = HostCodec(self._accelerator, self._options).decode([PictureJob(d, h, ()) for d, h in jobs], self.streams)
         return [None if h.mode == "L" or h.format == "PNG" else m for m, (_, h) in zip(made, jobs, strict=True)]
 
     def encode(self, pictures, stream):

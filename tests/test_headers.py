@@ -10,7 +10,7 @@ from conversions import DATA
 from PIL import Image
 
 from augpipe.core.errors import Reject
-from augpipe.formats.base import Place
+from augpipe.formats.base import ByteRange
 from augpipe.formats.image_header import header_at, plain_jpeg
 from augpipe.pixels.codec.header import read_header
 
@@ -81,7 +81,7 @@ def test_every_real_picture_has_the_header_that_pillow_reads(tmp_path):
             expected = read_header(data, NO_LIMIT)
         except Reject:
             with pytest.raises(Reject):
-                header_at(Place(str(path)))
+                header_at(ByteRange(str(path)))
         else:
-            assert header_at(Place(str(path))) == expected, path
+            assert header_at(ByteRange(str(path))) == expected, path
     assert plain > 500

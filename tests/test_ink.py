@@ -4,7 +4,7 @@ import pytest
 
 from augpipe.core.annotations import U8
 from augpipe.viz import canvas as ink
-from augpipe.viz.canvas import Canvas, colour_of
+from augpipe.viz.canvas import Canvas, color_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools on NumPy 2
 
@@ -16,25 +16,25 @@ def covered(canvas: Canvas) -> np.ndarray:
     return canvas.pixels[:, :, 0] / 255.0
 
 
-def test_colours_are_the_same_in_every_process():
-    assert [colour_of(i) for i in (1, 2, 3)] == [(63, 175, 243), (249, 149, 50), (64, 216, 104)]
+def test_colors_are_the_same_in_every_process():
+    assert [color_of(i) for i in (1, 2, 3)] == [(63, 175, 243), (249, 149, 50), (64, 216, 104)]
 
 
-def test_the_first_colours_are_far_apart_and_all_96_differ():
-    first = np.array([colour_of(i) for i in range(1, 33)], float)
+def test_the_first_colors_are_far_apart_and_all_96_differ():
+    first = np.array([color_of(i) for i in range(1, 33)], float)
     apart = np.linalg.norm(first[:, None] - first[None], axis=2)[~np.eye(32, dtype=bool)]
     assert apart.min() > 30
-    assert len({colour_of(i) for i in range(1, 97)}) == 96
+    assert len({color_of(i) for i in range(1, 97)}) == 96
 
 
 @pytest.mark.parametrize("label", [0, -7, 10**9])
-def test_any_number_has_a_colour(label):
-    assert all(0 <= level <= 255 for level in colour_of(label))
+def test_any_number_has_a_color(label):
+    assert all(0 <= level <= 255 for level in color_of(label))
 
 
-def test_text_reads_on_every_colour():
+def test_text_reads_on_every_color():
     for label in range(1, 97):
-        ground, letters = np.array(colour_of(label)), np.array(ink.text_colour_on(colour_of(label)))
+        ground, letters = np.array(color_of(label)), np.array(ink.text_color_on(color_of(label)))
         assert abs(float((ground - letters) @ (0.299, 0.587, 0.114))) > 95
 
 

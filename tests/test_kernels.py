@@ -14,7 +14,7 @@ from step_cases import BORDERS, EXACT, FILL, REGIONS, SIZES, random_matrix, warp
 from tolerances import DEVICE, REFERENCE
 
 from augpipe.core import geometry as g
-from augpipe.core.plan import Bars, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Warp
+from augpipe.core.plan import Blur, Color, Curve, Cutout, JpegCompress, Matrix3x4, Noise, PadFill, Warp
 from augpipe.pixels import noise, reference
 
 by_channels = pytest.mark.parametrize("channels", [1, 3], ids=["gray", "rgb"])
@@ -91,28 +91,28 @@ def test_positions_beyond_every_integer(accelerator, border):
 
 
 @by_channels
-def test_colour(accelerator, channels):
+def test_color(accelerator, channels):
     rng = np.random.default_rng(2)
     cases = []
     for picture in pictures(channels):
         stages = (random_matrix(rng), Curve("gamma", 0.7), Curve("gamma", 1.9), random_matrix(rng))
-        cases += [(picture, [Colour(stages=part)]) for part in (stages[:1], stages[1:2], stages[1:3], stages, ())]
+        cases += [(picture, [Color(stages=part)]) for part in (stages[:1], stages[1:2], stages[1:3], stages, ())]
     check("colour", accelerator, cases)
 
 
 @by_channels
 @pytest.mark.parametrize("weight", [30.9990234375, 31.0, 40.0, 4000.0, 1e9])
 @pytest.mark.parametrize("offset", [6999.0, -7001.0, 3e6, -1e9])
-def test_colour_of_extreme_matrices(accelerator, channels, weight, offset):
+def test_color_of_extreme_matrices(accelerator, channels, weight, offset):
     """The widest no longer fit in 32 bits."""
     rows = (weight, 0.0, -weight, 0.5, 0.0, -0.5, 31.0, -offset, 2.0**-10, 0.0, 0.0, offset)
-    check("colour", accelerator, [(noise_picture((37, 23), channels), [Colour(stages=(Matrix3x4(rows),))])])
+    check("colour", accelerator, [(noise_picture((37, 23), channels), [Color(stages=(Matrix3x4(rows),))])])
 
 
 @by_channels
 def test_filter(accelerator, channels):
     sigmas = (0.1, 0.3, 0.34, 0.7, 1.0, 1.5, 3.0, 10.0, 50.0)
-    check("filter", accelerator, [(p, [Filter(sigma=s)]) for p in pictures(channels) for s in sigmas])
+    check("filter", accelerator, [(p, [Blur(sigma=s)]) for p in pictures(channels) for s in sigmas])
 
 
 @by_channels
@@ -130,7 +130,7 @@ def test_noise_of_a_picture_larger_than_the_bank(accelerator):
 def test_erase(accelerator, channels):
     boxes = ((1, 1, 5, 4), (0, 0, 1, 1), (3, 3, 3, 9), (-2, -3, 3, 2), (-9, 0, -2, 1), (20, -1, 400, 30))
     cases = [
-        (p, [Erase(boxes_xyxy=chosen, fill=FILL)]) for p in pictures(channels) for chosen in (boxes, boxes[:1], ())
+        (p, [Cutout(boxes_xyxy=chosen, fill=FILL)]) for p in pictures(channels) for chosen in (boxes, boxes[:1], ())
     ]
     check("erase", accelerator, cases)
 
@@ -139,7 +139,7 @@ def test_erase(accelerator, channels):
 def test_bars(accelerator, channels):
     through_centres = ((0.5, 0.5), (5.5, 0.5), (5.5, 3.5), (0.5, 3.5))
     regions = [*REGIONS.values(), through_centres]
-    check("bars", accelerator, [(p, [Bars(region=r, fill=FILL)]) for p in pictures(channels) for r in regions])
+    check("bars", accelerator, [(p, [PadFill(region=r, fill=FILL)]) for p in pictures(channels) for r in regions])
 
 
 @by_channels
@@ -147,13 +147,13 @@ def test_bars(accelerator, channels):
 def test_recode(accelerator, channels, quality):
     """Two chroma columns are brought back in another way than three, so sizes around that too."""
     sizes = [*TILES, (3, 3), (4, 4), (5, 4), (6, 2), (7, 8), (16, 16), (33, 15)]
-    check("recode", accelerator, [(p, [Recode(quality=quality)]) for p in pictures(channels, sizes)])
+    check("recode", accelerator, [(p, [JpegCompress(quality=quality)]) for p in pictures(channels, sizes)])
 
 
 @by_channels
 def test_recode_of_a_photo(accelerator, channels):
     picture = photo() if channels == 3 else photo()[:, :, 1].copy()
-    check("recode", accelerator, [(picture, [Recode(quality=quality)]) for quality in range(1, 101, 7)])
+    check("recode", accelerator, [(picture, [JpegCompress(quality=quality)]) for quality in range(1, 101, 7)])
 
 
 # --- against the slow float64 reference ------------------------------------------------------------------------------
@@ -177,16 +177,16 @@ def against_reference(channels):
             if step.reduce != (3, 2):
                 yield "warp of photo", face, step
     rng = np.random.default_rng(4)
-    yield "colour", noisy, Colour(stages=(random_matrix(rng), Curve("gamma", 0.7), random_matrix(rng)))
+    yield "colour", noisy, Color(stages=(random_matrix(rng), Curve("gamma", 0.7), random_matrix(rng)))
     for sigma in (0.1, 0.7, 3.0):
-        yield "filter of noise", noisy, Filter(sigma=sigma)
-        yield "filter of photo", face, Filter(sigma=sigma)
+        yield "filter of noise", noisy, Blur(sigma=sigma)
+        yield "filter of photo", face, Blur(sigma=sigma)
     yield "noise", noisy, Noise(std=12.3, offset=noise.LENGTH - 400)
-    yield "erase", noisy, Erase(boxes_xyxy=((1, 1, 5, 4), (60, 0, 80, 9)), fill=FILL)
+    yield "erase", noisy, Cutout(boxes_xyxy=((1, 1, 5, 4), (60, 0, 80, 9)), fill=FILL)
     for region in REGIONS.values():
-        yield "bars", noisy, Bars(region=region, fill=FILL)
+        yield "bars", noisy, PadFill(region=region, fill=FILL)
     for quality in (10, 75, 95):
-        yield "recode", face, Recode(quality=quality)
+        yield "recode", face, JpegCompress(quality=quality)
 
 
 @by_channels

@@ -12,7 +12,7 @@ from devices import rendered_on
 from step_cases import BORDERS, FILL, REGIONS, random_matrix, warps
 
 from augpipe.core import geometry as g
-from augpipe.core.plan import Bars, Colour, Erase, Filter, Noise, Recode, Warp
+from augpipe.core.plan import Blur, Color, Cutout, JpegCompress, Noise, PadFill, Warp
 from augpipe.pixels import noise
 from augpipe.pixels.cuda import kernel_source
 
@@ -29,14 +29,14 @@ def probes():
         *(step for border in BORDERS for step in warps((37, 23), border)),
         *(Warp(matrix=g.mirror_x(37.0), size_wh=(50, 30), border=border) for border in BORDERS),
         far,
-        Colour(stages=(random_matrix(np.random.default_rng(2)),)),
-        Filter(sigma=1.0),
+        Color(stages=(random_matrix(np.random.default_rng(2)),)),
+        Blur(sigma=1.0),
         Noise(std=20.0, offset=noise.LENGTH - 100),
         Noise(std=20.0, offset=noise.LENGTH + 5),
-        Erase(boxes_xyxy=((1, 1, 5, 4),), fill=FILL),
-        *(Bars(region=region, fill=FILL) for region in REGIONS.values()),
-        Bars(region=((0.5, 0.5), (9.5, 0.5), (0.5, 9.5)), fill=FILL),
-        Recode(quality=80),
+        Cutout(boxes_xyxy=((1, 1, 5, 4),), fill=FILL),
+        *(PadFill(region=region, fill=FILL) for region in REGIONS.values()),
+        PadFill(region=((0.5, 0.5), (9.5, 0.5), (0.5, 9.5)), fill=FILL),
+        JpegCompress(quality=80),
     ]
     cases = [(noise_picture((37, 23), channels), [step]) for channels in (1, 3) for step in steps]
     return [*cases, (noise_picture((61, 87), 3), [behind])]

@@ -16,7 +16,7 @@ from scenes import BLACK, CATEGORIES, FACE, SIZE, box_of_points, scene, star, wa
 from augpipe.core import geometry as g
 from augpipe.core.annotations import Annotations, Frame, ObjectRow, Rings, Rle, objects_of
 from augpipe.core.canvas import follow
-from augpipe.core.plan import Bars, Erase, Warp, output_size
+from augpipe.core.plan import Cutout, PadFill, Warp, output_size
 from augpipe.labels import rle, transform
 from augpipe.labels.transform import LabelRules
 from augpipe.recipe.load import load, shipped
@@ -74,10 +74,10 @@ def rectangles(draw_):
 @st.composite
 def bars(draw_):
     x0, y0, x1, y1 = map(float, draw_(rectangles()))
-    return Bars(region=((x0, y0), (x1, y0), (x1, y1), (x0, y1)), fill=BLACK)
+    return PadFill(region=((x0, y0), (x1, y0), (x1, y1), (x0, y1)), fill=BLACK)
 
 
-erases = st.builds(lambda box: Erase(boxes_xyxy=(box,), fill=BLACK), rectangles())
+erases = st.builds(lambda box: Cutout(boxes_xyxy=(box,), fill=BLACK), rectangles())
 plans = st.lists(warps | exact_warps | bars() | erases, min_size=1, max_size=4)
 
 

@@ -17,10 +17,10 @@ from augpipe.core.annotations import (
     NO_OBJECTS,
     Annotations,
     Dropped,
-    Facts,
+    ObjectAttributes,
+    ObjectPart,
     ObjectRow,
     Objects,
-    Part,
     Rings,
     Rle,
     objects_of,
@@ -287,7 +287,7 @@ def test_a_mirrored_picture_by_hand():
         segmentation=Rings((np.array([[3.0, 2.0], [13.5, 4.0], [5.0, 10.0]]),)),
         keypoints=np.array([[5.0, 5.0, 2], [4.0, 3.0, 1], [9.0, 3.0, 2], [0, 0, 0], [64.0, 9.0, 2]]),
         obb=np.array([[5.0, 3.0], [9.0, 5.0], [8.0, 7.0], [4.0, 5.0]]),
-        parts=(Part("hand", (4.0, 4.0, 6.0, 7.0)),),
+        parts=(ObjectPart("hand", (4.0, 4.0, 6.0, 7.0)),),
     )
     out = labelled(source, PLANS["mirror"])
     objects, shape = out.annotations.objects, out.shapes[0]
@@ -295,7 +295,7 @@ def test_a_mirrored_picture_by_hand():
     assert objects.segmentation[0].rings[0].tolist() == [[61.0, 2.0], [50.5, 4.0], [59.0, 10.0]]
     assert objects.keypoints[0].tolist() == [[59, 5, 2], [55, 3, 2], [60, 3, 1], [0, 9, 2], [0, 0, 0]]
     assert objects.obb[0].tolist() == [[59.0, 3.0], [60.0, 5.0], [56.0, 7.0], [55.0, 5.0]]
-    assert objects.parts[0] == (Part("hand", (58.0, 4.0, 60.0, 7.0)),)
+    assert objects.parts[0] == (ObjectPart("hand", (58.0, 4.0, 60.0, 7.0)),)
     assert (shape.area, shape.in_frame, shape.box_from) == (40.0, 1.0, "polygon")
 
 
@@ -362,7 +362,7 @@ FAULTS = [
 
 @pytest.mark.parametrize(("source", "steps", "rules", "expected"), [r[1:] for r in FAULTS], ids=[r[0] for r in FAULTS])
 def test_why_an_object_is_dropped(source, steps, rules, expected):
-    source = source.with_objects(replace(source.objects, index=np.array([8]), facts=(Facts(id="x"),)))
+    source = source.with_objects(replace(source.objects, index=np.array([8]), facts=(ObjectAttributes(id="x"),)))
     out = labelled(source, steps, replace(EVERYTHING, **rules))
     assert out.dropped == (() if expected is None else (Dropped(8, 1, *expected, id="x"),))
     assert len(out.annotations.objects) == len(out.shapes) == (expected is None)
@@ -392,7 +392,7 @@ def test_no_objects_at_all():
     (None, 0.045, None), (None, 0.055, 1), (0, 0.045, 0), (0, 0.055, 1), (1, 0.0, 1), (1, 0.055, 1),
 ])  # fmt: skip
 def test_truncated_is_what_the_frame_cuts_more_than_a_thousandth_of(known, cut, expected):
-    source = one((0.0, 0.0, 50.0, 20.0), facts=Facts(truncated=known))
+    source = one((0.0, 0.0, 50.0, 20.0), facts=ObjectAttributes(truncated=known))
     out = labelled(source, [warp(g.translation(-cut, 0.0))])
     assert out.annotations.objects.facts[0].truncated == expected
 
@@ -503,13 +503,13 @@ def test_keypoints_behind_the_horizon_have_no_place():
 
 def test_parts_are_moved_and_cut_with_the_frame():
     parts = (
-        Part("head", (10.0, 8.0, 14.0, 12.0)),
-        Part("hand", (30.0, 8.0, 34.0, 12.0)),
-        Part("head", (1.0, 1.0, 3.0, 3.0)),
+        ObjectPart("head", (10.0, 8.0, 14.0, 12.0)),
+        ObjectPart("hand", (30.0, 8.0, 34.0, 12.0)),
+        ObjectPart("head", (1.0, 1.0, 3.0, 3.0)),
     )
     source = one((1.0, 1.0, 34.0, 12.0), parts=parts)
     moved = labelled(source, [warp(g.translation(-12.0, 0.0))]).annotations.objects.parts[0]
-    assert moved == (Part("head", (0.0, 8.0, 2.0, 12.0)), Part("hand", (18.0, 8.0, 22.0, 12.0)))
+    assert moved == (ObjectPart("head", (0.0, 8.0, 2.0, 12.0)), ObjectPart("hand", (18.0, 8.0, 22.0, 12.0)))
     assert labelled(source, PLANS["erase"]).annotations.objects.parts[0] == parts
 
 

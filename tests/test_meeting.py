@@ -18,8 +18,8 @@ from augpipe.formats.registry import open_dataset
 from augpipe.recipe.compatibility import classes_for, kinds_of, mirrors, unpaired
 from augpipe.recipe.compile import Leaf
 from augpipe.recipe.ops import OPERATIONS
-from augpipe.recipe.ops.base import Operation, Outcome
-from augpipe.recipe.ops.label_effects import LABEL_KINDS, Carries
+from augpipe.recipe.ops.base import Operation, OpResult
+from augpipe.recipe.ops.label_effects import LABEL_KINDS, LabelEffects
 from augpipe.run.compatibility import met
 from augpipe.run.dry_run import plans, samples
 
@@ -139,10 +139,10 @@ class Smear(Operation):
     """An operation that is lost on polygons and crowds."""
 
     example: ClassVar[str] = "smear"
-    carries: ClassVar[Carries] = Carries(polygon="cannot", crowd="cannot")
+    carries: ClassVar[LabelEffects] = LabelEffects(polygon="cannot", crowd="cannot")
 
     def draw(self, at, scene):
-        return Outcome((), {})
+        return OpResult((), {})
 
 
 def smeared(p=1.0):

@@ -16,8 +16,8 @@ from pictures import GRAY, PHOTO, PICTURE, WRITTEN
 
 from augpipe.core.annotations import Header
 from augpipe.core.errors import Reject
-from augpipe.core.plan import AnyStep, Filter, Noise
-from augpipe.pixels.backend import BackendOptions, Job
+from augpipe.core.plan import AnyStep, Blur, Noise
+from augpipe.pixels.backend import BackendOptions, PictureJob
 from augpipe.pixels.codec import image as codec
 from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.codec.image import PictureFormat, turned_upright
@@ -138,7 +138,7 @@ def test_all_is_asked_for_on_the_stream_that_is_given(host, monkeypatch):
     monkeypatch.setattr(host._codec, "as_image", lambda source, stream: wrap(source, cuda_stream=stream))
     files = DeviceFirst(host, HostCodec(CpuAccelerator(), BackendOptions()))
     stream = SimpleNamespace(pointer=4096)
-    pictures = files.decode([Job(*job(WRITTEN["jpeg"]), ())], stream)
+    pictures = files.decode([PictureJob(*job(WRITTEN["jpeg"]), ())], stream)
     assert files.encode(pictures, stream) == [codec.encode(codec.decode(*job(WRITTEN["jpeg"])), PictureFormat())]
     assert streams == [4096] * 3
 
@@ -272,9 +272,9 @@ def test_odd_pictures_are_none_or_those_of_the_cpu(host, capfd):
 def test_jpegs_are_encoded_to_the_byte(quality):
     made = DeviceCodec(None, PictureFormat(quality=quality), threads=1)
     sizes = [(1, 1), (16, 17), (37, 23), (640, 480)]
-    colour = [photo(size) for size in sizes]
-    gray = [np.ascontiguousarray(array[:, :, 1]) for array in colour]
-    arrays = [array for pair in zip(colour, gray, strict=True) for array in pair]
+    color = [photo(size) for size in sizes]
+    gray = [np.ascontiguousarray(array[:, :, 1]) for array in color]
+    arrays = [array for pair in zip(color, gray, strict=True) for array in pair]
     for array, data in zip(arrays, made.encode(list(map(described, arrays))), strict=True):
         bgr = array if array.ndim == 2 else np.ascontiguousarray(array[:, :, ::-1])
         assert data == codec.encode(bgr, PictureFormat(quality=quality))
@@ -327,8 +327,8 @@ def test_a_pipeline_with_this_codec_gives_the_files_of_the_cpu(host):
     turned = encoded(PICTURE, "JPEG", exif=exif(6))
     files = [turned, *(WRITTEN[name] for name in ("jpeg", "png", "jpeg gray", "progressive")), encoded(photo((90, 70)))]
     files.append(files[-1][:900] + b"\xff\xd9")
-    steps: tuple[AnyStep, ...] = (Filter(sigma=0.8), Noise(std=5.0, offset=7))
-    jobs = [Job(data, read_header(data), (steps, ())) for data in files]
+    steps: tuple[AnyStep, ...] = (Blur(sigma=0.8), Noise(std=5.0, offset=7))
+    jobs = [PictureJob(data, read_header(data), (steps, ())) for data in files]
     backend = GpuBackend(accelerator, DeviceFirst(host, HostCodec(accelerator, options)), options, 1 << 28)
     found, wanted = list(backend.render(jobs)), list(CpuBackend(options).render(jobs))
     backend.close()

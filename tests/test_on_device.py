@@ -15,7 +15,7 @@ from pictures import PICTURE
 from test_gpu_backend import JOBS, OPTIONS, answers, job, same
 
 from augpipe.core.errors import UsageError
-from augpipe.pixels.backend import Job
+from augpipe.pixels.backend import PictureJob
 from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.codec.image import decode
 from augpipe.pixels.cuda import backend as gpu_backend
@@ -35,7 +35,7 @@ def backend(codec: str, sharing: int = 1) -> GpuBackend:
     return on_cuda(last, codec, OPTIONS, sharing)
 
 
-def files(jobs: Sequence[Job], codec: str) -> list[Any]:
+def files(jobs: Sequence[PictureJob], codec: str) -> list[Any]:
     made = backend(codec)
     found = [rendered.pictures for rendered in made.render(jobs)]
     made.close()
@@ -58,7 +58,7 @@ def test_without_memory_the_files_stay_the_same():
     made = backend("cpu", sharing=1_000_000)
     large = photo((900, 700))
     data = encoded(large, "JPEG")
-    jobs = [Job(data, read_header(data), job(1).steps), *JOBS]
+    jobs = [PictureJob(data, read_header(data), job(1).steps), *JOBS]
     found = list(made.render(jobs))
     same(found, answers(jobs))
     assert "pixels" in {rendered.fallback for rendered in found}
@@ -78,7 +78,7 @@ def test_its_codec_gives_upright_pictures_close_to_libjpegs(orientation):
     smooth = cv2.GaussianBlur(noise_picture((97, 61), 3), (0, 0), 5)
     jobs = []
     for data in (encoded(PICTURE, "JPEG", exif=exif(orientation)), encoded(smooth, "JPEG", exif=exif(orientation))):
-        jobs.append(Job(data, read_header(data), ((),)))
+        jobs.append(PictureJob(data, read_header(data), ((),)))
     for (data,), source in zip(files(jobs, "nvimgcodec"), jobs, strict=True):
         wanted = decode(source.data, source.header).astype(int)
         found = decode(data, read_header(data)).astype(int)

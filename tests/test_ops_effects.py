@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 from recipe_tools import outcome_of, plan_of, recipe_of
 
-from augpipe.core.plan import Erase, Filter, Noise, Recode, Warp
+from augpipe.core.plan import Blur, Cutout, JpegCompress, Noise, Warp
 from augpipe.recipe.ops import OPERATIONS
-from augpipe.recipe.ops.base import End
+from augpipe.recipe.ops.base import PixelStep
 
 SIZE = (37, 23)
 
 
 def step_of(name, size_wh=SIZE, copy=0, **parameters):
     (effect,) = outcome_of(name, size_wh, copy, **parameters).effects
-    assert isinstance(effect, End)
+    assert isinstance(effect, PixelStep)
     return effect.step
 
 
 def test_blur_noise_and_jpeg_take_what_is_drawn():
-    assert step_of("gaussian_blur", sigma=1.5) == Filter(sigma=1.5)
-    assert step_of("jpeg", quality=33) == Recode(quality=33)
+    assert step_of("gaussian_blur", sigma=1.5) == Blur(sigma=1.5)
+    assert step_of("jpeg", quality=33) == JpegCompress(quality=33)
     noise = step_of("gaussian_noise", std=7)
     assert isinstance(noise, Noise)
     assert noise.std == 7.0
@@ -47,7 +47,7 @@ def test_rectangles_lie_on_the_canvas(size_wh):
     for copy in range(40):
         outcome = outcome_of("erase", size_wh, copy, count=[1, 5], area=[0, 1], ratio=[0.01, 100], fill=[1, 2, 3])
         step = outcome.effects[0].step
-        assert isinstance(step, Erase)
+        assert isinstance(step, Cutout)
         assert 1 <= len(step.boxes_xyxy) <= 5
         assert step.fill == (1, 2, 3)
         assert outcome.parameters == {"boxes_xyxy": [list(box) for box in step.boxes_xyxy]}

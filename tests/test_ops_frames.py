@@ -12,9 +12,9 @@ from recipe_tools import NOTHING, drawn, frame_of, outcome_of, recipe_of
 from augpipe.core.annotations import Category, Frame
 from augpipe.core.canvas import follow
 from augpipe.core.geometry import move_point
-from augpipe.core.plan import Bars, Warp, output_size
+from augpipe.core.plan import PadFill, Warp, output_size
 from augpipe.labels.transform import LabelRules, apply
-from augpipe.recipe.ops.base import Cut, Move
+from augpipe.recipe.ops.base import PadEffect, WarpEffect
 from augpipe.recipe.planner import draw
 
 W, H = 37, 23
@@ -60,7 +60,7 @@ def test_random_crop_of_a_smaller_canvas_keeps_all_of_it():
 def test_random_crop_is_a_move_by_whole_pixels(size_wh):
     for copy in range(10):
         outcome = outcome_of("random_crop", size_wh, copy, size=[9, 300])
-        assert [type(e) for e in outcome.effects] == [Move]
+        assert [type(e) for e in outcome.effects] == [WarpEffect]
         check_window(outcome, (9, 300))
 
 
@@ -119,7 +119,7 @@ def test_random_resized_crop_of_everything():
 def test_pad(size_wh, parameters, offset, size):
     outcome = outcome_of("pad", size_wh, fill=[1, 2, 3], **parameters)
     (cut,) = outcome.effects
-    assert isinstance(cut, Cut)
+    assert isinstance(cut, PadEffect)
     assert cut.size_wh == size
     assert cut.fill == (1, 2, 3)
     assert move_point(cut.matrix, (0, 0)) == offset
@@ -168,7 +168,7 @@ def test_bars_stay_where_a_later_move_carries_the_frame():
     plan = draw(recipe_of("- letterbox: {size: 64, fill: 9}\n- horizontal_flip"), frame_of((64, 32)), 0, 0)
     warp, bars = plan.steps
     assert isinstance(warp, Warp)
-    assert isinstance(bars, Bars)
+    assert isinstance(bars, PadFill)
     assert bars.fill == (9, 9, 9)
     assert {(x, y) for x, y in bars.region} == {(0.0, 16.0), (64.0, 16.0), (64.0, 48.0), (0.0, 48.0)}
 

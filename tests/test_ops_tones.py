@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from recipe_tools import outcome_of, plan_of
 
-from augpipe.core.plan import Colour, Curve, Matrix3x4
-from augpipe.recipe.ops.base import Tone
+from augpipe.core.plan import Color, Curve, Matrix3x4
+from augpipe.recipe.ops.base import ColorEffect
 
 SIZE = (37, 23)
 
@@ -15,7 +15,7 @@ SIZE = (37, 23)
 def toned(outcome, rgb):
     """A colour through the matrices of an outcome, without rounding."""
     for effect in outcome.effects:
-        assert isinstance(effect, Tone)
+        assert isinstance(effect, ColorEffect)
         assert isinstance(effect.stage, Matrix3x4)
         rows = np.array(effect.stage.rows).reshape(3, 4)
         rgb = rows[:, :3] @ rgb + rows[:, 3]
@@ -93,14 +93,14 @@ def test_to_gray_is_the_luma():
 
 def test_gamma_is_a_curve():
     outcome = outcome_of("gamma", SIZE, amount=2.2)
-    assert outcome.effects == (Tone(Curve("gamma", 2.2)),)
+    assert outcome.effects == (ColorEffect(Curve("gamma", 2.2)),)
     assert outcome.parameters == {"amount": 2.2}
 
 
 def test_neighbours_become_one_matrix_and_a_curve_stands_between():
     jitter, gamma = "- color_jitter: {hue: 0.1, brightness: 0.2}", "- gamma: {amount: 2}"
     (step,) = plan_of(f"{jitter}\n- to_gray").steps
-    assert isinstance(step, Colour)
+    assert isinstance(step, Color)
     assert len(step.stages) == 1
     (step,) = plan_of(f"{jitter}\n{gamma}\n- to_gray").steps
     assert [type(stage) for stage in step.stages] == [Matrix3x4, Curve, Matrix3x4]

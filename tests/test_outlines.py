@@ -12,7 +12,7 @@ from painted import Particles, fill, in_convex
 
 from augpipe.core import geometry as g
 from augpipe.core.canvas import follow
-from augpipe.core.plan import Bars, Erase, Warp
+from augpipe.core.plan import Cutout, PadFill, Warp
 from augpipe.labels import boxes as o
 
 quick = settings(derandomize=True, database=None, deadline=None, max_examples=60)
@@ -22,7 +22,7 @@ FINE = 8
 TURN = g.rounded(g.about((20.0, 15.0), g.then(g.rotation(33.0), g.scaling(1.4, 0.9))))
 TILT = g.rounded(g.then(g.scaling(1 / 40, 1 / 30), g.square_to_quad([(4, 1), (36, -3), (44, 27), (-4, 33)])))
 HORIZON = g.rounded((1.0, 0.2, 0.0, 0.1, 1.0, 0.0, -0.04, 0.003, 1.0))  # past x = 25 there is no picture
-BARS = Bars(region=((6.0, 2.0), (36.0, 5.0), (33.0, 27.0), (4.0, 24.0)), fill=(0, 0, 0))
+BARS = PadFill(region=((6.0, 2.0), (36.0, 5.0), (33.0, 27.0), (4.0, 24.0)), fill=(0, 0, 0))
 
 
 def warp(matrix, size_wh=SIZE):
@@ -114,7 +114,7 @@ def test_a_box_that_a_map_keeps_upright_is_clipped_to_the_bit():
 @given(box=boxes(), degrees=st.integers(0, 359), scale=st.sampled_from([0.5, 1.3, 3.0]))
 def test_the_canvas_clips_as_any_other_region_does(box, degrees, scale):
     turn = [warp(g.rounded(g.about((20.0, 15.0), g.then(g.rotation(degrees), g.scaling(scale, scale)))))]
-    canvas = Bars(region=g.rectangle(SIZE), fill=(0, 0, 0))
+    canvas = PadFill(region=g.rectangle(SIZE), fill=(0, 0, 0))
     for outlines in (g.corners_of(box[None]), o.ellipses_in(box[None])):
         (quick_way,), (general,) = (o.cut_outlines(outlines, follow(steps, SIZE)) for steps in (turn, [*turn, canvas]))
         assert quick_way.in_frame == pytest.approx(general.in_frame, abs=1e-9)
@@ -140,7 +140,7 @@ def test_an_outline_inside_is_all_there_to_the_bit():
 
 def test_the_outline_itself_is_there_where_something_was_painted():
     corners = g.corners_of(np.array([[1.0, 1.0, 5.0, 5.0], [-2.0, -2.0, 2.0, 3.0]]))
-    erase = Erase(boxes_xyxy=((0, 0, 3, 3),), fill=(0, 0, 0))
+    erase = Cutout(boxes_xyxy=((0, 0, 3, 3),), fill=(0, 0, 0))
     inside, crossing = o.cut_outlines(corners, follow([erase], SIZE))
     assert g.area_of(inside.outline) == 16.0
     assert g.area_of(crossing.outline) == 6.0

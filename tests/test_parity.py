@@ -15,7 +15,7 @@ from step_cases import BORDERS, EXACT, FILL, REGIONS, SIZES, random_matrix, warp
 from tolerances import REFERENCE
 
 from augpipe.core import geometry as g
-from augpipe.core.plan import Bars, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Warp
+from augpipe.core.plan import Blur, Color, Curve, Cutout, JpegCompress, Matrix3x4, Noise, PadFill, Warp
 from augpipe.pixels import noise, reference
 from augpipe.pixels.resample import block_means
 
@@ -165,42 +165,42 @@ def test_sixteen_bit_positions_do_not_wrap_round():
 
 @by_size
 @by_channels
-def test_colour(size_wh, channels):
+def test_color(size_wh, channels):
     rng = np.random.default_rng(2)
     picture = noise_picture(size_wh, channels)
     for _ in range(10):
         stages = (random_matrix(rng), Curve("gamma", 0.7), Curve("gamma", 1.9), random_matrix(rng))
         for part in (stages[:1], stages[1:2], stages[1:3], stages):
-            check("colour", picture, Colour(stages=part))
+            check("colour", picture, Color(stages=part))
 
 
 @pytest.mark.parametrize("width", [1, 15, 16, 17, 63, 64, 65, 127, 129, 200])
-def test_colour_of_rows_that_do_not_fill_a_register(width):
+def test_color_of_rows_that_do_not_fill_a_register(width):
     rng = np.random.default_rng(width)
     halves = Matrix3x4((0.5, 0.0, 0.0, 0.0, 0.0, 0.25, 0.25, 0.0, 0.5, 0.5, 0.5, 1.0))  # many sums end in a half
     for stage in (halves, *[random_matrix(rng) for _ in range(20)]):
-        check("colour", noise_picture((width, 1), 3, width), Colour(stages=(stage,)))
+        check("colour", noise_picture((width, 1), 3, width), Color(stages=(stage,)))
 
 
 @pytest.mark.parametrize("weight", [30.9990234375, 31.0, 40.0])
 @pytest.mark.parametrize("offset", [6999.0, 7001.0, -7001.0])
-def test_colour_of_extreme_matrices(weight, offset):
+def test_color_of_extreme_matrices(weight, offset):
     rows = (weight, 0.0, -weight, 0.5, 0.0, -0.5, 31.0, -offset, 2.0**-10, 0.0, 0.0, offset)
-    check("colour", noise_picture((37, 23), 3), Colour(stages=(Matrix3x4(rows),)))
+    check("colour", noise_picture((37, 23), 3), Color(stages=(Matrix3x4(rows),)))
 
 
 @by_channels
 def test_filter(channels):
     face = photo() if channels == 3 else photo()[:, :, 1].copy()
     for sigma in (0.1, 0.3, 0.34, 0.7, 1.0, 1.5, 3.0, 10.0, 50.0):
-        check("filter of photo", face, Filter(sigma=sigma))
+        check("filter of photo", face, Blur(sigma=sigma))
 
 
 @by_size
 @by_channels
 def test_filter_of_noise(size_wh, channels):
     for sigma in (0.1, 0.3, 0.34, 0.7, 1.0, 1.5, 3.0):
-        check("filter of noise", noise_picture(size_wh, channels), Filter(sigma=sigma))
+        check("filter of noise", noise_picture(size_wh, channels), Blur(sigma=sigma))
 
 
 @by_size
@@ -223,37 +223,37 @@ def test_noise_in_pieces():
 def test_erase(size_wh, channels):
     w, h = size_wh
     boxes = ((1, 1, 5, 4), (0, 0, 1, 1), (w - 1, h - 1, w + 3, h + 3), (w, 0, w + 2, 2), (3, 3, 3, 9))
-    check("erase", noise_picture(size_wh, channels), Erase(boxes_xyxy=boxes, fill=FILL))
+    check("erase", noise_picture(size_wh, channels), Cutout(boxes_xyxy=boxes, fill=FILL))
 
 
 @by_channels
 @pytest.mark.parametrize("box_xyxy", [(-2, -3, 3, 2), (-9, 0, -2, 1), (4, -1, 6, 30)], ids=str)
 def test_erase_that_begins_before_the_picture(channels, box_xyxy):
-    check("erase", noise_picture((37, 23), channels), Erase(boxes_xyxy=(box_xyxy,), fill=FILL))
+    check("erase", noise_picture((37, 23), channels), Cutout(boxes_xyxy=(box_xyxy,), fill=FILL))
 
 
 @by_size
 @by_channels
 def test_bars(size_wh, channels):
     for region in REGIONS.values():
-        check("bars", noise_picture(size_wh, channels), Bars(region=region, fill=FILL))
+        check("bars", noise_picture(size_wh, channels), PadFill(region=region, fill=FILL))
 
 
 def test_bars_whose_edge_runs_through_pixel_centres():
     region = ((0.5, 0.5), (5.5, 0.5), (5.5, 3.5), (0.5, 3.5))
-    check("bars", noise_picture((9, 7), 3), Bars(region=region, fill=FILL))
+    check("bars", noise_picture((9, 7), 3), PadFill(region=region, fill=FILL))
 
 
 @by_size
 @by_channels
 def test_recode(size_wh, channels):
     for quality in (1, 10, 40, 75, 90, 100):
-        check("recode", noise_picture(size_wh, channels), Recode(quality=quality))
+        check("recode", noise_picture(size_wh, channels), JpegCompress(quality=quality))
 
 
 def test_recode_of_a_photo():
     for quality in (10, 75, 95):
-        check("recode", photo(), Recode(quality=quality))
+        check("recode", photo(), JpegCompress(quality=quality))
 
 
 @by_channels
@@ -262,11 +262,11 @@ def test_a_whole_plan(channels):
     h, w = picture.shape[:2]
     steps = (
         Warp(matrix=g.mirror_x(w), size_wh=(w, h)),
-        Colour(stages=(random_matrix(np.random.default_rng(1)), Curve("gamma", 1.2))),
-        Bars(region=((10.0, 0.0), (90.0, 0.0), (90.0, 80.0), (10.0, 80.0)), fill=FILL),
+        Color(stages=(random_matrix(np.random.default_rng(1)), Curve("gamma", 1.2))),
+        PadFill(region=((10.0, 0.0), (90.0, 0.0), (90.0, 80.0), (10.0, 80.0)), fill=FILL),
         Noise(std=8.0, offset=12345),
-        Erase(boxes_xyxy=((20, 20, 40, 50),), fill=(1, 2, 3)),
+        Cutout(boxes_xyxy=((20, 20, 40, 50),), fill=(1, 2, 3)),
         Warp(matrix=g.quarter_turns(1, (w, h)), size_wh=(h - 10, w + 5), border="reflect"),
-        Recode(quality=80),
+        JpegCompress(quality=80),
     )
     check("exact move", picture, *steps)

@@ -13,7 +13,7 @@ import pytest
 from fake_cuda import CUDARuntimeError, cupy, fails, fused_kernel, with_driver
 
 from augpipe.pixels.cuda import probe
-from augpipe.pixels.cuda.probe import Fault, examined, kernel_fault
+from augpipe.pixels.cuda.probe import ProbeFault, examined, kernel_fault
 
 
 class DynamicLibNotFoundError(RuntimeError):
@@ -41,7 +41,7 @@ def test_a_device_that_works_is_told_with_its_name():
 
 def test_the_numbers_of_the_kernel_are_those_of_numpy_and_a_fused_one_is_found_out():
     assert kernel_fault(cupy(), 0) is None
-    assert kernel_fault(cupy(kernel=fused_kernel), 0) == Fault(
+    assert kernel_fault(cupy(kernel=fused_kernel), 0) == ProbeFault(
         "mismatch", "a probe kernel gave other numbers than the CPU"
     )
     assert kernel_fault(cupy(kernel=lambda *call: None), 0).code == "mismatch"
@@ -81,11 +81,11 @@ def test_a_kernel_that_does_not_run_has_its_reason(error, code, why):
 def test_devices_that_cannot_be_counted_have_their_reason(monkeypatch, driver, status, code, why):
     with_driver(monkeypatch, driver)
     module = cupy(getDeviceCount=fails(CUDARuntimeError(status, "cudaErrorSomething")))
-    assert examined(lambda: module).fault == Fault(code, why)
+    assert examined(lambda: module).fault == ProbeFault(code, why)
 
 
 def test_no_device_is_not_an_empty_list():
-    assert examined(lambda: cupy(devices=0)).fault == Fault("no-device", "no CUDA device is visible")
+    assert examined(lambda: cupy(devices=0)).fault == ProbeFault("no-device", "no CUDA device is visible")
 
 
 def test_without_nvrtc_no_device_works_but_is_told_all_the_same():
@@ -128,7 +128,7 @@ def test_two_builds_of_a_package_are_found_before_anything_is_imported(monkeypat
         probe, "_version", lambda package: "14.2.0" if package in ("cupy-cuda12x", "cupy-cuda13x") else None
     )
     monkeypatch.setattr(probe.subprocess, "run", fails(AssertionError("no process")))
-    assert probe.probe().fault == Fault(
+    assert probe.probe().fault == ProbeFault(
         "two-builds", "cupy-cuda12x and cupy-cuda13x are both installed, and overwrite each other"
     )
     other = ("nvidia-nvimgcodec-cu12", "nvidia-nvimgcodec-cu13")
@@ -145,7 +145,7 @@ def package(folder: Path, text: str, monkeypatch) -> None:
 def test_without_cupy_no_process_is_started(monkeypatch):
     monkeypatch.setattr(probe, "find_spec", lambda name: None)
     monkeypatch.setattr(probe.subprocess, "run", fails(AssertionError("no process")))
-    assert probe.probe().fault == Fault("no-cupy", "CuPy is not installed")
+    assert probe.probe().fault == ProbeFault("no-cupy", "CuPy is not installed")
 
 
 FAKE = """
@@ -186,7 +186,7 @@ def test_a_crash_of_the_driver_is_the_end_of_the_probe_alone(tmp_path, monkeypat
 
 def test_a_driver_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
     package(tmp_path, "import time; time.sleep(60)", monkeypatch)
-    assert probe.probe(seconds=0.5).fault == Fault("probe", "a probe did not end within 0 seconds")
+    assert probe.probe(seconds=0.5).fault == ProbeFault("probe", "a probe did not end within 0 seconds")
 
 
 def test_nothing_is_imported_from_the_current_folder(tmp_path, monkeypatch):
@@ -208,7 +208,7 @@ def test_nothing_is_imported_from_the_current_folder(tmp_path, monkeypatch):
 def test_with_cupy_and_no_driver_that_is_what_is_said(monkeypatch):
     monkeypatch.undo()
     found = probe.probe()
-    assert found.fault == Fault("no-driver", "there is no NVIDIA driver")
+    assert found.fault == ProbeFault("no-driver", "there is no NVIDIA driver")
     assert found.cupy
     assert found.gpus == ()
 

@@ -95,7 +95,7 @@ def test_the_first_lines_on_a_terminal_are_whole_and_the_bar_is_below(voc, tmp_p
 def test_the_line_counts_this_call_alone(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    told = progress.Progress("picture")
+    told = progress.TerminalProgress("picture")
     now[0] += 40
     assert told.line() == "still at work after 40 s"
     told.begin(1000, 400)
@@ -110,7 +110,7 @@ def test_the_line_counts_this_call_alone(monkeypatch):
 def test_without_a_total_it_counts_from_the_start(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    told = progress.Progress("shard")
+    told = progress.TerminalProgress("shard")
     now[0] += 20
     told.update(1)
     assert told.line() == "1 shard, 0.1/s"

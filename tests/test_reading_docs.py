@@ -273,7 +273,7 @@ def test_alpha_is_dropped(tmp_path):
     assert np.array_equal(pixels(found), PHOTO)
 
 
-def test_a_palette_becomes_colours(tmp_path):
+def test_a_palette_becomes_colors(tmp_path):
     image_ = Image.fromarray(np.array([[0, 1], [2, 1]], np.uint8))
     image_.putpalette([255, 0, 0, 10, 200, 30, 1, 2, 3])
     assert image_.mode == "P"
@@ -296,7 +296,7 @@ def test_cmyk_becomes_rgb(tmp_path):
     assert near(pixels(outcome(tmp_path / "b", encoded(inks, "TIFF"), "a.tif")), PHOTO, 1)
 
 
-def test_a_colour_profile_is_dropped(tmp_path):
+def test_a_color_profile_is_dropped(tmp_path):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     found = outcome(tmp_path, encoded(PHOTO, "PNG", icc_profile=profile), "a.png")
     assert np.array_equal(pixels(found), PHOTO)
@@ -305,7 +305,7 @@ def test_a_colour_profile_is_dropped(tmp_path):
 
 @pytest.mark.parametrize(("form", "most"), [("GIF", 0), ("PNG", 0), ("WEBP", 0), ("TIFF", 0)])
 def test_the_first_of_several_pictures_is_taken(tmp_path, form, most):
-    first, second = (Image.new("RGB", (30, 20), colour) for colour in ((255, 0, 0), (0, 0, 255)))
+    first, second = (Image.new("RGB", (30, 20), color) for color in ((255, 0, 0), (0, 0, 255)))
     options = {"lossless": True} if form == "WEBP" else {}
     data = encoded(first, form, save_all=True, append_images=[second], **options)
     assert Image.open(io.BytesIO(data)).n_frames == 2

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from builders import decode, rle_json
 
-from augpipe.core.annotations import Annotations, Category, Facts, ObjectRow, Part, Rings, Rle, objects_of
+from augpipe.core.annotations import (
+    Annotations,
+    Category,
+    ObjectAttributes,
+    ObjectPart,
+    ObjectRow,
+    Rings,
+    Rle,
+    objects_of,
+)
 from augpipe.core.canvas import follow
 from augpipe.core.errors import Reject
 from augpipe.core.plan import Plan
@@ -32,10 +41,11 @@ def labels() -> Annotations:
     code = rle_json(mask())
     rows = [
         ObjectRow(0, 7, (1.0, 2.0, 8.123456, 9.0), segmentation=Rings((np.array([[1, 2], [8.5, 2], [8, 9]]),)),
-                  parts=(Part("head", (1.0, 2.0, 3.0, 4.0)),),
-                  facts=Facts(5, 1, 0, None, "Left", {"free": {"x": [1, 2]}})),
+                  parts=(ObjectPart("head", (1.0, 2.0, 3.0, 4.0)),),
+                  facts=ObjectAttributes(5, 1, 0, None, "Left", {"free": {"x": [1, 2]}})),
         ObjectRow(2, 9, (3.0, 2.0, 9.0, 5.0), 1, 4, Rle((10, 20), code["counts"].encode()),
-                  np.array([[4.5, 3.25, 2.0]]), np.array([[3, 2], [9, 2], [9, 5], [3, 5.0]]), facts=Facts("abc")),
+                  np.array([[4.5, 3.25, 2.0]]), np.array([[3, 2], [9, 2], [9, 5], [3, 5.0]]),
+                  facts=ObjectAttributes("abc")),
     ]  # fmt: skip
     instance = np.zeros((10, 20), np.uint8)
     instance[mask() == 1] = 4

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from augpipe.core.geometry import mirror_x, quarter_turns, scaling, translation
-from augpipe.core.plan import Bars, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Warp
+from augpipe.core.plan import Blur, Color, Curve, Cutout, JpegCompress, Matrix3x4, Noise, PadFill, Warp
 from augpipe.pixels import noise
 from augpipe.pixels.reference import apply, warp_exactly
 
@@ -89,7 +89,7 @@ def test_nothing_is_seen_behind_the_horizon():
 
 
 def test_bars_spare_what_has_its_centre_inside():
-    step = Bars(region=((0.0, 0.0), (2.6, 0.0), (2.6, 1.0), (0.0, 1.0)), fill=(0, 255, 0))
+    step = PadFill(region=((0.0, 0.0), (2.6, 0.0), (2.6, 1.0), (0.0, 1.0)), fill=(0, 255, 0))
     out = apply(np.zeros((1, 4, 3), np.uint8), [step])
     assert out[0].tolist() == [[0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 255, 0]]
     green_as_gray = round(0.587 * 255)
@@ -97,25 +97,25 @@ def test_bars_spare_what_has_its_centre_inside():
 
 
 def test_neighbouring_matrices_round_and_clip_once():
-    assert apply(row(200), [Colour(stages=(BRIGHTER, DARKER))]).item() == 150
-    assert apply(row(200), [Colour(stages=(BRIGHTER, Curve("gamma", 1.0), DARKER))]).item() == 128  # 255 / 2, half up
+    assert apply(row(200), [Color(stages=(BRIGHTER, DARKER))]).item() == 150
+    assert apply(row(200), [Color(stages=(BRIGHTER, Curve("gamma", 1.0), DARKER))]).item() == 128  # 255 / 2, half up
 
 
 def test_curves_in_a_row_round_once():
-    there_and_back = Colour(stages=(Curve("gamma", 4.0), Curve("gamma", 0.25)))
+    there_and_back = Color(stages=(Curve("gamma", 4.0), Curve("gamma", 0.25)))
     levels = np.arange(256, dtype=np.uint8)[None]
     assert (apply(levels, [there_and_back]) == levels).all()
 
 
-def test_gray_matrix_is_the_first_row_on_a_gray_colour():
+def test_gray_matrix_is_the_first_row_on_a_gray_color():
     stage = Matrix3x4((0.25, 0.5, 0.0, 3.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0))
-    assert apply(row(100), [Colour(stages=(stage,))]).item() == 78
+    assert apply(row(100), [Color(stages=(stage,))]).item() == 78
 
 
 def test_blur_is_the_gaussian():
     dot = np.zeros((9, 9), np.uint8)
     dot[4, 4] = 255
-    out = apply(dot, [Filter(sigma=1.0)])
+    out = apply(dot, [Blur(sigma=1.0)])
     assert out[4, 4] == round(255 / (2 * np.pi))
     assert out[4, 6] == round(255 / (2 * np.pi) * np.exp(-2.0))
 
@@ -123,7 +123,7 @@ def test_blur_is_the_gaussian():
 def test_blur_mirrors_without_the_edge_pixel():
     # Seen from the first pixel, the second is on both sides: twice the weight of one neighbour.
     weight = np.exp(-0.5) / (1 + 2 * np.exp(-0.5) + 2 * np.exp(-2.0) + 2 * np.exp(-4.5))
-    assert apply(row(0, 200, 0, 0, 0, 0, 0), [Filter(sigma=1.0)])[0, 0] == round(2 * weight * 200)
+    assert apply(row(0, 200, 0, 0, 0, 0, 0), [Blur(sigma=1.0)])[0, 0] == round(2 * weight * 200)
 
 
 def test_noise_reads_the_bank_round_and_round():
@@ -135,13 +135,13 @@ def test_noise_reads_the_bank_round_and_round():
 
 
 def test_erase_ends_before_its_last_corner():
-    step = Erase(boxes_xyxy=((-3, 0, 1, 5), (2, 0, 3, 1)), fill=(7, 7, 7))
+    step = Cutout(boxes_xyxy=((-3, 0, 1, 5), (2, 0, 3, 1)), fill=(7, 7, 7))
     assert apply(row(0, 0, 0, 0), [step]).tolist() == [[7, 0, 7, 0]]
 
 
 def test_recode_keeps_flat_ground():
     picture = np.full((16, 16, 3), 128, np.uint8)
-    assert (apply(picture, [Recode(quality=90)]) == 128).all()
+    assert (apply(picture, [JpegCompress(quality=90)]) == 128).all()
 
 
 def test_exact_warp_agrees_with_pillow_inside():

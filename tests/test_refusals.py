@@ -192,7 +192,7 @@ def test_what_is_no_file_is_still_only_absent(tmp_path):
     for name in ("loop", "folder", "pipe", "nothing", "n" * 300):
         assert not index.looks_like_coco(tmp_path / f"{name}.json")
         assert base.size_of(tmp_path / f"{name}.json") == -1
-        assert base.bytes_of(base.Place(str(tmp_path / f"{name}.json"))) == b""
+        assert base.bytes_of(base.ByteRange(str(tmp_path / f"{name}.json"))) == b""
     assert base.walk_files(tmp_path / "nothing") == []
 
 
@@ -293,7 +293,7 @@ def test_what_cannot_be_tidied_hides_no_other_error(voc, tmp_path, monkeypatch):
         monkeypatch.setattr(Store, "is_finished", once(Store.is_finished, refuse(errno.EACCES)))
         raise UsageError("the real one")
 
-    monkeypatch.setattr(runner.Work, "_job", failing)
+    monkeypatch.setattr(runner.PendingWork, "_job", failing)
     with pytest.raises(UsageError, match="the real one"):
         run(voc, tmp_path / "out", copies=2)
 

@@ -25,7 +25,7 @@ from runs import promised, run
 from web import serving
 
 from augpipe.core.errors import DatasetError, Reject
-from augpipe.formats.base import LARGEST_FILE, Place, read_picture, read_place
+from augpipe.formats.base import LARGEST_FILE, ByteRange, read_picture, read_place
 from augpipe.storage import remote
 from augpipe.storage.remote import Ranges
 
@@ -60,7 +60,7 @@ def said(source: str, **options: object) -> str:
     return message
 
 
-def reject_of(place: Place) -> Reject:
+def reject_of(place: ByteRange) -> Reject:
     with pytest.raises(Reject) as caught:
         read_place(place)
     return caught.value
@@ -127,7 +127,7 @@ def test_what_is_not_there(site):
             f"{web.url}/nope.zip: cannot be read: not found\nsee that the server"
         )
         assert said(f"{web.url}/nope.tar").startswith(f"{web.url}/nope.tar: cannot be read: not found\n")
-        assert reject_of(Place(f"{web.url}/nope.jpg")).code == "missing-file"
+        assert reject_of(ByteRange(f"{web.url}/nope.jpg")).code == "missing-file"
         web.faults["captions.json"] = "403"
         assert "the server refuses it (403)" in said(f"{web.url}/coco/annotations/captions.json")
     assert "cannot be read" in said("http://127.0.0.1:9/voc.zip")  # nobody listens there
@@ -192,7 +192,7 @@ def test_names_that_a_url_would_take_for_something_else(tmp_path):
 def test_a_file_that_never_ends_is_not_kept(site, monkeypatch):
     monkeypatch.setattr("augpipe.storage.byte_range.LARGEST_FILE", 1000)
     with serving(site, length=False) as web:
-        assert reject_of(Place(f"{web.url}/coco/images/000000.jpg")).code == "too-large"
+        assert reject_of(ByteRange(f"{web.url}/coco/images/000000.jpg")).code == "too-large"
     assert LARGEST_FILE == 1 << 28
 
 
@@ -322,9 +322,9 @@ def test_what_a_bucket_does_not_have(bucket):
     assert "cannot be read: not found" in said(f"{bucket}/nope.tar")
     assert "cannot be read: not found" in said("s3://nobucket/x/")
     assert "cannot be read: it is empty" in said(f"{bucket}/empty.zip")
-    assert reject_of(Place(f"{bucket}/nope.jpg")).code == "missing-file"
-    assert reject_of(Place(f"{bucket}/voc.tar", 1 << 40, 10)).code == "truncated"
-    assert read_place(Place(f"{bucket}/empty.zip")) == b""
+    assert reject_of(ByteRange(f"{bucket}/nope.jpg")).code == "missing-file"
+    assert reject_of(ByteRange(f"{bucket}/voc.tar", 1 << 40, 10)).code == "truncated"
+    assert read_place(ByteRange(f"{bucket}/empty.zip")) == b""
 
 
 class _Google(MemoryFileSystem):

@@ -11,7 +11,7 @@ from painted import Particles, box_of, enlarged, fill, in_convex, looked_up
 from augpipe.core import geometry as g
 from augpipe.core.annotations import Rings, Rle
 from augpipe.core.canvas import follow
-from augpipe.core.plan import Bars, Erase, Filter, Warp
+from augpipe.core.plan import Blur, Cutout, PadFill, Warp
 from augpipe.labels import rle
 from augpipe.labels.shapes import shape_of, shapes_of
 from augpipe.pixels.resample import resample_labels
@@ -26,7 +26,7 @@ BOX = np.array([10.0, 8.0, 22.0, 20.0])
 SQUARE = np.array([[10.0, 8.0], [22.0, 8.0], [22.0, 20.0], [10.0, 20.0]])
 TRIANGLE = np.array([[12.0, 9.0], [20.0, 9.0], [16.0, 19.0]])
 OBB = np.array([[16.0, 9.0], [21.0, 14.0], [16.0, 19.0], [11.0, 14.0]])
-FRAME = Bars(region=((6.0, 2.0), (36.0, 5.0), (33.0, 27.0), (4.0, 24.0)), fill=(0, 0, 0))
+FRAME = PadFill(region=((6.0, 2.0), (36.0, 5.0), (33.0, 27.0), (4.0, 24.0)), fill=(0, 0, 0))
 
 
 def warp(matrix, size_wh=SIZE):
@@ -34,7 +34,7 @@ def warp(matrix, size_wh=SIZE):
 
 
 def erase(*boxes):
-    return Erase(boxes_xyxy=boxes, fill=(0, 0, 0))
+    return Cutout(boxes_xyxy=boxes, fill=(0, 0, 0))
 
 
 PLANS = {
@@ -48,7 +48,7 @@ PLANS = {
     "larger": [warp(g.about((20.0, 15.0), g.scaling(3.0, 3.0)))],
     "bars": [FRAME],
     "bars, then turn": [warp(TILT), FRAME, warp(TURN)],
-    "two": [warp(TURN), Filter(sigma=1.0), warp(g.translation(7.3, -4.6))],
+    "two": [warp(TURN), Blur(sigma=1.0), warp(g.translation(7.3, -4.6))],
     "erase": [erase((12, 3, 25, 12))],
     "erase, then tilt": [erase((12, 3, 25, 12), (0, 20, 9, 30)), warp(TILT), FRAME],
 }

@@ -16,9 +16,9 @@ from augpipe.core import geometry as g
 from augpipe.core.annotations import Header
 from augpipe.core.errors import Reject
 from augpipe.core.opencv import cv2
-from augpipe.core.plan import Colour, Matrix3x4, Warp
+from augpipe.core.plan import Color, Matrix3x4, Warp
 from augpipe.pixels import cpu
-from augpipe.pixels.backend import BackendOptions, Job
+from augpipe.pixels.backend import BackendOptions, PictureJob
 from augpipe.pixels.codec import image
 from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.codec.image import PictureFormat, decode
@@ -27,7 +27,7 @@ from augpipe.pixels.resample import block_means
 from augpipe.pixels.scaled_decode import after, by_size, cut, share_of
 
 LOSSLESS = BackendOptions(PictureFormat("png"))
-TONE = Colour(stages=(Matrix3x4((0.9, 0.1, 0.0, 2.0, 0.0, 0.8, 0.0, 0.0, 0.1, 0.0, 1.1, -3.0)),))
+TONE = Color(stages=(Matrix3x4((0.9, 0.1, 0.0, 2.0, 0.0, 0.8, 0.0, 0.0, 0.1, 0.0, 1.1, -3.0)),))
 ODD_WH, EVEN_WH = (203, 157), (208, 160)
 
 
@@ -55,15 +55,15 @@ def jpeg(size_wh: tuple[int, int], orientation: int = 1, gray: bool = False) -> 
     return encoded(picture[:, :, 1] if gray else picture, "JPEG", quality=95, exif=exif(orientation))
 
 
-def outputs(job: Job) -> list[np.ndarray]:
+def outputs(job: PictureJob) -> list[np.ndarray]:
     """What the CPU backend makes of a job, decoded."""
     (rendered,) = CpuBackend(LOSSLESS).render([job])
     assert not any(isinstance(p, Reject) for p in rendered.pictures), rendered.pictures
     return [cv2.imdecode(np.frombuffer(p, np.uint8), cv2.IMREAD_UNCHANGED) for p in rendered.pictures]
 
 
-def job_of(data: bytes, *steps) -> Job:
-    return Job(data, read_header(data), tuple((step,) for step in steps))
+def job_of(data: bytes, *steps) -> PictureJob:
+    return PictureJob(data, read_header(data), tuple((step,) for step in steps))
 
 
 # --- which outputs ---------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from command_line import call
 from PIL import Image
 
 from augpipe.core.errors import Reject
-from augpipe.formats.base import Entry, Place, SourceOptions
+from augpipe.formats.base import ByteRange, Entry, SourceOptions
 from augpipe.formats.image_header import start_and_header
 from augpipe.pixels.codec.header import read_header
 from augpipe.survey import survey
@@ -131,7 +131,7 @@ def outcome(read) -> object:
 
 
 def entry_of(path: Path) -> Entry:
-    return Entry(path.name, Place(str(path)), None, path.name, size=path.stat().st_size)
+    return Entry(path.name, ByteRange(str(path)), None, path.name, size=path.stat().st_size)
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"exif": exif(6)}, {"subsampling": 0, "quality": 99}])

@@ -24,7 +24,7 @@ from augpipe.train.dataset import ShardDataset
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-def test_colour_picture_is_rgb_planes(tmp_path: Path) -> None:
+def test_color_picture_is_rgb_planes(tmp_path: Path) -> None:
     pixels_bgr = np.arange(11 * 17 * 3, dtype=np.uint8).reshape(11, 17, 3)
     image, _ = next(iter(ShardDataset(write_folder(tmp_path / "dst", [sample(0, pixels_bgr)]))))
     assert (image.dtype, image.shape, image.is_contiguous()) == (torch.uint8, (3, 11, 17), True)

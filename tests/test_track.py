@@ -7,8 +7,8 @@ import pytest
 from painted import Particles, in_convex
 
 from augpipe.core import geometry as g
-from augpipe.core.canvas import Track, follow
-from augpipe.core.plan import Bars, Colour, Erase, Filter, Matrix3x4, Noise, Recode, Warp
+from augpipe.core.canvas import CanvasState, follow
+from augpipe.core.plan import Blur, Color, Cutout, JpegCompress, Matrix3x4, Noise, PadFill, Warp
 
 SIZE = (40, 30)
 FILL = (0, 0, 0)
@@ -16,10 +16,10 @@ TURN = g.rounded(g.about((20.0, 15.0), g.rotation(33.0)))
 TILT = g.rounded(g.then(g.scaling(1 / 40, 1 / 30), g.square_to_quad([(4, 1), (36, -3), (44, 27), (-4, 33)])))
 HORIZON = g.rounded((1.0, 0.2, 0.0, 0.1, 1.0, 0.0, -0.04, 0.003, 1.0))  # past x = 25 there is no picture
 OTHERS = [
-    Filter(sigma=1.0),
+    Blur(sigma=1.0),
     Noise(std=3.0, offset=5),
-    Recode(quality=50),
-    Colour(stages=(Matrix3x4((1.0, 0, 0, 0) * 3),)),
+    JpegCompress(quality=50),
+    Color(stages=(Matrix3x4((1.0, 0, 0, 0) * 3),)),
 ]
 
 
@@ -28,11 +28,11 @@ def warp(matrix, size_wh=SIZE):
 
 
 def bars(*region):
-    return Bars(region=region, fill=FILL)
+    return PadFill(region=region, fill=FILL)
 
 
 def erase(*boxes):
-    return Erase(boxes_xyxy=boxes, fill=FILL)
+    return Cutout(boxes_xyxy=boxes, fill=FILL)
 
 
 FRAME = bars((6.0, 2.0), (36.0, 2.0), (36.0, 27.0), (6.0, 27.0))
@@ -90,7 +90,7 @@ def test_what_is_visible_is_on_the_canvas_and_convex(name):
 
 
 def test_steps_that_move_nothing():
-    assert follow(OTHERS, SIZE) == Track(SIZE)
+    assert follow(OTHERS, SIZE) == CanvasState(SIZE)
     assert follow([erase((1, 2, 3, 4))], SIZE).moved is False
 
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from runs import recipe_of, run
 from test_verify import STRONG, half_a_pixel, one_keypoint
 
-from augpipe.core.plan import Bars, Erase, Warp
+from augpipe.core.plan import Cutout, PadFill, Warp
 from augpipe.pixels import reference
 from augpipe.verification import supersample
 
@@ -101,15 +101,15 @@ def test_a_ring_that_crosses_itself_is_filled_by_the_even_odd_rule():
 
 STEPS = [
     Warp(matrix=(0.9, 0.3, 2.0, -0.25, 1.1, 6.0, 0.001, 0.0005, 1.0), size_wh=(44, 40)),
-    Bars(region=((4.0, 5.0), (40.0, 6.0), (39.0, 36.0), (6.0, 33.0)), fill=(0, 0, 0)),
+    PadFill(region=((4.0, 5.0), (40.0, 6.0), (39.0, 36.0), (6.0, 33.0)), fill=(0, 0, 0)),
     Warp(matrix=(-1.0, 0.0, 44.0, 0.0, 1.0, -3.0, 0.0, 0.0, 1.0), size_wh=(41, 30)),
-    Erase(boxes_xyxy=((5, 5, 14, 11),), fill=(0, 0, 0)),
+    Cutout(boxes_xyxy=((5, 5, 14, 11),), fill=(0, 0, 0)),
 ]
 
 
 def test_walking_back_is_what_the_reference_paints():
     """A mask as a picture of levels through the reference: a sample is set where its pixel is nearly white."""
-    canvas = supersample.Canvas(supersample.filled([RING], (40, 32)))
+    canvas = supersample.SampleGrid(supersample.filled([RING], (40, 32)))
     picture = supersample.enlarged(supersample.filled([RING], (40, 32), 1), 1).astype(np.uint8) * 255
     theirs = reference.apply(picture, STEPS)
     ours = canvas.looked_up(STEPS, (40, 32), (0, 0, 41, 30), cut_erased=True)
@@ -129,7 +129,7 @@ def test_forward_and_back_are_inverses():
 
 
 def test_areas_are_those_of_the_moved_shape():
-    canvas = supersample.Canvas(supersample.filled([RING], (40, 32)))
+    canvas = supersample.SampleGrid(supersample.filled([RING], (40, 32)))
     turn = Warp(matrix=(0.8, -0.6, 20.0, 0.6, 0.8, 0.0, 0.0, 0.0, 1.0), size_wh=(100, 100))
     particles = supersample.Particles.of(canvas, [turn], (40, 32))
     x, y = RING.T

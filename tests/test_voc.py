@@ -12,7 +12,7 @@ from builders import SHARED, boxes_by_regex, decode, needs, object_xml, opened, 
 from builders import box_xml as box
 from builders import write_voc as tree
 
-from augpipe.core.annotations import Part
+from augpipe.core.annotations import ObjectPart
 from augpipe.core.errors import Reject
 from augpipe.formats.voc import write_masks
 from augpipe.formats.voc.read import VocReader
@@ -154,7 +154,7 @@ def test_free_fields_travel_untouched():
 def test_parts_are_boxes_of_their_own():
     more = f"<part><name>head</name>{box(3, 4, 5, 6)}</part><part><name>hand</name></part>"
     labels = parse(object_xml(more=more))
-    assert labels.objects.parts == ((Part("head", (2, 3, 5, 6)),),)
+    assert labels.objects.parts == ((ObjectPart("head", (2, 3, 5, 6)),),)
     assert labels.notes == ("part-left-out",)
     assert parse(object_xml(more=f"<part><name>head</name>{box(3, 4, 5, 6)}</part>")).notes == ()
 
@@ -240,15 +240,15 @@ def segmented(tmp_path, mode="P", palette=None):
     instance = instance_values()
     semantic = np.select([instance == 1, instance == 2, instance == 255], [8, 12, 255], 0)
     if mode == "RGB":
-        write_mask(root / "SegmentationObject" / "a.png", colours()[instance], "RGB")
-        write_mask(root / "SegmentationClass" / "a.png", colours()[semantic], "RGB")
+        write_mask(root / "SegmentationObject" / "a.png", colors()[instance], "RGB")
+        write_mask(root / "SegmentationClass" / "a.png", colors()[semantic], "RGB")
     else:
         write_mask(root / "SegmentationObject" / "a.png", instance, mode, palette)
         write_mask(root / "SegmentationClass" / "a.png", semantic, mode, palette)
     return root, instance, semantic
 
 
-def colours() -> np.ndarray:
+def colors() -> np.ndarray:
     """VOC's palette as the devkit's MATLAB has it: bit 7 − j of a channel is bit 3·j + channel of the index."""
     out = np.zeros((256, 3), np.uint8)
     for index in range(256):
@@ -258,13 +258,13 @@ def colours() -> np.ndarray:
 
 
 def test_the_palette():
-    assert write_masks.palette() == [tuple(c) for c in colours().tolist()]
+    assert write_masks.palette() == [tuple(c) for c in colors().tolist()]
     assert write_masks.palette()[:5] == [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128)]
     assert write_masks.palette()[255] == (224, 224, 192)
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "RGB"])
-def test_masks_are_indexes_whatever_their_colours(tmp_path, mode):
+def test_masks_are_indexes_whatever_their_colors(tmp_path, mode):
     root, instance, semantic = segmented(tmp_path, mode)
     (labels,) = read_all(opened(root))
     assert np.array_equal(labels.semantic, semantic)
@@ -274,9 +274,9 @@ def test_masks_are_indexes_whatever_their_colours(tmp_path, mode):
         assert np.array_equal(decode(segmentation), instance == number)
 
 
-def test_a_colour_that_is_no_class_rejects_the_picture(tmp_path):
+def test_a_color_that_is_no_class_rejects_the_picture(tmp_path):
     root, _, semantic = segmented(tmp_path)
-    picture = colours()[semantic]
+    picture = colors()[semantic]
     picture[0, 0] = (1, 2, 3)
     write_mask(root / "SegmentationClass" / "a.png", picture, "RGB")
     reject = rejected(opened(root))
@@ -286,14 +286,14 @@ def test_a_colour_that_is_no_class_rejects_the_picture(tmp_path):
     )
 
 
-def test_colours_of_a_labelmap_belong_to_classes_and_not_to_instances(tmp_path):
+def test_colors_of_a_labelmap_belong_to_classes_and_not_to_instances(tmp_path):
     root, instance, _ = segmented(tmp_path)
     (root / "labelmap.txt").write_text("# label:color_rgb\nbackground:0,0,0::\ncat:10,20,30::\ndog:200,0,7::\n")
     table = np.zeros((256, 3), np.uint8)
     table[1], table[2] = (10, 20, 30), (200, 0, 7)
     semantic = np.minimum(instance, 2) * (instance != 255)
     write_mask(root / "SegmentationClass" / "a.png", table[semantic], "RGB")
-    write_mask(root / "SegmentationObject" / "a.png", colours()[instance], "RGB")
+    write_mask(root / "SegmentationObject" / "a.png", colors()[instance], "RGB")
     source = opened(root)
     (labels,) = read_all(source)
     assert [(c.id, c.name) for c in source.categories] == [(1, "cat"), (2, "dog")]
@@ -332,7 +332,7 @@ def test_labelmaps():
     lines = b"background:0,0,0::\ncat:1,2,3:head,tail:run\r\ndog:\nowl:x,y,z::"
     names, packed = write_masks.read_labelmap(b"\xef\xbb\xbf# label:color_rgb:parts:actions\n\n" + lines)
     assert names == ["background", "cat", "dog", "owl"]
-    standard = colours()
+    standard = colors()
     expected = [(0, 0, 0), (1, 2, 3), tuple(standard[2]), tuple(standard[3])]
     assert packed == {int(r) + 256 * int(g) + 65536 * int(b): i for i, (r, g, b) in enumerate(expected)}
 

@@ -42,7 +42,7 @@ def indexes(path) -> np.ndarray:
         return np.array(picture)
 
 
-def test_masks_are_positions_of_objects_and_classes_in_the_devkits_colours(tmp_path):
+def test_masks_are_positions_of_objects_and_classes_in_the_devkits_colors(tmp_path):
     rows = [
         row(1, 1, [2, 3, 10, 10], 7, segmentation=[SQUARE]),
         row(2, 1, [20, 5, 6, 9], 3, segmentation=rle(20, 5, 26, 14)),

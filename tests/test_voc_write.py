@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from augpipe.core.annotations import Annotations, Category, Facts, ObjectRow, Part, Rings, objects_of
+from augpipe.core.annotations import Annotations, Category, ObjectAttributes, ObjectPart, ObjectRow, Rings, objects_of
 from augpipe.formats.voc import write
 from augpipe.formats.voc.read import VocReader
 from augpipe.formats.voc.write import cannot_hold, categories_cannot_hold, xml_of
@@ -39,8 +39,8 @@ OTHER_TEXT = "fields with values that are other text in XML"
 
 
 def test_the_order_of_elements_is_the_devkits():
-    facts = Facts(pose="Left", truncated=1, difficult=0, occluded=1, attributes={"colour": "red"})
-    root = written(a_row(facts=facts, parts=(Part("head", (2, 3, 4, 5)),)))
+    facts = ObjectAttributes(pose="Left", truncated=1, difficult=0, occluded=1, attributes={"colour": "red"})
+    root = written(a_row(facts=facts, parts=(ObjectPart("head", (2, 3, 4, 5)),)))
     assert [e.tag for e in root] == ["folder", "filename", "source", "size", "segmented", "object"]
     assert [e.tag for e in root.find("object")] == [
         "name", "pose", "truncated", "difficult", "occluded", "bndbox", "part", "colour",
@@ -83,7 +83,7 @@ def test_a_class_without_a_name_has_no_place():
 
 
 def test_thin_parts_are_left_out_and_counted():
-    parts = (Part("head", (2, 3, 4, 5)), Part("hand", (2, 3, 2.5, 5)))
+    parts = (ObjectPart("head", (2, 3, 4, 5)), ObjectPart("hand", (2, 3, 2.5, 5)))
     assert [p.findtext("name") for p in written(a_row(parts=parts)).iter("part")] == ["head"]
     assert cannot_hold(Annotations(objects=objects_of([a_row(parts=parts)]))) == {"parts thinner than a pixel": 1}
 
@@ -127,7 +127,7 @@ def test_free_fields_are_elements_and_come_back_as_text():
 
 def test_a_free_field_never_takes_the_place_of_an_element():
     attributes = {"filename": "evil.jpg", "size": {"width": 1}, "object": "x", "folder": {"a": 1}}
-    facts = Facts(attributes={"name": "dog", "bndbox": {"xmin": 0}, "part": "x"})
+    facts = ObjectAttributes(attributes={"name": "dog", "bndbox": {"xmin": 0}, "part": "x"})
     root = written(a_row(facts=facts), attributes=attributes)
     assert [e.text for e in root.iter("filename")] == ["x.jpg"]
     assert [len(list(root.iter(name))) for name in ("size", "object", "name", "bndbox")] == [1, 1, 1, 1]
@@ -152,7 +152,7 @@ def test_names_that_are_no_elements_are_left_out_and_counted():
     ],
 )  # fmt: skip
 def test_values_that_come_back_as_others_are_counted(value, changes):
-    rows = [a_row(facts=Facts(attributes={"field": value}))]
+    rows = [a_row(facts=ObjectAttributes(attributes={"field": value}))]
     labels = Annotations(objects=objects_of(rows), attributes={"field": value})
     assert cannot_hold(labels).get(OTHER_TEXT, 0) == 2 * changes
     back = read(bytes_of(*rows, attributes={"field": value}))
@@ -163,8 +163,8 @@ def test_values_that_come_back_as_others_are_counted(value, changes):
 def test_what_has_no_place_is_counted_once_an_object():
     rings = Rings((np.array([[0.0, 0], [4, 0], [4, 4]]),))
     rows = [
-        a_row(segmentation=rings, keypoints=np.zeros((1, 3)), iscrowd=1, facts=Facts(id=7)),
-        a_row(segmentation=rings, obb=np.zeros((4, 2)), facts=Facts(id="x")),
+        a_row(segmentation=rings, keypoints=np.zeros((1, 3)), iscrowd=1, facts=ObjectAttributes(id=7)),
+        a_row(segmentation=rings, obb=np.zeros((4, 2)), facts=ObjectAttributes(id="x")),
         a_row(),
     ]
     labels = Annotations(

@@ -15,7 +15,7 @@ from augpipe.recipe import reference_docs
 from augpipe.recipe.compile import GROUPS
 from augpipe.recipe.load import compiled
 from augpipe.recipe.ops import OPERATIONS
-from augpipe.recipe.ops.params import Written
+from augpipe.recipe.ops.params import ParamType
 from augpipe.recipe.yaml_reader import read
 
 PAGE = Path(__file__).parent.parent / "docs" / "recipes.md"
@@ -72,7 +72,7 @@ def test_what_is_told_of_a_parameter_is_so(name):
     (given,) = yaml.safe_load(OPERATIONS[name].example).values()
     for parameter in reference_docs.parameters(name):
         field = OPERATIONS[name].model_fields[parameter.name]
-        notes = [note for note in field.metadata if isinstance(note, Written)]
+        notes = [note for note in field.metadata if isinstance(note, ParamType)]
         assert not notes or parameter.written == notes[0].words
         assert (parameter.default == "required") == field.is_required()
         if parameter.default.startswith("default "):

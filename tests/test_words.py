@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augpipe.core.rng import Stream, Words, encode, rank, smallest
+from augpipe.core.rng import OpRng, SampleRng, encode, rank, smallest
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.text("0123456789:,", max_size=6)
 
@@ -33,15 +33,15 @@ def word(seed, key, copy, path, parameter):
 
 @given(st.integers(), texts, st.integers(0, 10**6), texts, texts)
 def test_a_word_is_the_digest_of_its_five_fields(seed, key, copy, path, parameter):
-    assert Words(seed, key, copy).unit(path, parameter) == word(seed, key, copy, path, parameter)
+    assert SampleRng(seed, key, copy).unit(path, parameter) == word(seed, key, copy, path, parameter)
 
 
 def test_frozen_answers():
     """A change here changes every dataset that was ever made: it needs a new version of the plan, not new numbers."""
-    assert Words(0, "a.jpg", 0).unit("rotate", "degrees") == 0.8811703153663607
-    assert Words(7, "VOC/2007_000027.jpg", 3).unit("one_of/gaussian_blur#2", "sigma") == 0.46772501260746224
-    assert Words(-1, "über/日本 1.png", 12).unit("a", "p") == 0.015889177188529224
-    assert Words(2**70, "", 0).unit("", "") == 0.3285993617715025
+    assert SampleRng(0, "a.jpg", 0).unit("rotate", "degrees") == 0.8811703153663607
+    assert SampleRng(7, "VOC/2007_000027.jpg", 3).unit("one_of/gaussian_blur#2", "sigma") == 0.46772501260746224
+    assert SampleRng(-1, "über/日本 1.png", 12).unit("a", "p") == 0.015889177188529224
+    assert SampleRng(2**70, "", 0).unit("", "") == 0.3285993617715025
     assert encode(7, "é.jpg", 0) == b"1:7,6:\xc3\xa9.jpg,1:0,"
     assert rank(7, "x.jpg").hex().startswith("660a7053bb3820858ad764c15fd7d3d0b4de8fe3d8eee1d1")
     assert len(rank(7, "x.jpg")) == 64
@@ -49,7 +49,7 @@ def test_frozen_answers():
 
 def test_the_order_of_questions_does_not_matter():
     questions = [(f"step{i}", f"parameter{j}") for i in range(20) for j in range(20)]
-    words = Words(3, "k", 1)
+    words = SampleRng(3, "k", 1)
     forwards = {q: words.unit(*q) for q in questions}
     backwards = {q: words.unit(*q) for q in reversed(questions)}
     assert forwards == backwards
@@ -69,15 +69,15 @@ def test_moving_the_border_between_fields_changes_the_encoding(text):
 
 def test_names_that_are_no_text_have_numbers_of_their_own():
     names = ["a\udcff.jpg", "a\udcfe.jpg", "aÿ.jpg", "a\ud800.jpg"]
-    assert len({Words(0, name, 0).unit("s", "p") for name in names}) == 4
+    assert len({SampleRng(0, name, 0).unit("s", "p") for name in names}) == 4
     assert len({rank(0, name) for name in names}) == 4
 
 
 def test_numbers_are_uniform():
     for asked in (
-        [Words(0, f"{i}.jpg", 0).unit("affine", "rotate") for i in range(20_000)],
-        [Words(0, "a.jpg", i).unit("affine", "rotate") for i in range(20_000)],
-        [Words(i, "a.jpg", 0).unit("affine", "rotate") for i in range(20_000)],
+        [SampleRng(0, f"{i}.jpg", 0).unit("affine", "rotate") for i in range(20_000)],
+        [SampleRng(0, "a.jpg", i).unit("affine", "rotate") for i in range(20_000)],
+        [SampleRng(i, "a.jpg", 0).unit("affine", "rotate") for i in range(20_000)],
     ):
         assert min(asked) >= 0.0
         assert max(asked) < 1.0
@@ -92,39 +92,39 @@ def test_numbers_are_uniform():
 
 
 def test_a_stream_asks_for_its_path():
-    words = Words(1, "k", 2)
-    assert Stream(words, "one_of/blur").unit("sigma") == word(1, "k", 2, "one_of/blur", "sigma")
+    words = SampleRng(1, "k", 2)
+    assert OpRng(words, "one_of/blur").unit("sigma") == word(1, "k", 2, "one_of/blur", "sigma")
 
 
 def test_uniform_lies_between_its_bounds():
-    values = [Stream(Words(0, "k", i), "s").uniform("x", (-3.0, 5.0)) for i in range(3000)]
+    values = [OpRng(SampleRng(0, "k", i), "s").uniform("x", (-3.0, 5.0)) for i in range(3000)]
     assert -3.0 <= min(values) < -2.98
     assert 4.98 < max(values) < 5.0
     assert values[0] == -3.0 + word(0, "k", 0, "s", "x") * 8.0
-    assert Stream(Words(0, "k", 0), "s").uniform("x", (0.7, 0.7)) == 0.7
+    assert OpRng(SampleRng(0, "k", 0), "s").uniform("x", (0.7, 0.7)) == 0.7
 
 
 def test_integers_reach_both_ends_evenly():
-    counts = Counter(Stream(Words(0, "k", i), "s").integer("n", -1, 2) for i in range(8000))
+    counts = Counter(OpRng(SampleRng(0, "k", i), "s").integer("n", -1, 2) for i in range(8000))
     assert sorted(counts) == [-1, 0, 1, 2]
     assert all(abs(n - 2000) < 150 for n in counts.values())
-    assert Stream(Words(0, "k", 0), "s").integer("n", 4, 4) == 4
+    assert OpRng(SampleRng(0, "k", 0), "s").integer("n", 4, 4) == 4
 
 
 def test_integers_never_pass_the_end():
-    class Last(Words):
+    class Last(SampleRng):
         def unit(self, path, parameter):
             return 1.0 - 2.0**-53
 
     for high in (0, 1, 2, 6, 255, 2**31 - 2, 2**31 - 1):
-        assert Stream(Last(0, "k", 0), "s").integer("n", 0, high) == high
+        assert OpRng(Last(0, "k", 0), "s").integer("n", 0, high) == high
 
 
 def test_chance():
-    always, never = ([Stream(Words(0, "k", i), "s").chance(p) for i in range(500)] for p in (1.0, 0.0))
+    always, never = ([OpRng(SampleRng(0, "k", i), "s").chance(p) for i in range(500)] for p in (1.0, 0.0))
     assert all(always)
     assert not any(never)
-    took = sum(Stream(Words(0, "k", i), "s").chance(0.3) for i in range(8000))
+    took = sum(OpRng(SampleRng(0, "k", i), "s").chance(0.3) for i in range(8000))
     assert abs(took - 2400) < 130
 
 
@@ -132,7 +132,7 @@ def test_chance():
 
 
 def tickets(copy, count, first=0):
-    words = Words(0, "k", copy)
+    words = SampleRng(0, "k", copy)
     return [words.unit(f"child{first + i}", "chosen") for i in range(count)]
 
 

@@ -4,7 +4,7 @@ Nothing is clipped and nothing turned. What the target cannot hold is counted an
 nothing is written outside the target, whatever a file calls its pictures.
 """
 
-from augpipe.conversion.report import Report
+from augpipe.conversion.report import ConversionReport
 from augpipe.conversion.run import convert
 
-__all__ = ["Report", "convert"]
+__all__ = ["ConversionReport", "convert"]

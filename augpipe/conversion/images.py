@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from augpipe.conversion.report import Report
+from augpipe.conversion.report import ConversionReport
 from augpipe.core.annotations import Annotations, Header
 from augpipe.core.errors import Reject, UsageError, fault, one_line
 from augpipe.formats.base import Dataset, Entry, Reader, is_picture, read_place
@@ -15,7 +15,7 @@ from augpipe.formats.writer import Picture
 from augpipe.storage.byte_range import is_file
 
 
-def pictures(reader: Reader, entries: Iterable[Entry], report: Report) -> Iterator[tuple[Entry, Picture]]:
+def pictures(reader: Reader, entries: Iterable[Entry], report: ConversionReport) -> Iterator[tuple[Entry, Picture]]:
     """Every entry with the picture of it; those whose labels cannot be read are in the report alone."""
     for entry in entries:
         try:
@@ -56,7 +56,7 @@ def _name_of(entry: Entry, header: Header | None) -> str:
     return f"{entry.key}.{'jpg' if header.format in ('JPEG', 'MPO') else header.format.lower()}"
 
 
-def _header(entry: Entry, report: Report) -> Header | None:
+def _header(entry: Entry, report: ConversionReport) -> Header | None:
     if entry.picture is None:
         report.unseen.append(f"{one_line(entry.key)}: no picture of that name was found")
         return None
@@ -67,7 +67,7 @@ def _header(entry: Entry, report: Report) -> Header | None:
         return None
 
 
-def put_picture(entry: Entry, path: Path, link: bool, report: Report) -> None:
+def put_picture(entry: Entry, path: Path, link: bool, report: ConversionReport) -> None:
     """Copy the file as it is, byte for byte, or link to it."""
     if entry.picture is None:
         return

@@ -10,7 +10,7 @@ from augpipe.formats.writer import Loss
 
 
 @dataclass
-class Report:
+class ConversionReport:
     """What a conversion came to.
 
     Attributes:
@@ -44,7 +44,7 @@ class Report:
             place = one_line(file)
             self.examples[loss.what] = place if loss.index is None else f"{place}, object {loss.index + 1}"
 
-    def add(self, other: Report) -> None:
+    def add(self, other: ConversionReport) -> None:
         """Add what was counted of later pictures."""
         self.pictures += other.pictures
         self.objects += other.objects

@@ -10,7 +10,7 @@ from typing import Any
 
 from augpipe.conversion import staging
 from augpipe.conversion.images import folder_of, pictures, put_picture, require_linkable
-from augpipe.conversion.report import Report
+from augpipe.conversion.report import ConversionReport
 from augpipe.core import parallel
 from augpipe.core.errors import Reject, RunError, UsageError, one_line
 from augpipe.core.paths import AnyPath, local_path
@@ -18,7 +18,7 @@ from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset, Entry, Reader, SourceOptions, plural
 from augpipe.formats.catalogue import READABLE
 from augpipe.formats.registry import WRITERS, open_dataset
-from augpipe.formats.writer import Added, Maker, Stage, Target, WriteOptions
+from augpipe.formats.writer import Added, SampleEncoder, Stage, Target, WriteOptions
 from augpipe.storage.byte_range import kept_open
 from augpipe.storage.remote import is_url
 
@@ -36,7 +36,7 @@ def convert(
     progress: Progress = _SILENT,
     write: WriteOptions = _PLAIN,
     workers: int | None = 0,
-) -> Report:
+) -> ConversionReport:
     """Write ``source`` in the format ``to``, a name of the table of writers, at ``target``.
 
     Args:
@@ -77,14 +77,14 @@ def _converted(
     require_free: Callable[[], None],
     progress: Progress,
     write: WriteOptions,
-) -> Report:
+) -> ConversionReport:
     require_free()
     dataset = open_dataset(source, options)
     staging.require_no_pictures_of(dataset, target)
     if write.pictures != "copy":
         require_linkable(dataset)
     stays = READABLE[dataset.format.partition(":")[0]].stays
-    report = Report(remarks=[*dataset.remarks, *([stays] if stays else [])])
+    report = ConversionReport(remarks=[*dataset.remarks, *([stays] if stays else [])])
     try:
         with staging.staged(target, require_free) as stage:
             _write(dataset, writes, target, stage, report, progress, write)
@@ -107,14 +107,14 @@ def _write(
     writes: Target,
     target: Path,
     stage: Path,
-    report: Report,
+    report: ConversionReport,
     progress: Progress,
     options: WriteOptions,
 ) -> None:
     writer = writes.open(dataset, Stage(stage, target, target.name if staging.is_json(target) else None), options)
     alone = staging.is_json(target) or options.pictures == "reference"
     place = None if alone else stage / writes.kind.pictures
-    part = Part(dataset.reader, writer.maker, (), place, options.pictures == "link")
+    part = PictureBatch(dataset.reader, writer.maker, (), place, options.pictures == "link")
     parts = (replace(part, entries=entries) for entries in parallel.batches_of(dataset.entries))
     progress.begin(len(dataset.entries))
     try:
@@ -144,24 +144,24 @@ def _write(
 
 
 @dataclass(frozen=True)
-class Part:
+class PictureBatch:
     """Some pictures, how they are read and made, and the folder that their files go to, ``None`` if they stay."""
 
     reader: Reader
-    maker: Maker
+    maker: SampleEncoder
     entries: Sequence[Entry]
     folder: Path | None
     link: bool
 
 
-def make_part(part: Part) -> tuple[Any, Report]:
+def make_part(part: PictureBatch) -> tuple[Any, ConversionReport]:
     """(what the writer takes of the pictures, ``None`` if there are none, what came of them)."""
     with kept_open():
         return _made(part)
 
 
-def _made(part: Part) -> tuple[Any, Report]:
-    report = Report()
+def _made(part: PictureBatch) -> tuple[Any, ConversionReport]:
+    report = ConversionReport()
     rests = []
     for entry, picture in pictures(part.reader, part.entries, report):
         try:
@@ -176,7 +176,7 @@ def _made(part: Part) -> tuple[Any, Report]:
     return part.maker.pack(rests) if rests else None, report
 
 
-def _count(added: Added, name: str, report: Report) -> None:
+def _count(added: Added, name: str, report: ConversionReport) -> None:
     report.pictures += 1
     report.objects += added.objects
     for loss in added.losses:

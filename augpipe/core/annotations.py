@@ -58,7 +58,7 @@ Segmentation: TypeAlias = Rings | Rle
 
 
 @dataclass(frozen=True)
-class Facts:
+class ObjectAttributes:
     """What is known of an object and does not move with the picture. ``None`` means not known.
 
     ``attributes`` holds every other field of the source object, untouched.
@@ -73,7 +73,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Part:
+class ObjectPart:
     """A named part of an object with its own box, as in Pascal VOC's person layout."""
 
     name: str
@@ -96,8 +96,8 @@ class Objects:
     segmentation: tuple[Segmentation | None, ...]
     keypoints: tuple[F64 | None, ...]
     obb: tuple[F64 | None, ...]
-    parts: tuple[tuple[Part, ...], ...]
-    facts: tuple[Facts, ...]
+    parts: tuple[tuple[ObjectPart, ...], ...]
+    facts: tuple[ObjectAttributes, ...]
 
     def __len__(self) -> int:
         return len(self.facts)
@@ -118,7 +118,7 @@ class Objects:
         return (self.segmentation, self.keypoints, self.obb, self.parts, self.facts)
 
 
-_NO_FACTS = Facts()
+_NO_FACTS = ObjectAttributes()
 
 
 @dataclass(slots=True, eq=False)
@@ -133,8 +133,8 @@ class ObjectRow:
     segmentation: Segmentation | None = None
     keypoints: F64 | None = None
     obb: F64 | None = None
-    parts: tuple[Part, ...] = ()
-    facts: Facts = _NO_FACTS
+    parts: tuple[ObjectPart, ...] = ()
+    facts: ObjectAttributes = _NO_FACTS
 
 
 def objects_of(rows: Sequence[ObjectRow]) -> Objects:

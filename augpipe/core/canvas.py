@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from augpipe.core.geometry import IDENTITY, Matrix, Region, clip_convex, in_front, move_region, rectangle, then
-from augpipe.core.plan import AnyStep, Bars, Erase, Warp
+from augpipe.core.plan import AnyStep, Cutout, PadFill, Warp
 
 _APART = 1e-6  # pixels
 
 
 @dataclass(frozen=True)
-class Track:
+class CanvasState:
     """``matrix`` takes source points to the canvas of ``size_wh``.
 
     ``hidden_outside`` is the convex region, in canvas points, outside which earlier frames and canvases have cut the
@@ -31,10 +31,10 @@ class Track:
     moved: bool = False
     source_wh: tuple[int, int] | None = None
 
-    def warped(self, matrix: Matrix, size_wh: tuple[int, int]) -> Track:
+    def warped(self, matrix: Matrix, size_wh: tuple[int, int]) -> CanvasState:
         """After the whole canvas has gone through ``matrix`` onto one of ``size_wh``."""
         seen = self.visible if self.moved else None  # what an earlier canvas did not show is not there any more
-        return Track(
+        return CanvasState(
             size_wh,
             then(self.matrix, matrix),
             None if seen is None else _moved(matrix, seen),
@@ -43,7 +43,7 @@ class Track:
             self.source_wh or self.size_wh,
         )
 
-    def framed(self, region: Region) -> Track:
+    def framed(self, region: Region) -> CanvasState:
         """After everything outside ``region`` was painted over."""
         seen = region if self.hidden_outside is None else clip_convex(self.hidden_outside, region)
         return replace(self, hidden_outside=_tidy(seen), moved=True)
@@ -78,15 +78,15 @@ def _tidy(region: Region) -> Region:
     return left if len(left) > 2 else ()
 
 
-def follow(steps: Iterable[AnyStep], size_wh: tuple[int, int]) -> Track:
+def follow(steps: Iterable[AnyStep], size_wh: tuple[int, int]) -> CanvasState:
     """The track of a picture of ``size_wh`` through ``steps``."""
-    track = Track(size_wh)
+    track = CanvasState(size_wh)
     for step in steps:
         if isinstance(step, Warp):
             track = track.warped(step.matrix, step.size_wh)
-        elif isinstance(step, Bars):
+        elif isinstance(step, PadFill):
             track = track.framed(step.region)
-        elif isinstance(step, Erase):
+        elif isinstance(step, Cutout):
             boxes = [(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in step.boxes_xyxy]
             regions = (_tidy(((x0, y0), (x1, y0), (x1, y1), (x0, y1))) for x0, y0, x1, y1 in boxes)
             track = replace(track, erased=(*track.erased, *filter(None, regions)))

@@ -17,7 +17,7 @@ import numpy as np
 
 from augpipe.core.annotations import F64, I64, U8
 from augpipe.core.geometry import inverse
-from augpipe.core.plan import ColourStage, Curve, Matrix3x4, Rgb
+from augpipe.core.plan import ColorStage, Curve, Matrix3x4, Rgb
 
 Rows: TypeAlias = tuple[float, ...]
 
@@ -102,7 +102,7 @@ def on_grid(rows: Rows) -> Rows:
 # --- what backends run -----------------------------------------------------------------------------------------------
 
 
-def compiled(stages: Sequence[ColourStage]) -> list[Stage]:
+def compiled(stages: Sequence[ColorStage]) -> list[Stage]:
     """The stages as integer tables; neighbours of one kind become one, which is rounded once."""
     out: list[Stage] = []
     levels: F64 | None = None
@@ -146,23 +146,23 @@ def gray_table(stage: Stage) -> U8:
     return np.ascontiguousarray(apply_integers(stage, gray)[:, 0])
 
 
-def recoloured(stages: Sequence[ColourStage], colour: Rgb) -> Rgb:
+def recolored(stages: Sequence[ColorStage], color: Rgb) -> Rgb:
     """One colour through some stages."""
-    pixel = np.array(colour, np.uint8)
+    pixel = np.array(color, np.uint8)
     for stage in compiled(stages):
         pixel = apply_integers(stage, pixel)
     r, g, b = (int(v) for v in pixel)
     return r, g, b
 
 
-def luma(colour: Rgb) -> int:
+def luma(color: Rgb) -> int:
     """The gray level of a colour."""
-    return math.floor(sum(w * v for w, v in zip(LUMA, colour, strict=True)) + 0.5)
+    return math.floor(sum(w * v for w, v in zip(LUMA, color, strict=True)) + 0.5)
 
 
-def merged(stages: Sequence[ColourStage]) -> tuple[ColourStage, ...]:
+def merged(stages: Sequence[ColorStage]) -> tuple[ColorStage, ...]:
     """Neighbouring matrices as one, on the grid that backends compute with."""
-    out: list[ColourStage] = []
+    out: list[ColorStage] = []
     for stage in stages:
         if out and isinstance(stage, Matrix3x4) and isinstance(out[-1], Matrix3x4):
             out[-1] = Matrix3x4(merge(out[-1].rows, stage.rows))

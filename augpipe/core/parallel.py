@@ -35,7 +35,7 @@ _AHEAD = 3  # parts that wait for each process
 _SELDOM = (50_000, 20, 50)
 _PRELOADED = ("augpipe.conversion", "augpipe.survey", "augpipe.verification")
 
-Part = TypeVar("Part")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -46,7 +46,7 @@ class _Pool:
         self._workers = workers
         self._executor: ProcessPoolExecutor | None = None
 
-    def map(self, work: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
+    def map(self, work: Callable[[Item], Result], parts: Iterable[Item]) -> Iterator[Result]:
         """``work`` of every part, in order. It is begun at once, whenever the first result is asked for."""
         rest = iter(parts)
         first = list(islice(rest, _AHEAD * self._workers))
@@ -55,7 +55,7 @@ class _Pool:
         return self._results(work, deque([self._submit(work, part) for part in first]), rest)
 
     def _results(
-        self, work: Callable[[Part], Result], waiting: deque[Future[Result]], rest: Iterator[Part]
+        self, work: Callable[[Item], Result], waiting: deque[Future[Result]], rest: Iterator[Item]
     ) -> Iterator[Result]:
         """A few parts are ahead; all at once would be the whole index once more."""
         while waiting:
@@ -64,7 +64,7 @@ class _Pool:
             waiting.extend(self._submit(work, part) for part in islice(rest, 1))
             yield result
 
-    def _submit(self, work: Callable[[Part], Result], part: Part) -> Future[Result]:
+    def _submit(self, work: Callable[[Item], Result], part: Item) -> Future[Result]:
         with _death_reported():
             if self._executor is None:
                 self._executor = _started(self._workers)
@@ -171,7 +171,7 @@ def stop() -> None:
         pool.close()
 
 
-def parallel_map(work: Callable[[Part], Result], parts: Iterable[Part], size: int | None = None) -> Iterator[Result]:
+def parallel_map(work: Callable[[Item], Result], parts: Iterable[Item], size: int | None = None) -> Iterator[Result]:
     """``work`` of every part, in order; begun at once in the processes of the context, while the caller goes on.
 
     Args:
@@ -189,6 +189,6 @@ def parallel_map(work: Callable[[Part], Result], parts: Iterable[Part], size: in
     return pool.map(work, parts)
 
 
-def batches_of(items: Sequence[Part]) -> Iterator[Sequence[Part]]:
+def batches_of(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     """``items`` in slices of 250."""
     return (items[i : i + _BATCH] for i in range(0, len(items), _BATCH))

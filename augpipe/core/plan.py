@@ -50,7 +50,7 @@ class Warp(Step, frozen=True):
     reduce: tuple[int, int] = (1, 1)
 
 
-class Bars(Step, frozen=True):
+class PadFill(Step, frozen=True, tag="bars"):
     """Paint ``fill`` on every pixel whose centre lies outside the convex ``region``, its edge counting as inside.
 
     Labels out there are hidden too. A region of fewer than three points holds nothing.
@@ -76,16 +76,16 @@ class Curve(msgspec.Struct, frozen=True, tag="curve", tag_field="stage"):
     amount: float
 
 
-ColourStage: TypeAlias = Matrix3x4 | Curve
+ColorStage: TypeAlias = Matrix3x4 | Curve
 
 
-class Colour(Step, frozen=True):
+class Color(Step, frozen=True, tag="colour"):
     """Point operations in order; neighbours of one kind are merged, and each merged stage rounds and clips once."""
 
-    stages: tuple[ColourStage, ...]
+    stages: tuple[ColorStage, ...]
 
 
-class Filter(Step, frozen=True):
+class Blur(Step, frozen=True, tag="filter"):
     """Gaussian blur with standard deviation ``sigma`` in pixels, picture edges mirrored without the edge pixel.
 
     The kernel ends at ⌈3·sigma⌉ pixels; its weights are whole 1/256 that add up to 1, so a strong blur of hard stripes
@@ -105,20 +105,20 @@ class Noise(Step, frozen=True):
     offset: int
 
 
-class Erase(Step, frozen=True):
+class Cutout(Step, frozen=True, tag="erase"):
     """Paint ``fill`` over half-open integer rectangles (x0, y0, x1, y1)."""
 
     boxes_xyxy: tuple[tuple[int, int, int, int], ...]
     fill: Rgb
 
 
-class Recode(Step, frozen=True):
+class JpegCompress(Step, frozen=True, tag="recode"):
     """Compress as baseline JPEG, 4:2:0, at ``quality`` and decode again."""
 
     quality: int
 
 
-AnyStep: TypeAlias = Warp | Bars | Colour | Filter | Noise | Erase | Recode
+AnyStep: TypeAlias = Warp | PadFill | Color | Blur | Noise | Cutout | JpegCompress
 
 
 class Drawn(msgspec.Struct, frozen=True):

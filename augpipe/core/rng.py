@@ -28,7 +28,7 @@ def rank(seed: int, key: str) -> bytes:
     return hashlib.blake2b(encode(seed, key)).digest()
 
 
-class Words:
+class SampleRng:
     """The numbers of one output sample, (seed, source key, copy)."""
 
     def __init__(self, seed: int, key: str, copy: int) -> None:
@@ -47,10 +47,10 @@ def _question(path: str, parameter: str) -> bytes:
     return encode(path, parameter)
 
 
-class Stream:
+class OpRng:
     """The numbers of one operation of one sample; each parameter asks by its own name."""
 
-    def __init__(self, words: Words, path: str) -> None:
+    def __init__(self, words: SampleRng, path: str) -> None:
         self._words = words
         self.path = path
 

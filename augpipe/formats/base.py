@@ -19,7 +19,7 @@ from augpipe.core.annotations import Annotations, Category
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.storage.byte_range import (
     LARGEST_FILE,
-    Place,
+    ByteRange,
     bytes_of,
     head_of,
     is_absent,
@@ -28,13 +28,41 @@ from augpipe.storage.byte_range import (
     regular_file,
 )
 from augpipe.storage.fs import names_of, place_of, relative_to, size_of, walk_files
-from augpipe.storage.tree import Inside, Where
+from augpipe.storage.tree import AnyPath, ArchivePath
 
 __all__ = [
-    "LARGEST_FILE", "Dataset", "Entry", "Inside", "Place", "Reader", "SourceOptions", "Where", "bytes_of",
-    "categories_by_name", "dataset", "digest_of", "fingerprint_of", "head_of", "is_absent", "is_deep", "is_picture",
-    "labelled_by_id", "links_left_out", "names_of", "place_of", "plural", "read_classes", "read_picture", "read_place",
-    "read_ranges", "regular_file", "relative_to", "require_small", "size_of", "source_key", "walk_files",
+    "LARGEST_FILE",
+    "AnyPath",
+    "ArchivePath",
+    "ByteRange",
+    "Dataset",
+    "Entry",
+    "Reader",
+    "SourceOptions",
+    "bytes_of",
+    "categories_by_name",
+    "dataset",
+    "digest_of",
+    "fingerprint_of",
+    "head_of",
+    "is_absent",
+    "is_deep",
+    "is_picture",
+    "labelled_by_id",
+    "links_left_out",
+    "names_of",
+    "place_of",
+    "plural",
+    "read_classes",
+    "read_picture",
+    "read_place",
+    "read_ranges",
+    "regular_file",
+    "relative_to",
+    "require_small",
+    "size_of",
+    "source_key",
+    "walk_files",
 ]  # fmt: skip
 
 PICTURE_ENDINGS = (
@@ -57,7 +85,7 @@ class Entry(NamedTuple):
     """
 
     key: str
-    picture: Place | None
+    picture: ByteRange | None
     annotation: Any
     file: str
     digest: bytes = b""
@@ -109,7 +137,7 @@ class Dataset:
     """
 
     format: str
-    root: Where
+    root: AnyPath
     categories: tuple[Category, ...]
     entries: Sequence[Entry]
     reader: Reader
@@ -131,7 +159,7 @@ def fingerprint_of(entries: Iterable[Entry]) -> str:
 
 def dataset(
     name: str,
-    root: Where,
+    root: AnyPath,
     categories: Iterable[Category],
     entries: Iterable[Entry],
     reader: Reader,
@@ -227,7 +255,7 @@ def is_picture(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in PICTURE_ENDINGS
 
 
-def links_left_out(links: Collection[str], root: Where) -> list[str]:
+def links_left_out(links: Collection[str], root: AnyPath) -> list[str]:
     """A remark about links to folders that :func:`walk_files` has not followed, if there are any."""
     if not links:
         return []
@@ -263,7 +291,7 @@ def categories_by_name(names: Iterable[str], options: SourceOptions, root: objec
     return tuple(Category(id=i, label=i, name=name) for i, name in enumerate(ordered, start=1))
 
 
-def read_classes(path: Where) -> list[str]:
+def read_classes(path: AnyPath) -> list[str]:
     """Class names, one a line; empty lines do not count.
 
     Raises:

@@ -11,11 +11,11 @@ import numpy as np
 from augpipe.core.annotations import Annotations, Category, Raster
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import (
+    AnyPath,
     Dataset,
     Entry,
     Reader,
     SourceOptions,
-    Where,
     bytes_of,
     categories_by_name,
     dataset,
@@ -43,14 +43,14 @@ _SHOWN_ENDINGS = 5
 _OTHER_FORMATS = (".xml", ".json", ".yaml", ".yml", ".names", ".data")
 
 
-def subfolders(folder: Where) -> dict[str, Where]:
+def subfolders(folder: AnyPath) -> dict[str, AnyPath]:
     """Name → path of the visible folders in a folder, sorted."""
     if not folder.is_dir():
         return {}
     return {c.name: c for c in children(folder) if c.is_dir() and not c.name.startswith(".")}
 
 
-def names_in(folder: Where) -> list[str]:
+def names_in(folder: AnyPath) -> list[str]:
     """Names in a folder, sorted; none of one that may not be read, as ``lost+found`` of a disk: it is no dataset."""
     try:
         return names_of(folder)
@@ -70,7 +70,7 @@ class TagReader:
         return Annotations(tags=(entry.annotation,))
 
 
-def class_folders(src: Where, links: set[str] | None = None) -> dict[str, list[str]]:
+def class_folders(src: AnyPath, links: set[str] | None = None) -> dict[str, list[str]]:
     """Class name → pictures in its folder, relative to ``src``; empty unless every folder holds pictures."""
     out: dict[str, list[str]] = {}
     for name, folder in subfolders(src).items():
@@ -80,7 +80,7 @@ def class_folders(src: Where, links: set[str] | None = None) -> dict[str, list[s
     return out
 
 
-def looks_like_classes(src: Where) -> bool:
+def looks_like_classes(src: AnyPath) -> bool:
     """Whether folders of pictures are likely classes: two or more of them, and nothing that says otherwise."""
     folders = subfolders(src)
     if any(name.lower() in _NO_CLASSES for name in folders) or _any_ending(src, _OTHER_FORMATS):
@@ -90,17 +90,17 @@ def looks_like_classes(src: Where) -> bool:
     return sum(any(map(is_picture, names_of(folder))) for folder in folders.values()) > 1
 
 
-def _any_ending(folder: Where, endings: tuple[str, ...]) -> bool:
+def _any_ending(folder: AnyPath, endings: tuple[str, ...]) -> bool:
     return any(name.lower().endswith(endings) for name in names_of(folder))
 
 
-def splits_of(src: Where) -> dict[str, Where]:
+def splits_of(src: AnyPath) -> dict[str, AnyPath]:
     """Split folders of a source that is divided into train, val, test."""
     folders = subfolders(src)
     return {n: f for n, f in folders.items() if n.lower() in _SPLITS} if set(map(str.lower, folders)) <= _SPLITS else {}
 
 
-def open_imagefolder(src: Where, options: SourceOptions) -> Dataset:
+def open_imagefolder(src: AnyPath, options: SourceOptions) -> Dataset:
     """Index ``root/CLASS/*.jpg``, or ``root/SPLIT/CLASS/*.jpg`` with a split.
 
     Raises:
@@ -135,7 +135,7 @@ def open_imagefolder(src: Where, options: SourceOptions) -> Dataset:
     return dataset("imagefolder", src, categories, entries, reader, options, remarks)
 
 
-def _left_out(root: Where) -> list[str]:
+def _left_out(root: AnyPath) -> list[str]:
     """Sentences about what lies in and beside the class folders and is not read; a user may miss it."""
     files = [f for name, folder in subfolders(root).items() for f in walk_files(folder) if not is_picture(f)]
     beside = sum(is_picture(c.name) and c.is_file() and not c.name.startswith(".") for c in root.iterdir())
@@ -188,7 +188,7 @@ def _replaced(raster: Raster, values: Mapping[int, int]) -> Raster:
     return out
 
 
-def mask_folders(src: Where) -> tuple[Where, Where] | None:
+def mask_folders(src: AnyPath) -> tuple[AnyPath, AnyPath] | None:
     """(pictures, masks) if ``src`` has the two folders."""
     folders = {name.lower(): path for name, path in subfolders(src).items()}
     pictures = folders.get("images") or folders.get("imgs")
@@ -196,7 +196,7 @@ def mask_folders(src: Where) -> tuple[Where, Where] | None:
     return (pictures, masks) if pictures and masks else None
 
 
-def open_masks(src: Where, options: SourceOptions) -> Dataset:
+def open_masks(src: AnyPath, options: SourceOptions) -> Dataset:
     """Index ``images/`` and ``masks/``, joined by stem; the values that occur become the classes.
 
     A split is a folder in both. The values of all masks count, so that splits have the same classes.
@@ -247,7 +247,7 @@ def open_masks(src: Where, options: SourceOptions) -> Dataset:
     return dataset("masks", src, categories, entries, MaskReader(changed), options, remarks)
 
 
-def _survey(masks: Where, files: Iterable[str]) -> tuple[dict[str, bytes], set[int]]:
+def _survey(masks: AnyPath, files: Iterable[str]) -> tuple[dict[str, bytes], set[int]]:
     """(digest of each mask, all values that occur)."""
     digests: dict[str, bytes] = {}
     values: set[int] = set()
@@ -274,7 +274,7 @@ def _values(data: bytes, file: str) -> set[int]:
 
 
 def _mask_categories(
-    values: set[int], options: SourceOptions, src: Where
+    values: set[int], options: SourceOptions, src: AnyPath
 ) -> tuple[tuple[Category, ...], dict[int, int], list[str]]:
     """(a category a value, values to change, remarks). ``--classes`` names the values 1..K by line."""
     changed: dict[int, int] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from augpipe.core.annotations import Header
 from augpipe.core.errors import Reject
-from augpipe.formats.base import Entry, Place, head_of, read_picture, read_place
+from augpipe.formats.base import ByteRange, Entry, head_of, read_picture, read_place
 
 _FIRST_BYTES = 1 << 12
 _HEAD_BYTES = 1 << 18
@@ -21,7 +21,7 @@ _JFIF = 16  # bytes of its segment without a thumbnail
 _MODES = {1: "L", 3: "RGB"}
 
 
-def header_at(place: Place) -> Header:
+def header_at(place: ByteRange) -> Header:
     """The header from the first part of a picture, which nearly always holds it; else from all of it.
 
     Raises:

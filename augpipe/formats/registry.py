@@ -17,11 +17,11 @@ from pathlib import Path
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, SourceOptions, is_picture
 from augpipe.formats.catalogue import READABLE, WRITABLE
-from augpipe.formats.writer import Stage, Target, WriteOptions, Writer
+from augpipe.formats.writer import DatasetWriter, Stage, Target, WriteOptions
 from augpipe.storage import remote
 from augpipe.storage.fs import start_of, walk_files
 from augpipe.storage.resolve import COMPRESSED, ending_of, file_at, is_pattern, where_of
-from augpipe.storage.tree import Inside, Listed, Where, only_folder
+from augpipe.storage.tree import AnyPath, ArchivePath, Listed, only_folder
 
 _MOST_NAMES = 10_000
 _RUN_BYTES = 1 << 20
@@ -32,7 +32,7 @@ class Source:
     """What a user has named, and where that is. A pattern or a pipe is no place, so ``where`` is its text's."""
 
     text: str
-    where: Where
+    where: AnyPath
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _is_coco(src: Source) -> bool:
 
 def _is_tar(src: Source) -> bool:
     """Whether a source is a single tar, which holds samples or a tree of files."""
-    return isinstance(src.where, Inside) and ending_of(src.text) == ".tar"
+    return isinstance(src.where, ArchivePath) and ending_of(src.text) == ".tar"
 
 
 def _has_samples(src: Source) -> bool:
@@ -86,7 +86,7 @@ def _is_shards(src: Source) -> bool:
     if _is_tar(src):
         return _has_samples(src)
     named = src.text.startswith("pipe:") or src.text.endswith((".tar", *COMPRESSED)) or is_pattern(src.text)
-    in_archive = isinstance(src.where, Inside) and ending_of(src.text) == ".zip"
+    in_archive = isinstance(src.where, ArchivePath) and ending_of(src.text) == ".zip"
     return named or (src.where.is_dir() and not in_archive and any(src.where.glob("*.tar")))
 
 
@@ -157,10 +157,10 @@ def _source(src: str) -> Source:
 
 def _folders(source: Source) -> Iterator[Source]:
     """The source, and in an archive the folder that holds everything, and the one in that."""
-    where: Where | None = source.where
+    where: AnyPath | None = source.where
     while where is not None:
         yield replace(source, where=where)
-        where = only_folder(where) if isinstance(where, Inside) and where.is_dir() else None
+        where = only_folder(where) if isinstance(where, ArchivePath) and where.is_dir() else None
 
 
 def _recognised(src: Source) -> list[str]:
@@ -219,7 +219,7 @@ def _opened(src: str, options: SourceOptions) -> Dataset:
 
 def _with_remarks(source: Source, dataset: Dataset) -> Dataset:
     """The dataset with what there was to say of its archive."""
-    tree = source.where.tree if isinstance(source.where, Inside) else None
+    tree = source.where.tree if isinstance(source.where, ArchivePath) else None
     if not isinstance(tree, Listed) or dataset.format == "shards":
         return dataset
     return replace(dataset, remarks=(*tree.remarks, *dataset.remarks))
@@ -244,9 +244,9 @@ def _reading(src: Source) -> tuple[Source, list[str]]:
     return src, ["shards"] if _is_tar(src) else []
 
 
-def _advice(src: Where) -> str:
+def _advice(src: AnyPath) -> str:
     """A second line for what users bring that is not read: what it looks like, and the way out."""
-    if isinstance(src, Inside):
+    if isinstance(src, ArchivePath):
         names: Iterable[str] = (name for path in walk_files(src) for name in path.split("/"))
     else:
         names = [src.name] if src.is_file() else (f for _, folders, files in os.walk(src) for f in (*folders, *files))
@@ -274,8 +274,8 @@ def _advice(src: Where) -> str:
 
 
 def _target(name: str, module: str) -> Target:
-    def start(dataset: Dataset, stage: Stage, options: WriteOptions) -> Writer:
-        writer: Writer = import_module(module).open_writer(dataset, stage, options)
+    def start(dataset: Dataset, stage: Stage, options: WriteOptions) -> DatasetWriter:
+        writer: DatasetWriter = import_module(module).open_writer(dataset, stage, options)
         return writer
 
     return Target(WRITABLE[name], start)

@@ -72,7 +72,7 @@ class Made:
     rest: Any = None
 
 
-class Maker(Protocol):
+class SampleEncoder(Protocol):
     """Makes what is written of one picture. It is sent to workers, so it stays small, and remembers nothing."""
 
     def make(self, picture: Picture) -> Made:
@@ -88,11 +88,11 @@ class Maker(Protocol):
         ...
 
 
-class Writer(Protocol):
+class DatasetWriter(Protocol):
     """Writes what is the whole dataset's."""
 
     @property
-    def maker(self) -> Maker:
+    def maker(self) -> SampleEncoder:
         """Makes what :meth:`take` takes."""
         ...
 
@@ -144,7 +144,7 @@ class Target:
     """
 
     kind: Writable
-    open: Callable[[Dataset, Stage, WriteOptions], Writer]
+    open: Callable[[Dataset, Stage, WriteOptions], DatasetWriter]
 
 
 def split_of(dataset: Dataset) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64
-from augpipe.core.canvas import Track
+from augpipe.core.canvas import CanvasState
 from augpipe.core.geometry import (
     Matrix,
     Region,
@@ -39,7 +39,7 @@ _TURNS = [k * math.pi / 32.0 for k in range(64)]
 _CIRCLE = np.array([[round(math.cos(t), 12) for t in _TURNS], [round(math.sin(t), 12) for t in _TURNS]])
 
 
-class Seen(NamedTuple):
+class VisibleBox(NamedTuple):
     """What the frame leaves of an outline: box and share of its area 0..1; no box if nothing.
 
     The outline itself is there where something that was painted over may lie on it.
@@ -64,20 +64,20 @@ def ellipses_in(boxes_xyxy: F64) -> F64:
     return out
 
 
-def cut_outlines(outlines: F64, track: Track) -> list[Seen]:
+def cut_outlines(outlines: F64, track: CanvasState) -> list[VisibleBox]:
     """Convex outlines (N, P, 2) of the source picture with an area, as ``track`` shows them."""
     if is_affine(track.matrix) or (depth(track.matrix, outlines) >= _NEAREST).all():
         return _cut(move_points(track.matrix, outlines), track)
     return [_cut_in_front(outline, track) for outline in outlines]
 
 
-def _cut_in_front(outline: F64, track: Track) -> Seen:
+def _cut_in_front(outline: F64, track: CanvasState) -> VisibleBox:
     """One outline that a projective map may send past the horizon; only its part in front has an image."""
     front = in_front(track.matrix, region_of(outline))
-    return _cut(np.array([move_region(track.matrix, front)]), track)[0] if len(front) > 2 else Seen(None, 0.0)
+    return _cut(np.array([move_region(track.matrix, front)]), track)[0] if len(front) > 2 else VisibleBox(None, 0.0)
 
 
-def _cut(moved: F64, track: Track) -> list[Seen]:
+def _cut(moved: F64, track: CanvasState) -> list[VisibleBox]:
     w, h = track.size_wh
     bounds = np.concatenate([moved.min(axis=1), moved.max(axis=1)], axis=1).tolist()
     painted = [_bounds_of(region) for region in track.erased]
@@ -89,9 +89,9 @@ def _cut(moved: F64, track: Track) -> list[Seen]:
     for i, (x0, y0, x1, y1) in enumerate(bounds):
         if whole[i]:
             under = _meet((x0, y0, x1, y1), painted)
-            seen.append(Seen((x0, y0, x1, y1), 1.0, region_of(moved[i]) if under else ()))
+            seen.append(VisibleBox((x0, y0, x1, y1), 1.0, region_of(moved[i]) if under else ()))
         elif x1 <= 0.0 or y1 <= 0.0 or x0 >= w or y0 >= h:
-            seen.append(Seen(None, 0.0))
+            seen.append(VisibleBox(None, 0.0))
         else:
             seen.append(_clipped(moved[i], (x0, y0, x1, y1), track, painted))
     return seen
@@ -108,7 +108,7 @@ def _meet(box: Box, others: Sequence[Box]) -> bool:
     return any(left < x1 and x0 < right and top < y1 and y0 < bottom for x0, y0, x1, y1 in others)
 
 
-def _clipped(outline: F64, bounds: Box, track: Track, painted: Sequence[Box]) -> Seen:
+def _clipped(outline: F64, bounds: Box, track: CanvasState, painted: Sequence[Box]) -> VisibleBox:
     """An outline that is not wholly visible, cut. Lists of columns are twice as quick here as points or arrays."""
     xs, ys = outline[:, 0].tolist(), outline[:, 1].tolist()
     whole, (w, h) = abs(signed_area(xs, ys)), track.size_wh
@@ -118,13 +118,13 @@ def _clipped(outline: F64, bounds: Box, track: Track, painted: Sequence[Box]) ->
         left = clip_convex(tuple(zip(xs, ys, strict=True)), track.visible)
         xs, ys = [x for x, _ in left], [y for _, y in left]
     if len(xs) < 3 or whole <= 0.0:
-        return Seen(None, 0.0)
+        return VisibleBox(None, 0.0)
     x0, y0, x1, y1 = max(0.0, min(xs)), max(0.0, min(ys)), min(float(w), max(xs)), min(float(h), max(ys))
     if x1 - x0 < _THIN or y1 - y0 < _THIN:
-        return Seen(None, 0.0)
+        return VisibleBox(None, 0.0)
     under = _meet((x0, y0, x1, y1), painted)
     share = min(1.0, abs(signed_area(xs, ys)) / whole)
-    return Seen((x0, y0, x1, y1), share, tuple(zip(xs, ys, strict=True)) if under else ())
+    return VisibleBox((x0, y0, x1, y1), share, tuple(zip(xs, ys, strict=True)) if under else ())
 
 
 def _on_canvas(xs: Column, ys: Column, bounds: Box, width: int, height: int) -> tuple[Column, Column]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from augpipe.core.annotations import I64, Attributes, Raster
-from augpipe.core.canvas import Track
+from augpipe.core.canvas import CanvasState
 from augpipe.core.geometry import Region, is_exact
 from augpipe.core.opencv import cv2
 from augpipe.pixels.resample import copy_exact, region_mask, resample_labels
@@ -35,7 +35,7 @@ def void_of(raster: Raster) -> int:
     return int(np.iinfo(raster.dtype).max)
 
 
-def moved(raster: Raster | None, track: Track, void: int, painted: Sequence[Region] = ()) -> Raster | None:
+def moved(raster: Raster | None, track: CanvasState, void: int, painted: Sequence[Region] = ()) -> Raster | None:
     """A raster on the canvas; what lies outside the picture, and under ``painted`` regions, is ``void``."""
     if raster is None or not (track.moved or painted):
         return raster
@@ -44,7 +44,7 @@ def moved(raster: Raster | None, track: Track, void: int, painted: Sequence[Regi
     return out
 
 
-def _warped(raster: Raster, track: Track, void: int) -> Raster:
+def _warped(raster: Raster, track: CanvasState, void: int) -> Raster:
     w, h = track.size_wh
     out: Raster
     if is_exact(track.matrix):
@@ -58,7 +58,7 @@ def _warped(raster: Raster, track: Track, void: int) -> Raster:
 
 
 def moved_instances(
-    raster: Raster | None, track: Track, instances: I64, painted: Sequence[Region] = ()
+    raster: Raster | None, track: CanvasState, instances: I64, painted: Sequence[Region] = ()
 ) -> Raster | None:
     """The instance raster; what is no survivor's becomes void, neither an object nor background to learn from."""
     if raster is None:

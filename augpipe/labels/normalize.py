@@ -13,7 +13,18 @@ from typing import Literal
 
 import numpy as np
 
-from augpipe.core.annotations import F64, Annotations, Dropped, Header, Objects, Part, Raster, Rings, Rle, Segmentation
+from augpipe.core.annotations import (
+    F64,
+    Annotations,
+    Dropped,
+    Header,
+    ObjectPart,
+    Objects,
+    Raster,
+    Rings,
+    Rle,
+    Segmentation,
+)
 from augpipe.core.errors import Reject
 from augpipe.core.geometry import Matrix, bounds_of, corners_of, move_points, rectangle, upright
 from augpipe.labels.polygons import clip_rings
@@ -129,10 +140,10 @@ def _turned_keypoints(keypoints: F64, matrix: Matrix) -> F64:
     return out
 
 
-def _turned_part(part: Part, matrix: Matrix) -> Part:
+def _turned_part(part: ObjectPart, matrix: Matrix) -> ObjectPart:
     box = bounds_of(move_points(matrix, corners_of(np.array([part.box_xyxy]))))[0]
     x0, y0, x1, y1 = box.tolist()
-    return Part(part.name, (x0, y0, x1, y1))
+    return ObjectPart(part.name, (x0, y0, x1, y1))
 
 
 def _turned_raster(raster: Raster | None, matrix: Matrix, header: Header) -> Raster | None:
@@ -277,7 +288,7 @@ def _keypoints_in_frame(keypoints: F64 | None, size_wh: tuple[int, int]) -> tupl
     return out, {"keypoints-clipped"} if (labelled & ~seen).any() else set()
 
 
-def _parts_in_frame(parts: tuple[Part, ...], size_wh: tuple[int, int]) -> tuple[tuple[Part, ...], set[str]]:
+def _parts_in_frame(parts: tuple[ObjectPart, ...], size_wh: tuple[int, int]) -> tuple[tuple[ObjectPart, ...], set[str]]:
     """Parts cut to the frame, without those outside; and notes."""
     w, h = size_wh
     out = []
@@ -285,5 +296,5 @@ def _parts_in_frame(parts: tuple[Part, ...], size_wh: tuple[int, int]) -> tuple[
         x0, y0, x1, y1 = part.box_xyxy
         box = (max(x0, 0.0), max(y0, 0.0), min(x1, float(w)), min(y1, float(h)))
         if box[0] < box[2] and box[1] < box[3]:
-            out.append(Part(part.name, box))
+            out.append(ObjectPart(part.name, box))
     return (tuple(out), {"clipped"}) if tuple(out) != parts else (parts, set())

@@ -40,7 +40,7 @@ class Piece(NamedTuple):
     polygon: Any
 
 
-class Cut(NamedTuple):
+class ClippedRings(NamedTuple):
     """One object's rings on the canvas: the area of their union in square pixels before and after the cut."""
 
     whole: float
@@ -89,7 +89,7 @@ def polygons_of(masks: Sequence[Rings]) -> Any:
 
 def cut_rings(
     objects: Sequence[Sequence[F64]], matrix: Matrix | None, region: Region, polygons: Any = None
-) -> list[Cut]:
+) -> list[ClippedRings]:
     """The rings of each object through a map, cut to a convex region of the canvas.
 
     Args:
@@ -100,7 +100,7 @@ def cut_rings(
     """
     rings, behind = list(chain.from_iterable(objects)), list[int]()
     if not rings:
-        return [Cut(0.0, 0.0, []) for _ in objects]
+        return [ClippedRings(0.0, 0.0, []) for _ in objects]
     polygons = _polygons_of(rings) if polygons is None else polygons
     if matrix is not None:
         polygons, behind = _moved_polygons(matrix, polygons)
@@ -119,7 +119,7 @@ def cut_rings(
         if any(start <= i < stop for i in crossing):
             parts = _array([piece.polygon for piece in left])
             area = min(whole, _union_area(parts, shapely.area(parts)))
-        cuts.append(Cut(whole, area, left))
+        cuts.append(ClippedRings(whole, area, left))
     return cuts
 
 

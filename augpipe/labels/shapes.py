@@ -17,7 +17,7 @@ import numpy as np
 from msgspec import structs
 
 from augpipe.core.annotations import F64, U8, Rings, Rle, Segmentation
-from augpipe.core.canvas import Track
+from augpipe.core.canvas import CanvasState
 from augpipe.core.geometry import (
     Matrix,
     Region,
@@ -36,7 +36,7 @@ from augpipe.core.opencv import cv2
 from augpipe.labels.boxes import Box, cut_outlines, ellipses_in, move_obb, region_of
 from augpipe.labels.label_maps import paint
 from augpipe.labels.polygons import (
-    Cut,
+    ClippedRings,
     Piece,
     areas_of,
     cut_rings,
@@ -73,7 +73,7 @@ class Shape(msgspec.Struct, frozen=True, eq=False):
 
 
 def shape_of(
-    box_xyxy: F64, segmentation: Segmentation | None, obb: F64 | None, track: Track, rule: BoxRule = "corners"
+    box_xyxy: F64, segmentation: Segmentation | None, obb: F64 | None, track: CanvasState, rule: BoxRule = "corners"
 ) -> Shape:
     """One object of the source picture as ``track`` shows it."""
     return shapes_of(box_xyxy[None], (segmentation,), (obb,), track, rule)[0]
@@ -83,7 +83,7 @@ def shapes_of(
     boxes_xyxy: F64,
     segmentations: Sequence[Segmentation | None],
     obbs: Sequence[F64 | None],
-    track: Track,
+    track: CanvasState,
     rule: BoxRule = "corners",
     cut_erased: bool = False,
 ) -> list[Shape]:
@@ -123,7 +123,7 @@ def shapes_of(
 # --- outlines --------------------------------------------------------------------------------------------------------
 
 
-def _outline_shapes(outlines: F64, areas: Sequence[float], method: BoxFrom, track: Track) -> list[Shape]:
+def _outline_shapes(outlines: F64, areas: Sequence[float], method: BoxFrom, track: CanvasState) -> list[Shape]:
     shapes, seen = [], cut_outlines(outlines, track)
     has_area = [_NO_AREA < area < math.inf for area in areas]
     under = {i: np.array(s.outline) for i, s in enumerate(seen) if s.outline and has_area[i]}
@@ -139,7 +139,7 @@ def _outline_shapes(outlines: F64, areas: Sequence[float], method: BoxFrom, trac
     return shapes
 
 
-def _add_oriented(shapes: list[Shape | None], obbs: dict[int, F64], track: Track) -> None:
+def _add_oriented(shapes: list[Shape | None], obbs: dict[int, F64], track: CanvasState) -> None:
     """Oriented boxes: the shape of objects that have no better one, and a label of their own for all that have one."""
     for i, obb in obbs.items():
         shape = shapes[i]
@@ -155,7 +155,7 @@ def _add_oriented(shapes: list[Shape | None], obbs: dict[int, F64], track: Track
 # --- polygons --------------------------------------------------------------------------------------------------------
 
 
-def _ring_shape(rings: Sequence[F64], cut: Cut, track: Track, cut_erased: bool) -> Shape | None:
+def _ring_shape(rings: Sequence[F64], cut: ClippedRings, track: CanvasState, cut_erased: bool) -> Shape | None:
     """Polygons that have been moved and cut: boxed. ``None`` if they have no area to go by."""
     if cut.whole <= _NO_AREA and (is_affine(track.matrix) or areas_of([rings])[0] <= _NO_AREA):
         return None
@@ -193,7 +193,7 @@ def _bitmap_of(pieces: Sequence[Piece], size_wh: tuple[int, int]) -> U8:
 # --- masks -----------------------------------------------------------------------------------------------------------
 
 
-def _mask_shape(rle: Rle, track: Track, cut_erased: bool) -> Shape | None:
+def _mask_shape(rle: Rle, track: CanvasState, cut_erased: bool) -> Shape | None:
     """A mask: warped in its own window by the same map as the picture, boxed by its pixels. ``None`` if it is empty."""
     # Nearest neighbour rounds a tie to the even pixel: an even origin keeps the window's ties those of the picture.
     bitmap, (x, y) = window_of(rle, 2)
@@ -225,7 +225,7 @@ def _moved_bitmap(bitmap: U8, origin: tuple[int, int], matrix: Matrix, window: t
     return moved
 
 
-def _bitmap_shape(bitmap: U8, origin: tuple[int, int], track: Track, in_frame: float, visible: float) -> Shape:
+def _bitmap_shape(bitmap: U8, origin: tuple[int, int], track: CanvasState, in_frame: float, visible: float) -> Shape:
     """The shape of a window of the canvas; if none of its pixels is set, one without a box."""
     left, top, w, h = cv2.boundingRect(bitmap)
     if w == 0:
@@ -250,7 +250,7 @@ def _pixel_window(region: Region, size_wh: tuple[int, int]) -> tuple[tuple[int, 
     return (left, top, right, bottom), (left, top, right, bottom) == (x0, y0, x1, y1)
 
 
-def _shares(bitmap: U8, origin: tuple[int, int], track: Track) -> tuple[float, float]:
+def _shares(bitmap: U8, origin: tuple[int, int], track: CanvasState) -> tuple[float, float]:
     """The shares of a mask's area on the canvas that lie in the frame, and there under nothing that was painted.
 
     Counted over the source's pixels, each by the part of it that can be seen.

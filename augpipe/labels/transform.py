@@ -13,8 +13,18 @@ from typing import Literal, TypeAlias
 import numpy as np
 from msgspec import structs
 
-from augpipe.core.annotations import F64, Annotations, Category, Dropped, Facts, Objects, Part, Rings, Rle
-from augpipe.core.canvas import Track
+from augpipe.core.annotations import (
+    F64,
+    Annotations,
+    Category,
+    Dropped,
+    ObjectAttributes,
+    ObjectPart,
+    Objects,
+    Rings,
+    Rle,
+)
+from augpipe.core.canvas import CanvasState
 from augpipe.core.geometry import depth, determinant, move_points
 from augpipe.labels import label_maps, rle
 from augpipe.labels.boxes import clockwise, points_inside, region_of
@@ -81,7 +91,7 @@ class Labelled:
 
 def apply(
     annotations: Annotations,
-    track: Track,
+    track: CanvasState,
     rules: LabelRules,
     categories: Mapping[int, Category],
     void: int = SEMANTIC_VOID,
@@ -128,7 +138,7 @@ def apply(
 # --- objects ---------------------------------------------------------------------------------------------------------
 
 
-def _shapes(objects: Objects, track: Track, each: Sequence[LabelRules], cut_erased: bool) -> list[Shape]:
+def _shapes(objects: Objects, track: CanvasState, each: Sequence[LabelRules], cut_erased: bool) -> list[Shape]:
     if track.moved:
         return _moved_shapes(objects, track, each, cut_erased)
     # Where nothing moved the box stays the source's own; only what can be seen is measured.
@@ -147,7 +157,7 @@ def _shapes(objects: Objects, track: Track, each: Sequence[LabelRules], cut_eras
     ]  # fmt: skip
 
 
-def _moved_shapes(objects: Objects, track: Track, each: Sequence[LabelRules], cut_erased: bool) -> list[Shape]:
+def _moved_shapes(objects: Objects, track: CanvasState, each: Sequence[LabelRules], cut_erased: bool) -> list[Shape]:
     """The shapes on the canvas; all together, unless classes differ in how a plain box is turned."""
     ways = {rules.box for rules in each}
     if len(ways) == 1:
@@ -208,7 +218,7 @@ def _is_clear(shape: Shape, rules: LabelRules) -> bool:
 
 
 def _moved_objects(
-    objects: Objects, shapes: Sequence[Shape], track: Track, categories: Mapping[int, Category]
+    objects: Objects, shapes: Sequence[Shape], track: CanvasState, categories: Mapping[int, Category]
 ) -> Objects:
     return replace(
         objects,
@@ -221,14 +231,14 @@ def _moved_objects(
     )
 
 
-def _facts(facts: Facts, shape: Shape) -> Facts:
+def _facts(facts: ObjectAttributes, shape: Shape) -> ObjectAttributes:
     """``truncated`` becomes true when the frame cuts more than a thousandth; nothing makes it false again."""
     if shape.in_frame >= _TRUNCATED_BELOW or facts.truncated == 1:
         return facts
     return replace(facts, truncated=1)
 
 
-def _moved_parts(objects: Sequence[tuple[Part, ...]], track: Track) -> tuple[tuple[Part, ...], ...]:
+def _moved_parts(objects: Sequence[tuple[ObjectPart, ...]], track: CanvasState) -> tuple[tuple[ObjectPart, ...], ...]:
     """The boxes of parts by their corners; a part that the frame leaves nothing of is left out."""
     parts = [part for parts in objects for part in parts]
     if not parts:
@@ -237,7 +247,7 @@ def _moved_parts(objects: Sequence[tuple[Part, ...]], track: Track) -> tuple[tup
     boxes = np.array([part.box_xyxy for part in parts], np.float64)
     moved = iter(shape.box_xyxy for shape in shapes_of(boxes, none, none, track))
     return tuple(
-        tuple(Part(part.name, box) for part, box in zip(parts, moved, strict=False) if box is not None)
+        tuple(ObjectPart(part.name, box) for part, box in zip(parts, moved, strict=False) if box is not None)
         for parts in objects
     )
 
@@ -245,7 +255,9 @@ def _moved_parts(objects: Sequence[tuple[Part, ...]], track: Track) -> tuple[tup
 # --- keypoints -------------------------------------------------------------------------------------------------------
 
 
-def _moved_keypoints(objects: Objects, track: Track, categories: Mapping[int, Category]) -> tuple[F64 | None, ...]:
+def _moved_keypoints(
+    objects: Objects, track: CanvasState, categories: Mapping[int, Category]
+) -> tuple[F64 | None, ...]:
     """Keypoints (K, 3) of (x, y, v): moved, off-frame ones to (0, 0, 0), painted-over ones to v = 1.
 
     A map that mirrors swaps the category's pairs: the left eye of a mirrored face is the right eye of the picture.
@@ -264,7 +276,7 @@ def _moved_keypoints(objects: Objects, track: Track, categories: Mapping[int, Ca
     return tuple(columns)
 
 
-def _points_through(points_xyv: F64, track: Track) -> F64:
+def _points_through(points_xyv: F64, track: CanvasState) -> F64:
     known = points_xyv[:, 2] > 0.0
     if track.moved:
         known &= depth(track.matrix, points_xyv) >= _NEAREST

@@ -18,7 +18,7 @@ from augpipe.pixels.codec.image import PictureFormat
 
 
 @dataclass(frozen=True)
-class Job:
+class PictureJob:
     """One encoded source picture and the steps of each output wanted of it.
 
     The steps are for the picture decoded at 1/``share`` of its size; see :mod:`augpipe.pixels.scaled_decode`.
@@ -52,6 +52,6 @@ class BackendOptions:
 class Backend(Protocol):
     """Turns jobs into encoded pictures."""
 
-    def render(self, jobs: Iterable[Job]) -> Iterator[Rendered]:
+    def render(self, jobs: Iterable[PictureJob]) -> Iterator[Rendered]:
         """Results in the order of the jobs."""
         ...

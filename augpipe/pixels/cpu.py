@@ -17,9 +17,9 @@ from augpipe.core.color import Linear, Stage, Table, apply_integers, compiled, g
 from augpipe.core.errors import Reject, fault
 from augpipe.core.geometry import Region, is_exact
 from augpipe.core.opencv import cv2
-from augpipe.core.plan import LONGEST_SIDE, AnyStep, Bars, Colour, Erase, Filter, Noise, Recode, Rgb, Warp
+from augpipe.core.plan import LONGEST_SIDE, AnyStep, Blur, Color, Cutout, JpegCompress, Noise, PadFill, Rgb, Warp
 from augpipe.pixels import noise
-from augpipe.pixels.backend import BackendOptions, Job, Rendered
+from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered
 from augpipe.pixels.codec.image import as_memory_error, decode, encode, jpeg_options
 from augpipe.pixels.resample import Means, Pixels, region_mask, resample
 from augpipe.pixels.scaled_decode import by_size, cut
@@ -37,18 +37,18 @@ class CpuBackend:
         self._options = options
         cv2.setNumThreads(1)  # a worker is one core; threads inside it only get in each other's way
 
-    def render(self, jobs: Iterable[Job]) -> Iterator[Rendered]:
+    def render(self, jobs: Iterable[PictureJob]) -> Iterator[Rendered]:
         """Results in the order of the jobs; a picture that cannot be decoded rejects all its outputs."""
         for job in jobs:
             yield self._rendered(job)
 
-    def _rendered(self, job: Job) -> Rendered:
+    def _rendered(self, job: PictureJob) -> Rendered:
         pictures: dict[int, bytes | Reject] = {}
         for share, indexes in by_size(job).items():
             pictures.update(zip(indexes, self._outputs(cut(job, share, indexes)), strict=True))
         return Rendered(tuple(pictures[i] for i in range(len(job.steps))))
 
-    def _outputs(self, job: Job) -> Sequence[bytes | Reject]:
+    def _outputs(self, job: PictureJob) -> Sequence[bytes | Reject]:
         """A method of its own, so that a decoded picture is gone before the next one is decoded."""
         try:
             picture = decode(job.data, job.header, self._options.keep_truncated, job.share)
@@ -82,38 +82,38 @@ def apply(picture: Pixels, steps: Iterable[AnyStep], means: Means | None = None)
     return current
 
 
-def _apply(picture: Pixels, step: Bars | Colour | Erase | Filter | Noise | Recode, shared: bool) -> Pixels:
+def _apply(picture: Pixels, step: PadFill | Color | Cutout | Blur | Noise | JpegCompress, shared: bool) -> Pixels:
     """One step that is no warp. A ``shared`` picture must not be painted on."""
     # What can be is done in the picture itself: of a large one there is no memory for a third beside the source.
-    if isinstance(step, Colour):
-        return _recolour_by_pieces(picture, step, np.empty_like(picture) if shared else picture)
-    if isinstance(step, Filter):
+    if isinstance(step, Color):
+        return _recolor_by_pieces(picture, step, np.empty_like(picture) if shared else picture)
+    if isinstance(step, Blur):
         return _blur_by_bands(picture, step, np.empty_like(picture) if shared else picture)
     if isinstance(step, Noise):
         return _add_noise(picture, step, np.empty_like(picture) if shared else picture)
-    if isinstance(step, Recode):
+    if isinstance(step, JpegCompress):
         _, data = cv2.imencode(".jpg", picture, jpeg_options(step.quality))
         again = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE if picture.ndim == 2 else cv2.IMREAD_COLOR)
         assert again is not None
         return again
     canvas = picture.copy() if shared else picture
     fill = _fill(step.fill, picture)
-    if isinstance(step, Erase):
+    if isinstance(step, Cutout):
         for x0, y0, x1, y1 in step.boxes_xyxy:
             canvas[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = fill
         return canvas
     return _paint_bars(canvas, step, fill)
 
 
-def _fill(colour: Rgb, picture: Pixels) -> int | tuple[int, ...]:
-    return luma(colour) if picture.ndim == 2 else colour[::-1]
+def _fill(color: Rgb, picture: Pixels) -> int | tuple[int, ...]:
+    return luma(color) if picture.ndim == 2 else color[::-1]
 
 
 def _warp(picture: Pixels, step: Warp, means: Means | None) -> Pixels:
     require_warpable(max(picture.shape[:2]), step)
     fill = _fill(step.fill, picture)
-    colour = (fill,) * 3 if isinstance(fill, int) else fill
-    return resample(picture, step.matrix, step.size_wh, step.border, colour, step.reduce, means)
+    color = (fill,) * 3 if isinstance(fill, int) else fill
+    return resample(picture, step.matrix, step.size_wh, step.border, color, step.reduce, means)
 
 
 def require_warpable(longest_side: int, step: Warp) -> None:
@@ -127,7 +127,7 @@ def require_warpable(longest_side: int, step: Warp) -> None:
         raise Reject("pixels", "too-large", message)
 
 
-def _paint_bars(canvas: Pixels, step: Bars, fill: int | tuple[int, ...]) -> Pixels:
+def _paint_bars(canvas: Pixels, step: PadFill, fill: int | tuple[int, ...]) -> Pixels:
     box_xyxy = upright_box(step.region)
     if box_xyxy:  # upright bars are slices
         x0, y0, x1, y1 = box_xyxy
@@ -157,7 +157,7 @@ def filter_radius(sigma: float) -> int:
     return max(1, math.ceil(3.0 * sigma))
 
 
-def _blur_by_bands(picture: Pixels, step: Filter, out: Pixels) -> Pixels:
+def _blur_by_bands(picture: Pixels, step: Blur, out: Pixels) -> Pixels:
     """Blur into ``out``, which may be the picture itself: each band with the rows above and below that it needs."""
     radius = filter_radius(step.sigma)
     side, height = 2 * radius + 1, picture.shape[0]
@@ -190,7 +190,7 @@ def _add_noise(picture: Pixels, step: Noise, out: Pixels) -> Pixels:
     return out
 
 
-def _recolour_by_pieces(picture: Pixels, step: Colour, out: Pixels) -> Pixels:
+def _recolor_by_pieces(picture: Pixels, step: Color, out: Pixels) -> Pixels:
     """All stages on one piece after the other, which stays in the cache, into ``out``."""
     ways = [_way_of(stage, picture.ndim == 2) for stage in compiled(step.stages)]
     if not ways:
@@ -205,7 +205,7 @@ def _recolour_by_pieces(picture: Pixels, step: Colour, out: Pixels) -> Pixels:
     return out
 
 
-def recolour(picture: Pixels, stage: Stage) -> Pixels:
+def recolor(picture: Pixels, stage: Stage) -> Pixels:
     """One colour stage, by tables and ``cv2.transform``; to the bit what :func:`apply_integers` defines."""
     out = np.empty_like(picture)
     channels = picture.shape[2:]

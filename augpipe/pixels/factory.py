@@ -17,7 +17,7 @@ _PROCESSES = 4
 
 
 @dataclass(frozen=True)
-class Seat:
+class WorkerSlot:
     """One of the processes of a run: ``number`` of ``count``, dealt to its devices in turn."""
 
     number: int = 0
@@ -42,7 +42,7 @@ def remark_on_processes(device: Device) -> str | None:
     return f"{count} worker{'s' * (count > 1)} for {wanted} cores, as memory is {allowed}; --workers N takes others"
 
 
-def backend_for(device: Device, options: BackendOptions, seat: Seat | None = None) -> Backend:
+def backend_for(device: Device, options: BackendOptions, seat: WorkerSlot | None = None) -> Backend:
     """What turns jobs into encoded pictures, in this process.
 
     Raises:
@@ -54,7 +54,7 @@ def backend_for(device: Device, options: BackendOptions, seat: Seat | None = Non
         return CpuBackend(options)
     from augpipe.pixels.cuda.backend import on_cuda
 
-    seat = seat or Seat()
+    seat = seat or WorkerSlot()
     place = seat.number % len(device.indexes)
     sharing = len(range(place, seat.count, len(device.indexes)))
     return on_cuda(device.indexes[place], device.codec, options, sharing)

@@ -19,7 +19,20 @@ from PIL import Image
 
 from augpipe.core.annotations import F64, I64, U8
 from augpipe.core.geometry import Matrix
-from augpipe.core.plan import AnyStep, Bars, Border, Colour, Curve, Erase, Filter, Matrix3x4, Noise, Recode, Rgb, Warp
+from augpipe.core.plan import (
+    AnyStep,
+    Blur,
+    Border,
+    Color,
+    Curve,
+    Cutout,
+    JpegCompress,
+    Matrix3x4,
+    Noise,
+    PadFill,
+    Rgb,
+    Warp,
+)
 from augpipe.pixels import noise
 
 _Marks: TypeAlias = NDArray[np.bool_]
@@ -48,22 +61,22 @@ def warp_exactly(picture_rgb: U8, matrix: Matrix, size_wh: tuple[int, int], fill
     """
     levels = _levels_of(picture_rgb)
     x, y, in_front = _source_points(matrix, size_wh)
-    out = _interpolated(levels, x - 0.5, y - 0.5, in_front, "constant", _colour(fill, levels))
+    out = _interpolated(levels, x - 0.5, y - 0.5, in_front, "constant", _color(fill, levels))
     return out[:, :, 0] if picture_rgb.ndim == 2 else out
 
 
 def _apply(levels: F64, step: AnyStep) -> F64:
     if isinstance(step, Warp):
         return _warp(levels, step)
-    if isinstance(step, Bars):
+    if isinstance(step, PadFill):
         return _bars(levels, step)
-    if isinstance(step, Colour):
-        return _recolour(levels, step)
-    if isinstance(step, Filter):
+    if isinstance(step, Color):
+        return _recolor(levels, step)
+    if isinstance(step, Blur):
         return _blur(levels, step.sigma)
     if isinstance(step, Noise):
         return _add_noise(levels, step)
-    if isinstance(step, Erase):
+    if isinstance(step, Cutout):
         return _erase(levels, step)
     return _recode(levels, step)
 
@@ -79,7 +92,7 @@ def _round(levels: F64) -> F64:
     return out
 
 
-def _colour(rgb: Rgb, levels: F64) -> F64:
+def _color(rgb: Rgb, levels: F64) -> F64:
     """A colour for a picture of these channels."""
     if levels.shape[2] == 3:
         return np.array(rgb, np.float64)
@@ -91,7 +104,7 @@ def _colour(rgb: Rgb, levels: F64) -> F64:
 
 
 def _warp(levels: F64, step: Warp) -> F64:
-    fill = _colour(step.fill, levels)
+    fill = _color(step.fill, levels)
     x, y, in_front = _source_points(step.matrix, step.size_wh)
     if _only_moves_pixels(step.matrix):  # the pixel that the source point lies in; every such point is a pixel centre
         columns, rows = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
@@ -191,7 +204,7 @@ def _inside(index: I64, count: int, border: Border) -> I64:
 # --- the other steps -------------------------------------------------------------------------------------------------
 
 
-def _bars(levels: F64, step: Bars) -> F64:
+def _bars(levels: F64, step: PadFill) -> F64:
     height, width = levels.shape[:2]
     x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
     # A point of a convex polygon has all its sides on the same hand, whichever way round the corners are given.
@@ -205,11 +218,11 @@ def _bars(levels: F64, step: Bars) -> F64:
     else:
         outside = ~(np.all([s >= 0.0 for s in sides], axis=0) | np.all([s <= 0.0 for s in sides], axis=0))
     out: F64 = levels.copy()
-    out[outside] = _colour(step.fill, levels)
+    out[outside] = _color(step.fill, levels)
     return out
 
 
-def _recolour(levels: F64, step: Colour) -> F64:
+def _recolor(levels: F64, step: Color) -> F64:
     for _, run in groupby(step.stages, type):
         alike = list(run)
         curved = _through_curves(levels, [s.amount for s in alike if isinstance(s, Curve)])
@@ -229,8 +242,8 @@ def _through_matrices(levels: F64, many_rows: Sequence[Sequence[float]]) -> F64:
     for rows in many_rows:
         whole = np.vstack([np.reshape(rows, (3, 4)), (0.0, 0.0, 0.0, 1.0)]) @ whole
     on_grid = np.rint(whole[:3] * 1024.0) / 1024.0
-    colours = np.broadcast_to(levels, (*levels.shape[:2], 3))  # a gray level v stands for (v, v, v)
-    out: F64 = colours @ on_grid[:, :3].T + on_grid[:, 3]
+    colors = np.broadcast_to(levels, (*levels.shape[:2], 3))  # a gray level v stands for (v, v, v)
+    out: F64 = colors @ on_grid[:, :3].T + on_grid[:, 3]
     return out[:, :, : levels.shape[2]]
 
 
@@ -264,15 +277,15 @@ def _add_noise(levels: F64, step: Noise) -> F64:
     return out
 
 
-def _erase(levels: F64, step: Erase) -> F64:
+def _erase(levels: F64, step: Cutout) -> F64:
     out: F64 = levels.copy()
     rows, columns = np.indices(levels.shape[:2])
     for x0, y0, x1, y1 in step.boxes_xyxy:
-        out[(x0 <= columns) & (columns < x1) & (y0 <= rows) & (rows < y1)] = _colour(step.fill, levels)
+        out[(x0 <= columns) & (columns < x1) & (y0 <= rows) & (rows < y1)] = _color(step.fill, levels)
     return out
 
 
-def _recode(levels: F64, step: Recode) -> F64:
+def _recode(levels: F64, step: JpegCompress) -> F64:
     """By Pillow's JPEG codec; JPEG leaves its decoders some freedom, so this is a judge within a level or two."""
     gray = levels.shape[2] == 1
     file = io.BytesIO()

@@ -19,7 +19,7 @@ import msgspec
 from augpipe.core.annotations import Header
 from augpipe.core.geometry import is_exact, scaling, then
 from augpipe.core.plan import AnyStep, Warp
-from augpipe.pixels.backend import Job
+from augpipe.pixels.backend import PictureJob
 
 _BY_DECODER = (8, 4, 2)
 _MODES = ("L", "RGB")  # others go another way through the decoder
@@ -49,7 +49,7 @@ def after(steps: Sequence[AnyStep], share: int) -> tuple[AnyStep, ...]:
     return (msgspec.structs.replace(first, matrix=matrix, reduce=reduce), *steps[1:])
 
 
-def by_size(job: Job) -> dict[int, list[int]]:
+def by_size(job: PictureJob) -> dict[int, list[int]]:
     """Share of the decoder → indexes of the outputs that it does so much for; a job that is cut already stays whole."""
     if job.share != 1:
         return {job.share: list(range(len(job.steps)))}
@@ -59,7 +59,7 @@ def by_size(job: Job) -> dict[int, list[int]]:
     return found
 
 
-def cut(job: Job, share: int, indexes: Sequence[int]) -> Job:
+def cut(job: PictureJob, share: int, indexes: Sequence[int]) -> PictureJob:
     """The part of a job whose outputs start from the picture at 1/``share`` of its size."""
     if job.share == share != 1:
         return job

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from augpipe.core.canvas import Track, follow
-from augpipe.core.color import merged, recoloured
+from augpipe.core.canvas import CanvasState, follow
+from augpipe.core.color import merged, recolored
 from augpipe.core.geometry import (
     IDENTITY,
     Matrix,
@@ -29,9 +29,9 @@ from augpipe.core.geometry import (
     rounded,
     then,
 )
-from augpipe.core.plan import AnyStep, Bars, Border, Colour, ColourStage, Rgb, Warp
+from augpipe.core.plan import AnyStep, Border, Color, ColorStage, PadFill, Rgb, Warp
 from augpipe.recipe.compile import Group, Node, Recipe
-from augpipe.recipe.ops.base import Cut, Effect, End, Move
+from augpipe.recipe.ops.base import Effect, PadEffect, PixelStep, WarpEffect
 
 _SHARPEST_REDUCTION = 64
 # The frame may reach this far beyond the picture's edge before the border counts as shown: positions are rounded to
@@ -50,7 +50,7 @@ class Fuser:
     _source_wh: tuple[int, int] = (0, 0)
     _start_wh: tuple[int, int] = (0, 0)
     _matrix: Matrix = IDENTITY
-    _tones: list[ColourStage] = field(default_factory=list)
+    _tones: list[ColorStage] = field(default_factory=list)
     _frames: list[tuple[Region, Rgb, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -58,13 +58,13 @@ class Fuser:
 
     def add(self, effect: Effect) -> None:
         """One more effect, in recipe order."""
-        if isinstance(effect, Move):
+        if isinstance(effect, WarpEffect):
             self._move(effect.matrix, effect.size_wh)
-        elif isinstance(effect, Cut):
+        elif isinstance(effect, PadEffect):
             frame = rectangle(self.size_wh)
             self._move(effect.matrix, effect.size_wh)
             self._frames.append((_moved(effect.matrix, frame), effect.fill, len(self._tones)))
-        elif isinstance(effect, End):
+        elif isinstance(effect, PixelStep):
             self.end_run()
             self.steps.append(effect.step)
         else:
@@ -82,11 +82,11 @@ class Fuser:
         if matrix != IDENTITY or self.size_wh != self._start_wh:
             self.steps.append(self._warp(matrix, [region for region, _, _ in frames]))
         if self._tones:
-            self.steps.append(Colour(stages=merged(self._tones)))
+            self.steps.append(Color(stages=merged(self._tones)))
         for region, fill, tones in frames:
             canvas = rectangle(self.size_wh)
             if area_of(clip_convex(canvas, region)) < area_of(canvas) - 1e-9:
-                self.steps.append(Bars(region=region, fill=recoloured(merged(self._tones[tones:]), fill)))
+                self.steps.append(PadFill(region=region, fill=recolored(merged(self._tones[tones:]), fill)))
         self._start_wh, self._matrix, self._tones, self._frames = self.size_wh, IDENTITY, [], []
 
     def _warp(self, matrix: Matrix, frames: list[Region]) -> Warp:
@@ -101,7 +101,7 @@ class Fuser:
         reduce = _reduction(matrix, back, self.size_wh)
         return Warp(matrix=matrix, size_wh=self.size_wh, border=border, fill=self.fill, reduce=reduce)
 
-    def track(self) -> Track:
+    def track(self) -> CanvasState:
         """Where the source picture is on the canvas so far, the unfinished run included."""
         track = follow(self.steps, self._source_wh)
         matrix = rounded(self._matrix)

@@ -14,11 +14,11 @@ import numpy as np
 from augpipe.core.annotations import F64, Frame
 from augpipe.core.errors import Reject
 from augpipe.core.plan import LONGEST_SIDE, Drawn, Plan
-from augpipe.core.rng import Stream, Words, smallest
+from augpipe.core.rng import OpRng, SampleRng, smallest
 from augpipe.labels.shapes import shape_of
 from augpipe.recipe.compile import Group, Leaf, Node, Recipe
 from augpipe.recipe.fuse import Fuser
-from augpipe.recipe.ops.base import Scene
+from augpipe.recipe.ops.base import OpInput
 
 ORIGINAL = -1
 """The copy number of a picture that is written as it is."""
@@ -41,7 +41,7 @@ def draw(recipe: Recipe, frame: Frame, seed: int, copy: int) -> Plan:
     """
     if copy == ORIGINAL:
         return Plan(seed)
-    drawing = _Drawing(recipe, frame, Words(seed, frame.key, copy))
+    drawing = _Drawing(recipe, frame, SampleRng(seed, frame.key, copy))
     try:
         for node in recipe.nodes:
             drawing.visit(node)
@@ -54,14 +54,14 @@ def draw(recipe: Recipe, frame: Frame, seed: int, copy: int) -> Plan:
 class _Drawing:
     """One sample being drawn."""
 
-    def __init__(self, recipe: Recipe, frame: Frame, words: Words) -> None:
+    def __init__(self, recipe: Recipe, frame: Frame, words: SampleRng) -> None:
         self.fuser = Fuser(frame.size_wh, recipe.border, recipe.fill)
         self.drawn: list[Drawn] = []
         self._frame = frame
         self._words = words
 
     def visit(self, node: Node) -> None:
-        at = Stream(self._words, node.path)
+        at = OpRng(self._words, node.path)
         if not at.chance(node.p):
             return
         if isinstance(node, Leaf):
@@ -72,17 +72,17 @@ class _Drawing:
         if node.cut:
             self.fuser.end_run()
 
-    def _chosen(self, group: Group, at: Stream) -> Sequence[Node]:
+    def _chosen(self, group: Group, at: OpRng) -> Sequence[Node]:
         if group.kind == "all_of":
             return group.children
         n = at.integer("n", *group.count)
         tickets = [self._words.unit(child.path, "chosen") for child in group.children]
         return [group.children[i] for i in smallest(tickets, group.weights, n)]
 
-    def _perform(self, leaf: Leaf, at: Stream) -> None:
+    def _perform(self, leaf: Leaf, at: OpRng) -> None:
         operation, fuser = leaf.operation, self.fuser
         before = fuser.size_wh
-        outcome = operation.draw(at, Scene(before, self._boxes))
+        outcome = operation.draw(at, OpInput(before, self._boxes))
         for effect in outcome.effects:
             fuser.add(effect)
         _check_canvas(leaf.path, before, fuser.size_wh)

@@ -18,8 +18,8 @@ from augpipe.recipe.compile import GroupOptions
 from augpipe.recipe.label_options import LabelOptions
 from augpipe.recipe.messages import listing, shown
 from augpipe.recipe.ops import COMMON_FIELDS, OPERATIONS, Operation
-from augpipe.recipe.ops.label_effects import FATES, LABEL_KINDS, Carries
-from augpipe.recipe.ops.params import Written
+from augpipe.recipe.ops.label_effects import LABEL_EFFECTS, LABEL_KINDS, LabelEffects
+from augpipe.recipe.ops.params import ParamType
 
 GROUPS = {
     "one_of": ("One of its steps, chosen by weight.", "one_of: [to_gray, gamma: {amount: 0.8}]"),
@@ -84,7 +84,7 @@ def _parameters(model: type[BaseModel]) -> list[Parameter]:
 
 def _written(field: FieldInfo) -> str:
     for note in field.metadata:
-        if isinstance(note, Written):
+        if isinstance(note, ParamType):
             return note.words
     if get_origin(field.annotation) is Literal:
         return listing([str(value) for value in get_args(field.annotation)], "or")
@@ -130,7 +130,7 @@ def parameters_markdown(rows: Iterable[Parameter]) -> str:
 
 def carried_markdown() -> str:
     """What operations do to each kind of label, as a Markdown table; those that do the same share a line."""
-    alike: dict[Carries, list[str]] = {}
+    alike: dict[LabelEffects, list[str]] = {}
     for name, operation in OPERATIONS.items():
         alike.setdefault(operation.carries, []).append(f"`{name}`")
     rows = [(", ".join(names), *map(carries.of, LABEL_KINDS)) for carries, names in alike.items()]
@@ -140,7 +140,7 @@ def carried_markdown() -> str:
 def fates_markdown() -> str:
     """The words of that table."""
     used = {cls.carries.of(kind) for cls in OPERATIONS.values() for kind in LABEL_KINDS}
-    return _table(("word", "the label"), [(word, told) for word, told in FATES.items() if word in used])
+    return _table(("word", "the label"), [(word, told) for word, told in LABEL_EFFECTS.items() if word in used])
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

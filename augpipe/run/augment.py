@@ -25,7 +25,7 @@ from augpipe.run.folder.manifest import Limits, Summary
 from augpipe.run.folder.state import RunState
 from augpipe.run.folder.store import Store
 from augpipe.run.request import request_of
-from augpipe.run.runner import Opened, Watcher, Work, engine_for
+from augpipe.run.runner import Opened, PendingWork, Watcher, engine_for
 from augpipe.run.source_guard import require_apart, roots_of
 
 __all__ = ["Execution", "Limits", "RunOptions", "Summary", "Watcher", "augment", "open_run"]
@@ -94,7 +94,7 @@ def augment(
                     f"copies from {state.ends[-2] if len(state.ends) > 1 else 0} on have shards of their own; "
                     f"the samples are those of one run with --copies {state.ends[-1]}, the shards are not"
                 )
-            return Work(run, store, state, tasks, execution, watcher).done(engine, limits)
+            return PendingWork(run, store, state, tasks, execution, watcher).done(engine, limits)
 
 
 def _require_ours(store: Store) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from augpipe.core.annotations import Annotations, Frame, Header
-from augpipe.core.canvas import Track, follow
+from augpipe.core.canvas import CanvasState, follow
 from augpipe.core.errors import Reject
 from augpipe.core.plan import Plan, to_json
 from augpipe.formats.base import Dataset, Entry, read_picture
@@ -82,7 +82,7 @@ def samples(
             data, header, annotations = _opened(dataset, entry)
             picture = decode(data, header)
             frame = Frame(entry.key, header.upright_wh, annotations)
-            untouched = apply(annotations, Track(frame.size_wh), recipe.rules, categories, dataset.options.void)
+            untouched = apply(annotations, CanvasState(frame.size_wh), recipe.rules, categories, dataset.options.void)
             made = [Sample(_rgb(picture), untouched, Plan(seed))]
             for copy in range(copies):
                 plan = draw(recipe, frame, seed, copy)

@@ -27,7 +27,7 @@ from augpipe.run.folder.state import RunState, shard_name
 from augpipe.run.folder.store import REJECTS, Store, write_json
 from augpipe.run.job import Task, plan_tasks
 from augpipe.run.request import asked
-from augpipe.run.runner import Opened, Watcher, Work, close, engine_for
+from augpipe.run.runner import Opened, PendingWork, Watcher, close, engine_for
 from augpipe.run.source_guard import require_apart, roots_of
 
 
@@ -81,7 +81,7 @@ def retry(
             again = _has_lost if everything else _may_pass
             # Before a run was closed for the first time, what is missing may be the part of another machine.
             closed_before = (folder / REJECTS).exists()
-            work = Work(run, store, state, WHOLE, execution, watcher, again, "retry", closed_before)
+            work = PendingWork(run, store, state, WHOLE, execution, watcher, again, "retry", closed_before)
             return work.done(engine_for(execution, options.device), limits)
 
 

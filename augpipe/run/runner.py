@@ -84,7 +84,7 @@ def _never(record: Record) -> bool:
 
 
 @dataclass(frozen=True)
-class Work:
+class PendingWork:
     """What is to be done in a folder that is held: ``tasks`` of the run ``state``.
 
     ``again`` says of the record of a shard that is there whether it is made again all the same, ``missing`` whether

@@ -28,7 +28,7 @@ from augpipe.formats.webdataset.record import SourceFacts, record_of
 from augpipe.labels.normalize import aligned
 from augpipe.labels.transform import Labelled, apply
 from augpipe.pixels.backend import Backend, Rendered
-from augpipe.pixels.backend import Job as PixelJob
+from augpipe.pixels.backend import PictureJob as PixelJob
 from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.codec.label_png import encode_raster, narrowed
 from augpipe.recipe.planner import draw
@@ -77,7 +77,7 @@ class _Tally:
     kinds: Counter[str] = field(default_factory=Counter)
 
 
-Progress: TypeAlias = Callable[[int, int], None]
+ReportProgress: TypeAlias = Callable[[int, int], None]
 
 
 def _unheard(pictures: int, rejects: int) -> None:
@@ -85,7 +85,7 @@ def _unheard(pictures: int, rejects: int) -> None:
 
 
 def run_task(
-    job: Job, task: Task, backend: Backend, attempt: Attempt | None = None, progress: Progress = _unheard
+    job: Job, task: Task, backend: Backend, attempt: Attempt | None = None, progress: ReportProgress = _unheard
 ) -> None:
     """Make one shard: its tar, and the commit record that makes it exist.
 
@@ -102,14 +102,14 @@ def run_task(
     _ShardTask(job, task, backend, attempt or Attempt(), progress).run()
 
 
-def rehearse(job: Job, task: Task, backend: Backend, index: int, progress: Progress = _unheard) -> None:
+def rehearse(job: Job, task: Task, backend: Backend, index: int, progress: ReportProgress = _unheard) -> None:
     """Do all that a task does with one of its pictures, and write nothing: does the process live through it?"""
     alone = replace(task, entries=task.entries[index : index + 1])
     _ShardTask(job, alone, backend, Attempt(), progress).rehearse()
 
 
 class _ShardTask:
-    def __init__(self, job: Job, task: Task, backend: Backend, attempt: Attempt, progress: Progress) -> None:
+    def __init__(self, job: Job, task: Task, backend: Backend, attempt: Attempt, progress: ReportProgress) -> None:
         self._job, self._task, self._backend, self._attempt, self._progress = job, task, backend, attempt, progress
         self._work = job.folder / WORK
         self._categories: dict[int, Category] = {c.id: c for c in job.categories}

@@ -28,7 +28,7 @@ _GAP, _TOGETHER = 512, 1 << 20  # bytes between neighbours, and of all that are 
 _PLAIN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # to open a pipe must not wait
 
 
-class Packed(NamedTuple):
+class ZipMember(NamedTuple):
     """How a member lies in its zip: behind a header of its own, as so many bytes, with a checksum of what they hold."""
 
     deflated: bool
@@ -36,7 +36,7 @@ class Packed(NamedTuple):
     crc: int
 
 
-class Place(NamedTuple):
+class ByteRange(NamedTuple):
     """Some bytes of a file or URL: all of it, or ``size`` bytes from ``offset`` on.
 
     ``name`` says in messages what that is where it is no file of its own. Of a zip's member ``offset`` is that of its
@@ -47,20 +47,20 @@ class Place(NamedTuple):
     offset: int = 0
     size: int = -1
     name: str = ""
-    packed: Packed | None = None
+    packed: ZipMember | None = None
 
 
-def name_of(place: Place) -> str:
+def name_of(place: ByteRange) -> str:
     """What messages and rows call it; no local folder is in it, as they go into records."""
     return place.name or one_line(os.path.basename(place.path))
 
 
-def is_file(place: Place) -> bool:
+def is_file(place: ByteRange) -> bool:
     """Whether a place is a local file and all of it, so that it can be linked to."""
     return place.size < 0 and not remote.is_url(place.path)
 
 
-def read_place(place: Place) -> bytes:
+def read_place(place: ByteRange) -> bytes:
     """The bytes of a place.
 
     Raises:
@@ -149,7 +149,7 @@ def _neighbours(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, S
         yield ranges[first][0], sum(ranges[-1]) - ranges[first][0], ranges[first:]
 
 
-def head_of(place: Place, most: int) -> bytes:
+def head_of(place: ByteRange, most: int) -> bytes:
     """The first ``most`` bytes of a place, or all if there are fewer.
 
     Raises:
@@ -164,7 +164,7 @@ def head_of(place: Place, most: int) -> bytes:
         raise _refused(error, name_of(place)) from error
 
 
-def bytes_of(place: Place) -> bytes:
+def bytes_of(place: ByteRange) -> bytes:
     """The bytes of a place while a source is indexed; none if it is not there, which its reader then rejects.
 
     Raises:
@@ -194,7 +194,7 @@ def regular_file(path: str, flags: int) -> int:
     return number
 
 
-def _bytes(place: Place, offset: int, size: int) -> bytes:
+def _bytes(place: ByteRange, offset: int, size: int) -> bytes:
     """Up to ``size`` bytes of what ``place`` is in, all of them if it is negative; fewer where they end.
 
     Raises:
@@ -251,7 +251,7 @@ def _refused(error: OSError, name: str) -> Reject:
 # --- zip -------------------------------------------------------------------------------------------------------------
 
 
-def _unpacked(place: Place, packed: Packed, name: str, most: int) -> bytes:
+def _unpacked(place: ByteRange, packed: ZipMember, name: str, most: int) -> bytes:
     """Up to ``most`` bytes of a zip's member; all of them are held against its checksum.
 
     What a stream really holds is never built beyond what the zip says of it. (PKWARE's APPNOTE, 4.3.7.)
@@ -280,7 +280,7 @@ def _unpacked(place: Place, packed: Packed, name: str, most: int) -> bytes:
     return content
 
 
-def start_in_zip(place: Place) -> int:
+def start_in_zip(place: ByteRange) -> int:
     """Where in its archive the content of a zip's member begins.
 
     Raises:

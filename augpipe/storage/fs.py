@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from augpipe.core.errors import Reject
-from augpipe.storage.byte_range import Place, head_of, is_absent, regular_file
-from augpipe.storage.tree import Inside, Where
+from augpipe.storage.byte_range import ByteRange, head_of, is_absent, regular_file
+from augpipe.storage.tree import AnyPath, ArchivePath
 
 
-def size_of(path: str | os.PathLike[str] | Inside) -> int:
+def size_of(path: str | os.PathLike[str] | ArchivePath) -> int:
     """Bytes of a regular file, −1 if there is none.
 
     Raises:
         OSError: the system cannot tell.
     """
-    if isinstance(path, Inside):
+    if isinstance(path, ArchivePath):
         return path.tree.size(path.path)
     try:
         status = os.stat(path)
@@ -34,29 +34,29 @@ def size_of(path: str | os.PathLike[str] | Inside) -> int:
     return status.st_size if stat.S_ISREG(status.st_mode) else -1
 
 
-def place_of(where: Where) -> Place:
+def place_of(where: AnyPath) -> ByteRange:
     """Where the bytes of a file are; reading tells if there is none."""
-    return where.tree.place(where.path) if isinstance(where, Inside) else Place(str(where))
+    return where.tree.place(where.path) if isinstance(where, ArchivePath) else ByteRange(str(where))
 
 
-def places_in(folder: Where) -> Callable[[str], Place]:
+def places_in(folder: AnyPath) -> Callable[[str], ByteRange]:
     """:func:`place_of` for files below one folder, by relative POSIX path; making a path of each takes ten times as
     long, which tells where there are many."""
-    if isinstance(folder, Inside):
+    if isinstance(folder, ArchivePath):
         return lambda relative: place_of(folder / relative)
     prefix = _prefix(folder)
-    return lambda relative: Place(prefix + relative)
+    return lambda relative: ByteRange(prefix + relative)
 
 
-def sizes_in(folder: Where) -> Callable[[str], int]:
+def sizes_in(folder: AnyPath) -> Callable[[str], int]:
     """:func:`size_of` for files below one folder."""
-    if isinstance(folder, Inside):
+    if isinstance(folder, ArchivePath):
         return lambda relative: size_of(folder / relative)
     prefix = _prefix(folder)
     return lambda relative: size_of(prefix + relative)
 
 
-def rows_below(source: Where) -> Callable[[str], str]:
+def rows_below(source: AnyPath) -> Callable[[str], str]:
     """:func:`below` for paths of files, most of which begin with that of the source."""
     prefix = _prefix(source) if isinstance(source, Path) else ""
 
@@ -73,13 +73,13 @@ def _prefix(folder: Path) -> str:
     return str(folder / "x")[:-1]
 
 
-def start_of(where: Where, most: int) -> bytes:
+def start_of(where: AnyPath, most: int) -> bytes:
     """The first bytes of a file, none if there is no file.
 
     Raises:
         OSError: the system cannot read it.
     """
-    if isinstance(where, Inside):
+    if isinstance(where, ArchivePath):
         try:
             return head_of(place_of(where), most) if where.is_file() else b""
         except Reject as reject:
@@ -94,30 +94,30 @@ def start_of(where: Where, most: int) -> bytes:
         raise
 
 
-def names_of(folder: Where) -> list[str]:
+def names_of(folder: AnyPath) -> list[str]:
     """Sorted names in a folder.
 
     Raises:
         OSError: it cannot be listed.
     """
-    return folder.tree.names(folder.path) if isinstance(folder, Inside) else sorted(os.listdir(folder))
+    return folder.tree.names(folder.path) if isinstance(folder, ArchivePath) else sorted(os.listdir(folder))
 
 
-def children(folder: Where) -> list[Where]:
+def children(folder: AnyPath) -> list[AnyPath]:
     """Sorted files and folders in a folder.
 
     Raises:
         OSError: it cannot be listed.
     """
-    return [*folder.iterdir()] if isinstance(folder, Inside) else [*sorted(folder.iterdir())]
+    return [*folder.iterdir()] if isinstance(folder, ArchivePath) else [*sorted(folder.iterdir())]
 
 
-def files_in(folder: Where, pattern: str) -> list[Where]:
+def files_in(folder: AnyPath, pattern: str) -> list[AnyPath]:
     """Sorted paths in a folder whose names fit (``*.json``)."""
-    return [*folder.glob(pattern)] if isinstance(folder, Inside) else [*sorted(folder.glob(pattern))]
+    return [*folder.glob(pattern)] if isinstance(folder, ArchivePath) else [*sorted(folder.glob(pattern))]
 
 
-def walk_files(folder: Where, links: set[str] | None = None) -> list[str]:
+def walk_files(folder: AnyPath, links: set[str] | None = None) -> list[str]:
     """Paths of all files below ``folder``, relative, POSIX, sorted; hidden files and folders are left out.
 
     Links to folders are not followed, as they may lead round in circles, or to all of a disk; ``links`` gains them.
@@ -125,7 +125,7 @@ def walk_files(folder: Where, links: set[str] | None = None) -> list[str]:
     Raises:
         OSError: a folder cannot be listed. Leaving it out would lose its pictures without a word.
     """
-    if isinstance(folder, Inside):
+    if isinstance(folder, ArchivePath):
         return sorted(_walked(folder))
     found: list[str] = []
     for base, folders, files in os.walk(folder, onerror=_raised):
@@ -137,7 +137,7 @@ def walk_files(folder: Where, links: set[str] | None = None) -> list[str]:
     return sorted(found)
 
 
-def _walked(folder: Inside) -> Iterator[str]:
+def _walked(folder: ArchivePath) -> Iterator[str]:
     """A list of what is still to be looked into, as an archive can nest folders deeper than Python calls itself."""
     left = [(folder, "")]
     while left:
@@ -157,13 +157,13 @@ def _raised(error: OSError) -> None:
         raise error
 
 
-def first_bytes(path: Where, most: int) -> bytes:
+def first_bytes(path: AnyPath, most: int) -> bytes:
     """The first bytes of a file.
 
     Raises:
         OSError: it is not there, or cannot be read.
     """
-    if isinstance(path, Inside):
+    if isinstance(path, ArchivePath):
         if not path.is_file():
             raise FileNotFoundError(2, "No such file or directory", str(path))
         return start_of(path, most)
@@ -171,48 +171,48 @@ def first_bytes(path: Where, most: int) -> bytes:
         return file.read(most)
 
 
-def above(folder: Where) -> Where:
+def above(folder: AnyPath) -> AnyPath:
     """The folder that a folder is in."""
-    return folder.parent if isinstance(folder, Inside) else Path(os.path.abspath(folder)).parent
+    return folder.parent if isinstance(folder, ArchivePath) else Path(os.path.abspath(folder)).parent
 
 
-def below(path: Where | str, folder: Where) -> str:
+def below(path: AnyPath | str, folder: AnyPath) -> str:
     """A path as seen from a folder, POSIX; it need not lie in it."""
-    if isinstance(path, Inside) and isinstance(folder, Inside):
+    if isinstance(path, ArchivePath) and isinstance(folder, ArchivePath):
         return os.path.relpath(f"/{path.path}", f"/{folder.path}")
     return os.path.relpath(str(path), str(folder)).replace(os.sep, "/")
 
 
-def normal(path: Where) -> Where:
+def normal(path: AnyPath) -> AnyPath:
     """A path without ``..``; one in a tree never has any."""
-    return path if isinstance(path, Inside) else Path(os.path.normpath(path))
+    return path if isinstance(path, ArchivePath) else Path(os.path.normpath(path))
 
 
-def absolute_of(path: Where) -> str:
+def absolute_of(path: AnyPath) -> str:
     """A path as text that others are made of and :func:`at_path` takes; of a root it is empty."""
-    return f"/{path.path}".rstrip("/") if isinstance(path, Inside) else os.path.abspath(path)
+    return f"/{path.path}".rstrip("/") if isinstance(path, ArchivePath) else os.path.abspath(path)
 
 
-def at_path(root: Where, path: str) -> Where:
+def at_path(root: AnyPath, path: str) -> AnyPath:
     """The place of a text of :func:`absolute_of`, in the tree of ``root`` if that is in one."""
-    return root / path if isinstance(root, Inside) else Path(path)
+    return root / path if isinstance(root, ArchivePath) else Path(path)
 
 
-def row_name(path: Where, source: Where) -> str:
+def row_name(path: AnyPath, source: AnyPath) -> str:
     """What rows and messages call a file: its path below the source, or its archive and member, ``voc.tar!a/b.xml``."""
-    return str(path) if isinstance(path, Inside) else below(path, source)
+    return str(path) if isinstance(path, ArchivePath) else below(path, source)
 
 
-def named_by(row: str, source: Where) -> Where:
+def named_by(row: str, source: AnyPath) -> AnyPath:
     """The file that :func:`row_name` has named so."""
-    if isinstance(source, Inside):
-        return Inside(source.tree, row.removeprefix(source.tree.mark))
+    if isinstance(source, ArchivePath):
+        return ArchivePath(source.tree, row.removeprefix(source.tree.mark))
     return source / row
 
 
-def relative_to(path: str | Where, root: Where) -> str:
+def relative_to(path: str | AnyPath, root: AnyPath) -> str:
     """``path`` below ``root`` if it lies there, for messages and records that hold no absolute path."""
-    if isinstance(path, Inside):
+    if isinstance(path, ArchivePath):
         return str(path)
     try:
         return Path(path).relative_to(str(root)).as_posix()

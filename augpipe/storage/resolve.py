@@ -9,9 +9,9 @@ from urllib.parse import unquote, urlsplit
 
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.storage import remote
-from augpipe.storage.byte_range import Place
+from augpipe.storage.byte_range import ByteRange
 from augpipe.storage.tar_archive import members_of_tar
-from augpipe.storage.tree import Asked, Inside, Listed, Where, listed_tree
+from augpipe.storage.tree import AnyPath, ArchivePath, Asked, Listed, listed_tree
 from augpipe.storage.zip_archive import members_of_zip
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tar.lz4")
@@ -39,7 +39,7 @@ def ending_of(path: str) -> str:
     return os.path.splitext(urlsplit(path).path if remote.is_url(path) else path)[1].lower()
 
 
-def where_of(source: str | os.PathLike[str]) -> Where:
+def where_of(source: str | os.PathLike[str]) -> AnyPath:
     """A place of data as formats look into it. Archives and buckets are listed here, once.
 
     Raises:
@@ -49,14 +49,14 @@ def where_of(source: str | os.PathLike[str]) -> Where:
     text = str(source)
     if not remote.is_url(text):
         path = Path(text)
-        return Inside(archive_tree(text)) if is_archive(text) and path.is_file() else path
+        return ArchivePath(archive_tree(text)) if is_archive(text) and path.is_file() else path
     remote.require_known(text)
     if urlsplit(text).path.lower().endswith(COMPRESSED):
         raise DatasetError(
             f"{one_line(remote.shown(text))}: a compressed tar cannot be read at random; unpack it first"
         )
     if is_archive(text):
-        return Inside(archive_tree(text))
+        return ArchivePath(archive_tree(text))
     if "?" in text or "#" in text:
         raise DatasetError(f"{one_line(remote.shown(text))}: a URL with '?' names a single archive or nothing")
     if ending_of(text):
@@ -65,10 +65,10 @@ def where_of(source: str | os.PathLike[str]) -> Where:
         raise DatasetError(
             f"{one_line(text)}: a web server does not list its folders; expected the URL of a .json, .zip or .tar"
         )
-    return Inside(_bucket(text))
+    return ArchivePath(_bucket(text))
 
 
-def file_at(text: str) -> Where:
+def file_at(text: str) -> AnyPath:
     """A file by its path or URL, whatever is in it.
 
     Raises:
@@ -79,7 +79,7 @@ def file_at(text: str) -> Where:
     remote.require_known(text)
     parts = urlsplit(text)
     path = parts.path if remote.lists_folders(text) else unquote(parts.path)
-    return Inside(Asked(f"{parts.scheme}://{parts.netloc}/"), path.strip("/"))
+    return ArchivePath(Asked(f"{parts.scheme}://{parts.netloc}/"), path.strip("/"))
 
 
 def _bucket(url: str) -> Listed:
@@ -87,7 +87,7 @@ def _bucket(url: str) -> Listed:
     found = remote.listed(folder)
     if not found:
         raise DatasetError(f"{one_line(url)}: nothing is there; expected a folder with files")
-    members = ((name, Place(folder + name), size) for name, size in found.items())
+    members = ((name, ByteRange(folder + name), size) for name, size in found.items())
     return listed_tree(folder, folder.rstrip("/"), members, None)
 
 
@@ -102,9 +102,11 @@ def archive_tree(path: str) -> Listed:
     left_out: Counter[str] = Counter()
     remarks: list[str] = []
     if ending_of(path) == ".zip":
-        rows = ((n, Place(path, at, size, "", packed), size) for n, at, size, packed in members_of_zip(path, left_out))
+        rows = (
+            (n, ByteRange(path, at, size, "", packed), size) for n, at, size, packed in members_of_zip(path, left_out)
+        )
     else:
-        rows = ((n, Place(path, at, size), size) for n, at, size in members_of_tar(path, remarks, left_out))
+        rows = ((n, ByteRange(path, at, size), size) for n, at, size in members_of_tar(path, remarks, left_out))
     tree = listed_tree(f"{name}!", path, rows, local)
     for kind, way in LEFT_OUT.items():
         if count := left_out[kind]:

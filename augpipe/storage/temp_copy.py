@@ -17,9 +17,9 @@ from pathlib import Path
 
 from augpipe.core.errors import DatasetError, Reject
 from augpipe.storage import remote
-from augpipe.storage.byte_range import LARGEST_FILE, Place, bytes_of, start_in_zip
+from augpipe.storage.byte_range import LARGEST_FILE, ByteRange, bytes_of, start_in_zip
 from augpipe.storage.fs import place_of, size_of
-from augpipe.storage.tree import Inside, Tree, Where
+from augpipe.storage.tree import AnyPath, ArchivePath, Tree
 
 LARGEST_TEXT = 1 << 33
 _LARGEST_RATIO = 300
@@ -28,14 +28,14 @@ _CHUNK = 1 << 20
 _made: weakref.WeakKeyDictionary[Tree, dict[str, Path]] = weakref.WeakKeyDictionary()
 
 
-def spooled(where: Where) -> Path:
+def spooled(where: AnyPath) -> Path:
     """The file with the text of ``where``: itself, if it is one.
 
     Raises:
         DatasetError: it is larger than any such text, damaged, or there is no room for it.
         OSError: it cannot be read.
     """
-    if not isinstance(where, Inside):
+    if not isinstance(where, ArchivePath):
         return where
     made = _made.setdefault(where.tree, {})
     if where.path not in made:
@@ -43,7 +43,7 @@ def spooled(where: Where) -> Path:
     return made[where.path]
 
 
-def end_of(where: Where, most: int) -> bytes:
+def end_of(where: AnyPath, most: int) -> bytes:
     """The last bytes of a text, none if it is not there.
 
     Raises:
@@ -53,12 +53,12 @@ def end_of(where: Where, most: int) -> bytes:
     if size <= 0:
         return b""
     place = place_of(where)
-    if isinstance(where, Inside) and (place.packed is not None or remote.is_url(place.path)):
-        place = Place(str(spooled(where)))
+    if isinstance(where, ArchivePath) and (place.packed is not None or remote.is_url(place.path)):
+        place = ByteRange(str(spooled(where)))
     return bytes_of(place._replace(offset=place.offset + max(0, size - most), size=min(size, most)))
 
 
-def _written(where: Inside) -> Path:
+def _written(where: ArchivePath) -> Path:
     place, size = place_of(where), where.tree.size(where.path)
     shrunk = size if place.packed is None else max(1, place.packed.size)
     if size > LARGEST_TEXT or (size > LARGEST_FILE and size > shrunk * _LARGEST_RATIO):
@@ -86,7 +86,7 @@ def _remove(process: int, folder: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _chunks(where: Inside, place: Place, size: int) -> Iterator[bytes]:
+def _chunks(where: ArchivePath, place: ByteRange, size: int) -> Iterator[bytes]:
     try:
         if place.packed is None:
             if remote.is_url(place.path):
@@ -104,7 +104,7 @@ def _chunks(where: Inside, place: Place, size: int) -> Iterator[bytes]:
         raise DatasetError(f"{where}: damaged in its archive: {error}; copy it again") from error
 
 
-def _inflated(place: Place, size: int) -> Iterator[bytes]:
+def _inflated(place: ByteRange, size: int) -> Iterator[bytes]:
     packed = place.packed
     if packed is None:
         return
@@ -112,7 +112,7 @@ def _inflated(place: Place, size: int) -> Iterator[bytes]:
     inflate = zlib.decompressobj(-zlib.MAX_WBITS) if packed.deflated else None
     crc, at, end = 0, start, start + packed.size
     while at < end:
-        part = bytes_of(Place(place.path, at, min(_CHUNK, end - at), place.name))
+        part = bytes_of(ByteRange(place.path, at, min(_CHUNK, end - at), place.name))
         if not part:
             return
         at += len(part)

@@ -18,7 +18,7 @@ from typing import Protocol, TypeAlias
 
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.storage import remote
-from augpipe.storage.byte_range import Place, bytes_of
+from augpipe.storage.byte_range import ByteRange, bytes_of
 
 _AT_ONCE = 16
 _OF_MACS = "__MACOSX"
@@ -38,7 +38,7 @@ class Tree(Protocol):
         """The archive's own file, if it is a local one."""
         ...
 
-    def place(self, path: str) -> Place:
+    def place(self, path: str) -> ByteRange:
         """Where a file's bytes are; reading tells if there is none."""
         ...
 
@@ -65,7 +65,7 @@ class Listed:
 
     mark: str
     lost: str
-    files: Mapping[str, Place]
+    files: Mapping[str, ByteRange]
     sizes: Mapping[str, int]
     home: Path | None = None
     remarks: list[str] = field(default_factory=list)
@@ -86,9 +86,9 @@ class Listed:
             if path in self._folders:
                 raise DatasetError(f"{self.mark}{one_line(path)}: is a file and a folder at once; pack it again")
 
-    def place(self, path: str) -> Place:
+    def place(self, path: str) -> ByteRange:
         """See :class:`Tree`."""
-        return self.files.get(path) or Place(f"{self.lost}/{path}", name=one_line(f"{self.mark}{path}"))
+        return self.files.get(path) or ByteRange(f"{self.lost}/{path}", name=one_line(f"{self.mark}{path}"))
 
     def size(self, path: str) -> int:
         """See :class:`Tree`."""
@@ -114,9 +114,9 @@ class Asked:
     home: None = None
     known: dict[str, int] = field(default_factory=dict)
 
-    def place(self, path: str) -> Place:
+    def place(self, path: str) -> ByteRange:
         """See :class:`Tree`."""
-        return Place(remote.url_of(self.mark, path), name=one_line(self.mark + path))
+        return ByteRange(remote.url_of(self.mark, path), name=one_line(self.mark + path))
 
     def size(self, path: str) -> int:
         """See :class:`Tree`."""
@@ -150,24 +150,24 @@ class Asked:
 
 @total_ordering
 @dataclass(frozen=True, eq=False)
-class Inside:
+class ArchivePath:
     """A path in a tree, with as much of :class:`pathlib.Path` as formats use. It is never sent to a process."""
 
     tree: Tree
     path: str = ""
 
-    def __truediv__(self, name: str) -> Inside:
+    def __truediv__(self, name: str) -> ArchivePath:
         joined = posixpath.normpath(posixpath.join("/", self.path, name)).lstrip("/")
-        return Inside(self.tree, joined)
+        return ArchivePath(self.tree, joined)
 
     def __str__(self) -> str:
         return f"{self.tree.mark}{self.path}".rstrip("!")
 
-    def __lt__(self, other: Inside) -> bool:
+    def __lt__(self, other: ArchivePath) -> bool:
         return PurePosixPath(self.path) < PurePosixPath(other.path)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Inside) and (self.tree, self.path) == (other.tree, other.path)
+        return isinstance(other, ArchivePath) and (self.tree, self.path) == (other.tree, other.path)
 
     def __hash__(self) -> int:
         return hash(self.path)
@@ -188,18 +188,18 @@ class Inside:
         return PurePosixPath(self.name).suffix
 
     @property
-    def parent(self) -> Inside:
+    def parent(self) -> ArchivePath:
         """The folder it is in; of the root the root."""
-        return Inside(self.tree, self.path.rpartition("/")[0])
+        return ArchivePath(self.tree, self.path.rpartition("/")[0])
 
     @property
-    def parents(self) -> list[Inside]:
+    def parents(self) -> list[ArchivePath]:
         """All folders it is in, the nearest first."""
-        return [Inside(self.tree, "" if str(p) == "." else str(p)) for p in PurePosixPath(self.path).parents]
+        return [ArchivePath(self.tree, "" if str(p) == "." else str(p)) for p in PurePosixPath(self.path).parents]
 
-    def with_suffix(self, ending: str) -> Inside:
+    def with_suffix(self, ending: str) -> ArchivePath:
         """The path with another ending."""
-        return Inside(self.tree, str(PurePosixPath(self.path).with_suffix(ending)))
+        return ArchivePath(self.tree, str(PurePosixPath(self.path).with_suffix(ending)))
 
     def as_posix(self) -> str:
         """As a row names it."""
@@ -221,11 +221,11 @@ class Inside:
         """Links are left out of trees."""
         return False
 
-    def iterdir(self) -> Iterator[Inside]:
+    def iterdir(self) -> Iterator[ArchivePath]:
         """What is in a folder, sorted."""
         return (self / name for name in self.tree.names(self.path))
 
-    def glob(self, pattern: str) -> Iterator[Inside]:
+    def glob(self, pattern: str) -> Iterator[ArchivePath]:
         """Files in the folder whose names fit, or in a folder of it (``Main/*.txt``)."""
         folder, _, names = pattern.rpartition("/")
         return (p for p in (self / folder if folder else self).iterdir() if fnmatch.fnmatchcase(p.name, names))
@@ -243,17 +243,17 @@ class Inside:
         return self.read_bytes().decode(encoding, errors)
 
 
-Where: TypeAlias = Path | Inside
+AnyPath: TypeAlias = Path | ArchivePath
 """A file or folder, wherever it lies."""
 
 
-def only_folder(where: Inside) -> Inside | None:
+def only_folder(where: ArchivePath) -> ArchivePath | None:
     """The one folder that is all there is in a folder, as archives have it; hidden things do not count."""
     there = [p for p in where.iterdir() if not p.name.startswith(".") and p.name != _OF_MACS]
     return there[0] if len(there) == 1 and there[0].is_dir() else None
 
 
-def listed_tree(mark: str, lost: str, members: Iterable[tuple[str, Place, int]], home: Path | None) -> Listed:
+def listed_tree(mark: str, lost: str, members: Iterable[tuple[str, ByteRange, int]], home: Path | None) -> Listed:
     """A tree of (name, place, bytes) as an archive or bucket has them.
 
     Names that lead out of it are left out, and counted in the remarks.
@@ -261,7 +261,7 @@ def listed_tree(mark: str, lost: str, members: Iterable[tuple[str, Place, int]],
     Raises:
         DatasetError: a name that is there twice, or that is a file and a folder.
     """
-    files: dict[str, Place] = {}
+    files: dict[str, ByteRange] = {}
     sizes: dict[str, int] = {}
     outside: list[str] = []
     for name, place, size in members:

@@ -15,7 +15,7 @@ from contextlib import closing
 
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.storage import remote
-from augpipe.storage.byte_range import Packed, regular_file
+from augpipe.storage.byte_range import ZipMember, regular_file
 from augpipe.storage.remote import Ranges
 
 _HEADER = 30  # bytes of a member's own header, without its name
@@ -26,7 +26,7 @@ _ENCRYPTED, _UTF8 = 0x1, 0x800
 _WAYS = {zipfile.ZIP_STORED: False, zipfile.ZIP_DEFLATED: True}
 
 
-def members_of_zip(path: str, left_out: Counter[str]) -> Iterator[tuple[str, int, int, Packed]]:
+def members_of_zip(path: str, left_out: Counter[str]) -> Iterator[tuple[str, int, int, ZipMember]]:
     """(name, offset of its header, bytes, how they lie there) of the files of a zip; ``left_out`` counts links.
 
     Raises:
@@ -40,7 +40,7 @@ def members_of_zip(path: str, left_out: Counter[str]) -> Iterator[tuple[str, int
         if kind not in (0, stat.S_IFREG):
             left_out["link" if kind == stat.S_IFLNK else "device"] += 1
             continue
-        packed = Packed(_WAYS[info.compress_type], info.compress_size, info.CRC)
+        packed = ZipMember(_WAYS[info.compress_type], info.compress_size, info.CRC)
         yield _name_of(info), info.header_offset, info.file_size, packed
 
 

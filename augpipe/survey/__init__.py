@@ -4,7 +4,7 @@ spread and oddity are what is counted, tally adds it up; look counts one picture
 of it, table, plots and compare show it.
 """
 
-from augpipe.survey.report import Report
+from augpipe.survey.report import SurveyReport
 from augpipe.survey.run import survey
 
-__all__ = ["Report", "survey"]
+__all__ = ["SurveyReport", "survey"]

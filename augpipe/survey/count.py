@@ -21,7 +21,7 @@ from augpipe.labels.normalize import aligned, turned
 from augpipe.labels.polygons import ring_area
 from augpipe.labels.rle import area_of
 from augpipe.survey.issues import Example, with_one
-from augpipe.survey.tally import HEAT, Tally
+from augpipe.survey.tally import HEAT, PictureCounts
 
 _GRAY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 _EDGE = 0.01  # pixels; what a box may leave the picture by without a word: tools round
@@ -40,7 +40,7 @@ class View:
     twins: Container[int] = frozenset()
 
 
-def look(view: View, entry: Entry, number: int, out: Tally) -> None:
+def look(view: View, entry: Entry, number: int, out: PictureCounts) -> None:
     """Count one picture; ``number`` is its position in the dataset. Nothing is raised, whatever it holds."""
     out.pictures += 1
     header: Header | None = None
@@ -67,12 +67,12 @@ def look(view: View, entry: Entry, number: int, out: Tally) -> None:
         _reject(fault("labels", error), entry, out)
 
 
-def _reject(reject: Reject, entry: Entry, out: Tally) -> None:
+def _reject(reject: Reject, entry: Entry, out: PictureCounts) -> None:
     file = reject.file or entry.file
     with_one(out.oddities, reject.code, Example(file, entry.key, reject.line, message=reject.message))
 
 
-def _count_header(header: Header, out: Tally) -> None:
+def _count_header(header: Header, out: PictureCounts) -> None:
     out.sizes[header.upright_wh] += 1
     out.colours["gray" if header.mode in _GRAY else "colour"] += 1
     out.formats["JPEG" if header.format == "MPO" else header.format] += 1
@@ -83,7 +83,7 @@ def _count_header(header: Header, out: Tally) -> None:
 
 
 def _count_labels(
-    view: View, entry: Entry, header: Header | None, stated: Annotations, labels: Annotations, out: Tally
+    view: View, entry: Entry, header: Header | None, stated: Annotations, labels: Annotations, out: PictureCounts
 ) -> None:
     for note in labels.notes:
         with_one(out.oddities, note, Example(entry.file, entry.key))
@@ -106,7 +106,7 @@ def _count_labels(
 
 
 def _past_edge(
-    stated: Annotations, labels: Annotations, header: Header, options: SourceOptions, entry: Entry, out: Tally
+    stated: Annotations, labels: Annotations, header: Header, options: SourceOptions, entry: Entry, out: PictureCounts
 ) -> None:
     """Boxes of objects that are kept, and that the frame cuts."""
     was_turned = "exif-turned" in labels.notes or ("exif-undecided" in labels.notes and options.exif == "stored")
@@ -123,7 +123,7 @@ def _example(objects: Objects, i: int, entry: Entry) -> Example:
     return Example(entry.file, entry.key, object=int(objects.index[i]), id=objects.facts[i].id)
 
 
-def _count_objects(objects: Objects, picture_wh: tuple[int, int] | None, entry: Entry, out: Tally) -> None:
+def _count_objects(objects: Objects, picture_wh: tuple[int, int] | None, entry: Entry, out: PictureCounts) -> None:
     out.per_picture[len(objects)] += 1
     seen: set[tuple[float, ...]] = set()
     ids, crowds = objects.category_id.tolist(), objects.iscrowd.tolist()
@@ -164,7 +164,7 @@ def _cell(place: float) -> int:
     return int(max(0.0, min(place * HEAT, HEAT - 1.0))) if math.isfinite(place) else 0
 
 
-def _count_kinds(labels: Annotations, out: Tally) -> None:
+def _count_kinds(labels: Annotations, out: PictureCounts) -> None:
     objects = labels.objects
     found = {
         "boxes": len(objects),
@@ -183,7 +183,7 @@ def _count_kinds(labels: Annotations, out: Tally) -> None:
     out.kinds.update({kind: count for kind, count in found.items() if count})
 
 
-def _count_rasters(labels: Annotations, view: View, out: Tally) -> set[int]:
+def _count_rasters(labels: Annotations, view: View, out: PictureCounts) -> set[int]:
     """Classes that rasters show; their pixels are counted."""
     present: set[int] = set()
     if labels.semantic is not None:
@@ -194,7 +194,7 @@ def _count_rasters(labels: Annotations, view: View, out: Tally) -> set[int]:
     return present
 
 
-def _count_pixels(raster: Raster, classes: Mapping[int, int], view: View, out: Tally) -> set[int]:
+def _count_pixels(raster: Raster, classes: Mapping[int, int], view: View, out: PictureCounts) -> set[int]:
     values, counts = np.unique(raster, return_counts=True)
     present = set()
     for value, count in zip(values.tolist(), counts.tolist(), strict=True):

@@ -17,7 +17,7 @@ from augpipe.formats.base import Dataset, Entry, is_picture, read_picture, relat
 from augpipe.recipe.compatibility import looks_sided
 from augpipe.storage.byte_range import is_file
 from augpipe.survey.issues import Example, Oddity, with_one
-from augpipe.survey.tally import Print, Tally
+from augpipe.survey.tally import PictureCounts, Print
 
 
 def twins_among(entries: Sequence[Entry], prints: Iterable[Print]) -> dict[str, Oddity]:
@@ -85,7 +85,7 @@ def _pictures_in(folder: str) -> list[str]:
 # --- classes ----------------------------------------------------------------------------------------------------------
 
 
-def odd_classes(categories: Sequence[Category], tally: Tally) -> dict[str, Oddity]:
+def odd_classes(categories: Sequence[Category], tally: PictureCounts) -> dict[str, Oddity]:
     """Oddities of the class list, with the names as examples."""
     found: dict[str, Oddity] = {}
     for category in categories:

@@ -12,8 +12,8 @@ from typing import Any
 
 from augpipe.core.errors import one_line
 from augpipe.formats.base import plural
-from augpipe.survey.report import Boxes, ClassRow, Report, weight_of
-from augpipe.survey.table import MOST_CLASSES, Row, number, percent, pixels, ratio
+from augpipe.survey.report import Boxes, ClassRow, SurveyReport, weight_of
+from augpipe.survey.table import MOST_CLASSES, TableRow, number, percent, pixels, ratio
 from augpipe.survey.tally import Spread, significant
 
 SCHEMA = "augpipe-inspect-diff/1"
@@ -75,8 +75,8 @@ class ClassPair:
 class Difference:
     """Two reports side by side. ``counted`` is what classes are weighed by: objects, tags or pixels."""
 
-    a: Report
-    b: Report
+    a: SurveyReport
+    b: SurveyReport
     counted: str
     numbers: tuple[Pair, ...]
     kinds: tuple[Pair, ...]
@@ -97,7 +97,7 @@ class Difference:
         }
 
 
-def difference_of(a: Report, b: Report) -> Difference:
+def difference_of(a: SurveyReport, b: SurveyReport) -> Difference:
     """What two reports say, side by side."""
     return Difference(
         a,
@@ -114,11 +114,11 @@ def _median(spread: Spread | None) -> float | None:
     return None if spread is None else spread.median
 
 
-def _share_of(count: int, report: Report) -> float | None:
+def _share_of(count: int, report: SurveyReport) -> float | None:
     return significant(count / report.every.objects) if report.every.objects else None
 
 
-_NUMBERS: tuple[tuple[str, Callable[[Report], float | None]], ...] = (
+_NUMBERS: tuple[tuple[str, Callable[[SurveyReport], float | None]], ...] = (
     ("pictures", lambda r: r.pictures.count),
     ("objects", lambda r: r.every.objects),
     ("pictures without objects", lambda r: r.without_objects),
@@ -147,7 +147,7 @@ def _pairs(a: Any, b: Any) -> tuple[Pair, ...]:
     return tuple(Pair(name, a.get(name, 0), b.get(name, 0)) for name in dict.fromkeys([*a, *b]))
 
 
-def _class_pairs(a: Report, b: Report) -> Iterable[ClassPair]:
+def _class_pairs(a: SurveyReport, b: SurveyReport) -> Iterable[ClassPair]:
     """Classes of both, by name, those first of which there is most."""
     weight = weight_of((a, b))
     counts = weight.by_name(a), weight.by_name(b)
@@ -174,7 +174,7 @@ def _boxes_by_name(classes: Sequence[ClassRow]) -> dict[str, Boxes]:
 # --- lines -----------------------------------------------------------------------------------------------------------
 
 
-def lines_of(difference: Difference, table: Callable[[Iterable[Row]], str]) -> list[str]:
+def lines_of(difference: Difference, table: Callable[[Iterable[TableRow]], str]) -> list[str]:
     """The comparison for people: what is the same in both, and nothing in either, is left out."""
     out = []
     for letter, report in (("A", difference.a), ("B", difference.b)):
@@ -199,12 +199,12 @@ def _shown(difference: Difference) -> tuple[ClassPair, ...]:
     return difference.classes[:MOST_CLASSES]
 
 
-def _cells(pair: Pair) -> Row:
+def _cells(pair: Pair) -> TableRow:
     say = percent if "share" in pair.name else number
     return pair.name, say(pair.a), say(pair.b), "-" if pair.ratio is None else f"{pair.ratio:.3g}×"
 
 
-def _class_cells(pair: ClassPair) -> Row:
+def _class_cells(pair: ClassPair) -> TableRow:
     return (
         one_line(pair.name, 40),
         *(f"{n:,}" for n in pair.count),

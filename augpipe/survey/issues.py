@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from augpipe.core.errors import Reject, one_line
-from augpipe.formats.base import Where, place_of, read_place
+from augpipe.formats.base import AnyPath, place_of, read_place
 from augpipe.storage.fs import named_by
 
 MOST_EXAMPLES = 5
@@ -144,7 +144,7 @@ _OBJECTS = {
 }
 
 
-def with_lines(root: Where, oddities: dict[str, Oddity]) -> dict[str, Oddity]:
+def with_lines(root: AnyPath, oddities: dict[str, Oddity]) -> dict[str, Oddity]:
     """The oddities with the lines of objects in the XML and text files below ``root``."""
     return {
         code: replace(oddity, examples=tuple(_with_line(root, example) for example in oddity.examples))
@@ -152,7 +152,7 @@ def with_lines(root: Where, oddities: dict[str, Oddity]) -> dict[str, Oddity]:
     }
 
 
-def _with_line(root: Where, example: Example) -> Example:
+def _with_line(root: AnyPath, example: Example) -> Example:
     file = example.file or ""
     start = _OBJECTS.get(os.path.splitext(file)[1].lower())
     if example.object is None or example.line is not None or start is None:

@@ -16,7 +16,7 @@ from augpipe.core.errors import one_line
 from augpipe.formats.base import plural
 from augpipe.survey import charts
 from augpipe.survey.charts import INK, SERIES, SOFT, Mark
-from augpipe.survey.report import Report, Weight, weight_of
+from augpipe.survey.report import SurveyReport, Weight, weight_of
 from augpipe.viz import canvas as ink
 from augpipe.viz.canvas import Box, Canvas
 
@@ -30,7 +30,7 @@ _MOST_BINS = 40
 Panel = tuple[str, Callable[[Canvas, Box], None]]
 
 
-def sheet(reports: Sequence[Report]) -> U8:
+def sheet(reports: Sequence[SurveyReport]) -> U8:
     """An RGB picture of all plots that one report, or two beside each other, have numbers for."""
     panels = _panels(reports)
     columns = min(2, max(1, len(panels)))
@@ -49,7 +49,7 @@ def sheet(reports: Sequence[Report]) -> U8:
     return canvas.pixels
 
 
-def _write_head(canvas: Canvas, reports: Sequence[Report], width: int) -> None:
+def _write_head(canvas: Canvas, reports: Sequence[SurveyReport], width: int) -> None:
     for k, report in enumerate(reports):
         x, y = _MARGIN, 34 + 34 * k
         if len(reports) > 1:
@@ -67,7 +67,7 @@ def _classes(count: int) -> str:
     return "1 class" if count == 1 else f"{count:,} classes"
 
 
-def _panels(reports: Sequence[Report]) -> list[Panel]:
+def _panels(reports: Sequence[SurveyReport]) -> list[Panel]:
     """Titles and how to draw, of what there is."""
     out: list[Panel] = []
     counted = "% of objects" if len(reports) > 1 else "objects"
@@ -89,11 +89,11 @@ def _panels(reports: Sequence[Report]) -> list[Panel]:
     return out
 
 
-def _of_pictures(reports: Sequence[Report]) -> str:
+def _of_pictures(reports: Sequence[SurveyReport]) -> str:
     return "% of pictures" if len(reports) > 1 else "pictures"
 
 
-def _scaled(counts: Sequence[float], reports: Sequence[Report]) -> list[float]:
+def _scaled(counts: Sequence[float], reports: Sequence[SurveyReport]) -> list[float]:
     """Counts of one dataset as they are, of two in percent."""
     total = sum(counts) or 1.0
     return list(counts) if len(reports) == 1 else [100.0 * n / total for n in counts]
@@ -102,7 +102,7 @@ def _scaled(counts: Sequence[float], reports: Sequence[Report]) -> list[float]:
 # --- panels ----------------------------------------------------------------------------------------------------------
 
 
-def _draw_classes(canvas: Canvas, area: Box, reports: Sequence[Report], weight: Weight) -> None:
+def _draw_classes(canvas: Canvas, area: Box, reports: Sequence[SurveyReport], weight: Weight) -> None:
     """Bars of the most frequent classes."""
     columns = [weight.by_name(report) for report in reports]
     totals = [sum(column.values()) or 1 for column in columns]
@@ -120,7 +120,7 @@ def _draw_classes(canvas: Canvas, area: Box, reports: Sequence[Report], weight: 
     charts.named_bars(canvas, area, rows, more)
 
 
-def _draw_sizes(canvas: Canvas, area: Box, reports: Sequence[Report]) -> None:
+def _draw_sizes(canvas: Canvas, area: Box, reports: Sequence[SurveyReport]) -> None:
     edges = reports[0].plots.box_edges
     first, end = _used([report.plots.box_counts for report in reports], 2)
     places = {px: 2.0 * math.log2(px) - first for px in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)}
@@ -139,13 +139,13 @@ def _used(columns: Sequence[Sequence[int]], step: int) -> tuple[int, int]:
     return low // step * step, min(-(-high // step) * step, len(columns[0]))
 
 
-def _draw_aspects(canvas: Canvas, area: Box, reports: Sequence[Report]) -> None:
+def _draw_aspects(canvas: Canvas, area: Box, reports: Sequence[SurveyReport]) -> None:
     names = ("1:8", "1:4", "1:2", "1:1", "2:1", "4:1", "8:1")
     marks = [Mark(0.5 + 4.0 * i, name) for i, name in enumerate(names)]
     charts.histogram(canvas, area, [_scaled(r.plots.aspect_counts, reports) for r in reports], marks)
 
 
-def _draw_per_picture(canvas: Canvas, area: Box, reports: Sequence[Report]) -> None:
+def _draw_per_picture(canvas: Canvas, area: Box, reports: Sequence[SurveyReport]) -> None:
     """A bar for each number of objects, or for several where pictures have many."""
     most = max((n for report in reports for n, _ in report.plots.per_picture), default=0)
     step = -(-(most + 1) // _MOST_BINS)
@@ -161,11 +161,11 @@ def _draw_per_picture(canvas: Canvas, area: Box, reports: Sequence[Report]) -> N
     charts.histogram(canvas, area, series, [Mark(i + 0.5, words[i]) for i in range(0, bins, every)])
 
 
-def _draw_pictures(canvas: Canvas, area: Box, reports: Sequence[Report]) -> None:
+def _draw_pictures(canvas: Canvas, area: Box, reports: Sequence[SurveyReport]) -> None:
     charts.dots(canvas, area, [[(float(w), float(h), float(n)) for w, h, n in r.plots.picture_sizes] for r in reports])
 
 
-def _draw_centres(canvas: Canvas, area: Box, reports: Sequence[Report]) -> None:
+def _draw_centres(canvas: Canvas, area: Box, reports: Sequence[SurveyReport]) -> None:
     x0, y0, x1, y1 = area
     wide = (x1 - x0 - 16.0 * (len(reports) - 1)) / len(reports)
     for k, report in enumerate(reports):

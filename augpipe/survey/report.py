@@ -13,7 +13,7 @@ from typing import Any
 from augpipe.core.annotations import Category
 from augpipe.formats.base import Dataset
 from augpipe.survey.issues import KNOWN, Oddity, meaning_of, unit_of
-from augpipe.survey.tally import ClassTally, Spread, Tally, histogram, median_of, significant, spread_of
+from augpipe.survey.tally import ClassTally, PictureCounts, Spread, histogram, median_of, significant, spread_of
 
 SCHEMA = "augpipe-inspect/1"
 MOST_SIZES = 20
@@ -87,7 +87,7 @@ class Plots:
 
 
 @dataclass(frozen=True)
-class Report:
+class SurveyReport:
     """Everything about one dataset."""
 
     path: str
@@ -149,7 +149,7 @@ class Weight:
         """The number of one class."""
         return {"objects": row.boxes.objects, "tags": row.tags, "pixels": row.pixels}[self.name]
 
-    def by_name(self, report: Report) -> dict[str, int]:
+    def by_name(self, report: SurveyReport) -> dict[str, int]:
         """Class name → number; classes of one name together."""
         out: Counter[str] = Counter()
         for row in report.classes:
@@ -157,7 +157,7 @@ class Weight:
         return dict(out)
 
 
-def weight_of(reports: Iterable[Report]) -> Weight:
+def weight_of(reports: Iterable[SurveyReport]) -> Weight:
     """Objects where there are any, else tags, else pixels of masks."""
     rows = [row for report in reports for row in report.classes]
     weights = (Weight("objects"), Weight("tags"), Weight("pixels"))
@@ -167,12 +167,12 @@ def weight_of(reports: Iterable[Report]) -> Weight:
 # --- making it -------------------------------------------------------------------------------------------------------
 
 
-def report_of(dataset: Dataset, name: str, tally: Tally) -> Report:
+def report_of(dataset: Dataset, name: str, tally: PictureCounts) -> SurveyReport:
     """The report of a dataset whose pictures were all counted."""
     order = {code: i for i, code in enumerate(KNOWN)}
     oddities = sorted(tally.oddities.items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
     every = tally.every()
-    return Report(
+    return SurveyReport(
         path=name,
         format=dataset.format,
         pictures=pictures_of(tally),
@@ -195,7 +195,7 @@ def report_of(dataset: Dataset, name: str, tally: Tally) -> Report:
     )
 
 
-def pictures_of(tally: Tally) -> Pictures:
+def pictures_of(tally: PictureCounts) -> Pictures:
     """Sizes and kinds of pictures."""
     widths, heights = Counter[float](), Counter[float]()
     millions = Counter[float]()

@@ -18,8 +18,8 @@ from augpipe.formats.registry import open_dataset
 from augpipe.survey.count import View, look
 from augpipe.survey.dataset_checks import odd_classes, twins_among, unlisted
 from augpipe.survey.issues import merge, with_lines
-from augpipe.survey.report import Report, report_of
-from augpipe.survey.tally import Tally
+from augpipe.survey.report import SurveyReport, report_of
+from augpipe.survey.tally import PictureCounts
 
 _PART = 250
 _SILENT = Progress()
@@ -37,7 +37,7 @@ def survey(
     options: SourceOptions | None = None,
     workers: int | None = None,
     progress: Progress = _SILENT,
-) -> Report:
+) -> SurveyReport:
     """Look through a dataset.
 
     Args:
@@ -53,7 +53,7 @@ def survey(
     return survey_of(open_dataset(source, options), os.fspath(source), workers, progress)
 
 
-def survey_of(dataset: Dataset, name: str, workers: int | None = None, progress: Progress = _SILENT) -> Report:
+def survey_of(dataset: Dataset, name: str, workers: int | None = None, progress: Progress = _SILENT) -> SurveyReport:
     """As :func:`survey`, of a dataset that is open; ``name`` is what the report calls it."""
     sizes = Counter(entry.size for entry in dataset.entries if entry.picture is not None and entry.size > 0)
     view = View(
@@ -63,7 +63,7 @@ def survey_of(dataset: Dataset, name: str, workers: int | None = None, progress:
         frozenset(c.id for c in dataset.categories),
         frozenset(size for size, count in sizes.items() if count > 1),
     )
-    total = Tally()
+    total = PictureCounts()
     entries = dataset.entries
     firsts = range(0, len(entries), _PART)
     parts = (_Part(_without(view, entries[i : i + _PART]), entries[i : i + _PART], i) for i in firsts)
@@ -84,9 +84,9 @@ def _without(view: View, entries: Sequence[Entry]) -> View:
     return replace(view, twins=frozenset(e.size for e in entries if e.size in view.twins))
 
 
-def tally_of(part: _Part) -> Tally:
+def tally_of(part: _Part) -> PictureCounts:
     """The counts of one part."""
-    out = Tally()
+    out = PictureCounts()
     for number, entry in enumerate(part.entries, start=part.first):
         look(part.view, entry, number, out)
     return out

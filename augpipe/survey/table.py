@@ -8,17 +8,17 @@ from typing import Any
 from augpipe.core.errors import one_line
 from augpipe.formats.base import plural
 from augpipe.survey.issues import Oddity, meaning_of, unit_of
-from augpipe.survey.report import Boxes, ClassRow, Pictures, Report
+from augpipe.survey.report import Boxes, ClassRow, Pictures, SurveyReport
 from augpipe.survey.tally import Spread
 
-Row = tuple[str, ...]
+TableRow = tuple[str, ...]
 MOST_CLASSES = 40
 _MOST_SIZES = 5
 _SHOWN_EXAMPLES = 3
 _MOST_REMARKS = 15
 
 
-def lines_of(report: Report, table: Callable[[Iterable[Row]], str]) -> list[str]:
+def lines_of(report: SurveyReport, table: Callable[[Iterable[TableRow]], str]) -> list[str]:
     """All of a report, for people. ``table`` aligns rows of cells, of which the first are headings."""
     counts = f"{plural(report.pictures.count, 'picture')}, {plural(report.every.objects, 'object')}"
     out = [
@@ -37,7 +37,7 @@ def lines_of(report: Report, table: Callable[[Iterable[Row]], str]) -> list[str]
     return out
 
 
-def _section(title: str, rows: Sequence[Row], table: Callable[[Iterable[Row]], str]) -> list[str]:
+def _section(title: str, rows: Sequence[TableRow], table: Callable[[Iterable[TableRow]], str]) -> list[str]:
     return ["", title, table(rows).lstrip("\n")] if len(rows) > 1 else []
 
 
@@ -77,7 +77,7 @@ def spread(value: Spread | None) -> str:
     return "-" if value is None else " / ".join(map(number, (value.min, value.median, value.max)))
 
 
-def _picture_rows(pictures: Pictures) -> list[Row]:
+def _picture_rows(pictures: Pictures) -> list[TableRow]:
     rows = [
         ("readable", f"{pictures.readable:,} of {pictures.count:,}"),
         ("width, min / median / max", spread(pictures.width)),
@@ -103,7 +103,7 @@ def _sizes(pictures: Pictures) -> str:
     return f"{shown} and {more:,} more" if more else shown
 
 
-def _object_rows(report: Report) -> list[Row]:
+def _object_rows(report: SurveyReport) -> list[TableRow]:
     if not report.every.objects:
         return []
     every = report.every
@@ -117,7 +117,7 @@ def _object_rows(report: Report) -> list[Row]:
     ]
 
 
-def class_rows(classes: Sequence[ClassRow], most: int = MOST_CLASSES) -> list[Row]:
+def class_rows(classes: Sequence[ClassRow], most: int = MOST_CLASSES) -> list[TableRow]:
     """Headings and a row for each class, the most frequent first; columns that say nothing are left out."""
     ordered = sorted(classes, key=lambda c: (-max(c.boxes.objects, c.tags, c.pixels), c.id))[:most]
     columns: list[tuple[str, Callable[[ClassRow], str], bool]] = [
@@ -150,7 +150,7 @@ def _box_columns(boxes: Sequence[Boxes]) -> list[tuple[str, Callable[[ClassRow],
 # --- oddities --------------------------------------------------------------------------------------------------------
 
 
-def _oddity_lines(oddities: Mapping[str, Oddity], table: Callable[[Iterable[Row]], str]) -> list[str]:
+def _oddity_lines(oddities: Mapping[str, Oddity], table: Callable[[Iterable[TableRow]], str]) -> list[str]:
     """The table's lines, with a few examples below each."""
     rows = [("", "", "", "")] + [
         (code, f"{oddity.count:,}", _units(code, oddity.count), meaning_of(code)) for code, oddity in oddities.items()
@@ -173,7 +173,7 @@ def _units(code: str, count: int) -> str:
 # --- runs ------------------------------------------------------------------------------------------------------------
 
 
-def lines_of_run(path: str, run: Mapping[str, Any], table: Callable[[Iterable[Row]], str]) -> list[str]:
+def lines_of_run(path: str, run: Mapping[str, Any], table: Callable[[Iterable[TableRow]], str]) -> list[str]:
     """What is told of a folder of augpipe before its statistics."""
     if run["state"] == "unfinished":
         return _unfinished(path, run, table)
@@ -198,7 +198,7 @@ def lines_of_run(path: str, run: Mapping[str, Any], table: Callable[[Iterable[Ro
     ]
 
 
-def _unfinished(path: str, run: Mapping[str, Any], table: Callable[[Iterable[Row]], str]) -> list[str]:
+def _unfinished(path: str, run: Mapping[str, Any], table: Callable[[Iterable[TableRow]], str]) -> list[str]:
     broken = ", ".join(f"{one_line(b['name'])} ({one_line(b['why'])})" for b in run["shards_broken"])
     rows = [
         ("recipe", run["recipe"]),

@@ -65,7 +65,7 @@ class ClassTally:
 
 
 @dataclass
-class Tally:
+class PictureCounts:
     """Some pictures.
 
     ``sizes`` is (width, height), upright → pictures; ``per_picture`` number of objects → pictures; ``kinds`` label kind
@@ -99,7 +99,7 @@ class Tally:
             out.add(tally)
         return out
 
-    def add(self, later: Tally) -> None:
+    def add(self, later: PictureCounts) -> None:
         """All of a part that comes later in the dataset."""
         self.pictures += later.pictures
         self.readable += later.readable

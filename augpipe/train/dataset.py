@@ -22,7 +22,7 @@ from augpipe.core.errors import UsageError
 from augpipe.core.extras import missing
 from augpipe.core.opencv import cv2
 from augpipe.core.rng import encode
-from augpipe.formats.webdataset.folder import CategoryRecord, ShardReader, open_folders
+from augpipe.formats.webdataset.folder import CategoryRecord, StoredSampleReader, open_folders
 
 try:
     import torch
@@ -154,7 +154,7 @@ class ShardDataset(IterableDataset[Any]):
             _require(0 <= rank < world_size, "rank", f"0 … world_size - 1 = {world_size - 1}", rank)
         opened = open_folders(paths)
         self._labels = Labels.of(opened)
-        self._reader = ShardReader([shard for folder in opened for shard in folder.shards])
+        self._reader = StoredSampleReader([shard for folder in opened for shard in folder.shards])
         self._counts = tuple(shard.samples for shard in self._reader.shards)
         self._shuffle = shuffle
         self._seed = seed

@@ -18,7 +18,7 @@ import torch
 from augpipe.core.annotations import U8, Raster, Rings, Rle, Segmentation
 from augpipe.core.errors import DatasetError, Reject
 from augpipe.core.opencv import cv2
-from augpipe.formats.webdataset.folder import CodedMask, Folder, ObjectRecord, Sample, SampleRecord
+from augpipe.formats.webdataset.folder import CodedMask, Folder, ObjectRecord, SampleRecord, StoredSample
 from augpipe.labels.rle import rasterise
 from augpipe.pixels.codec.label_png import decode_raster
 
@@ -64,7 +64,7 @@ class Labels:
             label_of_name={category.name: category.label for category in categories},
         )
 
-    def target_of(self, sample: Sample) -> Target:
+    def target_of(self, sample: StoredSample) -> Target:
         """The labels of one sample.
 
         Raises:
@@ -89,14 +89,14 @@ class Labels:
             target["captions"] = record.captions
         return target
 
-    def _labels(self, sample: Sample) -> torch.Tensor:
+    def _labels(self, sample: StoredSample) -> torch.Tensor:
         unknown = [tag for tag in sample.record.tags if tag not in self.label_of_name]
         if unknown:
             raise DatasetError(f"{sample.where}: the tag {unknown[0]!r} is not among the manifest's categories")
         return torch.tensor([self.label_of_name[tag] for tag in sample.record.tags], dtype=torch.int64)
 
 
-def image_of(sample: Sample) -> torch.Tensor:
+def image_of(sample: StoredSample) -> torch.Tensor:
     """The picture as uint8 (C, H, W), C = 3 in the order red, green, blue, or 1.
 
     Raises:
@@ -128,7 +128,7 @@ def image_id_of(record: SampleRecord) -> int:
     return int.from_bytes(hashlib.blake2b(record.source.key.encode(), digest_size=8).digest(), "big") >> 11
 
 
-def _require_places(sample: Sample) -> None:
+def _require_places(sample: StoredSample) -> None:
     """Make sure that boxes, keypoints and areas are numbers that float32 holds; others would be trained on as inf."""
     for one in sample.record.objects:
         if not all(abs(v) < _FARTHEST for v in (*one.box_xyxy, *one.keypoints)) or not abs(_area(one)) < _FARTHEST**2:
@@ -150,7 +150,7 @@ def _area(one: ObjectRecord) -> float:
     return (x1 - x0) * (y1 - y0) if one.area is None else one.area
 
 
-def _keypoints(sample: Sample, count: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _keypoints(sample: StoredSample, count: int) -> np.ndarray[Any, np.dtype[np.float32]]:
     out = np.zeros((len(sample.record.objects), count, 3), np.float32)
     for row, one in zip(out, sample.record.objects, strict=True):
         points = len(one.keypoints) // 3
@@ -163,7 +163,7 @@ def _keypoints(sample: Sample, count: int) -> np.ndarray[Any, np.dtype[np.float3
     return out
 
 
-def _masks(sample: Sample) -> U8:
+def _masks(sample: StoredSample) -> U8:
     record = sample.record
     out = np.zeros((len(record.objects), record.height, record.width), np.uint8)
     instance = _raster(sample, "instance.png") if any(map(_by_instance, record.objects)) else None
@@ -179,7 +179,7 @@ def _by_instance(one: ObjectRecord) -> bool:
     return one.segmentation is None and one.instance > 0
 
 
-def _mask(sample: Sample, stored: list[list[float]] | CodedMask) -> U8:
+def _mask(sample: StoredSample, stored: list[list[float]] | CodedMask) -> U8:
     record = sample.record
     try:
         segmentation: Segmentation
@@ -194,12 +194,12 @@ def _mask(sample: Sample, stored: list[list[float]] | CodedMask) -> U8:
         raise DatasetError(f"{sample.where}: a segmentation is not of the picture: {error}") from error
 
 
-def _semantic(sample: Sample) -> Raster:
+def _semantic(sample: StoredSample) -> Raster:
     raster = _raster(sample, "semantic.png")
     return np.full((sample.record.height, sample.record.width), sample.void) if raster is None else raster
 
 
-def _raster(sample: Sample, extension: str) -> Raster | None:
+def _raster(sample: StoredSample, extension: str) -> Raster | None:
     data = sample.members.get(extension)
     if data is None:
         return None

@@ -11,10 +11,10 @@ import numpy as np
 
 from augpipe.core.annotations import Annotations, Category, Dropped, Objects, Raster
 from augpipe.core.errors import one_line
-from augpipe.core.plan import Erase
+from augpipe.core.plan import Cutout
 from augpipe.labels.transform import LabelRules
-from augpipe.verification.expected import SHARE, TRUNCATED_BELOW, Painted, Seen, Setting, is_moved, moved_points
-from augpipe.verification.findings import Findings, Where
+from augpipe.verification.expected import SHARE, TRUNCATED_BELOW, Painted, Setting, VisibleShape, is_moved, moved_points
+from augpipe.verification.findings import Findings, ObjectRef
 
 _VISIBLE_OFF = 0.03  # as the limit of visible shares
 
@@ -32,7 +32,7 @@ def _same(got: Any, expected: Any) -> bool:
     return bool(got == expected or json.dumps(got, sort_keys=True) == json.dumps(expected, sort_keys=True, default=str))
 
 
-def _tell(where: Where, got: Mapping[str, Any], expected: Mapping[str, Any], f: Findings) -> None:
+def _tell(where: ObjectRef, got: Mapping[str, Any], expected: Mapping[str, Any], f: Findings) -> None:
     """A fault for each name whose value is another one; ``None`` is what is absent."""
     for name, value in expected.items():
         if not _same(got.get(name), value):
@@ -52,7 +52,7 @@ def check_source(record: Mapping[str, Any], source: Annotations, origin: Mapping
         origin: key, sha256, width, height, orientation and split of that picture.
         f: takes what is found.
     """
-    where, told = Where(str(record["key"])), record["source"]
+    where, told = ObjectRef(str(record["key"])), record["source"]
     if told["sha256"] != origin["sha256"]:
         f.fault(where, "its source picture has changed since: another sha256")
     rest = {name: value for name, value in origin.items() if name != "sha256"}
@@ -69,8 +69,8 @@ def check_segments(
     record: Mapping[str, Any], got: Raster | None, source: Annotations, setting: Setting, f: Findings
 ) -> None:
     """``segments_info``: the source's, and where the mask changed measured again in the written one (H, W)."""
-    where, written = Where(setting.key), record.get("segments_info", [])
-    painted = setting.cuts_erased and any(isinstance(s, Erase) and s.boxes_xyxy for s in setting.steps)
+    where, written = ObjectRef(setting.key), record.get("segments_info", [])
+    painted = setting.cuts_erased and any(isinstance(s, Cutout) and s.boxes_xyxy for s in setting.steps)
     infos = [known(segment) for segment in source.segments_info]
     if is_moved(setting.steps) or (painted and source.panoptic is not None):
         bare = [{k: v for k, v in info.items() if k not in ("area", "bbox")} for info in infos]
@@ -111,13 +111,13 @@ def check_facts(
     i: int,
     row: Mapping[str, Any],
     shape: Painted,
-    seen: Seen,
+    seen: VisibleShape,
     setting: Setting,
     category: Category,
     f: Findings,
 ) -> None:
     """What an object is, whatever the plan does to it."""
-    where, facts = Where(setting.key, int(objects.index[i])), objects.facts[i]
+    where, facts = ObjectRef(setting.key, int(objects.index[i])), objects.facts[i]
     expected = {
         "category": category.name,
         "category_id": category.id,
@@ -139,7 +139,7 @@ def check_facts(
         f.fault(where, f"truncated is {row.get('truncated')!r}, but it lies inside the frame as a whole")
 
 
-def _is_whole(shape: Painted, seen: Seen, setting: Setting) -> bool:
+def _is_whole(shape: Painted, seen: VisibleShape, setting: Setting) -> bool:
     """Whether an object is well inside everything that cuts: also when it is moved by a pixel to any side."""
     if seen.in_frame < 1.0 - 1e-9:
         return False
@@ -147,7 +147,7 @@ def _is_whole(shape: Painted, seen: Seen, setting: Setting) -> bool:
     return all(moved_points(shape.points_xy + c, setting.steps, setting.size_wh).shown.all() for c in corners)
 
 
-def check_kept(row: Mapping[str, Any], seen: Seen, setting: Setting, where: Where, f: Findings) -> None:
+def check_kept(row: Mapping[str, Any], seen: VisibleShape, setting: Setting, where: ObjectRef, f: Findings) -> None:
     """A written object is not one that the recipe leaves out."""
     rules, (x0, y0, x1, y1) = setting.rules, row["box_xyxy"]
     if seen.visible < rules.min_visibility - SHARE:
@@ -174,11 +174,11 @@ def check_unreadable(
         "id": dropped.id,
         "value": dropped.value,
     }
-    _tell(Where(key, dropped.index), row, expected, f)
+    _tell(ObjectRef(key, dropped.index), row, expected, f)
 
 
 def check_drop(
-    objects: Objects, i: int, row: Mapping[str, Any], seen: Seen, setting: Setting, name: str, f: Findings
+    objects: Objects, i: int, row: Mapping[str, Any], seen: VisibleShape, setting: Setting, name: str, f: Findings
 ) -> None:
     """A dropped object really is too small, or out of sight, by the number that is given.
 
@@ -191,7 +191,7 @@ def check_drop(
         name: of its class.
         f: takes what is found.
     """
-    where, reason, value = Where(setting.key, int(objects.index[i])), str(row["reason"]), row.get("value")
+    where, reason, value = ObjectRef(setting.key, int(objects.index[i])), str(row["reason"]), row.get("value")
     _tell(where, row, {"category": name, "id": objects.facts[i].id}, f)
     if not _is_right(reason, seen, setting.rules):
         f.fault(
@@ -207,12 +207,12 @@ def check_drop(
         f.fault(where, f"was dropped as {reason} with the value {one_line(value, 40)}, measured {expected[0][0]:.3f}")
 
 
-def _side(seen: Seen, outer: bool = False) -> float:
+def _side(seen: VisibleShape, outer: bool = False) -> float:
     box = seen.outer_xyxy if outer else seen.inner_xyxy
     return 0.0 if box is None else float((box[2:] - box[:2]).min())
 
 
-def _is_right(reason: str, seen: Seen, rules: LabelRules) -> bool:
+def _is_right(reason: str, seen: VisibleShape, rules: LabelRules) -> bool:
     side, cut = _side(seen), rules.truncated == "drop" and seen.in_frame < 1.0 - 1e-6
     if reason == "outside":
         return seen.area <= 1.0 or (seen.in_frame <= SHARE and side <= 1.5)
@@ -230,7 +230,7 @@ def _is_right(reason: str, seen: Seen, rules: LabelRules) -> bool:
     return False
 
 
-def _value(reason: str, seen: Seen, rules: LabelRules) -> Sequence[tuple[float, float]] | None:
+def _value(reason: str, seen: VisibleShape, rules: LabelRules) -> Sequence[tuple[float, float]] | None:
     """What the number of a dropped object may be, and how far off; ``None`` if it has none."""
     if reason == "min_visibility" and rules.truncated == "drop":
         return [(seen.in_frame, _VISIBLE_OFF), (seen.visible, _VISIBLE_OFF)]

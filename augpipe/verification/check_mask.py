@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64, Rings, Segmentation
 from augpipe.core.opencv import cv2
-from augpipe.verification.expected import Painted, Seen, Setting, moved_points
-from augpipe.verification.findings import Findings, Where
+from augpipe.verification.expected import Painted, Setting, VisibleShape, moved_points
+from augpipe.verification.findings import Findings, ObjectRef
 from augpipe.verification.safe_parse import bitmap_of_code
 from augpipe.verification.supersample import FINE, Marks, Window, box_of, filled, perimeter, walked_back
 
@@ -26,7 +26,7 @@ _MORE = 10  # times as many points and rings as the source may come of cutting
 
 
 @dataclass(frozen=True, eq=False)
-class Written:
+class WrittenMask:
     """A written mask (H, W), or the written rings (N, 2), and the box around either, ``None`` of no pixels."""
 
     bitmap: Marks | None
@@ -35,8 +35,8 @@ class Written:
 
 
 def written_of(
-    row: Mapping[str, Any], source: Segmentation | None, setting: Setting, where: Where, f: Findings
-) -> Written | None:
+    row: Mapping[str, Any], source: Segmentation | None, setting: Setting, where: ObjectRef, f: Findings
+) -> WrittenMask | None:
     """The written mask or polygon; ``None``, with a fault, if it cannot be compared."""
     written = row.get("segmentation")
     if written is None:
@@ -45,13 +45,13 @@ def written_of(
     try:
         if isinstance(written, Mapping):
             bitmap = bitmap_of_code(written, setting.out_wh)
-            return Written(bitmap, (), box_of(bitmap, 1))
+            return WrittenMask(bitmap, (), box_of(bitmap, 1))
         rings = _rings(written, source, setting.out_wh)
     except (TypeError, ValueError) as error:
         f.fault(where, str(error))
         return None
     points = np.concatenate(rings)
-    return Written(None, rings, np.concatenate([points.min(axis=0), points.max(axis=0)]))
+    return WrittenMask(None, rings, np.concatenate([points.min(axis=0), points.max(axis=0)]))
 
 
 def _rings(written: Any, source: Segmentation | None, out_wh: tuple[int, int]) -> tuple[F64, ...]:
@@ -86,11 +86,11 @@ def coverage(shape: Painted, setting: Setting, window: Window) -> F64:
 
 def compare_shape(
     row: Mapping[str, Any],
-    written: Written | None,
+    written: WrittenMask | None,
     shape: Painted,
-    seen: Seen,
+    seen: VisibleShape,
     setting: Setting,
-    where: Where,
+    where: ObjectRef,
     f: Findings,
 ) -> None:
     """Where written and painted mask differ, in pixels of area for each pixel of outline.
@@ -122,7 +122,7 @@ def compare_shape(
         f.fault(where, f"its {kind} and what was painted differ at {far}, away from its outline")
 
 
-def _check_area(area: float, got: Marks, where: Where, f: Findings) -> None:
+def _check_area(area: float, got: Marks, where: ObjectRef, f: Findings) -> None:
     """The area is that of the written rings, as far as samples can tell."""
     painted = float(got.sum()) / FINE**2
     if abs(area - painted) > 1.0 + 0.1 * perimeter(got) / FINE:
@@ -160,7 +160,7 @@ def _is_plain(place_xy: F64, shape: Painted, setting: Setting) -> bool:
     return bool(shown.all()) and shape.canvas.is_plain(points.min(axis=0), points.max(axis=0))
 
 
-def expected_mask(shape: Painted, seen: Seen, setting: Setting) -> tuple[NDArray[Any], Window] | None:
+def expected_mask(shape: Painted, seen: VisibleShape, setting: Setting) -> tuple[NDArray[Any], Window] | None:
     """The pixels that a shape covers by half or more and their window, for people to look at."""
     if seen.outer_xyxy is None:
         return None

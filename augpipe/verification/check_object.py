@@ -14,14 +14,14 @@ import numpy as np
 
 from augpipe.core.annotations import F64, Category, Objects
 from augpipe.core.opencv import cv2
-from augpipe.core.plan import Erase
+from augpipe.core.plan import Cutout
 from augpipe.verification.check_attributes import check_facts, check_kept
-from augpipe.verification.check_mask import Written, compare_shape, coverage, window_around, written_of
+from augpipe.verification.check_mask import WrittenMask, compare_shape, coverage, window_around, written_of
 from augpipe.verification.expected import (
     SHARE,
     Painted,
-    Seen,
     Setting,
+    VisibleShape,
     box_ring,
     is_moved,
     mirrors,
@@ -30,7 +30,7 @@ from augpipe.verification.expected import (
     seen_in,
     seen_of,
 )
-from augpipe.verification.findings import Findings, Where
+from augpipe.verification.findings import Findings, ObjectRef
 from augpipe.verification.supersample import Marks, box_of
 
 _SAME_CORNERS = 0.01  # pixels
@@ -53,7 +53,7 @@ def compare(
         category: of the object.
         f: takes what is found.
     """
-    where, setting = Where(setting.key, int(objects.index[i])), setting.of(category)
+    where, setting = ObjectRef(setting.key, int(objects.index[i])), setting.of(category)
     method, shape, seen = seen_in(objects, i, setting)
     in_shape = method in ("mask", "polygon")
     in_pixels = in_shape and isinstance(row.get("segmentation"), Mapping)
@@ -78,13 +78,13 @@ def compare(
     _parts(objects, i, row, setting, where, f)
 
 
-def _is_cut(row: Mapping[str, Any], seen: Seen, setting: Setting) -> bool:
+def _is_cut(row: Mapping[str, Any], seen: VisibleShape, setting: Setting) -> bool:
     """Whether an object of a picture that did not move has lost painted pixels; a few of them are hard to see."""
-    erases = setting.cuts_erased and any(isinstance(step, Erase) for step in setting.steps)
+    erases = setting.cuts_erased and any(isinstance(step, Cutout) for step in setting.steps)
     return erases and (seen.visible < 1.0 - SHARE or row["box_from"] != "source")
 
 
-def _close(f: Findings, where: Where, name: str, got: float, expected: float, apart: float) -> None:
+def _close(f: Findings, where: ObjectRef, name: str, got: float, expected: float, apart: float) -> None:
     if abs(got - expected) > apart:
         f.fault(where, f"{name} is {got}, expected {expected:.3f}")
 
@@ -97,7 +97,7 @@ def _area(box_xyxy: Sequence[float]) -> float:
 # --- what does not move ----------------------------------------------------------------------------------------------
 
 
-def _unmoved(objects: Objects, i: int, row: Mapping[str, Any], where: Where, f: Findings) -> None:
+def _unmoved(objects: Objects, i: int, row: Mapping[str, Any], where: ObjectRef, f: Findings) -> None:
     if row["box_from"] != "source":
         f.fault(where, f"box_from is {row['box_from']}, but nothing moved")
     f.measured("box source", float(np.abs(objects.boxes_xyxy[i] - row["box_xyxy"]).max()), where)
@@ -108,11 +108,11 @@ def _unmoved(objects: Objects, i: int, row: Mapping[str, Any], where: Where, f: 
 
 def _box(
     row: Mapping[str, Any],
-    written: Written | None,
+    written: WrittenMask | None,
     shape: Painted,
-    seen: Seen,
+    seen: VisibleShape,
     setting: Setting,
-    where: Where,
+    where: ObjectRef,
     f: Findings,
 ) -> None:
     method, box = str(row["box_from"]), np.array(row["box_xyxy"], np.float64)
@@ -141,7 +141,9 @@ def _chord(shape: Painted, setting: Setting) -> float:
     return min(_MOST_CHORD, _CHORD * float(np.ptp(seen, axis=0).max())) if len(seen) else 0.0
 
 
-def _mask_box(box: F64, shape: Painted, seen: Seen, setting: Setting, where: Where, f: Findings) -> F64 | None:
+def _mask_box(
+    box: F64, shape: Painted, seen: VisibleShape, setting: Setting, where: ObjectRef, f: Findings
+) -> F64 | None:
     """The box of a mask goes by whole pixels: those that it covers by half or more.
 
     Where it ends in a sliver, half covered for many pixels in a row, the last of them hangs on a hair. The box of
@@ -159,7 +161,7 @@ def _mask_box(box: F64, shape: Painted, seen: Seen, setting: Setting, where: Whe
     return None if dusty or sliver.any() else half
 
 
-def beyond(box_xyxy: F64, seen: Seen) -> F64:
+def beyond(box_xyxy: F64, seen: VisibleShape) -> F64:
     """How far each side of a box lies outside the room between the inner and the outer box, in pixels."""
     outer = seen.outer_xyxy
     if outer is None:
@@ -174,7 +176,12 @@ def beyond(box_xyxy: F64, seen: Seen) -> F64:
 
 
 def _keypoints(
-    source_xyv: F64 | None, row: Mapping[str, Any], setting: Setting, pairs: Sequence[Any], where: Where, f: Findings
+    source_xyv: F64 | None,
+    row: Mapping[str, Any],
+    setting: Setting,
+    pairs: Sequence[Any],
+    where: ObjectRef,
+    f: Findings,
 ) -> None:
     if source_xyv is None or "keypoints" not in row:
         if (source_xyv is None) != ("keypoints" not in row):
@@ -216,7 +223,7 @@ def expected_keypoints(source_xyv: F64, setting: Setting, pairs: Sequence[Any]) 
     return out, unsure
 
 
-def _oriented(source: F64 | None, row: Mapping[str, Any], setting: Setting, where: Where, f: Findings) -> None:
+def _oriented(source: F64 | None, row: Mapping[str, Any], setting: Setting, where: ObjectRef, f: Findings) -> None:
     """The written oriented box is a rectangle around the moved corners, and no larger than the smallest there is.
 
     A map that keeps angles leaves it what it was, which is a rectangle in most files, not in all.
@@ -249,7 +256,7 @@ def _keeps_angles(before: F64, after: F64) -> bool:
     return bool(np.abs(new - old * (new.sum() / max(1e-9, float(old.sum())))).max() <= _SAME_CORNERS)
 
 
-def _parts(objects: Objects, i: int, row: Mapping[str, Any], setting: Setting, where: Where, f: Findings) -> None:
+def _parts(objects: Objects, i: int, row: Mapping[str, Any], setting: Setting, where: ObjectRef, f: Findings) -> None:
     """Boxes of parts, in their order; one of which less than a pixel can be seen may be left out."""
     written = list(row.get("parts", ()))
     for part in objects.parts[i]:

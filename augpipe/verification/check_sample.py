@@ -20,7 +20,7 @@ from augpipe.recipe.compile import Recipe
 from augpipe.verification.check_attributes import check_drop, check_segments, check_source, check_unreadable
 from augpipe.verification.check_object import compare
 from augpipe.verification.expected import Painted, Setting, moved_raster, seen_in
-from augpipe.verification.findings import Findings, Where
+from augpipe.verification.findings import Findings, ObjectRef
 from augpipe.verification.plan_checks import fault_of, is_redrawn
 from augpipe.verification.safe_parse import pixels_of
 from augpipe.verification.supersample import perimeter, sizes_of
@@ -30,7 +30,7 @@ _BLOCK = 16  # pixels
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class SourcePicture:
     """A source picture, upright, with its labels.
 
     ``decoded`` gives it in RGB or gray at 1/n of its size, as the decoder makes it for an output that is shrunk.
@@ -65,7 +65,12 @@ class Context:
 
 
 def check_sample(
-    key: str, record: Mapping[str, Any], members: Mapping[str, bytes], source: Source, context: Context, f: Findings
+    key: str,
+    record: Mapping[str, Any],
+    members: Mapping[str, bytes],
+    source: SourcePicture,
+    context: Context,
+    f: Findings,
 ) -> None:
     """Everything about one sample that can be derived from its source and its plan.
 
@@ -77,7 +82,7 @@ def check_sample(
         context: of the run.
         f: takes what is found.
     """
-    where = Where(key)
+    where = ObjectRef(key)
     try:
         plan = from_json(record["plan"])
         steps, recipe = plan.steps, context.recipe
@@ -109,17 +114,17 @@ def _objects(record: Mapping[str, Any], source: Annotations, setting: Setting, c
     rows = {int(row["index"]): row for row in record["objects"]}
     drops = {int(row["index"]): row for row in record["dropped"]}
     if len(rows) + len(drops) != len(record["objects"]) + len(record["dropped"]) or rows.keys() & drops.keys():
-        f.fault(Where(setting.key), "an object is there twice")
+        f.fault(ObjectRef(setting.key), "an object is there twice")
     objects = source.objects
     known = {int(index): i for i, index in enumerate(objects.index)}
     unreadable = {d.index: d for d in source.dropped}
     for index in sorted({*rows, *drops} - {*known, *unreadable}):
-        f.fault(Where(setting.key, index), "is no object of the source")
+        f.fault(ObjectRef(setting.key, index), "is no object of the source")
     for index, dropped in unreadable.items():
         if index in rows:
-            f.fault(Where(setting.key, index), f"was kept, but makes no sense in the source ({dropped.reason})")
+            f.fault(ObjectRef(setting.key, index), f"was kept, but makes no sense in the source ({dropped.reason})")
         elif index not in drops:
-            f.fault(Where(setting.key, index), "vanished without a word")
+            f.fault(ObjectRef(setting.key, index), "vanished without a word")
         else:
             check_unreadable(dropped, drops[index], context.categories.get(dropped.category_id), f, setting.key)
     for index, i in known.items():
@@ -131,7 +136,7 @@ def _objects(record: Mapping[str, Any], source: Annotations, setting: Setting, c
             own = setting.of(category)
             check_drop(objects, i, drops[index], seen_in(objects, i, own)[2], own, category.name, f)
         else:
-            f.fault(Where(setting.key, index), "vanished without a word")
+            f.fault(ObjectRef(setting.key, index), "vanished without a word")
 
 
 # --- rasters ---------------------------------------------------------------------------------------------------------
@@ -160,7 +165,7 @@ def _rasters(
     panoptic: Raster | None = None
     for name in ("semantic", "instance", "panoptic"):
         raster: Raster | None = getattr(source, name)
-        where, ending = Where(setting.key), f"{name}.png"
+        where, ending = ObjectRef(setting.key), f"{name}.png"
         if (raster is None) != (ending not in members):
             f.fault(where, f"its {ending} is {'from nowhere' if raster is None else 'missing'}")
         if raster is None or ending not in members:
@@ -180,7 +185,7 @@ def _rasters(
             f.fault(where, f"its {ending} has a value that the source has not")
         f.measured(name, float((got != expected).sum()) / max(1, perimeter(expected)), where)
         for value, off in off_by_value(got, expected).items():
-            f.measured("value", off, Where(setting.key, part=f"{ending} value {value}"))
+            f.measured("value", off, ObjectRef(setting.key, part=f"{ending} value {value}"))
         if name == "panoptic":
             panoptic = got
     check_segments(record, panoptic, source, setting, f)
@@ -205,10 +210,10 @@ def off_by_value(got: Raster, expected: Raster) -> dict[int, float]:
 
 def _picture(
     members: Mapping[str, bytes],
-    source: Source,
+    source: SourcePicture,
     steps: Sequence[AnyStep],
     context: Context,
-    where: Where,
+    where: ObjectRef,
     f: Findings,
 ) -> None:
     """The picture made again by the float64 reference and compressed alike; the mean difference in levels."""

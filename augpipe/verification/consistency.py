@@ -47,7 +47,7 @@ class Commit:
 
 
 @dataclass
-class Tally:
+class ShardCounts:
     """What the samples of a shard came to."""
 
     objects: int = 0
@@ -163,7 +163,9 @@ def copies_of(config: Mapping[str, Any]) -> range:
     return range(-1 if config["originals"] else 0, int(config["copies"]))
 
 
-def check_tally(shard: Mapping[str, Any], commit: Commit, tally: Tally, config: Mapping[str, Any], f: Findings) -> None:
+def check_tally(
+    shard: Mapping[str, Any], commit: Commit, tally: ShardCounts, config: Mapping[str, Any], f: Findings
+) -> None:
     """The samples of a shard are what its record says: every copy of every source written or rejected once."""
     name = str(shard["name"])
     if tally.objects != commit.objects:

@@ -12,9 +12,9 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from augpipe.core.annotations import F64, Category, Objects, Raster, Rings, Rle, Segmentation
-from augpipe.core.plan import AnyStep, Bars, Erase, Warp
+from augpipe.core.plan import AnyStep, Cutout, PadFill, Warp
 from augpipe.labels.transform import LabelRules
-from augpipe.verification.supersample import Canvas, Particles, enlarged, filled, outline, walked_back
+from augpipe.verification.supersample import Particles, SampleGrid, enlarged, filled, outline, walked_back
 
 _MOST_PARTICLES = 1 << 16
 _SIDES_OF_ELLIPSE = 256
@@ -27,7 +27,7 @@ _NO_POINTS: F64 = np.zeros((0, 2))
 class Painted:
     """One shape on the source picture: its canvas, and points along its outline."""
 
-    canvas: Canvas
+    canvas: SampleGrid
     points_xy: F64
 
     @property
@@ -37,7 +37,7 @@ class Painted:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class VisibleShape:
     """What the written picture shows of a shape.
 
     ``inner_xyxy`` is the box of the painted samples, ``outer_xyxy`` that of the outline's points, which also finds a
@@ -67,10 +67,10 @@ def painted(segmentation: Segmentation) -> Painted:
     bitmap = bitmap_of(segmentation)
     rows, columns = np.flatnonzero(bitmap.any(axis=1)), np.flatnonzero(bitmap.any(axis=0))
     if not rows.size:
-        return Painted(Canvas(np.zeros((4, 4), bool)), np.zeros((0, 2)))
+        return Painted(SampleGrid(np.zeros((4, 4), bool)), np.zeros((0, 2)))
     window = bitmap[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     origin = (int(columns[0]), int(rows[0]))
-    return Painted(Canvas(enlarged(window), origin), _corners_of_pixels(window) + origin)
+    return Painted(SampleGrid(enlarged(window), origin), _corners_of_pixels(window) + origin)
 
 
 def _corners_of_pixels(bitmap: Raster) -> F64:
@@ -88,7 +88,7 @@ def painted_rings(rings: Sequence[F64]) -> Painted:
     together = np.concatenate(list(rings))
     low, high = np.floor(together.min(axis=0)), np.ceil(together.max(axis=0)) + 1
     size = (int(high[0] - low[0]), int(high[1] - low[1]))
-    canvas = Canvas(filled([ring - low for ring in rings], size), (int(low[0]), int(low[1])))
+    canvas = SampleGrid(filled([ring - low for ring in rings], size), (int(low[0]), int(low[1])))
     return Painted(canvas, outline(rings))
 
 
@@ -125,7 +125,7 @@ def seen_of(
     in_source: bool = False,
     cut_erased: bool = False,
     cuts_xy: F64 = _NO_POINTS,
-) -> Seen:
+) -> VisibleShape:
     """What a picture of ``size_wh`` shows of a shape after ``steps``.
 
     ``cuts_xy`` are the points of :func:`cuts_of`, at which a shape that is cut can end.
@@ -149,7 +149,7 @@ def seen_of(
         ends = around([ends, cut.box(left_of_cut)])
         firm_ends = around([firm_ends, cut.box(left_of_cut & shape.canvas.shrunk.has(near))])
     inner = around([particles.box(left), firm_ends])
-    return Seen(
+    return VisibleShape(
         inner,
         around([inner, ends]),
         particles.share(particles.shown),
@@ -177,9 +177,9 @@ def cuts_of(steps: Sequence[AnyStep], size_wh: tuple[int, int], cut_erased: bool
         edges: list[F64] = []
         if isinstance(step, Warp):
             edges = [_along(box_ring((0.0, 0.0, *step.size_wh)), -_WITHIN)]
-        elif isinstance(step, Bars) and len(step.region) > 2:
+        elif isinstance(step, PadFill) and len(step.region) > 2:
             edges = [_along(np.array(step.region, np.float64), -_WITHIN)]
-        elif isinstance(step, Erase) and cut_erased:
+        elif isinstance(step, Cutout) and cut_erased:
             edges = [_along(box_ring(box), _WITHIN) for box in step.boxes_xyxy]
         for edge in edges:
             points, shown = walked_back(edge, steps[:number], size_wh, cut_erased)
@@ -197,7 +197,7 @@ def _along(ring: F64, outwards: float) -> F64:
 
 def is_moved(steps: Sequence[AnyStep]) -> bool:
     """Whether any step moves or cuts the picture."""
-    return any(isinstance(step, Warp | Bars) for step in steps)
+    return any(isinstance(step, Warp | PadFill) for step in steps)
 
 
 def mirrors(steps: Sequence[AnyStep]) -> bool:
@@ -273,7 +273,7 @@ class Setting:
         return replace(self, rules=self.rules.classes.get(category.name, self.rules))
 
 
-def seen_in(objects: Objects, i: int, setting: Setting) -> tuple[str, Painted, Seen]:
+def seen_in(objects: Objects, i: int, setting: Setting) -> tuple[str, Painted, VisibleShape]:
     """(where its box comes from, the painted shape, what is seen of it) of one object."""
     rule = setting.rules.box
     if (i, rule) not in setting.shapes:

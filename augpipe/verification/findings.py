@@ -49,7 +49,7 @@ MEASURES = {
 }
 
 
-class Where(NamedTuple):
+class ObjectRef(NamedTuple):
     """A sample by its KEY, and of it an object by its index in the source (−1: none), or a part in words."""
 
     key: str
@@ -61,7 +61,7 @@ class Where(NamedTuple):
         return f"{self.key} {words}".rstrip()
 
 
-class Fault(NamedTuple):
+class Mistake(NamedTuple):
     """Something that is wrong."""
 
     where: str
@@ -75,18 +75,18 @@ class Fault(NamedTuple):
 class Findings:
     """Collects what is found; those of many shards add up. ``shifts`` are signed (x, y) by kind of box."""
 
-    values: dict[str, list[tuple[float, Where]]] = field(default_factory=dict)
+    values: dict[str, list[tuple[float, ObjectRef]]] = field(default_factory=dict)
     shifts: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[Mistake] = field(default_factory=list)
     samples: int = 0
 
-    def measured(self, kind: str, value: float, where: Where) -> None:
+    def measured(self, kind: str, value: float, where: ObjectRef) -> None:
         """A number of one of the :data:`MEASURES`; one that is none counts as infinitely far off."""
         self.values.setdefault(kind, []).append((value if not math.isnan(value) else math.inf, where))
 
-    def fault(self, where: Where | str, message: str) -> None:
+    def fault(self, where: ObjectRef | str, message: str) -> None:
         """Something that is wrong."""
-        self.faults.append(Fault(str(where), message))
+        self.faults.append(Mistake(str(where), message))
 
     def add(self, others: Iterable[Findings]) -> Findings:
         """This one with what others have found."""
@@ -109,14 +109,14 @@ _WORST = 50
 
 
 @dataclass(frozen=True)
-class Row:
+class MeasureRow:
     """One measure over all samples; ``where`` has the worst."""
 
     kind: str
     count: int
     mean: float
     worst: float
-    where: Where
+    where: ObjectRef
     limit: float
     mean_limit: float = math.inf
 
@@ -143,9 +143,9 @@ class Verdict:
     checked: int
     shards: int
     bytes: int
-    rows: tuple[Row, ...]
-    faults: tuple[Fault, ...]
-    worst: tuple[tuple[float, str, Where], ...] = field(default=())
+    rows: tuple[MeasureRow, ...]
+    faults: tuple[Mistake, ...]
+    worst: tuple[tuple[float, str, ObjectRef], ...] = field(default=())
 
     @property
     def ok(self) -> bool:
@@ -180,31 +180,31 @@ def _finite(value: float) -> float | None:
     return round(value, 6) if math.isfinite(value) else None
 
 
-def rows_of(findings: Findings) -> list[Row]:
+def rows_of(findings: Findings) -> list[MeasureRow]:
     """The rows of all measures that there are numbers of, in the order of the table."""
-    rows: list[Row] = []
+    rows: list[MeasureRow] = []
     for kind, measure in MEASURES.items():
         if kind == "shift":
             rows.extend(_shift_rows(findings, measure))
         elif values := findings.values.get(kind):
             worst, where = max(values, key=lambda item: item[0])
             mean = float(np.mean([value for value, _ in values]))
-            rows.append(Row(kind, len(values), mean, worst, where, measure.worst, measure.mean))
+            rows.append(MeasureRow(kind, len(values), mean, worst, where, measure.worst, measure.mean))
     return rows
 
 
-def _shift_rows(findings: Findings, measure: Measure) -> Iterable[Row]:
+def _shift_rows(findings: Findings, measure: Measure) -> Iterable[MeasureRow]:
     """The median by which boxes of a kind lie to one side: half a pixel too far is in no single box's limit."""
     found = []
     for kind, shifts in findings.shifts.items():
         rounding = min(_OF_ONE_MASK, _OF_MANY_MASKS / math.sqrt(len(shifts)))
         limit = measure.worst + (rounding if kind == "mask" else 0.0)
         off = float(np.abs(np.median(np.array(shifts), axis=0)).max())
-        found.append(Row("shift", len(shifts), off, off, Where(f"all boxes of {kind}"), limit))
+        found.append(MeasureRow("shift", len(shifts), off, off, ObjectRef(f"all boxes of {kind}"), limit))
     return sorted(found, key=lambda row: row.limit - row.worst)[:1]
 
 
-def worst_of(findings: Findings) -> tuple[tuple[float, str, Where], ...]:
+def worst_of(findings: Findings) -> tuple[tuple[float, str, ObjectRef], ...]:
     """(how far off for its limit, kind, where) of the worst objects, worst first."""
     rated = [
         (value / MEASURES[kind].worst, kind, where)

@@ -9,8 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from augpipe.core.errors import one_line
-from augpipe.verification.findings import Findings, Where
-from augpipe.verification.safe_parse import SCHEMA, Place, bitmap_of_code, members_at, object_of, pixels_of, samples_of
+from augpipe.verification.findings import Findings, ObjectRef
+from augpipe.verification.safe_parse import (
+    SCHEMA,
+    MemberRange,
+    bitmap_of_code,
+    members_at,
+    object_of,
+    pixels_of,
+    samples_of,
+)
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 _CHUNK = 1 << 20
@@ -20,7 +28,7 @@ _OFF = 0.0021  # two roundings to three decimals
 
 def check_shard(
     folder: Path, shard: Mapping[str, Any], f: Findings
-) -> Iterator[tuple[str, dict[str, Place], dict[str, bytes]]]:
+) -> Iterator[tuple[str, dict[str, MemberRange], dict[str, bytes]]]:
     """(KEY, places, members) of every sample of a shard, which is checked on the way: hash, size, count, names.
 
     Headers are read here, as docs/format.md has them, and nothing is unpacked.
@@ -43,7 +51,7 @@ def check_shard(
                 try:
                     members = members_at(file, places)
                 except ValueError as error:
-                    f.fault(Where(key), one_line(error))
+                    f.fault(ObjectRef(key), one_line(error))
                     continue
                 yield key, places, members
         if len(seen) != shard["samples"]:
@@ -64,7 +72,7 @@ def check_sample_alone(
     key: str, members: Mapping[str, bytes], manifest: Mapping[str, Any], f: Findings
 ) -> dict[str, Any] | None:
     """A sample by itself: its name, its record, its picture; its record if more can be asked of it."""
-    where, ending = Where(key), manifest["config"]["picture"]["format"]
+    where, ending = ObjectRef(key), manifest["config"]["picture"]["format"]
     if not _KEY.fullmatch(key):
         f.fault(where, "is no KEY")
     if missing := {"json", ending} - members.keys():
@@ -89,7 +97,7 @@ def check_sample_alone(
         for row in record["objects"]:
             if isinstance(row["visible"], bool):
                 raise ValueError(f"visible is no number: {row['visible']}")
-            _check_object(Where(key, int(row["index"])), row, size_wh, f)
+            _check_object(ObjectRef(key, int(row["index"])), row, size_wh, f)
         for row in record["dropped"]:
             if not isinstance(row["index"], int) or not isinstance(row["reason"], str):
                 raise ValueError(f"dropped {one_line(row, 80)}")
@@ -104,19 +112,19 @@ def _check_record(key: str, record: Mapping[str, Any], manifest: Mapping[str, An
     tail = f"-{hashlib.blake2b(source.encode()).hexdigest()[:10]}-{'orig' if copy < 0 else f'c{copy:03d}'}"
     if record["schema"] != SCHEMA or record["key"] != key or not key.endswith(tail):
         f.fault(
-            Where(key),
+            ObjectRef(key),
             f"its record is of {one_line(record['schema'], 40)} {one_line(record['key'], 100)}, "
             f"copy {copy} of {one_line(source, 100)}",
         )
     if record["plan"]["seed"] != manifest["config"]["seed"]:
         f.fault(
-            Where(key), f"its plan is of the seed {record['plan']['seed']}, the run of {manifest['config']['seed']}"
+            ObjectRef(key), f"its plan is of the seed {record['plan']['seed']}, the run of {manifest['config']['seed']}"
         )
     if copy < 0 and record["plan"]["steps"]:
-        f.fault(Where(key), "is the picture as it is, but its plan has steps")
+        f.fault(ObjectRef(key), "is the picture as it is, but its plan has steps")
 
 
-def _check_object(where: Where, row: Mapping[str, Any], size_wh: tuple[int, int], f: Findings) -> None:
+def _check_object(where: ObjectRef, row: Mapping[str, Any], size_wh: tuple[int, int], f: Findings) -> None:
     """What an object says of itself: its box is in the picture, its numbers fit each other."""
     x0, y0, x1, y1 = (float(v) for v in row["box_xyxy"])
     if not (0 <= x0 < x1 <= size_wh[0] and 0 <= y0 < y1 <= size_wh[1]):
@@ -135,7 +143,7 @@ def _check_object(where: Where, row: Mapping[str, Any], size_wh: tuple[int, int]
         _check_keypoints(where, row, size_wh, f)
 
 
-def _check_keypoints(where: Where, row: Mapping[str, Any], size_wh: tuple[int, int], f: Findings) -> None:
+def _check_keypoints(where: ObjectRef, row: Mapping[str, Any], size_wh: tuple[int, int], f: Findings) -> None:
     flat = [float(v) for v in row["keypoints"]]
     points = list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
     for x, y, v in points:

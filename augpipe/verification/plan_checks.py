@@ -11,7 +11,7 @@ import numpy as np
 from augpipe import __version__
 from augpipe.core.annotations import Annotations, Frame
 from augpipe.core.errors import Reject
-from augpipe.core.plan import AnyStep, Bars, Colour, Curve, Erase, Filter, Noise, Plan, Recode, Warp, to_json
+from augpipe.core.plan import AnyStep, Blur, Color, Curve, Cutout, JpegCompress, Noise, PadFill, Plan, Warp, to_json
 from augpipe.labels.transform import LabelRules
 from augpipe.recipe.compile import Group, Leaf, Node, Recipe
 from augpipe.recipe.ops import OPERATIONS
@@ -45,13 +45,13 @@ def fault_of(steps: Sequence[AnyStep], size_wh: tuple[int, int]) -> str | None:
 def _fault(step: AnyStep, most: int) -> str | None:
     if isinstance(step, Warp):
         return _warp_fault(step, most)
-    if isinstance(step, Bars):
+    if isinstance(step, PadFill):
         sound = len(step.region) <= MOST_STEPS and all(abs(v) < most**2 for point in step.region for v in point)
-        return _colour_fault(step.fill) if sound else "a region that is none"
-    if isinstance(step, Erase):
+        return _color_fault(step.fill) if sound else "a region that is none"
+    if isinstance(step, Cutout):
         sound = len(step.boxes_xyxy) <= _MOST_BOXES and all(abs(v) < most for box in step.boxes_xyxy for v in box)
-        return _colour_fault(step.fill) if sound else "boxes that are none"
-    if isinstance(step, Colour):
+        return _color_fault(step.fill) if sound else "boxes that are none"
+    if isinstance(step, Color):
         numbers = [v for stage in step.stages for v in ([stage.amount] if isinstance(stage, Curve) else stage.rows)]
         shaped = all(isinstance(stage, Curve) or len(stage.rows) == 12 for stage in step.stages)
         sound = shaped and len(step.stages) <= MOST_STEPS and all(abs(v) < most for v in numbers)
@@ -60,11 +60,11 @@ def _fault(step: AnyStep, most: int) -> str | None:
 
 
 def _tone_fault(step: AnyStep) -> str | None:
-    if isinstance(step, Filter):
+    if isinstance(step, Blur):
         return None if 0.0 < step.sigma <= _MOST_SIGMA else f"sigma {step.sigma}"
     if isinstance(step, Noise):
         return None if 0.0 <= step.std <= _MOST_STD and 0 <= step.offset < 2**63 else f"std {step.std}"
-    if isinstance(step, Recode):
+    if isinstance(step, JpegCompress):
         return None if 1 <= step.quality <= 100 else f"quality {step.quality}"
     return None
 
@@ -84,10 +84,10 @@ def _warp_fault(step: Warp, most: int) -> str | None:
         return "a matrix that has no inverse"
     if not all(1 <= k <= most for k in step.reduce):
         return f"reduced by {step.reduce}"
-    return _colour_fault(step.fill)
+    return _color_fault(step.fill)
 
 
-def _colour_fault(fill: Sequence[int]) -> str | None:
+def _color_fault(fill: Sequence[int]) -> str | None:
     return None if all(0 <= level <= 255 for level in fill) else f"the colour {tuple(fill)}"
 
 

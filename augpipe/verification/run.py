@@ -29,12 +29,12 @@ from augpipe.labels.normalize import aligned
 from augpipe.labels.transform import LabelRules
 from augpipe.pixels.codec.header import MAX_PIXELS, read_header
 from augpipe.pixels.codec.image import PictureFormat, decode
-from augpipe.verification.check_sample import Context, Source, check_sample
-from augpipe.verification.consistency import NOT_OURS, Tally, check_books, check_tally, read_commit
-from augpipe.verification.findings import Findings, Verdict, Where, rows_of, worst_of
+from augpipe.verification.check_sample import Context, SourcePicture, check_sample
+from augpipe.verification.consistency import NOT_OURS, ShardCounts, check_books, check_tally, read_commit
+from augpipe.verification.findings import Findings, ObjectRef, Verdict, rows_of, worst_of
 from augpipe.verification.integrity import check_sample_alone, check_shard
 from augpipe.verification.plan_checks import recipe_of
-from augpipe.verification.safe_parse import Place, members_at, object_of, read_manifest
+from augpipe.verification.safe_parse import MemberRange, members_at, object_of, read_manifest
 
 _SILENT = Progress()
 
@@ -50,7 +50,7 @@ class Reading:
     keep_truncated: bool
     split: str | None
 
-    def source(self, key: str) -> Source:
+    def source(self, key: str) -> SourcePicture:
         """A source picture with its labels.
 
         Raises:
@@ -71,7 +71,9 @@ class Reading:
         decoded(1)
         width, height = header.upright_wh
         origin = {"key": key, "sha256": hashlib.sha256(data).hexdigest(), "width": width, "height": height}
-        return Source(header, decoded, annotations, {**origin, "orientation": header.orientation, "split": self.split})
+        return SourcePicture(
+            header, decoded, annotations, {**origin, "orientation": header.orientation, "split": self.split}
+        )
 
 
 @dataclass(frozen=True)
@@ -162,8 +164,8 @@ def verify(
 
 def check_one_shard(job: _Job) -> Findings:
     """Everything about one shard."""
-    findings, tally, whole = Findings(), Tally(), True
-    by_source: dict[str, list[tuple[str, dict[str, Place]]]] = {}
+    findings, tally, whole = Findings(), ShardCounts(), True
+    by_source: dict[str, list[tuple[str, dict[str, MemberRange]]]] = {}
     for number, (key, places, members) in enumerate(check_shard(job.folder, job.shard, findings), job.first):
         record = check_sample_alone(key, members, job.manifest, findings)
         if record is None:
@@ -181,7 +183,7 @@ def check_one_shard(job: _Job) -> Findings:
 
 
 def _compare(
-    job: _Job, reading: Reading, by_source: Mapping[str, Sequence[tuple[str, dict[str, Place]]]], f: Findings
+    job: _Job, reading: Reading, by_source: Mapping[str, Sequence[tuple[str, dict[str, MemberRange]]]], f: Findings
 ) -> None:
     """A source is read and painted once for all its copies, and samples are read again one at a time."""
     with open(job.folder / Path(str(job.shard["name"])).name, "rb") as tar:
@@ -190,7 +192,7 @@ def _compare(
                 source = reading.source(name)
             except Reject as reject:
                 hint = "; if pictures lie elsewhere, say --images" if reject.code == "missing-picture" else ""
-                f.fault(Where(samples[0][0]), f"its source cannot be read: {one_line(reject.message)}{hint}")
+                f.fault(ObjectRef(samples[0][0]), f"its source cannot be read: {one_line(reject.message)}{hint}")
                 continue
             for key, places in samples:
                 members = members_at(tar, places)

@@ -30,7 +30,7 @@ _BLOCK = 512
 _LARGEST = 2**53
 
 
-class Place(NamedTuple):
+class MemberRange(NamedTuple):
     """Where a member's bytes are in its tar."""
 
     offset: int
@@ -86,14 +86,14 @@ def read_document(path: Path) -> bytes:
 # --- tars ------------------------------------------------------------------------------------------------------------
 
 
-def samples_of(path: Path) -> Iterator[tuple[str, dict[str, Place]]]:
+def samples_of(path: Path) -> Iterator[tuple[str, dict[str, MemberRange]]]:
     """(KEY, ending → place) of every run of members with one KEY, in the order of the tar.
 
     Raises:
         ValueError: not a tar as docs/format.md has it: plain files with ustar headers, no member twice.
         OSError: it cannot be read.
     """
-    key, places = "", dict[str, Place]()
+    key, places = "", dict[str, MemberRange]()
     for name, place in _members(path):
         stem, _, ending = name.partition(".")
         if stem != key and places:
@@ -106,7 +106,7 @@ def samples_of(path: Path) -> Iterator[tuple[str, dict[str, Place]]]:
         yield key, places
 
 
-def _members(path: Path) -> Iterator[tuple[str, Place]]:
+def _members(path: Path) -> Iterator[tuple[str, MemberRange]]:
     with open(path, "rb") as file:
         end, offset = path.stat().st_size, 0
         while True:
@@ -119,7 +119,7 @@ def _members(path: Path) -> Iterator[tuple[str, Place]]:
             name, size = _header(header)
             if offset + _BLOCK + size > end:
                 raise ValueError(f"{one_line(name, 100)} is cut short")
-            yield name, Place(offset + _BLOCK, size)
+            yield name, MemberRange(offset + _BLOCK, size)
             offset += _BLOCK + -(-size // _BLOCK) * _BLOCK
 
 
@@ -138,7 +138,7 @@ def _header(header: bytes) -> tuple[str, int]:
     return name, size
 
 
-def members_at(file: IO[bytes], places: Mapping[str, Place]) -> dict[str, bytes]:
+def members_at(file: IO[bytes], places: Mapping[str, MemberRange]) -> dict[str, bytes]:
     """Ending → bytes of a sample.
 
     Raises:

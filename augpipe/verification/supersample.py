@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64
 from augpipe.core.opencv import cv2
-from augpipe.core.plan import AnyStep, Bars, Erase, Warp
+from augpipe.core.plan import AnyStep, Cutout, PadFill, Warp
 
 Marks: TypeAlias = NDArray[np.bool_]
 Window: TypeAlias = tuple[int, int, int, int]
@@ -122,9 +122,9 @@ def walked_back(
     sizes = sizes_of(steps, size_wh)
     points, shown = points_xy, _in_frame(points_xy, sizes[-1])
     for step, before in zip(reversed(steps), reversed(sizes[:-1]), strict=True):
-        if isinstance(step, Bars):
+        if isinstance(step, PadFill):
             shown &= in_convex(points, step.region)
-        elif isinstance(step, Erase) and cut_erased:
+        elif isinstance(step, Cutout) and cut_erased:
             shown &= ~in_boxes(points, step.boxes_xyxy)
         elif isinstance(step, Warp):
             back = np.linalg.inv(np.array(step.matrix, np.float64).reshape(3, 3))
@@ -134,7 +134,7 @@ def walked_back(
 
 
 @dataclass(frozen=True, eq=False)
-class Canvas:
+class SampleGrid:
     """Samples of the source picture: ``marks`` (H·fine, W·fine) from the pixel ``origin_xy`` on."""
 
     marks: Marks
@@ -155,18 +155,18 @@ class Canvas:
         return out
 
     @cached_property
-    def grown(self) -> Canvas:
+    def grown(self) -> SampleGrid:
         """With every sample that has a marked one beside it."""
         fine = self.fine
         padded = np.pad(self.marks, fine).astype(np.uint8)
         marks = cv2.dilate(padded, np.ones((3, 3), np.uint8)).astype(bool)
-        return Canvas(marks, (self.origin_xy[0] - 1, self.origin_xy[1] - 1), fine)
+        return SampleGrid(marks, (self.origin_xy[0] - 1, self.origin_xy[1] - 1), fine)
 
     @cached_property
-    def shrunk(self) -> Canvas:
+    def shrunk(self) -> SampleGrid:
         """Only the samples that have nothing but marked ones around them, two samples far."""
         marks = cv2.erode(np.pad(self.marks, 2).astype(np.uint8), np.ones((5, 5), np.uint8))[2:-2, 2:-2]
-        return Canvas(marks.astype(bool), self.origin_xy, self.fine)
+        return SampleGrid(marks.astype(bool), self.origin_xy, self.fine)
 
     def has(self, points_xy: F64) -> Marks:
         """Which points of the source lie in a marked sample."""
@@ -214,7 +214,9 @@ class Particles:
             self._through(step, after)
 
     @classmethod
-    def of(cls, canvas: Canvas, steps: Sequence[AnyStep], size_wh: tuple[int, int], most: int = 1 << 22) -> Particles:
+    def of(
+        cls, canvas: SampleGrid, steps: Sequence[AnyStep], size_wh: tuple[int, int], most: int = 1 << 22
+    ) -> Particles:
         """The samples of a canvas, or where they are more than ``most`` the middle ones of odd blocks of them."""
         every = 1
         while canvas.marks.size > most * every**2:
@@ -224,9 +226,9 @@ class Particles:
         return cls(places / canvas.fine + np.array(canvas.origin_xy), steps, size_wh, (every / canvas.fine) ** 2)
 
     def _through(self, step: AnyStep, after: tuple[int, int]) -> None:
-        if isinstance(step, Bars):
+        if isinstance(step, PadFill):
             self.shown &= in_convex(self.xy, step.region)
-        elif isinstance(step, Erase):
+        elif isinstance(step, Cutout):
             self.bare &= ~in_boxes(self.xy, step.boxes_xyxy)
         elif isinstance(step, Warp):
             matrix = np.array(step.matrix, np.float64).reshape(3, 3)

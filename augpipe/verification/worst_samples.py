@@ -17,9 +17,9 @@ from augpipe.formats.base import Dataset
 from augpipe.formats.webdataset.record import annotations_of_record
 from augpipe.verification.check_mask import expected_mask
 from augpipe.verification.check_object import expected_keypoints
-from augpipe.verification.check_sample import Context, Source, raster_of
+from augpipe.verification.check_sample import Context, SourcePicture, raster_of
 from augpipe.verification.expected import Setting, seen_in
-from augpipe.verification.findings import MEASURES, Fault, Verdict, Where
+from augpipe.verification.findings import MEASURES, Mistake, ObjectRef, Verdict
 from augpipe.verification.plan_checks import fault_of
 from augpipe.verification.run import Reading, context_of, reading_of
 from augpipe.verification.safe_parse import members_at, object_of, pixels_of, read_manifest, samples_of
@@ -54,7 +54,7 @@ def sheet_of_worst(folder: Path, dataset: Dataset, verdict: Verdict, most: int =
 def chosen_of(verdict: Verdict, most: int) -> dict[str, str]:
     """KEY → words of the samples to draw: what is over a limit, what is plainly wrong, then the furthest off."""
     over = [(where, f"{_words(kind, where)}: {_times(rate)}") for rate, kind, where in verdict.worst]
-    told = [(Where(fault.where.partition(" ")[0]), _said(fault)) for fault in verdict.faults]
+    told = [(ObjectRef(fault.where.partition(" ")[0]), _said(fault)) for fault in verdict.faults]
     count = sum(rate > 1.0 for rate, _, _ in verdict.worst)
     chosen: dict[str, str] = {}
     for where, words in [*over[:count], *told, *over[count:]]:
@@ -63,7 +63,7 @@ def chosen_of(verdict: Verdict, most: int) -> dict[str, str]:
     return chosen
 
 
-def _said(fault: Fault) -> str:
+def _said(fault: Mistake) -> str:
     about = fault.where.partition(" ")[2]
     return one_line(f"{about} {fault.message}".strip(), 90)
 
@@ -72,7 +72,7 @@ def _times(rate: float) -> str:
     return f"{rate:.0%} of the limit" if rate <= 1.0 else f"{rate:,.1f} times the limit"
 
 
-def _words(kind: str, where: Where) -> str:
+def _words(kind: str, where: ObjectRef) -> str:
     about = f"object {where.number}" if where.number >= 0 else where.part
     return ", ".join(filter(None, (MEASURES[kind].title, about)))
 
@@ -105,7 +105,7 @@ def _find(folder: Path, manifest: Mapping[str, Any], keys: set[str]) -> dict[str
     return found
 
 
-def painted_annotations(record: Mapping[str, Any], source: Source, context: Context) -> Annotations:
+def painted_annotations(record: Mapping[str, Any], source: SourcePicture, context: Context) -> Annotations:
     """The objects as they were painted: mask, box and keypoints of all that were not dropped.
 
     Raises:

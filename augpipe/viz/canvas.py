@@ -36,7 +36,7 @@ _PALETTE = bytes.fromhex(
 )
 
 
-def colour_of(label: int) -> Rgb:
+def color_of(label: int) -> Rgb:
     """The colour of the category with that ``label`` (1, 2, …), always the same.
 
     The first 32 are easily told apart; the next 32 are lighter kinds of them, the 32 after that darker ones.
@@ -48,7 +48,7 @@ def colour_of(label: int) -> Rgb:
     return red, green, blue
 
 
-def text_colour_on(ground: Rgb) -> Rgb:
+def text_color_on(ground: Rgb) -> Rgb:
     """Black or white, whichever reads better."""
     luma = 0.299 * ground[0] + 0.587 * ground[1] + 0.114 * ground[2]
     return (20, 20, 20) if luma > 125 else WHITE
@@ -66,7 +66,7 @@ class Canvas:
         self.pixels = rgb_copy(picture)
         self.size_wh = (self.pixels.shape[1], self.pixels.shape[0])
 
-    def lay(self, coverage: F32, at: tuple[int, int], colour: Rgb, opacity: float = 1.0) -> None:
+    def lay(self, coverage: F32, at: tuple[int, int], color: Rgb, opacity: float = 1.0) -> None:
         """Lay ``colour`` on the pixels from the top left one ``at`` on, as far as ``coverage`` (0..1) says."""
         (w, h), (x, y) = self.size_wh, at
         x0, y0, x1, y1 = max(0, x), max(0, y), min(w, x + coverage.shape[1]), min(h, y + coverage.shape[0])
@@ -74,7 +74,7 @@ class Canvas:
             return
         share = coverage[y0 - y : y1 - y, x0 - x : x1 - x, None] * np.float32(opacity)
         under = self.pixels[y0:y1, x0:x1]
-        under[...] = np.rint(under + share * (np.asarray(colour, np.float32) - under))
+        under[...] = np.rint(under + share * (np.asarray(color, np.float32) - under))
 
     def window(self, bounds: Box, margin: float = 0.0) -> tuple[int, int, int, int]:
         """The whole pixels (x0, y0, x1, y1) of the picture around ``bounds``; empty ones have x1 ≤ x0 or y1 ≤ y0."""
@@ -83,18 +83,18 @@ class Canvas:
         high = [math.ceil(max(0.0, min(v + margin, size))) for v, size in zip(bounds[2:], (w, h), strict=True)]
         return max(0, low[0]), max(0, low[1]), high[0], high[1]
 
-    def frame(self, box: Box, width: float, colour: Rgb, opacity: float = 1.0) -> None:
+    def frame(self, box: Box, width: float, color: Rgb, opacity: float = 1.0) -> None:
         """A line of ``width`` along the inside of a box; a negative width runs along its outside."""
         outer, inner = (box, _grown(box, -width)) if width >= 0.0 else (_grown(box, -width), box)
         x0, y0, x1, y1 = window = self.window(outer)
         if x1 > x0 and y1 > y0:
-            self.lay(_rectangle(outer, window) - _rectangle(inner, window), (x0, y0), colour, opacity)
+            self.lay(_rectangle(outer, window) - _rectangle(inner, window), (x0, y0), color, opacity)
 
     def lines(
         self,
         points: Sequence[Point],
         width: float,
-        colour: Rgb,
+        color: Rgb,
         opacity: float = 1.0,
         dash: float = 0.0,
         closed: bool = False,
@@ -112,9 +112,9 @@ class Canvas:
             if c > a and d > b:
                 seen = coverage[b - y0 : d - y0, a - x0 : c - x0]
                 np.maximum(seen, _segment(start, end, width, dash, part), out=seen)
-        self.lay(coverage, (x0, y0), colour, opacity)
+        self.lay(coverage, (x0, y0), color, opacity)
 
-    def disc(self, centre: Point, radius: float, colour: Rgb, opacity: float = 1.0, hole: float = 0.0) -> None:
+    def disc(self, centre: Point, radius: float, color: Rgb, opacity: float = 1.0, hole: float = 0.0) -> None:
         """A round dot; with a ``hole`` of that radius it is a ring."""
         x, y = centre
         x0, y0, x1, y1 = window = self.window((x, y, x, y), radius + 1.0)
@@ -124,9 +124,9 @@ class Canvas:
             coverage = np.clip(radius + 0.5 - away, 0.0, 1.0)
             if hole > 0.0:
                 coverage -= np.clip(hole + 0.5 - away, 0.0, 1.0)
-            self.lay(coverage, (x0, y0), colour, opacity)
+            self.lay(coverage, (x0, y0), color, opacity)
 
-    def plate(self, box: Box, radius: float, colour: Rgb, opacity: float = 1.0) -> None:
+    def plate(self, box: Box, radius: float, color: Rgb, opacity: float = 1.0) -> None:
         """A filled box with round corners."""
         x0, y0, x1, y1 = window = self.window(box)
         if x1 > x0 and y1 > y0:
@@ -134,13 +134,13 @@ class Canvas:
             half_w, half_h = (box[2] - box[0]) / 2.0, (box[3] - box[1]) / 2.0
             across = np.maximum(np.abs(xs - np.float32(box[0] + half_w)) - np.float32(half_w - radius), 0.0)
             down = np.maximum(np.abs(ys - np.float32(box[1] + half_h)) - np.float32(half_h - radius), 0.0)
-            self.lay(np.clip(radius + 0.5 - np.hypot(across, down), 0.0, 1.0), (x0, y0), colour, opacity)
+            self.lay(np.clip(radius + 0.5 - np.hypot(across, down), 0.0, 1.0), (x0, y0), color, opacity)
 
-    def text(self, words: str, baseline: Point, size: float, colour: Rgb, opacity: float = 1.0) -> None:
+    def text(self, words: str, baseline: Point, size: float, color: Rgb, opacity: float = 1.0) -> None:
         """Words from a point on the baseline on, which is moved to a whole pixel so that letters stay crisp."""
         if words:
             coverage, (dx, dy) = _text(words, size)
-            self.lay(coverage, (round(baseline[0]) + dx, round(baseline[1]) + dy), colour, opacity)
+            self.lay(coverage, (round(baseline[0]) + dx, round(baseline[1]) + dy), color, opacity)
 
 
 # --- coverages -------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from augpipe.core.opencv import cv2
 from augpipe.core.plan import Rgb
 from augpipe.labels.rle import window_of
 from augpipe.viz import canvas as ink
-from augpipe.viz.canvas import BLACK, F32, WHITE, Box, Canvas, Point, colour_of
+from augpipe.viz.canvas import BLACK, F32, WHITE, Box, Canvas, Point, color_of
 
 Scale: TypeAlias = float | tuple[float, float]
 """From label coordinates to the picture's: one factor, or one for x and one for y."""
@@ -110,7 +110,7 @@ class _Thing:
 
     row: int
     box: Box
-    colour: Rgb
+    color: Rgb
     name: str
     category: Category | None
     crowd: bool
@@ -140,7 +140,7 @@ def _things(
         thing = _Thing(
             row=i,
             box=box,
-            colour=colour_of(label_of(category, category_id)),
+            color=color_of(label_of(category, category_id)),
             name=name_of(category, category_id),
             category=category,
             crowd=bool(objects.iscrowd[i]),
@@ -199,11 +199,11 @@ def _raster(canvas: Canvas, raster: Raster, labels: Mapping[int, int]) -> None:
     table = np.zeros((len(values), 4), np.uint8)
     for i, value in enumerate(values.tolist()):
         if value in labels:
-            table[i] = (*colour_of(labels[value]), 255)
+            table[i] = (*color_of(labels[value]), 255)
     places = places.reshape(raster.shape).astype(np.int32)
-    colours = table[places]
-    colours[:, :, :3][colours[:, :, 3] == 0] = 0
-    shrunk = cv2.resize(colours, canvas.size_wh, interpolation=_resize_by(raster.shape, canvas.size_wh))
+    colors = table[places]
+    colors[:, :, :3][colors[:, :, 3] == 0] = 0
+    shrunk = cv2.resize(colors, canvas.size_wh, interpolation=_resize_by(raster.shape, canvas.size_wh))
     share = shrunk[:, :, 3:].astype(np.float32) / np.float32(255.0)
     canvas.pixels[...] = np.rint(canvas.pixels * (1.0 - _FILL * share) + _FILL * shrunk[:, :, :3])
     nearest = cv2.resize(places, canvas.size_wh, interpolation=cv2.INTER_NEAREST)
@@ -263,8 +263,8 @@ def _mask(canvas: Canvas, pen: _Pen, annotations: Annotations, thing: _Thing, sc
         return
     coverage, at = covered
     has_body = annotations.objects.keypoints[thing.row] is not None
-    canvas.lay(coverage, at, thing.colour, 0.6 * _FILL if has_body else _FILL)
-    canvas.lay(ink.rim_of(coverage, rim), at, thing.colour, 0.95)
+    canvas.lay(coverage, at, thing.color, 0.6 * _FILL if has_body else _FILL)
+    canvas.lay(ink.rim_of(coverage, rim), at, thing.color, 0.95)
 
 
 # --- lines -----------------------------------------------------------------------------------------------------------
@@ -275,27 +275,27 @@ def _box(canvas: Canvas, pen: _Pen, thing: _Thing) -> None:
     width = min(pen.line, max(1.0, min(thing.sides) / 8.0))
     if thing.obb is not None and _drawable(thing.obb):
         corners: list[Point] = [(float(x), float(y)) for x, y in thing.obb]
-        canvas.frame(thing.box, 1.0, thing.colour, 0.45)
+        canvas.frame(thing.box, 1.0, thing.color, 0.45)
         canvas.lines(corners, width + 2.0 * pen.shade, BLACK, _SHADE, closed=True)
-        canvas.lines(corners, width, thing.colour, closed=True)
+        canvas.lines(corners, width, thing.color, closed=True)
     else:
         if thing.has_mask:
             width = min(width, 0.75 * pen.line)
         canvas.frame(thing.box, -pen.shade, BLACK, _SHADE)
-        canvas.frame(thing.box, width, thing.colour)
-    light = tuple(round(0.45 * c + 0.55 * 255) for c in thing.colour)
+        canvas.frame(thing.box, width, thing.color)
+    light = tuple(round(0.45 * c + 0.55 * 255) for c in thing.color)
     for part in thing.parts:
         if _drawable(part):
             _dashed(canvas, part, max(1.0, 0.7 * pen.line), (light[0], light[1], light[2]))
 
 
-def _dashed(canvas: Canvas, box: Box, width: float, colour: Rgb) -> None:
+def _dashed(canvas: Canvas, box: Box, width: float, color: Rgb) -> None:
     """A line along the inside of a box, dashed with dark gaps."""
     canvas.frame(box, width, BLACK, _SHADE)
     half = width / 2.0
     x0, y0, x1, y1 = box[0] + half, box[1] + half, box[2] - half, box[3] - half
     if x1 > x0 and y1 > y0:
-        canvas.lines([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], width, colour, dash=3.0 * width, closed=True)
+        canvas.lines([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], width, color, dash=3.0 * width, closed=True)
 
 
 def _crowd(canvas: Canvas, pen: _Pen, annotations: Annotations, thing: _Thing, scale_xy: tuple[float, float]) -> None:
@@ -307,10 +307,10 @@ def _crowd(canvas: Canvas, pen: _Pen, annotations: Annotations, thing: _Thing, s
             return
         covered = ink.box_coverage(thing.box, window), window[:2]
     coverage, at = covered
-    canvas.lay(coverage, at, thing.colour, 0.15)
-    canvas.lay(ink.hatched(coverage, at, 4.0 * pen.line), at, thing.colour, 0.7)
-    canvas.lay(ink.rim_of(coverage, 1), at, thing.colour, 0.7)
-    _dashed(canvas, thing.box, pen.line, thing.colour)
+    canvas.lay(coverage, at, thing.color, 0.15)
+    canvas.lay(ink.hatched(coverage, at, 4.0 * pen.line), at, thing.color, 0.7)
+    canvas.lay(ink.rim_of(coverage, 1), at, thing.color, 0.7)
+    _dashed(canvas, thing.box, pen.line, thing.color)
 
 
 def _keypoints(canvas: Canvas, pen: _Pen, objects: Objects, thing: _Thing, scale_xy: tuple[float, float]) -> None:
@@ -332,9 +332,9 @@ def _keypoints(canvas: Canvas, pen: _Pen, objects: Objects, thing: _Thing, scale
     for a, b in bones:
         canvas.lines((placed[a], placed[b]), width + 1.6, BLACK, 0.4)
     for a, b in bones:
-        colour = sides[a] if sides[a] == sides[b] else sides[b] if sides[a] == MIDDLE else sides[a]
-        colour = colour if MIDDLE in (sides[a], sides[b]) or sides[a] == sides[b] else MIDDLE
-        canvas.lines((placed[a], placed[b]), width, colour, 0.9)
+        color = sides[a] if sides[a] == sides[b] else sides[b] if sides[a] == MIDDLE else sides[a]
+        color = color if MIDDLE in (sides[a], sides[b]) or sides[a] == sides[b] else MIDDLE
+        canvas.lines((placed[a], placed[b]), width, color, 0.9)
     for i, point in placed.items():
         canvas.disc(point, radius + 1.4, BLACK, 0.45)
         if keypoints[i, 2] >= 2:
@@ -369,9 +369,9 @@ def _names(canvas: Canvas, pen: _Pen, things: Sequence[_Thing], about: str) -> N
         place = _room(thing.box, (width, height), (w, h), taken) if words else None
         if place is not None:
             taken.append(place)
-            canvas.plate(place, 0.25 * size, thing.colour, 0.95)
+            canvas.plate(place, 0.25 * size, thing.color, 0.95)
             baseline = round(place[1] + (height + ink.cap_height(size)) / 2.0)
-            canvas.text(words, (place[0] + pad, baseline), size, ink.text_colour_on(thing.colour))
+            canvas.text(words, (place[0] + pad, baseline), size, ink.text_color_on(thing.color))
     if about:
         canvas.lay(np.ones((height, w), np.float32), (0, h - height), BLACK, 0.6)
         words = ink.fitted(about, size, w - 8)

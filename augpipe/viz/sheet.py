@@ -20,10 +20,10 @@ from augpipe.core.opencv import cv2
 from augpipe.core.paths import AnyPath, local_path
 from augpipe.core.plan import Rgb
 from augpipe.viz import canvas as ink
-from augpipe.viz.canvas import Canvas, colour_of
+from augpipe.viz.canvas import Canvas, color_of
 from augpipe.viz.labels import classes_of, draw_labels, label_of, name_of
 
-__all__ = ["Tile", "colour_of", "draw_labels", "save_png", "sheet", "thumbnail"]
+__all__ = ["Tile", "color_of", "draw_labels", "save_png", "sheet", "thumbnail"]
 
 MARGIN = 24
 GAP = 10
@@ -187,10 +187,10 @@ def _write_row(canvas: Canvas, row: _Row, y: int, tile_px: int) -> None:
         _centred(canvas, ink.shown(tile.caption), column, tile_px, y + row.picture_height + 14, 11.0, _SOFT)
 
 
-def _centred(canvas: Canvas, words: str, column: int, tile_px: int, baseline: int, size: float, colour: Rgb) -> None:
+def _centred(canvas: Canvas, words: str, column: int, tile_px: int, baseline: int, size: float, color: Rgb) -> None:
     words = ink.fitted(words, size, tile_px)
     x = MARGIN + column * (tile_px + GAP) + (tile_px - ink.text_width(words, size)) / 2.0
-    canvas.text(words, (x, baseline), size, colour)
+    canvas.text(words, (x, baseline), size, color)
 
 
 _LegendLine = list[tuple[int, str, Rgb | None]]
@@ -213,15 +213,15 @@ def _legend(tiles: Sequence[Tile], categories: Mapping[int, Category], width: in
                 break
             lines.append([])
             x = 0.0
-        lines[-1].append((round(x), name, colour_of(label_of(category, category_id))))
+        lines[-1].append((round(x), name, color_of(label_of(category, category_id))))
         x += reach + 16
     return lines
 
 
 def _write_legend(canvas: Canvas, line: _LegendLine, y: int) -> None:
-    for x, name, colour in line:
+    for x, name, color in line:
         left = MARGIN + x
-        if colour is not None:
-            canvas.plate((left, y + 2, left + 12, y + 14), 3.0, colour)
+        if color is not None:
+            canvas.plate((left, y + 2, left + 12, y + 14), 3.0, color)
             left += 18
-        canvas.text(name, (left, y + 12), 12.0, _INK if colour is not None else _SOFT)
+        canvas.text(name, (left, y + 12), 12.0, _INK if color is not None else _SOFT)

@@ -41,7 +41,7 @@ class Drawn:
 
     def __init__(self, steps: list[Operation], size_wh: tuple[int, int], rng: np.random.Generator) -> None:
         self.matrix = np.eye(3)
-        self.colour = np.array([1.0, 1.0, 1.0, 0.0], np.float32)  # brightness, contrast, saturation, hue in degrees
+        self.color = np.array([1.0, 1.0, 1.0, 0.0], np.float32)  # brightness, contrast, saturation, hue in degrees
         self.blur, self.sigma, self.noise = 1, 0.5, 0.0
         self.anchors, self.holes = np.zeros((1, 2), np.float32), np.zeros((1, 2), np.float32)
         for one in steps:
@@ -57,8 +57,8 @@ class Drawn:
         elif one.name == "color_jitter":
             for i, name in enumerate(("brightness", "contrast", "saturation")):
                 amount = one.parameters.get(name, 0.0)
-                self.colour[i] = rng.uniform(1 - amount, 1 + amount)
-            self.colour[3] = 360 * rng.uniform(*one.span("hue"))
+                self.color[i] = rng.uniform(1 - amount, 1 + amount)
+            self.color[3] = 360 * rng.uniform(*one.span("hue"))
         elif one.name == "gaussian_blur":
             self.sigma = rng.uniform(*one.span("sigma"))
             self.blur = 2 * int(np.ceil(3 * self.sigma)) + 1
@@ -101,7 +101,7 @@ def pipeline(steps: list[Operation], give: Any, threads: int) -> Any:
         batch_size=BATCH, num_threads=threads, device_id=None, prefetch_queue_depth=2, enable_conditionals=True
     )
     def graph() -> Any:
-        file, matrix, flip, colour, soft, blur, sigma, rough, noise, anchors, holes = fn.external_source(
+        file, matrix, flip, color, soft, blur, sigma, rough, noise, anchors, holes = fn.external_source(
             give, num_outputs=11, batch=False
         )
         picture = fn.decoders.image(file, device="cpu", output_type=types.RGB)
@@ -114,7 +114,7 @@ def pipeline(steps: list[Operation], give: Any, threads: int) -> Any:
             warp = fn.experimental.warp_perspective if "perspective" in moves else fn.warp_affine
             picture = warp(picture, matrix, inverse_map=False, fill_value=0, interp_type=types.INTERP_LINEAR)
         if "color_jitter" in names:
-            values = {name: colour[i] for i, name in enumerate(("brightness", "contrast", "saturation", "hue"))}
+            values = {name: color[i] for i, name in enumerate(("brightness", "contrast", "saturation", "hue"))}
             picture = fn.color_twist(picture, **values)
         if "gaussian_blur" in names:
             if soft:  # DALI's own: only the samples for which it is true
@@ -161,7 +161,7 @@ class Source:
         flip = np.int32(drawn.matrix[0, 0] < 0)
         soft = (np.bool_(drawn.blur > 1), np.int32(drawn.blur), np.float32(drawn.sigma))
         rough = (np.bool_(drawn.noise > 0.0), np.float32(drawn.noise))
-        return data, matrix, flip, drawn.colour, *soft, *rough, drawn.anchors, drawn.holes
+        return data, matrix, flip, drawn.color, *soft, *rough, drawn.anchors, drawn.holes
 
 
 def _size_of(data: np.ndarray) -> tuple[int, int]:

@@ -27,7 +27,7 @@ from checker.values import (
 )
 
 GRAY, RGB, PALETTE = 0, 2, 3
-COLOURS = {0: "gray", 2: "RGB", 3: "palette", 4: "gray with alpha", 6: "RGB with alpha"}
+COLORS = {0: "gray", 2: "RGB", 3: "palette", 4: "gray with alpha", 6: "RGB with alpha"}
 SAMPLINGS = {"4:2:0": (2, 2), "4:2:2": (2, 1), "4:4:4": (1, 1), "4:4:0": (1, 2), "4:1:1": (4, 1)}
 SEGMENT = {
     "id": POSITIVE,
@@ -120,23 +120,23 @@ def frame_header(data: bytes) -> tuple[int, int, list[tuple[int, int]]]:
     return 0, 0, []
 
 
-def check_png(data: bytes, colours: tuple[int, ...], depths: tuple[int, ...], where: str) -> Iterator[str]:
+def check_png(data: bytes, colors: tuple[int, ...], depths: tuple[int, ...], where: str) -> Iterator[str]:
     """Report a PNG of another colour type or depth, read from its own header and not from a decoder's mode."""
-    depth, colour = data[24], data[25]
-    if colour not in colours:
-        yield f"{where}: a {COLOURS.get(colour, colour)} PNG, not {' or '.join(COLOURS[c] for c in colours)}"
+    depth, color = data[24], data[25]
+    if color not in colors:
+        yield f"{where}: a {COLORS.get(color, color)} PNG, not {' or '.join(COLORS[c] for c in colors)}"
     if depth not in depths:
         yield f"{where}: {depth} bits, not {' or '.join(map(str, depths))}"
 
 
-def read_mask(data: bytes, colour: int, record: Mapping[str, Any], where: str) -> tuple[Pixels | None, list[str]]:
+def read_mask(data: bytes, color: int, record: Mapping[str, Any], where: str) -> tuple[Pixels | None, list[str]]:
     """Return the values of a mask if it is a PNG of the right kind, and what is wrong with it."""
     image, problems = decode(data, where)
     if image is None:
         return None, problems
     if image.format != "PNG":
         return None, [f"{where}: holds {image.format}, not PNG"]
-    problems = list(check_png(data, (colour,), (8, 16) if colour == GRAY else (8,), where))
+    problems = list(check_png(data, (color,), (8, 16) if color == GRAY else (8,), where))
     if problems:
         return None, problems
     return np.asarray(image), list(check_size(image, record, where))

@@ -15,7 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from augpipe.core.annotations import F64, Category, Dropped, Facts, ObjectRow, Part, Rings, Rle, Segmentation
+from augpipe.core.annotations import (
+    F64,
+    Category,
+    Dropped,
+    ObjectAttributes,
+    ObjectPart,
+    ObjectRow,
+    Rings,
+    Rle,
+    Segmentation,
+)
 from augpipe.core.errors import one_line
 from augpipe.core.geometry import bounds_of
 from augpipe.labels import rle as masks
@@ -89,7 +99,7 @@ def object_of(
             return Dropped(index, category.id, "degenerate", None, identity)
         notes.add("box-remade")
     known: dict[str, Any] = {}
-    parts: tuple[Part, ...] = ()
+    parts: tuple[ObjectPart, ...] = ()
     obb: F64 | None = None
     attributes: dict[str, Any] = {}
     if not row.keys() <= _COCO_FIELDS:
@@ -108,7 +118,7 @@ def object_of(
         keypoints=keypoints,
         obb=obb,
         parts=parts,
-        facts=Facts(id=identity, attributes=attributes, **known),
+        facts=ObjectAttributes(id=identity, attributes=attributes, **known),
     )
 
 
@@ -211,14 +221,14 @@ def _around(segmentation: Segmentation | None, keypoints: F64 | None) -> tuple[f
     return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
 
-def parts_of(value: Any) -> tuple[Part, ...]:
+def parts_of(value: Any) -> tuple[ObjectPart, ...]:
     """Parts as augpipe writes them, name and ``box_xyxy``; none if any of the list is something else."""
     out = []
     for part in value if isinstance(value, list) else []:
         box = numbers_of(part.get("box_xyxy"), 4) if isinstance(part, dict) else None
         if box is None or not isinstance(part.get("name"), str):
             return ()
-        out.append(Part(part["name"], (box[0], box[1], box[2], box[3])))
+        out.append(ObjectPart(part["name"], (box[0], box[1], box[2], box[3])))
     return tuple(out)
 
 

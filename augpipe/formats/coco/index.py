@@ -21,11 +21,11 @@ import numpy as np
 from augpipe.core.annotations import I64, Category
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import (
+    AnyPath,
+    ArchivePath,
     Dataset,
     Entry,
-    Inside,
     SourceOptions,
-    Where,
     bytes_of,
     dataset,
     digest_of,
@@ -90,12 +90,12 @@ class CocoFile:
     lead, which is the JSON itself if it is a file.
     """
 
-    path: Where
+    path: AnyPath
     text: Path
     keys: dict[str, str]
     images: I64
     rows: I64
-    panoptic: dict[str, list[Where]]
+    panoptic: dict[str, list[AnyPath]]
     categories: tuple[Category, ...]
     unlisted: int
 
@@ -108,7 +108,7 @@ class CocoFile:
             yield self.rows[bounds[number] : bounds[number + 1], 1:]
 
 
-def looks_like_coco(path: Where) -> bool:
+def looks_like_coco(path: AnyPath) -> bool:
     """Whether a JSON file has a list of COCO's near its top or its end."""
     head = start_of(path, _SNIFFED)
     if not head and size_of(path) > 0:
@@ -122,7 +122,7 @@ def _names_lists(text: bytes) -> bool:
     return b'"images"' in text or (b'"annotations"' in text and b'"image_id"' in text)
 
 
-def json_files(src: Where) -> dict[str, list[Where]]:
+def json_files(src: AnyPath) -> dict[str, list[AnyPath]]:
     """Split name → the COCO JSONs of it. ``""`` holds those that stand together without a split folder."""
     if src.is_file():
         return {"": [src]} if src.suffix == ".json" else {}
@@ -140,7 +140,7 @@ def json_files(src: Where) -> dict[str, list[Where]]:
     return out
 
 
-def open_coco(src: Where, options: SourceOptions) -> Dataset:
+def open_coco(src: AnyPath, options: SourceOptions) -> Dataset:
     """Index a COCO source.
 
     Raises:
@@ -162,7 +162,7 @@ def open_coco(src: Where, options: SourceOptions) -> Dataset:
     return dataset("coco", src, categories, entries, reader, options, _remarks(files, entries))
 
 
-def _chosen(src: Where, groups: Mapping[str, list[Where]], split: str | None) -> list[Where]:
+def _chosen(src: AnyPath, groups: Mapping[str, list[AnyPath]], split: str | None) -> list[AnyPath]:
     """The files to read. A split is a folder's name, a JSON's name, or the end of one."""
     if split is None:
         if len(groups) > 1:
@@ -177,7 +177,7 @@ def _chosen(src: Where, groups: Mapping[str, list[Where]], split: str | None) ->
     return ending
 
 
-def _require_same_images(src: Where, files: list[CocoFile]) -> None:
+def _require_same_images(src: AnyPath, files: list[CocoFile]) -> None:
     if any(file.keys != files[0].keys for file in files[1:]):
         listed = ", ".join(f"{f.path.name} ({plural(len(f.keys), 'image')})" for f in files)
         raise DatasetError(f"{src}: these files are not about the same images: {listed}; name one, or use --split")
@@ -197,7 +197,7 @@ def _remarks(files: Sequence[CocoFile], entries: Sequence[Entry]) -> list[str]:
 # --- one file --------------------------------------------------------------------------------------------------------
 
 
-def index_file(path: Where) -> CocoFile:
+def index_file(path: AnyPath) -> CocoFile:
     """Split a JSON into the byte ranges of its objects.
 
     Raises:
@@ -207,7 +207,7 @@ def index_file(path: Where) -> CocoFile:
         return _index(path, file, mapped)
 
 
-def categories_in(path: Where) -> tuple[Category, ...]:
+def categories_in(path: AnyPath) -> tuple[Category, ...]:
     """The categories of a JSON of which no more is asked, as it is one of another split.
 
     Raises:
@@ -218,7 +218,7 @@ def categories_in(path: Where) -> tuple[Category, ...]:
 
 
 @contextmanager
-def _open(path: Where) -> Iterator[tuple[Path, mmap.mmap]]:
+def _open(path: AnyPath) -> Iterator[tuple[Path, mmap.mmap]]:
     """(the file with the text of a JSON, the same in memory)."""
     file = spooled(path)
     try:
@@ -247,7 +247,7 @@ def _not_a_number(mapped: mmap.mmap, message: str) -> str:
     return "; NaN and Infinity are not JSON, write null" if b"NaN" in near or b"Infinity" in near else ""
 
 
-def _index(path: Where, file: Path, mapped: mmap.mmap) -> CocoFile:
+def _index(path: AnyPath, file: Path, mapped: mmap.mmap) -> CocoFile:
     base = np.frombuffer(mapped, np.uint8)
     text = _text(mapped)
     document = msgspec.json.decode(text, type=_Known)
@@ -265,7 +265,7 @@ def _index(path: Where, file: Path, mapped: mmap.mmap) -> CocoFile:
     return CocoFile(path, file, keys, images, listed, panoptic, categories, unlisted=len(rows) - len(listed))
 
 
-def _keys(path: Where, images: Iterable[_Image]) -> dict[str, str]:
+def _keys(path: AnyPath, images: Iterable[_Image]) -> dict[str, str]:
     """Image id, as text, → source key."""
     keys: dict[str, str] = {}
     for image in images:
@@ -278,11 +278,11 @@ def _keys(path: Where, images: Iterable[_Image]) -> dict[str, str]:
     return keys
 
 
-def _rows(path: Where, rows: Iterable[_Row], numbers: Mapping[str, int]) -> tuple[I64, dict[str, list[Where]]]:
+def _rows(path: AnyPath, rows: Iterable[_Row], numbers: Mapping[str, int]) -> tuple[I64, dict[str, list[AnyPath]]]:
     """(image number or −1 of each annotation, the panoptic PNGs of each image)."""
     out = array("q")
     known: dict[int | float | str, int] = {}
-    panoptic: dict[str, list[Where]] = {}
+    panoptic: dict[str, list[AnyPath]] = {}
     for row in rows:
         number = known.get(row.image_id)
         if number is None:
@@ -298,7 +298,7 @@ def _value(raw: msgspec.Raw) -> Any:
     return msgspec.json.decode(raw) if len(raw) else None
 
 
-def _text_of(path: Where, value: int | float | str) -> str:
+def _text_of(path: AnyPath, value: int | float | str) -> str:
     """An image id as text, so that 7, 7.0 and "7", which different tools write for one picture, are the same."""
     identity = identity_of(value)
     if identity is None:
@@ -306,7 +306,7 @@ def _text_of(path: Where, value: int | float | str) -> str:
     return str(identity)
 
 
-def _own_categories(path: Where, values: Iterable[Any]) -> tuple[Category, ...]:
+def _own_categories(path: AnyPath, values: Iterable[Any]) -> tuple[Category, ...]:
     try:
         return tuple(category_of(value, path.name) for value in values)
     except ValueError as error:
@@ -316,10 +316,10 @@ def _own_categories(path: Where, values: Iterable[Any]) -> tuple[Category, ...]:
 # --- the whole -------------------------------------------------------------------------------------------------------
 
 
-def _categories(files: Mapping[Where, Iterable[Category]], options: SourceOptions) -> tuple[Category, ...]:
+def _categories(files: Mapping[AnyPath, Iterable[Category]], options: SourceOptions) -> tuple[Category, ...]:
     """The categories of all files together; a richer entry of an id (with keypoints) wins."""
     found: dict[int, Category] = {}
-    named: dict[int, Where] = {}
+    named: dict[int, AnyPath] = {}
     for path, own in files.items():
         seen: set[int] = set()
         for category in own:
@@ -344,13 +344,13 @@ def _categories(files: Mapping[Where, Iterable[Category]], options: SourceOption
     return labelled_by_id(found.values())
 
 
-def _entries(src: Where, root: Where, files: Sequence[CocoFile]) -> Iterator[Entry]:
+def _entries(src: AnyPath, root: AnyPath, files: Sequence[CocoFile]) -> Iterator[Entry]:
     shown = row_name(files[0].path, src if src.is_dir() else src.parent)
     keys = files[0].keys
-    if isinstance(root, Inside):
+    if isinstance(root, ArchivePath):
         root.tree.look_up(root.path, [(root / key).path for key in keys.values()])
     look_for = finder(root)
-    archived = isinstance(files[0].path, Inside)
+    archived = isinstance(files[0].path, ArchivePath)
     images = files[0].images.tolist()
     with ExitStack() as stack:
         texts = [stack.enter_context(_mapped(file.text)) for file in files]

@@ -21,9 +21,9 @@ from augpipe.core.annotations import Annotations, Category, Dropped, ObjectRow, 
 from augpipe.core.errors import Reject, one_line
 from augpipe.formats.base import (
     DEEPEST,
+    AnyPath,
+    ByteRange,
     Entry,
-    Place,
-    Where,
     is_deep,
     place_of,
     read_place,
@@ -79,7 +79,7 @@ class CocoReader:
                 raise Reject("labels", "bad-json", f"{entry.file}: expected an object at byte {start}", file=entry.file)
         return values
 
-    def _panoptic(self, groups: Mapping[int, list[dict[str, Any]]]) -> Place | None:
+    def _panoptic(self, groups: Mapping[int, list[dict[str, Any]]]) -> ByteRange | None:
         pngs = [png for file, rows in groups.items() for png in panoptic_pngs(Path(self.files[file]), rows)]
         return place_of(pngs[0]) if pngs else None
 
@@ -112,7 +112,7 @@ def decoded(data: bytes, file: str, offset: int = 0) -> Any:
     return value
 
 
-def panoptic_pngs(file: Where, rows: Iterable[Mapping[str, Any]]) -> list[Where]:
+def panoptic_pngs(file: AnyPath, rows: Iterable[Mapping[str, Any]]) -> list[AnyPath]:
     """The panoptic PNGs that rows of a JSON name; they lie in the folder beside the JSON that has its name."""
     named = [row.get("file_name") for row in rows if isinstance(row.get("segments_info"), list)]
     return [file.with_suffix("") / key_of(name) for name in named if isinstance(name, str) and key_of(name)]

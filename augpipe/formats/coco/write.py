@@ -31,12 +31,12 @@ from augpipe.formats.coco.write_panoptic import PanopticWriter, Segments, segmen
 from augpipe.formats.writer import (
     Added,
     Closing,
+    DatasetWriter,
     Loss,
     Made,
     Picture,
     Stage,
     WriteOptions,
-    Writer,
     losses_of,
     split_of,
     writable,
@@ -303,16 +303,16 @@ def cannot_hold(annotations: Annotations) -> dict[str, int]:
 # --- a dataset -------------------------------------------------------------------------------------------------------
 
 
-def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> Writer:
+def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> DatasetWriter:
     """Begin the JSON of a dataset: the one file of ``stage``, else ``annotations/instances_SPLIT.json``, beside which
     ``panoptic_SPLIT.json`` is written if there are such labels."""
     copies = any(_COPY.search(entry.key) for entry in dataset.entries)
-    return _DatasetWriter(dataset, stage, "sequential" if options.ids == "sequential" else "new" if copies else "keep")
+    return _Writer(dataset, stage, "sequential" if options.ids == "sequential" else "new" if copies else "keep")
 
 
 @dataclass(frozen=True)
-class _Maker:
-    """See :class:`augpipe.formats.writer.Maker`."""
+class _Encoder:
+    """See :class:`augpipe.formats.writer.SampleEncoder`."""
 
     ids: Rule
     panoptic: bool
@@ -335,8 +335,8 @@ class _Maker:
         return batch_of(rests)
 
 
-class _DatasetWriter:
-    """See :class:`augpipe.formats.writer.Writer`."""
+class _Writer:
+    """See :class:`augpipe.formats.writer.DatasetWriter`."""
 
     def __init__(self, dataset: Dataset, stage: Stage, ids: Rule) -> None:
         self._ids = ids
@@ -350,7 +350,7 @@ class _DatasetWriter:
         self._panoptic = (
             None if stage.json else PanopticWriter(path.with_name(f"panoptic_{split_of(dataset)}.json"), rows)
         )
-        self.maker = _Maker(ids, self._panoptic is not None)
+        self.maker = _Encoder(ids, self._panoptic is not None)
 
     def take(self, packed: Batch) -> None:
         image_ids, images = self._json.write(packed)

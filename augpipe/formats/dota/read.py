@@ -19,14 +19,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from augpipe.core.annotations import Annotations, Dropped, Facts, ObjectRow, objects_of
+from augpipe.core.annotations import Annotations, Dropped, ObjectAttributes, ObjectRow, objects_of
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.geometry import bounds_of
 from augpipe.formats.base import (
+    AnyPath,
     Dataset,
     Entry,
     SourceOptions,
-    Where,
     bytes_of,
     categories_by_name,
     dataset,
@@ -49,7 +49,7 @@ _LABEL_FOLDER = re.compile(r"labeltxt.*|annfiles", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Row:
+class DotaRow:
     """A row of a label file: eight numbers, of which any may be NaN, the class, and the difficulty if it is stated."""
 
     corners: tuple[float, ...]
@@ -88,7 +88,7 @@ class DotaReader:
         )
 
 
-def _object(index: int, category_id: int, row: Row, notes: set[str]) -> ObjectRow | None:
+def _object(index: int, category_id: int, row: DotaRow, notes: set[str]) -> ObjectRow | None:
     corners = np.array(row.corners).reshape(4, 2)
     if not (np.abs(corners) < FARTHEST).all():  # false for NaN too
         notes.add("row-not-numbers")
@@ -97,7 +97,7 @@ def _object(index: int, category_id: int, row: Row, notes: set[str]) -> ObjectRo
     if not (x0 < x1 and y0 < y1):
         return None
     plain = row.difficulty in (None, 0, 1)
-    facts = Facts(
+    facts = ObjectAttributes(
         difficult=None if row.difficulty is None else int(row.difficulty != 0),
         attributes={} if plain else {"difficulty": row.difficulty},  # DOTA 2.0 has a third degree
     )
@@ -113,10 +113,10 @@ def names_of(data: bytes) -> set[str]:
     return {row.name for row in parsed(data)[1] if row is not None}
 
 
-def parsed(data: bytes) -> tuple[dict[str, str], list[Row | None]]:
+def parsed(data: bytes) -> tuple[dict[str, str], list[DotaRow | None]]:
     """(what the lines at the top say, rows) of a label file; ``None`` for a row that is none."""
     heads: dict[str, str] = {}
-    rows: list[Row | None] = []
+    rows: list[DotaRow | None] = []
     for raw in data.decode("utf-8-sig", "replace").splitlines():
         line = raw.strip()
         name, colon, value = line.partition(":")
@@ -127,14 +127,14 @@ def parsed(data: bytes) -> tuple[dict[str, str], list[Row | None]]:
     return heads, rows
 
 
-def _row(tokens: list[str]) -> Row | None:
+def _row(tokens: list[str]) -> DotaRow | None:
     if len(tokens) not in (9, 10):
         return None
     difficulty = tokens[9] if len(tokens) == 10 else None
     if difficulty is not None and not difficulty.isdecimal():
         return None
     corners = tuple(map(_number, tokens[:8]))
-    return Row(corners, tokens[8], None if difficulty is None else int(difficulty[:9]))
+    return DotaRow(corners, tokens[8], None if difficulty is None else int(difficulty[:9]))
 
 
 def _number(token: str) -> float:
@@ -147,7 +147,7 @@ def _number(token: str) -> float:
 # --- index -----------------------------------------------------------------------------------------------------------
 
 
-def label_folders(src: Where) -> list[Where]:
+def label_folders(src: AnyPath) -> list[AnyPath]:
     """Folders of label files (``labelTxt``, ``labelTxt-v1.5``, ``annfiles``) in a source or in a folder of it."""
     if not src.is_dir():
         return []
@@ -156,7 +156,7 @@ def label_folders(src: Where) -> list[Where]:
     return [folder for folder in named if folder.is_dir() and any(n.endswith(".txt") for n in walk_files(folder))]
 
 
-def open_dota(src: Where, options: SourceOptions) -> Dataset:
+def open_dota(src: AnyPath, options: SourceOptions) -> Dataset:
     """Index a DOTA dataset: ``images/`` beside ``labelTxt/``, in the source or in a folder a split.
 
     Raises:
@@ -189,16 +189,16 @@ def open_dota(src: Where, options: SourceOptions) -> Dataset:
     return dataset("dota", src, categories, entries, reader, options, remarks)
 
 
-def _is_of(folder: Where, src: Where, split: str | None) -> bool:
+def _is_of(folder: AnyPath, src: AnyPath, split: str | None) -> bool:
     return split is None or (folder.parent != src and folder.parent.name == split)
 
 
-def _pictures(place: Where) -> list[str]:
+def _pictures(place: AnyPath) -> list[str]:
     images = place / "images"
     return [name for name in walk_files(images) if is_picture(name)] if images.is_dir() else []
 
 
-def _entry(src: Where, folder: Where, file: str, picture: str | None, data: bytes) -> Entry:
+def _entry(src: AnyPath, folder: AnyPath, file: str, picture: str | None, data: bytes) -> Entry:
     """Keys start at ``images/`` of a source with one pair of folders, else at the source."""
     images = folder.parent / "images"
     path = images / (picture or os.path.splitext(file)[0] + ".png")
@@ -210,7 +210,7 @@ def _entry(src: Where, folder: Where, file: str, picture: str | None, data: byte
     )
 
 
-def lines_of(heads: Mapping[str, str], rows: Iterable[Row]) -> str:
+def lines_of(heads: Mapping[str, str], rows: Iterable[DotaRow]) -> str:
     """The text of a label file."""
     lines = [f"{name}:{heads[name]}" for name in HEADS if name in heads]
     for row in rows:

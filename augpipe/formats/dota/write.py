@@ -18,16 +18,16 @@ from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.geometry import bounds_of, corners_of
 from augpipe.formats.base import Dataset, is_picture
 from augpipe.formats.coco import write
-from augpipe.formats.dota.read import HEADS, Row, lines_of
+from augpipe.formats.dota.read import HEADS, DotaRow, lines_of
 from augpipe.formats.writer import (
     Added,
     Closing,
+    DatasetWriter,
     Loss,
     Made,
     Picture,
     Stage,
     WriteOptions,
-    Writer,
     losses_of,
     require_own_stems,
     writable,
@@ -37,7 +37,7 @@ from augpipe.formats.writer import (
 _SAME = 1e-3  # pixels within which a box is the same
 
 
-def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> Writer:
+def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> DatasetWriter:
     """Begin a DOTA folder.
 
     Raises:
@@ -51,7 +51,7 @@ def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> Writer
         if other != category.name:
             shown = f"'{one_line(other)}' and '{one_line(category.name)}'"
             raise DatasetError(f"the classes {shown} would both be '{one_line(word)}' in DOTA; rename one")
-    return _DatasetWriter(dataset, stage)
+    return _Writer(dataset, stage)
 
 
 def word_of(name: str) -> str:
@@ -60,8 +60,8 @@ def word_of(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Maker:
-    """See :class:`augpipe.formats.writer.Maker`."""
+class _Encoder:
+    """See :class:`augpipe.formats.writer.SampleEncoder`."""
 
     folder: Path
     categories: Mapping[int, Category]
@@ -85,11 +85,11 @@ class _Maker:
         pass
 
 
-class _DatasetWriter:
-    """See :class:`augpipe.formats.writer.Writer`."""
+class _Writer:
+    """See :class:`augpipe.formats.writer.DatasetWriter`."""
 
     def __init__(self, dataset: Dataset, stage: Stage) -> None:
-        self.maker = _Maker(stage.folder / "labelTxt", {c.id: c for c in dataset.categories})
+        self.maker = _Encoder(stage.folder / "labelTxt", {c.id: c for c in dataset.categories})
 
     def take(self, packed: None) -> None:
         pass
@@ -109,14 +109,16 @@ def _unwritable(objects: Objects, i: int) -> str | None:
     return "crowds" if objects.iscrowd[i] else write.unwritable(objects, i, {})
 
 
-def row_of(objects: Objects, i: int, categories: Mapping[int, Category]) -> Row:
+def row_of(objects: Objects, i: int, categories: Mapping[int, Category]) -> DotaRow:
     """The row of an object: its oriented box, else the corners of its box, clockwise from the top left."""
     corners, facts = objects.obb[i], objects.facts[i]
     if corners is None:
         corners = corners_of(objects.boxes_xyxy[i][None])[0]
     degree = facts.attributes.get("difficulty", facts.difficult)
     difficulty = degree if isinstance(degree, int) and 0 <= degree < 10 else facts.difficult
-    return Row(tuple(corners.reshape(-1).tolist()), word_of(categories[int(objects.category_id[i])].name), difficulty)
+    return DotaRow(
+        tuple(corners.reshape(-1).tolist()), word_of(categories[int(objects.category_id[i])].name), difficulty
+    )
 
 
 def changed(objects: Objects, i: int) -> list[str]:

@@ -17,11 +17,11 @@ from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.parallel import batches_of, parallel_map
 from augpipe.formats.base import (
+    AnyPath,
+    ByteRange,
     Dataset,
     Entry,
-    Place,
     SourceOptions,
-    Where,
     bytes_of,
     categories_by_name,
     dataset,
@@ -52,18 +52,18 @@ class VocRoot:
     """One devkit-like tree. ``name`` is its folder's below the source, "" where it is the only one."""
 
     name: str
-    xml: Where
-    pictures: Where
-    sets: Where | None = None
-    class_masks: Where | None = None
-    object_masks: Where | None = None
-    labelmap: Where | None = None
+    xml: AnyPath
+    pictures: AnyPath
+    sets: AnyPath | None = None
+    class_masks: AnyPath | None = None
+    object_masks: AnyPath | None = None
+    labelmap: AnyPath | None = None
 
 
 # --- roots -----------------------------------------------------------------------------------------------------------
 
 
-def find_roots(src: Where) -> list[VocRoot]:
+def find_roots(src: AnyPath) -> list[VocRoot]:
     """The VOC trees at ``src``: itself, a flat folder of XML, or its years or splits; empty if there is none."""
     if not src.is_dir():
         return []
@@ -78,15 +78,15 @@ def find_roots(src: Where) -> list[VocRoot]:
     return [replace(roots[0], name="")] if len(roots) == 1 else roots
 
 
-def _folders(base: Where) -> dict[str, Where]:
+def _folders(base: AnyPath) -> dict[str, AnyPath]:
     return {child.name.lower(): child for child in children(base) if child.is_dir()}
 
 
-def _first(folders: Mapping[str, Where], names: Iterable[str]) -> Where | None:
+def _first(folders: Mapping[str, AnyPath], names: Iterable[str]) -> AnyPath | None:
     return next((folders[name] for name in names if name in folders), None)
 
 
-def _root(base: Where, name: str) -> VocRoot | None:
+def _root(base: AnyPath, name: str) -> VocRoot | None:
     folders = _folders(base)
     xml = _first(folders, _ANNOTATION_FOLDERS)
     if "segmentationclass" not in folders and (xml is None or not _holds_voc(xml, walk_files(xml))):
@@ -104,28 +104,28 @@ def _root(base: Where, name: str) -> VocRoot | None:
     )
 
 
-def _is_flat(folder: Where) -> bool:
+def _is_flat(folder: AnyPath) -> bool:
     return _holds_voc(folder, names_of(folder))
 
 
-def _flat(folder: Where, name: str) -> VocRoot:
+def _flat(folder: AnyPath, name: str) -> VocRoot:
     if any(map(is_picture, names_of(folder))):
         return VocRoot(name, folder, folder)
     siblings = _folders(above(folder))
     return VocRoot(name, folder, _first(siblings, _PICTURE_FOLDERS) or folder)
 
 
-def _holds_voc(folder: Where, files: Iterable[str]) -> bool:
+def _holds_voc(folder: AnyPath, files: Iterable[str]) -> bool:
     """Whether one of the first XML files is VOC's; other tools write XML too."""
     names = [name for name in files if name.lower().endswith(".xml") and not name.startswith(".")]
     return any(_VOC_XML.search(_start_of(folder / name)) for name in names[:_SNIFFED_FILES])
 
 
-def _start_of(path: Where) -> bytes:
+def _start_of(path: AnyPath) -> bytes:
     return start_of(path, _SNIFFED_BYTES).replace(b"\0", b"")  # UTF-16 looks like ASCII then
 
 
-def _holds_pictures(folder: Where) -> bool:
+def _holds_pictures(folder: AnyPath) -> bool:
     return folder.is_dir() and any(map(is_picture, walk_files(folder)))
 
 
@@ -150,7 +150,7 @@ class _Found:
         return VocAt(at.xml, at.class_mask, at.object_mask, said)
 
 
-def open_voc(src: Where, options: SourceOptions) -> Dataset:
+def open_voc(src: AnyPath, options: SourceOptions) -> Dataset:
     """Index a VOC source.
 
     Raises:
@@ -166,15 +166,15 @@ def open_voc(src: Where, options: SourceOptions) -> Dataset:
         raise DatasetError(f"{src}: no ImageSets/Main/{split}.txt; {_splits_there(roots)}")
     for root, lines in zip(roots, lists, strict=True):
         _gather(root, src, split, lines, found)
-    categories, colours, remarks = _categories(src, roots, found.names, options)
+    categories, colors, remarks = _categories(src, roots, found.names, options)
     if found.unannotated:
         remarks.insert(0, f"left out: {plural(found.unannotated, 'picture')} without annotations")
     remarks += links_left_out(found.links, src)
-    reader = VocReader({c.name: c.id for c in categories}, options.voc_origin, colours)
+    reader = VocReader({c.name: c.id for c in categories}, options.voc_origin, colors)
     return dataset("voc", src, categories, found.entries, reader, options, remarks)
 
 
-def _gather(root: VocRoot, src: Where, split: str | None, lines: list[str] | None, found: _Found) -> None:
+def _gather(root: VocRoot, src: AnyPath, split: str | None, lines: list[str] | None, found: _Found) -> None:
     """Everything of one root; the split chooses entries, but classes come from all of them."""
     xmls = _by_stem(root.xml, (".xml",), found.links)
     class_masks, object_masks = _masks(root.class_masks), _masks(root.object_masks)
@@ -201,7 +201,7 @@ def _gather(root: VocRoot, src: Where, split: str | None, lines: list[str] | Non
         found.unannotated += sum(map(len, pictures.values())) - len(used)
 
 
-def _entries_of(root: VocRoot, src: Where) -> Callable[[str | None, str, VocAt, bytes], Entry]:
+def _entries_of(root: VocRoot, src: AnyPath) -> Callable[[str | None, str, VocAt, bytes], Entry]:
     """What makes the entry of a picture, ``None`` where there is none and the third is only expected."""
     place, size, shown_of = places_in(root.pictures), sizes_in(root.pictures), rows_below(src)
 
@@ -240,7 +240,7 @@ def _glances(ats: Sequence[VocAt]) -> tuple[set[str], list[tuple[str, bytes, byt
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def _by_stem(folder: Where | None, endings: tuple[str, ...], links: set[str] | None = None) -> dict[str, str]:
+def _by_stem(folder: AnyPath | None, endings: tuple[str, ...], links: set[str] | None = None) -> dict[str, str]:
     """Stem → relative path of the files with such endings; stems are in NFC, as some systems decompose names."""
     files = walk_files(folder, links) if folder is not None and folder.is_dir() else []
     return {_nfc_stem(f): f for f in files if f.lower().endswith(endings)}
@@ -250,7 +250,7 @@ def _nfc_stem(file: str) -> str:
     return unicodedata.normalize("NFC", os.path.splitext(file)[0])
 
 
-def _masks(folder: Where | None) -> dict[str, Place]:
+def _masks(folder: AnyPath | None) -> dict[str, ByteRange]:
     return {} if folder is None else {s: place_of(folder / f) for s, f in _by_stem(folder, (".png",)).items()}
 
 
@@ -364,31 +364,31 @@ def _names(line: str) -> Iterator[str]:
 
 
 def _categories(
-    src: Where, roots: list[VocRoot], names: set[str], options: SourceOptions
+    src: AnyPath, roots: list[VocRoot], names: set[str], options: SourceOptions
 ) -> tuple[tuple[Category, ...], dict[int, int] | None, list[str]]:
     """(categories, colours of masks saved as RGB, remarks).
 
     Masks hold positions in the labelmap, so where there is one its order is the class map.
     """
     labelmap = next((root.labelmap for root in roots if root.labelmap), None)
-    listed, colours = ([], None) if labelmap is None else _labelmap(labelmap)
+    listed, colors = ([], None) if labelmap is None else _labelmap(labelmap)
     if options.classes is not None:
-        return categories_by_name(names, options, src), colours, []
+        return categories_by_name(names, options, src), colors, []
     remarks: list[str] = []
     if labelmap is not None:
         strange = sorted(names - set(listed)) or sorted(n for n in set(listed) if listed.count(n) > 1)
         if not strange:
-            return _by_labelmap(listed, names), colours, []
+            return _by_labelmap(listed, names), colors, []
         remarks.append(f"labelmap.txt is not used: '{one_line(strange[0])}' is not listed there exactly once")
     if names <= set(TWENTY):
-        return categories_by_name(TWENTY, options, src), colours, remarks
+        return categories_by_name(TWENTY, options, src), colors, remarks
     if any(root.class_masks for root in roots):
         order = one_line(", ".join(f"{i} {name}" for i, name in enumerate(sorted(names), start=1)), 100)
         remarks.append(f"values of the masks are taken as {order}; a labelmap.txt or --classes says otherwise")
-    return categories_by_name(sorted(names), options, src), colours, remarks
+    return categories_by_name(sorted(names), options, src), colors, remarks
 
 
-def _labelmap(path: Where) -> tuple[list[str], dict[int, int]]:
+def _labelmap(path: AnyPath) -> tuple[list[str], dict[int, int]]:
     from augpipe.formats.voc.write_masks import read_labelmap
 
     return read_labelmap(bytes_of(place_of(path)))

@@ -21,7 +21,7 @@ from augpipe.pixels.codec.label_png import encode_palette
 
 VOID = 255
 _MOST = VOID - 1
-_COLOURS = palette()
+_COLORS = palette()
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,14 +119,14 @@ def _looked_up(raster: Raster, numbers: Mapping[int, int], void: int) -> tuple[U
 
 def png_of(mask: U8) -> bytes:
     """A mask as PNG with VOC's palette."""
-    return encode_palette(mask, _COLOURS)
+    return encode_palette(mask, _COLORS)
 
 
 def labelmap_of(categories: Sequence[Category]) -> str:
     """``labelmap.txt``: what the values of SegmentationClass are, with their colours. Source: Datumaro, and CVAT."""
     names = ["background", *(c.name for c in categories)]
-    colours = (_COLOURS[i % len(_COLOURS)] for i in range(len(names)))
-    return "".join(f"{name}:{r},{g},{b}::\n" for name, (r, g, b) in zip(names, colours, strict=True))
+    colors = (_COLORS[i % len(_COLORS)] for i in range(len(names)))
+    return "".join(f"{name}:{r},{g},{b}::\n" for name, (r, g, b) in zip(names, colors, strict=True))
 
 
 def is_listable(name: str) -> bool:

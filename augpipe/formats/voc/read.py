@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from augpipe.core.annotations import Annotations, Dropped, Facts, Objects, Part, Raster, Rle
+from augpipe.core.annotations import Annotations, Dropped, ObjectAttributes, ObjectPart, Objects, Raster, Rle
 from augpipe.core.errors import Reject, one_line
-from augpipe.formats.base import Entry, Place, read_place
+from augpipe.formats.base import ByteRange, Entry, read_place
 from augpipe.formats.voc.xml_reader import Corners, Said, read_xml, unpack
 
 TWENTY = (
@@ -31,9 +31,9 @@ class VocAt(NamedTuple):
     """Where the annotations of one picture are; any of them may be missing. ``said`` is what its XML says, packed by
     :func:`augpipe.formats.voc.xml_reader.pack`, if that is held already."""
 
-    xml: Place | None
-    class_mask: Place | None = None
-    object_mask: Place | None = None
+    xml: ByteRange | None
+    class_mask: ByteRange | None = None
+    object_mask: ByteRange | None = None
     said: bytes | None = None
 
 
@@ -43,7 +43,7 @@ class VocReader:
 
     ids: Mapping[str, int]
     origin: int = 1
-    mask_colours: Mapping[int, int] | None = None
+    mask_colors: Mapping[int, int] | None = None
 
     def annotations(self, entry: Entry) -> Annotations:
         """The labels of one picture; see :class:`augpipe.formats.base.Reader`."""
@@ -66,7 +66,7 @@ class VocReader:
         from augpipe.formats.voc.write_masks import mask_at
 
         instance = None if at.object_mask is None else mask_at(at.object_mask, None)
-        return None if at.class_mask is None else mask_at(at.class_mask, self.mask_colours), instance
+        return None if at.class_mask is None else mask_at(at.class_mask, self.mask_colors), instance
 
     def parse(self, xml: bytes, file: str, instance: Raster | None = None) -> Annotations:
         """The labels of one XML text.
@@ -134,9 +134,9 @@ class VocReader:
         last = 1 - self.origin
         return (x0 - self.origin, y0 - self.origin, x1 + last, y1 + last)
 
-    def _parts(self, said: Said, index: int, notes: set[str]) -> tuple[Part, ...]:
+    def _parts(self, said: Said, index: int, notes: set[str]) -> tuple[ObjectPart, ...]:
         found = said.parts[index]
-        parts = [Part(name, self._box(corners, set())) for name, corners in found if corners is not None]
+        parts = [ObjectPart(name, self._box(corners, set())) for name, corners in found if corners is not None]
         if len(parts) < len(found):
             notes.add("part-left-out")
         return tuple(parts)
@@ -154,12 +154,14 @@ def _masks_for(boxes: list[Corners | None], instance: Raster, notes: set[str]) -
     return masks
 
 
-def _facts(said: Said, index: int) -> Facts:
+def _facts(said: Said, index: int) -> ObjectAttributes:
     fields = said.fields.get(index) if said.fields else None
-    return _plain_facts(*said.facts[index]) if fields is None else Facts(None, *said.facts[index], fields)
+    return _plain_facts(*said.facts[index]) if fields is None else ObjectAttributes(None, *said.facts[index], fields)
 
 
 @functools.lru_cache(maxsize=1024)
-def _plain_facts(truncated: int | None, difficult: int | None, occluded: int | None, pose: str | None) -> Facts:
+def _plain_facts(
+    truncated: int | None, difficult: int | None, occluded: int | None, pose: str | None
+) -> ObjectAttributes:
     """Few sets of facts come again and again; those of all objects of a kind are one."""
-    return Facts(None, truncated, difficult, occluded, pose)
+    return ObjectAttributes(None, truncated, difficult, occluded, pose)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from augpipe.core.annotations import Annotations, Category, Objects, Part
+from augpipe.core.annotations import Annotations, Category, ObjectPart, Objects
 from augpipe.core.errors import Reject
 from augpipe.formats.base import Dataset, plural
 from augpipe.formats.coco import write
@@ -25,11 +25,11 @@ from augpipe.formats.voc.masks import is_listable, labelmap_of, masks_of, png_of
 from augpipe.formats.writer import (
     Added,
     Closing,
+    DatasetWriter,
     Made,
     Picture,
     Stage,
     WriteOptions,
-    Writer,
     losses_of,
     require_own_stems,
     split_of,
@@ -111,7 +111,7 @@ def _corners(box_xyxy: Iterable[float]) -> tuple[float, ...]:
     return tuple(map(whole, (x0 + 1, y0 + 1, x1, y1)))
 
 
-def _is_thick(part: Part) -> bool:
+def _is_thick(part: ObjectPart) -> bool:
     xmin, ymin, xmax, ymax = _corners(part.box_xyxy)
     return xmin <= xmax and ymin <= ymax
 
@@ -229,14 +229,14 @@ def _as_read(value: Any) -> Any:
 # --- a dataset -------------------------------------------------------------------------------------------------------
 
 
-def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> Writer:
+def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> DatasetWriter:
     """Begin a VOC root: an XML a picture, and the list of them.
 
     Raises:
         DatasetError: two pictures would share an XML.
     """
     require_own_stems(dataset, "XML")
-    return _DatasetWriter(dataset, stage)
+    return _Writer(dataset, stage)
 
 
 class _Rest(NamedTuple):
@@ -250,8 +250,8 @@ class _Rest(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Maker:
-    """See :class:`augpipe.formats.writer.Maker`."""
+class _Encoder:
+    """See :class:`augpipe.formats.writer.SampleEncoder`."""
 
     folder: Path
     categories: Mapping[int, Category]
@@ -284,8 +284,8 @@ class _Maker:
         return rests
 
 
-class _DatasetWriter:
-    """See :class:`augpipe.formats.writer.Writer`."""
+class _Writer:
+    """See :class:`augpipe.formats.writer.DatasetWriter`."""
 
     def __init__(self, dataset: Dataset, stage: Stage) -> None:
         self._list = stage.folder / "ImageSets" / "Main" / f"{split_of(dataset)}.txt"
@@ -295,7 +295,7 @@ class _DatasetWriter:
         self._folder = stage.folder
         self._used: set[int] = set()
         self._fractions = self._unsized = 0
-        self.maker = _Maker(stage.folder, self._categories)
+        self.maker = _Encoder(stage.folder, self._categories)
 
     def take(self, packed: Sequence[_Rest]) -> None:
         for rest in packed:

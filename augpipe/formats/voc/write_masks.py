@@ -9,13 +9,13 @@ import numpy as np
 
 from augpipe.core.annotations import Raster, Rle
 from augpipe.core.errors import Reject
-from augpipe.formats.base import Place, read_place
+from augpipe.formats.base import ByteRange, read_place
 from augpipe.labels.rle import rle_of, window_of
 from augpipe.pixels.codec.image import bands
 from augpipe.pixels.codec.label_png import decode_raster
 
 
-def mask_at(place: Place, colours: Mapping[int, int] | None) -> Raster:
+def mask_at(place: ByteRange, colors: Mapping[int, int] | None) -> Raster:
     """The values (H, W) of a mask's PNG; one that was saved as RGB has those of its ``colours``.
 
     Raises:
@@ -23,7 +23,7 @@ def mask_at(place: Place, colours: Mapping[int, int] | None) -> Raster:
     """
     name = place.name or "/".join(Path(place.path).parts[-2:])
     raster = decode_raster(read_place(place), name)
-    return indexes_of_colours(raster, colours, name) if raster.dtype == np.uint32 else raster
+    return indexes_of_colors(raster, colors, name) if raster.dtype == np.uint32 else raster
 
 
 def box_around(mask: Rle) -> tuple[float, float, float, float]:
@@ -48,7 +48,7 @@ def mask_of(instance: Raster, value: int) -> Rle | None:
 
 def palette() -> list[tuple[int, int, int]]:
     """VOC's colour map: the colour of each index 0..255 (devkit, VOClabelcolormap.m)."""
-    colours = []
+    colors = []
     for index in range(256):
         r = g = b = 0
         rest = index
@@ -57,21 +57,21 @@ def palette() -> list[tuple[int, int, int]]:
             g |= (rest >> 1 & 1) << shift
             b |= (rest >> 2 & 1) << shift
             rest >>= 3
-        colours.append((r, g, b))
-    return colours
+        colors.append((r, g, b))
+    return colors
 
 
-def _packed(colours: Sequence[tuple[int, int, int]]) -> dict[int, int]:
-    return {r | g << 8 | b << 16: index for index, (r, g, b) in enumerate(colours)}
+def _packed(colors: Sequence[tuple[int, int, int]]) -> dict[int, int]:
+    return {r | g << 8 | b << 16: index for index, (r, g, b) in enumerate(colors)}
 
 
-def indexes_of_colours(raster: Raster, colours: Mapping[int, int] | None, file: str) -> Raster:
+def indexes_of_colors(raster: Raster, colors: Mapping[int, int] | None, file: str) -> Raster:
     """A mask that was saved as RGB back to indexes.
 
     Raises:
         Reject: ``bad-mask`` if a colour is not of the palette.
     """
-    table = colours or _packed(palette())
+    table = colors or _packed(palette())
     out = np.empty(raster.shape, np.uint8)
     for rows in bands(*raster.shape):
         values, places = np.unique(raster[rows], return_inverse=True)
@@ -88,7 +88,7 @@ def indexes_of_colours(raster: Raster, colours: Mapping[int, int] | None, file: 
 def read_labelmap(data: bytes) -> tuple[list[str], dict[int, int]]:
     """(names by index, packed colour → index) of a ``labelmap.txt``: lines ``name:r,g,b:parts:actions``."""
     names: list[str] = []
-    colours: list[tuple[int, int, int]] = []
+    colors: list[tuple[int, int, int]] = []
     standard = palette()
     for raw in data.decode("utf-8-sig", errors="replace").splitlines():
         line = raw.strip()
@@ -96,10 +96,10 @@ def read_labelmap(data: bytes) -> tuple[list[str], dict[int, int]]:
             continue
         name, _, rest = line.partition(":")
         numbers = rest.split(":")[0].split(",")
-        colour = standard[len(names) % 256]
+        color = standard[len(names) % 256]
         if len(numbers) == 3 and all(n.strip().isdecimal() for n in numbers):
             r, g, b = (int(n) & 255 for n in numbers)
-            colour = (r, g, b)
+            color = (r, g, b)
         names.append(name)
-        colours.append(colour)
-    return names, _packed(colours)
+        colors.append(color)
+    return names, _packed(colors)

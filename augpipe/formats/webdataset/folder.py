@@ -233,7 +233,7 @@ def _words(category: CategoryRecord | None) -> str:
 
 def kinds_in(shard: Shard) -> Counter[str]:
     """What the labels of one shard hold, for folders whose manifest does not count it."""
-    reader = ShardReader([shard])
+    reader = StoredSampleReader([shard])
     counts = Counter(dict.fromkeys(KINDS, 0))
     for member in range(shard.samples):
         sample = reader.sample(0, member)
@@ -252,7 +252,7 @@ def kinds_in(shard: Shard) -> Counter[str]:
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class StoredSample:
     """One sample as it is stored. ``where`` names shard and key, ``members`` are files by extension."""
 
     where: str
@@ -261,7 +261,7 @@ class Sample:
     void: int
 
 
-class ShardReader:
+class StoredSampleReader:
     """Samples by (shard, member), both counted from 0. Goes to other processes without its open files."""
 
     def __init__(self, shards: Sequence[Shard]) -> None:
@@ -276,7 +276,7 @@ class ShardReader:
         for file in self._files.values():
             os.close(file)
 
-    def sample(self, shard: int, member: int) -> Sample:
+    def sample(self, shard: int, member: int) -> StoredSample:
         """One sample, by one read.
 
         Raises:
@@ -299,7 +299,7 @@ class ShardReader:
             record = _record_decoder.decode(members["json"])
         except (msgspec.DecodeError, RecursionError, ValueError) as error:
             raise DatasetError(f"{where}.json: not as docs/format.md has it: {one_line(error)}") from error
-        return Sample(where, record, members, self.shards[shard].void)
+        return StoredSample(where, record, members, self.shards[shard].void)
 
     def _file(self, shard: int) -> int:
         file = self._files.pop(shard, None)

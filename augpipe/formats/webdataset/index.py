@@ -20,7 +20,7 @@ from braceexpand import braceexpand
 
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, one_line
-from augpipe.formats.base import Place, Where, is_absent, place_of, plural, size_of, source_key
+from augpipe.formats.base import AnyPath, ByteRange, is_absent, place_of, plural, size_of, source_key
 from augpipe.formats.webdataset.folder import SHARD_NAME
 from augpipe.formats.webdataset.record import categories_of_manifest, category_from_json
 from augpipe.storage.fs import files_in
@@ -32,7 +32,7 @@ _RUN_SCHEMA = "augpipe-run/1"
 _MOST_NAMES = 3
 
 
-def tar_paths(src: str, where: Where | None = None) -> list[Where]:
+def tar_paths(src: str, where: AnyPath | None = None) -> list[AnyPath]:
     """The tars that ``src`` names: one, a folder of them, or a brace pattern such as ``x-{000..009}.tar``.
 
     ``where`` is the place of that name, if it is open already.
@@ -68,14 +68,14 @@ def tar_paths(src: str, where: Where | None = None) -> list[Where]:
 class _Book:
     """What a folder of ours says of its tars: name → bytes, or ``None`` while the run is unfinished."""
 
-    file: Where
+    file: AnyPath
     categories: tuple[Category, ...]
     sizes: Mapping[str, int | None] | None
 
 
 def tars_of_runs(
-    whole: Where | None, paths: Sequence[Where], remarks: list[str]
-) -> tuple[list[Where], tuple[Category, ...] | None]:
+    whole: AnyPath | None, paths: Sequence[AnyPath], remarks: list[str]
+) -> tuple[list[AnyPath], tuple[Category, ...] | None]:
     """(the tars to read, their classes), as the manifest or ``run.json`` beside them has it.
 
     ``whole`` is the folder that was named, ``None`` where the tars were, one by one.
@@ -104,7 +104,7 @@ def tars_of_runs(
     return list(paths), first.categories
 
 
-def _book_of(folder: Where) -> _Book | None:
+def _book_of(folder: AnyPath) -> _Book | None:
     """The manifest, else ``run.json``; ``None`` if there is neither, or others wrote what is called so."""
     for name in ("manifest.json", "run.json"):
         file = folder / name
@@ -140,7 +140,7 @@ def _sizes(book: Mapping[str, Any]) -> dict[str, int | None] | None:
     return {f"{s['name'].removesuffix('.tar')}.tar": s.get("bytes") for s in shards}
 
 
-def _all_of(book: _Book, there: Sequence[Where], remarks: list[str]) -> list[Where]:
+def _all_of(book: _Book, there: Sequence[AnyPath], remarks: list[str]) -> list[AnyPath]:
     folder = book.file.parent
     if book.sizes is None:
         again = "run the same augment command again, or name the tars to read one by one"
@@ -153,7 +153,7 @@ def _all_of(book: _Book, there: Sequence[Where], remarks: list[str]) -> list[Whe
     return [folder / name for name in sorted(book.sizes)]
 
 
-def _check_tar(path: Where, book: _Book | None) -> None:
+def _check_tar(path: AnyPath, book: _Book | None) -> None:
     """Whether a tar is as the book of its folder has it."""
     if book is None:
         raise DatasetError(f"{path}: no manifest.json beside it, as there is beside others; read it apart")
@@ -174,13 +174,13 @@ def _check_tar(path: Where, book: _Book | None) -> None:
 # --- samples ---------------------------------------------------------------------------------------------------------
 
 
-def samples_of(paths: Iterable[Where], remarks: list[str]) -> Iterator[tuple[str, dict[str, Place]]]:
+def samples_of(paths: Iterable[AnyPath], remarks: list[str]) -> Iterator[tuple[str, dict[str, ByteRange]]]:
     """(key, ending → place) of every sample, in the order of the tars; ``remarks`` gains what a user should know.
 
     Raises:
         DatasetError: not a tar, or a key or a member that occurs in two places.
     """
-    seen: dict[str, Where] = {}
+    seen: dict[str, AnyPath] = {}
     for path in paths:
         for key, members in _samples(path, remarks):
             if key in seen:
@@ -190,9 +190,9 @@ def samples_of(paths: Iterable[Where], remarks: list[str]) -> Iterator[tuple[str
             yield key, members
 
 
-def _samples(path: Where, remarks: list[str]) -> Iterator[tuple[str, dict[str, Place]]]:
+def _samples(path: AnyPath, remarks: list[str]) -> Iterator[tuple[str, dict[str, ByteRange]]]:
     key = ""
-    members: dict[str, Place] = {}
+    members: dict[str, ByteRange] = {}
     left_out: Counter[str] = Counter()
     file = place_of(path).path
     for name, offset, size in members_of_tar(file, remarks, left_out):
@@ -208,7 +208,7 @@ def _samples(path: Where, remarks: list[str]) -> Iterator[tuple[str, dict[str, P
             key, members = own, {}
         if ending.lower() in members:
             raise DatasetError(f"{path}: the member '{one_line(name)}' is there twice; names must be unique")
-        members[ending.lower()] = Place(file, offset, size)
+        members[ending.lower()] = ByteRange(file, offset, size)
     if members:
         yield key, members
     told = ((plural(left_out[kind], kind), way) for kind, way in LEFT_OUT.items() if left_out[kind])

@@ -16,11 +16,11 @@ from augpipe.core.annotations import Annotations, Category, Raster
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import (
     PICTURE_ENDINGS,
+    AnyPath,
+    ByteRange,
     Dataset,
     Entry,
-    Place,
     SourceOptions,
-    Where,
     bytes_of,
     categories_by_name,
     dataset,
@@ -51,14 +51,14 @@ _PUT_IT_BACK = "put manifest.json beside the tars"
 
 @dataclass(frozen=True)
 class ShardReader:
-    """Reads entries whose ``annotation`` is ending → :class:`Place` of a sample's label members."""
+    """Reads entries whose ``annotation`` is ending → :class:`ByteRange` of a sample's label members."""
 
     categories: Mapping[int, Category]
     voc_origin: int = 1
 
     def annotations(self, entry: Entry) -> Annotations:
         """The labels of one sample; see :class:`augpipe.formats.base.Reader`."""
-        members: Mapping[str, Place] = entry.annotation
+        members: Mapping[str, ByteRange] = entry.annotation
         if "xml" in members:
             ids = {c.name: c.id for c in self.categories.values()}
             return VocReader(ids, self.voc_origin).parse(read_place(members["xml"]), entry.file)
@@ -72,13 +72,13 @@ class ShardReader:
         ids = {c.name: c.id for c in self.categories.values()}
         return annotations_of(image, [with_id(row, ids, entry.file) for row in rows], self.categories, entry.file)
 
-    def _class(self, place: Place, entry: Entry) -> str:
+    def _class(self, place: ByteRange, entry: Entry) -> str:
         number = class_number(read_place(place), entry.file)
         if number not in self.categories:
             raise Reject("labels", "unknown-class", f"{entry.file}: class {number} is not known", file=entry.file)
         return self.categories[number].name
 
-    def _raster(self, place: Place | None, name: str, entry: Entry) -> Raster | None:
+    def _raster(self, place: ByteRange | None, name: str, entry: Entry) -> Raster | None:
         return None if place is None else decode_raster(read_place(place), f"{entry.file}.{name}")
 
 
@@ -139,7 +139,7 @@ def with_id(row: Mapping[str, Any], ids: Mapping[str, int], file: str) -> dict[s
 # --- index -----------------------------------------------------------------------------------------------------------
 
 
-def open_shards(src: str, options: SourceOptions, where: Where | None = None) -> Dataset:
+def open_shards(src: str, options: SourceOptions, where: AnyPath | None = None) -> Dataset:
     """Index tar shards; ``where`` is the place of that name, if it is open already.
 
     Raises:
@@ -182,7 +182,7 @@ def open_shards(src: str, options: SourceOptions, where: Where | None = None) ->
     return dataset("shards", base, categories, entries, reader, options, remarks)
 
 
-def has_samples(where: Where) -> bool:
+def has_samples(where: AnyPath) -> bool:
     """Whether members of a tree stand together as samples do: a picture and its labels under one name."""
     seen: dict[str, int] = {}
     for path in walk_files(where):
@@ -196,7 +196,7 @@ def has_samples(where: Where) -> bool:
     return False
 
 
-def is_of_sample(where: Where) -> bool:
+def is_of_sample(where: AnyPath) -> bool:
     """Whether a picture stands beside a file under the same name."""
     stem = where.name.partition(".")[0]
     parts = (name.partition(".") for name in names_of(where.parent))
@@ -214,7 +214,7 @@ class _Classes:
         self._xml = False
         self._own = _OwnRecords()
 
-    def note(self, members: Mapping[str, Place], data: Sequence[bytes], file: str) -> None:
+    def note(self, members: Mapping[str, ByteRange], data: Sequence[bytes], file: str) -> None:
         """One sample; what cannot be read is rejected when its turn comes.
 
         Raises:

@@ -16,7 +16,7 @@ from augpipe.core.annotations import (
     Annotations,
     Category,
     Dropped,
-    Facts,
+    ObjectAttributes,
     ObjectRow,
     Objects,
     Raster,
@@ -145,7 +145,7 @@ def _flat_rings(rings: Sequence[F64]) -> Iterator[list[float]]:
         start += 2 * len(ring)
 
 
-def _add_facts(row: dict[str, Any], facts: Facts) -> None:
+def _add_facts(row: dict[str, Any], facts: ObjectAttributes) -> None:
     for name in ("id", "truncated", "difficult", "occluded", "pose"):
         value = getattr(facts, name)
         if value is not None:
@@ -305,7 +305,7 @@ def _object_row(index: int, value: Any, categories: Mapping[int, Category]) -> O
         keypoints=None if keypoints is None else np.array(keypoints, np.float64).reshape(-1, 3),
         obb=None if obb is None else np.array(obb, np.float64).reshape(4, 2),
         parts=parts_of(row.get("parts")),
-        facts=Facts(
+        facts=ObjectAttributes(
             id=identity_of(row.get("id")),
             pose=row["pose"] if isinstance(row.get("pose"), str) else None,
             attributes=_mapping(row.get("attributes", {})),

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import yaml
 
 from augpipe.core.errors import DatasetError, one_line
-from augpipe.formats.base import Where
+from augpipe.formats.base import AnyPath
 from augpipe.storage.fs import first_bytes
 
 Kind: TypeAlias = Literal["detect", "segment", "pose", "obb"]
@@ -39,7 +39,7 @@ class DataYaml:
     ``flip_idx`` has the keypoint that each one becomes in a mirror image.
     """
 
-    file: Where
+    file: AnyPath
     path: str | None
     splits: dict[str, tuple[str, ...]]
     names: tuple[str, ...]
@@ -49,7 +49,7 @@ class DataYaml:
     task: Kind | None = None
 
 
-def read_data_yaml(file: Where) -> DataYaml:
+def read_data_yaml(file: AnyPath) -> DataYaml:
     """Read and check a ``data.yaml``.
 
     Raises:
@@ -75,7 +75,7 @@ def read_data_yaml(file: Where) -> DataYaml:
     )
 
 
-def _loaded(file: Where) -> dict[str, Any]:
+def _loaded(file: AnyPath) -> dict[str, Any]:
     try:
         data = first_bytes(file, _MOST_BYTES + 1)
         text = data.decode("utf-8-sig")
@@ -98,7 +98,7 @@ def _loaded(file: Where) -> dict[str, Any]:
     return fields
 
 
-def _require_plain(file: Where, text: str) -> None:
+def _require_plain(file: AnyPath, text: str) -> None:
     """Refuse aliases, deep nesting and endless lists while nothing is built yet."""
     depth = 0
     for count, event in enumerate(yaml.parse(text, yaml.SafeLoader)):
@@ -129,20 +129,20 @@ def _is_nothing(value: Any) -> bool:
     return value is None or value == [] or (isinstance(value, str) and value.strip() in _NOTHING)
 
 
-def _place(file: Where, name: str, value: Any) -> str:
+def _place(file: AnyPath, name: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise DatasetError(f"{file}: {name} is {one_line(repr(value), 60)}; expected the path of a folder or list file")
     return value.strip()
 
 
-def _places(file: Where, name: str, value: Any) -> tuple[str, ...]:
+def _places(file: AnyPath, name: str, value: Any) -> tuple[str, ...]:
     return tuple(_place(file, name, one) for one in (value if isinstance(value, list) else [value]))
 
 
 # --- classes and keypoints -------------------------------------------------------------------------------------------
 
 
-def _names(file: Where, fields: dict[str, Any]) -> tuple[str, ...]:
+def _names(file: AnyPath, fields: dict[str, Any]) -> tuple[str, ...]:
     """The class names by index; names may be missing where ``nc`` counts them, as for Ultralytics."""
     names, count = fields.get("names"), _whole(fields.get("nc"))
     if _is_nothing(names):
@@ -162,7 +162,7 @@ def _names(file: Where, fields: dict[str, Any]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _kpt_shape(file: Where, value: Any) -> tuple[int, int] | None:
+def _kpt_shape(file: AnyPath, value: Any) -> tuple[int, int] | None:
     if _is_nothing(value):
         return None
     numbers = _numbers(value)

@@ -16,11 +16,11 @@ from pathlib import Path
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import (
+    AnyPath,
+    ArchivePath,
     Dataset,
     Entry,
-    Inside,
     SourceOptions,
-    Where,
     bytes_of,
     dataset,
     digest_of,
@@ -48,12 +48,12 @@ _SHOWN = 3
 # --- looking ---------------------------------------------------------------------------------------------------------
 
 
-def is_yolo(src: Where) -> bool:
+def is_yolo(src: AnyPath) -> bool:
     """Whether a file or folder looks like a YOLO dataset."""
     return yaml_of(src) is not None or (src.is_dir() and _has_labels(src))
 
 
-def yaml_of(src: Where) -> Where | None:
+def yaml_of(src: AnyPath) -> AnyPath | None:
     """The ``data.yaml`` of a source: itself, the one of that name, or the only one of its folder that looks so."""
     if not src.is_dir():
         return src if src.suffix.lower() in (".yaml", ".yml") and _looks_like_data(src) else None
@@ -64,7 +64,7 @@ def yaml_of(src: Where) -> Where | None:
     return others[0] if len(others) == 1 else None
 
 
-def _looks_like_data(file: Where) -> bool:
+def _looks_like_data(file: AnyPath) -> bool:
     try:
         lines = first_bytes(file, _SNIFFED_BYTES).splitlines()
     except (OSError, ValueError):
@@ -73,7 +73,7 @@ def _looks_like_data(file: Where) -> bool:
     return bool(keys & {b"names", b"nc"}) and bool(keys & {split.encode() for split in SPLITS})
 
 
-def _has_labels(src: Where) -> bool:
+def _has_labels(src: AnyPath) -> bool:
     """``images/`` beside ``labels/`` with text files, at the top or in folders of splits; or names and text files."""
     places = [src, *(src / split for split in SPLITS)]
     if any((p / "images").is_dir() and _has_texts(p / "labels") for p in places):
@@ -86,11 +86,11 @@ def _has_labels(src: Where) -> bool:
     )
 
 
-def _has_texts(folder: Where) -> bool:
+def _has_texts(folder: AnyPath) -> bool:
     return folder.is_dir() and any(name.endswith(".txt") for name in walk_files(folder))
 
 
-def _names_file(src: Where) -> Where | None:
+def _names_file(src: AnyPath) -> AnyPath | None:
     """A file of class names, one a line, beside the folders or, as labelImg puts it, among the labels."""
     listed = [src / name for name in _NAME_FILES] + [src / "labels" / name for name in _NAME_FILES]
     return next((p for p in (*listed, *files_in(src, "*.names")) if p.is_file()), None)
@@ -115,7 +115,7 @@ class _Found:
     start at its root.
     """
 
-    root: Where
+    root: AnyPath
     names: tuple[str, ...]
     pictures: dict[str, list[str]] = field(default_factory=dict)
     outside: list[str] = field(default_factory=list)
@@ -123,7 +123,7 @@ class _Found:
     data: DataYaml | None = None
 
 
-def open_yolo(src: Where, options: SourceOptions) -> Dataset:
+def open_yolo(src: AnyPath, options: SourceOptions) -> Dataset:
     """Index a YOLO dataset.
 
     Args:
@@ -192,13 +192,13 @@ def _kind(asked: Kind | None, found: _Found, lengths: Counter[int], kpt_shape: t
     return kind
 
 
-def _label(picture: str, root: Where) -> str | None:
+def _label(picture: str, root: AnyPath) -> str | None:
     """The label file of a picture, by the rule, else beside it; ``None`` if there is none."""
     beside = os.path.splitext(picture)[0] + ".txt"
     return next((p for p in (label_of(picture), beside) if size_of(at_path(root, p)) >= 0), None)
 
 
-def _require_labels(labels: set[str], pictures: Sequence[str], root: Where) -> None:
+def _require_labels(labels: set[str], pictures: Sequence[str], root: AnyPath) -> None:
     if not pictures:
         raise DatasetError(f"{root}: no pictures found where the dataset should have them")
     if labels <= {""}:
@@ -206,7 +206,7 @@ def _require_labels(labels: set[str], pictures: Sequence[str], root: Where) -> N
         raise DatasetError(f"{root}: no picture has a label file; expected {one_line(expected, 400)}")
 
 
-def _labels_without_picture(pictures: Iterable[str], labels: set[str], root: Where) -> int:
+def _labels_without_picture(pictures: Iterable[str], labels: set[str], root: AnyPath) -> int:
     folders = {os.path.dirname(label_of(picture)) for picture in pictures}
     apart = folders - {os.path.dirname(picture) for picture in pictures}  # beside pictures other texts may lie
     folders_there = [(f, at) for f in apart if (at := at_path(root, f)).is_dir()]
@@ -214,7 +214,7 @@ def _labels_without_picture(pictures: Iterable[str], labels: set[str], root: Whe
     return sum(path not in labels and os.path.basename(path) not in _NAME_FILES for path in there)
 
 
-def _base(pictures: Sequence[str], root: Where) -> str:
+def _base(pictures: Sequence[str], root: AnyPath) -> str:
     """The folder that keys start from: ``images`` of the root, the root, or what all pictures have in common."""
     base = absolute_of(root)
     for folder in (f"{base}/images", base):
@@ -223,7 +223,7 @@ def _base(pictures: Sequence[str], root: Where) -> str:
     return os.path.commonpath([os.path.dirname(picture) for picture in pictures])
 
 
-def _entry(path: str, base: str, label: str | None, data: bytes, root: Where) -> Entry:
+def _entry(path: str, base: str, label: str | None, data: bytes, root: AnyPath) -> Entry:
     size = size_of(at_path(root, path))
     there = place_of(at_path(root, path)) if size >= 0 else None
     at = None if label is None else place_of(at_path(root, label))
@@ -267,7 +267,7 @@ def _by_yaml(data: DataYaml, options: SourceOptions) -> _Found:
     return found
 
 
-def _resolved(place: str, root: Where, here: Where) -> Where | None:
+def _resolved(place: str, root: AnyPath, here: AnyPath) -> AnyPath | None:
     """A place of a ``data.yaml``: below its path; without ``../`` as exports of one tool have it; beside the file."""
     for candidate in (root / place, root / place.removeprefix("../"), here / place):
         path = normal(candidate)
@@ -278,7 +278,7 @@ def _resolved(place: str, root: Where, here: Where) -> Where | None:
     return None
 
 
-def _pictures(at: Where, root: Where, links: set[str]) -> list[str]:
+def _pictures(at: AnyPath, root: AnyPath, links: set[str]) -> list[str]:
     """Absolute paths of the pictures in a folder, or in a list of them."""
     if at.is_dir():
         base = absolute_of(at)
@@ -287,16 +287,16 @@ def _pictures(at: Where, root: Where, links: set[str]) -> list[str]:
     return [_listed(line, at.parent, root) for line in lines if line and is_picture(line) and "\0" not in line]
 
 
-def _listed(line: str, folder: Where, root: Where) -> str:
+def _listed(line: str, folder: AnyPath, root: AnyPath) -> str:
     """A line of a list: ``./`` starts at the list's own folder, as for Ultralytics; others at the root, if there."""
     starts = (folder,) if line.startswith("./") else (root, folder)
     paths = [os.path.normpath(os.path.join(absolute_of(start) or "/", line)) for start in starts]
     return next((path for path in paths if at_path(root, path).exists()), paths[0])
 
 
-def _by_folders(src: Where, options: SourceOptions) -> _Found:
+def _by_folders(src: AnyPath, options: SourceOptions) -> _Found:
     """All pictures below a folder without a ``data.yaml``; splits are its folders, or lists of pictures beside them."""
-    root = src if isinstance(src, Inside) else Path(os.path.abspath(src))
+    root = src if isinstance(src, ArchivePath) else Path(os.path.abspath(src))
     file = _names_file(root)
     if file is None and options.classes is None:
         raise DatasetError(
@@ -324,7 +324,7 @@ def _by_folders(src: Where, options: SourceOptions) -> _Found:
     return found
 
 
-def _linked(root: Where) -> list[Where]:
+def _linked(root: AnyPath) -> list[AnyPath]:
     """Folders ``images`` that are links: they have a meaning of their own, so they are followed."""
     places = (root, *(root / split for split in SPLITS))
     return [p / "images" for p in places if (p / "images").is_symlink() and (p / "images").is_dir()]

@@ -21,10 +21,10 @@ from typing import Literal
 
 import numpy as np
 
-from augpipe.core.annotations import F64, Annotations, Dropped, Facts, ObjectRow, Rings, objects_of
+from augpipe.core.annotations import F64, Annotations, Dropped, ObjectAttributes, ObjectRow, Rings, objects_of
 from augpipe.core.errors import Reject, one_line
 from augpipe.core.geometry import bounds_of
-from augpipe.formats.base import Entry, Place, read_picture, read_place, require_small
+from augpipe.formats.base import ByteRange, Entry, read_picture, read_place, require_small
 from augpipe.formats.image_header import header_at
 from augpipe.formats.yolo.data_yaml import Kind
 from augpipe.labels.polygons import is_tangled
@@ -39,7 +39,7 @@ _BOX, _CORNERS = 4, 8  # numbers behind the class
 
 @dataclass(frozen=True)
 class YoloReader:
-    """Reads entries whose ``annotation`` is the :class:`Place` of a label file, ``None`` for a picture without one.
+    """Reads entries whose ``annotation`` is the :class:`ByteRange` of a label file, ``None`` for a picture without one.
 
     ``ids`` are the category ids by class index, ``kpt_shape`` (K, 2 or 3) for a pose dataset.
     """
@@ -53,7 +53,7 @@ class YoloReader:
         """The labels of one picture; see :class:`augpipe.formats.base.Reader`."""
         if entry.picture is None:
             read_picture(entry)  # rejects it
-        place: Place | None = entry.annotation
+        place: ByteRange | None = entry.annotation
         rows = [] if place is None else list(rows_of(_small(read_place(place), entry.file)))
         if not rows or entry.picture is None:
             return Annotations()
@@ -87,7 +87,11 @@ class YoloReader:
         if count == _BOX or (self.kpt_shape is not None and count == _BOX + math.prod(self.kpt_shape)):
             box = _box(numbers[:_BOX], size_wh)
             keypoints = _keypoints(numbers[_BOX:], self.kpt_shape, size_wh, notes) if count > _BOX else None
-            return None if box is None else ObjectRow(index, category_id, box, keypoints=keypoints, facts=Facts())
+            return (
+                None
+                if box is None
+                else ObjectRow(index, category_id, box, keypoints=keypoints, facts=ObjectAttributes())
+            )
         fits = count == _CORNERS if self.kind == "obb" else count >= 6 and count % 2 == 0
         if self.kind == "pose" or not fits:
             notes.add("row-of-other-length")

@@ -21,12 +21,12 @@ from augpipe.formats.base import Dataset, Entry, Reader, is_picture
 from augpipe.formats.writer import (
     Added,
     Closing,
+    DatasetWriter,
     Loss,
     Made,
     Picture,
     Stage,
     WriteOptions,
-    Writer,
     losses_of,
     require_own_stems,
     split_of,
@@ -44,7 +44,7 @@ _ULTRALYTICS = {"valid": "val", "validation": "val"}
 _RICHEST: tuple[Kind, ...] = ("pose", "obb", "segment")
 
 
-def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> Writer:
+def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> DatasetWriter:
     """Begin a YOLO folder.
 
     Raises:
@@ -58,7 +58,7 @@ def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> Writer
     count = max([found.most_keypoints, *(len(c.keypoints) for c in dataset.categories)])
     if kind == "pose" and not count:
         raise DatasetError(f"{dataset.root}: has no keypoints to write; choose another --kind")
-    return _DatasetWriter(dataset, stage, kind, count if kind == "pose" else 0, options.kind is None)
+    return _Writer(dataset, stage, kind, count if kind == "pose" else 0, options.kind is None)
 
 
 # --- which kind ------------------------------------------------------------------------------------------------------
@@ -108,8 +108,8 @@ def _survey_of(part: tuple[Reader, Sequence[Entry]]) -> Survey:
 
 
 @dataclass(frozen=True)
-class _Maker:
-    """See :class:`augpipe.formats.writer.Maker`. ``index`` is category id → number of the class in rows."""
+class _Encoder:
+    """See :class:`augpipe.formats.writer.SampleEncoder`. ``index`` is category id → number of the class in rows."""
 
     folder: Path
     kind: Kind
@@ -155,8 +155,8 @@ def is_read(name: str, header: Header | None, size_wh: tuple[int, int]) -> bool:
     return os.path.splitext(name)[1].lower() in _READ_ENDINGS and known and min(size_wh) >= _LEAST_SIDE
 
 
-class _DatasetWriter:
-    """See :class:`augpipe.formats.writer.Writer`."""
+class _Writer:
+    """See :class:`augpipe.formats.writer.DatasetWriter`."""
 
     def __init__(self, dataset: Dataset, stage: Stage, kind: Kind, keypoints: int, chosen: bool) -> None:
         self._folder, self._target = stage.folder, stage.target
@@ -165,7 +165,7 @@ class _DatasetWriter:
         self._split = None if dataset.options.split is None else split_of(dataset)
         self._tops: set[str] = set()
         index = {c.id: i for i, c in enumerate(self._categories)}
-        self.maker = _Maker(stage.folder, kind, keypoints, index, self._split)
+        self.maker = _Encoder(stage.folder, kind, keypoints, index, self._split)
 
     def take(self, packed: set[str]) -> None:
         """``packed`` are the folders that the pictures' names begin with."""

@@ -18,7 +18,7 @@ from augpipe.pixels.codec.image import bands, muted
 from augpipe.pixels.resample import Pixels
 
 _MASK_BYTES = {"1": 6.0, "L": 3.5, "P": 3.5, "I;16": 6.5, "I;16B": 6.5, "I;16L": 6.5, "LA": 8.0, "PA": 8.0}
-_COLOURED = 20.0
+_COLORED = 20.0
 """Bytes that a pixel of a mask takes while it is read and its values are looked up, by Pillow's mode."""
 
 
@@ -31,23 +31,23 @@ def encode_raster(raster: Raster) -> bytes:
     if raster.dtype == np.uint32:
         shifts = np.array([0, 8, 16], np.uint32)
         rows: Pixels = ((raster[:, :, None] >> shifts) & 255).astype(np.uint8)
-        depth, colour = 8, 2
+        depth, color = 8, 2
     else:
-        rows, depth, colour = raster, 8 * raster.dtype.itemsize, 0
-    return _png(rows, depth, colour)
+        rows, depth, color = raster, 8 * raster.dtype.itemsize, 0
+    return _png(rows, depth, color)
 
 
-def encode_palette(raster: U8, colours: Sequence[tuple[int, int, int]]) -> bytes:
+def encode_palette(raster: U8, colors: Sequence[tuple[int, int, int]]) -> bytes:
     """Indexes of 8 bits as a PNG with a palette of up to 256 colours (r, g, b)."""
-    return _png(raster, 8, 3, _chunk(b"PLTE", bytes(itertools.chain.from_iterable(colours))))
+    return _png(raster, 8, 3, _chunk(b"PLTE", bytes(itertools.chain.from_iterable(colors))))
 
 
-def _png(rows: Pixels, depth: int, colour: int, palette: bytes = b"") -> bytes:
+def _png(rows: Pixels, depth: int, color: int, palette: bytes = b"") -> bytes:
     height, width = rows.shape[:2]
     flat = np.ascontiguousarray(rows.astype(rows.dtype.newbyteorder(">"))).view(np.uint8).reshape(height, -1)
     unfiltered = np.zeros((height, flat.shape[1] + 1), np.uint8)
     unfiltered[:, 1:] = flat
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     body = zlib.compress(unfiltered.tobytes(), 1)
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + palette + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
 
@@ -75,7 +75,7 @@ def decode_raster(data: bytes, what: str, max_pixels: int = 4 * MAX_PIXELS) -> R
     try:
         with muted(data), opened(data, max_pixels) as image:
             area = math.prod(image.size)
-            large = area > max_pixels or area * _MASK_BYTES.get(image.mode, _COLOURED) > USUAL * MAX_PIXELS
+            large = area > max_pixels or area * _MASK_BYTES.get(image.mode, _COLORED) > USUAL * MAX_PIXELS
             fault = f"{image.width}×{image.height} pixels are too many" if large else None
             raster = None if fault else _labels_in(image)
             fault = fault or f"expected a gray or palette mask, got mode {image.mode}"

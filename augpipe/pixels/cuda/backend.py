@@ -20,12 +20,12 @@ from typing import TypeAlias, TypeVar
 
 from augpipe.core.errors import DeviceError, Reject, fault, one_line
 from augpipe.core.machine import cores
-from augpipe.pixels.backend import BackendOptions, Job, Rendered
+from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered
 from augpipe.pixels.codec.image import as_memory_error, is_gray
 from augpipe.pixels.cpu import CpuBackend, apply
 from augpipe.pixels.cuda.batch_codec import BatchCodec, DeviceFirst, HostCodec, downloaded, uploaded
 from augpipe.pixels.cuda.device_api import Accelerator, Event
-from augpipe.pixels.cuda.launch import DevicePicture, Work, bytes_needed, run_batch
+from augpipe.pixels.cuda.launch import DevicePicture, OutputJob, bytes_needed, run_batch
 from augpipe.pixels.scaled_decode import cut, share_of
 
 SLOTS = 3
@@ -46,7 +46,7 @@ T = TypeVar("T")
 class _Piece:
     """A source picture with some of its outputs; ``ends`` says whether these are the last ones."""
 
-    job: Job
+    job: PictureJob
     ends: bool
 
 
@@ -89,7 +89,7 @@ class GpuBackend:
         )
         self._streams = tuple(accelerator.stream() for _ in range(3))
 
-    def render(self, jobs: Iterable[Job]) -> Iterator[Rendered]:
+    def render(self, jobs: Iterable[PictureJob]) -> Iterator[Rendered]:
         """Results in the order of the jobs.
 
         Raises:
@@ -160,7 +160,7 @@ class GpuBackend:
     def _move(self, batch: _Batch, decoded: _Decoded) -> _Moved:
         stream = self._streams[1]
         stream.wait(decoded.event)
-        works: list[Work] = []
+        works: list[OutputJob] = []
         lost: list[Reject | None] = []
         for piece, picture in zip(batch, decoded.pictures, strict=True):
             for steps in piece.job.steps:
@@ -168,7 +168,7 @@ class GpuBackend:
                     lost.append(picture)
                 else:
                     lost.append(None)
-                    works.append(Work(picture, steps))
+                    works.append(OutputJob(picture, steps))
         made = iter(run_batch(self._accelerator, works, stream))
         return _Moved([reject or next(made) for reject in lost], stream.record(), decoded)
 
@@ -198,7 +198,7 @@ class GpuBackend:
             outputs += self._in_halves(half) if done is None else done
         return outputs
 
-    def _without_kernels(self, job: Job) -> Output:
+    def _without_kernels(self, job: PictureJob) -> Output:
         """The one output of a job by the CPU's pixels: the same, as long as the same codec reads and writes it."""
         if isinstance(self._codec, HostCodec):
             (rendered,) = self._by_cpu.render([job])
@@ -209,7 +209,7 @@ class GpuBackend:
             return Reject("pixels", "memory", message, transient=True), ""
         return done, "pixels"
 
-    def _moved_by_cpu(self, job: Job) -> bytes | Reject:
+    def _moved_by_cpu(self, job: PictureJob) -> bytes | Reject:
         stream = self._streams[2]
         (source,) = self._codec.decode([job], stream)
         if isinstance(source, Reject):
@@ -233,7 +233,7 @@ class GpuBackend:
             stage.shutdown()
 
 
-def _pieces(jobs: Iterable[Job], shrinks: bool) -> Iterator[_Piece]:
+def _pieces(jobs: Iterable[PictureJob], shrinks: bool) -> Iterator[_Piece]:
     """Whole jobs; if the codec shrinks pictures, neighbouring outputs that start from one size."""
     for job in jobs:
         shares = [share_of(job.header, steps) if shrinks else 1 for steps in job.steps]

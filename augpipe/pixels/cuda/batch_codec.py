@@ -14,7 +14,7 @@ import numpy as np
 
 from augpipe.core.errors import Reject, fault
 from augpipe.core.opencv import cv2
-from augpipe.pixels.backend import BackendOptions, Job
+from augpipe.pixels.backend import BackendOptions, PictureJob
 from augpipe.pixels.codec.image import as_memory_error, decode, encode
 from augpipe.pixels.cuda.device_api import Accelerator, Stream
 from augpipe.pixels.cuda.launch import DevicePicture
@@ -30,7 +30,7 @@ class BatchCodec(Protocol):
 
     shrinks: bool
 
-    def decode(self, jobs: Sequence[Job], stream: Stream) -> list[DevicePicture | Reject]:
+    def decode(self, jobs: Sequence[PictureJob], stream: Stream) -> list[DevicePicture | Reject]:
         """Upright pictures, there for what comes next in ``stream``.
 
         Raises:
@@ -55,11 +55,11 @@ class HostCodec:
     def __init__(self, accelerator: Accelerator, options: BackendOptions) -> None:
         self._accelerator, self._options = accelerator, options
 
-    def decode(self, jobs: Sequence[Job], stream: Stream) -> list[DevicePicture | Reject]:
+    def decode(self, jobs: Sequence[PictureJob], stream: Stream) -> list[DevicePicture | Reject]:
         """See :class:`BatchCodec`."""
         return [self._decoded(job, stream) for job in jobs]
 
-    def _decoded(self, job: Job, stream: Stream) -> DevicePicture | Reject:
+    def _decoded(self, job: PictureJob, stream: Stream) -> DevicePicture | Reject:
         try:
             picture = decode(job.data, job.header, self._options.keep_truncated, job.share)
         except Reject as reject:
@@ -117,7 +117,7 @@ class DeviceFirst:
     def __init__(self, own: DeviceCodec, host: HostCodec) -> None:
         self._own, self._host = own, host
 
-    def decode(self, jobs: Sequence[Job], stream: Stream) -> list[DevicePicture | Reject]:
+    def decode(self, jobs: Sequence[PictureJob], stream: Stream) -> list[DevicePicture | Reject]:
         """See :class:`BatchCodec`."""
         found = self._own.decode([(job.data, job.header) for job in jobs], stream.pointer)
         left = iter(self._host.decode([job for job, image in zip(jobs, found, strict=True) if image is None], stream))

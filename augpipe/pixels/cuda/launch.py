@@ -20,7 +20,7 @@ from augpipe.core.errors import Reject, fault
 from augpipe.core.plan import AnyStep
 from augpipe.pixels import noise
 from augpipe.pixels.cuda.device_api import Accelerator, Stream
-from augpipe.pixels.cuda.lowering import NOISE, Operation, Pass, lowered
+from augpipe.pixels.cuda.lowering import NOISE, Instruction, Pass, lowered
 
 _ALIGNMENT = 256  # what cudaMalloc gives; words and doubles need less
 _DESCRIPTOR = struct.Struct("<QQiiiiiiI4Bii72s")
@@ -57,7 +57,7 @@ class DevicePicture:
 
 
 @dataclass(frozen=True)
-class Work:
+class OutputJob:
     """One output: a decoded picture, which several works may share and none writes to, and its steps."""
 
     picture: DevicePicture
@@ -68,11 +68,13 @@ class Work:
 class _Chain:
     """A work's passes, and where each of them writes."""
 
-    work: Work
+    work: OutputJob
     passes: tuple[Pass, ...]
 
 
-def run_batch(accelerator: Accelerator, works: Sequence[Work], stream: Stream) -> tuple[DevicePicture | Reject, ...]:
+def run_batch(
+    accelerator: Accelerator, works: Sequence[OutputJob], stream: Stream
+) -> tuple[DevicePicture | Reject, ...]:
     """The outputs of ``works`` in their order, once the kernels are launched; use them in ``stream`` or after it.
 
     A work that cannot be done is a reject, as on the CPU. One without steps is its source.
@@ -101,7 +103,7 @@ def bytes_needed(size_wh: tuple[int, int], channels: int, steps: Sequence[AnySte
     return _aligned(passes[-1].nbytes) + sum(_slots(passes)) + _aligned(parameters)
 
 
-def _lowered(work: Work) -> tuple[Pass, ...] | Reject:
+def _lowered(work: OutputJob) -> tuple[Pass, ...] | Reject:
     try:
         return lowered(work.picture.size_wh, work.picture.channels, work.steps)
     except Reject as reject:
@@ -193,7 +195,7 @@ class _Parameters:
             head,
         )
 
-    def _operation(self, o: Operation) -> bytes:
+    def _operation(self, o: Instruction) -> bytes:
         self.noisy |= o.kind == NOISE
         place = self.put(o.table) if o.table else 0
         return _OPERATION.pack(o.kind, o.count, o.fill, place, *o.values, *(0,) * (12 - len(o.values)))

@@ -19,7 +19,7 @@ import numpy as np
 from augpipe.core.color import Linear, Stage, compiled, gray_table, luma
 from augpipe.core.geometry import IDENTITY, Matrix, is_affine, is_exact
 from augpipe.core.opencv import cv2
-from augpipe.core.plan import AnyStep, Bars, Colour, Erase, Filter, Noise, Recode, Rgb, Warp
+from augpipe.core.plan import AnyStep, Blur, Color, Cutout, JpegCompress, Noise, PadFill, Rgb, Warp
 from augpipe.pixels import noise
 from augpipe.pixels.cpu import filter_radius, require_warpable, upright_box
 from augpipe.pixels.resample import index_map, region_sides
@@ -34,7 +34,7 @@ _JPEG_BLOCKS = 64
 
 
 @dataclass(frozen=True)
-class Operation:
+class Instruction:
     """One entry of a program; ``table`` is what it reads besides, put among the parameters."""
 
     kind: int
@@ -62,7 +62,7 @@ class Pass:
     border: int = 0
     fill: int = 0
     projective: bool = False
-    program: list[Operation] = field(default_factory=list)
+    program: list[Instruction] = field(default_factory=list)
 
     @property
     def tiles(self) -> int:
@@ -84,9 +84,9 @@ def lowered(size_wh: tuple[int, int], channels: int, steps: Iterable[AnyStep]) -
         now_wh = passes[-1].target_wh if passes else size_wh
         if isinstance(step, Warp):
             passes.extend(_warp(now_wh, channels, step))
-        elif isinstance(step, Filter):
+        elif isinstance(step, Blur):
             passes.extend(_blur(now_wh, channels, step.sigma))
-        elif isinstance(step, Recode):
+        elif isinstance(step, JpegCompress):
             passes.extend(_recode(now_wh, channels, step.quality))
         else:
             for a_pass_or_operation in _point(step, now_wh, channels):
@@ -103,11 +103,11 @@ def _nbytes(size_wh: tuple[int, int], channels: int) -> int:
     return size_wh[0] * size_wh[1] * channels
 
 
-def _fill(colour: Rgb, channels: int) -> int:
+def _fill(color: Rgb, channels: int) -> int:
     """As the kernels unpack it: the first channel lowest."""
-    if not all(0 <= v <= 255 for v in colour):
-        raise ValueError(f"a fill of {colour}; expected levels 0..255")
-    return luma(colour) if channels == 1 else colour[0] | colour[1] << 8 | colour[2] << 16
+    if not all(0 <= v <= 255 for v in color):
+        raise ValueError(f"a fill of {color}; expected levels 0..255")
+    return luma(color) if channels == 1 else color[0] | color[1] << 8 | color[2] << 16
 
 
 # --- passes ----------------------------------------------------------------------------------------------------------
@@ -192,8 +192,10 @@ def _recode(size_wh: tuple[int, int], channels: int, quality: int) -> Iterator[P
 # --- programs --------------------------------------------------------------------------------------------------------
 
 
-def _point(step: Colour | Noise | Erase | Bars, size_wh: tuple[int, int], channels: int) -> Iterator[Operation | Pass]:
-    if isinstance(step, Colour):
+def _point(
+    step: Color | Noise | Cutout | PadFill, size_wh: tuple[int, int], channels: int
+) -> Iterator[Instruction | Pass]:
+    if isinstance(step, Color):
         stages = compiled(step.stages)
         if channels == 3:
             yield from (_stage(stage, size_wh) for stage in stages)
@@ -201,38 +203,38 @@ def _point(step: Colour | Noise | Erase | Bars, size_wh: tuple[int, int], channe
             yield _gray(stages)
     elif isinstance(step, Noise):
         scale = int(np.int32(noise.scale_of(step.std)))
-        yield Operation(NOISE, values=(scale, step.offset % noise.LENGTH))
-    elif isinstance(step, Erase):
+        yield Instruction(NOISE, values=(scale, step.offset % noise.LENGTH))
+    elif isinstance(step, Cutout):
         boxes = [max(0, min(v, _FAR)) for box_xyxy in step.boxes_xyxy for v in box_xyxy]
         table = struct.pack(f"<{len(boxes)}i", *boxes)
-        yield Operation(BOXES, len(step.boxes_xyxy), _fill(step.fill, channels), table=table)
+        yield Instruction(BOXES, len(step.boxes_xyxy), _fill(step.fill, channels), table=table)
     else:
         yield _bars(step, channels)
 
 
-def _stage(stage: Stage, size_wh: tuple[int, int]) -> Operation | Pass:
+def _stage(stage: Stage, size_wh: tuple[int, int]) -> Instruction | Pass:
     if not isinstance(stage, Linear):
-        return Operation(TABLE, table=stage.levels.tobytes())
+        return Instruction(TABLE, table=stage.levels.tobytes())
     rows = stage.q.tolist()
     if max(255 * (abs(r) + abs(g) + abs(b)) + abs(offset) + 512 for r, g, b, offset in rows) < _INT32:
-        return Operation(MATRIX, values=tuple(v for row in rows for v in row))
+        return Instruction(MATRIX, values=tuple(v for row in rows for v in row))
     return Pass("matrix", size_wh, size_wh, 3, _nbytes(size_wh, 3), table=stage.q.astype("<i8").tobytes())
 
 
-def _gray(stages: list[Stage]) -> Operation:
+def _gray(stages: list[Stage]) -> Instruction:
     levels = gray_table(stages[0])
     for stage in stages[1:]:
         levels = gray_table(stage)[levels]
-    return Operation(TABLE, table=levels.tobytes())
+    return Instruction(TABLE, table=levels.tobytes())
 
 
-def _bars(step: Bars, channels: int) -> Operation:
+def _bars(step: PadFill, channels: int) -> Instruction:
     fill = _fill(step.fill, channels)
     box_xyxy = upright_box(step.region)
     if box_xyxy:
-        return Operation(OUTSIDE_BOX, 1, fill, table=struct.pack("<4i", *(min(v, _FAR) for v in box_xyxy)))
+        return Instruction(OUTSIDE_BOX, 1, fill, table=struct.pack("<4i", *(min(v, _FAR) for v in box_xyxy)))
     sides = [v for side in region_sides(step.region) for v in side]
-    return Operation(OUTSIDE_REGION, len(step.region), fill, table=struct.pack(f"<{len(sides)}d", *sides))
+    return Instruction(OUTSIDE_REGION, len(step.region), fill, table=struct.pack(f"<{len(sides)}d", *sides))
 
 
 # --- jpeg_tables ------------------------------------------------------------------------------------------------------

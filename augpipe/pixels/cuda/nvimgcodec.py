@@ -54,7 +54,7 @@ class DecodedImage:
     owner: object
 
 
-class Picture(Protocol):
+class EncodableImage(Protocol):
     """What is encoded: anything with the fields of :class:`DecodedImage`."""
 
     @property
@@ -115,8 +115,8 @@ class DeviceCodec:
             self._decoder = codec.Decoder(**where, options=":fancy_upsampling=1")
             self._encoder = codec.Encoder(**where)
         self._decoding = {
-            channels: codec.DecodeParams(apply_exif_orientation=False, color_spec=colours)
-            for channels, colours in ((1, codec.ColorSpec.GRAY), (3, codec.ColorSpec.SRGB))
+            channels: codec.DecodeParams(apply_exif_orientation=False, color_spec=colors)
+            for channels, colors in ((1, codec.ColorSpec.GRAY), (3, codec.ColorSpec.SRGB))
         }
         sampling = {1: codec.ChromaSubsampling.CSS_GRAY, 3: codec.ChromaSubsampling.CSS_420}
         self._encoding = {
@@ -184,7 +184,7 @@ class DeviceCodec:
             turned = upright_view(self._arrays.array(image), header.orientation).copy()
         return _described((turned, image), self._arrays.interface(turned))  # the copy may not have been made yet
 
-    def encode(self, images: Sequence[Picture], stream: int = 0) -> list[bytes | None]:
+    def encode(self, images: Sequence[EncodableImage], stream: int = 0) -> list[bytes | None]:
         """JPEGs in order, baseline, 4:2:0, without EXIF; ``None`` where the CPU's codec is to encode one.
 
         Args:
@@ -204,7 +204,7 @@ class DeviceCodec:
                 out[place] = data
         return out
 
-    def _encoded(self, images: list[Picture], channels: int, stream: int) -> list[bytes | None]:
+    def _encoded(self, images: list[EncodableImage], channels: int, stream: int) -> list[bytes | None]:
         if not images:
             return []
         with _memory_errors():
@@ -246,7 +246,7 @@ def _described(owner: object, interface: dict[str, Any]) -> DecodedImage:
 class _Exported:
     """A picture as others may read it in its place: by the interface of CUDA arrays, or of NumPy's."""
 
-    def __init__(self, picture: Picture, on_device: bool) -> None:
+    def __init__(self, picture: EncodableImage, on_device: bool) -> None:
         width, height = picture.size_wh
         interface = {
             "shape": (height, width, picture.channels),

@@ -47,7 +47,7 @@ extern "C" __global__ void augpipe_probe(const float *line, int count, int *out)
 
 
 @dataclass(frozen=True)
-class Fault:
+class ProbeFault:
     """Why something cannot be used: a short name for programs, and half a sentence for people."""
 
     code: str
@@ -65,8 +65,8 @@ class Gpu:
     name: str
     memory: int
     capability: str
-    fault: Fault | None = None
-    codec_fault: Fault | None = None
+    fault: ProbeFault | None = None
+    codec_fault: ProbeFault | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Probe:
     counts them: 12080 is 12.8.
     """
 
-    fault: Fault | None = None
+    fault: ProbeFault | None = None
     gpus: tuple[Gpu, ...] = ()
     driver: str | None = None
     cuda: int | None = None
@@ -103,40 +103,40 @@ def probe(seconds: float = _SECONDS) -> Probe:
     if (fault := _two_builds()) is not None:
         return _without_cupy(fault)
     if find_spec("cupy") is None:
-        return _without_cupy(Fault("no-cupy", "CuPy is not installed"))
+        return _without_cupy(ProbeFault("no-cupy", "CuPy is not installed"))
     command = python_command("from augpipe.pixels.cuda.probe import answer; answer()")
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
-        return _without_cupy(Fault("probe", f"a probe did not end within {seconds:.0f} seconds"))
+        return _without_cupy(ProbeFault("probe", f"a probe did not end within {seconds:.0f} seconds"))
     except OSError as error:
-        return _without_cupy(Fault("probe", f"no process could be started to try it: {one_line(error)}"))
+        return _without_cupy(ProbeFault("probe", f"no process could be started to try it: {one_line(error)}"))
     for line in reversed(done.stdout.decode("utf-8", "replace").splitlines()):
         if line.startswith(_MARK):
             return _read(json.loads(line.removeprefix(_MARK)))
     said = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
     how = f"by signal {-done.returncode}" if done.returncode < 0 else f"with {done.returncode}"
-    return _without_cupy(Fault("probe", f"a probe ended {how}{': ' if said else ''}{one_line(said, 100)}"))
+    return _without_cupy(ProbeFault("probe", f"a probe ended {how}{': ' if said else ''}{one_line(said, 100)}"))
 
 
-def _without_cupy(fault: Fault) -> Probe:
+def _without_cupy(fault: ProbeFault) -> Probe:
     """What can be said without running anything."""
     codec = _first_version(_BUILDS[1])
     return Probe(fault, driver=_driver(), cuda=_driver_cuda(), nvjpeg=_nvjpeg(), nvimgcodec=codec)
 
 
-def _two_builds() -> Fault | None:
+def _two_builds() -> ProbeFault | None:
     """Builds for several CUDAs are packages of their own with the same files, so pip does not keep them apart."""
     for builds in _BUILDS:
         there = [name for name in builds if _version(name) is not None]
         if len(there) > 1:
-            return Fault("two-builds", f"{' and '.join(there)} are both installed, and overwrite each other")
+            return ProbeFault("two-builds", f"{' and '.join(there)} are both installed, and overwrite each other")
     return None
 
 
 def _read(found: dict[str, Any]) -> Probe:
-    def fault(value: dict[str, str] | None) -> Fault | None:
-        return None if value is None else Fault(**value)
+    def fault(value: dict[str, str] | None) -> ProbeFault | None:
+        return None if value is None else ProbeFault(**value)
 
     gpus = tuple(
         Gpu(**{**gpu, "fault": fault(gpu["fault"]), "codec_fault": fault(gpu["codec_fault"])}) for gpu in found["gpus"]
@@ -166,9 +166,9 @@ def examined(module: Callable[[], Any] = import_cupy) -> Probe:
     except Exception as error:  # whatever an import of somebody else's may raise
         if isinstance(error, OSError) and error.filename is not None:  # made on import, below the home of the user
             return replace(
-                found, fault=Fault("no-folder", f"CuPy cannot keep compiled kernels: {one_line(error, 160)}")
+                found, fault=ProbeFault("no-folder", f"CuPy cannot keep compiled kernels: {one_line(error, 160)}")
             )
-        return replace(found, fault=Fault("broken-cupy", f"CuPy does not load: {one_line(error, 160)}"))
+        return replace(found, fault=ProbeFault("broken-cupy", f"CuPy does not load: {one_line(error, 160)}"))
     found = replace(found, nvrtc=_nvrtc(cupy), headers=_headers())
     try:
         count = int(cupy.cuda.runtime.getDeviceCount())
@@ -177,25 +177,25 @@ def examined(module: Callable[[], Any] = import_cupy) -> Probe:
     if count == 0:
         return replace(found, fault=_NONE_VISIBLE)
     if found.nvrtc is None:
-        found = replace(found, fault=Fault("no-nvrtc", "NVRTC, which compiles the kernels, is not installed"))
+        found = replace(found, fault=ProbeFault("no-nvrtc", "NVRTC, which compiles the kernels, is not installed"))
     return replace(found, gpus=tuple(_gpu(cupy, index, found) for index in range(count)))
 
 
-_FULL = Fault("no-memory", "the device has no memory left")
-_NONE_VISIBLE = Fault("no-device", "no CUDA device is visible")
+_FULL = ProbeFault("no-memory", "the device has no memory left")
+_NONE_VISIBLE = ProbeFault("no-device", "no CUDA device is visible")
 
 
-def _fault_of_driver(error: Exception, found: Probe) -> Fault:
+def _fault_of_driver(error: Exception, found: Probe) -> ProbeFault:
     """Why devices cannot even be counted."""
     status = getattr(error, "status", None)
     if found.cuda is None or found.cuda == 0:
-        return Fault("no-driver", "there is no NVIDIA driver")
+        return ProbeFault("no-driver", "there is no NVIDIA driver")
     if status == _INSUFFICIENT_DRIVER:
         needs = f"; CuPy was built with {cuda_text(found.runtime)}" if found.runtime else ""
-        return Fault("old-driver", f"the driver is of CUDA {cuda_text(found.cuda)}{needs}")
+        return ProbeFault("old-driver", f"the driver is of CUDA {cuda_text(found.cuda)}{needs}")
     if status == _NO_DEVICE:
         return _NONE_VISIBLE
-    return Fault("probe", f"the driver does not answer: {one_line(error, 120)}")
+    return ProbeFault("probe", f"the driver does not answer: {one_line(error, 120)}")
 
 
 def _gpu(cupy: Any, index: int, found: Probe) -> Gpu:
@@ -212,7 +212,7 @@ def _gpu(cupy: Any, index: int, found: Probe) -> Gpu:
     return replace(gpu, fault=fault, codec_fault=None if fault else _codec_fault(cupy, index))
 
 
-def kernel_fault(cupy: Any, index: int) -> Fault | None:
+def kernel_fault(cupy: Any, index: int) -> ProbeFault | None:
     """What is wrong with a kernel on a device: compiled, run, and compared with the same in NumPy."""
     line = np.array([-3.3, 0.37], np.float32)
     try:
@@ -225,14 +225,14 @@ def kernel_fault(cupy: Any, index: int) -> Fault | None:
         return _FULL
     except Exception as error:  # CuPy has a class for each library below it, and none above them
         if type(error).__name__ == "DynamicLibNotFoundError":  # what NVRTC says of a kernel names it, too
-            return Fault("no-nvrtc", "NVRTC, which compiles the kernels, is not installed")
+            return ProbeFault("no-nvrtc", "NVRTC, which compiles the kernels, is not installed")
         if "CUDA headers" in str(error):
-            return Fault("no-headers", "CUDA's headers, which every kernel includes, are not installed")
+            return ProbeFault("no-headers", "CUDA's headers, which every kernel includes, are not installed")
         if getattr(error, "status", None) == _NO_MEMORY:  # not even for what every process takes on a device
             return _FULL
-        return Fault("probe", f"a probe kernel failed: {one_line(error, 120)}")
+        return ProbeFault("probe", f"a probe kernel failed: {one_line(error, 120)}")
     if not np.array_equal(got, _expected(line)):
-        return Fault("mismatch", "a probe kernel gave other numbers than the CPU")
+        return ProbeFault("mismatch", "a probe kernel gave other numbers than the CPU")
     return None
 
 
@@ -245,7 +245,7 @@ def _expected(line: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np
     return np.asarray(at.view(np.int32) ^ grid)
 
 
-def _codec_fault(cupy: Any, index: int) -> Fault | None:
+def _codec_fault(cupy: Any, index: int) -> ProbeFault | None:
     """What is wrong with nvImageCodec on a device: a picture there and back, beside what libjpeg makes of it."""
     from augpipe.pixels.codec.header import read_header
     from augpipe.pixels.codec.image import PictureFormat, decode
@@ -259,20 +259,20 @@ def _codec_fault(cupy: Any, index: int) -> Fault | None:
             array = cupy.asarray(picture)
             (data,) = codec.encode([DecodedImage(int(array.data.ptr), (64, 48), 3, 64 * 3, array)])
             if data is None:
-                return Fault("codec", "nvImageCodec encodes nothing here")
+                return ProbeFault("codec", "nvImageCodec encodes nothing here")
             header = read_header(data)
             (back,) = codec.decode([(data, header)])
             if back is None:
-                return Fault("codec", "nvImageCodec decodes nothing here")
+                return ProbeFault("codec", "nvImageCodec decodes nothing here")
             pixels = cupy.asnumpy(cupy.asarray(back.owner))
     except ImportError as error:
-        return Fault("no-codec", one_line(error, 120))
+        return ProbeFault("no-codec", one_line(error, 120))
     except Exception as error:  # theirs, of any class
-        return Fault("codec", f"nvImageCodec failed: {one_line(error, 120)}")
+        return ProbeFault("codec", f"nvImageCodec failed: {one_line(error, 120)}")
     by_cpu = decode(data, header)[:, :, ::-1]
     for name, one, other in (("decodes", pixels, by_cpu), ("encodes", by_cpu, picture)):
         if one.shape != other.shape or np.abs(one.astype(int) - other.astype(int)).mean() > 3:
-            return Fault("codec", f"nvImageCodec {name} another picture than the CPU")
+            return ProbeFault("codec", f"nvImageCodec {name} another picture than the CPU")
     return None
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from augpipe.core.errors import UsageError, one_line
 from augpipe.core.extras import install_command
-from augpipe.pixels.cuda.probe import Fault, Gpu, Probe, probe
+from augpipe.pixels.cuda.probe import Gpu, Probe, ProbeFault, probe
 
 _CODECS = ("auto", "cpu", "gpu")
 _WITHOUT = "--device cpu works without"
@@ -61,7 +61,7 @@ def resolve(
         return Device()
     found = probed()
     chosen = _chosen(device, found)
-    if isinstance(chosen, Fault):
+    if isinstance(chosen, ProbeFault):
         if device == "auto" and codec != "gpu":
             return Device(sentence=f"cpu (cuda not used: {chosen.why})")
         raise _refusal("--codec gpu" if device == "auto" else f"--device {device}", chosen, found, kept)
@@ -76,16 +76,16 @@ def require_names(device: str, codec: str) -> None:
         raise UsageError(f"--device {one_line(device)}: expected auto, cpu, cuda, cuda:N or cuda:all")
 
 
-def _chosen(device: str, found: Probe) -> tuple[Gpu, ...] | Fault:
+def _chosen(device: str, found: Probe) -> tuple[Gpu, ...] | ProbeFault:
     """The devices that are meant, all of which work; or why not."""
     if not found.gpus:
-        return found.fault or Fault("no-device", "no CUDA device is visible")
+        return found.fault or ProbeFault("no-device", "no CUDA device is visible")
     which = device.partition(":")[2]
     if which.isdecimal():
         gpus = tuple(gpu for gpu in found.gpus if gpu.index == int(which))
         if not gpus:
             have = "only cuda:0" if len(found.gpus) == 1 else f"cuda:0 to cuda:{len(found.gpus) - 1}"
-            return Fault("no-such-device", f"there is {have}")
+            return ProbeFault("no-such-device", f"there is {have}")
     else:
         gpus = found.gpus
     faults = [gpu.fault for gpu in gpus if gpu.fault is not None]
@@ -109,7 +109,7 @@ def _on_cuda(gpus: tuple[Gpu, ...], codec: str, found: Probe, kept: str | None) 
     return Device("cuda", indexes, names, "nvimgcodec", where, _known(versions))
 
 
-def _refusal(option: str, fault: Fault, found: Probe, kept: str | None) -> UsageError:
+def _refusal(option: str, fault: ProbeFault, found: Probe, kept: str | None) -> UsageError:
     way = way_out(fault, found)
     if kept is not None:
         way = way.replace(_WITHOUT, f"another DST with {_WITHOUT}")
@@ -120,10 +120,10 @@ def _known(versions: Mapping[str, str | None]) -> dict[str, str]:
     return {name: version for name, version in versions.items() if version is not None}
 
 
-def _fault_of_codec(gpus: tuple[Gpu, ...]) -> Fault | None:
+def _fault_of_codec(gpus: tuple[Gpu, ...]) -> ProbeFault | None:
     """Why nvImageCodec cannot be used on all of the devices."""
     if len({gpu.name for gpu in gpus}) > 1:
-        return Fault("several-kinds", "devices of several kinds decode to several kinds of bytes")
+        return ProbeFault("several-kinds", "devices of several kinds decode to several kinds of bytes")
     return next((gpu.codec_fault for gpu in gpus if gpu.codec_fault is not None), None)
 
 
@@ -136,7 +136,7 @@ def extra(found: Probe) -> str:
     return "gpu-cu13" if version >= 13000 else "gpu-cu12"
 
 
-def way_out(fault: Fault, found: Probe) -> str:
+def way_out(fault: ProbeFault, found: Probe) -> str:
     """What to do about a fault, in one line that needs no other."""
     install = install_command(extra(found))
     if fault.code == "no-cupy":

@@ -15,21 +15,21 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from augpipe.core.annotations import F64
 from augpipe.core.geometry import Matrix
-from augpipe.core.plan import ColourStage, Erase, Filter, Noise, Recode
-from augpipe.core.rng import Stream
-from augpipe.recipe.ops.label_effects import Carries
+from augpipe.core.plan import Blur, ColorStage, Cutout, JpegCompress, Noise
+from augpipe.core.rng import OpRng
+from augpipe.recipe.ops.label_effects import LabelEffects
 from augpipe.recipe.ops.params import MaybeName, MaybeWeight, Share
 
 
 # A sample makes a dozen of these; a Struct is made in a tenth of the time of a frozen dataclass.
-class Move(msgspec.Struct, frozen=True):
+class WarpEffect(msgspec.Struct, frozen=True):
     """The canvas goes through ``matrix`` onto one of ``size_wh``. The canvas itself cuts nothing."""
 
     matrix: Matrix
     size_wh: tuple[int, int]
 
 
-class Cut(msgspec.Struct, frozen=True):
+class PadEffect(msgspec.Struct, frozen=True):
     """A move whose old canvas becomes a frame: outside it the picture is hidden and painted with ``fill``."""
 
     matrix: Matrix
@@ -37,29 +37,29 @@ class Cut(msgspec.Struct, frozen=True):
     fill: tuple[int, int, int]
 
 
-class Tone(msgspec.Struct, frozen=True):
+class ColorEffect(msgspec.Struct, frozen=True):
     """A point operation on colour."""
 
-    stage: ColourStage
+    stage: ColorStage
 
 
-class End(msgspec.Struct, frozen=True):
+class PixelStep(msgspec.Struct, frozen=True):
     """A step that needs the pixels made, and so ends the run."""
 
-    step: Filter | Noise | Erase | Recode
+    step: Blur | Noise | Cutout | JpegCompress
 
 
-Effect: TypeAlias = Move | Cut | Tone | End
+Effect: TypeAlias = WarpEffect | PadEffect | ColorEffect | PixelStep
 
 
-class Scene(msgspec.Struct, frozen=True):
+class OpInput(msgspec.Struct, frozen=True):
     """What an operation may look at: the canvas so far, and on request the objects' boxes on it, (N, 4)."""
 
     size_wh: tuple[int, int]
     boxes_xyxy: Callable[[], F64]
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class OpResult(msgspec.Struct, frozen=True):
     """What one operation decided: its effects, and the numbers behind them for the record."""
 
     effects: tuple[Effect, ...]
@@ -77,7 +77,7 @@ class Operation(BaseModel):
     """Whether a move after it needs the picture resampled again."""
     mirrors: ClassVar[bool] = False
     """Whether it can turn left into right."""
-    carries: ClassVar[Carries]
+    carries: ClassVar[LabelEffects]
     """What becomes of each kind of label; every operation says so itself."""
     exactly_one: ClassVar[tuple[str, ...]] = ()
     """Parameters of which one must be given and no more."""
@@ -103,7 +103,7 @@ class Operation(BaseModel):
         """The name in a recipe: the class name in snake case."""
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
         """Decide, from the numbers of ``at`` and the canvas alone."""
         raise NotImplementedError
 

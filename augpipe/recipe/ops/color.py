@@ -8,37 +8,37 @@ from pydantic import Field
 
 from augpipe.core import color
 from augpipe.core.plan import Curve, Matrix3x4
-from augpipe.core.rng import Stream
-from augpipe.recipe.ops.base import Operation, Outcome, Scene, Tone
-from augpipe.recipe.ops.label_effects import NOTHING, Carries
+from augpipe.core.rng import OpRng
+from augpipe.recipe.ops.base import ColorEffect, Operation, OpInput, OpResult
+from augpipe.recipe.ops.label_effects import NOTHING, LabelEffects
 from augpipe.recipe.ops.params import Between, Pair, Span
 
 _NONE = (0.0, 0.0)
 
 
-def _tone(rows: color.Rows) -> Tone:
-    return Tone(Matrix3x4(tuple(map(float, rows))))
+def _tone(rows: color.Rows) -> ColorEffect:
+    return ColorEffect(Matrix3x4(tuple(map(float, rows))))
 
 
 class BrightnessContrast(Operation):
     """Levels times a factor, then spread about the middle level 127.5 by a factor."""
 
-    carries: ClassVar[Carries] = NOTHING
+    carries: ClassVar[LabelEffects] = NOTHING
     example: ClassVar[str] = "brightness_contrast: {brightness: 0.2, contrast: 0.2}"
 
     brightness: Annotated[Pair, Span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
     contrast: Annotated[Pair, Span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
         brightness, contrast = _factor(at, "brightness", self.brightness), _factor(at, "contrast", self.contrast)
         tones = (_tone(color.brightness(brightness)), _tone(color.contrast(contrast)))
-        return Outcome(tones, {"brightness": brightness, "contrast": contrast})
+        return OpResult(tones, {"brightness": brightness, "contrast": contrast})
 
 
 class ColorJitter(Operation):
     """Brightness, contrast, saturation and hue, in that order, as one linear map (chroma in YIQ, not HSV)."""
 
-    carries: ClassVar[Carries] = NOTHING
+    carries: ClassVar[LabelEffects] = NOTHING
     example: ClassVar[str] = "color_jitter: {brightness: 0.2, contrast: 0.2, saturation: 0.2, hue: 0.05}"
 
     brightness: Annotated[Pair, Span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
@@ -46,7 +46,7 @@ class ColorJitter(Operation):
     saturation: Annotated[Pair, Span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
     hue: Annotated[Pair, Span(0.5)] = Field(_NONE, description="fraction of the colour circle")
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
         brightness, contrast = _factor(at, "brightness", self.brightness), _factor(at, "contrast", self.contrast)
         saturation, hue = _factor(at, "saturation", self.saturation), at.uniform("hue", self.hue)
         tones = (
@@ -55,31 +55,31 @@ class ColorJitter(Operation):
             _tone(color.saturation_hue(saturation, hue)),
         )
         drawn = {"brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue}
-        return Outcome(tones, drawn)
+        return OpResult(tones, drawn)
 
 
 class Gamma(Operation):
     """Levels to a power: below 1 is brighter, above 1 darker; black and white stay."""
 
-    carries: ClassVar[Carries] = NOTHING
+    carries: ClassVar[LabelEffects] = NOTHING
     example: ClassVar[str] = "gamma: {amount: [0.7, 1.4]}"
 
     amount: Annotated[Pair, Between(0.05, 20)] = Field(description="the exponent")
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
         amount = at.uniform("amount", self.amount)
-        return Outcome((Tone(Curve("gamma", amount)),), {"amount": amount})
+        return OpResult((ColorEffect(Curve("gamma", amount)),), {"amount": amount})
 
 
 class ToGray(Operation):
     """Every channel becomes the luma (BT.601); the picture keeps its three channels."""
 
-    carries: ClassVar[Carries] = NOTHING
+    carries: ClassVar[LabelEffects] = NOTHING
     example: ClassVar[str] = "to_gray: {p: 0.1}"
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
-        return Outcome((_tone(color.to_gray()),), {})
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
+        return OpResult((_tone(color.to_gray()),), {})
 
 
-def _factor(at: Stream, parameter: str, change: Pair) -> float:
+def _factor(at: OpRng, parameter: str, change: Pair) -> float:
     return max(0.0, 1.0 + at.uniform(parameter, change))

@@ -9,10 +9,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from augpipe.core.geometry import bounds_of, translation
-from augpipe.core.rng import Stream
-from augpipe.recipe.ops.base import Cut, Effect, Move, Operation, Outcome, Scene
+from augpipe.core.rng import OpRng
+from augpipe.recipe.ops.base import Effect, Operation, OpInput, OpResult, PadEffect, WarpEffect
 from augpipe.recipe.ops.geometric import scaled_size, stretched
-from augpipe.recipe.ops.label_effects import STRETCH, STRETCHED_WINDOW, WHOLE, WINDOW, Carries
+from augpipe.recipe.ops.label_effects import STRETCH, STRETCHED_WINDOW, WHOLE, WINDOW, LabelEffects
 from augpipe.recipe.ops.params import Between, MaybeSide, MaybeSides, MaybeSize, Pair, Rgb, Share, Size
 
 GRAY = (114, 114, 114)
@@ -21,7 +21,7 @@ GRAY = (114, 114, 114)
 def _window(box_xyxy: tuple[int, int, int, int], size: tuple[int, int] | None = None) -> tuple[Effect, ...]:
     """A crop to a window of whole pixels, and the stretch to ``size`` after it."""
     x0, y0, x1, y1 = box_xyxy
-    crop = Move(translation(-x0, -y0), (x1 - x0, y1 - y0))
+    crop = WarpEffect(translation(-x0, -y0), (x1 - x0, y1 - y0))
     return (crop,) if size is None else (crop, stretched(crop.size_wh, size))
 
 
@@ -29,23 +29,23 @@ class RandomCrop(Operation):
     """A window of fixed size at a random place; where the canvas is smaller, the border shows."""
 
     moves: ClassVar[bool] = True
-    carries: ClassVar[Carries] = WINDOW
+    carries: ClassVar[LabelEffects] = WINDOW
     example: ClassVar[str] = "random_crop: {size: [512, 512]}"
 
     size: Size = Field(description="of the window")
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
         (w, h), (cw, ch) = self.size, scene.size_wh
         x = at.integer("x", min(0, cw - w), max(0, cw - w))
         y = at.integer("y", min(0, ch - h), max(0, ch - h))
-        return Outcome(_window((x, y, x + w, y + h)), {"box_xyxy": [x, y, x + w, y + h]})
+        return OpResult(_window((x, y, x + w, y + h)), {"box_xyxy": [x, y, x + w, y + h]})
 
 
 class RandomResizedCrop(Operation):
     """A window of random area and shape, stretched to one size."""
 
     moves: ClassVar[bool] = True
-    carries: ClassVar[Carries] = STRETCHED_WINDOW
+    carries: ClassVar[LabelEffects] = STRETCHED_WINDOW
     example: ClassVar[str] = "random_resized_crop: {size: 224, scale: [0.35, 1.0]}"
 
     size: Size = Field(description="what the window is stretched to")
@@ -54,7 +54,7 @@ class RandomResizedCrop(Operation):
         (3 / 4, 4 / 3), description="width / height, evenly in its logarithm"
     )
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
         cw, ch = scene.size_wh
         area = at.uniform("scale", self.scale) * cw * ch
         low, high = self.ratio
@@ -62,20 +62,20 @@ class RandomResizedCrop(Operation):
         w = min(cw, max(1, math.floor(math.sqrt(area * ratio) + 0.5)))
         h = min(ch, max(1, math.floor(math.sqrt(area / ratio) + 0.5)))
         x, y = at.integer("x", 0, cw - w), at.integer("y", 0, ch - h)
-        return Outcome(_window((x, y, x + w, y + h), self.size), {"box_xyxy": [x, y, x + w, y + h]})
+        return OpResult(_window((x, y, x + w, y + h), self.size), {"box_xyxy": [x, y, x + w, y + h]})
 
 
 class BboxSafeCrop(Operation):
     """A random window that holds the box of every visible object whole; without objects, any window."""
 
     moves: ClassVar[bool] = True
-    carries: ClassVar[Carries] = replace(STRETCHED_WINDOW, box="moved")
+    carries: ClassVar[LabelEffects] = replace(STRETCHED_WINDOW, box="moved")
     example: ClassVar[str] = "bbox_safe_crop: {size: [640, 640]}"
 
     size: MaybeSize = Field(None, description="what the window is stretched to; its own size if not given")
     least: Share = Field(0.3, description="without objects: the least share of each side")
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
         cw, ch = scene.size_wh
         boxes = scene.boxes_xyxy()
         if len(boxes):
@@ -88,7 +88,7 @@ class BboxSafeCrop(Operation):
             ux1, uy1 = ux0 + w, uy0 + h
         x0, y0 = at.integer("x0", 0, min(ux0, cw - 1)), at.integer("y0", 0, min(uy0, ch - 1))
         x1, y1 = at.integer("x1", max(ux1, x0 + 1), cw), at.integer("y1", max(uy1, y0 + 1), ch)
-        return Outcome(_window((x0, y0, x1, y1), self.size), {"box_xyxy": [x0, y0, x1, y1]})
+        return OpResult(_window((x0, y0, x1, y1), self.size), {"box_xyxy": [x0, y0, x1, y1]})
 
 
 class Pad(Operation):
@@ -96,7 +96,7 @@ class Pad(Operation):
 
     moves: ClassVar[bool] = True
     exactly_one: ClassVar[tuple[str, ...]] = ("size", "multiple", "sides")
-    carries: ClassVar[Carries] = WHOLE
+    carries: ClassVar[LabelEffects] = WHOLE
     example: ClassVar[str] = "pad: {size: [640, 640]}"
 
     size: MaybeSize = Field(None, description="the least width and height")
@@ -105,7 +105,7 @@ class Pad(Operation):
     place: Literal["centre", "top_left"] = Field("centre", description="where the picture stands on a larger canvas")
     fill: Rgb = Field((0, 0, 0), description="colour of the bars")
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
         w, h = scene.size_wh
         left, top, right, bottom = self.sides or (0, 0, 0, 0)
         if self.sides is None:
@@ -114,7 +114,9 @@ class Pad(Operation):
                 left, top = extra_w // 2, extra_h // 2
             right, bottom = extra_w - left, extra_h - top
         size = (w + left + right, h + top + bottom)
-        return Outcome((Cut(translation(left, top), size, self.fill),), {"offset": [left, top], "size": list(size)})
+        return OpResult(
+            (PadEffect(translation(left, top), size, self.fill),), {"offset": [left, top], "size": list(size)}
+        )
 
     def _extra(self, w: int, h: int) -> tuple[int, int]:
         if self.multiple is not None:
@@ -127,19 +129,19 @@ class Letterbox(Operation):
     """Fit the canvas into a size with its shape kept, and fill the rest with bars."""
 
     moves: ClassVar[bool] = True
-    carries: ClassVar[Carries] = STRETCH
+    carries: ClassVar[LabelEffects] = STRETCH
     example: ClassVar[str] = "letterbox: {size: 640}"
 
     size: Size = Field(description="of the result")
     enlarge: bool = Field(True, description="whether a smaller canvas is enlarged")
     fill: Rgb = Field(GRAY, description="colour of the bars")
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
         (w, h), (cw, ch) = self.size, scene.size_wh
         factor = min(w / cw, h / ch)
         if not self.enlarge:
             factor = min(1.0, factor)
         fitted = scaled_size(scene.size_wh, factor)
         left, top = (w - fitted[0]) // 2, (h - fitted[1]) // 2
-        effects = (stretched(scene.size_wh, fitted), Cut(translation(left, top), self.size, self.fill))
-        return Outcome(effects, {"offset": [left, top], "fitted": list(fitted)})
+        effects = (stretched(scene.size_wh, fitted), PadEffect(translation(left, top), self.size, self.fill))
+        return OpResult(effects, {"offset": [left, top], "fitted": list(fitted)})

@@ -19,9 +19,9 @@ from augpipe.core.geometry import (
     then,
     translation,
 )
-from augpipe.core.rng import Stream
-from augpipe.recipe.ops.base import Move, Operation, Outcome, Scene
-from augpipe.recipe.ops.label_effects import MAP, STRETCH, TURN, WHOLE, Carries
+from augpipe.core.rng import OpRng
+from augpipe.recipe.ops.base import Operation, OpInput, OpResult, WarpEffect
+from augpipe.recipe.ops.label_effects import MAP, STRETCH, TURN, WHOLE, LabelEffects
 from augpipe.recipe.ops.params import Between, MaybeSide, MaybeSize, Pair, Span, WholeChoice
 
 _MOST_SHEAR = 80
@@ -32,11 +32,11 @@ class HorizontalFlip(Operation):
 
     moves: ClassVar[bool] = True
     mirrors: ClassVar[bool] = True
-    carries: ClassVar[Carries] = WHOLE
+    carries: ClassVar[LabelEffects] = WHOLE
     example: ClassVar[str] = "horizontal_flip: {p: 0.5}"
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
-        return Outcome((Move(mirror_x(scene.size_wh[0]), scene.size_wh),), {})
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
+        return OpResult((WarpEffect(mirror_x(scene.size_wh[0]), scene.size_wh),), {})
 
 
 class VerticalFlip(Operation):
@@ -44,48 +44,48 @@ class VerticalFlip(Operation):
 
     moves: ClassVar[bool] = True
     mirrors: ClassVar[bool] = True
-    carries: ClassVar[Carries] = WHOLE
+    carries: ClassVar[LabelEffects] = WHOLE
     example: ClassVar[str] = "vertical_flip: {p: 0.5}"
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
-        return Outcome((Move(mirror_y(scene.size_wh[1]), scene.size_wh),), {})
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
+        return OpResult((WarpEffect(mirror_y(scene.size_wh[1]), scene.size_wh),), {})
 
 
 class Rotate90(Operation):
     """Turn clockwise by quarters of a turn; the canvas turns too."""
 
     moves: ClassVar[bool] = True
-    carries: ClassVar[Carries] = WHOLE
+    carries: ClassVar[LabelEffects] = WHOLE
     example: ClassVar[str] = "rotate90: {times: [0, 1, 2, 3]}"
 
     times: Annotated[tuple[int, ...], WholeChoice(0, 3)] = Field((1, 2, 3), description="quarter turns")
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
         times = self.times[at.integer("times", 0, len(self.times) - 1)]
         w, h = scene.size_wh
         size = (h, w) if times % 2 else (w, h)
-        return Outcome((Move(quarter_turns(times, scene.size_wh), size),), {"times": times})
+        return OpResult((WarpEffect(quarter_turns(times, scene.size_wh), size),), {"times": times})
 
 
 class Rotate(Operation):
     """Turn about the centre, positive clockwise; the canvas stays."""
 
     moves: ClassVar[bool] = True
-    carries: ClassVar[Carries] = TURN
+    carries: ClassVar[LabelEffects] = TURN
     example: ClassVar[str] = "rotate: {degrees: 15}"
 
     degrees: Annotated[Pair, Span(360)] = Field(description="angle")
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
         degrees = at.uniform("degrees", self.degrees)
-        return Outcome((Move(about(_centre(scene), rotation(degrees)), scene.size_wh),), {"degrees": degrees})
+        return OpResult((WarpEffect(about(_centre(scene), rotation(degrees)), scene.size_wh),), {"degrees": degrees})
 
 
 class Affine(Operation):
     """Scale, shear, turn and shift about the centre, in that order; the canvas stays."""
 
     moves: ClassVar[bool] = True
-    carries: ClassVar[Carries] = MAP
+    carries: ClassVar[LabelEffects] = MAP
     example: ClassVar[str] = "affine: {rotate: [-15, 15], scale: [0.8, 1.2], translate: 0.1, shear: 5}"
 
     rotate: Annotated[Pair, Span(360)] = Field((0.0, 0.0), description="degrees, positive clockwise")
@@ -104,7 +104,7 @@ class Affine(Operation):
             raise ValueError(f"expected shear and shear_y of at most {_MOST_SHEAR} degrees together, got {together:g}")
         return self
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
         degrees, scale = at.uniform("rotate", self.rotate), at.uniform("scale", self.scale)
         shear, shear_y = at.uniform("shear", self.shear), at.uniform("shear_y", self.shear_y)
         x, y = at.uniform("translate_x", self.translate), at.uniform("translate_y", self.translate)
@@ -112,20 +112,20 @@ class Affine(Operation):
         w, h = scene.size_wh
         matrix = then(about(_centre(scene), linear), translation(x * w, y * h))
         drawn = {"rotate": degrees, "scale": scale, "shear": shear, "shear_y": shear_y, "translate": [x, y]}
-        return Outcome((Move(matrix, scene.size_wh),), drawn)
+        return OpResult((WarpEffect(matrix, scene.size_wh),), drawn)
 
 
 class Perspective(Operation):
     """Pull each corner to a new place, as if the camera had moved; the canvas stays."""
 
     moves: ClassVar[bool] = True
-    carries: ClassVar[Carries] = MAP
+    carries: ClassVar[LabelEffects] = MAP
     example: ClassVar[str] = "perspective: {scale: [0.02, 0.1]}"
 
     # Corners that move by less than a quarter of the side cannot make a figure that is not convex.
     scale: Annotated[Pair, Between(0, 0.24)] = Field(description="how far at most, as a fraction of the side")
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
         scale = at.uniform("scale", self.scale)
         w, h = scene.size_wh
         corners = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
@@ -134,7 +134,7 @@ class Perspective(Operation):
             for i, (x, y) in enumerate(corners)
         ]
         matrix = then(scaling(1.0 / w, 1.0 / h), square_to_quad(moved))
-        return Outcome((Move(matrix, scene.size_wh),), {"corners": [list(c) for c in moved]})
+        return OpResult((WarpEffect(matrix, scene.size_wh),), {"corners": [list(c) for c in moved]})
 
 
 class Resize(Operation):
@@ -142,16 +142,16 @@ class Resize(Operation):
 
     moves: ClassVar[bool] = True
     exactly_one: ClassVar[tuple[str, ...]] = ("size", "longest", "shortest")
-    carries: ClassVar[Carries] = STRETCH
+    carries: ClassVar[LabelEffects] = STRETCH
     example: ClassVar[str] = "resize: {longest: 640}"
 
     size: MaybeSize = Field(None, description="width and height; the shape is not kept")
     longest: MaybeSide = Field(None, description="pixels of the longer side")
     shortest: MaybeSide = Field(None, description="pixels of the shorter side")
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
         size = self.size or self._scaled(scene.size_wh)
-        return Outcome((stretched(scene.size_wh, size),), {"size": list(size)})
+        return OpResult((stretched(scene.size_wh, size),), {"size": list(size)})
 
     def _scaled(self, size_wh: tuple[int, int]) -> tuple[int, int]:
         if self.longest is not None:
@@ -159,9 +159,9 @@ class Resize(Operation):
         return scaled_size(size_wh, (self.shortest or 1) / min(size_wh))
 
 
-def stretched(size_wh: tuple[int, int], target_wh: tuple[int, int]) -> Move:
+def stretched(size_wh: tuple[int, int], target_wh: tuple[int, int]) -> WarpEffect:
     """The move that stretches a canvas to another size."""
-    return Move(scaling(target_wh[0] / size_wh[0], target_wh[1] / size_wh[1]), target_wh)
+    return WarpEffect(scaling(target_wh[0] / size_wh[0], target_wh[1] / size_wh[1]), target_wh)
 
 
 def scaled_size(size_wh: tuple[int, int], factor: float) -> tuple[int, int]:
@@ -169,5 +169,5 @@ def scaled_size(size_wh: tuple[int, int], factor: float) -> tuple[int, int]:
     return max(1, math.floor(size_wh[0] * factor + 0.5)), max(1, math.floor(size_wh[1] * factor + 0.5))
 
 
-def _centre(scene: Scene) -> tuple[float, float]:
+def _centre(scene: OpInput) -> tuple[float, float]:
     return scene.size_wh[0] / 2.0, scene.size_wh[1] / 2.0

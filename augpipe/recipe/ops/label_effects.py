@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-Fate: TypeAlias = Literal["untouched", "moved", "cut", "boxed", "refitted", "resampled", "lowered", "covered", "cannot"]
+LabelEffect: TypeAlias = Literal[
+    "untouched", "moved", "cut", "boxed", "refitted", "resampled", "lowered", "covered", "cannot"
+]
 
-FATES: dict[Fate, str] = {
+LABEL_EFFECTS: dict[LabelEffect, str] = {
     "untouched": "stays as it is",
     "moved": "moves by the same numbers; nothing of it is lost",
     "cut": "moves, and what leaves the frame is gone: a box and a shape are cut, a keypoint becomes v = 0",
@@ -26,26 +28,26 @@ FATES: dict[Fate, str] = {
 
 
 @dataclass(frozen=True)
-class Carries:
+class LabelEffects:
     """The fate of every kind of label. ``crowd`` is the flag of an object, whose region is a mask or a polygon."""
 
-    box: Fate = "untouched"
-    obb: Fate = "untouched"
-    polygon: Fate = "untouched"
-    mask: Fate = "untouched"
-    keypoints: Fate = "untouched"
-    parts: Fate = "untouched"
-    semantic: Fate = "untouched"
-    instance: Fate = "untouched"
-    panoptic: Fate = "untouched"
-    crowd: Fate = "untouched"
-    attributes: Fate = "untouched"
-    tags: Fate = "untouched"
-    captions: Fate = "untouched"
+    box: LabelEffect = "untouched"
+    obb: LabelEffect = "untouched"
+    polygon: LabelEffect = "untouched"
+    mask: LabelEffect = "untouched"
+    keypoints: LabelEffect = "untouched"
+    parts: LabelEffect = "untouched"
+    semantic: LabelEffect = "untouched"
+    instance: LabelEffect = "untouched"
+    panoptic: LabelEffect = "untouched"
+    crowd: LabelEffect = "untouched"
+    attributes: LabelEffect = "untouched"
+    tags: LabelEffect = "untouched"
+    captions: LabelEffect = "untouched"
 
-    def of(self, kind: str) -> Fate:
+    def of(self, kind: str) -> LabelEffect:
         """The fate of one kind."""
-        fate: Fate = getattr(self, kind)
+        fate: LabelEffect = getattr(self, kind)
         return fate
 
     def cannot(self) -> list[str]:
@@ -71,13 +73,13 @@ LABEL_KINDS: dict[str, str] = {
 """Kind → what it is called, in the order of the table."""
 
 
-def _all(fate: Fate) -> Carries:
+def _all(fate: LabelEffect) -> LabelEffects:
     """Everything that is somewhere in the picture has one fate."""
     places = ("box", "obb", "polygon", "mask", "keypoints", "parts", "semantic", "instance", "panoptic")
-    return replace(Carries(), **dict.fromkeys(places, fate))
+    return replace(LabelEffects(), **dict.fromkeys(places, fate))
 
 
-NOTHING = Carries()
+NOTHING = LabelEffects()
 """Colour, blur, noise, compression: labels stay as they are."""
 
 WHOLE = _all("moved")
@@ -99,6 +101,6 @@ TURN = replace(STRETCHED_WINDOW, box="boxed", parts="boxed", obb="moved")
 MAP = replace(TURN, obb="refitted")
 """Any other map: shear, perspective."""
 
-PAINT = Carries(box="lowered", obb="lowered", polygon="covered", mask="covered", keypoints="lowered",
+PAINT = LabelEffects(box="lowered", obb="lowered", polygon="covered", mask="covered", keypoints="lowered",
                 semantic="covered", instance="covered", panoptic="covered")  # fmt: skip
 """Painting over. Parts have no visibility to lower."""

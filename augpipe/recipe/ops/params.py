@@ -30,7 +30,7 @@ def _is_whole(value: Any, low: int, high: int) -> bool:
     return isinstance(value, int) and _is_number(value, low, high)
 
 
-class Written:
+class ParamType:
     """A parameter type: its ``words``, a function that reads a value, and a JSON schema."""
 
     @property
@@ -70,7 +70,7 @@ def _or_list_of(schema: JsonSchema, least: int, most: int) -> JsonSchema:
 
 
 @dataclass(frozen=True)
-class Span(Written):
+class Span(ParamType):
     """A range about zero within [−most, most]."""
 
     most: float
@@ -92,7 +92,7 @@ class Span(Written):
 
 
 @dataclass(frozen=True)
-class Between(Written):
+class Between(ParamType):
     """A range of values within [low, high]."""
 
     low: float
@@ -114,7 +114,7 @@ class Between(Written):
 
 
 @dataclass(frozen=True)
-class WholeBetween(Written):
+class WholeBetween(ParamType):
     """A range of whole numbers within [low, high], both included."""
 
     low: int
@@ -142,7 +142,7 @@ def _twice(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else (value, value)
 
 
-def _ordered(written: Written, value: Any, low: float, high: float) -> Any:
+def _ordered(written: ParamType, value: Any, low: float, high: float) -> Any:
     """A pair of numbers within the bounds, the lower first."""
     if not (isinstance(value, (list, tuple)) and len(value) == 2 and all(_is_number(v, low, high) for v in value)):
         raise written.refused()
@@ -152,7 +152,7 @@ def _ordered(written: Written, value: Any, low: float, high: float) -> Any:
 
 
 @dataclass(frozen=True)
-class Number(Written):
+class Number(ParamType):
     """One number within [low, high]."""
 
     low: float
@@ -175,7 +175,7 @@ class Number(Written):
 
 
 @dataclass(frozen=True)
-class Whole(Written):
+class Whole(ParamType):
     """One whole number within [low, high]."""
 
     low: int
@@ -198,7 +198,7 @@ class Whole(Written):
 
 
 @dataclass(frozen=True)
-class WholeChoice(Written):
+class WholeChoice(ParamType):
     """Whole numbers within [low, high] to choose from."""
 
     low: int
@@ -223,7 +223,7 @@ class WholeChoice(Written):
 
 
 @dataclass(frozen=True)
-class Repeated(Written):
+class Repeated(ParamType):
     """Some whole numbers, or one that stands for all of them."""
 
     count: int
@@ -249,7 +249,7 @@ class Repeated(Written):
 
 
 @dataclass(frozen=True)
-class Name(Written):
+class Name(ParamType):
     """A name that a user gives."""
 
     pattern = "^[A-Za-z][A-Za-z0-9_-]{0,59}$"
@@ -271,7 +271,7 @@ class Name(Written):
 
 
 @dataclass(frozen=True)
-class Choice(Written):
+class Choice(ParamType):
     """One of some words."""
 
     possible: tuple[str, ...]
@@ -293,7 +293,7 @@ class Choice(Written):
 
 
 @dataclass(frozen=True)
-class NamePairs(Written):
+class NamePairs(ParamType):
     """Pairs of names, each name once."""
 
     @property

@@ -7,11 +7,11 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from augpipe.core.plan import Erase as EraseStep
-from augpipe.core.plan import Filter, Noise, Recode
-from augpipe.core.rng import Stream
-from augpipe.recipe.ops.base import End, Operation, Outcome, Scene
-from augpipe.recipe.ops.label_effects import NOTHING, PAINT, Carries
+from augpipe.core.plan import Blur, JpegCompress, Noise
+from augpipe.core.plan import Cutout as EraseStep
+from augpipe.core.rng import OpRng
+from augpipe.recipe.ops.base import Operation, OpInput, OpResult, PixelStep
+from augpipe.recipe.ops.label_effects import NOTHING, PAINT, LabelEffects
 from augpipe.recipe.ops.params import Between, Pair, Rgb, WholeBetween, WholePair
 
 _NOISE_STARTS = 2**31
@@ -21,35 +21,35 @@ class GaussianBlur(Operation):
     """Blur with a Gaussian."""
 
     ends_run: ClassVar[bool] = True
-    carries: ClassVar[Carries] = NOTHING
+    carries: ClassVar[LabelEffects] = NOTHING
     example: ClassVar[str] = "gaussian_blur: {sigma: [0.3, 1.5]}"
 
     sigma: Annotated[Pair, Between(0.1, 50)] = Field(description="standard deviation in pixels")
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
         sigma = at.uniform("sigma", self.sigma)
-        return Outcome((End(Filter(sigma=sigma)),), {"sigma": sigma})
+        return OpResult((PixelStep(Blur(sigma=sigma)),), {"sigma": sigma})
 
 
 class GaussianNoise(Operation):
     """Add Gaussian noise, of its own in each channel."""
 
     ends_run: ClassVar[bool] = True
-    carries: ClassVar[Carries] = NOTHING
+    carries: ClassVar[LabelEffects] = NOTHING
     example: ClassVar[str] = "gaussian_noise: {std: [2, 12]}"
 
     std: Annotated[Pair, Between(0, 128)] = Field(description="standard deviation in levels of 0..255")
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
         std = at.uniform("std", self.std)
-        return Outcome((End(Noise(std=std, offset=at.integer("offset", 0, _NOISE_STARTS - 1))),), {"std": std})
+        return OpResult((PixelStep(Noise(std=std, offset=at.integer("offset", 0, _NOISE_STARTS - 1))),), {"std": std})
 
 
 class Erase(Operation):
     """Paint rectangles over the picture; labels under them lose visibility."""
 
     ends_run: ClassVar[bool] = True
-    carries: ClassVar[Carries] = PAINT
+    carries: ClassVar[LabelEffects] = PAINT
     example: ClassVar[str] = "erase: {count: [1, 3], area: [0.02, 0.1]}"
 
     count: Annotated[WholePair, WholeBetween(0, 100)] = Field((1, 1), description="how many rectangles")
@@ -59,12 +59,12 @@ class Erase(Operation):
     )
     fill: Rgb = Field((0, 0, 0), description="colour")
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
         boxes = tuple(self._rectangle(at, scene, i) for i in range(at.integer("count", *self.count)))
         step = EraseStep(boxes_xyxy=boxes, fill=self.fill)
-        return Outcome((End(step),) if boxes else (), {"boxes_xyxy": [list(b) for b in boxes]})
+        return OpResult((PixelStep(step),) if boxes else (), {"boxes_xyxy": [list(b) for b in boxes]})
 
-    def _rectangle(self, at: Stream, scene: Scene, i: int) -> tuple[int, int, int, int]:
+    def _rectangle(self, at: OpRng, scene: OpInput, i: int) -> tuple[int, int, int, int]:
         cw, ch = scene.size_wh
         area = at.uniform(f"area{i}", self.area) * cw * ch
         low, high = self.ratio
@@ -79,11 +79,11 @@ class Jpeg(Operation):
     """Compress as JPEG and decode again, for the marks that it leaves."""
 
     ends_run: ClassVar[bool] = True
-    carries: ClassVar[Carries] = NOTHING
+    carries: ClassVar[LabelEffects] = NOTHING
     example: ClassVar[str] = "jpeg: {quality: [40, 90]}"
 
     quality: Annotated[WholePair, WholeBetween(1, 100)] = Field(description="1 worst, 100 best")
 
-    def draw(self, at: Stream, scene: Scene) -> Outcome:
+    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
         quality = at.integer("quality", *self.quality)
-        return Outcome((End(Recode(quality=quality)),), {"quality": quality})
+        return OpResult((PixelStep(JpegCompress(quality=quality)),), {"quality": quality})

@@ -21,10 +21,10 @@ from typing import Any, Protocol
 
 from augpipe.core.errors import Reject, RunError, one_line
 from augpipe.core.processes import context, import_error, may_start_processes, not_started
-from augpipe.pixels.factory import Seat, backend_for
+from augpipe.pixels.factory import WorkerSlot, backend_for
 from augpipe.run.engine import fork_server
-from augpipe.run.engine.retry_policy import Case, Make
-from augpipe.run.engine.worker import OUT_OF_MEMORY, Broken, Done, Failed, NotStarted, Progress, Ready, Start, serve
+from augpipe.run.engine.retry_policy import RunTask, TaskAttempts
+from augpipe.run.engine.worker import OUT_OF_MEMORY, Broken, Done, Failed, NotStarted, Ready, Start, TaskProgress, serve
 from augpipe.run.job import Job, Task
 
 _TICK = 1.0
@@ -80,9 +80,9 @@ class _Worker:
 
     process: BaseProcess
     connection: Connection
-    seat: Seat
+    seat: WorkerSlot
     ready: bool = False
-    case: Case | None = None
+    case: TaskAttempts | None = None
     silent: float = 0.0
     counted: int = 0
     rejected: int = 0
@@ -142,12 +142,12 @@ class LocalProcesses:
             if idle:
                 worker = idle.pop()
             else:
-                worker = self._started(job, Seat(len(workers), self._count))
+                worker = self._started(job, WorkerSlot(len(workers), self._count))
                 workers.append(worker)
-            worker.case = Case(task)
+            worker.case = TaskAttempts(task)
             self._order(job, worker)
 
-    def _started(self, job: Job, seat: Seat) -> _Worker:
+    def _started(self, job: Job, seat: WorkerSlot) -> _Worker:
         """A process that has been given the job.
 
         Raises:
@@ -197,7 +197,7 @@ class LocalProcesses:
         worker.silent = 0.0
         if isinstance(message, Ready):
             worker.ready, self._false_starts = True, 0
-        elif isinstance(message, Progress):
+        elif isinstance(message, TaskProgress):
             worker.counted += message.pictures
             worker.rejected += message.rejected
             listener.progress(message.pictures, message.rejected)
@@ -250,8 +250,8 @@ class LocalProcesses:
         self._order(job, worker)
 
 
-def _going_on(case: Case) -> str:
-    if not isinstance(case.order, Make):
+def _going_on(case: TaskAttempts) -> str:
+    if not isinstance(case.order, RunTask):
         return f"its pictures are tried one by one ({case.order.index + 1} of {len(case.task.entries)})"
     lost = f" without {len(case.lost)} of its pictures" if case.lost else ""
     return f"it is done again{lost}"
@@ -313,7 +313,7 @@ def _undisturbed() -> Iterator[None]:
             os.kill(os.getpid(), missed)
 
 
-def _failure(case: Case | None, trace: str) -> RunError:
+def _failure(case: TaskAttempts | None, trace: str) -> RunError:
     """A fault of the program in a worker, in one sentence; its traceback is the cause, for ``--debug``."""
     last = trace.strip().rsplit("\n", 1)[-1]
     error = RunError(

@@ -20,7 +20,7 @@ _MOST_ALONE = 2
 
 
 @dataclass(frozen=True)
-class Make:
+class RunTask:
     """Make the shard."""
 
     task: Task
@@ -28,18 +28,18 @@ class Make:
 
 
 @dataclass(frozen=True)
-class Rehearse:
+class ProbeImage:
     """Try one picture of the task, and write nothing."""
 
     task: Task
     index: int
 
 
-Order: TypeAlias = "Make | Rehearse"
+Order: TypeAlias = "RunTask | ProbeImage"
 
 
 @dataclass
-class Case:
+class TaskAttempts:
     """One task and its history."""
 
     task: Task
@@ -55,7 +55,7 @@ class Case:
 
     def done(self) -> bool:
         """The last order was carried out; True if that ends the case, else ``order`` is the next."""
-        if isinstance(self.order, Make):
+        if isinstance(self.order, RunTask):
             return True
         self._next_alone()
         return False
@@ -66,7 +66,7 @@ class Case:
         Raises:
             RunError: it did so although all pictures are lost, so it is not for them.
         """
-        if isinstance(self.order, Rehearse):
+        if isinstance(self.order, ProbeImage):
             index = self.order.index
             self._alone[index] += 1
             if self._alone[index] < _MOST_ALONE and why.code != "timeout":
@@ -91,7 +91,7 @@ class Case:
 
     def _make(self) -> None:
         self.attempts += 1
-        self.order = Make(self.task, Attempt(self.attempts, dict(self.lost)))
+        self.order = RunTask(self.task, Attempt(self.attempts, dict(self.lost)))
 
     def _next_alone(self) -> None:
         index = next(self._left, None) if self._left is not None else None
@@ -99,4 +99,4 @@ class Case:
             self._failures = 0
             self._make()
         else:
-            self.order = Rehearse(self.task, index)
+            self.order = ProbeImage(self.task, index)

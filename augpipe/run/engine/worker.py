@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from augpipe.core.errors import AugpipeError, DeviceError, one_line
 
 if TYPE_CHECKING:
-    from augpipe.pixels.factory import Seat
+    from augpipe.pixels.factory import WorkerSlot
     from augpipe.run.job import Job
 
 OUT_OF_MEMORY = 71
@@ -38,7 +38,7 @@ class Start:
     """The first message to a worker: what all of its orders have in common."""
 
     job: Job
-    seat: Seat
+    seat: WorkerSlot
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Progress:
+class TaskProgress:
     """Pictures done and samples rejected since the last report; a sign of life if both are 0."""
 
     pictures: int
@@ -91,7 +91,7 @@ def serve(connection: Connection) -> None:
         received = connection.recv_bytes()  # before anything that takes time, as the parent waits until it is taken
         from augpipe.pixels.factory import backend_for
         from augpipe.run.engine.memory import keep_what_is_freed
-        from augpipe.run.engine.retry_policy import Make
+        from augpipe.run.engine.retry_policy import RunTask
         from augpipe.run.task import rehearse, run_task
 
         start: Start = pickle.loads(received)
@@ -112,7 +112,7 @@ def serve(connection: Connection) -> None:
         connection.send(Ready())
         while (order := connection.recv()) is not None:
             try:
-                if isinstance(order, Make):
+                if isinstance(order, RunTask):
                     run_task(job, order.task, backend, order.attempt, reporter.add)
                 else:
                     rehearse(job, order.task, backend, order.index, reporter.alive)
@@ -165,6 +165,6 @@ class _Reporter:
         self.add(0, 0)
 
     def flush(self) -> None:
-        self._connection.send(Progress(self._pictures, self._rejected))
+        self._connection.send(TaskProgress(self._pictures, self._rejected))
         self._pictures = self._rejected = 0
         self._last = time.monotonic()

@@ -26,7 +26,7 @@ def shard_name(prefix: str, index: int) -> str:
 
 
 @dataclass(frozen=True)
-class Part:
+class CopyRange:
     """Copies ``[first, end)`` of every picture; the first part may have the originals as well."""
 
     first: int
@@ -58,15 +58,16 @@ class RunState:
         return digest_of(self.config)
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[CopyRange, ...]:
         """The parts in order."""
         firsts = (0, *self.ends[:-1])
         originals = bool(self.config["originals"])
         return tuple(
-            Part(first, end, originals and i == 0) for i, (first, end) in enumerate(zip(firsts, self.ends, strict=True))
+            CopyRange(first, end, originals and i == 0)
+            for i, (first, end) in enumerate(zip(firsts, self.ends, strict=True))
         )
 
-    def digest_of_part(self, part: Part) -> str:
+    def digest_of_part(self, part: CopyRange) -> str:
         """Digest of the configuration under which the shards of a part are made."""
         return digest_of({**self.config, "copies": part.end})
 

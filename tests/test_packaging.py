@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from installing import ROOT, build_wheel, names_of
+from installing import PROJECT, ROOT, build_wheel, names_of
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_the_core_needs_nothing_of_the_extras():
     extra = {"torch", "torchdata", "webdataset", "cupy", "aiohttp"}
     files = {p.relative_to(ROOT).as_posix(): imported(p) & extra for p in (ROOT / "augpipe").rglob("*.py")}
     assert {name for name, found in files.items() if found} == {
-        "augpipe/train/dataset.py", "augpipe/train/targets.py", "augpipe/train/nodes.py",
+        "augpipe/train/dataset.py", "augpipe/train/nodes.py", "augpipe/train/sending.py", "augpipe/train/targets.py",
         "augpipe/pixels/cuda/cupy_device.py", "augpipe/storage/remote.py",
     }  # fmt: skip
 
@@ -138,3 +138,11 @@ def test_constraints_leave_torch_its_own_cuda():
     )
     used = re.search(r"^GPU_LIBRARIES := (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)[1].split()
     assert pinned <= set(used)
+
+
+def test_the_page_names_every_library_that_goes_beside_another_opencv():
+    """docs/install.md's way to keep another build of OpenCV: all that the core needs, but for the build itself."""
+    page = (ROOT / "docs" / "install.md").read_text("utf-8")
+    named = re.search(r"pip install --no-deps \.\n +pip install ([^\n]+)\n", page)[1].split()
+    declared = {re.split(r"[><=]", line)[0] for line in PROJECT["dependencies"]}
+    assert set(named) == declared - {"opencv-python-headless"}

@@ -242,6 +242,40 @@ print(sys.modules["__main__"] is main, os.environ.get("PYTHONSAFEPATH"))
     assert sorted(said_by(program, tmp_path)) == ["True None", *["x"] * 20]
 
 
+WITH_THREADS = """
+import os, threading
+from augpipe.core.parallel import worker_pool, parallel_map
+seen = []
+os.register_at_fork(before=lambda: seen.append("forked"))
+stay = threading.Event()
+if {threads}:
+    threading.Thread(target=stay.wait).start()
+with worker_pool(2):
+    print(list(parallel_map(abs, [-1, -2, -3])), seen[:1])
+stay.set()
+"""
+
+
+@pytest.mark.parametrize(("threads", "expected"), [(False, "['forked']"), (True, "[]")])
+def test_a_program_with_threads_is_not_forked(tmp_path, threads, expected):
+    """A lock that another thread holds stays held in a fork for ever."""
+    assert said_by(WITH_THREADS.format(threads=threads), tmp_path) == [f"[1, 2, 3] {expected}"]
+
+
+def test_the_command_line_is_a_program_of_one_thread(tmp_path):
+    """Else convert, inspect and verify would start processes the slow way."""
+    program = """
+import os, sys
+from augpipe.cli.main import main
+sys.argv = ["augpipe", "--version"]
+try: main()
+except SystemExit: pass
+import numpy, augpipe.conversion, augpipe.survey
+print(len(os.listdir("/proc/self/task")))
+"""
+    assert said_by(program, tmp_path)[-1] == "1"
+
+
 def test_the_fork_server_of_a_run_has_what_makes_shards_loaded(tmp_path):
     program = """
 from augpipe.core import processes

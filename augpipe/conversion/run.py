@@ -13,7 +13,7 @@ from augpipe.conversion.images import folder_of, pictures, put_picture, require_
 from augpipe.conversion.report import ConversionReport
 from augpipe.core import parallel
 from augpipe.core.errors import Reject, RunError, UsageError, one_line
-from augpipe.core.paths import AnyPath, local_path
+from augpipe.core.paths import StrPath, local_path
 from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset, Entry, Reader, SourceOptions, plural
 from augpipe.formats.catalogue import READABLE
@@ -28,8 +28,8 @@ _SILENT = Progress()
 
 
 def convert(
-    source: AnyPath,
-    target: AnyPath,
+    source: StrPath,
+    target: StrPath,
     to: str,
     options: SourceOptions = _ANY,
     overwrite: bool = False,

@@ -9,13 +9,13 @@ from typing import TypeAlias
 
 from augpipe.core.errors import UsageError, one_line
 
-AnyPath: TypeAlias = str | os.PathLike[str]
+StrPath: TypeAlias = str | os.PathLike[str]
 
 # Path("s3://bucket") is s3:/bucket; a scheme has two letters at least, so that C:/ is none.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 
 
-def local_path(path: AnyPath, what: str = "DST") -> Path:
+def local_path(path: StrPath, what: str = "DST") -> Path:
     """A path to write to, or a folder that augpipe has written.
 
     Args:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from augpipe.core.errors import UsageError, refusals_told
-from augpipe.core.paths import AnyPath, local_path
+from augpipe.core.paths import StrPath, local_path
 from augpipe.formats.registry import open_dataset
 from augpipe.pixels.factory import remark_on_processes
 from augpipe.recipe.compile import Recipe
@@ -32,9 +32,9 @@ __all__ = ["Execution", "Limits", "RunOptions", "Summary", "Watcher", "augment",
 
 
 def augment(
-    source: AnyPath,
-    folder: AnyPath,
-    recipe: Recipe | AnyPath,
+    source: StrPath,
+    folder: StrPath,
+    recipe: Recipe | StrPath,
     options: RunOptions | None = None,
     *,
     execution: Execution | None = None,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from augpipe.core.errors import UsageError, one_line, refusals_told
-from augpipe.core.paths import AnyPath, local_path
+from augpipe.core.paths import StrPath, local_path
 from augpipe.formats.base import fingerprint_of
 from augpipe.run.augment import continued, open_run
 from augpipe.run.config import Execution
@@ -32,10 +32,10 @@ from augpipe.run.source_guard import require_apart, roots_of
 
 
 def retry(
-    folder: AnyPath,
+    folder: StrPath,
     *,
     everything: bool = False,
-    source: AnyPath | None = None,
+    source: StrPath | None = None,
     execution: Execution | None = None,
     limits: Limits | None = None,
     watcher: Watcher | None = None,
@@ -131,7 +131,7 @@ def _is_same(task: Task, record: Mapping[str, Any]) -> bool:
     return bool(then["sources"] == sources and then.get("fingerprint") == fingerprint_of(task.entries))
 
 
-def finish(folder: AnyPath, limits: Limits | None = None) -> Summary:
+def finish(folder: StrPath, limits: Limits | None = None) -> Summary:
     """Close a run of which all shards are there, as after ``--tasks`` on several machines.
 
     Raises:

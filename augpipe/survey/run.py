@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from augpipe.core.parallel import parallel_map, worker_pool
-from augpipe.core.paths import AnyPath
+from augpipe.core.paths import StrPath
 from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset, Entry, SourceOptions
 from augpipe.formats.registry import open_dataset
@@ -33,7 +33,7 @@ class _Part:
 
 
 def survey(
-    source: AnyPath,
+    source: StrPath,
     options: SourceOptions | None = None,
     workers: int | None = None,
     progress: Progress = _SILENT,

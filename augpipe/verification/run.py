@@ -20,7 +20,7 @@ from typing import Any
 from augpipe.core.annotations import U8
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.parallel import parallel_map, worker_pool
-from augpipe.core.paths import AnyPath, local_path
+from augpipe.core.paths import StrPath, local_path
 from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset, Entry, Reader, SourceOptions, read_picture
 from augpipe.formats.registry import open_dataset
@@ -102,8 +102,8 @@ class _Job:
 
 
 def verify(
-    folder: AnyPath,
-    against: Dataset | AnyPath | None = None,
+    folder: StrPath,
+    against: Dataset | StrPath | None = None,
     *,
     most: int | None = None,
     workers: int | None = None,
@@ -229,7 +229,7 @@ def _rules(manifest: Mapping[str, Any]) -> LabelRules:
 
 
 def open_source(
-    source: AnyPath, folder: AnyPath, classes: AnyPath | None = None, images: AnyPath | None = None
+    source: StrPath, folder: StrPath, classes: StrPath | None = None, images: StrPath | None = None
 ) -> Dataset:
     """The source of a finished folder, read as its manifest says.
 

@@ -17,7 +17,7 @@ from PIL import Image
 from augpipe.core.annotations import U8, Annotations, Category
 from augpipe.core.errors import RunError, UsageError, one_line
 from augpipe.core.opencv import cv2
-from augpipe.core.paths import AnyPath, local_path
+from augpipe.core.paths import StrPath, local_path
 from augpipe.core.plan import Rgb
 from augpipe.viz import canvas as ink
 from augpipe.viz.canvas import Canvas, color_of
@@ -128,7 +128,7 @@ def thumbnail(picture: U8, tile_px: int) -> tuple[U8, tuple[float, float]]:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8), (size[0] / w, size[1] / h)
 
 
-def save_png(path: AnyPath, picture: U8) -> None:
+def save_png(path: StrPath, picture: U8) -> None:
     """Write a picture (gray or RGB) whole or not at all.
 
     Raises:

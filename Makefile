@@ -14,11 +14,14 @@ ORACLES := albumentations albucore simsimd stringzilla torchvision ultralytics
 
 # What an extra for GPUs brings, beside the environment too: `unit` is without it, `gpu` with it, and neither needs a GPU.
 GPU_LIBRARIES := cupy-cuda12x cuda-pathfinder nvidia-cuda-nvrtc-cu12 nvidia-cuda-runtime-cu12 nvidia-nvimgcodec-cu12
-GPU_TESTS := tests/test_nvrtc.py tests/test_nvimgcodec.py tests/test_probe.py tests/test_gpu.py tests/test_device.py
+GPU_TESTS := $(addprefix tests/pixels/cuda/test_,nvrtc.py nvimgcodec.py probe.py cupy_device.py select.py)
 
 LOWEST := $(VENV)/lowest
-LOWEST_TESTS := $(addprefix tests/test_,lowest.py cli.py docs.py run.py voc.py coco.py yolo.py convert.py codec.py \
-	shapes.py masks.py polygons.py recipes_cli.py schema.py model.py loader.py nodes.py verify.py archives.py engines.py)
+LOWEST_TESTS := tests/house/test_lowest.py tests/house/test_docs.py tests/cli/test_cli.py tests/cli/test_recipes_cli.py \
+	tests/run/test_run.py tests/run/engine/test_engines.py tests/formats/voc/test_voc.py tests/formats/coco/test_coco.py \
+	tests/formats/yolo/test_yolo.py tests/conversion/test_convert.py tests/pixels/codec/test_codec.py \
+	$(addprefix tests/labels/test_,shapes.py rle.py polygons.py) $(addprefix tests/recipe/test_,schema.py compile.py) \
+	tests/train/test_loader.py tests/train/test_nodes.py tests/verification/test_verify.py tests/storage/test_archives.py
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint format unit gpu lowest slim fuzz chaos peers bench clean
@@ -67,9 +70,9 @@ gpu: $(VENV)/.oracles $(VENV)/.gpu  ## tests of what uses CuPy, NVRTC and nvImag
 		$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(GPU_TESTS)
 
 # The lowest versions that pyproject.toml declares; what only tests need, and torch, is that of .venv.
-$(LOWEST)/.installed: $(VENV)/.oracles tests/lowest.py
+$(LOWEST)/.installed: $(VENV)/.oracles tests/helpers/lowest.py
 	$(PYTHON) -m venv $(LOWEST)
-	$(BIN)/python tests/lowest.py > $(LOWEST)/constraints.txt
+	$(BIN)/python tests/helpers/lowest.py > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint $(LOWEST)/constraints.txt --editable .
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check \
@@ -82,13 +85,13 @@ lowest: $(LOWEST)/.installed  ## tests with the lowest versions of everything th
 	$(LOWEST)/bin/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(LOWEST_TESTS)
 
 slim: install  ## what README says, as an ordinary user of a minimal Debian (as root, with mmdebstrap)
-	$(BIN)/python tests/slim.py
+	$(BIN)/python tests/helpers/slim.py
 
 fuzz: $(VENV)/.oracles  ## every parser and every conversion with FACTOR times as many files as make test
-	AUGPIPE_FUZZ=$(FACTOR) $(BIN)/python -m pytest tests/test_fuzz_*.py tests/test_convert_trips.py
+	AUGPIPE_FUZZ=$(FACTOR) $(BIN)/python -m pytest $(shell find tests -name 'test_fuzz_*.py') tests/conversion/test_convert_trips.py
 
 chaos: install  ## 500 runs disturbed at any operation, each of which must come to the same bytes
-	$(BIN)/python tests/chaos.py --runs 500 --seed 1
+	$(BIN)/python tests/helpers/chaos.py --runs 500 --seed 1
 
 $(VENV)/.peers: $(VENV)/.installed benchmarks/peers/requirements.txt benchmarks/peers/requirements-dali.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/peers \

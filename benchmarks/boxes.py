@@ -32,7 +32,7 @@ import cv2
 import numpy as np
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "helpers"))
 
 from oracles import import_albumentations  # noqa: E402
 from painted import box_of, enlarged, fill, looked_up  # noqa: E402

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "helpers"))
 
 from augpipe.core.annotations import Annotations, Frame, Header  # noqa: E402
 from augpipe.pixels.backend import BackendOptions, PictureJob  # noqa: E402

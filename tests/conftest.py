@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import datasets
 import devices
 import pytest
-
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "examples"))
 
 # Progress and help must not depend on the terminal that runs the tests.
 os.environ["COLUMNS"] = "100"

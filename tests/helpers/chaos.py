@@ -1,0 +1,331 @@
+"""Runs that are disturbed at any operation, and what must hold of them.
+
+    python tests/helpers/chaos.py --runs 500 --seed 1
+
+For each kind of run the operations of an undisturbed one are counted. Then every run of the schedule gets a fault at
+the n-th operation of some place, n drawn, and often a second one while it goes on: an errno, no memory, half a write,
+SIGKILL, a loss of power (names and content that were not flushed go back to what they were), SIGTERM or Ctrl-C. Right
+after it every shard with a record must be whole, and no manifest may stand over less than the whole run. Called again,
+and with `retry` where pictures were lost, it must come to the bytes of the undisturbed run, and leave nothing over.
+
+Processes are forked from this one, which has everything imported, so a run takes a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import hashlib
+import itertools
+import json
+import os
+import pickle
+import random
+import shutil
+import sys
+import tarfile
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import cv2
+import datasets
+from chaos_runs import KINDS, Call, End, Kind, augmented, forked, spoil
+from faults import PLACES, Fault, Meter
+from format_checker import check_folder
+from runs import promised, promised_manifest
+
+_MOST_CALLS = 6
+_CHECKED = 10  # the format checker looks at every so many-th folder
+
+
+# --- undisturbed -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A kind of run with its folders, and the operations of the undisturbed run."""
+
+    kind: Kind
+    source: Path
+    before: Path
+    wanted: Path
+    counts: Mapping[str, int]
+
+
+def prepare(kind: Kind, place: Path) -> Prepared:
+    source, before, wanted = place / kind.source, place / f"{kind.name} before", place / f"{kind.name} wanted"
+    if not source.exists():
+        datasets.make_coco(source, 6) if kind.source == "coco" else datasets.make_voc(source, 8)
+    before.mkdir()
+    # What a folder says of its source must not name the folder that it was prepared in, so all are called the same.
+    folder = place / "out"
+    for call in kind.wanted or [c for c in kind.calls if c.command == "augment"] or (augmented(),):
+        _must(forked([call], source, folder, None))
+    folder.rename(wanted)
+    picture = source / "JPEGImages" / "img_002.jpg"
+    whole = picture.read_bytes() if kind.spoilt == "damaged" else b""
+    if kind.spoilt == "damaged":
+        picture.write_bytes(whole[: len(whole) // 2])
+    lost = Fault("read picture", 3, "EIO") if kind.spoilt == "transient" else None
+    for call in kind.before:
+        _must(forked([call], source, folder, lost))
+    if kind.spoilt == "damaged":
+        picture.write_bytes(whole)
+    if kind.before:
+        spoil(folder, kind.spoilt)
+        before.rmdir()
+        folder.rename(before)
+    meter = Meter()
+    shutil.copytree(before, folder)
+    _must(forked(kind.calls, source, folder, None, meter, held=kind.held))
+    problems = final_problems(folder, wanted) + check_folder(folder)
+    if problems:
+        raise SystemExit(f"{kind.name}: undisturbed, and yet {problems[0]}")
+    shutil.rmtree(folder)
+    return Prepared(kind, source, before, wanted, meter.counts())
+
+
+def _must(end: End) -> None:
+    if end.how != "done":
+        raise SystemExit(f"undisturbed, and yet {end.how}: {end.said}")
+
+
+Plan: TypeAlias = "tuple[Prepared, list[Fault], bool]"
+"""A kind of run, the faults of its calls one after the other, and whether they are made by the command line."""
+
+
+# --- what must hold --------------------------------------------------------------------------------------------------
+
+
+def problems_at_once(folder: Path, exempt: str) -> Iterator[str]:
+    """Right after a fault: shards with a record are whole, and a manifest stands over the whole run."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    whole = {}
+    for name in sorted(n for n in names if n.startswith("all-") and n.endswith(".json")):
+        record = json.loads((folder / name).read_bytes())
+        tar = folder / record["name"]
+        whole[record["name"]] = record
+        if record["samples"] and record["name"] != exempt:
+            if not tar.is_file():
+                yield f"{name}: has a record and no tar"
+            elif hashlib.sha256(tar.read_bytes()).hexdigest() != record["sha256"]:
+                yield f"{name}: its tar is not the one of the record"
+    if "manifest.json" in names:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+        totals = manifest["totals"]
+        if totals["written"] + totals["rejected"] != totals["expected"]:
+            yield "manifest.json: samples are missing from the sum"
+        for shard in manifest["shards"]:
+            if whole.get(shard["name"], {}).get("sha256") != shard["sha256"]:
+                yield f"manifest.json: {shard['name']} has no such record"
+        if "rejects.jsonl" not in names:
+            yield "manifest.json: is there before rejects.jsonl"
+    odd = {n for n in names if not n.endswith((".tar", ".json", ".jsonl")) and n != ".augpipe"}
+    if odd:
+        yield f"left over: {sorted(odd)}"
+
+
+def final_problems(folder: Path, wanted: Path) -> list[str]:
+    """What is otherwise than after the undisturbed run."""
+    names, others = ({path.name for path in f.iterdir()} for f in (folder, wanted))
+    out = [f"left over or missing: {sorted(names ^ others)}"] if names != others else []
+    if not {"manifest.json", "rejects.jsonl"} <= names:
+        return out
+    found, right = promised(folder), promised(wanted)
+    out += [f"{what}: differ" for what in found if found[what] != right[what]]
+    return out + (["manifest.json: differs"] if promised_manifest(folder) != promised_manifest(wanted) else [])
+
+
+def _members(folder: Path) -> Counter[tuple[str, str]]:
+    """(name, hash) of all members of all tars."""
+    out: Counter[tuple[str, str]] = Counter()
+    for path in folder.glob("*.tar"):
+        with tarfile.open(path) as tar:
+            out.update((m.name, hashlib.sha256(tar.extractfile(m).read()).hexdigest()) for m in tar)  # type: ignore[union-attr]
+    return out
+
+
+def compared(folder: Path, wanted: Path) -> tuple[int, int, int]:
+    """(lost, duplicated, differing) members."""
+    found, right = _members(folder), _members(wanted)
+    names, expected = Counter(name for name, _ in found.elements()), {name for name, _ in right}
+    lost = len(expected - set(names))
+    duplicated = sum(count - 1 for count in names.values()) + len(set(names) - expected)
+    return lost, duplicated, len(set(found) - set(right)) - len(set(names) - expected)
+
+
+# --- one disturbed run -----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Outcome:
+    """What came of one run of the schedule."""
+
+    number: int
+    kind: str
+    faults: list[Fault]
+    ends: list[End] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    compared: tuple[int, int, int] = (0, 0, 0)
+
+    def told(self) -> str:
+        ends = ", ".join(end.how + (f" ({end.said.splitlines()[-1][:200]})" if end.said else "") for end in self.ends)
+        first = f"run {self.number}, {self.kind}, {' then '.join(map(str, self.faults))}: {ends}"
+        return "\n    ".join([first, *self.problems])
+
+
+def disturbed(number: int, plan: Plan, place: Path) -> Outcome:
+    """One run with its faults, and on until it is finished."""
+    prepared, faults, by_line = plan
+    kind, folder = prepared.kind, place / "out"
+    outcome = Outcome(number, kind.name, faults)
+    shutil.copytree(prepared.before, folder)
+    calls: Sequence[Call] = kind.calls
+    exempt = "all-000003.tar" if kind.spoilt == "tar" else ""
+    for attempt in range(_MOST_CALLS):
+        fault = faults[attempt] if attempt < len(faults) else None
+        end = forked(calls, prepared.source, folder, fault, by_line=by_line, held=kind.held)
+        outcome.ends.append(end)
+        if end.how in ("raw", "hung"):
+            outcome.problems.append(f"{end.how}: {_tail(end.said)}")
+        outcome.problems += problems_at_once(folder, exempt)
+        if end.how == "done" and not (folder / "manifest.json").exists():
+            outcome.problems.append("says that it is done, and is not finished")
+        elif end.how == "done" and (lost := _transient(folder)):
+            calls, exempt = (Call("retry"),), ""
+            outcome.problems += [f"lost for good: {row}" for row in lost if not row["transient"]]
+        elif end.how == "done" and not (folder / ".augpipe").exists():
+            break
+    else:
+        outcome.problems.append(f"not finished after {_MOST_CALLS} calls")
+    outcome.problems += final_problems(folder, prepared.wanted)
+    if number % _CHECKED == 0 or outcome.problems:
+        outcome.problems += check_folder(folder)
+    if outcome.problems:
+        outcome.compared = compared(folder, prepared.wanted)
+    shutil.rmtree(folder)
+    return outcome
+
+
+def _tail(text: str) -> str:
+    """The last place of ours in a traceback, and its last line."""
+    lines = [line.strip() for line in text.strip().splitlines()]
+    places = [line for line in lines if "/augpipe/" in line or "/cli/" in line]
+    return " ... ".join([*places[-2:], *lines[-1:]])
+
+
+def _transient(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "rejects.jsonl"
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+
+
+# --- the schedule ----------------------------------------------------------------------------------------------------
+
+
+def schedule(runs: int, seed: int, kinds: Sequence[Prepared]) -> Iterator[Plan]:
+    """Every (place, kind of fault) in turn, each in some kind of run in which the place occurs."""
+    rng = random.Random(seed)
+    there = {place for prepared in kinds for place in prepared.counts}
+    pairs = [(place, what) for place in PLACES if place in there for what in PLACES[place]]
+    rng.shuffle(pairs)
+    for place, what in itertools.islice(itertools.cycle(pairs), runs):
+        prepared = rng.choice([p for p in kinds if place in p.counts])
+        faults = [_drawn(rng, prepared, place, what)]
+        if rng.random() < 0.4:
+            second = rng.choice(list(prepared.counts))
+            faults.append(_drawn(rng, prepared, second, rng.choice(PLACES[second])))
+        yield prepared, faults, rng.random() < 0.3
+
+
+def _drawn(rng: random.Random, prepared: Prepared, place: str, what: str) -> Fault:
+    number = rng.randint(1, prepared.counts[place])
+    if prepared.kind.name == "workers" and what == "power":
+        what = "kill"  # the power does not go off for one process
+    lasting = what not in ("kill", "power", "term", "int") and rng.random() < 0.3
+    return Fault(place, number, what, lasting, 10**9 if lasting else 1)
+
+
+def main() -> int:
+    """Run the schedule, print figures, and exit with 1 if anything was lost, doubled, different or ugly."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2, help="processes that each take a share of the runs")
+    parser.add_argument("--only", type=int, help="one run of the schedule, by its number")
+    parser.add_argument("--verbose", action="store_true", help="a line a run")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    gc.disable()  # collecting would touch every page that a forked process shares
+    os.environ["COLUMNS"] = "200"
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as place:
+        kinds = [prepare(kind, Path(place)) for kind in KINDS]
+        unreached = set(PLACES) - {name for prepared in kinds for name in prepared.counts}
+        if unreached:
+            print(f"no kind of run comes to {', '.join(sorted(unreached))}")
+            return 1
+        plans = list(enumerate(schedule(options.runs, options.seed, kinds)))
+        chosen = plans if options.only is None else plans[options.only : options.only + 1]
+        started = time.monotonic()
+        pieces = [Path(place) / f"piece {job}" for job in range(options.jobs)]
+        for job, piece in enumerate(pieces):
+            _in_the_background(chosen[job :: options.jobs], piece, options.verbose)
+        for _ in pieces:
+            os.wait()
+        outcomes = sorted((o for p in pieces for o in pickle.loads((p / "outcomes").read_bytes())), key=_number)
+        seconds = time.monotonic() - started
+    print(report(outcomes, seconds))
+    return 1 if any(outcome.problems for outcome in outcomes) else 0
+
+
+def _in_the_background(plans: Sequence[tuple[int, Plan]], place: Path, verbose: bool) -> None:
+    """Carry out a share of the schedule in a process of its own, which leaves what came of it in a file."""
+    place.mkdir()
+    if os.fork():
+        return
+    try:
+        outcomes = []
+        for number, plan in plans:
+            outcomes.append(disturbed(number, plan, place))
+            if outcomes[-1].problems or verbose:
+                print(outcomes[-1].told(), flush=True)
+        (place / "outcomes").write_bytes(pickle.dumps(outcomes))
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(0)
+
+
+def _number(outcome: Outcome) -> int:
+    return outcome.number
+
+
+def report(outcomes: Sequence[Outcome], seconds: float) -> str:
+    """The figures."""
+    table = Counter((f.place, f.kind) for o in outcomes for f, end in zip(o.faults, o.ends, strict=False) if end.struck)
+    kinds = sorted({kind for _, kind in table}, key=lambda kind: (kind not in PLACES["write"], kind))
+    rows = [["", *kinds], *([place, *(str(table[place, k] or "") for k in kinds)] for place in PLACES)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+    first = Counter(o.ends[0].how for o in outcomes if o.ends[0].struck)
+    by_kind = Counter(o.kind for o in outcomes)
+    again = sum(len(o.ends) > 1 for o in outcomes)
+    lost, duplicated, differing = (sum(o.compared[i] for o in outcomes) for i in range(3))
+    struck = sum(end.struck for o in outcomes for end in o.ends)
+    told = (
+        f"{len(outcomes)} runs in {seconds:.0f} s ({len(outcomes) / seconds:.1f} a second), {struck} faults, "
+        f"{again} runs resumed; lost {lost}, duplicated {duplicated}, differing {differing}, "
+        f"with problems {sum(bool(o.problems) for o in outcomes)}"
+    )
+    kinds_told = "runs: " + ", ".join(f"{name} {n}" for name, n in by_kind.items())
+    ends_told = "the first fault's end: " + ", ".join(f"{name} {n}" for name, n in first.most_common())
+    return "\n".join([*lines, "", kinds_told, ends_told, told])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""What the documentation says is true: commands run, recipes load, Python works, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+
+import datasets
+import pytest
+from command_line import call
+from conversions import dota_of, yolo_of
+from documents import FENCE, commands
+from packing import packed
+from places import ROOT
+
+from augpipe.recipe import yaml_reader
+from augpipe.recipe.load import compiled
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.fixture
+def workplace(tmp_path, voc, coco, monkeypatch):
+    """A folder with what the documentation's commands expect, as the current one."""
+    shutil.copytree(voc, tmp_path / "data" / "voc")
+    shutil.copytree(coco, tmp_path / "data" / "coco")
+    packed(voc, tmp_path / "data" / "voc.tar", "VOCdevkit/VOC2012/")
+    packed(coco, tmp_path / "data" / "coco.zip")
+    datasets.make_classes(tmp_path / "data" / "classes")
+    yolo_of(tmp_path / "data" / "yolo", train__a="0 .5 .5 .2 .2\n", train__b="1 .5 .5 .2 .2\n")
+    dota_of(tmp_path / "data" / "dota", P0001="1 1 9 1 9 9 1 9 plane 0\n")
+    (tmp_path / "my.yaml").write_text("version: 1\nsteps:\n  - horizontal_flip: {p: 0.5}\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_command_runs(page, workplace):
+    for line in commands(page.read_text("utf-8")):
+        arguments = shlex.split(line.split(" > ")[0].split("  #")[0])[1:]
+        if arguments[0] == "augment":
+            arguments += ["--workers", "0"]
+        result = call(*arguments)
+        assert result.exit_code == 0, f"{page.name}: {line}\n{result.output}"
+
+
+def test_the_readme_has_commands():
+    assert len(commands((ROOT / "README.md").read_text("utf-8"))) >= 8
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_recipe_loads(page):
+    for language, block in FENCE.findall(page.read_text("utf-8")):
+        if language == "yaml" and "steps:" in block:
+            compiled(yaml_reader.read(page.name, block), page.name)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_link_leads_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text("utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_python_of_the_readme_runs(workplace):
+    blocks = [b for language, b in FENCE.findall((ROOT / "README.md").read_text("utf-8")) if language == "python"]
+    call("augment", "data/voc", "shards", "--recipe", "detection", "--copies", "2", "--workers", "0")
+    for block in blocks:
+        exec(compile(block.replace("num_workers=2", "num_workers=0"), "README.md", "exec"), {"__name__": "__main__"})
+    assert len(blocks) == 2
+    assert (workplace / "by_python" / "manifest.json").is_file()
+
+
+def test_the_targets_of_the_makefile_are_those_named():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for page in PAGES:
+        for target in re.findall(r"(?:^|`|    )make (\w+)", page.read_text("utf-8")):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{page.name}: make {target}"

@@ -1,0 +1,416 @@
+"""Every cell of the table "label × operation" is run: what an operation declares is so, by numpy and paint."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import fields, replace
+from typing import NamedTuple, get_args
+
+import numpy as np
+import pytest
+from painted import Particles, box_of, fill
+from recipe_tools import recipe_of
+from scenes import CATEGORIES, SIZE, scene
+
+from augpipe.core.annotations import Annotations, Frame, Rings, Rle
+from augpipe.core.canvas import follow
+from augpipe.core.plan import Cutout, Plan, Warp
+from augpipe.labels import rle, transform
+from augpipe.labels.transform import Labelled, LabelRules
+from augpipe.recipe import reference_docs
+from augpipe.recipe.ops import OPERATIONS
+from augpipe.recipe.ops.label_effects import LABEL_EFFECTS, LABEL_KINDS, LabelEffect, LabelEffects
+from augpipe.recipe.planner import draw
+
+KEEP = LabelRules(min_area=0.0, min_side=0.0)
+CUT = replace(KEEP, erased="cut")
+FINE = 8
+SEEDS = range(12)
+SWAPPED = [0, 2, 1, 4, 3]  # nose, left_eye, right_eye, left_ear, right_ear in a mirror
+
+PARAMETERS = {
+    "rotate": {"degrees": [35, 55]},
+    "affine": {"rotate": 30, "scale": [0.8, 1.4], "translate": 0.2, "shear": [8, 15]},
+    "perspective": {"scale": [0.2, 0.24]},
+    "resize": {"size": [80, 33]},
+    "pad": {"sides": [3, 5, 7, 2]},
+    "letterbox": {"size": [101, 50]},
+    "random_crop": {"size": [30, 26]},
+    "random_resized_crop": {"size": [40, 44], "scale": [0.2, 0.6]},
+    "bbox_safe_crop": {"size": [50, 60]},
+    "brightness_contrast": {"brightness": 0.4},
+    "gamma": {"amount": 2},
+    "gaussian_blur": {"sigma": 1.5},
+    "gaussian_noise": {"std": 9},
+    "erase": {"count": [2, 4], "area": [0.05, 0.25]},
+    "jpeg": {"quality": 30},
+}
+CELLS = [(name, kind) for name in OPERATIONS for kind in LABEL_KINDS]
+
+
+class Run(NamedTuple):
+    """One picture's labels before and after an operation."""
+
+    source: Annotations
+    plan: Plan
+    out: Labelled
+
+    @property
+    def matrix(self):
+        out = np.eye(3)
+        for step in self.plan.steps:
+            if isinstance(step, Warp):
+                out = np.reshape(step.matrix, (3, 3)) @ out
+        return out
+
+    @property
+    def erased(self):
+        return [box for step in self.plan.steps if isinstance(step, Cutout) for box in step.boxes_xyxy]
+
+    def moved(self, points):
+        """Points through the map, by numpy alone."""
+        x, y, w = self.matrix @ np.concatenate([points[:, :2], np.ones((len(points), 1))], axis=1).T
+        return np.stack([x / w, y / w], axis=1)
+
+    def pairs(self, wanted):
+        """(source row, result row or None) of the objects of a kind."""
+        rows = {index: i for i, index in enumerate(self.out.annotations.objects.index.tolist())}
+        for row, index in enumerate(self.source.objects.index.tolist()):
+            if wanted(self.source.objects, row):
+                yield row, rows.get(index)
+
+
+@functools.cache
+def runs(name, rules=KEEP):
+    """The labels of some pictures through one operation."""
+    found = []
+    recipe = recipe_of([{name: PARAMETERS.get(name, {})}])
+    for seed in SEEDS:
+        source = transform.apply(scene(seed), follow([], SIZE), KEEP, CATEGORIES).annotations
+        plan = draw(recipe, Frame(f"{seed}.jpg", SIZE, source), 7, 0)
+        found.append(Run(source, plan, transform.apply(source, follow(plan.steps, SIZE), rules, CATEGORIES)))
+    return found
+
+
+@pytest.mark.parametrize(("name", "kind"), CELLS)
+def test_a_cell_of_the_table(name, kind):
+    fate = OPERATIONS[name].carries.of(kind)
+    if fate == "cannot":
+        return  # refused before any work: tests/recipe/test_compatibility.py
+    for run in runs(name):
+        check(kind, "untouched" if fate == "covered" else fate, run)
+    for run in runs(name, CUT):
+        check(kind, fate, run)
+    if fate in ("cut", "boxed") and kind in ("box", "polygon", "mask") and name != "bbox_safe_crop":
+        assert any(is_cut(run, now) for run in runs(name) for _, now in run.pairs(OF_KIND[kind]))
+
+
+def is_cut(run, now):
+    return now is None or run.out.shapes[now].in_frame < 0.99
+
+
+def check(kind, fate, run):
+    if kind in ("semantic", "instance", "panoptic"):
+        check_raster(kind, fate, run)
+    elif kind in ("box", "obb", "polygon", "mask", "keypoints", "parts"):
+        wanted = OF_KIND[kind]
+        pairs = list(run.pairs(wanted))
+        assert pairs or kind == "mask"
+        for row, now in pairs:
+            CHECKS[kind](fate, run, row, now)
+    else:
+        check_said(kind, fate, run)
+
+
+# --- what has no place -----------------------------------------------------------------------------------------------
+
+
+def check_said(kind, fate, run):
+    assert fate == "untouched"
+    before, after = run.source, run.out.annotations
+    if kind in ("tags", "captions"):
+        assert getattr(before, kind)
+        assert getattr(after, kind) == getattr(before, kind)
+        return
+    for row, now in run.pairs(lambda objects, i: True):
+        if now is not None:
+            assert after.objects.iscrowd[now] == before.objects.iscrowd[row]
+            assert after.objects.facts[now].attributes == before.objects.facts[row].attributes
+
+
+# --- objects ---------------------------------------------------------------------------------------------------------
+
+OF_KIND = {
+    "box": lambda objects, i: objects.segmentation[i] is None and objects.obb[i] is None,
+    "obb": lambda objects, i: objects.obb[i] is not None,
+    "polygon": lambda objects, i: isinstance(objects.segmentation[i], Rings),
+    "mask": lambda objects, i: isinstance(objects.segmentation[i], Rle),
+    "keypoints": lambda objects, i: objects.keypoints[i] is not None,
+    "parts": lambda objects, i: bool(objects.parts[i]),
+}
+
+
+def corners(box):
+    x0, y0, x1, y1 = box
+    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], float)
+
+
+def in_frame(points, size_wh):
+    return np.clip(points, 0.0, size_wh)
+
+
+def is_whole(run, now):
+    assert now is not None
+    assert run.out.shapes[now].in_frame > 0.9999
+    assert run.out.shapes[now].visible > 0.9999
+
+
+def painted_share(run, rings):
+    return Particles(fill(rings, SIZE, FINE), FINE).through(run.plan.steps).visible
+
+
+def check_lowered(run, rings, now):
+    share = painted_share(run, rings)
+    if now is None:
+        assert share < 0.05
+    else:
+        assert run.out.shapes[now].visible == pytest.approx(share, abs=0.05)
+
+
+def check_moved_box(fate, run, before, after):
+    """``after`` may be ``None``: the frame leaves nothing of it."""
+    at = run.moved(corners(before))
+    if fate in ("untouched", "lowered"):
+        assert tuple(after) == tuple(before)
+    elif fate == "moved":
+        np.testing.assert_allclose(after, [*at.min(axis=0), *at.max(axis=0)], atol=1e-5)
+    elif fate == "cut":
+        cut = in_frame(at, run.out.size_wh)
+        if after is None:
+            assert np.ptp(cut, axis=0).min() < 1e-3
+        else:
+            np.testing.assert_allclose(after, [*cut.min(axis=0), *cut.max(axis=0)], atol=1e-5)
+    else:
+        assert fate == "boxed"
+        seen = box_of(fill([at], run.out.size_wh, FINE), FINE)
+        assert (after is None) <= (seen is None or np.ptp(seen.reshape(2, 2), axis=0).min() < 0.2)
+        if after is not None and seen is not None:
+            np.testing.assert_allclose(after, seen, atol=1.5 / FINE + 0.3 * run_is_sharp(at))
+
+
+def run_is_sharp(quad):
+    """Whether a corner is narrow: little paint is in its tip."""
+    sides = np.roll(quad, -1, axis=0) - quad
+    sides = sides / np.linalg.norm(sides, axis=1)[:, None]
+    return bool((np.abs((sides * np.roll(sides, -1, axis=0)).sum(axis=1)) > 0.5).any())
+
+
+def check_box(fate, run, row, now):
+    before = run.source.objects.boxes_xyxy[row]
+    if fate in ("untouched", "moved"):
+        is_whole(run, now)
+    if fate == "lowered":
+        check_lowered(run, [corners(before)], now)
+    if fate == "lowered" and now is None:
+        return
+    check_moved_box(fate, run, before, None if now is None else run.out.annotations.objects.boxes_xyxy[now])
+
+
+def check_parts(fate, run, row, now):
+    if now is None:
+        return
+    after = {part.name: part.box_xyxy for part in run.out.annotations.objects.parts[now]}
+    for part in run.source.objects.parts[row]:
+        check_moved_box(fate, run, part.box_xyxy, after.get(part.name))
+
+
+def check_obb(fate, run, row, now):
+    before = run.source.objects.obb[row]
+    if fate == "lowered":
+        check_lowered(run, [before], now)
+    if now is None:
+        assert fate != "untouched"
+        return
+    if fate == "untouched":
+        is_whole(run, now)
+    after, at = run.out.annotations.objects.obb[now], run.moved(before)
+    if fate in ("untouched", "lowered"):
+        at = before
+    if fate == "refitted":
+        check_rectangle(after, at)
+    else:  # the same four corners, clockwise on the screen
+        assert max(np.abs(after - corner).sum(axis=1).min() for corner in at) < 1e-5
+    (x0, y0), (x1, y1), (x2, y2) = after[:3]
+    assert (x1 - x0) * (y2 - y1) - (y1 - y0) * (x2 - x1) > 0.0
+
+
+def check_rectangle(after, at):
+    sides = np.roll(after, -1, axis=0) - after
+    lengths = np.linalg.norm(sides, axis=1)
+    assert np.abs((sides * np.roll(sides, -1, axis=0)).sum(axis=1)).max() < 1e-6 * lengths.max() ** 2
+    along, across = sides[0] / lengths[0], sides[1] / lengths[1]
+    own = np.stack([(at - after[0]) @ along, (at - after[0]) @ across], axis=1)
+    assert own.min() > -1e-5
+    assert (own <= lengths[:2] + 1e-5).all()
+    angles = np.radians(np.arange(0, 90, 0.25))
+    spans = [np.ptp(at @ np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]), axis=0).prod() for a in angles]
+    assert lengths[0] * lengths[1] <= min(spans) * (1 + 1e-6)
+
+
+def painted(segmentation, size_wh):
+    """A polygon or mask on a fine canvas."""
+    if segmentation is None:
+        return np.zeros((size_wh[1] * FINE, size_wh[0] * FINE), bool)
+    if isinstance(segmentation, Rings):
+        return fill(segmentation.rings, size_wh, FINE)
+    return np.kron(rle.rasterise(segmentation, size_wh), np.ones((FINE, FINE))).astype(bool)
+
+
+def check_polygon(fate, run, row, now):
+    before = run.source.objects.segmentation[row]
+    after = None if now is None else run.out.annotations.objects.segmentation[now]
+    if fate == "untouched":
+        assert now is None or all((a == b).all() for a, b in zip(after.rings, before.rings, strict=True))
+        return
+    expected = fill([run.moved(ring) for ring in before.rings], run.out.size_wh, FINE)
+    if fate == "moved":
+        is_whole(run, now)
+        points, at = np.concatenate(after.rings), run.moved(np.concatenate(before.rings))
+        np.testing.assert_allclose(points.min(axis=0), at.min(axis=0), atol=1e-5)
+        np.testing.assert_allclose(points.max(axis=0), at.max(axis=0), atol=1e-5)
+    elif fate == "covered":
+        for x0, y0, x1, y1 in run.erased:
+            expected[y0 * FINE : y1 * FINE, x0 * FINE : x1 * FINE] = False
+    else:
+        assert fate == "cut"
+    got = painted(after, run.out.size_wh)
+    # A polygon in which paint leaves a hole becomes pixels.
+    coarse = 0.5 if isinstance(after, Rle) else 0.1
+    edge = sum(np.linalg.norm(np.roll(r, -1, axis=0) - r, axis=1).sum() for r in map(run.moved, before.rings))
+    assert (got != expected).sum() / FINE**2 <= coarse * edge + 0.2
+    if fate == "covered" and now is not None:
+        box, seen = run.out.annotations.objects.boxes_xyxy[now], box_of(expected, FINE)
+        if run.out.shapes[now].visible < 1.0 and seen is not None:
+            np.testing.assert_allclose(box, seen, atol=1.0)
+
+
+def check_mask(fate, run, row, now):
+    before = rle.rasterise(run.source.objects.segmentation[row], SIZE)
+    w, h = run.out.size_wh
+    got = rle.rasterise(run.out.annotations.objects.segmentation[now], (w, h)) if now is not None else None
+    expected, known = arranged(fate, run, before, 0)
+    if got is None:
+        assert fate not in ("moved",)
+        assert fate == "untouched" or expected[known].sum() <= 4
+        return
+    assert (got == expected)[known].all()
+    if fate in ("covered", "resampled", "cut", "moved") and run.out.shapes[now].box_from == "mask":
+        rows, columns = np.nonzero(got)
+        tight = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        assert run.out.annotations.objects.boxes_xyxy[now].tolist() == tight
+        assert run.out.shapes[now].area == got.sum()
+    if fate == "moved":
+        is_whole(run, now)
+
+
+def check_keypoints(fate, run, row, now):
+    if now is None:
+        return
+    before, after = run.source.objects.keypoints[row].copy(), run.out.annotations.objects.keypoints[now]
+    seen = before[:, 2] > 0
+    if fate == "lowered":
+        for x0, y0, x1, y1 in run.erased:
+            x, y = before[:, 0], before[:, 1]
+            before[seen & (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1), 2] = 1
+    elif fate in ("moved", "cut"):
+        at = run.moved(before)
+        there = seen & ((at >= 0.0) & (at <= run.out.size_wh)).all(axis=1)
+        assert fate == "cut" or (there == seen).all()
+        before[:, :2] = at
+        before[~there] = 0.0
+        if np.linalg.det(run.matrix) < 0.0:
+            before = before[SWAPPED]
+    else:
+        assert fate == "untouched"
+    np.testing.assert_allclose(after, before, atol=1e-5)
+
+
+CHECKS = {
+    "box": check_box,
+    "obb": check_obb,
+    "polygon": check_polygon,
+    "mask": check_mask,
+    "keypoints": check_keypoints,
+    "parts": check_parts,
+}
+
+
+# --- pixels ----------------------------------------------------------------------------------------------------------
+
+
+def arranged(fate, run, raster, void):
+    """(a raster after the map, pixel by pixel in float64; where that is certain)."""
+    w, h = run.out.size_wh
+    if fate in ("untouched", "covered"):
+        out = raster.copy()
+        for x0, y0, x1, y1 in run.erased if fate == "covered" else ():
+            out[y0:y1, x0:x1] = void
+        return out, np.ones((h, w), bool)
+    x, y = np.meshgrid(np.arange(w) + 0.5, np.arange(h) + 0.5)
+    u, v, d = np.linalg.inv(run.matrix) @ np.stack([x.ravel(), y.ravel(), np.ones(w * h)])
+    at = np.stack([u / d, v / d], axis=1).reshape(h, w, 2)
+    pixel = np.floor(at).astype(int)
+    inside = ((pixel >= 0) & (pixel < SIZE)).all(axis=2)
+    out = np.full((h, w), void, raster.dtype)
+    out[inside] = raster[pixel[inside][:, 1], pixel[inside][:, 0]]
+    if fate == "resampled":  # near a pixel's edge the fixed-point map may take its neighbour
+        known = (np.abs(at - np.round(at)) > 0.05).all(axis=2)
+        assert known.mean() > 0.5
+        return out, known
+    assert fate in ("moved", "cut")
+    assert (np.abs(at - pixel - 0.5) < 1e-4).all()  # whole pixels
+    assert fate == "cut" or inside.sum() == SIZE[0] * SIZE[1]
+    return out, np.ones((h, w), bool)
+
+
+def check_raster(kind, fate, run):
+    before, after = getattr(run.source, kind), getattr(run.out.annotations, kind)
+    void = 0 if kind == "panoptic" else 255
+    assert after.dtype == before.dtype
+    expected, known = arranged(fate, run, before, void)
+    if kind == "instance":
+        expected[~np.isin(expected, [0, *run.out.annotations.objects.instance.tolist()])] = void
+    assert (after == expected)[known].all()
+    if kind == "panoptic" and fate != "untouched":
+        segments = run.out.annotations.segments_info
+        assert {s["id"] for s in segments} == set(np.unique(after).tolist()) & {
+            s["id"] for s in run.source.segments_info
+        }
+        for segment in segments:
+            rows, columns = np.nonzero(after == segment["id"])
+            x, y = columns.min(), rows.min()
+            assert segment["area"] == len(rows)
+            assert segment["bbox"] == [x, y, columns.max() + 1 - x, rows.max() + 1 - y]
+
+
+# --- the declarations themselves -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_operation_declares_for_itself(name):
+    operation = OPERATIONS[name]
+    assert "carries" in vars(operation)
+    mirrored = [np.linalg.det(run.matrix) < 0.0 for run in runs(name)]
+    assert mirrored == [operation.mirrors] * len(mirrored)
+    moves = {fate for kind in LABEL_KINDS for fate in [operation.carries.of(kind)]}
+    assert operation.moves == bool(moves & {"moved", "cut", "boxed", "refitted", "resampled"})
+
+
+def test_the_kinds_and_the_words_are_complete():
+    assert [field.name for field in fields(LabelEffects)] == list(LABEL_KINDS)
+    assert set(LABEL_EFFECTS) == set(get_args(LabelEffect))
+    table = reference_docs.carried_markdown()
+    for name in OPERATIONS:
+        assert table.count(f"`{name}`") == 1
+    assert "cannot" not in table
+    assert "cannot" not in reference_docs.fates_markdown()

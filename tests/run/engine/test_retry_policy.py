@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from augpipe.core.errors import Reject
+import pytest
+
+from augpipe.core.errors import Reject, RunError
 from augpipe.formats.base import Entry
 from augpipe.run.engine.retry_policy import ProbeImage, RunTask, TaskAttempts
 from augpipe.run.job import Task
@@ -88,3 +90,12 @@ def test_attempts_are_counted():
     made.died(CRASH)
     assert isinstance(made.order, RunTask)
     assert made.order.attempt.number == 3
+
+
+def test_a_death_without_any_picture_ends_the_run():
+    """Else its shard would be tried for ever."""
+    made = case()
+    with pytest.raises(RunError, match=r"died, even without any of its pictures\nwhat is finished is kept"):
+        for _ in range(50):
+            made.died(CRASH)
+    assert set(made.lost) == set("abc")

@@ -28,7 +28,12 @@ from augpipe.pixels.cuda.select import extra, resolve, way_out
 from augpipe.pixels.resample import Pixels
 
 _PACKAGES = ("numpy", "pillow", "pycocotools", "shapely", "msgspec", "pydantic", "typer")
-_TRAINING = ("torch", "torchdata", "webdataset")
+_OPTIONAL = {
+    "torch": "the extra train brings it, and only training needs it",
+    "torchdata": "the extra train brings it, and only training needs it",
+    "webdataset": "the extra train brings it, and only training needs it",
+    "matplotlib": "the extra plots brings it, and only inspect -o needs it",
+}
 _SECONDS = 120
 _CODEC = "codec"
 _MARK = "augpipe-doctor: "
@@ -45,8 +50,6 @@ class Check:
 def facts(probed: Callable[[], Probe] = probe) -> list[tuple[str, str]]:
     """Name and value of everything that may matter in a report of a fault; ``probed`` tells of CUDA."""
     found = probed()
-    training = {name: version_of(name) for name in _TRAINING}
-    missing = "not there; the extra train brings it, and only training needs it"
     return [
         ("augpipe", __version__),
         ("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
@@ -55,7 +58,7 @@ def facts(probed: Callable[[], Probe] = probe) -> list[tuple[str, str]]:
         ("device", resolve("auto", probed=lambda: found).sentence),
         ("opencv", _opencv()),
         *((name, version_of(name) or "not installed") for name in _PACKAGES),
-        *((name, version or missing) for name, version in training.items()),
+        *((name, version_of(name) or f"not there; {way}") for name, way in _OPTIONAL.items()),
         *_of_cuda(found),
     ]
 

@@ -7,17 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from PIL import Image
 
-from augpipe.survey import charts
-from augpipe.viz import canvas as ink
-from augpipe.viz.canvas import Canvas
+from augpipe.survey import plots
 
 US = "augpipe"
 MEASURES = {"whole": "as a whole", "working": "without start-up", "processor": "by processor time without start-up"}
-_WIDTH, _GAP, _PANEL, _HEAD = 1180, 16, 250, 74
-_GROUND, _PLATE = (247, 247, 245), (255, 255, 255)
 
 GOALS = (
     ("detection", 4, "Albumentations", 4.0),
@@ -172,35 +170,20 @@ def plot(document: dict[str, Any], path: Path) -> None:
     if not names:
         return
     contenders = list(dict.fromkeys(cell["contender"] for cell in sorted(document["cells"], key=_place)))
-    rows, wide = -(-len(names) // 2), (_WIDTH - 3 * _GAP) // 2
-    panel = max(_PANEL, 56 + 34 * len(contenders)) if len(copies) > 1 else _PANEL
-    canvas = Canvas(np.full((_HEAD + rows * (panel + _GAP), _WIDTH, 3), _GROUND, np.uint8))
-    canvas.text("Augmented samples a second, from files to shards", (_GAP, 30), 19.0, charts.INK)
-    x = float(_GAP)
-    for k, number in enumerate(copies):
-        canvas.plate((x, 44, x + 12, 56), 2.0, charts.SERIES[k])
-        words = ink.shown(f"{_copies(number)} of each picture")
-        canvas.text(words, (x + 18, 55), 13.0, charts.SOFT)
-        x += 40 + ink.text_width(words, 13.0)
-    cores = ink.shown(f"{document['options']['workers']} cores, {document['facts']['processor']}; start-up included")
-    canvas.text(cores, (x, 55), 13.0, charts.SOFT)
-    for i, name in enumerate(names):
-        left, top = _GAP + (i % 2) * (wide + _GAP), _HEAD + (i // 2) * (panel + _GAP)
-        canvas.plate((left, top, left + wide, top + panel), 6.0, _PLATE)
-        canvas.text(ink.shown(name), (left + 18, top + 27), 14.0, charts.INK)
-        bars = [_bars(document, name, contender, copies) for contender in contenders]
-        charts.named_bars(canvas, (left + 18, top + 42, left + wide - 18, top + panel - 10), bars)
-    _, data = cv2.imencode(".png", canvas.pixels[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
-    path.write_bytes(data.tobytes())
-
-
-def _bars(
-    document: dict[str, Any], workload: str, contender: str, copies: list[int]
-) -> tuple[str, list[float], list[str]]:
-    """A row of bars: rates, and what is written behind them."""
-    values, words = [], []
-    for number in copies:
-        cell = _cell(document, workload, number, contender)
-        values.append(cell["samples"] / statistics.median(cell["wall"]) if cell else 0.0)
-        words.append(f"{values[-1]:.0f}" if cell else "none")
-    return contender, values, words
+    rows, panel = -(-len(names) // 2), 0.6 + 0.2 * len(copies) * len(contenders)
+    cores = f"{document['options']['workers']} cores, {document['facts']['processor']}; start-up included"
+    with rc_context(plots.STYLE):
+        figure = Figure((11.8, 0.9 + rows * panel), dpi=100, facecolor=plots.GROUND, layout="constrained")
+        figure.suptitle(f"Augmented samples a second, from files to shards\n{cores}", x=0.02, ha="left", size=12)
+        grid = figure.subplots(rows, 2, squeeze=False).ravel()
+        for axes in grid[len(names) :]:
+            axes.set_axis_off()
+        for axes, name in zip(grid, names, strict=False):
+            cells = [[_cell(document, name, number, contender) for contender in contenders] for number in copies]
+            rates = [[c["samples"] / statistics.median(c["wall"]) if c else 0.0 for c in row] for row in cells]
+            words = [[f"{r:.0f}" if r else "none" for r in row] for row in rates]
+            plots.named_bars(axes, contenders, rates, words)
+            axes.set_title(name, loc="left", size=11)
+        patches = [Patch(color=color) for color in plots.COLORS[: len(copies)]]
+        figure.legend(patches, [f"{_copies(number)} of each picture" for number in copies], loc="upper right")
+    Image.fromarray(plots.drawn(figure)).save(path, optimize=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,7 +31,9 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option
         str | None, typer.Argument(metavar="[OTHER]", help="With --diff: what PATH is compared with.")
     ] = None,
     diff: Annotated[bool, typer.Option("--diff", help="Compare PATH and OTHER, as a source and its folder.")] = False,
-    output: Annotated[str | None, typer.Option("--output", "-o", metavar="PNG", help="Draw plots.")] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="PNG", help="Draw plots (extra plots).")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/inspect.md).")] = False,
     format: shared.From = None,
     split: shared.Split = None,
@@ -55,60 +57,43 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise UsageError(f"--workers {workers}: expected 0 or more")
     options = shared.source_options(format, split, classes, images, limit, exif=exif, voc_origin=voc_origin)
     place = shared.drawing_to(output, "--output", path, other)
-    if other is None:
-        _one(path, options, workers, place, as_json)
+    unfinished = _unfinished(path, options) if other is None else None
+    if unfinished is None:
+        _inspect(path, other, options, workers, place, as_json)
+    elif place is not None:
+        raise UsageError(f"{path}: an unfinished run has nothing to draw yet; {unfinished['next']}")
+    elif as_json:
+        _print_json({"schema": "augpipe-inspect/1", "path": path, "run": unfinished})
     else:
-        _two(path, other, options, workers, place, as_json)
+        from augpipe.survey.table import lines_of_run
+
+        typer.echo("\n".join(lines_of_run(path, unfinished, shared.table)))
 
 
-def _one(path: str, options: SourceOptions, workers: int | None, output: Path | None, as_json: bool) -> None:
-    from augpipe.survey.run_folder import unfinished
-    from augpipe.survey.table import lines_of, lines_of_run
-
-    run = unfinished(Path(path)) if options.format is None else None
-    if run is not None:
-        if output is not None:
-            raise UsageError(f"{path}: an unfinished run has nothing to draw yet; {run['next']}")
-        if as_json:
-            _print_json({"schema": "augpipe-inspect/1", "path": path, "run": run})
-        else:
-            typer.echo("\n".join(lines_of_run(path, run, shared.table)))
-        return
-    report = _report(path, options, workers)
-    if output is not None:
-        from augpipe.survey.plots import sheet
-        from augpipe.viz.sheet import save_png
-
-        save_png(output, sheet([report]))
-    if as_json:
-        _print_json(report.as_json())
-        return
-    if report.run is not None:
-        typer.echo("\n".join(lines_of_run(path, report.run, shared.table)))
-    typer.echo("\n".join(lines_of(report, shared.table)))
-    if output is not None:
-        typer.echo(f"\n{one_line(output, 4096)}")
-
-
-def _two(
-    path: str, other: str, options: SourceOptions, workers: int | None, output: Path | None, as_json: bool
+def _inspect(
+    path: str, other: str | None, options: SourceOptions, workers: int | None, output: Path | None, as_json: bool
 ) -> None:
     from augpipe.formats.base import SourceOptions
-    from augpipe.survey.diff import difference_of, lines_of
+    from augpipe.survey import diff, table
 
-    reports = [_report(path, options, workers), _report(other, SourceOptions(), workers)]
-    difference = difference_of(*reports)
     if output is not None:
-        from augpipe.survey.plots import sheet
+        from augpipe.survey.plots import sheet  # before the work, as matplotlib may be missing
         from augpipe.viz.sheet import save_png
-
-        save_png(output, sheet(reports))
-    if as_json:
-        _print_json(difference.as_json())
-        return
-    typer.echo("\n".join(lines_of(difference, shared.table)))
+    reports = [_report(path, options, workers)]
+    if other is not None:
+        reports.append(_report(other, SourceOptions(), workers))
     if output is not None:
-        typer.echo(f"\n{one_line(output, 4096)}")
+        save_png(output, sheet(reports))
+    result = reports[0] if other is None else diff.difference_of(*reports)
+    if as_json:
+        _print_json(result.as_json())
+        return
+    if isinstance(result, diff.Difference):
+        lines = diff.lines_of(result, shared.table)
+    else:
+        run = [] if result.run is None else table.lines_of_run(path, result.run, shared.table)
+        lines = [*run, *table.lines_of(result, shared.table)]
+    typer.echo("\n".join([*lines, *(("", one_line(output, 4096)) if output is not None else ())]))
 
 
 def _report(path: str, options: SourceOptions, workers: int | None) -> SurveyReport:
@@ -116,14 +101,20 @@ def _report(path: str, options: SourceOptions, workers: int | None) -> SurveyRep
     from dataclasses import replace
 
     from augpipe.survey import survey
-    from augpipe.survey.run_folder import finished, unfinished
+    from augpipe.survey.run_folder import finished
 
+    if (unfinished := _unfinished(path, options)) is not None:
+        raise UsageError(f"{path}: an unfinished run; {unfinished['next']}")
     run = finished(Path(path)) if options.format is None else None
-    if run is None and options.format is None and (left := unfinished(Path(path))) is not None:
-        raise UsageError(f"{path}: an unfinished run; {left['next']}")
     with progress.shown() as told:
-        report = survey(path, options, workers, told)
-    return report if run is None else replace(report, run=run)
+        return replace(survey(path, options, workers, told), run=run)
+
+
+def _unfinished(path: str, options: SourceOptions) -> dict[str, Any] | None:
+    """How far the run in a folder is; ``None`` if there is none, or its shards are asked for with --from."""
+    from augpipe.survey.run_folder import unfinished
+
+    return unfinished(Path(path)) if options.format is None else None
 
 
 def _print_json(value: object) -> None:

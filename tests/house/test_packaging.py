@@ -93,7 +93,7 @@ def test_what_is_imported_is_declared_and_the_other_way_round():
     packages |= {"cupy": "cupy-cuda12x", "aiohttp": "aiohttp"}  # not in this environment, or not for itself
     files = [path for folder in ("augpipe", "cli") for path in (ROOT / folder).rglob("*.py")]
     found = {packages[PINNED_BY.get(name, name)] for path in files for name in imported(path)}
-    optional = {name.lower() for extra in ("train", "http", "gpu-cu12") for name in names_of(extra)}
+    optional = {name.lower() for extra in ("train", "http", "plots", "gpu-cu12") for name in names_of(extra)}
     core = {name.lower() for name in names_of()}
     assert found - core - optional == set()
     assert core - found == set()
@@ -101,12 +101,12 @@ def test_what_is_imported_is_declared_and_the_other_way_round():
 
 
 def test_the_core_needs_nothing_of_the_extras():
-    """Only the training side, the device and the web reader may import what the core does not bring."""
-    extra = {"torch", "torchdata", "webdataset", "cupy", "aiohttp"}
+    """Only the training side, the device, the web reader and the plots may import what the core does not bring."""
+    extra = {"torch", "torchdata", "webdataset", "cupy", "aiohttp", "matplotlib"}
     files = {p.relative_to(ROOT).as_posix(): imported(p) & extra for p in (ROOT / "augpipe").rglob("*.py")}
     assert {name for name, found in files.items() if found} == {
         "augpipe/train/dataset.py", "augpipe/train/nodes.py", "augpipe/train/sending.py", "augpipe/train/targets.py",
-        "augpipe/pixels/cuda/cupy_device.py", "augpipe/storage/remote.py",
+        "augpipe/pixels/cuda/cupy_device.py", "augpipe/storage/remote.py", "augpipe/survey/plots.py",
     }  # fmt: skip
 
 

@@ -6,6 +6,8 @@ import json
 import math
 import shutil
 import statistics
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
 from dataclasses import replace
@@ -18,6 +20,7 @@ from PIL import Image
 from places import DOCS
 
 from augpipe.core.errors import Reject
+from augpipe.core.extras import install_command
 from augpipe.formats.base import ByteRange, Entry, SourceOptions
 from augpipe.formats.image_header import start_and_header
 from augpipe.pixels.codec.header import read_header
@@ -393,24 +396,54 @@ def test_plots_of_every_format_and_of_many_classes(voc, coco, masks_folder, clas
     assert "  and 10 more\n" in shown
 
 
-def test_words_of_a_sheet_never_leave_it(tmp_path, monkeypatch):
-    """Every text that is written lies on the canvas."""
-    from augpipe.viz import canvas as ink
+def test_words_of_a_sheet_never_leave_it(tmp_path):
+    """Every text lies on the sheet, is drawn as it is written, and no class name changes what another one shows."""
+    from matplotlib.text import Text
 
-    objects = [object_xml("w" * 200, (1, 1, 19, 9)), object_xml("ü 漢字 \u202e", (1, 1, 2, 2))]
-    write_voc(tmp_path / "set", {"a": voc_xml(*objects), "b": voc_xml()})
-    seen = []
-    before = ink.Canvas.text
+    from augpipe.survey import plots
 
-    def text(canvas, words, baseline, size, *more):
-        width, height = canvas.size_wh
-        seen.append(baseline[0] >= 0 and baseline[0] + ink.text_width(words, size) <= width and baseline[1] < height)
-        return before(canvas, words, baseline, size, *more)
+    names = ("w" * 200, "ü 漢字 \u202e", "$x^2$", "a_b\\$")
+    write_voc(tmp_path / "set", {"a": voc_xml(*(object_xml(name, (1, 1, 19, 9)) for name in names)), "b": voc_xml()})
+    write_voc(tmp_path / "none", {"a": voc_xml()})
+    report, empty = replace(survey(tmp_path / "set"), path="W" * 300), survey(tmp_path / "none")
+    assert plots.sheet([empty]).shape[2] == 3
+    for reports in ([report], [report, report], [empty, report]):
+        figure = plots.figure(reports)
+        plots.drawn(figure)
+        texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+        assert len(texts) > 30
+        for text in texts:
+            box = text.get_window_extent()
+            assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1, text
+            assert figure.bbox.y0 <= box.y0 <= box.y1 <= figure.bbox.y1, text
+        written = {text.get_text() for text in texts}
+        assert {"w" * 27 + "…", "ü ?? \\u202e", "$x^2$"} <= written
 
-    monkeypatch.setattr(ink.Canvas, "text", text)
-    assert call("inspect", tmp_path / "set", "-o", tmp_path / "x.png").exit_code == 0
-    assert len(seen) > 20
-    assert all(seen)
+
+def test_a_sheet_is_the_same_whatever_matplotlib_is_told_elsewhere(voc):
+    import matplotlib
+
+    from augpipe.survey.plots import sheet
+
+    report = survey(voc)
+    before = sheet([report])
+    with matplotlib.rc_context({"font.size": 20.0, "text.color": "red", "text.parse_math": True}):
+        assert (sheet([report]) == before).all()
+        assert matplotlib.rcParams["font.size"] == 20.0
+
+
+def test_without_matplotlib_only_the_plots_are_missing(voc, tmp_path):
+    code = (
+        "import sys; sys.modules['matplotlib'] = None; from augpipe.cli.main import main; "
+        "sys.argv = ['augpipe', *sys.argv[1:]]; main()"
+    )
+    for options, expected in (([], 0), (["-o", tmp_path / "x.png"], 2)):
+        command = [sys.executable, "-c", code, "inspect", voc, *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, bool(done.stdout)) == (expected, expected == 0), done.stderr
+    assert "augpipe inspect -o needs the extra plots" in done.stderr
+    assert install_command("plots") in done.stderr
+    assert not (tmp_path / "x.png").exists()
 
 
 def test_the_documented_keys_are_those_of_the_json(voc, tmp_path):

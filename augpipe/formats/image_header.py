@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from augpipe.core.annotations import Header
 from augpipe.core.errors import Reject
-from augpipe.formats.base import ByteRange, Entry, head_of, read_picture, read_place
+from augpipe.formats.base import Entry, read_picture
+from augpipe.storage.byte_range import ByteRange, head_of, read_place
 
 _FIRST_BYTES = 1 << 12
 _HEAD_BYTES = 1 << 18

@@ -16,11 +16,13 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 
 from PIL import Image, ImageFile
 
 from augpipe.core.annotations import Header
 from augpipe.core.errors import Reject, of_system, one_line
+from augpipe.pixels.codec.jpeg_segments import SOS, segments
 
 MAX_PIXELS = 64_000_000
 """Pictures beyond this are rejected unless a run allows more: a worker stays under 600 MB. Kinds of pictures that take
@@ -158,8 +160,6 @@ _BESIDE = 1 << 22  # bytes of a file that count for nothing, so that a low limit
 MOST_SCANS = 50
 """Passes over the picture that a progressive JPEG may have. Usual are ten; each takes time, and next to no bytes."""
 
-_MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd8\xff])")
-_SCAN, _END = 0xDA, 0xD9
 _PILLOWS_BYTES = {"1": 1.0, "L": 1.0, "P": 1.0, "I;16": 2.0, "I;16B": 2.0, "I;16L": 2.0}  # four for all other modes
 _CHANNELS_OF_PNG = {
     0: 1.0,
@@ -225,11 +225,4 @@ def _coefficients(image: Image.Image) -> float:
 
 def scans_of(jpeg: bytes, most: int) -> int:
     """How many scans a JPEG has, counted up to ``most``; what follows its end, such as a film, is not looked at."""
-    place = count = 0
-    while count < most and (marker := _MARKER.search(jpeg, place)) is not None:
-        kind = marker[1][0]
-        if kind == _END:
-            break
-        count += kind == _SCAN
-        place = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2], "big")
-    return count
+    return len(list(islice((s for s in segments(jpeg) if s.marker == SOS), most)))

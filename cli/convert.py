@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from augpipe.core.errors import RunError, UsageError, one_line
-from augpipe.formats.catalogue import PAIRS, sources_sentence
+from augpipe.formats.catalogue import FORMATS, pairs, sources_sentence, targets
 
 from . import progress, shared
 
@@ -25,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
 
 @shared.handled
 def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
-    pair: Annotated[str, typer.Argument(metavar="A-to-B", help=f"One of {', '.join(PAIRS)}.")],
+    pair: Annotated[str, typer.Argument(metavar="A-to-B", help=f"One of {', '.join(pairs())}.")],
     src: Annotated[str, typer.Argument(metavar="SRC", help=sources_sentence())],
     dst: Annotated[str, typer.Argument(metavar="DST", help="A .json takes annotations alone, a folder everything.")],
     split: shared.Split = None,
@@ -59,19 +59,19 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
     from augpipe.conversion import convert as run
     from augpipe.formats.writer import WriteOptions
 
-    if pair not in PAIRS:
-        raise UsageError(f"unknown conversion '{one_line(pair)}'; known are {', '.join(PAIRS)}")
+    if pair not in pairs():
+        raise UsageError(f"unknown conversion '{one_line(pair)}'; known are {', '.join(pairs())}")
     before, _, after = pair.partition("-to-")
-    if kind is not None and "yolo" not in (before, after):
+    if kind is not None and not FORMATS[before].kinds and not FORMATS[after].kinds:
         raise UsageError(f"--kind says what YOLO's rows hold; {pair} has none")
-    if ids != "keep" and after != "coco":
+    if ids != "keep" and not targets()[after].ids:
         raise UsageError(f"--ids says what ids COCO gets; {pair} writes none")
     if workers is not None and workers < 0:
         raise UsageError(f"--workers {workers}: expected 0 or more")
     write = WriteOptions(kind, _one_of("--ids", ids, "keep", "sequential"),
                          _one_of("--pictures", pictures, "copy", "link", "reference"), strict)  # fmt: skip
-    if kind is not None and before == "yolo":
-        before = f"yolo:{kind}"
+    if kind is not None and FORMATS[before].kinds:
+        before = f"{before}:{kind}"
     options = shared.source_options(before, split, classes, images, limit, voc_origin=voc_origin)
     try:
         with progress.shown() as told:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from augpipe.core.errors import AugpipeError, UsageError, fault, one_line
-from augpipe.formats.catalogue import READABLE
+from augpipe.formats.catalogue import FORMATS
 
 from . import interrupts
 
@@ -45,7 +45,7 @@ Set = Annotated[
 Seed = Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")]
 From = Annotated[
     str | None,
-    typer.Option("--from", metavar="FORMAT", help=f"{' or '.join(', '.join(READABLE).rsplit(', ', 1))}."),
+    typer.Option("--from", metavar="FORMAT", help=f"{' or '.join(', '.join(FORMATS).rsplit(', ', 1))}."),
 ]
 Split = Annotated[str | None, typer.Option("--split", metavar="S", help="Only the list, folder or JSON of that name.")]
 Classes = Annotated[

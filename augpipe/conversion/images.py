@@ -9,10 +9,10 @@ from pathlib import Path
 from augpipe.conversion.report import ConversionReport
 from augpipe.core.annotations import Annotations, Header
 from augpipe.core.errors import Reject, UsageError, fault, one_line
-from augpipe.formats.base import Dataset, Entry, Reader, is_picture, read_place
+from augpipe.formats.base import Dataset, Entry, Reader, is_picture
 from augpipe.formats.image_header import header_at
 from augpipe.formats.writer import Picture
-from augpipe.storage.byte_range import is_file
+from augpipe.storage.byte_range import is_file, read_place
 
 
 def pictures(reader: Reader, entries: Iterable[Entry], report: ConversionReport) -> Iterator[tuple[Entry, Picture]]:

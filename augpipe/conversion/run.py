@@ -16,9 +16,10 @@ from augpipe.core.errors import Reject, RunError, UsageError, one_line
 from augpipe.core.paths import StrPath, local_path
 from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset, Entry, Reader, SourceOptions, plural
-from augpipe.formats.catalogue import READABLE
-from augpipe.formats.registry import WRITERS, open_dataset
-from augpipe.formats.writer import Added, SampleEncoder, Stage, Target, WriteOptions
+from augpipe.formats.catalogue import FORMATS, targets
+from augpipe.formats.format import Target
+from augpipe.formats.registry import open_dataset
+from augpipe.formats.writer import Added, SampleEncoder, Stage, WriteOptions
 from augpipe.storage.byte_range import kept_open
 from augpipe.storage.remote import is_url
 
@@ -54,16 +55,16 @@ def convert(
         RunError: the target cannot be written, or no picture can be converted.
     """
     source, target = os.fspath(source), local_path(target)
-    if to not in WRITERS:
-        raise UsageError(f"cannot write {one_line(to)}; known are {', '.join(WRITERS)}")
-    writes = WRITERS[to]
-    if staging.is_json(target) and not writes.kind.alone:
+    writes = targets().get(to)
+    if writes is None:
+        raise UsageError(f"cannot write {one_line(to)}; known are {', '.join(targets())}")
+    if staging.is_json(target) and not writes.alone:
         raise UsageError(f"{target}: a {to} dataset is a folder; give a folder as DST")
-    if write.pictures == "reference" and not writes.kind.alone:
+    if write.pictures == "reference" and not writes.alone:
         raise UsageError(f"a {to} dataset has its pictures in it; --pictures link makes links instead of copies")
 
     def require_free() -> None:
-        staging.require_free(None if is_url(source) else Path(source), target, writes.kind, overwrite)
+        staging.require_free(None if is_url(source) else Path(source), target, writes, overwrite)
 
     with parallel.worker_pool(workers):
         return _converted(source, target, writes, options, require_free, progress, write)
@@ -83,7 +84,7 @@ def _converted(
     staging.require_no_pictures_of(dataset, target)
     if write.pictures != "copy":
         require_linkable(dataset)
-    stays = READABLE[dataset.format.partition(":")[0]].stays
+    stays = FORMATS[dataset.format.partition(":")[0]].stays
     report = ConversionReport(remarks=[*dataset.remarks, *([stays] if stays else [])])
     try:
         with staging.staged(target, require_free) as stage:
@@ -113,7 +114,7 @@ def _write(
 ) -> None:
     writer = writes.open(dataset, Stage(stage, target, target.name if staging.is_json(target) else None), options)
     alone = staging.is_json(target) or options.pictures == "reference"
-    place = None if alone else stage / writes.kind.pictures
+    place = None if alone else stage / writes.pictures
     part = PictureBatch(dataset.reader, writer.maker, (), place, options.pictures == "link")
     parts = (replace(part, entries=entries) for entries in parallel.batches_of(dataset.entries))
     progress.begin(len(dataset.entries))
@@ -136,7 +137,7 @@ def _write(
             report.remarks.append(
                 "the pictures lie where the JSON's names do not lead; give a folder as DST to copy them"
             )
-    elif old := staging.old_files(target, stage, writes.kind):
+    elif old := staging.old_files(target, stage, writes):
         report.remarks.append(f"{plural(old, 'file')} of before in the target: not written again, and still there")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from augpipe.core.errors import UsageError
 from augpipe.formats.base import Dataset
-from augpipe.formats.catalogue import Writable
+from augpipe.formats.format import Target
 from augpipe.run.folder.lock import WHOLE, FolderLock
 from augpipe.storage.remote import is_url
 
@@ -24,7 +24,7 @@ def is_json(target: Path) -> bool:
     return target.suffix.lower() == ".json"
 
 
-def require_free(source: Path | None, target: Path, kind: Writable, overwrite: bool) -> None:
+def require_free(source: Path | None, target: Path, kind: Target, overwrite: bool) -> None:
     """Make sure that the target can be written and does not lie in the source, nor the source in it.
 
     ``source`` is ``None`` where it is not on this machine.
@@ -138,7 +138,7 @@ def _move_into(stage: Path, folder: Path) -> None:
             child.replace(place)
 
 
-def old_files(target: Path, stage: Path, kind: Writable) -> int:
+def old_files(target: Path, stage: Path, kind: Target) -> int:
     """How many files of an earlier conversion stay: they are not ours to delete, but would be read with the new."""
     paths = (path for name in kind.folders for path in (target / name).rglob("*"))
     return sum(path.is_file() and not (stage / path.relative_to(target)).exists() for path in paths)

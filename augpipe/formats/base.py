@@ -17,53 +17,10 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from augpipe.core.annotations import Annotations, Category
 from augpipe.core.errors import DatasetError, Reject, one_line
-from augpipe.storage.byte_range import (
-    LARGEST_FILE,
-    ByteRange,
-    bytes_of,
-    head_of,
-    is_absent,
-    read_place,
-    read_ranges,
-    regular_file,
-)
-from augpipe.storage.fs import names_of, place_of, relative_to, size_of, walk_files
+from augpipe.storage.byte_range import ByteRange, read_place
+from augpipe.storage.fs import children, names_of, relative_to
+from augpipe.storage.resolve import ending_of
 from augpipe.storage.tree import AnyPath, ArchivePath
-
-__all__ = [
-    "LARGEST_FILE",
-    "AnyPath",
-    "ArchivePath",
-    "ByteRange",
-    "Dataset",
-    "Entry",
-    "Reader",
-    "SourceOptions",
-    "bytes_of",
-    "categories_by_name",
-    "dataset",
-    "digest_of",
-    "fingerprint_of",
-    "head_of",
-    "is_absent",
-    "is_deep",
-    "is_picture",
-    "labelled_by_id",
-    "links_left_out",
-    "names_of",
-    "place_of",
-    "plural",
-    "read_classes",
-    "read_picture",
-    "read_place",
-    "read_ranges",
-    "regular_file",
-    "relative_to",
-    "require_small",
-    "size_of",
-    "source_key",
-    "walk_files",
-]  # fmt: skip
 
 PICTURE_ENDINGS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif", ".jp2",
@@ -102,6 +59,19 @@ class Reader(Protocol):
             Reject: if they cannot be read.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a user has named, and where that is. A pattern or a pipe is no place, so ``where`` is its text's."""
+
+    text: str
+    where: AnyPath
+
+    @property
+    def is_tar(self) -> bool:
+        """Whether it is a single tar, which holds samples or a tree of files."""
+        return isinstance(self.where, ArchivePath) and ending_of(self.text) == ".tar"
 
 
 @dataclass(frozen=True)
@@ -253,6 +223,21 @@ def source_key(relative: str | os.PathLike[str]) -> str:
 def is_picture(name: str) -> bool:
     """Whether a file name has the ending of a picture."""
     return os.path.splitext(name)[1].lower() in PICTURE_ENDINGS
+
+
+def subfolders(folder: AnyPath) -> dict[str, AnyPath]:
+    """Name → path of the visible folders in a folder, sorted."""
+    if not folder.is_dir():
+        return {}
+    return {c.name: c for c in children(folder) if c.is_dir() and not c.name.startswith(".")}
+
+
+def names_in(folder: AnyPath) -> list[str]:
+    """Names in a folder, sorted; none of one that may not be read, as ``lost+found`` of a disk: it is no dataset."""
+    try:
+        return names_of(folder)
+    except OSError:
+        return []
 
 
 def links_left_out(links: Collection[str], root: AnyPath) -> list[str]:

@@ -1,167 +1,54 @@
-"""The formats by name: what is read, what is written, and which conversions that makes.
+"""The formats by name, the conversions between them, and the tables of docs/convert.md.
 
-Names and sentences only, without anything heavy, so that ``augpipe --help`` answers at once. The readers are in the
-table of :mod:`augpipe.formats`, the writers in that of :mod:`augpipe.formats.registry`; both take their names from
-here.
+A new format is a package with a ``FORMAT`` and a line in :data:`_PACKAGES`. Nothing heavy is imported here.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from augpipe.formats import coco, dota, imagefolder, masks, voc, webdataset, yolo
+from augpipe.formats.format import LABELS, NO, Format, Target
 
-@dataclass(frozen=True)
-class Readable:
-    """A format that is read.
+FORMATS: dict[str, Format] = {}
+"""The formats that are read, by name, in the order in which they are listed."""
+_PACKAGES = (voc, coco, yolo, dota, webdataset, masks, imagefolder)
 
-    ``looks_like`` is a line about its files, ``as_source`` what SRC of a conversion may be; "" if there is nothing of
-    it that another format could hold. ``stays`` is a sentence about what no other format has a place for.
+
+def register(format: Format) -> None:
+    """Add a format: from now on it is detected, read and, if it has a target, written.
+
+    Raises:
+        ValueError: another format has its name, or ``holds`` has a label that is not one of :data:`LABELS`.
     """
-
-    name: str
-    looks_like: str
-    as_source: str = ""
-    stays: str = ""
-
-
-@dataclass(frozen=True)
-class Writable:
-    """A format that is written.
-
-    ``folders`` are those of the target that a conversion fills, the one of pictures being ``pictures``. ``holds`` says
-    in words how it holds each of :data:`LABELS`, with a word for "not at all" where it does not. ``alone`` says whether
-    a target that ends in ``.json`` takes the annotations without the pictures.
-    """
-
-    name: str
-    folders: tuple[str, ...]
-    pictures: str
-    holds: dict[str, str]
-    alone: bool = False
+    if format.name in FORMATS:
+        raise ValueError(f"there is a format {format.name!r} already")
+    strange = set(format.target.holds if format.target else ()) - set(LABELS)
+    if strange:
+        raise ValueError(f"format {format.name!r} holds {', '.join(sorted(strange))}; known are {', '.join(LABELS)}")
+    FORMATS[format.name] = format
 
 
-def _holds(**words: str) -> dict[str, str]:
-    known = {name.replace("_", " "): word for name, word in words.items()}
-    return {label: known.get(label, NO) for label in LABELS}
+for _package in _PACKAGES:
+    register(_package.FORMAT)
 
 
-LABELS = (
-    "boxes", "polygons", "masks", "crowds", "keypoints", "oriented boxes", "semantic masks", "panoptic masks",
-    "flags and pose", "parts", "captions and tags", "classes", "ids", "fields of its own",
-)  # fmt: skip
-"""What labels may hold, for the table of what each format has a place for."""
-NO = "no"
+def targets() -> dict[str, Target]:
+    """The formats that are written, by name."""
+    return {f.name: f.target for f in FORMATS.values() if f.target is not None}
 
-READABLE: dict[str, Readable] = {
-    f.name: f
-    for f in (
-        Readable(
-            "voc",
-            "Pascal VOC: Annotations/*.xml with JPEGImages/ or images/, one or several years, or a folder of XML files",
-            "a Pascal VOC folder",
-        ),
-        Readable(
-            "coco",
-            "COCO: a .json, or a folder of JSONs about the same images (instances, keypoints, captions)",
-            "a COCO .json, or a folder of them",
-        ),
-        Readable(
-            "yolo",
-            "YOLO: a data.yaml, or images/ beside labels/ with classes.txt; boxes, polygons, keypoints, oriented boxes",
-            "a YOLO data.yaml, or its folder",
-        ),
-        Readable("dota", "DOTA: images/ beside labelTxt/*.txt, oriented boxes of aerial pictures", "a DOTA folder"),
-        Readable(
-            "shards",
-            "tar shards: a .tar, a folder of them, or a pattern x-{000..009}.tar",
-            "a folder of shards",
-            "plans, visible shares and what was dropped stay in the shards",
-        ),
-        Readable("masks", "semantic masks: images/ and masks/ joined by stem"),
-        Readable("imagefolder", "classification: a folder a class"),
-    )
-}
 
-WRITABLE: dict[str, Writable] = {
-    f.name: f
-    for f in (
-        Writable(
-            "coco",
-            ("annotations", "images"),
-            "images",
-            _holds(
-                boxes="yes",
-                polygons="yes",
-                masks="yes, RLE",
-                crowds="yes",
-                keypoints="yes",
-                oriented_boxes="as a field `obb`",
-                panoptic_masks="yes",
-                flags_and_pose="as fields",
-                parts="as a field",
-                classes="with ids, supercategories, skeletons",
-                ids="yes",
-                fields_of_its_own="yes",
-            ),
-            alone=True,
-        ),
-        Writable(
-            "voc",
-            ("Annotations", "JPEGImages", "ImageSets", "SegmentationClass", "SegmentationObject"),
-            "JPEGImages",
-            _holds(
-                boxes="from one pixel on",
-                polygons="as pixels",
-                masks="yes, but one a pixel",
-                semantic_masks="yes",
-                flags_and_pose="yes",
-                parts="yes",
-                classes="names of those that occur",
-                fields_of_its_own="whose names XML can hold",
-            ),
-        ),
-        Writable(
-            "yolo",
-            ("images", "labels"),
-            "images",
-            _holds(
-                boxes="yes",
-                polygons="one ring, others are joined",
-                masks="by their outline",
-                keypoints="yes",
-                oriented_boxes="yes",
-                classes="names",
-            ),
-        ),
-        Writable(
-            "dota",
-            ("images", "labelTxt"),
-            "images",
-            _holds(
-                boxes="as oriented ones",
-                oriented_boxes="yes",
-                flags_and_pose="`difficult`",
-                classes="names of those that occur, one word",
-                fields_of_its_own="`imagesource`, `gsd`",
-            ),
-        ),
-    )
-}
-
-PAIRS: tuple[str, ...] = tuple(
-    f"{before.name}-to-{after}" for before in READABLE.values() if before.as_source for after in WRITABLE
-    if after != before.name
-)  # fmt: skip
-"""What ``augpipe convert`` is asked for: every source with every target but itself."""
+def pairs() -> list[str]:
+    """The conversions ``A-to-B``: every source with every target but itself."""
+    return [f"{f.name}-to-{target}" for f in FORMATS.values() if f.source for target in targets() if target != f.name]
 
 
 def sources_sentence() -> str:
     """What SRC of a conversion may be, for its help."""
-    said = "; ".join(f.as_source for f in READABLE.values() if f.as_source)
-    return f"{said[0].upper()}{said[1:]}; also in a .tar or .zip, or the URL of one."
+    text = "; ".join(f.source for f in FORMATS.values() if f.source)
+    return f"{text[0].upper()}{text[1:]}; also in a .tar or .zip, or the URL of one."
 
 
 # --- Markdown --------------------------------------------------------------------------------------------------------
@@ -170,19 +57,20 @@ def sources_sentence() -> str:
 def pairs_markdown() -> str:
     """The pairs as a Markdown table: a row a source, a column a target."""
     rows = [
-        (f"**{f.name}**: {f.as_source}", *(f"`{f.name}-to-{w}`" if f.name != w else "" for w in WRITABLE))
-        for f in READABLE.values()
-        if f.as_source
+        (f"**{f.name}**: {f.source}", *(f"`{f.name}-to-{name}`" if f.name != name else "" for name in targets()))
+        for f in FORMATS.values()
+        if f.source
     ]
-    return _table(("from", *(f"to {name}" for name in WRITABLE)), rows)
+    return _table(("from", *(f"to {name}" for name in targets())), rows)
 
 
 def holds_markdown() -> str:
-    """What each format has a place for, as a Markdown table."""
-    return _table(("", *WRITABLE), [(label, *(w.holds[label] for w in WRITABLE.values())) for label in LABELS])
+    """What each format holds, as a Markdown table."""
+    columns = targets().values()
+    return _table(("", *targets()), ((label, *(t.holds.get(label, NO) for t in columns)) for label in LABELS))
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows))
 
 

@@ -1,24 +1,37 @@
-"""The header of a picture where it lies, without reading all of the file.
+"""The header of a picture where it lies, from as few bytes of its file as tell the same as all of them.
 
-Formats whose labels are fractions of the picture need its size, and a conversion looks at every picture. So most of
-them, JPEGs that only their own tables stand in front of the pixels of, are understood here; all others by Pillow. That
-both say the same is tested.
+Formats whose labels are fractions of the picture need its size, and a conversion looks at every picture. Plain JPEGs,
+which are most of them, are understood here; Pillow reads all others. A test compares the two.
 """
 
 from __future__ import annotations
 
 from augpipe.core.annotations import Header
 from augpipe.core.errors import Reject
-from augpipe.formats.base import ByteRange, Entry, head_of, read_picture, read_place
+from augpipe.formats.base import Entry, read_picture
+from augpipe.pixels.codec.jpeg_segments import (
+    APP0,
+    COM,
+    DHT,
+    DQT,
+    DRI,
+    PROGRESSIVE_FRAMES,
+    SOF0,
+    SOF1,
+    frame_of,
+    has_byte_tables,
+    header_segments,
+)
+from augpipe.storage.byte_range import ByteRange, head_of, read_place
 
 _FIRST_BYTES = 1 << 12
 _HEAD_BYTES = 1 << 18
 _NO_LIMIT = 2**62
-_FRAMES = (0xC0, 0xC1)
-_SCAN, _QUANTISATION = 0xDA, 0xDB
-_SKIPPED = (0xC4, 0xDD, 0xFE)  # Huffman's tables, the restart interval, a comment
-_JFIF = 16  # bytes of its segment without a thumbnail
+_JFIF_BYTES = 14  # without a thumbnail
 _MODES = {1: "L", 3: "RGB"}
+
+_RUN_HEAD_BYTES = 1 << 16
+_MODEST_BYTES = 1 << 22  # a larger file counts towards what decoding takes
 
 
 def header_at(place: ByteRange) -> Header:
@@ -42,64 +55,37 @@ def header_at(place: ByteRange) -> Header:
 
 
 def plain_jpeg(head: bytes) -> Header | None:
-    """The header of a baseline JPEG of one or three channels that says nothing of orientation, profiles or the like.
+    """The header of a baseline JFIF file of one or three channels without orientation, profiles or the like.
 
     ``None`` for everything else, also for what is damaged, and where its pixels do not begin within ``head``.
-    Source: ITU-T T.81, annex B.
     """
-    if head[:4] != b"\xff\xd8\xff\xe0" or head[6:11] != b"JFIF\0" or head[4] << 8 | head[5] < _JFIF:
+    found = header_segments(head)
+    if found is None:
         return None
-    found: Header | None = None
-    place = 4 + (head[4] << 8 | head[5])
-    while place + 4 <= len(head) and head[place] == 0xFF:
-        kind, start, place = head[place + 1], place + 4, place + 2 + (head[place + 2] << 8 | head[place + 3])
-        if place < start or place > len(head):
-            return None
-        if kind == _SCAN:
-            return found
-        if kind in _FRAMES and found is None:
-            found = _frame(head[start:place])
-            if found is None:
+    first, *tables = found
+    if first.marker != APP0 or first.content[:5] != b"JFIF\0" or len(first.content) < _JFIF_BYTES:
+        return None
+    header: Header | None = None
+    for marker, content, _, _ in tables[:-1]:
+        if marker in (SOF0, SOF1) and header is None:
+            frame = frame_of(content)
+            if frame is None or frame.bits != 8 or 0 in frame.size_wh or len(frame.components) not in _MODES:
                 return None
-        elif kind == _QUANTISATION:
-            if not _is_quantisation(head[start:place]):
-                return None
-        elif kind not in _SKIPPED:
+            header = Header("JPEG", frame.size_wh, 1, _MODES[len(frame.components)])
+        elif not (marker in (DHT, DRI, COM) or (marker == DQT and has_byte_tables(content))):
             return None
-    return None
-
-
-def _is_quantisation(segment: bytes) -> bool:
-    """Whether it holds whole tables of 8 bits."""
-    return len(segment) % 65 == 0 and all(first < 16 for first in segment[::65])
-
-
-def _frame(segment: bytes) -> Header | None:
-    if len(segment) < 6:
-        return None
-    height, width, channels = segment[1] << 8 | segment[2], segment[3] << 8 | segment[4], segment[5]
-    if segment[0] != 8 or not height or not width or channels not in _MODES or len(segment) != 6 + 3 * channels:
-        return None
-    return Header("JPEG", (width, height), 1, _MODES[channels])
-
-
-# --- A picture's header from as few bytes of its file as tell the same as all of them ---------------------------------
-
-
-_HEAD = 1 << 16
-_PROGRESSIVE = (b"\xff\xc2", b"\xff\xc6", b"\xff\xca", b"\xff\xce")
-_MODEST = 1 << 22  # bytes; a file beyond this counts into what decoding takes
+    return header
 
 
 def start_and_header(entry: Entry) -> tuple[bytes, Header]:
-    """(the first bytes of the picture or all of them, its header).
+    """(the first bytes of the picture or all of them, the header that a run reads of it).
 
     Raises:
-        Reject: as reading and the header of a run.
+        Reject: if the picture or its header cannot be read.
     """
-    if entry.picture is not None and _HEAD < entry.size <= _MODEST:
-        data = head_of(entry.picture, _HEAD)
-        header = _told_by(data)
+    if entry.picture is not None and _RUN_HEAD_BYTES < entry.size <= _MODEST_BYTES:
+        data = head_of(entry.picture, _RUN_HEAD_BYTES)
+        header = _header_in(data)
         if header is not None:
             return data, header
     from augpipe.pixels.codec.header import read_header
@@ -108,9 +94,9 @@ def start_and_header(entry: Entry) -> tuple[bytes, Header]:
     return data, read_header(data)
 
 
-def _told_by(head: bytes) -> Header | None:
+def _header_in(head: bytes) -> Header | None:
     """The header if it is a JPEG that the rest of the file cannot say more about."""
-    if head[:2] != b"\xff\xd8" or any(frame in head for frame in _PROGRESSIVE):
+    if head[:2] != b"\xff\xd8" or any(bytes((0xFF, frame)) in head for frame in PROGRESSIVE_FRAMES):
         return None
     from augpipe.pixels.codec.header import read_header
 

@@ -17,7 +17,6 @@ from typing import Any, Literal, Protocol, TypeAlias
 from augpipe.core.annotations import Annotations, Header, Objects
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, is_picture
-from augpipe.formats.catalogue import Writable
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
@@ -134,17 +133,6 @@ class WriteOptions:
     ids: Literal["keep", "sequential"] = "keep"
     pictures: Literal["copy", "link", "reference"] = "copy"
     strict: bool = False
-
-
-@dataclass(frozen=True)
-class Target:
-    """A format that is written: what it is called and which folders it fills, and how its writer begins.
-
-    ``open`` raises a ``DatasetError`` for a dataset that cannot be written as a whole.
-    """
-
-    kind: Writable
-    open: Callable[[Dataset, Stage, WriteOptions], DatasetWriter]
 
 
 def split_of(dataset: Dataset) -> str:

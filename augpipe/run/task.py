@@ -23,7 +23,7 @@ from augpipe.core.canvas import follow
 from augpipe.core.errors import Reject, RunError, fault, one_line
 from augpipe.core.plan import Plan
 from augpipe.core.rng import rank
-from augpipe.formats.base import Entry, fingerprint_of, read_picture, relative_to
+from augpipe.formats.base import Entry, fingerprint_of, read_picture
 from augpipe.formats.webdataset.record import SourceFacts, record_of
 from augpipe.labels.normalize import aligned
 from augpipe.labels.transform import Labelled, apply
@@ -40,6 +40,7 @@ from augpipe.run.job import Attempt, Job, Task
 from augpipe.run.prefetch import reading_ahead
 from augpipe.run.source_guard import require_sound, require_there
 from augpipe.storage.byte_range import is_file
+from augpipe.storage.fs import relative_to
 
 HELD_BYTES = 256 * 1024 * 1024
 """Encoded bytes of a shard that are held in memory; beyond it they are spilled to disk."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from augpipe.core.errors import Reject, one_line
-from augpipe.formats.base import AnyPath, place_of, read_place
-from augpipe.storage.fs import named_by
+from augpipe.storage.byte_range import read_place
+from augpipe.storage.fs import named_by, place_of
+from augpipe.storage.tree import AnyPath
 
 MOST_EXAMPLES = 5
 

@@ -341,7 +341,7 @@ def test_gray_pictures_have_depth_1_and_a_size_comes_from_the_picture(tmp_path):
 def test_convert_takes_other_sources_and_refuses_other_targets(masks_folder, tmp_path):
     report = convert(str(masks_folder), tmp_path / "out.json", "coco", SourceOptions())
     assert (report.pictures, report.objects, dict(report.losses)) == (4, 0, {"semantic masks": 4})
-    with pytest.raises(UsageError, match="cannot write yolo9; known are coco, voc"):
+    with pytest.raises(UsageError, match="cannot write yolo9; known are voc, coco"):
         convert(str(masks_folder), tmp_path / "out", "yolo9", SourceOptions())
 
 

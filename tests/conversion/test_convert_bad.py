@@ -32,6 +32,7 @@ from conversions import (
 from augpipe.conversion import convert
 from augpipe.conversion import run as run_module
 from augpipe.core.errors import UsageError
+from augpipe.core.progress import Progress
 from augpipe.formats.base import SourceOptions
 
 # --- names -----------------------------------------------------------------------------------------------------------
@@ -378,13 +379,14 @@ def test_two_conversions_into_one_place_are_refused(voc, coco, tmp_path, name):
     """They would share a hidden folder, and what one has written would be read with the labels of the other."""
     target, refused = tmp_path / name, []
 
-    def meanwhile(_: int) -> None:
-        if not refused:
-            with pytest.raises(UsageError, match="another conversion is writing to it") as caught:
-                convert(str(voc), target, "coco", SourceOptions("voc"))
-            refused.append(caught.value)
+    class Meanwhile(Progress):
+        def update(self, count, rejected=0):
+            if not refused:
+                with pytest.raises(UsageError, match="another conversion is writing to it") as caught:
+                    convert(str(voc), target, "coco", SourceOptions("voc"))
+                refused.append(caught.value)
 
-    convert(str(coco), target, "coco", SourceOptions("coco"), progress=meanwhile)
+    convert(str(coco), target, "coco", SourceOptions("coco"), progress=Meanwhile())
     assert refused
     left = [path.name for path in tmp_path.rglob("*") if ".part" in path.name]
     assert left == []

@@ -20,7 +20,7 @@ from augpipe.core import parallel
 from augpipe.core.annotations import Annotations
 from augpipe.core.errors import RunError
 from augpipe.formats.base import SourceOptions
-from augpipe.formats.catalogue import WRITABLE
+from augpipe.formats.catalogue import targets
 from augpipe.formats.registry import open_dataset
 from augpipe.labels.rle import rasterise
 
@@ -111,7 +111,7 @@ def said(*reports: ConversionReport) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("by", list(WRITABLE))
+@pytest.mark.parametrize("by", list(targets()))
 @pytest.mark.parametrize("name", list(SETS))
 def test_what_differs_after_there_and_back_is_in_a_report(name, by, tmp_path):
     format, path, split = SETS[name]
@@ -158,7 +158,7 @@ def test_every_coco_json_evaluates_against_itself_to_1(name, tmp_path):
             assert api.area(row["segmentation"]) == row["area"]
 
 
-@pytest.mark.parametrize("pair", [f"{a}-{b}" for a in ("voc", "coco") for b in WRITABLE if a != b])
+@pytest.mark.parametrize("pair", [f"{a}-{b}" for a in ("voc", "coco") for b in targets() if a != b])
 def test_any_number_of_processes_writes_the_same(pair, voc, coco, tmp_path, monkeypatch):
     monkeypatch.setattr(parallel, "WORTH_PROCESSES", 1)
     monkeypatch.setattr(parallel, "_BATCH", 2)
@@ -247,7 +247,7 @@ def interrupted(*_):
 if __name__ == "__main__":
     parallel.WORTH_PROCESSES, parallel._BATCH = 1, 2
     part.put_picture = slowly  # which forks have, too
-    coco_write._DatasetWriter.take = interrupted
+    coco_write._Writer.take = interrupted
     source, target = Path(sys.argv[1]), Path(sys.argv[2])
     try:
         convert(str(source), target, "coco", SourceOptions(format="voc"), workers=3)

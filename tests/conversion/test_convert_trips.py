@@ -27,7 +27,7 @@ from trip_worlds import WORLDS, within
 
 from augpipe.conversion import convert
 from augpipe.formats.base import SourceOptions
-from augpipe.formats.catalogue import PAIRS
+from augpipe.formats.catalogue import pairs
 from augpipe.formats.writer import WriteOptions
 
 FORMS = tuple(READ)
@@ -43,7 +43,7 @@ TRIPS = [
 def test_every_pair_has_a_trip():
     forms = {(a.partition(":")[0], b.partition(":")[0]) for a, b in TRIPS}
     forms |= {("shards", b.partition(":")[0]) for b in FORMS}
-    assert {f"{a}-to-{b}" for a, b in forms} == set(PAIRS)
+    assert {f"{a}-to-{b}" for a, b in forms} == set(pairs())
 
 
 def turned(source: Path, before: str, target: Path, after: str) -> dict[str, int]:

@@ -6,7 +6,8 @@ import pytest
 from builders import keys, object_xml, opened, voc_xml, write_mask, write_picture, write_voc
 
 from augpipe.core.errors import Reject
-from augpipe.formats.base import LARGEST_FILE, MOST_MARKS, ByteRange, bytes_of, read_place, require_small
+from augpipe.formats.base import MOST_MARKS, require_small
+from augpipe.storage.byte_range import LARGEST_FILE, ByteRange, bytes_of, read_place
 
 
 def test_a_file_that_is_a_hole_is_not_read(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -13,35 +14,52 @@ from places import DOCS
 from augpipe.core.annotations import Annotations, Category, ObjectAttributes, ObjectPart, ObjectRow, Rings, objects_of
 from augpipe.formats import catalogue
 from augpipe.formats.base import Dataset, Entry, SourceOptions
-from augpipe.formats.catalogue import PAIRS, READABLE, WRITABLE
-from augpipe.formats.registry import FORMATS, WRITERS
+from augpipe.formats.catalogue import FORMATS, pairs, register, targets
+from augpipe.formats.format import LABELS, NO, Format, Target
 from augpipe.formats.writer import Picture, Stage, WriteOptions
+from augpipe.formats.yolo.data_yaml import KINDS
 from augpipe.labels.rle import rle_of
 
 PAGE = DOCS / "convert.md"
 
 
-def test_every_name_has_a_reader_or_a_writer():
-    assert list(FORMATS) == list(READABLE)
-    assert list(WRITERS) == list(WRITABLE)
-    assert set(WRITABLE) <= set(READABLE)  # what is written can be read back
-    assert all(WRITERS[name].kind is WRITABLE[name] for name in WRITABLE)
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_the_modules_that_a_format_names_have_what_is_called(name):
+    reader = import_module(FORMATS[name].reader)
+    assert callable(reader.detect)
+    assert callable(reader.open_source)
+    if name in targets():
+        assert callable(import_module(targets()[name].writer).open_writer)
+        assert targets()[name].pictures in targets()[name].folders
+
+
+def test_the_kinds_of_yolo_are_those_that_it_reads():
+    assert FORMATS["yolo"].kinds == KINDS
+
+
+def test_a_name_is_given_once_and_only_labels_that_are_known_are_held():
+    with pytest.raises(ValueError, match="'voc' already"):
+        register(FORMATS["voc"])
+    target = Target("w", ("images",), "images", holds={"boxes": "yes", "boxen": "yes"})
+    with pytest.raises(ValueError, match="holds boxen"):
+        register(Format("new", "new", "r", target=target))
+    assert "new" not in FORMATS
 
 
 def test_a_pair_is_a_source_and_another_target():
-    for pair in PAIRS:
+    for pair in pairs():
         before, _, after = pair.partition("-to-")
         assert before != after
-        assert READABLE[before].as_source
-        assert after in WRITABLE
-    assert len(PAIRS) == len(set(PAIRS))
+        assert FORMATS[before].source
+        assert after in targets()
+    assert len(pairs()) == len(set(pairs()))
 
 
 def test_help_and_errors_name_the_pairs(tmp_path):
     text = " ".join(call("convert", "--help").output.replace("│", " ").split())
-    assert all(pair in text for pair in PAIRS)
+    assert all(pair in text for pair in pairs())
     result = call("convert", "voc-to-nothing", tmp_path, tmp_path / "x")
-    assert f"known are {', '.join(PAIRS)}" in " ".join(result.stderr.split())
+    assert f"known are {', '.join(pairs())}" in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize("option", ["--help", "convert --help"])
@@ -64,7 +82,7 @@ def test_the_tables_of_the_page_are_those_of_the_code():
     assert catalogue.updated(text) == text
     for made in catalogue.BLOCKS.values():
         assert made() in text
-    for pair in PAIRS:
+    for pair in pairs():
         assert f"`{pair}`" in catalogue.pairs_markdown()
 
 
@@ -86,8 +104,8 @@ OF = {
 }
 
 
-@pytest.mark.parametrize("label", [label for label in catalogue.LABELS if label in OF])
-@pytest.mark.parametrize("target", list(WRITABLE))
+@pytest.mark.parametrize("label", [label for label in LABELS if label in OF])
+@pytest.mark.parametrize("target", list(targets()))
 def test_what_a_format_has_no_place_for_is_a_loss_and_the_rest_is_none(target, label, tmp_path):
     category = Category(1, 1, "cat", keypoints=("nose",) if label == "keypoints" else ())
     rows = [ObjectRow(0, 1, (4, 4, 12, 12), **OF[label])]
@@ -101,13 +119,13 @@ def test_what_a_format_has_no_place_for_is_a_loss_and_the_rest_is_none(target, l
         "voc", tmp_path, (category,), (Entry("a.jpg", None, None, "a"),), Fixed(annotations), SourceOptions()
     )
     (tmp_path / "stage").mkdir()
-    writer = WRITERS[target].open(dataset, Stage(tmp_path / "stage", tmp_path), WriteOptions())
+    writer = targets()[target].open(dataset, Stage(tmp_path / "stage", tmp_path), WriteOptions())
     made = writer.maker.make(Picture("a.jpg", annotations, None, (40, 30)))
     writer.take(writer.maker.pack([made.rest]))
     writer.close()
     lost = {loss.what for loss in made.added.losses} - {"boxes that are not oriented, written as oriented ones"}
-    held = WRITABLE[target].holds[label]
-    assert bool(lost) == (held in (catalogue.NO, "`imagesource`, `gsd`", "by their outline", "as pixels")), (held, lost)
+    held = targets()[target].holds.get(label, NO)
+    assert bool(lost) == (held in (NO, "`imagesource`, `gsd`", "by their outline", "as pixels")), (held, lost)
 
 
 class Fixed:

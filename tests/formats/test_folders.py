@@ -8,7 +8,8 @@ from builders import keys, opened, read_all, rejected, write_mask, write_picture
 from PIL import Image
 
 from augpipe.core.errors import DatasetError
-from augpipe.formats import folders
+from augpipe.formats.base import names_in
+from augpipe.formats.masks.read import gray_of
 
 
 def classes(source) -> list[tuple[int, int, str]]:
@@ -236,13 +237,13 @@ def test_the_fingerprint_covers_the_masks(tmp_path):
 
 def test_gray_saved_as_color_is_gray():
     ids = np.array([[0, 0x010101, 0xFFFFFF]], np.uint32)
-    assert folders.gray_of(ids).tolist() == [[0, 1, 255]]
-    assert folders.gray_of(np.array([[0x010100]], np.uint32)) is None
+    assert gray_of(ids).tolist() == [[0, 1, 255]]
+    assert gray_of(np.array([[0x010100]], np.uint32)) is None
 
 
 def test_names_in_a_folder_that_may_not_be_read(tmp_path):
     (tmp_path / "b").write_text("")
     (tmp_path / "a").write_text("")
-    assert folders.names_in(tmp_path) == ["a", "b"]
-    assert folders.names_in(tmp_path / "a") == []
-    assert folders.names_in(tmp_path / "gone") == []
+    assert names_in(tmp_path) == ["a", "b"]
+    assert names_in(tmp_path / "a") == []
+    assert names_in(tmp_path / "gone") == []

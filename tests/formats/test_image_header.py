@@ -10,9 +10,9 @@ from PIL import Image
 from places import SHARED
 
 from augpipe.core.errors import Reject
-from augpipe.formats.base import ByteRange
 from augpipe.formats.image_header import header_at, plain_jpeg
 from augpipe.pixels.codec.header import read_header
+from augpipe.storage.byte_range import ByteRange
 
 NO_LIMIT = 2**62
 

@@ -17,7 +17,6 @@ from runs import promised, run
 
 from augpipe.core import opencv
 from augpipe.core.errors import DatasetError, RunError, UsageError, fault, refusals_told
-from augpipe.formats import base
 from augpipe.formats.coco import index
 from augpipe.formats.registry import open_dataset
 from augpipe.pixels import cpu
@@ -27,6 +26,8 @@ from augpipe.run import runner, task
 from augpipe.run.folder import inventory, store
 from augpipe.run.folder.store import Store
 from augpipe.run.retry import finish, retry
+from augpipe.storage import fs
+from augpipe.storage.byte_range import ByteRange, bytes_of
 
 
 def refuse(number: int = errno.EIO) -> OSError:
@@ -191,14 +192,13 @@ def test_what_is_no_file_is_still_only_absent(tmp_path):
     os.mkfifo(tmp_path / "pipe.json")
     for name in ("loop", "folder", "pipe", "nothing", "n" * 300):
         assert not index.looks_like_coco(tmp_path / f"{name}.json")
-        assert base.size_of(tmp_path / f"{name}.json") == -1
-        assert base.bytes_of(base.ByteRange(str(tmp_path / f"{name}.json"))) == b""
-    assert base.walk_files(tmp_path / "nothing") == []
+        assert fs.size_of(tmp_path / f"{name}.json") == -1
+        assert bytes_of(ByteRange(str(tmp_path / f"{name}.json"))) == b""
+    assert fs.walk_files(tmp_path / "nothing") == []
 
 
 def test_no_memory_while_looking_through_a_source_is_a_sentence(voc, monkeypatch):
-    monkeypatch.setattr(base, "size_of", once(base.size_of, MemoryError()))
-    monkeypatch.setattr("augpipe.storage.fs.size_of", base.size_of)
+    monkeypatch.setattr(fs, "size_of", once(fs.size_of, MemoryError()))
     with pytest.raises(DatasetError, match="not enough memory to look through it"):
         open_dataset(str(voc))
 

@@ -25,8 +25,9 @@ from runs import promised, run
 from web import serving
 
 from augpipe.core.errors import DatasetError, Reject
-from augpipe.formats.base import LARGEST_FILE, ByteRange, read_picture, read_place
+from augpipe.formats.base import read_picture
 from augpipe.storage import remote
+from augpipe.storage.byte_range import LARGEST_FILE, ByteRange, read_place
 from augpipe.storage.remote import Ranges
 
 

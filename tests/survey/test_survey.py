@@ -21,9 +21,10 @@ from places import DOCS
 
 from augpipe.core.errors import Reject
 from augpipe.core.extras import install_command
-from augpipe.formats.base import ByteRange, Entry, SourceOptions
+from augpipe.formats.base import Entry, SourceOptions
 from augpipe.formats.image_header import start_and_header
 from augpipe.pixels.codec.header import read_header
+from augpipe.storage.byte_range import ByteRange
 from augpipe.survey import survey
 from augpipe.survey.issues import KNOWN
 from augpipe.survey.tally import histogram, median_of, significant, spread_of

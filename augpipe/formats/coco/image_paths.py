@@ -8,10 +8,11 @@ from contextlib import suppress
 from itertools import chain
 
 from augpipe.core.errors import DatasetError
-from augpipe.formats.base import AnyPath, ArchivePath, ByteRange, SourceOptions
+from augpipe.formats.base import SourceOptions
+from augpipe.storage.byte_range import ByteRange
 from augpipe.storage.fs import above, children, places_in, sizes_in
 from augpipe.storage.resolve import is_archive, where_of
-from augpipe.storage.tree import Asked, only_folder
+from augpipe.storage.tree import AnyPath, ArchivePath, Asked, only_folder
 
 _MOST_ARCHIVES = 8
 _SAMPLE, _ASKED = 50, 8

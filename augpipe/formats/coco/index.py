@@ -21,29 +21,29 @@ import numpy as np
 from augpipe.core.annotations import I64, Category
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import (
-    AnyPath,
-    ArchivePath,
     Dataset,
     Entry,
+    Source,
     SourceOptions,
-    bytes_of,
     dataset,
     digest_of,
     labelled_by_id,
-    place_of,
     plural,
     read_classes,
-    size_of,
 )
 from augpipe.formats.coco.fields import category_of, identity_of
 from augpipe.formats.coco.image_paths import finder, picture_root
 from augpipe.formats.coco.json_ranges import ranges_of
 from augpipe.formats.coco.read import CocoReader, key_of, pack, panoptic_pngs
-from augpipe.storage.fs import children, files_in, row_name, start_of
+from augpipe.formats.webdataset.samples import has_samples, is_of_sample
+from augpipe.storage.byte_range import bytes_of
+from augpipe.storage.fs import children, files_in, place_of, row_name, size_of, start_of
 from augpipe.storage.temp_copy import end_of, spooled
+from augpipe.storage.tree import AnyPath, ArchivePath
 
 _MARK = b"\xef\xbb\xbf"  # what Windows puts before UTF-8
 _SNIFFED = 1 << 16
+_RUN_BYTES = 1 << 20
 _NOTHING = msgspec.Raw()
 
 
@@ -140,13 +140,24 @@ def json_files(src: AnyPath) -> dict[str, list[AnyPath]]:
     return out
 
 
-def open_coco(src: AnyPath, options: SourceOptions) -> Dataset:
+def detect(source: Source) -> bool:
+    """Whether there are COCO JSONs: not the records of a run, and not those of samples in a tar."""
+    where = source.where
+    if where.is_dir() and b'"augpipe-run/' in start_of(where / "run.json", _RUN_BYTES):
+        return False
+    files = [file for files in json_files(where).values() for file in files]
+    if files and source.is_tar and has_samples(where):
+        return not all(map(is_of_sample, files))
+    return bool(files)
+
+
+def open_source(source: Source, options: SourceOptions) -> Dataset:
     """Index a COCO source.
 
     Raises:
         DatasetError: no COCO JSON, several that do not belong together, or a split that does not exist.
     """
-    groups = json_files(src)
+    src, groups = source.where, json_files(source.where)
     if not groups:
         raise DatasetError(f"{src}: no COCO JSON; expected a .json with 'images', or a folder of them")
     chosen = _chosen(src, groups, options.split)

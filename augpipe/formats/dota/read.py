@@ -23,26 +23,23 @@ from augpipe.core.annotations import Annotations, Dropped, ObjectAttributes, Obj
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.geometry import bounds_of
 from augpipe.formats.base import (
-    AnyPath,
     Dataset,
     Entry,
+    Source,
     SourceOptions,
-    bytes_of,
     categories_by_name,
     dataset,
     digest_of,
     is_picture,
-    place_of,
+    names_in,
     plural,
-    read_place,
     require_small,
-    size_of,
     source_key,
-    walk_files,
 )
 from augpipe.formats.coco.fields import FARTHEST
-from augpipe.formats.folders import names_in
-from augpipe.storage.fs import below, children, row_name
+from augpipe.storage.byte_range import bytes_of, read_place
+from augpipe.storage.fs import below, children, place_of, row_name, size_of, walk_files
+from augpipe.storage.tree import AnyPath
 
 HEADS = ("imagesource", "gsd")
 _LABEL_FOLDER = re.compile(r"labeltxt.*|annfiles", re.IGNORECASE)
@@ -156,13 +153,18 @@ def label_folders(src: AnyPath) -> list[AnyPath]:
     return [folder for folder in named if folder.is_dir() and any(n.endswith(".txt") for n in walk_files(folder))]
 
 
-def open_dota(src: AnyPath, options: SourceOptions) -> Dataset:
+def detect(source: Source) -> bool:
+    """Whether there are folders of label files."""
+    return bool(label_folders(source.where))
+
+
+def open_source(source: Source, options: SourceOptions) -> Dataset:
     """Index a DOTA dataset: ``images/`` beside ``labelTxt/``, in the source or in a folder a split.
 
     Raises:
         DatasetError: no such folders, or no such split.
     """
-    folders = label_folders(src)
+    src, folders = source.where, label_folders(source.where)
     if not folders:
         raise DatasetError(f"{src}: no DOTA data; expected images/ beside labelTxt/*.txt, or such folders a split")
     names: set[str] = set()

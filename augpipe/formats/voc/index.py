@@ -1,135 +1,52 @@
-"""Finding Pascal VOC data: roots with ImageSets, flat folders of XML, several years or splits at once.
+"""Indexing Pascal VOC data: the picture, XML and masks of each entry, the split, the classes.
 
-The devkit's layout is one of many in use. A picture is looked for by its XML's own stem, then by ``<filename>``, in the
+A picture is looked for by its XML's own stem, then by ``<filename>``, in the
 picture folder that belongs to the XML folder; a picture whose stem is that of another XML is never taken from it.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.parallel import batches_of, parallel_map
 from augpipe.formats.base import (
-    AnyPath,
-    ByteRange,
     Dataset,
     Entry,
+    Source,
     SourceOptions,
-    bytes_of,
     categories_by_name,
     dataset,
     digest_of,
     is_picture,
     links_left_out,
-    names_of,
-    place_of,
     plural,
     source_key,
-    walk_files,
 )
 from augpipe.formats.voc.read import TWENTY, VocAt, VocReader
+from augpipe.formats.voc.roots import VocRoot, find_roots
 from augpipe.formats.voc.xml_reader import pack, read_xml
-from augpipe.storage.fs import above, below, children, places_in, row_name, rows_below, sizes_in, start_of
+from augpipe.formats.webdataset.samples import has_samples
+from augpipe.storage.byte_range import ByteRange, bytes_of
+from augpipe.storage.fs import (
+    below,
+    place_of,
+    places_in,
+    row_name,
+    rows_below,
+    sizes_in,
+    walk_files,
+)
+from augpipe.storage.tree import AnyPath
 
-_ANNOTATION_FOLDERS = ("annotations", "annotation")
-_PICTURE_FOLDERS = ("jpegimages", "images", "imgs", "img")
 _LISTS = ("Main", "Segmentation", "Layout", "Action", "")
-_VOC_XML = re.compile(rb"<annotation[\s/>]")
 HELD_BYTES = 1 << 26
 """What is held of XML that has been parsed: some hundred thousand pictures."""
-_SNIFFED_FILES, _SNIFFED_BYTES = 50, 4096
-
-
-@dataclass(frozen=True)
-class VocRoot:
-    """One devkit-like tree. ``name`` is its folder's below the source, "" where it is the only one."""
-
-    name: str
-    xml: AnyPath
-    pictures: AnyPath
-    sets: AnyPath | None = None
-    class_masks: AnyPath | None = None
-    object_masks: AnyPath | None = None
-    labelmap: AnyPath | None = None
-
-
-# --- roots -----------------------------------------------------------------------------------------------------------
-
-
-def find_roots(src: AnyPath) -> list[VocRoot]:
-    """The VOC trees at ``src``: itself, a flat folder of XML, or its years or splits; empty if there is none."""
-    if not src.is_dir():
-        return []
-    own = _root(src, "")
-    if own is not None:
-        return [own]
-    if _is_flat(src):
-        return [_flat(src, "")]
-    children = sorted(child for child in src.iterdir() if child.is_dir() and not child.name.startswith("."))
-    roots = [root for child in children if (root := _root(child, child.name)) is not None]
-    roots = roots or [_flat(child, child.name) for child in children if _is_flat(child)]
-    return [replace(roots[0], name="")] if len(roots) == 1 else roots
-
-
-def _folders(base: AnyPath) -> dict[str, AnyPath]:
-    return {child.name.lower(): child for child in children(base) if child.is_dir()}
-
-
-def _first(folders: Mapping[str, AnyPath], names: Iterable[str]) -> AnyPath | None:
-    return next((folders[name] for name in names if name in folders), None)
-
-
-def _root(base: AnyPath, name: str) -> VocRoot | None:
-    folders = _folders(base)
-    xml = _first(folders, _ANNOTATION_FOLDERS)
-    if "segmentationclass" not in folders and (xml is None or not _holds_voc(xml, walk_files(xml))):
-        return None
-    xml = xml or base / "Annotations"
-    labelmap = base / "labelmap.txt"
-    return VocRoot(
-        name,
-        xml,
-        _first(folders, _PICTURE_FOLDERS) or (xml if _holds_pictures(xml) else base),
-        folders.get("imagesets"),
-        folders.get("segmentationclass"),
-        folders.get("segmentationobject"),
-        labelmap if labelmap.is_file() else None,
-    )
-
-
-def _is_flat(folder: AnyPath) -> bool:
-    return _holds_voc(folder, names_of(folder))
-
-
-def _flat(folder: AnyPath, name: str) -> VocRoot:
-    if any(map(is_picture, names_of(folder))):
-        return VocRoot(name, folder, folder)
-    siblings = _folders(above(folder))
-    return VocRoot(name, folder, _first(siblings, _PICTURE_FOLDERS) or folder)
-
-
-def _holds_voc(folder: AnyPath, files: Iterable[str]) -> bool:
-    """Whether one of the first XML files is VOC's; other tools write XML too."""
-    names = [name for name in files if name.lower().endswith(".xml") and not name.startswith(".")]
-    return any(_VOC_XML.search(_start_of(folder / name)) for name in names[:_SNIFFED_FILES])
-
-
-def _start_of(path: AnyPath) -> bytes:
-    return start_of(path, _SNIFFED_BYTES).replace(b"\0", b"")  # UTF-16 looks like ASCII then
-
-
-def _holds_pictures(folder: AnyPath) -> bool:
-    return folder.is_dir() and any(map(is_picture, walk_files(folder)))
-
-
-# --- the whole -------------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -150,13 +67,21 @@ class _Found:
         return VocAt(at.xml, at.class_mask, at.object_mask, said)
 
 
-def open_voc(src: AnyPath, options: SourceOptions) -> Dataset:
+def detect(source: Source) -> bool:
+    """Whether there are VOC trees; pictures beside their XML in a tar are samples, whose labels are the same."""
+    roots = find_roots(source.where)
+    if source.is_tar and has_samples(source.where):
+        return any(root.xml != root.pictures for root in roots)
+    return bool(roots)
+
+
+def open_source(source: Source, options: SourceOptions) -> Dataset:
     """Index a VOC source.
 
     Raises:
         DatasetError: if there is none, or the split does not exist.
     """
-    roots = find_roots(src)
+    src, roots = source.where, find_roots(source.where)
     if not roots:
         raise DatasetError(f"{src}: no Pascal VOC data; expected Annotations/*.xml, or a folder of XML files")
     found = _Found()
@@ -389,7 +314,7 @@ def _categories(
 
 
 def _labelmap(path: AnyPath) -> tuple[list[str], dict[int, int]]:
-    from augpipe.formats.voc.write_masks import read_labelmap
+    from augpipe.formats.voc.masks import read_labelmap
 
     return read_labelmap(bytes_of(place_of(path)))
 

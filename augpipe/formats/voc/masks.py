@@ -1,134 +1,105 @@
-"""Writing Pascal VOC's masks: SegmentationObject and SegmentationClass, palette PNGs whose values are positions.
-
-A value of SegmentationObject is the position of an object in the XML, from 1; one of SegmentationClass is that of its
-class in ``labelmap.txt``, whose colours are VOC's. 0 is background, 255 void. A pixel has one value, so of masks that
-overlap the later one is whole. The rasters of a source that has them stay as they are, with their void borders.
-"""
+"""Reading Pascal VOC's masks: palette PNGs of classes and of instances, and the colours of those saved as RGB."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from augpipe.core.annotations import U8, Annotations, Category, Raster, Rings, Segmentation
-from augpipe.formats.voc.write_masks import palette
-from augpipe.formats.writer import Loss
-from augpipe.labels.rle import rasterise
-from augpipe.pixels.codec.header import MAX_PIXELS
-from augpipe.pixels.codec.label_png import encode_palette
-
-VOID = 255
-_MOST = VOID - 1
-_COLORS = palette()
+from augpipe.core.annotations import Raster, Rle
+from augpipe.core.errors import Reject
+from augpipe.labels.rle import rle_of, window_of
+from augpipe.pixels.codec.image import bands
+from augpipe.pixels.codec.label_png import decode_raster
+from augpipe.storage.byte_range import ByteRange, read_place
 
 
-@dataclass(frozen=True, eq=False)
-class Masks:
-    """The two masks of a picture, (H, W); ``objects`` is ``None`` where only classes are known."""
+def mask_at(place: ByteRange, colors: Mapping[int, int] | None) -> Raster:
+    """The values (H, W) of a mask's PNG; one that was saved as RGB has those of its ``colours``.
 
-    classes: U8
-    objects: U8 | None
-
-
-def masks_of(
-    annotations: Annotations, size_wh: tuple[int, int] | None, labels: Mapping[int, int]
-) -> tuple[Masks | None, list[Loss]]:
-    """(the masks of a picture, ``None`` if it has none, what of them has no place).
-
-    Args:
-        annotations: its labels, of the objects that its XML has.
-        size_wh: as the labels state it.
-        labels: category id → position in the labelmap.
+    Raises:
+        Reject: if it cannot be read.
     """
-    objects, losses = _object_mask(annotations, size_wh)
-    semantic = annotations.semantic
-    if semantic is not None:
-        classes, strange = _looked_up(semantic, {0: 0, **labels}, _void_of(semantic))
-        losses += [Loss("values of semantic masks that are no class", strange)] if strange else []
-    elif objects is not None:
-        of_object = {i + 1: labels[c] for i, c in enumerate(annotations.objects.category_id.tolist())}
-        classes, _ = _looked_up(objects, {0: 0, **of_object}, VOID)
-    else:
-        return None, losses
-    return Masks(classes, objects), losses
+    name = place.name or "/".join(Path(place.path).parts[-2:])
+    raster = decode_raster(read_place(place), name)
+    return indexes_of_colors(raster, colors, name) if raster.dtype == np.uint32 else raster
 
 
-def _object_mask(annotations: Annotations, size_wh: tuple[int, int] | None) -> tuple[U8 | None, list[Loss]]:
-    objects, raster = annotations.objects, annotations.instance
-    if raster is not None and objects.instance.any():
-        numbers = {v: i + 1 for i, v in enumerate(objects.instance.tolist()) if v}
-        losses = [Loss("masks beyond the 254th object", 1, int(objects.index[n - 1]))
-                  for n in numbers.values() if n > _MOST]  # fmt: skip
-        return _looked_up(raster, {0: 0, **numbers}, _void_of(raster))[0], losses
-    if not any(objects.segmentation):
-        return None, []
-    if size_wh is None or size_wh[0] * size_wh[1] > MAX_PIXELS:
-        return None, [Loss("masks of pictures of unknown size, or of too many pixels",
-                           sum(s is not None for s in objects.segmentation))]  # fmt: skip
-    return _painted(objects.segmentation, objects.index.tolist(), size_wh)
+def box_around(mask: Rle) -> tuple[float, float, float, float]:
+    """The box, xyxy and half-open, around the pixels of a mask that has any."""
+    bitmap, (x, y) = window_of(mask)
+    return float(x), float(y), float(x + bitmap.shape[1]), float(y + bitmap.shape[0])
 
 
-def _painted(
-    segmentations: Sequence[Segmentation | None], indexes: Sequence[int], size_wh: tuple[int, int]
-) -> tuple[U8, list[Loss]]:
-    out = np.zeros((size_wh[1], size_wh[0]), np.uint8)
-    areas: dict[int, int] = {}
-    losses = []
-    for i, segmentation in enumerate(segmentations):
-        if segmentation is None:
-            continue
-        bitmap = _bitmap(segmentation, size_wh) if i < _MOST else None
-        if bitmap is None or not bitmap.any():
-            what = "masks that cannot be painted" if i < _MOST else "masks beyond the 254th object"
-            losses.append(Loss(what, 1, indexes[i]))
-            continue
-        out[bitmap] = i + 1
-        areas[i] = int(bitmap.sum())
-        if isinstance(segmentation, Rings):
-            losses.append(Loss("polygons, written as pixels", 1, indexes[i]))
-    seen = np.bincount(out.reshape(-1), minlength=len(segmentations) + 1)
-    losses += (Loss("masks that others overlap", 1, indexes[i]) for i, area in areas.items() if seen[i + 1] < area)
-    return out, losses
-
-
-def _bitmap(
-    segmentation: Segmentation, size_wh: tuple[int, int]
-) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]] | None:
-    if not isinstance(segmentation, Rings) and segmentation.size_hw != size_wh[::-1]:
+def mask_of(instance: Raster, value: int) -> Rle | None:
+    """The pixels of one instance; the void border around it is not the object."""
+    rows = np.flatnonzero((instance == value).any(axis=1))
+    if rows.size == 0:
         return None
-    try:
-        return rasterise(segmentation, size_wh).astype(bool)
-    except ValueError:
-        return None
+    band = instance[rows[0] : rows[-1] + 1] == value
+    columns = np.flatnonzero(band.any(axis=0))
+    bitmap = band[:, columns[0] : columns[-1] + 1].astype(np.uint8)
+    return rle_of(bitmap, (int(columns[0]), int(rows[0])), (instance.shape[1], instance.shape[0]))
 
 
-def _void_of(raster: Raster) -> int:
-    return int(np.iinfo(raster.dtype).max)
+# --- colours ---------------------------------------------------------------------------------------------------------
 
 
-def _looked_up(raster: Raster, numbers: Mapping[int, int], void: int) -> tuple[U8, int]:
-    """(the raster with other values, how many values it has that are not known); these are void then."""
-    values, places = np.unique(raster, return_inverse=True)
-    known = [numbers.get(v, 0 if v == 0 else VOID) for v in values.tolist()]
-    table = np.array([n if n <= _MOST or n == VOID else VOID for n in known], np.uint8)
-    strange = sum(v not in numbers and v not in (void, VOID) for v in values.tolist())
-    return table[places].reshape(raster.shape), strange
+def palette() -> list[tuple[int, int, int]]:
+    """VOC's colour map: the colour of each index 0..255 (devkit, VOClabelcolormap.m)."""
+    colors = []
+    for index in range(256):
+        r = g = b = 0
+        rest = index
+        for shift in range(7, -1, -1):
+            r |= (rest & 1) << shift
+            g |= (rest >> 1 & 1) << shift
+            b |= (rest >> 2 & 1) << shift
+            rest >>= 3
+        colors.append((r, g, b))
+    return colors
 
 
-def png_of(mask: U8) -> bytes:
-    """A mask as PNG with VOC's palette."""
-    return encode_palette(mask, _COLORS)
+def _packed(colors: Sequence[tuple[int, int, int]]) -> dict[int, int]:
+    return {r | g << 8 | b << 16: index for index, (r, g, b) in enumerate(colors)}
 
 
-def labelmap_of(categories: Sequence[Category]) -> str:
-    """``labelmap.txt``: what the values of SegmentationClass are, with their colours. Source: Datumaro, and CVAT."""
-    names = ["background", *(c.name for c in categories)]
-    colors = (_COLORS[i % len(_COLORS)] for i in range(len(names)))
-    return "".join(f"{name}:{r},{g},{b}::\n" for name, (r, g, b) in zip(names, colors, strict=True))
+def indexes_of_colors(raster: Raster, colors: Mapping[int, int] | None, file: str) -> Raster:
+    """A mask that was saved as RGB back to indexes.
+
+    Raises:
+        Reject: ``bad-mask`` if a colour is not of the palette.
+    """
+    table = colors or _packed(palette())
+    out = np.empty(raster.shape, np.uint8)
+    for rows in bands(*raster.shape):
+        values, places = np.unique(raster[rows], return_inverse=True)
+        unknown = [int(v) for v in values if int(v) not in table]
+        if unknown:
+            v = unknown[0]
+            message = f"{file}: the mask has the colour ({v & 255}, {v >> 8 & 255}, {v >> 16}), which is no class"
+            raise Reject("labels", "bad-mask", message, file=file)
+        indexes = np.array([table[int(v)] for v in values], np.uint8)
+        out[rows] = indexes[places].reshape(out[rows].shape)
+    return out
 
 
-def is_listable(name: str) -> bool:
-    """Whether a line of a labelmap can begin with it, and says so when it is read."""
-    return ":" not in name and not name.startswith("#") and name == name.strip() and len(name.splitlines()) == 1
+def read_labelmap(data: bytes) -> tuple[list[str], dict[int, int]]:
+    """(names by index, packed colour → index) of a ``labelmap.txt``: lines ``name:r,g,b:parts:actions``."""
+    names: list[str] = []
+    colors: list[tuple[int, int, int]] = []
+    standard = palette()
+    for raw in data.decode("utf-8-sig", errors="replace").splitlines():
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        name, _, rest = line.partition(":")
+        numbers = rest.split(":")[0].split(",")
+        color = standard[len(names) % 256]
+        if len(numbers) == 3 and all(n.strip().isdecimal() for n in numbers):
+            r, g, b = (int(n) & 255 for n in numbers)
+            color = (r, g, b)
+        names.append(name)
+        colors.append(color)
+    return names, _packed(colors)

@@ -17,8 +17,9 @@ import numpy as np
 
 from augpipe.core.annotations import Annotations, Dropped, ObjectAttributes, ObjectPart, Objects, Raster, Rle
 from augpipe.core.errors import Reject, one_line
-from augpipe.formats.base import ByteRange, Entry, read_place
+from augpipe.formats.base import Entry
 from augpipe.formats.voc.xml_reader import Corners, Said, read_xml, unpack
+from augpipe.storage.byte_range import ByteRange, read_place
 
 TWENTY = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
@@ -63,7 +64,7 @@ class VocReader:
         """The mask of classes, and that of objects: their numbers, which are in the palette's own colours."""
         if at.class_mask is None and at.object_mask is None:
             return None, None
-        from augpipe.formats.voc.write_masks import mask_at
+        from augpipe.formats.voc.masks import mask_at
 
         instance = None if at.object_mask is None else mask_at(at.object_mask, None)
         return None if at.class_mask is None else mask_at(at.class_mask, self.mask_colors), instance
@@ -144,7 +145,7 @@ class VocReader:
 
 def _masks_for(boxes: list[Corners | None], instance: Raster, notes: set[str]) -> list[Rle | None]:
     """The mask of each object; one that has no box gets that around its mask."""
-    from augpipe.formats.voc.write_masks import box_around, mask_of
+    from augpipe.formats.voc.masks import box_around, mask_of
 
     masks = [mask_of(instance, index + 1) for index in range(len(boxes))]
     for i, mask in enumerate(masks):

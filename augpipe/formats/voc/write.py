@@ -2,7 +2,7 @@
 
 A box (x0, y0, x1, y1) becomes xmin = x0 + 1, ymin = y0 + 1, xmax = x1, ymax = y1: the inverse of reading. Fractions
 stay fractions. A box that is thinner than a pixel would have its corners swapped, so VOC has no place for it. Masks are
-in :mod:`augpipe.formats.voc.masks`.
+in :mod:`augpipe.formats.voc.write_masks`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from augpipe.core.errors import Reject
 from augpipe.formats.base import Dataset, plural
 from augpipe.formats.coco import write
 from augpipe.formats.coco.write import whole
-from augpipe.formats.voc.masks import is_listable, labelmap_of, masks_of, png_of
+from augpipe.formats.voc.write_masks import is_listable, labelmap_of, masks_of, png_of
 from augpipe.formats.writer import (
     Added,
     Closing,

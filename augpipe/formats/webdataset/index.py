@@ -20,12 +20,14 @@ from braceexpand import braceexpand
 
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, one_line
-from augpipe.formats.base import AnyPath, ByteRange, is_absent, place_of, plural, size_of, source_key
+from augpipe.formats.base import plural, source_key
 from augpipe.formats.webdataset.folder import SHARD_NAME
 from augpipe.formats.webdataset.record import categories_of_manifest, category_from_json
-from augpipe.storage.fs import files_in
+from augpipe.storage.byte_range import ByteRange, is_absent
+from augpipe.storage.fs import files_in, place_of, size_of
 from augpipe.storage.resolve import COMPRESSED, LEFT_OUT, ending_of, file_at, is_pattern, where_of
 from augpipe.storage.tar_archive import members_of_tar
+from augpipe.storage.tree import AnyPath
 
 MOST_TARS = 100_000
 _RUN_SCHEMA = "augpipe-run/1"

@@ -15,22 +15,15 @@ from typing import Any
 from augpipe.core.annotations import Annotations, Category, Raster
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import (
-    PICTURE_ENDINGS,
-    AnyPath,
-    ByteRange,
     Dataset,
     Entry,
+    Source,
     SourceOptions,
-    bytes_of,
     categories_by_name,
     dataset,
     digest_of,
     labelled_by_id,
-    place_of,
     plural,
-    read_place,
-    relative_to,
-    walk_files,
 )
 from augpipe.formats.coco.fields import whole_number
 from augpipe.formats.coco.read import annotations_of, decoded
@@ -38,12 +31,13 @@ from augpipe.formats.voc.read import TWENTY, VocReader
 from augpipe.formats.voc.xml_reader import read_xml
 from augpipe.formats.webdataset.index import samples_of, tar_paths, tars_of_runs
 from augpipe.formats.webdataset.record import SCHEMA, annotations_of_record
+from augpipe.formats.webdataset.samples import LABELS, PICTURES, has_samples
 from augpipe.pixels.codec.label_png import decode_raster
-from augpipe.storage.fs import names_of
-from augpipe.storage.resolve import ending_of, is_pattern, where_of
+from augpipe.storage.byte_range import ByteRange, bytes_of, read_place
+from augpipe.storage.fs import place_of, relative_to
+from augpipe.storage.resolve import COMPRESSED, ending_of, is_pattern
+from augpipe.storage.tree import ArchivePath
 
-_PICTURES = tuple(ending.removeprefix(".") for ending in PICTURE_ENDINGS)
-_LABELS = ("json", "xml", "cls")
 _LONGEST_NUMBER = 5  # digits; all classes below the highest are listed, so it must not be just any number
 _RASTERS = ("semantic.png", "instance.png", "panoptic.png")
 _PUT_IT_BACK = "put manifest.json beside the tars"
@@ -139,16 +133,27 @@ def with_id(row: Mapping[str, Any], ids: Mapping[str, int], file: str) -> dict[s
 # --- index -----------------------------------------------------------------------------------------------------------
 
 
-def open_shards(src: str, options: SourceOptions, where: AnyPath | None = None) -> Dataset:
-    """Index tar shards; ``where`` is the place of that name, if it is open already.
+def detect(source: Source) -> bool:
+    """Whether a source is one tar of samples, a folder of tars, or a pattern of them."""
+    if source.is_tar:
+        return has_samples(source.where)
+    text, where = source.text, source.where
+    named = text.startswith("pipe:") or text.endswith((".tar", *COMPRESSED)) or is_pattern(text)
+    in_zip = isinstance(where, ArchivePath) and ending_of(text) == ".zip"
+    return named or (where.is_dir() and not in_zip and any(where.glob("*.tar")))
+
+
+def open_source(source: Source, options: SourceOptions) -> Dataset:
+    """Index tar shards.
 
     Raises:
         DatasetError: no tars, samples without labels, or a folder of ours that is not whole.
     """
+    src, where = source.text, source.where
     remarks: list[str] = []
     found = tar_paths(src, where)
     named = is_pattern(src) or (ending_of(src) == ".tar" and not os.path.isdir(src))
-    whole = None if named else where or where_of(src)
+    whole = None if named else where
     paths, categories = tars_of_runs(whole, found, remarks)
     chosen = {place_of(p).path for p in paths if options.split is None or p.name.startswith(f"{options.split}-")}
     if not chosen:
@@ -160,8 +165,8 @@ def open_shards(src: str, options: SourceOptions, where: AnyPath | None = None) 
     unlabelled = 0
     for key, members in samples_of(paths, remarks):
         tar = next(iter(members.values())).path
-        labels = {e: p for e, p in members.items() if e in (*_LABELS, *_RASTERS)}
-        if not any(e in labels for e in _LABELS):
+        labels = {e: p for e, p in members.items() if e in (*LABELS, *_RASTERS)}
+        if not any(e in labels for e in LABELS):
             unlabelled += tar in chosen
             continue
         file = f"{relative_to(tar, base)}/{key}"
@@ -169,7 +174,7 @@ def open_shards(src: str, options: SourceOptions, where: AnyPath | None = None) 
         if categories is None:
             classes.note(labels, data, file)
         if tar in chosen:
-            picture = next((members[e] for e in _PICTURES if e in members), None)
+            picture = next((members[e] for e in PICTURES if e in members), None)
             entries.append(Entry(key, picture, labels, file, digest_of(*data), picture.size if picture else 0))
     if unlabelled and not entries:
         without = plural(unlabelled, "sample")
@@ -180,27 +185,6 @@ def open_shards(src: str, options: SourceOptions, where: AnyPath | None = None) 
         categories = classes.categories(src, remarks)
     reader = ShardReader({c.id: c for c in categories}, options.voc_origin)
     return dataset("shards", base, categories, entries, reader, options, remarks)
-
-
-def has_samples(where: AnyPath) -> bool:
-    """Whether members of a tree stand together as samples do: a picture and its labels under one name."""
-    seen: dict[str, int] = {}
-    for path in walk_files(where):
-        head, slash, last = path.rpartition("/")
-        stem, _, ending = last.lower().partition(".")
-        kind = 1 if ending in _PICTURES else 2 if ending in _LABELS else 0
-        key = f"{head}{slash}{stem}"
-        seen[key] = seen.get(key, 0) | kind
-        if seen[key] == 3:
-            return True
-    return False
-
-
-def is_of_sample(where: AnyPath) -> bool:
-    """Whether a picture stands beside a file under the same name."""
-    stem = where.name.partition(".")[0]
-    parts = (name.partition(".") for name in names_of(where.parent))
-    return any(name == stem and ending.lower() in _PICTURES for name, _, ending in parts)
 
 
 class _Classes:

@@ -15,8 +15,8 @@ from typing import Any, Literal, TypeAlias, get_args
 import yaml
 
 from augpipe.core.errors import DatasetError, one_line
-from augpipe.formats.base import AnyPath
 from augpipe.storage.fs import first_bytes
+from augpipe.storage.tree import AnyPath
 
 Kind: TypeAlias = Literal["detect", "segment", "pose", "obb"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

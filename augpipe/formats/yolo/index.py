@@ -16,29 +16,38 @@ from pathlib import Path
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import (
-    AnyPath,
-    ArchivePath,
     Dataset,
     Entry,
+    Source,
     SourceOptions,
-    bytes_of,
     dataset,
     digest_of,
     is_picture,
     links_left_out,
-    place_of,
+    names_in,
     plural,
     read_classes,
-    relative_to,
-    size_of,
     source_key,
-    walk_files,
 )
-from augpipe.formats.folders import names_in
 from augpipe.formats.yolo.data_yaml import KINDS, SPLITS, DataYaml, Kind, read_data_yaml
 from augpipe.formats.yolo.read import YoloReader, kind_of, lengths_of
 from augpipe.labels.keypoints import flip_pairs_of
-from augpipe.storage.fs import above, absolute_of, at_path, children, files_in, first_bytes, names_of, normal
+from augpipe.storage.byte_range import bytes_of
+from augpipe.storage.fs import (
+    above,
+    absolute_of,
+    at_path,
+    children,
+    files_in,
+    first_bytes,
+    names_of,
+    normal,
+    place_of,
+    relative_to,
+    size_of,
+    walk_files,
+)
+from augpipe.storage.tree import AnyPath, ArchivePath
 
 _NAME_FILES = ("classes.txt", "obj.names")
 _SNIFFED_BYTES = 65_536
@@ -48,8 +57,9 @@ _SHOWN = 3
 # --- looking ---------------------------------------------------------------------------------------------------------
 
 
-def is_yolo(src: AnyPath) -> bool:
-    """Whether a file or folder looks like a YOLO dataset."""
+def detect(source: Source) -> bool:
+    """Whether there is a ``data.yaml``, or label files beside pictures."""
+    src = source.where
     return yaml_of(src) is not None or (src.is_dir() and _has_labels(src))
 
 
@@ -123,17 +133,13 @@ class _Found:
     data: DataYaml | None = None
 
 
-def open_yolo(src: AnyPath, options: SourceOptions) -> Dataset:
-    """Index a YOLO dataset.
-
-    Args:
-        src: a ``data.yaml``, or a folder.
-        options: ``format`` may say what the rows hold, as in ``yolo:segment``.
+def open_source(source: Source, options: SourceOptions) -> Dataset:
+    """Index a ``data.yaml``, or a folder; ``options.format`` may say what the rows hold, as in ``yolo:segment``.
 
     Raises:
         DatasetError: no pictures, no label file for any of them, no class names, or fields that make no sense.
     """
-    asked = _asked_kind(options.format)
+    src, asked = source.where, (options.format or "").partition(":")[2]
     file = yaml_of(src) or (src if src.is_file() else None)
     found = _by_yaml(read_data_yaml(file), options) if file is not None else _by_folders(src, options)
     everything = list(dict.fromkeys(path for paths in found.pictures.values() for path in paths))
@@ -168,15 +174,8 @@ def open_yolo(src: AnyPath, options: SourceOptions) -> Dataset:
     return dataset(name, found.root, categories, entries, reader, options, found.remarks)
 
 
-def _asked_kind(format: str | None) -> Kind | None:
-    name = (format or "").partition(":")[2]
-    if name and name not in KINDS:
-        raise DatasetError(f"unknown kind 'yolo:{one_line(name, 40)}'; known are {', '.join(KINDS)}")
-    return next((kind for kind in KINDS if kind == name), None)
-
-
-def _kind(asked: Kind | None, found: _Found, lengths: Counter[int], kpt_shape: tuple[int, int] | None) -> Kind:
-    stated = asked or (found.data.task if found.data else None)
+def _kind(asked: str, found: _Found, lengths: Counter[int], kpt_shape: tuple[int, int] | None) -> Kind:
+    stated = next((kind for kind in KINDS if kind == asked), found.data.task if found.data else None)
     if stated == "pose" and kpt_shape is None:
         raise DatasetError(f"{found.root}: no kpt_shape, so rows cannot be parted; add it to data.yaml")
     kind = stated or kind_of(lengths, kpt_shape)

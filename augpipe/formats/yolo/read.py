@@ -24,10 +24,11 @@ import numpy as np
 from augpipe.core.annotations import F64, Annotations, Dropped, ObjectAttributes, ObjectRow, Rings, objects_of
 from augpipe.core.errors import Reject, one_line
 from augpipe.core.geometry import bounds_of
-from augpipe.formats.base import ByteRange, Entry, read_picture, read_place, require_small
+from augpipe.formats.base import Entry, read_picture, require_small
 from augpipe.formats.image_header import header_at
 from augpipe.formats.yolo.data_yaml import Kind
 from augpipe.labels.polygons import is_tangled
+from augpipe.storage.byte_range import ByteRange, read_place
 
 FARTHEST = 2.0
 """A fraction beyond −1 or 2 is no place: such numbers are pixels, or a mistake."""

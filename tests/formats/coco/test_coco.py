@@ -29,8 +29,9 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from augpipe.core.annotations import Rings, Rle
-from augpipe.formats.base import ByteRange, Entry
+from augpipe.formats.base import Entry
 from augpipe.formats.coco.read import key_of, merged, unpack
+from augpipe.storage.byte_range import ByteRange
 
 POINTS = {"id": 2, "name": "person", "keypoints": ["nose", "left_eye", "right_eye"], "skeleton": [[1, 2], [1, 3]]}
 

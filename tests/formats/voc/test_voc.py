@@ -14,7 +14,7 @@ from builders import write_voc as tree
 
 from augpipe.core.annotations import ObjectPart
 from augpipe.core.errors import Reject
-from augpipe.formats.voc import write_masks
+from augpipe.formats.voc.masks import palette, read_labelmap
 from augpipe.formats.voc.read import VocReader
 from augpipe.formats.voc.xml_reader import parse_xml
 
@@ -258,9 +258,9 @@ def colors() -> np.ndarray:
 
 
 def test_the_palette():
-    assert write_masks.palette() == [tuple(c) for c in colors().tolist()]
-    assert write_masks.palette()[:5] == [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128)]
-    assert write_masks.palette()[255] == (224, 224, 192)
+    assert palette() == [tuple(c) for c in colors().tolist()]
+    assert palette()[:5] == [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128)]
+    assert palette()[255] == (224, 224, 192)
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "RGB"])
@@ -330,7 +330,7 @@ def test_a_broken_mask_rejects_its_picture_by_its_own_name(tmp_path):
 
 def test_labelmaps():
     lines = b"background:0,0,0::\ncat:1,2,3:head,tail:run\r\ndog:\nowl:x,y,z::"
-    names, packed = write_masks.read_labelmap(b"\xef\xbb\xbf# label:color_rgb:parts:actions\n\n" + lines)
+    names, packed = read_labelmap(b"\xef\xbb\xbf# label:color_rgb:parts:actions\n\n" + lines)
     assert names == ["background", "cat", "dog", "owl"]
     standard = colors()
     expected = [(0, 0, 0), (1, 2, 3), tuple(standard[2]), tuple(standard[3])]

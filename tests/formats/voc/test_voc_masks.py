@@ -13,7 +13,7 @@ from PIL import Image
 from pycocotools import mask as api
 
 from augpipe.core.annotations import Annotations, ObjectRow, Rings, objects_of
-from augpipe.formats.voc.masks import masks_of
+from augpipe.formats.voc.write_masks import masks_of
 from augpipe.labels.rle import rle_of
 
 CATEGORIES = [{"id": 7, "name": "cat"}, {"id": 3, "name": "dog"}]

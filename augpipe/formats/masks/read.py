@@ -1,4 +1,4 @@
-"""Folders that say it by their names: a folder a class, and pictures beside masks."""
+"""Reading semantic masks: ``images/`` and ``masks/``, joined by stem; the values that occur are the classes."""
 
 from __future__ import annotations
 
@@ -11,145 +11,26 @@ import numpy as np
 from augpipe.core.annotations import Annotations, Category, Raster
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import (
-    AnyPath,
     Dataset,
     Entry,
-    Reader,
+    Source,
     SourceOptions,
-    bytes_of,
     categories_by_name,
     dataset,
     digest_of,
     is_picture,
     links_left_out,
-    names_of,
-    place_of,
     plural,
-    read_place,
-    size_of,
     source_key,
-    walk_files,
+    subfolders,
 )
 from augpipe.pixels.codec.image import bands
 from augpipe.pixels.codec.label_png import decode_raster
-from augpipe.storage.fs import children, row_name
+from augpipe.storage.byte_range import bytes_of, read_place
+from augpipe.storage.fs import place_of, row_name, size_of, walk_files
+from augpipe.storage.tree import AnyPath
 
-_SPLITS = frozenset({"train", "val", "valid", "validation", "test", "trainval"})
-_NO_CLASSES = frozenset(
-    {"images", "imgs", "img", "jpegimages", "masks", "labels", "annotations", "annotation", "segmentationclass"}
-)
 _MASK_ENDINGS = (".png", ".tif", ".tiff", ".bmp")
-_SHOWN_ENDINGS = 5
-_OTHER_FORMATS = (".xml", ".json", ".yaml", ".yml", ".names", ".data")
-
-
-def subfolders(folder: AnyPath) -> dict[str, AnyPath]:
-    """Name → path of the visible folders in a folder, sorted."""
-    if not folder.is_dir():
-        return {}
-    return {c.name: c for c in children(folder) if c.is_dir() and not c.name.startswith(".")}
-
-
-def names_in(folder: AnyPath) -> list[str]:
-    """Names in a folder, sorted; none of one that may not be read, as ``lost+found`` of a disk: it is no dataset."""
-    try:
-        return names_of(folder)
-    except OSError:
-        return []
-
-
-# --- classes ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class TagReader:
-    """Reads entries whose ``annotation`` is the class name."""
-
-    def annotations(self, entry: Entry) -> Annotations:
-        """The one tag of a picture."""
-        return Annotations(tags=(entry.annotation,))
-
-
-def class_folders(src: AnyPath, links: set[str] | None = None) -> dict[str, list[str]]:
-    """Class name → pictures in its folder, relative to ``src``; empty unless every folder holds pictures."""
-    out: dict[str, list[str]] = {}
-    for name, folder in subfolders(src).items():
-        pictures = [f"{name}/{f}" for f in walk_files(folder, links) if is_picture(f)]
-        if pictures:
-            out[name] = pictures
-    return out
-
-
-def looks_like_classes(src: AnyPath) -> bool:
-    """Whether folders of pictures are likely classes: two or more of them, and nothing that says otherwise."""
-    folders = subfolders(src)
-    if any(name.lower() in _NO_CLASSES for name in folders) or _any_ending(src, _OTHER_FORMATS):
-        return False
-    if any(_any_ending(folder, (*_OTHER_FORMATS, ".txt")) for folder in folders.values()):
-        return False  # a label file a picture, as YOLO has them; beside the folders it is a licence or a list
-    return sum(any(map(is_picture, names_of(folder))) for folder in folders.values()) > 1
-
-
-def _any_ending(folder: AnyPath, endings: tuple[str, ...]) -> bool:
-    return any(name.lower().endswith(endings) for name in names_of(folder))
-
-
-def splits_of(src: AnyPath) -> dict[str, AnyPath]:
-    """Split folders of a source that is divided into train, val, test."""
-    folders = subfolders(src)
-    return {n: f for n, f in folders.items() if n.lower() in _SPLITS} if set(map(str.lower, folders)) <= _SPLITS else {}
-
-
-def open_imagefolder(src: AnyPath, options: SourceOptions) -> Dataset:
-    """Index ``root/CLASS/*.jpg``, or ``root/SPLIT/CLASS/*.jpg`` with a split.
-
-    Raises:
-        DatasetError: no class folders, or splits to choose from.
-    """
-    splits = splits_of(src)
-    if splits and options.split is None:
-        raise DatasetError(f"{src}: several splits, {', '.join(splits)}; choose one with --split")
-    root = src
-    names = set(class_folders(src))
-    if options.split is not None:
-        if options.split not in splits:
-            raise DatasetError(f"{src}: no split '{one_line(options.split)}'; there are {', '.join(splits) or 'none'}")
-        root = splits[options.split]
-        names = {name for folder in splits.values() for name in class_folders(folder)}
-    categories = categories_by_name(sorted(names), options, src)
-    links: set[str] = set()
-    entries = [
-        Entry(
-            source_key(relative),
-            place_of(root / relative),
-            name,
-            row_name(root / relative, root),
-            digest_of(name.encode("utf-8", "surrogateescape")),
-            size_of(root / relative),
-        )
-        for name, pictures in class_folders(root, links).items()
-        for relative in pictures
-    ]
-    reader: Reader = TagReader()
-    remarks = [*_left_out(root), *links_left_out(links, src)]
-    return dataset("imagefolder", src, categories, entries, reader, options, remarks)
-
-
-def _left_out(root: AnyPath) -> list[str]:
-    """Sentences about what lies in and beside the class folders and is not read; a user may miss it."""
-    files = [f for name, folder in subfolders(root).items() for f in walk_files(folder) if not is_picture(f)]
-    beside = sum(is_picture(c.name) and c.is_file() and not c.name.startswith(".") for c in root.iterdir())
-    out = []
-    if files:
-        endings = sorted({os.path.splitext(f)[1].lower() or "none" for f in files})
-        shown = one_line(", ".join(endings[:_SHOWN_ENDINGS]), 100) + (" …" if len(endings) > _SHOWN_ENDINGS else "")
-        out.append(f"left out: {plural(len(files), 'file')} without the ending of a picture ({shown})")
-    if beside:
-        out.append(f"left out: {plural(beside, 'picture')} beside the class folders")
-    return out
-
-
-# --- masks -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -196,7 +77,12 @@ def mask_folders(src: AnyPath) -> tuple[AnyPath, AnyPath] | None:
     return (pictures, masks) if pictures and masks else None
 
 
-def open_masks(src: AnyPath, options: SourceOptions) -> Dataset:
+def detect(source: Source) -> bool:
+    """Whether there are folders of pictures and of masks."""
+    return mask_folders(source.where) is not None
+
+
+def open_source(source: Source, options: SourceOptions) -> Dataset:
     """Index ``images/`` and ``masks/``, joined by stem; the values that occur become the classes.
 
     A split is a folder in both. The values of all masks count, so that splits have the same classes.
@@ -204,7 +90,7 @@ def open_masks(src: AnyPath, options: SourceOptions) -> Dataset:
     Raises:
         DatasetError: if the folders or the split are not there.
     """
-    folders = mask_folders(src)
+    src, folders = source.where, mask_folders(source.where)
     if folders is None:
         raise DatasetError(f"{src}: expected the folders images/ and masks/")
     pictures, masks = folders

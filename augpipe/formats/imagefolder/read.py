@@ -1,0 +1,125 @@
+"""Reading a folder a class: the name of a picture's folder is its one tag."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from augpipe.core.annotations import Annotations
+from augpipe.core.errors import DatasetError, one_line
+from augpipe.formats.base import (
+    Dataset,
+    Entry,
+    Source,
+    SourceOptions,
+    categories_by_name,
+    dataset,
+    digest_of,
+    is_picture,
+    links_left_out,
+    plural,
+    source_key,
+    subfolders,
+)
+from augpipe.storage.fs import names_of, place_of, row_name, size_of, walk_files
+from augpipe.storage.tree import AnyPath
+
+_SPLITS = frozenset({"train", "val", "valid", "validation", "test", "trainval"})
+_NO_CLASSES = frozenset(
+    {"images", "imgs", "img", "jpegimages", "masks", "labels", "annotations", "annotation", "segmentationclass"}
+)
+_SHOWN_ENDINGS = 5
+_OTHER_FORMATS = (".xml", ".json", ".yaml", ".yml", ".names", ".data")
+
+
+@dataclass(frozen=True)
+class TagReader:
+    """Reads entries whose ``annotation`` is the class name."""
+
+    def annotations(self, entry: Entry) -> Annotations:
+        """The one tag of a picture."""
+        return Annotations(tags=(entry.annotation,))
+
+
+def class_folders(src: AnyPath, links: set[str] | None = None) -> dict[str, list[str]]:
+    """Class name → pictures in its folder, relative to ``src``; empty unless every folder holds pictures."""
+    out: dict[str, list[str]] = {}
+    for name, folder in subfolders(src).items():
+        pictures = [f"{name}/{f}" for f in walk_files(folder, links) if is_picture(f)]
+        if pictures:
+            out[name] = pictures
+    return out
+
+
+def looks_like_classes(src: AnyPath) -> bool:
+    """Whether folders of pictures are likely classes: two or more of them, and nothing that says otherwise."""
+    folders = subfolders(src)
+    if any(name.lower() in _NO_CLASSES for name in folders) or _any_ending(src, _OTHER_FORMATS):
+        return False
+    if any(_any_ending(folder, (*_OTHER_FORMATS, ".txt")) for folder in folders.values()):
+        return False  # a label file a picture, as YOLO has them; beside the folders it is a licence or a list
+    return sum(any(map(is_picture, names_of(folder))) for folder in folders.values()) > 1
+
+
+def _any_ending(folder: AnyPath, endings: tuple[str, ...]) -> bool:
+    return any(name.lower().endswith(endings) for name in names_of(folder))
+
+
+def splits_of(src: AnyPath) -> dict[str, AnyPath]:
+    """Split folders of a source that is divided into train, val, test."""
+    folders = subfolders(src)
+    return {n: f for n, f in folders.items() if n.lower() in _SPLITS} if set(map(str.lower, folders)) <= _SPLITS else {}
+
+
+def detect(source: Source) -> bool:
+    """Whether folders of pictures are likely classes, in the source or in its splits."""
+    splits = splits_of(source.where)
+    return source.where.is_dir() and any(map(looks_like_classes, splits.values() if splits else [source.where]))
+
+
+def open_source(source: Source, options: SourceOptions) -> Dataset:
+    """Index ``root/CLASS/*.jpg``, or ``root/SPLIT/CLASS/*.jpg`` with a split.
+
+    Raises:
+        DatasetError: no class folders, or splits to choose from.
+    """
+    src, splits = source.where, splits_of(source.where)
+    if splits and options.split is None:
+        raise DatasetError(f"{src}: several splits, {', '.join(splits)}; choose one with --split")
+    root = src
+    names = set(class_folders(src))
+    if options.split is not None:
+        if options.split not in splits:
+            raise DatasetError(f"{src}: no split '{one_line(options.split)}'; there are {', '.join(splits) or 'none'}")
+        root = splits[options.split]
+        names = {name for folder in splits.values() for name in class_folders(folder)}
+    categories = categories_by_name(sorted(names), options, src)
+    links: set[str] = set()
+    entries = [
+        Entry(
+            source_key(relative),
+            place_of(root / relative),
+            name,
+            row_name(root / relative, root),
+            digest_of(name.encode("utf-8", "surrogateescape")),
+            size_of(root / relative),
+        )
+        for name, pictures in class_folders(root, links).items()
+        for relative in pictures
+    ]
+    remarks = [*_left_out(root), *links_left_out(links, src)]
+    return dataset("imagefolder", src, categories, entries, TagReader(), options, remarks)
+
+
+def _left_out(root: AnyPath) -> list[str]:
+    """Sentences about what lies in and beside the class folders and is not read; a user may miss it."""
+    files = [f for name, folder in subfolders(root).items() for f in walk_files(folder) if not is_picture(f)]
+    beside = sum(is_picture(c.name) and c.is_file() and not c.name.startswith(".") for c in root.iterdir())
+    out = []
+    if files:
+        endings = sorted({os.path.splitext(f)[1].lower() or "none" for f in files})
+        shown = one_line(", ".join(endings[:_SHOWN_ENDINGS]), 100) + (" …" if len(endings) > _SHOWN_ENDINGS else "")
+        out.append(f"left out: {plural(len(files), 'file')} without the ending of a picture ({shown})")
+    if beside:
+        out.append(f"left out: {plural(beside, 'picture')} beside the class folders")
+    return out

@@ -118,7 +118,7 @@ def not_carried(recipe: Recipe) -> dict[str, str]:
     """Kind of label → the first step that cannot carry it; empty for most recipes."""
     out: dict[str, str] = {}
     for leaf in recipe.possible():
-        for kind in leaf.operation.carries.cannot():
+        for kind in leaf.operation.label_effects.cannot():
             out.setdefault(kind, leaf.path)
     return out
 

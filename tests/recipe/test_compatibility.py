@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import ClassVar
 
 import pytest
 from builders import CAT, coco, image, row, write_json, write_picture
@@ -138,11 +137,14 @@ def test_given_pairs_are_swapped_and_in_the_manifest(tmp_path):
 class Smear(Operation):
     """An operation that is lost on polygons and crowds."""
 
-    example: ClassVar[str] = "smear"
-    carries: ClassVar[LabelEffects] = LabelEffects(polygon="cannot", crowd="cannot")
+    example = "smear"
+    label_effects = LabelEffects(polygon="cannot", crowd="cannot")
 
-    def draw(self, at, scene):
+    def draw(self, rng, canvas):
         return OpResult((), {})
+
+
+del OPERATIONS["smear"]  # known to these tests alone
 
 
 def smeared(p=1.0):

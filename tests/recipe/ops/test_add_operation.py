@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from builders import coco, image, row, write_json
 from PIL import Image
+from places import ROOT
 from recipe_tools import recipe_of
 from runs import run, samples
 
@@ -24,9 +25,6 @@ from augpipe.recipe import reference_docs
 from augpipe.recipe.ops import OPERATIONS
 from augpipe.recipe.schema import recipe_schema
 
-ROOT = Path(__file__).resolve()
-while not (ROOT / "CONTRIBUTING.md").exists():
-    ROOT = ROOT.parent
 SECTION = (ROOT / "CONTRIBUTING.md").read_text("utf-8").split("## Add a color operation\n")[1].split("\n## ")[0]
 (LISTING,) = re.findall(r"^```python\n(.*?)^```", SECTION, re.MULTILINE | re.DOTALL)
 NAME = "augpipe.recipe.ops.sepia"

@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import os
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -113,6 +113,16 @@ class Dataset:
     reader: Reader
     options: SourceOptions
     remarks: tuple[str, ...] = field(default=())
+
+    def labels(self, most: int | None = None) -> Iterator[tuple[str, Annotations]]:
+        """(source key, labels) of the pictures whose labels can be read, or of ``most`` spread over the dataset."""
+        step = 1 if most is None else max(1, -(-len(self.entries) // most))
+        for entry in self.entries[::step]:
+            try:
+                labels = self.reader.annotations(entry)
+            except Reject:
+                continue
+            yield entry.key, labels
 
     def fingerprint(self) -> str:
         """See :func:`fingerprint_of`."""

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 _WORD = re.compile(r"[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+|\d+|[\W_]")
+_SIDED = re.compile(r"left|right|(^|[^a-z])[lr]([^a-z]|$)", re.IGNORECASE)
+_SIDED_HUMP = re.compile(r"^[lrLR][A-Z]|[^\W\d_A-Z][LR](?![^\W\d_A-Z])")  # lEye, REye, eyeL, eyeLInner
 _OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l"}
 
 
@@ -44,3 +46,8 @@ def _mirrored(words: tuple[str, ...], among: Collection[tuple[str, ...]]) -> tup
     single = [(*words[:i], _OTHER_SIDE[w], *words[i + 1 :]) for i, w in enumerate(words) if w in _OTHER_SIDE]
     found = [one for one in single if one in among]
     return found[0] if len(found) == 1 else None
+
+
+def looks_sided(name: str) -> bool:
+    """Whether the name of a keypoint contains left or right, or the letter l or r for it."""
+    return bool(_SIDED.search(name) or _SIDED_HUMP.search(name))

@@ -1,102 +1,168 @@
-"""A recipe meets a dataset: what it says of classes must be known there, and what it does must suit the labels.
-
-Everything here is asked before any work, from the dataset's classes and, where that cannot do, from labels that are
-read for it.
-"""
+"""Whether a recipe suits a dataset, found before any work: refusals, remarks, and the classes with their pairs."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from augpipe.core.annotations import Annotations, Category, Rings, Rle
 from augpipe.core.errors import RecipeError, one_line
+from augpipe.labels.keypoints import looks_sided
 from augpipe.recipe.compile import Recipe
 from augpipe.recipe.messages import nearest
 from augpipe.recipe.ops.label_effects import LABEL_KINDS
 
-_SIDED = re.compile(r"left|right|(^|[^a-z])[lr]([^a-z]|$)", re.IGNORECASE)
-_SIDED_HUMP = re.compile(r"^[lrLR][A-Z]|[^\W\d_A-Z][LR](?![^\W\d_A-Z])")  # lEye, REye, eyeL, eyeLInner
 _MOST_NAMES = 3
+_A_FEW = 32
+_MAY_LACK_KEYPOINT_NAMES = ("coco", "shards")
+_WITHOUT_PLACES = "imagefolder"
 
 
-def classes_for(recipe: Recipe, categories: Iterable[Category]) -> tuple[Category, ...]:
-    """The classes of a dataset with the pairs of keypoints that the recipe gives.
+class LabelSource(Protocol):
+    """What the check asks of a dataset."""
 
-    Raises:
-        RecipeError: it names a class or a keypoint that is not there.
+    @property
+    def format(self) -> str:
+        """Name of the format."""
+
+    @property
+    def categories(self) -> tuple[Category, ...]:
+        """The classes."""
+
+    def labels(self, most: int | None = None) -> Iterator[tuple[str, Annotations]]:
+        """(source key, labels) of the pictures whose labels can be read, or of ``most`` spread over the dataset."""
+
+
+@dataclass(frozen=True)
+class Compatibility:
+    """How a recipe and a dataset go together.
+
+    ``refusals`` say why the recipe cannot be run on the dataset, ``remarks`` what the user should know of a run.
+    ``categories`` are the dataset's classes with the keypoint pairs that the recipe gives.
     """
-    found = tuple(categories)
-    names = list(dict.fromkeys(category.name for category in found))
+
+    categories: tuple[Category, ...]
+    refusals: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def require(self) -> None:
+        """Raise the first two refusals, if there are any.
+
+        Raises:
+            RecipeError: the recipe does not suit the dataset.
+        """
+        if self.refusals:
+            raise RecipeError("\n".join(self.refusals[:2]))
+
+
+def check(recipe: Recipe, dataset: LabelSource) -> Compatibility:
+    """Compare what a recipe names and does with the classes and labels of a dataset.
+
+    Labels are read only where the classes do not tell: all of them if a step cannot carry some kind of label, and a few
+    if keypoints without names may be mirrored.
+    """
+    refusals = (*_unknown_names(recipe, dataset.categories), *_uncarried_labels(recipe, dataset))
+    if refusals:
+        return Compatibility(dataset.categories, refusals)
+    categories = tuple(_paired(category, recipe) for category in dataset.categories)
+    remarks = []
+    if recipe.border != "constant" and dataset.format != _WITHOUT_PLACES:
+        remarks.append(f"border: {recipe.border} invents picture beyond the edge, whose objects have no labels")
+    if any(leaf.operation.mirrors for leaf in recipe.possible()):
+        remarks += _unpaired(recipe, categories)
+        remarks += _nameless(dataset)
+    return Compatibility(categories, remarks=tuple(remarks))
+
+
+# --- classes and keypoints that the recipe names ---------------------------------------------------------------------
+
+
+def _unknown_names(recipe: Recipe, categories: Sequence[Category]) -> Iterator[str]:
+    names = list(dict.fromkeys(category.name for category in categories))
     for place, given in (("classes", recipe.rules.classes), ("flip_pairs", recipe.flip_pairs)):
         for name in given:
             if name not in names:
                 message = f"no class '{one_line(name, 80)}' in the dataset{nearest(name, names)}"
-                raise RecipeError(f"{recipe.name}: labels.{place}: {message}")
-    return tuple(_paired(category, recipe) if category.name in recipe.flip_pairs else category for category in found)
+                yield f"{recipe.name}: labels.{place}: {message}"
+    for category in categories:
+        pairs, known = recipe.flip_pairs.get(category.name), category.keypoints
+        where = f"{recipe.name}: labels.flip_pairs.{one_line(category.name, 80)}"
+        if pairs is not None and not known:
+            yield f"{where}: the keypoints of this class have no names in the dataset"
+        else:
+            for keypoint in (name for pair in pairs or () for name in pair if name not in known):
+                yield f"{where}: no keypoint '{one_line(keypoint, 80)}'{nearest(keypoint, known)}"
 
 
 def _paired(category: Category, recipe: Recipe) -> Category:
-    where = f"{recipe.name}: labels.flip_pairs.{one_line(category.name, 80)}"
-    if not category.keypoints:
-        raise RecipeError(f"{where}: the keypoints of this class have no names in the dataset")
-    places = {name: i for i, name in enumerate(category.keypoints)}
-    for name in (name for pair in recipe.flip_pairs[category.name] for name in pair):
-        if name not in places:
-            raise RecipeError(f"{where}: no keypoint '{one_line(name, 80)}'{nearest(name, places)}")
-    return replace(category, flip_pairs=tuple((places[a], places[b]) for a, b in recipe.flip_pairs[category.name]))
+    """A class with the pairs of keypoints that the recipe gives instead of its own."""
+    pairs = recipe.flip_pairs.get(category.name)
+    if pairs is None:
+        return category
+    index = category.keypoints.index
+    return replace(category, flip_pairs=tuple((index(a), index(b)) for a, b in pairs))
 
 
-# --- keypoints that a mirror image would leave in their order --------------------------------------------------------
+# --- keypoints that a mirror image leaves in their order -------------------------------------------------------------
 
 
-def mirrors(recipe: Recipe) -> bool:
-    """Whether it can turn left into right."""
-    return any(leaf.operation.mirrors for leaf in recipe.possible())
-
-
-def unpaired(categories: Iterable[Category], recipe: Recipe) -> list[str]:
-    """A sentence for each class of which keypoints look left or right and are in no pair."""
-    out = []
+def _unpaired(recipe: Recipe, categories: Iterable[Category]) -> Iterator[str]:
+    """A sentence for each class whose keypoints look left or right and are in no pair."""
     for category in categories:
         paired = {i for pair in category.flip_pairs for i in pair}
         names = [name for i, name in enumerate(category.keypoints) if i not in paired and looks_sided(name)]
         if names and category.name not in recipe.flip_pairs:
             some = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
-            said = f"class '{category.name}': keypoints look left/right but have no pairs ({some})"
-            out.append(f"{said}; a mirrored picture keeps their order. labels.flip_pairs of the recipe can pair them")
-    return out
+            yield (
+                f"class '{category.name}': keypoints look left/right but have no pairs ({some}); "
+                "a mirrored picture keeps their order. labels.flip_pairs of the recipe can pair them"
+            )
 
 
-def looks_sided(name: str) -> bool:
-    """Whether the name of a keypoint says left or right."""
-    return bool(_SIDED.search(name) or _SIDED_HUMP.search(name))
-
-
-def nameless(categories: Iterable[Category], some: Iterable[Annotations]) -> list[str]:
-    """A sentence for each class whose keypoints have no names, as ``some`` pictures show."""
-    unnamed = {category.id: category.name for category in categories if not category.keypoints}
-    met = {
+def _nameless(dataset: LabelSource) -> Iterator[str]:
+    """A sentence for each class whose keypoints have no names; whether it has keypoints, only its objects tell."""
+    unnamed = {category.id: category.name for category in dataset.categories if not category.keypoints}
+    if not unnamed or dataset.format not in _MAY_LACK_KEYPOINT_NAMES:
+        return
+    found = {
         int(number)
-        for annotations in some
+        for _, annotations in dataset.labels(_A_FEW)
         for number, points in zip(annotations.objects.category_id, annotations.objects.keypoints, strict=True)
         if points is not None
     }
-    return [
-        f"class '{name}': keypoints have no names, so none are known to be pairs; a mirrored picture keeps their order"
-        for number, name in unnamed.items()
-        if number in met
-    ]
+    for number, name in unnamed.items():
+        if number in found:
+            yield (
+                f"class '{name}': keypoints have no names, so none are known to be pairs; "
+                "a mirrored picture keeps their order"
+            )
 
 
-# --- kinds of labels -------------------------------------------------------------------------------------------------
+# --- kinds of labels that a step cannot carry ------------------------------------------------------------------------
+
+
+def _uncarried_labels(recipe: Recipe, dataset: LabelSource) -> Iterator[str]:
+    """A sentence for each kind of label that the first such picture has and a step of the recipe cannot carry."""
+    steps: dict[str, str] = {}
+    for leaf in recipe.possible():
+        for kind in leaf.operation.label_effects.cannot():
+            steps.setdefault(kind, leaf.path)
+    if not steps:
+        return
+    for key, labels in dataset.labels():
+        found = kinds_of(labels) & steps.keys()
+        for kind in sorted(found, key=[*LABEL_KINDS].index):
+            what = f"{LABEL_KINDS[kind]}, which {one_line(key, 80)} has"
+            yield f"{steps[kind]} cannot carry {what}; leave the step out"
+        if found:
+            return
 
 
 def kinds_of(annotations: Annotations) -> set[str]:
     """The kinds of labels that a picture has, as :data:`augpipe.recipe.ops.label_effects.LABEL_KINDS` calls them."""
     objects = annotations.objects
-    there = {
+    present = {
         "box": len(objects) > 0,
         "obb": any(obb is not None for obb in objects.obb),
         "polygon": any(isinstance(s, Rings) for s in objects.segmentation),
@@ -107,29 +173,8 @@ def kinds_of(annotations: Annotations) -> set[str]:
         "instance": annotations.instance is not None,
         "panoptic": annotations.panoptic is not None,
         "crowd": bool(objects.iscrowd.any()),
-        "attributes": any(fact.attributes for fact in objects.facts),
+        "attributes": any(own.attributes for own in objects.facts),
         "tags": bool(annotations.tags),
         "captions": bool(annotations.captions),
     }
-    return {kind for kind, is_there in there.items() if is_there}
-
-
-def not_carried(recipe: Recipe) -> dict[str, str]:
-    """Kind of label → the first step that cannot carry it; empty for most recipes."""
-    out: dict[str, str] = {}
-    for leaf in recipe.possible():
-        for kind in leaf.operation.carries.cannot():
-            out.setdefault(kind, leaf.path)
-    return out
-
-
-def require_carried(refusals: dict[str, str], key: str, kinds: Iterable[str]) -> None:
-    """Refuse a recipe whose step cannot carry a kind that a picture has.
-
-    Raises:
-        RecipeError: naming the step, the kind and the picture.
-    """
-    met: Sequence[str] = [kind for kind in LABEL_KINDS if kind in refusals and kind in kinds]
-    if met:
-        step, what = refusals[met[0]], LABEL_KINDS[met[0]]
-        raise RecipeError(f"{step} cannot carry {what}, which {one_line(key, 80)} has; leave the step out")
+    return {kind for kind, is_present in present.items() if is_present}

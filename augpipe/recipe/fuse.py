@@ -101,15 +101,15 @@ class Fuser:
         reduce = _reduction(matrix, back, self.size_wh)
         return Warp(matrix=matrix, size_wh=self.size_wh, border=border, fill=self.fill, reduce=reduce)
 
-    def track(self) -> CanvasState:
+    def canvas_state(self) -> CanvasState:
         """Where the source picture is on the canvas so far, the unfinished run included."""
-        track = follow(self.steps, self._source_wh)
+        state = follow(self.steps, self._source_wh)
         matrix = rounded(self._matrix)
         if matrix != IDENTITY or self.size_wh != self._start_wh:
-            track = track.warped(matrix, self.size_wh)
+            state = state.warped(matrix, self.size_wh)
         for region, _, _ in self._frames:
-            track = track.framed(_on_grid(region))
-        return track
+            state = state.framed(_on_grid(region))
+        return state
 
     def finish(self) -> tuple[AnyStep, ...]:
         """The steps of everything that was added."""
@@ -177,7 +177,7 @@ def _after(node: Node, state: int) -> int:
         state, ends = _inside(node, state), node.cut
     else:
         operation = node.operation
-        state, ends = (state | 1) if operation.moves else state, operation.ends_run or operation.cut
+        state, ends = (state | 1) if operation.label_effects.moves else state, operation.ends_run or operation.cut
     return state + state % 2 if ends else state
 
 

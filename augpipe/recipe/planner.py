@@ -54,50 +54,50 @@ def draw(recipe: Recipe, frame: Frame, seed: int, copy: int) -> Plan:
 class _Drawing:
     """One sample being drawn."""
 
-    def __init__(self, recipe: Recipe, frame: Frame, words: SampleRng) -> None:
+    def __init__(self, recipe: Recipe, frame: Frame, rng: SampleRng) -> None:
         self.fuser = Fuser(frame.size_wh, recipe.border, recipe.fill)
         self.drawn: list[Drawn] = []
         self._frame = frame
-        self._words = words
+        self._rng = rng
 
     def visit(self, node: Node) -> None:
-        at = OpRng(self._words, node.path)
-        if not at.chance(node.p):
+        rng = OpRng(self._rng, node.path)
+        if not rng.chance(node.p):
             return
         if isinstance(node, Leaf):
-            self._perform(node, at)
+            self._perform(node, rng)
             return
-        for child in self._chosen(node, at):
+        for child in self._chosen(node, rng):
             self.visit(child)
         if node.cut:
             self.fuser.end_run()
 
-    def _chosen(self, group: Group, at: OpRng) -> Sequence[Node]:
+    def _chosen(self, group: Group, rng: OpRng) -> Sequence[Node]:
         if group.kind == "all_of":
             return group.children
-        n = at.integer("n", *group.count)
-        tickets = [self._words.unit(child.path, "chosen") for child in group.children]
-        return [group.children[i] for i in smallest(tickets, group.weights, n)]
+        n = rng.integer("n", *group.count)
+        uniforms = [self._rng.unit(child.path, "chosen") for child in group.children]
+        return [group.children[i] for i in smallest(uniforms, group.weights, n)]
 
-    def _perform(self, leaf: Leaf, at: OpRng) -> None:
+    def _perform(self, leaf: Leaf, rng: OpRng) -> None:
         operation, fuser = leaf.operation, self.fuser
         before = fuser.size_wh
-        outcome = operation.draw(at, OpInput(before, self._boxes))
-        for effect in outcome.effects:
+        result = operation.draw(rng, OpInput(before, self._boxes))
+        for effect in result.effects:
             fuser.add(effect)
         _check_canvas(leaf.path, before, fuser.size_wh)
         if operation.cut:
             fuser.end_run()
-        self.drawn.append(Drawn(leaf.path, {name: _rounded(v) for name, v in outcome.parameters.items()}))
+        self.drawn.append(Drawn(leaf.path, {name: _rounded(v) for name, v in result.parameters.items()}))
 
     def _boxes(self) -> F64:
         """The boxes of what can be seen of the objects on the canvas so far."""
-        track = self.fuser.track()
+        state = self.fuser.canvas_state()
         annotations = self._frame.annotations
         sources = list(annotations.objects.boxes_xyxy)
         if not sources and annotations.semantic is not None:
             sources = _raster_box(annotations.semantic)
-        boxes = [shape_of(box, None, None, track).box_xyxy for box in sources]
+        boxes = [shape_of(box, None, None, state).box_xyxy for box in sources]
         return np.array([box for box in boxes if box is not None], np.float64).reshape(-1, 4)
 
 

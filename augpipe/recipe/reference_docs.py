@@ -132,14 +132,14 @@ def carried_markdown() -> str:
     """What operations do to each kind of label, as a Markdown table; those that do the same share a line."""
     alike: dict[LabelEffects, list[str]] = {}
     for name, operation in OPERATIONS.items():
-        alike.setdefault(operation.carries, []).append(f"`{name}`")
-    rows = [(", ".join(names), *map(carries.of, LABEL_KINDS)) for carries, names in alike.items()]
+        alike.setdefault(operation.label_effects, []).append(f"`{name}`")
+    rows = [(", ".join(names), *map(effects.of, LABEL_KINDS)) for effects, names in alike.items()]
     return _table(("operation", *LABEL_KINDS.values()), rows)
 
 
-def fates_markdown() -> str:
+def label_effects_markdown() -> str:
     """The words of that table."""
-    used = {cls.carries.of(kind) for cls in OPERATIONS.values() for kind in LABEL_KINDS}
+    used = {cls.label_effects.of(kind) for cls in OPERATIONS.values() for kind in LABEL_KINDS}
     return _table(("word", "the label"), [(word, told) for word, told in LABEL_EFFECTS.items() if word in used])
 
 
@@ -153,7 +153,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "every operation": lambda: parameters_markdown(common_parameters()),
     "labels": lambda: parameters_markdown(label_parameters()),
     "labels under operations": carried_markdown,
-    "words": fates_markdown,
+    "words": label_effects_markdown,
 }
 """What stands in a document between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``."""
 

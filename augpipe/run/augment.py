@@ -17,7 +17,7 @@ from augpipe.formats.registry import open_dataset
 from augpipe.pixels.factory import remark_on_processes
 from augpipe.recipe.compile import Recipe
 from augpipe.recipe.load import load
-from augpipe.run.compatibility import met
+from augpipe.run.compatibility import checked
 from augpipe.run.config import Execution, RunOptions, config_of, differences
 from augpipe.run.folder.keys import require_unique
 from augpipe.run.folder.lock import WHOLE
@@ -119,7 +119,7 @@ def open_run(source: str, recipe: Recipe, options: RunOptions) -> Opened:
     Raises:
         UsageError: it cannot be read, or the recipe does not suit it.
     """
-    dataset = met(open_dataset(source, options.source), recipe)
+    dataset = checked(open_dataset(source, options.source), recipe)
     require_unique(entry.key for entry in dataset.entries)
     return Opened(source, dataset, recipe, options, config_of(dataset, recipe, options))
 

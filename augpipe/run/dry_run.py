@@ -21,7 +21,7 @@ from augpipe.pixels.codec.image import PictureFormat, decode
 from augpipe.pixels.resample import Pixels
 from augpipe.recipe.compile import Recipe
 from augpipe.recipe.planner import draw
-from augpipe.run.compatibility import met
+from augpipe.run.compatibility import checked
 
 
 def _opened(dataset: Dataset, entry: Entry) -> tuple[bytes, Header, Annotations]:
@@ -36,7 +36,7 @@ def plans(dataset: Dataset, recipe: Recipe, seed: int, copies: int) -> Iterator[
     Raises:
         RecipeError: the recipe does not suit the dataset.
     """
-    dataset = met(dataset, recipe)
+    dataset = checked(dataset, recipe)
     for entry in dataset.entries:
         try:
             _, header, annotations = _opened(dataset, entry)
@@ -74,7 +74,7 @@ def samples(
     Raises:
         RecipeError: the recipe does not suit the dataset.
     """
-    dataset = met(dataset, recipe)
+    dataset = checked(dataset, recipe)
     dataset = dataset if most is None else spread(dataset, most)
     categories = {c.id: c for c in dataset.categories}
     for entry in dataset.entries:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from augpipe.core.annotations import Category
 from augpipe.core.errors import Reject
 from augpipe.formats.base import Dataset, Entry, is_picture, read_picture
-from augpipe.recipe.compatibility import looks_sided
+from augpipe.labels.keypoints import looks_sided
 from augpipe.storage.byte_range import is_file
 from augpipe.storage.fs import relative_to
 from augpipe.survey.issues import Example, Oddity, with_one

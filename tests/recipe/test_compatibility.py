@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from typing import ClassVar
+from dataclasses import dataclass, replace
 
 import pytest
 from builders import CAT, coco, image, row, write_json, write_picture
@@ -15,12 +14,12 @@ from runs import records, run
 from augpipe.core.annotations import Annotations, Category
 from augpipe.core.errors import RecipeError
 from augpipe.formats.registry import open_dataset
-from augpipe.recipe.compatibility import classes_for, kinds_of, mirrors, unpaired
+from augpipe.recipe.compatibility import check, kinds_of
 from augpipe.recipe.compile import Leaf
 from augpipe.recipe.ops import OPERATIONS
 from augpipe.recipe.ops.base import Operation, OpResult
 from augpipe.recipe.ops.label_effects import LABEL_KINDS, LabelEffects
-from augpipe.run.compatibility import met
+from augpipe.run.compatibility import checked
 from augpipe.run.dry_run import plans, samples
 
 HAND = Category(1, 1, "hand", keypoints=("wrist", "thumb_a", "thumb_b", "palm_a", "palm_b"))
@@ -31,9 +30,21 @@ CLASSES = (HAND, FACE, Category(3, 3, "car"))
 # --- classes and pairs that the recipe names -------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """A dataset in memory, as the check sees one."""
+
+    categories: tuple[Category, ...] = CLASSES
+    pictures: tuple[tuple[str, Annotations], ...] = ()
+    format: str = "coco"
+
+    def labels(self, most=None):
+        return iter(self.pictures[:most])
+
+
 def test_given_pairs_are_instead_of_those_that_the_names_tell():
     pairs = {"hand": [["thumb_a", "thumb_b"], ["palm_b", "palm_a"]], "face": []}
-    hand, face, car = classes_for(recipe_of("- to_gray", labels={"flip_pairs": pairs}), CLASSES)
+    hand, face, car = check(recipe_of("- to_gray", labels={"flip_pairs": pairs}), Labelled()).categories
     assert hand == replace(HAND, flip_pairs=((1, 2), (4, 3)))
     assert face == replace(FACE, flip_pairs=())
     assert car is CLASSES[2]
@@ -47,16 +58,34 @@ def test_given_pairs_are_instead_of_those_that_the_names_tell():
     ({"flip_pairs": {"car": [["a", "b"]]}}, "labels.flip_pairs.car: the keypoints of this class have no names in the"),
 ])  # fmt: skip
 def test_names_that_are_not_there(labels, expected):
+    found = check(recipe_of("- to_gray", labels=labels), Labelled())
+    assert expected in found.refusals[0]
+    assert found.categories == CLASSES
     with pytest.raises(RecipeError) as caught:
-        classes_for(recipe_of("- to_gray", labels=labels), CLASSES)
-    assert expected in str(caught.value)
-    assert len(str(caught.value).splitlines()) == 1
+        found.require()
+    assert str(caught.value) == "\n".join(found.refusals[:2])
+
+
+def test_all_names_that_are_not_there_are_refused_at_once():
+    labels = {"classes": {"x1": {}, "x2": {}}, "flip_pairs": {"hand": [["a", "b"]]}}
+    found = check(recipe_of("- to_gray", labels=labels), Labelled())
+    assert [refusal.partition("; ")[0] for refusal in found.refusals] == [
+        "x: labels.classes: no class 'x1' in the dataset",
+        "x: labels.classes: no class 'x2' in the dataset",
+        "x: labels.flip_pairs.hand: no keypoint 'a'",
+        "x: labels.flip_pairs.hand: no keypoint 'b'",
+    ]
 
 
 def test_two_classes_of_one_name_have_one_rule():
     both = (FACE, replace(FACE, id=9, label=3))
-    found = classes_for(recipe_of("- to_gray", labels={"flip_pairs": {"face": []}}), both)
-    assert [c.flip_pairs for c in found] == [(), ()]
+    found = check(recipe_of("- to_gray", labels={"flip_pairs": {"face": []}}), Labelled(both))
+    assert [c.flip_pairs for c in found.categories] == [(), ()]
+    recipe = recipe_of("- to_gray", labels={"flip_pairs": {"face": [["left_eye", "right_eye"]]}})
+    found = check(recipe, Labelled((FACE, replace(FACE, id=9, label=3, keypoints=("nose", "left_eye")))))
+    assert [refusal.partition("; ")[0] for refusal in found.refusals] == [
+        "x: labels.flip_pairs.face: no keypoint 'right_eye'"
+    ]
 
 
 # --- left and right --------------------------------------------------------------------------------------------------
@@ -64,8 +93,9 @@ def test_two_classes_of_one_name_have_one_rule():
 
 def test_which_recipes_mirror():
     assert {name for name, cls in OPERATIONS.items() if cls.mirrors} == {"horizontal_flip", "vertical_flip"}
-    assert mirrors(recipe_of("- one_of: [to_gray, {all_of: [vertical_flip]}]"))
-    assert not mirrors(recipe_of("- horizontal_flip: {p: 0}\n- rotate: {degrees: 180}"))
+    sided = Labelled((replace(FACE, flip_pairs=()),))
+    assert check(recipe_of("- one_of: [to_gray, {all_of: [vertical_flip]}]"), sided).remarks != ()
+    assert check(recipe_of("- horizontal_flip: {p: 0}\n- rotate: {degrees: 180}"), sided).remarks == ()
 
 
 @pytest.mark.parametrize(("names", "told"), [
@@ -83,12 +113,12 @@ def test_which_classes_look_left_and_right(names, told):
     from augpipe.labels.keypoints import flip_pairs_of
 
     category = Category(1, 1, "thing", keypoints=names, flip_pairs=flip_pairs_of(names))
-    found = unpaired([category], recipe_of("- horizontal_flip"))
+    found = check(recipe_of("- horizontal_flip"), Labelled((category,))).remarks
     assert len(found) == (told is not None)
     if told is not None:
         assert found[0].startswith(f"class 'thing': keypoints look left/right but have no pairs {told}; a mirrored pic")
     given = recipe_of("- horizontal_flip", labels={"flip_pairs": {"thing": []}})
-    assert unpaired([category], given) == []
+    assert check(given, Labelled((category,))).remarks == ()
 
 
 def dataset_of(tmp_path, category, **more):
@@ -109,14 +139,14 @@ FLIP = "- horizontal_flip"
     ({}, "- to_gray", {}, []),
 ])  # fmt: skip
 def test_what_a_run_remarks_of_keypoints(tmp_path, category, steps, labels, expected):
-    dataset = met(open_dataset(str(dataset_of(tmp_path, category))), recipe_of(steps, labels=labels))
+    dataset = checked(open_dataset(str(dataset_of(tmp_path, category))), recipe_of(steps, labels=labels))
     assert len(dataset.remarks) == len(expected)
     assert all(remark.startswith(said) for remark, said in zip(dataset.remarks, expected, strict=True))
 
 
 def test_a_class_without_keypoints_is_not_remarked(tmp_path):
     dataset = open_dataset(str(dataset_of(tmp_path, {}, keypoints=None, num_keypoints=None)))
-    assert met(dataset, recipe_of(FLIP)).remarks == ()
+    assert checked(dataset, recipe_of(FLIP)).remarks == ()
 
 
 def test_given_pairs_are_swapped_and_in_the_manifest(tmp_path):
@@ -132,17 +162,30 @@ def test_given_pairs_are_swapped_and_in_the_manifest(tmp_path):
         assert config["categories"][0].get("flip_pairs", []) == ([[0, 1]] if pairs else [])
 
 
+@pytest.mark.parametrize(("border", "format", "told"), [
+    ("constant", "coco", False), ("reflect", "coco", True), ("reflect", "imagefolder", False),
+])  # fmt: skip
+def test_a_border_that_invents_picture_is_remarked_where_objects_have_places(border, format, told):
+    found = check(recipe_of("- to_gray", border=border), Labelled(format=format))
+    assert found.remarks == (
+        ("border: reflect invents picture beyond the edge, whose objects have no labels",) if told else ()
+    )
+
+
 # --- steps that cannot carry a label ---------------------------------------------------------------------------------
 
 
 class Smear(Operation):
     """An operation that is lost on polygons and crowds."""
 
-    example: ClassVar[str] = "smear"
-    carries: ClassVar[LabelEffects] = LabelEffects(polygon="cannot", crowd="cannot")
+    example = "smear"
+    label_effects = LabelEffects(polygon="cannot", crowd="cannot")
 
-    def draw(self, at, scene):
+    def draw(self, rng, canvas):
         return OpResult((), {})
+
+
+del OPERATIONS["smear"]  # known to these tests alone
 
 
 def smeared(p=1.0):
@@ -156,7 +199,7 @@ REFUSED = "smear cannot carry polygons, which a.jpg has; leave the step out"
 def test_a_step_that_cannot_carry_a_label_is_refused_before_any_work(tmp_path):
     dataset = open_dataset(str(dataset_of(tmp_path / "in", {}, **RING)))
     for work in (
-        lambda: met(dataset, smeared()),
+        lambda: checked(dataset, smeared()),
         lambda: next(plans(dataset, smeared(), 0, 1)),
         lambda: next(samples(dataset, smeared(), 0, 1)),
         lambda: run(tmp_path / "in" / "x.json", tmp_path / "out", smeared()),
@@ -184,18 +227,18 @@ def test_the_commands_say_so_in_one_line(tmp_path, monkeypatch):
 @pytest.mark.parametrize("more", [{}, {"segmentation": None}, {"bbox": "none"}])
 def test_a_step_is_not_refused_where_nothing_hinders_it(tmp_path, more):
     dataset = open_dataset(str(dataset_of(tmp_path, {}, **more)))
-    assert met(dataset, smeared()).entries == dataset.entries
+    assert checked(dataset, smeared()).entries == dataset.entries
 
 
 def test_a_step_that_never_takes_part_hinders_nothing(tmp_path):
-    met(open_dataset(str(dataset_of(tmp_path, {}, **RING))), smeared(p=0.0))
+    checked(open_dataset(str(dataset_of(tmp_path, {}, **RING))), smeared(p=0.0))
 
 
 def test_the_kind_is_found_in_any_picture(tmp_path):
     images = [image(i, f"{i}.jpg") for i in range(60)]
     document = coco(images, [row(1, 0), row(2, 47, iscrowd=1)])
     with pytest.raises(RecipeError, match=r"smear cannot carry crowd flags, which 47\.jpg has"):
-        met(open_dataset(str(write_json(tmp_path / "x.json", document))), smeared())
+        checked(open_dataset(str(write_json(tmp_path / "x.json", document))), smeared())
 
 
 def test_the_kinds_of_a_picture():

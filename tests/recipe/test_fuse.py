@@ -290,14 +290,14 @@ def test_bars_after_a_crop_and_a_perspective(seed):
 def test_the_track_knows_what_frames_hide():
     fuser = Fuser((40, 20))
     fuser.add(pad((40, 20), 10))
-    track = fuser.track()
+    track = fuser.canvas_state()
     assert track.size_wh == (60, 40)
     assert g.area_of(track.visible) == 40 * 20
     fuser.add(crop(0, 0, 30, 40))
-    assert g.area_of(fuser.track().visible) == 20 * 20
+    assert g.area_of(fuser.canvas_state().visible) == 20 * 20
     fuser.end_run()
     fuser.add(WarpEffect(g.translation(30.0, 0.0), (90, 40)))  # what lay outside the cropped canvas is gone
-    assert g.area_of(fuser.track().visible) == 20 * 20
+    assert g.area_of(fuser.canvas_state().visible) == 20 * 20
 
 
 def test_region_of_bars_is_on_the_grid():

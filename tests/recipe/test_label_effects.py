@@ -94,7 +94,7 @@ def runs(name, rules=KEEP):
 
 @pytest.mark.parametrize(("name", "kind"), CELLS)
 def test_a_cell_of_the_table(name, kind):
-    fate = OPERATIONS[name].carries.of(kind)
+    fate = OPERATIONS[name].label_effects.of(kind)
     if fate == "cannot":
         return  # refused before any work: tests/recipe/test_compatibility.py
     for run in runs(name):
@@ -399,11 +399,9 @@ def check_raster(kind, fate, run):
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_operation_declares_for_itself(name):
     operation = OPERATIONS[name]
-    assert "carries" in vars(operation)
+    assert "label_effects" in vars(operation)
     mirrored = [np.linalg.det(run.matrix) < 0.0 for run in runs(name)]
     assert mirrored == [operation.mirrors] * len(mirrored)
-    moves = {fate for kind in LABEL_KINDS for fate in [operation.carries.of(kind)]}
-    assert operation.moves == bool(moves & {"moved", "cut", "boxed", "refitted", "resampled"})
 
 
 def test_the_kinds_and_the_words_are_complete():
@@ -413,4 +411,4 @@ def test_the_kinds_and_the_words_are_complete():
     for name in OPERATIONS:
         assert table.count(f"`{name}`") == 1
     assert "cannot" not in table
-    assert "cannot" not in reference_docs.fates_markdown()
+    assert "cannot" not in reference_docs.label_effects_markdown()

@@ -1,33 +1,16 @@
-"""The vocabulary: every operation that a recipe can name, by name."""
+"""The vocabulary of recipes. Every file of this package is imported, and registers the operations that it defines."""
 
 from __future__ import annotations
 
-from augpipe.recipe.ops import color, crop_pad, geometric, pixel
-from augpipe.recipe.ops.base import COMMON_FIELDS, Operation
+from importlib import import_module
+from pkgutil import iter_modules
 
-_CLASSES: tuple[type[Operation], ...] = (
-    geometric.HorizontalFlip,
-    geometric.VerticalFlip,
-    geometric.Rotate90,
-    geometric.Rotate,
-    geometric.Affine,
-    geometric.Perspective,
-    geometric.Resize,
-    crop_pad.Pad,
-    crop_pad.Letterbox,
-    crop_pad.RandomCrop,
-    crop_pad.RandomResizedCrop,
-    crop_pad.BboxSafeCrop,
-    color.BrightnessContrast,
-    color.ColorJitter,
-    color.Gamma,
-    color.ToGray,
-    pixel.GaussianBlur,
-    pixel.GaussianNoise,
-    pixel.Erase,
-    pixel.Jpeg,
-)
+from augpipe.recipe.ops.base import COMMON_FIELDS, OPERATIONS, Operation
 
-OPERATIONS: dict[str, type[Operation]] = {cls.name(): cls for cls in _CLASSES}
+_FIRST = ("geometric", "crop_pad", "color", "pixel")
+"""The order of operations in the schema and in documents; other files come after these."""
+
+for _module in dict.fromkeys((*_FIRST, *(found.name for found in iter_modules(__path__)))):
+    import_module(f"{__name__}.{_module}")
 
 __all__ = ["COMMON_FIELDS", "OPERATIONS", "Operation"]

@@ -1,7 +1,7 @@
-"""What an operation is: validated parameters, and a pure function from random numbers and a canvas to effects.
+"""An operation: validated parameters, and a pure function from random numbers and a canvas to effects.
 
-An operation never sees a pixel. It draws numbers from its own stream and says what should happen: a move, a cut, a
-change of colour, or a step that ends the run. Fusion (:mod:`augpipe.recipe.fuse`) makes steps of it.
+An operation never sees a pixel. It draws numbers from its own stream and returns what should happen: a warp, bars, a
+change of color, or a step that needs the pixels made. Fusion (:mod:`augpipe.recipe.fuse`) makes steps of the effects.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class WarpEffect(msgspec.Struct, frozen=True):
 
 
 class PadEffect(msgspec.Struct, frozen=True):
-    """A move whose old canvas becomes a frame: outside it the picture is hidden and painted with ``fill``."""
+    """A warp whose old canvas becomes a frame: outside it the picture is hidden and painted with ``fill``."""
 
     matrix: Matrix
     size_wh: tuple[int, int]
@@ -38,7 +38,7 @@ class PadEffect(msgspec.Struct, frozen=True):
 
 
 class ColorEffect(msgspec.Struct, frozen=True):
-    """A point operation on colour."""
+    """A point operation on color."""
 
     stage: ColorStage
 
@@ -53,41 +53,56 @@ Effect: TypeAlias = WarpEffect | PadEffect | ColorEffect | PixelStep
 
 
 class OpInput(msgspec.Struct, frozen=True):
-    """What an operation may look at: the canvas so far, and on request the objects' boxes on it, (N, 4)."""
+    """The canvas so far: its size, and a function that returns the boxes (N, 4) of the objects visible on it."""
 
     size_wh: tuple[int, int]
     boxes_xyxy: Callable[[], F64]
 
 
 class OpResult(msgspec.Struct, frozen=True):
-    """What one operation decided: its effects, and the numbers behind them for the record."""
+    """The effects of one operation, and the numbers that it drew, for the record."""
 
     effects: tuple[Effect, ...]
     parameters: dict[str, Any]
 
 
+OPERATIONS: dict[str, type[Operation]] = {}
+"""Every operation that a recipe can name, by name."""
+
+
 class Operation(BaseModel):
-    """Base of all operations. The first line of a subclass's docstring is its entry in the vocabulary."""
+    """Base of all operations. A subclass is registered under its :meth:`name` when it is defined.
+
+    The first line of its docstring is its entry in the vocabulary.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    moves: ClassVar[bool] = False
-    """Whether it needs the picture resampled."""
+    label_effects: ClassVar[LabelEffects]
+    """What becomes of each kind of label; every operation declares it."""
+    example: ClassVar[str]
+    """The step as a recipe writes it, with all required parameters."""
     ends_run: ClassVar[bool] = False
-    """Whether a move after it needs the picture resampled again."""
+    """Whether a warp after it needs the picture resampled again."""
     mirrors: ClassVar[bool] = False
     """Whether it can turn left into right."""
-    carries: ClassVar[LabelEffects]
-    """What becomes of each kind of label; every operation says so itself."""
     exactly_one: ClassVar[tuple[str, ...]] = ()
-    """Parameters of which one must be given and no more."""
-    example: ClassVar[str]
-    """As in a recipe; always with what must be given."""
+    """Parameters of which exactly one must be given."""
 
     p: Share = Field(1.0, description="probability that the step takes part")
     id: MaybeName = Field(None, description="a name of its own for its random numbers")
     cut: bool = Field(False, description="end the run here: what this canvas does not show is gone")
     weight: MaybeWeight = Field(None, description="inside one_of and some_of: its share of the choice, 1 if not given")
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Register the class.
+
+        Raises:
+            TypeError: another class of that name is registered.
+        """
+        if (other := OPERATIONS.setdefault(cls.name(), cls)) is not cls:
+            raise TypeError(f"two operations are called '{cls.name()}': in {other.__module__} and {cls.__module__}")
 
     @model_validator(mode="after")
     def _one_is_given(self) -> Self:
@@ -103,8 +118,8 @@ class Operation(BaseModel):
         """The name in a recipe: the class name in snake case."""
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
-    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
-        """Decide, from the numbers of ``at`` and the canvas alone."""
+    def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
+        """Decide what happens, from the numbers of ``rng`` and the canvas alone."""
         raise NotImplementedError
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
@@ -10,7 +10,7 @@ from augpipe.core import color
 from augpipe.core.plan import Curve, Matrix3x4
 from augpipe.core.rng import OpRng
 from augpipe.recipe.ops.base import ColorEffect, Operation, OpInput, OpResult
-from augpipe.recipe.ops.label_effects import NOTHING, LabelEffects
+from augpipe.recipe.ops.label_effects import NOTHING
 from augpipe.recipe.ops.params import Between, Pair, Span
 
 _NONE = (0.0, 0.0)
@@ -23,14 +23,14 @@ def _tone(rows: color.Rows) -> ColorEffect:
 class BrightnessContrast(Operation):
     """Levels times a factor, then spread about the middle level 127.5 by a factor."""
 
-    carries: ClassVar[LabelEffects] = NOTHING
-    example: ClassVar[str] = "brightness_contrast: {brightness: 0.2, contrast: 0.2}"
+    label_effects = NOTHING
+    example = "brightness_contrast: {brightness: 0.2, contrast: 0.2}"
 
     brightness: Annotated[Pair, Span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
     contrast: Annotated[Pair, Span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
 
-    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
-        brightness, contrast = _factor(at, "brightness", self.brightness), _factor(at, "contrast", self.contrast)
+    def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
+        brightness, contrast = _factor(rng, "brightness", self.brightness), _factor(rng, "contrast", self.contrast)
         tones = (_tone(color.brightness(brightness)), _tone(color.contrast(contrast)))
         return OpResult(tones, {"brightness": brightness, "contrast": contrast})
 
@@ -38,17 +38,17 @@ class BrightnessContrast(Operation):
 class ColorJitter(Operation):
     """Brightness, contrast, saturation and hue, in that order, as one linear map (chroma in YIQ, not HSV)."""
 
-    carries: ClassVar[LabelEffects] = NOTHING
-    example: ClassVar[str] = "color_jitter: {brightness: 0.2, contrast: 0.2, saturation: 0.2, hue: 0.05}"
+    label_effects = NOTHING
+    example = "color_jitter: {brightness: 0.2, contrast: 0.2, saturation: 0.2, hue: 0.05}"
 
     brightness: Annotated[Pair, Span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
     contrast: Annotated[Pair, Span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
     saturation: Annotated[Pair, Span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
     hue: Annotated[Pair, Span(0.5)] = Field(_NONE, description="fraction of the colour circle")
 
-    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
-        brightness, contrast = _factor(at, "brightness", self.brightness), _factor(at, "contrast", self.contrast)
-        saturation, hue = _factor(at, "saturation", self.saturation), at.uniform("hue", self.hue)
+    def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
+        brightness, contrast = _factor(rng, "brightness", self.brightness), _factor(rng, "contrast", self.contrast)
+        saturation, hue = _factor(rng, "saturation", self.saturation), rng.uniform("hue", self.hue)
         tones = (
             _tone(color.brightness(brightness)),
             _tone(color.contrast(contrast)),
@@ -61,25 +61,25 @@ class ColorJitter(Operation):
 class Gamma(Operation):
     """Levels to a power: below 1 is brighter, above 1 darker; black and white stay."""
 
-    carries: ClassVar[LabelEffects] = NOTHING
-    example: ClassVar[str] = "gamma: {amount: [0.7, 1.4]}"
+    label_effects = NOTHING
+    example = "gamma: {amount: [0.7, 1.4]}"
 
     amount: Annotated[Pair, Between(0.05, 20)] = Field(description="the exponent")
 
-    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
-        amount = at.uniform("amount", self.amount)
+    def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
+        amount = rng.uniform("amount", self.amount)
         return OpResult((ColorEffect(Curve("gamma", amount)),), {"amount": amount})
 
 
 class ToGray(Operation):
     """Every channel becomes the luma (BT.601); the picture keeps its three channels."""
 
-    carries: ClassVar[LabelEffects] = NOTHING
-    example: ClassVar[str] = "to_gray: {p: 0.1}"
+    label_effects = NOTHING
+    example = "to_gray: {p: 0.1}"
 
-    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
+    def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         return OpResult((_tone(color.to_gray()),), {})
 
 
-def _factor(at: OpRng, parameter: str, change: Pair) -> float:
-    return max(0.0, 1.0 + at.uniform(parameter, change))
+def _factor(rng: OpRng, parameter: str, change: Pair) -> float:
+    return max(0.0, 1.0 + rng.uniform(parameter, change))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -12,92 +12,20 @@ from augpipe.core.geometry import bounds_of, translation
 from augpipe.core.rng import OpRng
 from augpipe.recipe.ops.base import Effect, Operation, OpInput, OpResult, PadEffect, WarpEffect
 from augpipe.recipe.ops.geometric import scaled_size, stretched
-from augpipe.recipe.ops.label_effects import STRETCH, STRETCHED_WINDOW, WHOLE, WINDOW, LabelEffects
+from augpipe.recipe.ops.label_effects import STRETCH, STRETCHED_WINDOW, WHOLE, WINDOW
 from augpipe.recipe.ops.params import Between, MaybeSide, MaybeSides, MaybeSize, Pair, Rgb, Share, Size
 
+Box: TypeAlias = tuple[int, int, int, int]
+
 GRAY = (114, 114, 114)
-
-
-def _window(box_xyxy: tuple[int, int, int, int], size: tuple[int, int] | None = None) -> tuple[Effect, ...]:
-    """A crop to a window of whole pixels, and the stretch to ``size`` after it."""
-    x0, y0, x1, y1 = box_xyxy
-    crop = WarpEffect(translation(-x0, -y0), (x1 - x0, y1 - y0))
-    return (crop,) if size is None else (crop, stretched(crop.size_wh, size))
-
-
-class RandomCrop(Operation):
-    """A window of fixed size at a random place; where the canvas is smaller, the border shows."""
-
-    moves: ClassVar[bool] = True
-    carries: ClassVar[LabelEffects] = WINDOW
-    example: ClassVar[str] = "random_crop: {size: [512, 512]}"
-
-    size: Size = Field(description="of the window")
-
-    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
-        (w, h), (cw, ch) = self.size, scene.size_wh
-        x = at.integer("x", min(0, cw - w), max(0, cw - w))
-        y = at.integer("y", min(0, ch - h), max(0, ch - h))
-        return OpResult(_window((x, y, x + w, y + h)), {"box_xyxy": [x, y, x + w, y + h]})
-
-
-class RandomResizedCrop(Operation):
-    """A window of random area and shape, stretched to one size."""
-
-    moves: ClassVar[bool] = True
-    carries: ClassVar[LabelEffects] = STRETCHED_WINDOW
-    example: ClassVar[str] = "random_resized_crop: {size: 224, scale: [0.35, 1.0]}"
-
-    size: Size = Field(description="what the window is stretched to")
-    scale: Annotated[Pair, Between(1e-4, 1)] = Field((0.08, 1.0), description="share of the canvas area")
-    ratio: Annotated[Pair, Between(0.01, 100)] = Field(
-        (3 / 4, 4 / 3), description="width / height, evenly in its logarithm"
-    )
-
-    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
-        cw, ch = scene.size_wh
-        area = at.uniform("scale", self.scale) * cw * ch
-        low, high = self.ratio
-        ratio = math.exp(at.uniform("ratio", (math.log(low), math.log(high))))
-        w = min(cw, max(1, math.floor(math.sqrt(area * ratio) + 0.5)))
-        h = min(ch, max(1, math.floor(math.sqrt(area / ratio) + 0.5)))
-        x, y = at.integer("x", 0, cw - w), at.integer("y", 0, ch - h)
-        return OpResult(_window((x, y, x + w, y + h), self.size), {"box_xyxy": [x, y, x + w, y + h]})
-
-
-class BboxSafeCrop(Operation):
-    """A random window that holds the box of every visible object whole; without objects, any window."""
-
-    moves: ClassVar[bool] = True
-    carries: ClassVar[LabelEffects] = replace(STRETCHED_WINDOW, box="moved")
-    example: ClassVar[str] = "bbox_safe_crop: {size: [640, 640]}"
-
-    size: MaybeSize = Field(None, description="what the window is stretched to; its own size if not given")
-    least: Share = Field(0.3, description="without objects: the least share of each side")
-
-    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
-        cw, ch = scene.size_wh
-        boxes = scene.boxes_xyxy()
-        if len(boxes):
-            union = bounds_of(boxes.reshape(-1, 2))
-            ux0, uy0 = (max(0, math.floor(v)) for v in union[:2])
-            ux1, uy1 = min(cw, math.ceil(union[2])), min(ch, math.ceil(union[3]))
-        else:
-            w, h = max(1, round(self.least * cw)), max(1, round(self.least * ch))
-            ux0, uy0 = at.integer("x", 0, cw - w), at.integer("y", 0, ch - h)
-            ux1, uy1 = ux0 + w, uy0 + h
-        x0, y0 = at.integer("x0", 0, min(ux0, cw - 1)), at.integer("y0", 0, min(uy0, ch - 1))
-        x1, y1 = at.integer("x1", max(ux1, x0 + 1), cw), at.integer("y1", max(uy1, y0 + 1), ch)
-        return OpResult(_window((x0, y0, x1, y1), self.size), {"box_xyxy": [x0, y0, x1, y1]})
 
 
 class Pad(Operation):
     """Add bars, by sides, to a least size or to a multiple; what was outside the canvas stays hidden."""
 
-    moves: ClassVar[bool] = True
-    exactly_one: ClassVar[tuple[str, ...]] = ("size", "multiple", "sides")
-    carries: ClassVar[LabelEffects] = WHOLE
-    example: ClassVar[str] = "pad: {size: [640, 640]}"
+    exactly_one = ("size", "multiple", "sides")
+    label_effects = WHOLE
+    example = "pad: {size: [640, 640]}"
 
     size: MaybeSize = Field(None, description="the least width and height")
     multiple: MaybeSide = Field(None, description="both sides become multiples of this")
@@ -105,8 +33,8 @@ class Pad(Operation):
     place: Literal["centre", "top_left"] = Field("centre", description="where the picture stands on a larger canvas")
     fill: Rgb = Field((0, 0, 0), description="colour of the bars")
 
-    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
-        w, h = scene.size_wh
+    def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
+        w, h = canvas.size_wh
         left, top, right, bottom = self.sides or (0, 0, 0, 0)
         if self.sides is None:
             extra_w, extra_h = self._extra(w, h)
@@ -128,20 +56,101 @@ class Pad(Operation):
 class Letterbox(Operation):
     """Fit the canvas into a size with its shape kept, and fill the rest with bars."""
 
-    moves: ClassVar[bool] = True
-    carries: ClassVar[LabelEffects] = STRETCH
-    example: ClassVar[str] = "letterbox: {size: 640}"
+    label_effects = STRETCH
+    example = "letterbox: {size: 640}"
 
     size: Size = Field(description="of the result")
     enlarge: bool = Field(True, description="whether a smaller canvas is enlarged")
     fill: Rgb = Field(GRAY, description="colour of the bars")
 
-    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
-        (w, h), (cw, ch) = self.size, scene.size_wh
+    def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
+        (w, h), (cw, ch) = self.size, canvas.size_wh
         factor = min(w / cw, h / ch)
         if not self.enlarge:
             factor = min(1.0, factor)
-        fitted = scaled_size(scene.size_wh, factor)
+        fitted = scaled_size(canvas.size_wh, factor)
         left, top = (w - fitted[0]) // 2, (h - fitted[1]) // 2
-        effects = (stretched(scene.size_wh, fitted), PadEffect(translation(left, top), self.size, self.fill))
+        effects = (stretched(canvas.size_wh, fitted), PadEffect(translation(left, top), self.size, self.fill))
         return OpResult(effects, {"offset": [left, top], "fitted": list(fitted)})
+
+
+def random_box(rng: OpRng, size_wh: tuple[int, int], area: float, ratio: Pair, suffix: str = "") -> Box:
+    """A box of whole pixels at a random place of a canvas.
+
+    Args:
+        rng: draws the parameters ``ratio``, ``x`` and ``y``, each with ``suffix`` behind its name.
+        size_wh: of the canvas, to which the box is limited.
+        area: share of the canvas.
+        ratio: least and greatest width / height, drawn evenly in its logarithm.
+    """
+    cw, ch = size_wh
+    pixels, (low, high) = area * cw * ch, ratio
+    drawn = math.exp(rng.uniform(f"ratio{suffix}", (math.log(low), math.log(high))))
+    w = min(cw, max(1, math.floor(math.sqrt(pixels * drawn) + 0.5)))
+    h = min(ch, max(1, math.floor(math.sqrt(pixels / drawn) + 0.5)))
+    x, y = rng.integer(f"x{suffix}", 0, cw - w), rng.integer(f"y{suffix}", 0, ch - h)
+    return x, y, x + w, y + h
+
+
+def _window(box_xyxy: Box, size: tuple[int, int] | None = None) -> tuple[Effect, ...]:
+    """A crop to a window of whole pixels, then a stretch to ``size``."""
+    x0, y0, x1, y1 = box_xyxy
+    crop = WarpEffect(translation(-x0, -y0), (x1 - x0, y1 - y0))
+    return (crop,) if size is None else (crop, stretched(crop.size_wh, size))
+
+
+class RandomCrop(Operation):
+    """A window of fixed size at a random place; where the canvas is smaller, the border shows."""
+
+    label_effects = WINDOW
+    example = "random_crop: {size: [512, 512]}"
+
+    size: Size = Field(description="of the window")
+
+    def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
+        (w, h), (cw, ch) = self.size, canvas.size_wh
+        x = rng.integer("x", min(0, cw - w), max(0, cw - w))
+        y = rng.integer("y", min(0, ch - h), max(0, ch - h))
+        return OpResult(_window((x, y, x + w, y + h)), {"box_xyxy": [x, y, x + w, y + h]})
+
+
+class RandomResizedCrop(Operation):
+    """A window of random area and shape, stretched to one size."""
+
+    label_effects = STRETCHED_WINDOW
+    example = "random_resized_crop: {size: 224, scale: [0.35, 1.0]}"
+
+    size: Size = Field(description="what the window is stretched to")
+    scale: Annotated[Pair, Between(1e-4, 1)] = Field((0.08, 1.0), description="share of the canvas area")
+    ratio: Annotated[Pair, Between(0.01, 100)] = Field(
+        (3 / 4, 4 / 3), description="width / height, evenly in its logarithm"
+    )
+
+    def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
+        box = random_box(rng, canvas.size_wh, rng.uniform("scale", self.scale), self.ratio)
+        return OpResult(_window(box, self.size), {"box_xyxy": list(box)})
+
+
+class BboxSafeCrop(Operation):
+    """A random window that holds the box of every visible object whole; without objects, any window."""
+
+    label_effects = replace(STRETCHED_WINDOW, box="moved")
+    example = "bbox_safe_crop: {size: [640, 640]}"
+
+    size: MaybeSize = Field(None, description="what the window is stretched to; its own size if not given")
+    least: Share = Field(0.3, description="without objects: the least share of each side")
+
+    def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
+        cw, ch = canvas.size_wh
+        boxes = canvas.boxes_xyxy()
+        if len(boxes):
+            union = bounds_of(boxes.reshape(-1, 2))
+            ux0, uy0 = (max(0, math.floor(v)) for v in union[:2])
+            ux1, uy1 = min(cw, math.ceil(union[2])), min(ch, math.ceil(union[3]))
+        else:
+            w, h = max(1, round(self.least * cw)), max(1, round(self.least * ch))
+            ux0, uy0 = rng.integer("x", 0, cw - w), rng.integer("y", 0, ch - h)
+            ux1, uy1 = ux0 + w, uy0 + h
+        x0, y0 = rng.integer("x0", 0, min(ux0, cw - 1)), rng.integer("y0", 0, min(uy0, ch - 1))
+        x1, y1 = rng.integer("x1", max(ux1, x0 + 1), cw), rng.integer("y1", max(uy1, y0 + 1), ch)
+        return OpResult(_window((x0, y0, x1, y1), self.size), {"box_xyxy": [x0, y0, x1, y1]})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -21,7 +21,7 @@ from augpipe.core.geometry import (
 )
 from augpipe.core.rng import OpRng
 from augpipe.recipe.ops.base import Operation, OpInput, OpResult, WarpEffect
-from augpipe.recipe.ops.label_effects import MAP, STRETCH, TURN, WHOLE, LabelEffects
+from augpipe.recipe.ops.label_effects import MAP, STRETCH, TURN, WHOLE
 from augpipe.recipe.ops.params import Between, MaybeSide, MaybeSize, Pair, Span, WholeChoice
 
 _MOST_SHEAR = 80
@@ -30,63 +30,58 @@ _MOST_SHEAR = 80
 class HorizontalFlip(Operation):
     """Mirror left and right."""
 
-    moves: ClassVar[bool] = True
-    mirrors: ClassVar[bool] = True
-    carries: ClassVar[LabelEffects] = WHOLE
-    example: ClassVar[str] = "horizontal_flip: {p: 0.5}"
+    mirrors = True
+    label_effects = WHOLE
+    example = "horizontal_flip: {p: 0.5}"
 
-    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
-        return OpResult((WarpEffect(mirror_x(scene.size_wh[0]), scene.size_wh),), {})
+    def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
+        return OpResult((WarpEffect(mirror_x(canvas.size_wh[0]), canvas.size_wh),), {})
 
 
 class VerticalFlip(Operation):
     """Mirror top and bottom."""
 
-    moves: ClassVar[bool] = True
-    mirrors: ClassVar[bool] = True
-    carries: ClassVar[LabelEffects] = WHOLE
-    example: ClassVar[str] = "vertical_flip: {p: 0.5}"
+    mirrors = True
+    label_effects = WHOLE
+    example = "vertical_flip: {p: 0.5}"
 
-    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
-        return OpResult((WarpEffect(mirror_y(scene.size_wh[1]), scene.size_wh),), {})
+    def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
+        return OpResult((WarpEffect(mirror_y(canvas.size_wh[1]), canvas.size_wh),), {})
 
 
 class Rotate90(Operation):
     """Turn clockwise by quarters of a turn; the canvas turns too."""
 
-    moves: ClassVar[bool] = True
-    carries: ClassVar[LabelEffects] = WHOLE
-    example: ClassVar[str] = "rotate90: {times: [0, 1, 2, 3]}"
+    label_effects = WHOLE
+    example = "rotate90: {times: [0, 1, 2, 3]}"
 
     times: Annotated[tuple[int, ...], WholeChoice(0, 3)] = Field((1, 2, 3), description="quarter turns")
 
-    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
-        times = self.times[at.integer("times", 0, len(self.times) - 1)]
-        w, h = scene.size_wh
+    def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
+        times = self.times[rng.integer("times", 0, len(self.times) - 1)]
+        w, h = canvas.size_wh
         size = (h, w) if times % 2 else (w, h)
-        return OpResult((WarpEffect(quarter_turns(times, scene.size_wh), size),), {"times": times})
+        return OpResult((WarpEffect(quarter_turns(times, canvas.size_wh), size),), {"times": times})
 
 
 class Rotate(Operation):
     """Turn about the centre, positive clockwise; the canvas stays."""
 
-    moves: ClassVar[bool] = True
-    carries: ClassVar[LabelEffects] = TURN
-    example: ClassVar[str] = "rotate: {degrees: 15}"
+    label_effects = TURN
+    example = "rotate: {degrees: 15}"
 
     degrees: Annotated[Pair, Span(360)] = Field(description="angle")
 
-    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
-        degrees = at.uniform("degrees", self.degrees)
-        return OpResult((WarpEffect(about(_centre(scene), rotation(degrees)), scene.size_wh),), {"degrees": degrees})
+    def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
+        degrees = rng.uniform("degrees", self.degrees)
+        return OpResult((WarpEffect(about(_centre(canvas), rotation(degrees)), canvas.size_wh),), {"degrees": degrees})
 
 
 class Affine(Operation):
     """Scale, shear, turn and shift about the centre, in that order; the canvas stays."""
 
-    moves: ClassVar[bool] = True
-    carries: ClassVar[LabelEffects] = MAP
-    example: ClassVar[str] = "affine: {rotate: [-15, 15], scale: [0.8, 1.2], translate: 0.1, shear: 5}"
+    label_effects = MAP
+    example = "affine: {rotate: [-15, 15], scale: [0.8, 1.2], translate: 0.1, shear: 5}"
 
     rotate: Annotated[Pair, Span(360)] = Field((0.0, 0.0), description="degrees, positive clockwise")
     scale: Annotated[Pair, Between(0.01, 100)] = Field((1.0, 1.0), description="one factor for both axes")
@@ -104,54 +99,52 @@ class Affine(Operation):
             raise ValueError(f"expected shear and shear_y of at most {_MOST_SHEAR} degrees together, got {together:g}")
         return self
 
-    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
-        degrees, scale = at.uniform("rotate", self.rotate), at.uniform("scale", self.scale)
-        shear, shear_y = at.uniform("shear", self.shear), at.uniform("shear_y", self.shear_y)
-        x, y = at.uniform("translate_x", self.translate), at.uniform("translate_y", self.translate)
+    def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
+        degrees, scale = rng.uniform("rotate", self.rotate), rng.uniform("scale", self.scale)
+        shear, shear_y = rng.uniform("shear", self.shear), rng.uniform("shear_y", self.shear_y)
+        x, y = rng.uniform("translate_x", self.translate), rng.uniform("translate_y", self.translate)
         linear = then(then(scaling(scale, scale), shearing(shear, shear_y)), rotation(degrees))
-        w, h = scene.size_wh
-        matrix = then(about(_centre(scene), linear), translation(x * w, y * h))
+        w, h = canvas.size_wh
+        matrix = then(about(_centre(canvas), linear), translation(x * w, y * h))
         drawn = {"rotate": degrees, "scale": scale, "shear": shear, "shear_y": shear_y, "translate": [x, y]}
-        return OpResult((WarpEffect(matrix, scene.size_wh),), drawn)
+        return OpResult((WarpEffect(matrix, canvas.size_wh),), drawn)
 
 
 class Perspective(Operation):
     """Pull each corner to a new place, as if the camera had moved; the canvas stays."""
 
-    moves: ClassVar[bool] = True
-    carries: ClassVar[LabelEffects] = MAP
-    example: ClassVar[str] = "perspective: {scale: [0.02, 0.1]}"
+    label_effects = MAP
+    example = "perspective: {scale: [0.02, 0.1]}"
 
     # Corners that move by less than a quarter of the side cannot make a figure that is not convex.
     scale: Annotated[Pair, Between(0, 0.24)] = Field(description="how far at most, as a fraction of the side")
 
-    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
-        scale = at.uniform("scale", self.scale)
-        w, h = scene.size_wh
+    def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
+        scale = rng.uniform("scale", self.scale)
+        w, h = canvas.size_wh
         corners = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
         moved = [
-            (w * (x + at.uniform(f"x{i}", (-scale, scale))), h * (y + at.uniform(f"y{i}", (-scale, scale))))
+            (w * (x + rng.uniform(f"x{i}", (-scale, scale))), h * (y + rng.uniform(f"y{i}", (-scale, scale))))
             for i, (x, y) in enumerate(corners)
         ]
         matrix = then(scaling(1.0 / w, 1.0 / h), square_to_quad(moved))
-        return OpResult((WarpEffect(matrix, scene.size_wh),), {"corners": [list(c) for c in moved]})
+        return OpResult((WarpEffect(matrix, canvas.size_wh),), {"corners": [list(c) for c in moved]})
 
 
 class Resize(Operation):
     """Bring the canvas to a size, or its longest or shortest side to a length with the shape kept."""
 
-    moves: ClassVar[bool] = True
-    exactly_one: ClassVar[tuple[str, ...]] = ("size", "longest", "shortest")
-    carries: ClassVar[LabelEffects] = STRETCH
-    example: ClassVar[str] = "resize: {longest: 640}"
+    exactly_one = ("size", "longest", "shortest")
+    label_effects = STRETCH
+    example = "resize: {longest: 640}"
 
     size: MaybeSize = Field(None, description="width and height; the shape is not kept")
     longest: MaybeSide = Field(None, description="pixels of the longer side")
     shortest: MaybeSide = Field(None, description="pixels of the shorter side")
 
-    def draw(self, at: OpRng, scene: OpInput) -> OpResult:
-        size = self.size or self._scaled(scene.size_wh)
-        return OpResult((stretched(scene.size_wh, size),), {"size": list(size)})
+    def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
+        size = self.size or self._scaled(canvas.size_wh)
+        return OpResult((stretched(canvas.size_wh, size),), {"size": list(size)})
 
     def _scaled(self, size_wh: tuple[int, int]) -> tuple[int, int]:
         if self.longest is not None:
@@ -169,5 +162,5 @@ def scaled_size(size_wh: tuple[int, int], factor: float) -> tuple[int, int]:
     return max(1, math.floor(size_wh[0] * factor + 0.5)), max(1, math.floor(size_wh[1] * factor + 0.5))
 
 
-def _centre(scene: OpInput) -> tuple[float, float]:
-    return scene.size_wh[0] / 2.0, scene.size_wh[1] / 2.0
+def _centre(canvas: OpInput) -> tuple[float, float]:
+    return canvas.size_wh[0] / 2.0, canvas.size_wh[1] / 2.0

@@ -24,12 +24,14 @@ LABEL_EFFECTS: dict[LabelEffect, str] = {
     "covered": "as `labels.erased` says: stays (`lower`), or loses what is painted over (`cut`)",
     "cannot": "cannot be carried: a recipe with this step is refused",
 }
-"""What each fate means."""
+"""What each effect means."""
+
+_MOVES = ("moved", "cut", "boxed", "refitted", "resampled")
 
 
 @dataclass(frozen=True)
 class LabelEffects:
-    """The fate of every kind of label. ``crowd`` is the flag of an object, whose region is a mask or a polygon."""
+    """The effect on every kind of label. ``crowd`` is the flag of an object, whose region is a mask or a polygon."""
 
     box: LabelEffect = "untouched"
     obb: LabelEffect = "untouched"
@@ -46,13 +48,18 @@ class LabelEffects:
     captions: LabelEffect = "untouched"
 
     def of(self, kind: str) -> LabelEffect:
-        """The fate of one kind."""
-        fate: LabelEffect = getattr(self, kind)
-        return fate
+        """The effect on one kind."""
+        effect: LabelEffect = getattr(self, kind)
+        return effect
 
     def cannot(self) -> list[str]:
-        """The kinds that are not carried."""
+        """The kinds that cannot be carried."""
         return [kind for kind in LABEL_KINDS if self.of(kind) == "cannot"]
+
+    @property
+    def moves(self) -> bool:
+        """Whether the picture is resampled, since labels move with it."""
+        return any(self.of(kind) in _MOVES for kind in LABEL_KINDS)
 
 
 LABEL_KINDS: dict[str, str] = {
@@ -73,10 +80,10 @@ LABEL_KINDS: dict[str, str] = {
 """Kind → what it is called, in the order of the table."""
 
 
-def _all(fate: LabelEffect) -> LabelEffects:
-    """Everything that is somewhere in the picture has one fate."""
+def _all(effect: LabelEffect) -> LabelEffects:
+    """The same effect on everything that has a place in the picture."""
     places = ("box", "obb", "polygon", "mask", "keypoints", "parts", "semantic", "instance", "panoptic")
-    return replace(LabelEffects(), **dict.fromkeys(places, fate))
+    return replace(LabelEffects(), **dict.fromkeys(places, effect))
 
 
 NOTHING = LabelEffects()

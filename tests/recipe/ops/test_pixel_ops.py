@@ -96,16 +96,16 @@ def test_each_ends_the_run(name):
     steps = plan_of(f"{turn}\n- {OPERATIONS[name].example}\n{turn}").steps
     assert [type(step) for step in steps] == [Warp, type(steps[1]), Warp]
     assert OPERATIONS[name].ends_run
-    assert not OPERATIONS[name].moves
+    assert not OPERATIONS[name].label_effects.moves
 
 
 def test_what_an_operation_says_of_itself_is_so():
-    """``moves`` and ``ends_run`` are what the cost of a recipe is reckoned from."""
+    """Whether it moves labels and ends a run is what the cost of a recipe is reckoned from."""
     for name, operation in OPERATIONS.items():
         (leaf,) = recipe_of(f"- {operation.example}").leaves()
         kinds = set()
         for copy in range(20):
             given = {k: v for k, v in leaf.operation.model_dump(exclude_none=True).items() if k not in ("p", "cut")}
             kinds |= {type(effect).__name__ for effect in outcome_of(name, SIZE, copy, **given).effects}
-        assert operation.moves == bool(kinds & {"Move", "Cut"}), name
-        assert operation.ends_run == ("End" in kinds), name
+        assert operation.label_effects.moves == bool(kinds & {"WarpEffect", "PadEffect"}), name
+        assert operation.ends_run == ("PixelStep" in kinds), name

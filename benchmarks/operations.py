@@ -41,7 +41,7 @@ from augpipe.pixels.cpu import apply
 from augpipe.recipe import yaml_reader
 from augpipe.recipe.load import compiled
 from augpipe.recipe.planner import draw
-from augpipe.run.engine.memory import keep_what_is_freed
+from augpipe.run.engine.worker import keep_freed_memory
 
 SIZE_WH = (640, 480)
 BOXES = 8
@@ -211,7 +211,7 @@ def main() -> None:
     if options.quick:
         options.pictures, options.rounds, size_wh = 2, 1, (96, 72)
     cv2.setNumThreads(1)
-    keep_what_is_freed()  # as a worker does
+    keep_freed_memory()  # as a worker does
     sys.path.append(str(about.HERE / "peers"))
     sys.path.append(str(about.peers_folder()))
     pictures = [np.ascontiguousarray(p) for p in material.photographs(options.photos, size_wh, options.pictures)]

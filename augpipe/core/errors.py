@@ -127,7 +127,7 @@ def one_line(text: object, limit: int = 300) -> str:
 
 
 @contextmanager
-def refusals_told(folder: Path) -> Iterator[None]:
+def refusals_told(folder: Path | str) -> Iterator[None]:
     """Turn what the system refuses meanwhile into a :class:`RunError` about ``folder``, or the file that it names."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""Augment a dataset into a folder of shards: check, prepare the folder, work.
+"""Augment a dataset into a folder of shards: check the request, prepare the folder, do the work.
 
 The same configuration goes on where a run stopped; another one is refused with what differs.
 """
@@ -12,20 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from augpipe.core.errors import UsageError, refusals_told
-from augpipe.core.paths import StrPath, local_path
+from augpipe.core.paths import StrPath
 from augpipe.formats.registry import open_dataset
 from augpipe.pixels.factory import remark_on_processes
 from augpipe.recipe.compile import Recipe
 from augpipe.recipe.load import load
 from augpipe.run.compatibility import checked
 from augpipe.run.config import Execution, RunOptions, config_of, differences
-from augpipe.run.folder.keys import require_unique
+from augpipe.run.engine.base import Engine
+from augpipe.run.engine.registry import engine_for
 from augpipe.run.folder.lock import WHOLE
 from augpipe.run.folder.manifest import Limits, Summary
+from augpipe.run.folder.run_folder import RunFolder
+from augpipe.run.folder.samples import require_unique
 from augpipe.run.folder.state import RunState
-from augpipe.run.folder.store import Store
+from augpipe.run.folder.store import Store, open_store
 from augpipe.run.request import request_of
-from augpipe.run.runner import Opened, PendingWork, Watcher, engine_for
+from augpipe.run.runner import PendingWork, RunInput, Watcher
 from augpipe.run.source_guard import require_apart, roots_of
 
 __all__ = ["Execution", "Limits", "RunOptions", "Summary", "Watcher", "augment", "open_run"]
@@ -33,10 +36,11 @@ __all__ = ["Execution", "Limits", "RunOptions", "Summary", "Watcher", "augment",
 
 def augment(
     source: StrPath,
-    folder: StrPath,
+    folder: StrPath | Store,
     recipe: Recipe | StrPath,
     options: RunOptions | None = None,
     *,
+    engine: Engine | str = "local",
     execution: Execution | None = None,
     limits: Limits | None = None,
     watcher: Watcher | None = None,
@@ -45,9 +49,10 @@ def augment(
 
     Args:
         source: a file, a folder, an archive, a URL of one, or a brace pattern of tars.
-        folder: a local folder for shards, records and the manifest; made if missing.
+        folder: for shards, records and the manifest: a local folder, made if missing, or a store.
         recipe: what may happen to a picture: a recipe, the name of a shipped one, or a YAML file.
         options: everything else that decides the bytes; one copy a picture with seed 0 if not given.
+        engine: what carries out the tasks: the name of an engine, or an engine.
         execution: how it is carried out, which changes no byte.
         limits: when a complete run has still failed.
         watcher: is told how it goes.
@@ -56,96 +61,94 @@ def augment(
         UsageError: the request cannot work; nothing was written.
         RunError: work had begun and cannot go on; the same call goes on later.
     """
-    source, folder = os.fspath(source), local_path(folder)
+    source, output = os.fspath(source), RunFolder(open_store(folder))
     recipe = recipe if isinstance(recipe, Recipe) else load(recipe)
     options, execution = options or RunOptions(), execution or Execution()
     limits, watcher = limits or Limits(), watcher or Watcher()
     options.check()
     execution.require_possible()
     limits.check()
-    with refusals_told(folder):
-        store = Store(folder)
-        require_apart(roots_of(source, options.source), folder)
-        _require_ours(store)
-        engine = engine_for(execution, options.device)
-        if not store.is_finished():
+    with refusals_told(output.store.folder):
+        require_apart(roots_of(source, options.source), output.store.folder)
+        _require_ours(output)
+        engine = engine_for(engine, execution, options.device)
+        if not output.is_finished():
             engine.get_ready()  # while the source is looked through
-        run = open_run(source, recipe, options)
-        watcher.remarks = list(run.dataset.remarks)
+        made_of = open_run(source, recipe, options)
+        watcher.remarks = list(made_of.dataset.remarks)
         if execution.workers is None and (remark := remark_on_processes(options.device)):
             watcher.remarks.append(remark)
-        with store:
-            with store.preparing():
-                before = store.state()
-                state = _state(before, run, execution, folder)
+        with output:
+            with output.store.preparing():
+                before = output.state()
+                state = _state(before, made_of, execution, output.store.folder)
                 tasks = WHOLE if execution.tasks is None else execution.tasks.of(state.shards)
-                store.take(tasks)
+                output.lock(tasks)
                 if before is None:
-                    _require_ours(store)  # nobody has put anything there meanwhile
-                    store.begin(state)
+                    _require_ours(output)  # nobody has put anything there meanwhile
+                    output.begin(state)
                 elif execution.overwrite:
-                    store.clear(before)
-                    store.begin(state)
+                    output.clear(before)
+                    output.begin(state)
                 elif state.ends != before.ends:
-                    store.reopen()
-                    store.begin(state)
+                    output.reopen()
+                    output.begin(state)
             if execution.extend:
                 watcher.remarks.append(
                     f"copies from {state.ends[-2] if len(state.ends) > 1 else 0} on have shards of their own; "
                     f"the samples are those of one run with --copies {state.ends[-1]}, the shards are not"
                 )
-            return PendingWork(run, store, state, tasks, execution, watcher).done(engine, limits)
+            return PendingWork(made_of, output, state, tasks, execution, watcher).execute(engine, limits)
 
 
-def _require_ours(store: Store) -> None:
-    if not store.is_empty() and store.state() is None:
-        raise UsageError(f"{store.folder}: is not empty and holds no run of augpipe; choose another DST")
+def _require_ours(output: RunFolder) -> None:
+    if not output.is_empty() and output.state() is None:
+        raise UsageError(f"{output.store.folder}: is not empty and holds no run of augpipe; choose another DST")
 
 
-def _state(before: RunState | None, run: Opened, execution: Execution, folder: Path) -> RunState:
-    """The run that this folder is to hold."""
-    request = request_of(run.source, run.recipe, run.options.source)
+def _state(before: RunState | None, made_of: RunInput, execution: Execution, folder: Path | str) -> RunState:
+    """The run that the folder is to hold."""
     if before is None or execution.overwrite:
         if execution.extend:
             raise UsageError(f"{folder}: holds no run that --extend could add copies to; use --copies")
-        return begun(run.config, request)
-    asked = run.options.sources_per_shard is not None
-    return continued(before, run.config, execution, folder, shard_size_asked=asked)
+        return begun(made_of.config, request_of(made_of.source, made_of.recipe, made_of.options.source))
+    asked = made_of.options.sources_per_shard is not None
+    return continued(before, made_of.config, execution, folder, shard_size_asked=asked)
 
 
-def open_run(source: str, recipe: Recipe, options: RunOptions) -> Opened:
-    """Look through the source, and see that the recipe suits it.
+def open_run(source: str, recipe: Recipe, options: RunOptions) -> RunInput:
+    """Index the source and check that the recipe suits it.
 
     Raises:
         UsageError: it cannot be read, or the recipe does not suit it.
     """
     dataset = checked(open_dataset(source, options.source), recipe)
     require_unique(entry.key for entry in dataset.entries)
-    return Opened(source, dataset, recipe, options, config_of(dataset, recipe, options))
+    return RunInput(source, dataset, recipe, options, config_of(dataset, recipe, options))
 
 
 # --- resuming ---------------------------------------------------------------------------------------------------------
 
 
-_OF_PARTS = ("copies:", "sources_per_shard:")  # what an extended run differs in from one of as many copies
+_OF_PARTS = ("copies:", "sources_per_shard:")  # where an extended run differs from one run with as many copies
 
 
 def begun(config: Mapping[str, Any], request: Mapping[str, Any]) -> RunState:
-    """A run that begins."""
+    """A new run."""
     return RunState(config, (config["copies"],), request)
 
 
 def continued(
-    before: RunState, config: Mapping[str, Any], how: Execution, folder: Path, *, shard_size_asked: bool
+    before: RunState, config: Mapping[str, Any], how: Execution, folder: Path | str, *, shard_size_asked: bool
 ) -> RunState:
     """The run in ``folder`` as it goes on.
 
     Args:
-        before: what its run.json says.
-        config: what is asked for now.
+        before: the run as it is.
+        config: the configuration that is asked for.
         how: may ask for more copies, or accept other versions.
         folder: named in errors.
-        shard_size_asked: whether the size of shards in ``config`` is a wish, or what followed from the copies.
+        shard_size_asked: whether the user gave the size of shards in ``config``.
 
     Raises:
         UsageError: it is a run of another configuration.
@@ -176,7 +179,7 @@ def continued(
     return state.extended(wanted) if wanted["copies"] > before.config["copies"] else state
 
 
-def _other(folder: Path, changed: list[str], *, only_versions: bool) -> UsageError:
+def _other(folder: Path | str, changed: list[str], *, only_versions: bool) -> UsageError:
     shown = "; ".join(changed[:3]) + (f"; and {len(changed) - 3} more" if len(changed) > 3 else "")
     if only_versions:
         return UsageError(

@@ -1,7 +1,6 @@
-"""Which device a run works on, and that one which goes on stays with the kind it was begun with.
+"""The device of a run. ``auto`` is decided once and kept in run.json for every machine on which the run goes on.
 
-``auto`` is decided once. What it came to stands in run.json, and is kept when the run goes on, on whatever machine: the
-device and the codec decide the bytes, so shards of two kinds must not meet in one folder.
+The device and the codec decide the bytes, so a folder must not mix shards of two kinds.
 """
 
 from __future__ import annotations
@@ -13,9 +12,10 @@ from typing import Any
 from augpipe.core.errors import UsageError, refusals_told
 from augpipe.pixels.cuda.probe import Probe, probe
 from augpipe.pixels.cuda.select import Device, require_names, resolve
-from augpipe.run.folder.store import Store
+from augpipe.run.folder.run_folder import RunFolder
+from augpipe.run.folder.store import open_store
 
-_CODECS = {"cpu": "cpu", "nvimgcodec": "gpu"}  # as config.backend names them → as --codec does
+_CODECS = {"cpu": "cpu", "nvimgcodec": "gpu"}  # name in config.backend → name in --codec
 
 
 def device_of(
@@ -29,18 +29,18 @@ def device_of(
     """The device for a run into ``folder``.
 
     Args:
-        folder: may hold a run, which is then gone on with.
+        folder: may hold a run that goes on.
         device: as ``--device``.
         codec: as ``--codec``.
-        overwrite: the run that is there will be deleted, so nothing of it is kept.
-        probed: tells what there is.
+        overwrite: the run in the folder will be deleted, so its device does not count.
+        probed: finds the devices.
 
     Raises:
-        UsageError: it cannot work; or auto stands for what the run was begun with, and that cannot work here.
+        UsageError: the device does not work here, be it asked for or that of the run in the folder.
     """
     require_names(device, codec)
     with refusals_told(folder):
-        state = None if overwrite or not folder.is_dir() else Store(folder).state()
+        state = None if overwrite or not folder.is_dir() else RunFolder(open_store(folder)).state()
     if state is None:
         return resolve(device, codec, probed)
     kind, codec_then = _backend(state.config, folder)
@@ -50,24 +50,20 @@ def device_of(
     return resolve(device, codec_then if same_kind and codec == "auto" else codec, probed)
 
 
-def kept_device(config: Mapping[str, Any], folder: Path, probed: Callable[[], Probe] = probe) -> Device:
-    """The device for a run that is done again, by its configuration alone.
-
-    Raises:
-        UsageError: it cannot work here.
-    """
+def kept_device(config: Mapping[str, Any], folder: Path | str, probed: Callable[[], Probe] = probe) -> Device:
+    """The device of a configuration. Raises :class:`UsageError` if it does not work here."""
     return _again(folder, *_backend(config, folder), probed)
 
 
-def _again(folder: Path, kind: str, codec: str, probed: Callable[[], Probe]) -> Device:
+def _again(folder: Path | str, kind: str, codec: str, probed: Callable[[], Probe]) -> Device:
     if kind == "cpu":
         resolve("cpu", codec)
         return Device(sentence="cpu (cuda not used: the run in DST was begun without it)")
     return resolve("cuda", codec, probed, kept=f"{folder}: was begun on CUDA and stays with it; here that")
 
 
-def _backend(config: Mapping[str, Any], folder: Path) -> tuple[str, str]:
-    """Device and ``--codec`` of a configuration."""
+def _backend(config: Mapping[str, Any], folder: Path | str) -> tuple[str, str]:
+    """(``--device``, ``--codec``) of a configuration."""
     backend = config.get("backend")
     if isinstance(backend, Mapping):
         kind, codec = backend.get("device"), backend.get("codec")

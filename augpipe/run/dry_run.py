@@ -1,11 +1,9 @@
-"""Plans without pixels, and a few samples without a folder: for looking before running."""
+"""Plans without pixels, samples in memory, and the size of a run, to look at before it starts."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from augpipe.core.annotations import Annotations, Frame, Header
@@ -22,6 +20,7 @@ from augpipe.pixels.resample import Pixels
 from augpipe.recipe.compile import Recipe
 from augpipe.recipe.planner import draw
 from augpipe.run.compatibility import checked
+from augpipe.run.folder.store import Store
 
 
 def _opened(dataset: Dataset, entry: Entry) -> tuple[bytes, Header, Annotations]:
@@ -31,7 +30,7 @@ def _opened(dataset: Dataset, entry: Entry) -> tuple[bytes, Header, Annotations]
 
 
 def plans(dataset: Dataset, recipe: Recipe, seed: int, copies: int) -> Iterator[dict[str, Any]]:
-    """The plan of each copy of each picture, or why there is none.
+    """The plan of each copy of each picture, or the error.
 
     Raises:
         RecipeError: the recipe does not suit the dataset.
@@ -49,7 +48,7 @@ def plans(dataset: Dataset, recipe: Recipe, seed: int, copies: int) -> Iterator[
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One picture in memory, (H, W, 3) RGB or (H, W) gray, with its labels and the plan that made it."""
+    """A picture, (H, W, 3) RGB or (H, W) gray, with its labels and the plan that made it."""
 
     pixels: Pixels
     labels: Labelled
@@ -58,7 +57,7 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Sampled:
-    """One source: its own picture first, its copies behind it."""
+    """The samples of one source: the original, then the copies."""
 
     key: str
     samples: tuple[Sample, ...]
@@ -67,9 +66,9 @@ class Sampled:
 def samples(
     dataset: Dataset, recipe: Recipe, seed: int, copies: int, most: int | None = None
 ) -> Iterator[Sampled | Reject]:
-    """Each picture with ``copies`` of it, as a run would make them; a reject in the place of one that cannot be.
+    """Each picture with ``copies`` of it, as a run would make them, or the reject of one that cannot be made.
 
-    With ``most``, so many pictures at most, spread evenly over the sorted order.
+    With ``most``, at most so many pictures, spread evenly over the sorted order.
 
     Raises:
         RecipeError: the recipe does not suit the dataset.
@@ -86,8 +85,8 @@ def samples(
             made = [Sample(_rgb(picture), untouched, Plan(seed))]
             for copy in range(copies):
                 plan = draw(recipe, frame, seed, copy)
-                track = follow(plan.steps, frame.size_wh)
-                labels = apply(annotations, track, recipe.rules, categories, dataset.options.void)
+                canvas = follow(plan.steps, frame.size_wh)
+                labels = apply(annotations, canvas, recipe.rules, categories, dataset.options.void)
                 made.append(Sample(_rgb(cpu.apply(picture, plan.steps)), labels, plan))
             yield Sampled(entry.key, tuple(made))
         except Reject as reject:
@@ -99,14 +98,14 @@ def _rgb(picture: Pixels) -> Pixels:
 
 
 def spread(dataset: Dataset, count: int) -> Dataset:
-    """The dataset with ``count`` of its entries, evenly spread over the sorted order."""
+    """The dataset with at most ``count`` entries, evenly spread over the sorted order."""
     total = len(dataset.entries)
     if total <= count:
         return dataset
     return replace(dataset, entries=[dataset.entries[i * total // count] for i in range(count)])
 
 
-# --- About how many bytes a run will write, told before it starts: a disk that fills up at night is a lost night ------
+# --- estimates, so that a disk that will be full is reported before a run starts -------------------------------------
 
 
 _LOOKED_AT = 8
@@ -114,18 +113,13 @@ _PNG_BYTES, _JPEG_BYTES, _FINE_JPEG_BYTES = 2.0, 0.3, 0.8  # a pixel; photograph
 _RECORD = 3000
 
 
-def remark_on_space(folder: Path, needed: int) -> str | None:
-    """A sentence if the disk of ``folder`` has less room than ``needed`` bytes."""
-    there = next(path for path in (folder, *folder.resolve().parents) if path.exists())
-    try:
-        status = os.statvfs(there)
-    except OSError:  # a guess must not stop a run
-        return None
-    free = status.f_bavail * status.f_frsize
-    if free >= needed:
+def remark_on_space(store: Store, needed: int) -> str | None:
+    """A sentence if a store has less room than ``needed`` bytes."""
+    free = store.free_bytes()
+    if free is None or free >= needed:
         return None
     return (
-        f"about {_size(needed)} will be written, and {folder} has room for {_size(free)}; "
+        f"about {_size(needed)} will be written, and {store.folder} has room for {_size(free)}; "
         "when the disk is full the run stops, and goes on after room was made"
     )
 
@@ -135,7 +129,7 @@ def _size(count: int) -> str:
 
 
 def bytes_of_samples(dataset: Dataset, recipe: Recipe, seed: int, picture: PictureFormat, samples: int) -> int:
-    """About how many bytes so many samples take."""
+    """An estimate of the bytes of so many samples, from a few pictures."""
     sizes = [size for entry in spread(dataset, _LOOKED_AT).entries if (size := _pixels(dataset, entry, recipe, seed))]
     if not sizes:
         return 0
@@ -147,10 +141,9 @@ def bytes_of_samples(dataset: Dataset, recipe: Recipe, seed: int, picture: Pictu
 def _pixels(dataset: Dataset, entry: Entry, recipe: Recipe, seed: int) -> int:
     """Pixels of the first copy of a picture; 0 if it cannot be read."""
     try:
-        header = read_header(read_picture(entry))
-        annotations = aligned(dataset.reader.annotations(entry), header, dataset.options.exif)
+        _, header, annotations = _opened(dataset, entry)
         plan = draw(recipe, Frame(entry.key, header.upright_wh, annotations), seed, 0)
-    except Exception:  # a guess must not stop a run, which has its own ways with such pictures
+    except Exception:  # an estimate must not stop a run, which rejects such pictures
         return 0
     width, height = follow(plan.steps, header.upright_wh).size_wh
     return width * height

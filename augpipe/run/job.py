@@ -1,6 +1,6 @@
 """What a worker needs to know: one frozen Job for the whole run, and a Task for each shard.
 
-Tasks are planned by hashing alone: sources are put in a seeded order and cut into equal groups, so a task is the same
+Tasks are planned by hashing alone: sources are sorted by a seeded hash and cut into equal groups, so a task is the same
 wherever and whenever it is done.
 """
 
@@ -20,17 +20,20 @@ from augpipe.pixels.codec.image import PictureFormat
 from augpipe.pixels.cuda.select import Device
 from augpipe.recipe.compile import Recipe
 from augpipe.run.folder.state import RunState, shard_name
+from augpipe.run.folder.store import Store
 
 
 @dataclass(frozen=True)
 class Job:
-    """Everything about a run that every task shares; it is sent to each worker once.
+    """What all tasks of a run share; sent to each worker once.
 
-    ``roots`` are the files and folders without which there is no source any more, ``versions`` what makes the shards,
-    if it is not what the configuration says.
+    Attributes:
+        store: the output.
+        roots: files and folders without which the source is gone.
+        versions: what makes the shards, if it differs from the configuration's versions.
     """
 
-    folder: Path
+    store: Store
     recipe: Recipe
     reader: Reader
     categories: tuple[Category, ...]
@@ -48,7 +51,6 @@ class Job:
 
     @property
     def backend_options(self) -> BackendOptions:
-        """What every backend needs to know of the run."""
         return BackendOptions(self.picture, self.keep_truncated)
 
 
@@ -56,8 +58,13 @@ class Job:
 class Task:
     """One shard to be made.
 
-    ``name`` is without an ending; the shard holds ``copies`` (−1: the original) of every entry. ``config`` is the
-    digest that its record carries, ``replaces`` the sha256 of the record that is to be replaced, if there is one.
+    Attributes:
+        index: number of the shard.
+        name: of the shard, without an ending.
+        entries: its sources.
+        copies: made of every source; −1 is the original.
+        config: digest of the configuration, for the record.
+        replaces: sha256 of the record that is to be replaced, if there is one.
     """
 
     index: int
@@ -70,10 +77,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What is known of a task from attempts before: their number with this one, and pictures that must not be touched.
-
-    ``lost`` maps source keys to why they are lost: each of them alone has brought a worker down.
-    """
+    """The number of an attempt at a task, and source keys → why they are left out: each alone has ended a worker."""
 
     number: int = 1
     lost: Mapping[str, Reject] = field(default_factory=dict)

@@ -1,7 +1,7 @@
-"""What a run was asked to do, kept in run.json so that ``retry`` needs no more than the folder.
+"""Where the source of a run is and how its recipe was given, kept in run.json so that ``retry`` needs only the folder.
 
-The configuration says what decides the bytes, by digests and without places. This says where the source is and how the
-recipe was given, and is not covered by any digest: a source may be moved.
+The configuration holds what decides the bytes, without places. The request is not covered by a digest, since a source
+may be moved.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from augpipe.run.config import RunOptions
 from augpipe.storage.remote import is_url
 from augpipe.storage.resolve import is_pattern
 
-_EXPECTED = "run.json: does not say how the run was asked for; run the same augment command again instead"
+_NO_REQUEST = "run.json: does not say how the run was asked for; run the same augment command again instead"
 
 
 def request_of(source: str, recipe: Recipe, options: SourceOptions) -> dict[str, Any]:
-    """As it stands in run.json: places absolute, and the values that ``--set`` put into the recipe's text."""
+    """The request for run.json: absolute places, and the values that ``--set`` put into the recipe's text."""
     return {
         "source": _absolute(source),
         "format": options.format,
@@ -40,20 +40,20 @@ def _absolute(path: Path | str | None) -> str | None:
     return None if path is None else str(path) if is_url(str(path)) else os.path.abspath(path)
 
 
-def asked(
+def read_request(
     config: Mapping[str, Any], request: Mapping[str, Any], source: str | None, device: Device
 ) -> tuple[str, Recipe, RunOptions]:
-    """The source, the recipe and the options of a run, from its run.json.
+    """The source, the recipe and the options of a run by its run.json.
 
     Args:
         config: of the run.
         request: of the run.
         source: where the source is now, if it was moved.
-        device: to work on; one of the kind that the configuration says.
+        device: of the kind that the configuration names.
 
     Raises:
-        UsageError: run.json is damaged, or older than requests.
-        RecipeError: its recipe is none any more.
+        UsageError: run.json is damaged or has no request, or the source is not there.
+        RecipeError: its recipe is no longer valid.
     """
     try:
         reading, picture, recipe = config["reading"], config["picture"], config["recipe"]
@@ -82,7 +82,7 @@ def asked(
         if not all(isinstance(value, str) for value in (place, name, text, *overrides, request["images"] or "")):
             raise TypeError
     except (KeyError, TypeError) as error:
-        raise UsageError(_EXPECTED) from error
+        raise UsageError(_NO_REQUEST) from error
     found = source if source is not None else place
     if not is_url(found) and not is_pattern(found) and not os.path.exists(found):
         raise UsageError(f"{one_line(found)}: the source is not there; say where it is with --source")

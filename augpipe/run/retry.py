@@ -1,9 +1,9 @@
-"""Do again what was rejected, and close a run whose shards several machines have made.
+"""Make shards with rejects again, and close a run whose shards several machines have made.
 
-``retry`` makes whole shards again, since that is what a run is made of: those with a reject that may pass, or with any
-after the user has mended files. As every shard is a pure function of its sources, the new ones have the bytes that a
-run without the trouble would have given. Mended files change the fingerprint of the source, and so the digest in every
-record; of shards whose own sources are the same only the record is written again.
+``retry`` makes whole shards again: those with a transient reject, or with any reject after the user has mended files. A
+shard is a pure function of its sources, so the new ones have the bytes of a run without the trouble. Mended files
+change the fingerprint of the source, and so the digest in every record; where a shard's own sources are the same, only
+its record is written again.
 """
 
 from __future__ import annotations
@@ -15,37 +15,42 @@ from pathlib import Path
 from typing import Any
 
 from augpipe.core.errors import UsageError, one_line, refusals_told
-from augpipe.core.paths import StrPath, local_path
+from augpipe.core.paths import StrPath
 from augpipe.formats.base import fingerprint_of
 from augpipe.run.augment import continued, open_run
 from augpipe.run.config import Execution
 from augpipe.run.devices import kept_device
+from augpipe.run.engine.base import Engine
+from augpipe.run.engine.registry import engine_for
 from augpipe.run.folder.inventory import Inventory, Record, take_stock
 from augpipe.run.folder.lock import WHOLE
 from augpipe.run.folder.manifest import Limits, Summary, summary_of
+from augpipe.run.folder.run_folder import REJECTS, RunFolder, put_json
 from augpipe.run.folder.state import RunState, shard_name
-from augpipe.run.folder.store import REJECTS, Store, write_json
+from augpipe.run.folder.store import Store, open_store
 from augpipe.run.job import Task, plan_tasks
-from augpipe.run.request import asked
-from augpipe.run.runner import Opened, PendingWork, Watcher, close, engine_for
+from augpipe.run.request import read_request
+from augpipe.run.runner import PendingWork, RunInput, Watcher, close
 from augpipe.run.source_guard import require_apart, roots_of
 
 
 def retry(
-    folder: StrPath,
+    folder: StrPath | Store,
     *,
     everything: bool = False,
     source: StrPath | None = None,
+    engine: Engine | str = "local",
     execution: Execution | None = None,
     limits: Limits | None = None,
     watcher: Watcher | None = None,
 ) -> Summary:
-    """Make the shards again that have lost pictures for reasons that may pass.
+    """Make the shards again that have lost pictures for transient reasons.
 
     Args:
         folder: of a run, finished or not.
         everything: all shards that have lost pictures, after files were mended; the source may have changed.
         source: where the source is now, if it was moved.
+        engine: see :func:`augpipe.augment`, as for the rest.
         execution: how it is carried out.
         limits: when a complete run has still failed.
         watcher: is told how it goes.
@@ -54,41 +59,43 @@ def retry(
         UsageError: there is no run, or its source is another one now.
         RunError: work had begun and cannot go on; the same call goes on later.
     """
-    folder, source = local_path(folder), None if source is None else os.fspath(source)
+    output, source = RunFolder(open_store(folder)), None if source is None else os.fspath(source)
     execution, limits, watcher = execution or Execution(), limits or Limits(), watcher or Watcher()
     execution.require_possible()
     limits.check()
-    with refusals_told(folder):
-        store = Store(folder)
-        state = _run_in(store)
-        place, recipe, options = asked(state.config, state.request, source, kept_device(state.config, folder))
-        require_apart(roots_of(place, options.source), folder)
-        run = open_run(place, recipe, options)
-        watcher.remarks = list(run.dataset.remarks)
+    store = output.store
+    with refusals_told(store.folder):
+        state = _run_in(output)
+        device = kept_device(state.config, store.folder)
+        place, recipe, options = read_request(state.config, state.request, source, device)
+        require_apart(roots_of(place, options.source), store.folder)
+        made_of = open_run(place, recipe, options)
+        watcher.remarks = list(made_of.dataset.remarks)
         # The copies are those of the folder, so nothing is added; but they may be those of several parts.
         as_it_is = replace(execution, extend=True)
-        with store:
+        with output:
             with store.preparing():
-                store.take()
-                before = _run_in(store)
-                changed = run.config["source"]["fingerprint"] != before.config["source"]["fingerprint"]
+                output.lock()
+                before = _run_in(output)
+                fingerprint = made_of.config["source"]["fingerprint"]
+                changed = fingerprint != before.config["source"]["fingerprint"]
                 if changed and not everything:
                     raise UsageError(f"{place}: pictures or labels have changed since the run; --all takes them up")
-                now = _with_fingerprint(before, run.config["source"]["fingerprint"])
-                state = continued(now, run.config, as_it_is, folder, shard_size_asked=True)
+                now = _with_fingerprint(before, fingerprint)
+                state = continued(now, made_of.config, as_it_is, store.folder, shard_size_asked=True)
                 if changed:
-                    watcher.remarks.append(_taken_over(store, before, state, run))
-            again = _has_lost if everything else _may_pass
+                    watcher.remarks.append(_take_over(output, before, state, made_of))
+            again = _has_lost if everything else _has_transient
             # Before a run was closed for the first time, what is missing may be the part of another machine.
-            closed_before = (folder / REJECTS).exists()
-            work = PendingWork(run, store, state, WHOLE, execution, watcher, again, "retry", closed_before)
-            return work.done(engine_for(execution, options.device), limits)
+            was_closed = store.size(REJECTS) >= 0
+            work = PendingWork(made_of, output, state, WHOLE, execution, watcher, again, "retry", was_closed)
+            return work.execute(engine_for(engine, execution, options.device), limits)
 
 
-def _run_in(store: Store) -> RunState:
-    state = store.state() if store.folder.is_dir() else None
+def _run_in(output: RunFolder) -> RunState:
+    state = output.state()
     if state is None:
-        raise UsageError(f"{one_line(store.folder)}: holds no run of augpipe")
+        raise UsageError(f"{one_line(output.store.folder)}: holds no run of augpipe")
     return state
 
 
@@ -97,66 +104,63 @@ def _with_fingerprint(state: RunState, fingerprint: str) -> RunState:
 
 
 def _has_lost(record: Record) -> bool:
-    """Whether pictures are missing from a shard."""
     return bool(record["rejects"])
 
 
-def _may_pass(record: Record) -> bool:
-    """Whether pictures are missing for reasons that may pass."""
+def _has_transient(record: Record) -> bool:
     return any(row.get("transient") for row in record["rejects"])
 
 
-def _taken_over(store: Store, before: RunState, state: RunState, run: Opened) -> str:
-    """Make the run that of the changed source: shards whose own sources are the same stay, with a new digest.
+def _take_over(output: RunFolder, before: RunState, state: RunState, made_of: RunInput) -> str:
+    """Adapt the run to the changed source: shards whose own sources are the same get a record with the new digest.
 
-    Cut short anywhere, the same call does the rest: a record of either digest is taken over, and run.json, which says
-    which one counts, is written last. Gives a remark.
+    Interrupted anywhere, the same call does the rest: records of both digests are taken over, and run.json, which says
+    which one counts, is written last. Returns a remark.
     """
-    entries = run.dataset.entries
-    old, new = take_stock(store.folder, before), take_stock(store.folder, state)
+    store, entries = output.store, made_of.dataset.entries
+    old, new = take_stock(store, before), take_stock(store, state)
     records = {**old.done, **new.done}
     same = [task for task in plan_tasks(state, entries, records.__contains__) if _is_same(task, records[task.index])]
-    store.reopen()
+    output.reopen()
     for task in same:
-        name = shard_name(state.prefix, task.index)
-        write_json(store.folder / f"{name}.json", store.work, {**records[task.index], "config": task.config})
-    store.begin(state)
+        put_json(store, f"{task.name}.json", {**records[task.index], "config": task.config})
+    output.begin(state)
     return f"the source has changed; {len(same)} of {state.shards} shards are as they would be made now, and stay"
 
 
 def _is_same(task: Task, record: Mapping[str, Any]) -> bool:
-    """Whether a shard was made of what its sources are now."""
+    """Whether a shard was made of its present sources."""
     sources = [entry.key for entry in task.entries]
     then = record["task"]
     return bool(then["sources"] == sources and then.get("fingerprint") == fingerprint_of(task.entries))
 
 
-def finish(folder: StrPath, limits: Limits | None = None) -> Summary:
+def finish(folder: StrPath | Store, limits: Limits | None = None) -> Summary:
     """Close a run of which all shards are there, as after ``--tasks`` on several machines.
 
     Raises:
         UsageError: there is no run, or a shard is missing.
     """
-    folder, limits = local_path(folder), limits or Limits()
+    output, limits = RunFolder(open_store(folder)), limits or Limits()
     limits.check()
-    with refusals_told(folder):
-        store = Store(folder)
-        _run_in(store)
-        with store:
-            store.take()
-            state = _run_in(store)
-            stock = take_stock(folder, state)
+    name = output.store.folder
+    with refusals_told(name):
+        _run_in(output)
+        with output:
+            output.lock()
+            state = _run_in(output)
+            stock = take_stock(output.store, state)
             missing = [index for index in range(state.shards) if index not in stock.done]
             if missing:
-                raise UsageError(_not_there(folder, state, missing, stock))
-            finished = store.is_finished()
+                raise UsageError(_missing_shards(name, state, missing, stock))
+            finished = output.is_finished()
             if not finished:
-                store.clean(state, WHOLE, stock.done)
-                close(store, state, stock, 0.0, "finish")
-            return summary_of(folder, state, stock.done, limits, already_done=finished)
+                output.clean(state, WHOLE, stock.done)
+                close(output, state, stock, 0.0, "finish")
+            return summary_of(name, state, stock.done, limits, already_done=finished)
 
 
-def _not_there(folder: Path, state: RunState, missing: list[int], stock: Inventory) -> str:
+def _missing_shards(folder: Path | str, state: RunState, missing: list[int], stock: Inventory) -> str:
     first = shard_name(state.prefix, missing[0])
     why = stock.broken.get(missing[0], "is not there yet")
     return (

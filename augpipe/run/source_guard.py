@@ -1,4 +1,4 @@
-"""The source as a place: apart from DST, and still there. A missing picture is a reject, an unmounted disk the end."""
+"""Checks of the source: that it lies apart from DST and is still there, and that labels are sound (``--strict``)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _OF_THE_DISK = ("missing-picture", "missing-file", "io")
 
 
 def roots_of(source: str, options: SourceOptions) -> tuple[Path, ...]:
-    """The files and folders that a source is named by; what is on a server is none of them.
+    """The local files and folders of a source; none if it is on a server.
 
     Raises:
-        UsageError: it is named by nothing.
+        UsageError: the source is empty.
     """
     if not source.strip():
         raise UsageError("SRC is empty; expected a file, a folder, or a pattern of tars")
@@ -29,12 +29,10 @@ def roots_of(source: str, options: SourceOptions) -> tuple[Path, ...]:
     return tuple(Path(str(place)).resolve() for place in places if not is_url(str(place)))
 
 
-def require_apart(roots: Sequence[Path], folder: Path) -> None:
-    """Make sure that source and DST do not lie in each other: writing would change it, and --overwrite delete it.
-
-    Raises:
-        UsageError: naming both.
-    """
+def require_apart(roots: Sequence[Path], folder: Path | str) -> None:
+    """Raise :class:`UsageError` if source and DST lie in each other: a run would change the source."""
+    if not isinstance(folder, Path):  # no local folder
+        return
     dst = folder.resolve()
     for src in roots:
         if src == dst or src in dst.parents:
@@ -44,11 +42,7 @@ def require_apart(roots: Sequence[Path], folder: Path) -> None:
 
 
 def require_there(roots: Sequence[Path], reject: Reject) -> None:
-    """Make sure that a picture is missing, and not the disk that it was on.
-
-    Raises:
-        RunError: one of the roots is gone, or is an empty folder, as the place of a disk that was unmounted is.
-    """
+    """Raise :class:`RunError` if not a picture is missing but the source: a root is gone, or empty after an unmount."""
     if reject.code not in _OF_THE_DISK:
         return
     for root in roots:
@@ -68,21 +62,14 @@ def _is_there(root: Path) -> bool:
         return False
 
 
-# --- ``--strict``: a picture of which reading had to drop, mend or guess a label is lost as a whole, and says so ------
-
-
 SOUND = frozenset({"exif-upright", "exif-turned"})
-"""Notes that say how labels were read, where nothing was lost, changed or guessed."""
+"""Notes about labels of which nothing was lost, changed or guessed."""
 
 _MOST = 3
 
 
 def require_sound(annotations: Annotations) -> None:
-    """Refuse labels that are not read whole and as they stand.
-
-    Raises:
-        Reject: ``strict``, with what was found.
-    """
+    """Raise a ``strict`` :class:`Reject` if a label was dropped, mended or guessed while it was read."""
     found = [note for note in annotations.notes if note not in SOUND]
     found += [f"object {dropped.index} dropped: {dropped.reason}" for dropped in annotations.dropped]
     if found:

@@ -1,7 +1,7 @@
 """One shard task, a pure function of a Job and a Task: read, draw, label, render, write, commit.
 
-A picture is read and decoded once for all its copies. Whatever goes wrong with one becomes a row of rejects and leaves
-no gap; the tar is put together at the end in its seeded order, so it does not show in what order things happened.
+A picture is read and decoded once for all its copies. A picture that fails becomes a row of rejects and leaves no gap.
+The tar is put together at the end in its seeded order, so it does not depend on the order of events.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import msgspec
 
 from augpipe.core.annotations import Annotations, Category, Frame, Header, Raster
 from augpipe.core.canvas import follow
-from augpipe.core.errors import Reject, RunError, fault, one_line
+from augpipe.core.errors import Reject, RunError, fault, one_line, refused
 from augpipe.core.plan import Plan
 from augpipe.core.rng import rank
 from augpipe.formats.base import Entry, fingerprint_of, read_picture
@@ -32,10 +32,9 @@ from augpipe.pixels.backend import PictureJob as PixelJob
 from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.codec.label_png import encode_raster, narrowed
 from augpipe.recipe.planner import draw
-from augpipe.run.folder import tar_writer as tar
-from augpipe.run.folder.inventory import fault_of_tar, record_at
-from augpipe.run.folder.keys import sample_key
-from augpipe.run.folder.store import SHARD_SCHEMA, WORK, not_written, sync_folder, write_atomically, write_json
+from augpipe.run.folder.inventory import fault_of_tar, read_record
+from augpipe.run.folder.run_folder import SHARD_SCHEMA, put_json, sha256_of
+from augpipe.run.folder.samples import END, sample_key, tar_member
 from augpipe.run.job import Attempt, Job, Task
 from augpipe.run.prefetch import reading_ahead
 from augpipe.run.source_guard import require_sound, require_there
@@ -43,12 +42,15 @@ from augpipe.storage.byte_range import is_file
 from augpipe.storage.fs import relative_to
 
 HELD_BYTES = 256 * 1024 * 1024
-"""Encoded bytes of a shard that are held in memory; beyond it they are spilled to disk."""
+"""Encoded bytes of a shard that are kept in memory; more are spilled to disk."""
+
+ReportProgress: TypeAlias = Callable[[int, int], None]
+"""Called with (pictures done, samples rejected) since the last call."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A source that has been read: its bytes, header and labels, or why not; ``end`` ends the whole run."""
+    """A source that was read: its bytes, header and labels, or why not; ``end`` ends the whole run."""
 
     entry: Entry
     data: bytes = b""
@@ -60,7 +62,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Prepared:
-    """One source whose copies are drawn and labelled; what is left are the pixels."""
+    """A source with the plan and labels of each copy; only the pixels are missing."""
 
     loaded: Loaded
     plans: tuple[tuple[int, Plan, Labelled], ...]
@@ -68,8 +70,6 @@ class Prepared:
 
 @dataclass
 class _Tally:
-    """What a task counts."""
-
     objects: int = 0
     truncated: int = 0
     rejected: int = 0
@@ -78,41 +78,31 @@ class _Tally:
     kinds: Counter[str] = field(default_factory=Counter)
 
 
-ReportProgress: TypeAlias = Callable[[int, int], None]
-
-
-def _unheard(pictures: int, rejects: int) -> None:
-    """Nobody listens."""
+def _ignored(pictures: int, rejected: int) -> None:
+    pass
 
 
 def run_task(
-    job: Job, task: Task, backend: Backend, attempt: Attempt | None = None, progress: ReportProgress = _unheard
+    job: Job, task: Task, backend: Backend, attempt: Attempt | None = None, progress: ReportProgress = _ignored
 ) -> None:
     """Make one shard: its tar, and the commit record that makes it exist.
 
-    Args:
-        job: the run.
-        task: the shard.
-        backend: makes the pictures.
-        attempt: what is known from attempts before this one.
-        progress: called with (pictures done, samples rejected) since the last call.
-
     Raises:
-        RunError: if the shard cannot be written, the source is gone, or the device failed.
+        RunError: the shard cannot be written, the source is gone, or the device failed.
     """
     _ShardTask(job, task, backend, attempt or Attempt(), progress).run()
 
 
-def rehearse(job: Job, task: Task, backend: Backend, index: int, progress: ReportProgress = _unheard) -> None:
-    """Do all that a task does with one of its pictures, and write nothing: does the process live through it?"""
+def probe_picture(job: Job, task: Task, backend: Backend, index: int, progress: ReportProgress = _ignored) -> None:
+    """Do with one picture of a task all that the task does, but write nothing, to see whether the process survives."""
     alone = replace(task, entries=task.entries[index : index + 1])
-    _ShardTask(job, alone, backend, Attempt(), progress).rehearse()
+    _ShardTask(job, alone, backend, Attempt(), progress).probe()
 
 
 class _ShardTask:
     def __init__(self, job: Job, task: Task, backend: Backend, attempt: Attempt, progress: ReportProgress) -> None:
         self._job, self._task, self._backend, self._attempt, self._progress = job, task, backend, attempt, progress
-        self._work = job.folder / WORK
+        self._scratch = job.store.scratch()
         self._categories: dict[int, Category] = {c.id: c for c in job.categories}
         self._tally = _Tally()
         self._rejects: list[dict[str, Any]] = []
@@ -124,24 +114,24 @@ class _ShardTask:
         with self._filled() as spool:
             self._commit(spool, time.monotonic() - started)
 
-    def rehearse(self) -> None:
+    def probe(self) -> None:
         with self._filled():
             pass
 
     @contextmanager
     def _filled(self) -> Iterator[IO[bytes]]:
-        """A file with what the tar will hold, in the order of making; only its places are sorted.
+        """A file with the members of the tar in the order of making.
 
         Raises:
-            RunError: it outgrew the memory and cannot be written to the disk.
+            RunError: it was spilled to disk and cannot be written.
         """
-        with tempfile.SpooledTemporaryFile(HELD_BYTES, dir=str(self._work)) as spool:
+        with tempfile.SpooledTemporaryFile(HELD_BYTES, dir=self._scratch) as spool:
             for prepared, rendered in self._rendered():
                 rejects = self._tally.rejected
                 try:
                     self._store_samples(prepared, rendered, spool)
                 except OSError as error:
-                    raise not_written(self._work, error) from error
+                    raise refused(self._scratch, error, "cannot be written: ") from error
                 self._progress(1, self._tally.rejected - rejects)
             yield spool
 
@@ -162,7 +152,7 @@ class _ShardTask:
             yield waiting.popleft(), rendered
 
     def _load(self, entry: Entry) -> Loaded:
-        """Everything of a source that needs no decoding. Runs ahead in a thread."""
+        """Read a source, without decoding its pixels. Runs ahead in a thread."""
         data = b""
         if entry.key in self._attempt.lost:
             return Loaded(entry, reject=self._attempt.lost[entry.key])
@@ -197,8 +187,8 @@ class _ShardTask:
         for copy in self._task.copies:
             try:
                 plan = draw(self._job.recipe, frame, self._job.seed, copy)
-                track = follow(plan.steps, frame.size_wh)
-                labels = apply(loaded.annotations, track, self._job.recipe.rules, self._categories, self._job.void)
+                canvas = follow(plan.steps, frame.size_wh)
+                labels = apply(loaded.annotations, canvas, self._job.recipe.rules, self._categories, self._job.void)
             except Reject as reject:
                 self._reject(loaded, (copy,), reject)
             except Exception as error:  # as in _load
@@ -232,13 +222,13 @@ class _ShardTask:
             key = sample_key(source.key, copy)
             record = record_of(key, copy, labelled, source, plan, self._categories)
             self._count(labelled)
-            place = spool.tell()
+            offset = spool.tell()
             for ending, data in self._files(picture, record, labelled):
-                spool.write(tar.member(f"{key}.{ending}", data))
-            self._members.append((rank(self._job.seed, key), place, spool.tell() - place))
+                spool.write(tar_member(f"{key}.{ending}", data))
+            self._members.append((rank(self._job.seed, key), offset, spool.tell() - offset))
 
     def _files(self, picture: bytes, record: dict[str, Any], labelled: Labelled) -> Iterator[tuple[str, bytes]]:
-        """(ending, content) of a sample's members in their order."""
+        """(ending, content) of the members of a sample."""
         yield self._job.picture.format, picture
         yield "json", msgspec.json.encode(record, order="sorted")
         for name in ("semantic", "instance", "panoptic"):
@@ -259,7 +249,7 @@ class _ShardTask:
             tally.kinds[kind] += getattr(picture, kind) is not None
 
     def _reject(self, loaded: Loaded, copies: tuple[int, ...], reject: Reject) -> None:
-        """One row a (source, stage, error), with the copies that are lost by it."""
+        """Add a row, or the copies to the row of the same source, stage and error."""
         self._tally.rejected += len(copies)
         row: dict[str, Any] = {
             "source": loaded.entry.key,
@@ -282,7 +272,7 @@ class _ShardTask:
         self._rejects.append(row)
 
     def _file_at_fault(self, entry: Entry, stage: str) -> str:
-        """Path below SRC, or archive and member, of the picture for what fails over its pixels, else the entry's."""
+        """The picture below SRC, or archive and member, if its pixels failed; else the entry's file."""
         if stage in ("decode", "pixels", "encode") and entry.picture is not None:
             if entry.picture.name:
                 return entry.picture.name
@@ -304,16 +294,15 @@ class _ShardTask:
                 size += len(chunk)
                 self._progress(0, 0)  # a large shard on a slow disk is not a worker that hangs
 
-        name, tally = self._task.name, self._tally
-        tar, committed = self._job.folder / f"{name}.tar", self._job.folder / f"{name}.json"
-        if self._is_committed(tar, committed):
+        name, tally, store = self._task.name, self._tally, self._job.store
+        if self._is_committed():
             return
-        # Of a shard that is made again the record goes first: at no time does one stand beside another's tar.
-        _remove(committed)
+        # Of a shard that is made again the record goes first: no record ever stands beside another tar.
+        store.remove(f"{name}.json")
         if self._members:
-            write_atomically(tar, self._work, fill)
+            store.put(f"{name}.tar", fill)
         else:
-            _remove(tar)
+            store.remove(f"{name}.tar")
         copies = [c for c in self._task.copies if c >= 0]
         record = {
             "schema": SHARD_SCHEMA,
@@ -337,49 +326,32 @@ class _ShardTask:
             "config": self._task.config,
             "run": self._circumstances(seconds),
         }
-        write_json(committed, self._work, record)
+        put_json(store, f"{name}.json", record)
 
-    def _is_committed(self, tar: Path, record_path: Path) -> bool:
-        """Whether another attempt at this shard has committed it: a worker that was given up may have gone on.
+    def _is_committed(self) -> bool:
+        """Whether another attempt has committed this shard: a worker that was given up may have gone on.
 
-        Two attempts may be alive at once, so the later one changes nothing: were it to stop in the middle, a finished
-        folder would have lost a shard.
+        The later attempt then changes nothing: stopped in the middle, it would take the shard from a finished folder.
         """
-        task = self._task
+        task, store = self._task, self._job.store
         try:
-            data = record_path.read_bytes()
+            if sha256_of(store, f"{task.name}.json") == task.replaces:
+                return False
         except OSError:
             return False
-        if hashlib.sha256(data).hexdigest() == task.replaces:
-            return False
-        record, _ = record_at(record_path, task.index, len(task.copies), task.config)
+        record, _ = read_record(store, task.name, task.index, len(task.copies), task.config)
         if record is None or record["task"].get("fingerprint") != fingerprint_of(task.entries):
             return False
-        return not fault_of_tar(tar, record, check=True)
+        return not fault_of_tar(store, task.name, record, check=True)
 
     def _circumstances(self, seconds: float) -> dict[str, Any]:
-        """How the shard came to be, of which nothing is promised."""
+        """How the shard was made; not covered by the promise of the same bytes."""
         run = {"seconds": round(seconds, 3), "attempts": self._attempt.number, "fallbacks": self._fallbacks}
         return run if self._job.versions is None else {**run, "versions": dict(self._job.versions)}
 
     def _content(self, spool: IO[bytes]) -> Iterator[bytes]:
         """The tar: samples in the seeded order of their keys, so that copies of one picture do not fill a batch."""
-        for _, place, length in sorted(self._members):
-            spool.seek(place)
+        for _, offset, length in sorted(self._members):
+            spool.seek(offset)
             yield spool.read(length)
-        yield tar.END
-
-
-def _remove(path: Path) -> None:
-    """Remove a file for good.
-
-    Raises:
-        RunError: the folder cannot be changed.
-    """
-    try:
-        path.unlink()
-        sync_folder(path.parent)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise not_written(path, error) from error
+        yield END

@@ -10,8 +10,9 @@ from typing import Any
 
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.run.folder.inventory import take_stock
+from augpipe.run.folder.run_folder import MANIFEST, RUN, RunFolder, read_json
 from augpipe.run.folder.state import shard_name
-from augpipe.run.folder.store import MANIFEST, RUN, Store, read_json
+from augpipe.run.folder.store import open_store
 
 _MOST_BROKEN = 5
 
@@ -25,7 +26,7 @@ def finished(folder: Path) -> dict[str, Any] | None:
     """
     if not (folder / MANIFEST).is_file():
         return None
-    manifest = read_json(folder / MANIFEST) or {}
+    manifest = read_json(open_store(folder), MANIFEST) or {}
     try:
         totals, config = manifest["totals"], manifest["config"]
         return {
@@ -66,10 +67,11 @@ def unfinished(folder: Path) -> dict[str, Any] | None:
     """
     if not (folder / RUN).is_file() or (folder / MANIFEST).is_file():
         return None
-    state = Store(folder).state()
+    store = open_store(folder)
+    state = RunFolder(store).state()
     if state is None:
         return None
-    stock = take_stock(folder, state)
+    stock = take_stock(store, state)
     rejects: Counter[str] = Counter()
     for record in stock.done.values():
         rejects.update(_rejects_of(record))

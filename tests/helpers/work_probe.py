@@ -39,7 +39,7 @@ from augpipe.pixels import cpu
 from augpipe.recipe.load import load
 from augpipe.run import task
 from augpipe.run.augment import Execution, RunOptions, augment
-from augpipe.run.engine.memory import keep_what_is_freed
+from augpipe.run.engine.worker import keep_freed_memory
 
 SIZE_WH, PICTURES, COPIES = (640, 480), 4, 4
 SAMPLES = PICTURES * COPIES
@@ -166,7 +166,7 @@ WORSE: dict[str, Callable[[], Any]] = {
 
 
 def main() -> None:
-    keep_what_is_freed()  # as a worker does
+    keep_freed_memory()  # as a worker does
     run = Run(Path(sys.argv[1]))
     found = {"as it is": run.counts(), "again": run.counts()}
     for name, worse in WORSE.items():

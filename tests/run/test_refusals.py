@@ -23,8 +23,8 @@ from augpipe.pixels import cpu
 from augpipe.pixels.codec import captured_stderr, image, label_png
 from augpipe.pixels.codec.header import read_header
 from augpipe.run import runner, task
-from augpipe.run.folder import inventory, store
-from augpipe.run.folder.store import Store
+from augpipe.run.folder import inventory, local
+from augpipe.run.folder.run_folder import RunFolder
 from augpipe.run.retry import finish, retry
 from augpipe.storage import fs
 from augpipe.storage.byte_range import ByteRange, bytes_of
@@ -211,9 +211,9 @@ def test_no_memory_while_looking_through_a_source_is_a_sentence(voc, monkeypatch
     [
         (runner, "take_stock", refuse(errno.EACCES)),
         (runner, "plan_tasks", MemoryError()),
-        (store, "sync_folder", refuse()),
-        (Store, "clean", refuse(errno.EROFS)),
-        (Store, "state", refuse()),
+        (local, "sync_folder", refuse()),
+        (RunFolder, "clean", refuse(errno.EROFS)),
+        (RunFolder, "state", refuse()),
         (os, "listdir", refuse()),
     ],
 )
@@ -236,7 +236,7 @@ def test_retry_and_finish_say_it_in_one_sentence_too(finished, tmp_path, monkeyp
     folder = Path(shutil.copytree(finished, tmp_path / "out"))
     for call in (retry, finish):
         with monkeypatch.context() as patch:
-            patch.setattr(Store, "state", once(Store.state, refuse()))
+            patch.setattr(RunFolder, "state", once(RunFolder.state, refuse()))
             with pytest.raises(RunError, match="Input/output error\nwhat is finished is kept"):
                 call(folder)
 
@@ -250,7 +250,7 @@ def test_a_record_that_cannot_be_read_for_a_moment_is_not_passed_over_by_retry(v
     (row,) = rows(out)
     with monkeypatch.context() as patch:
         lost = row["shard"].replace(".tar", ".json")
-        patch.setattr(inventory, "read_json", once(inventory.read_json, refuse(), 1, lambda path: path.name == lost))
+        patch.setattr(inventory, "read_json", once(inventory.read_json, refuse(), 1, lambda _, name: name == lost))
         assert retry(out).failed is None
     assert promised(out) == promised(finished)
 
@@ -258,7 +258,7 @@ def test_a_record_that_cannot_be_read_for_a_moment_is_not_passed_over_by_retry(v
 def test_a_run_whose_records_cannot_be_read_back_is_not_called_done(voc, finished, tmp_path, monkeypatch):
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        failing = once(inventory.read_json, refuse(), 2, lambda path: path.name.startswith("all-"))
+        failing = once(inventory.read_json, refuse(), 2, lambda _, name: name.startswith("all-"))
         patch.setattr(inventory, "read_json", failing)
         with pytest.raises(RunError, match=r"all-000001 was made, but its record cannot be read\nwhat is finished"):
             run(voc, out, copies=2, seed=7)
@@ -290,7 +290,7 @@ def test_a_disk_that_does_not_tell_its_room_stops_no_run(voc, finished, tmp_path
 
 def test_what_cannot_be_tidied_hides_no_other_error(voc, tmp_path, monkeypatch):
     def failing(self):
-        monkeypatch.setattr(Store, "is_finished", once(Store.is_finished, refuse(errno.EACCES)))
+        monkeypatch.setattr(RunFolder, "is_finished", once(RunFolder.is_finished, refuse(errno.EACCES)))
         raise UsageError("the real one")
 
     monkeypatch.setattr(runner.PendingWork, "_job", failing)
@@ -303,7 +303,7 @@ def test_overwriting_that_is_cut_short_can_go_on_beside_a_file_of_the_users(voc,
     folder = Path(shutil.copytree(finished, tmp_path / "out"))
     (folder / "notes.txt").write_text("mine")
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "begin", once(Store.begin, KeyboardInterrupt()))
+        patch.setattr(RunFolder, "begin", once(RunFolder.begin, KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             run(voc, folder, copies=2, seed=7, overwrite=True)
     run(voc, folder, copies=2, seed=7, overwrite=True)

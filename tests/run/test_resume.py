@@ -20,7 +20,8 @@ from augpipe.run import config as config_module
 from augpipe.run.augment import Execution, RunOptions, Watcher, augment
 from augpipe.run.config import Slice, parse_slice
 from augpipe.run.folder.inventory import take_stock
-from augpipe.run.folder.store import Store
+from augpipe.run.folder.run_folder import RunFolder
+from augpipe.run.folder.store import open_store
 from augpipe.run.retry import finish
 from augpipe.train.dataset import ShardDataset
 from augpipe.verification import verify
@@ -162,8 +163,8 @@ def test_shards_that_were_made_apart_are_brought_together_and_finished(voc, two,
 
 
 def test_parts_that_meet_are_refused_while_they_run(voc, tmp_path):
-    with Store(tmp_path / "out") as other:
-        other.take(Slice(0, 2, 3).of(9))
+    with RunFolder(open_store(tmp_path / "out")) as other:
+        other.lock(Slice(0, 2, 3).of(9))
         with pytest.raises(UsageError, match="another run is writing to it"):
             run(voc, tmp_path / "out", copies=2, tasks=Slice(1, 2, 3), **SEED)
         summary = run(voc, tmp_path / "out", copies=2, tasks=Slice(2, 3, 3), **SEED)
@@ -241,7 +242,7 @@ def test_shards_that_are_not_what_their_records_say_are_made_again(voc, two, fol
 @pytest.mark.parametrize("shard", range(6))
 def test_every_kind_of_damage_is_named(folder, shard):
     said = damaged(folder)
-    stock = take_stock(folder, Store(folder).state())
+    stock = take_stock(open_store(folder), RunFolder(open_store(folder)).state())
     assert set(stock.done) == {6, 7, 8}
     assert re.fullmatch(said[f"all-00000{shard}"], stock.broken[shard])
 

@@ -22,7 +22,7 @@ from augpipe.core.opencv import cv2
 from augpipe.core.rng import rank
 from augpipe.pixels import cpu
 from augpipe.pixels.codec.image import PictureFormat
-from augpipe.run.folder.keys import sample_key
+from augpipe.run.folder.samples import END, sample_key, tar_member
 
 
 @pytest.fixture(scope="module")
@@ -314,12 +314,10 @@ def test_own_shards_are_a_source_again(finished, tmp_path):
 
 
 def test_tar_members_are_read_back_by_tarfile():
-    from augpipe.run.folder import tar_writer as tar
-
     data = {"a-0-c000.jpg": b"x" * 513, "a-0-c000.json": b"", "b" * 100: b"y" * 512}
-    archive = b"".join(tar.member(name, content) for name, content in data.items()) + tar.END
+    archive = b"".join(tar_member(name, content) for name, content in data.items()) + END
     with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
         assert {m.name: opened.extractfile(m).read() for m in opened} == data
     for name, content in (("c" * 101, b""), ("ü", b""), ("", b"")):
         with pytest.raises((ValueError, UnicodeEncodeError)):
-            tar.member(name, content)
+            tar_member(name, content)

@@ -152,19 +152,17 @@ def test_what_cannot_be_is_refused(voc, tmp_path, options, said):
 
 
 def test_a_disk_that_is_too_small_is_told_before_the_start(voc, tmp_path, monkeypatch):
-    from augpipe.run import dry_run as space
-
     real = os.statvfs
 
     class Small:
         f_bavail, f_frsize = 10, 4096
 
-    monkeypatch.setattr(space.os, "statvfs", lambda path: Small)
+    monkeypatch.setattr(os, "statvfs", lambda path: Small)
     result = call("augment", voc, tmp_path / "out", "-r", "gentle", "-n", 20, "-w", 0)
     assert result.exit_code == 0
     assert re.search(r"note: about \d\.\d MB will be written, and .* has room for 0\.0 MB; when", result.stderr)
     assert "when the disk is full the run stops, and goes on after room was made" in result.stderr
-    monkeypatch.setattr(space.os, "statvfs", real)
+    monkeypatch.setattr(os, "statvfs", real)
     assert "disk is full" not in call("augment", voc, tmp_path / "other", "-r", "gentle", "-w", 0).stderr
 
 

@@ -58,13 +58,13 @@ class EncodableImage(Protocol):
     """What is encoded: anything with the fields of :class:`DecodedImage`."""
 
     @property
-    def address(self) -> int: ...  # noqa: D102 - as above
+    def address(self) -> int: ...
     @property
-    def size_wh(self) -> tuple[int, int]: ...  # noqa: D102
+    def size_wh(self) -> tuple[int, int]: ...
     @property
-    def channels(self) -> int: ...  # noqa: D102
+    def channels(self) -> int: ...
     @property
-    def pitch(self) -> int: ...  # noqa: D102
+    def pitch(self) -> int: ...
 
 
 def load() -> Any:

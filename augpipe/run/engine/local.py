@@ -1,9 +1,8 @@
-"""Engines: something that gets tasks done. Today processes on this machine, or this process itself.
+"""Engines on this machine: worker processes, or this process itself.
 
-A worker is one process with one pipe and a sentinel to wait on, so that one that dies is seen at once, and one from
-which nothing is heard is stopped; what becomes of its task is decided in :mod:`augpipe.run.engine.retry_policy`. (A
-pool that only notices a broken queue would hang, or lose the whole run.) Workers come from a fork server that has the
-libraries loaded, so they are imported once, not once a worker.
+A worker is one process with one pipe and a sentinel to wait on, so a dead one is seen at once, and a silent one is
+stopped; :mod:`augpipe.run.engine.retry_policy` decides what becomes of its task. (A pool that only notices a broken
+queue would hang, or lose the whole run.) Workers are forked from a server that has the libraries loaded.
 """
 
 from __future__ import annotations
@@ -13,16 +12,17 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Protocol
+from typing import Any
 
 from augpipe.core.errors import Reject, RunError, one_line
 from augpipe.core.processes import context, import_error, may_start_processes, not_started
 from augpipe.pixels.factory import WorkerSlot, backend_for
 from augpipe.run.engine import fork_server
+from augpipe.run.engine.base import Listener
 from augpipe.run.engine.retry_policy import RunTask, TaskAttempts
 from augpipe.run.engine.worker import OUT_OF_MEMORY, Broken, Done, Failed, NotStarted, Ready, Start, TaskProgress, serve
 from augpipe.run.job import Job, Task
@@ -33,40 +33,13 @@ _STARTING = 120.0  # seconds that a worker may take to load its libraries
 _STOPPING = 3.0
 
 
-class Listener(Protocol):
-    """Is told how the work goes."""
-
-    def progress(self, pictures: int, rejected: int) -> None:
-        """So many more pictures are done, with so many samples rejected."""
-
-    def trouble(self, sentence: str) -> None:
-        """Something that the run goes on after."""
-
-
-class Engine(Protocol):
-    """Gets every task of a run done."""
-
-    def get_ready(self) -> None:
-        """Begin with what takes time and needs no task; a run does it too."""
-        ...
-
-    def run(self, job: Job, tasks: Iterator[Task], listener: Listener) -> None:
-        """Do all tasks.
-
-        Raises:
-            RunError: if one cannot be done; those that are finished stay.
-        """
-        ...
-
-
 class InProcess:
-    """One task after the other, here. For tests, debuggers and callers that must not start processes."""
+    """One task after the other in this process, for tests, debuggers and callers that must not start processes."""
 
     def get_ready(self) -> None:
-        """Nothing takes time."""
+        pass
 
     def run(self, job: Job, tasks: Iterator[Task], listener: Listener) -> None:
-        """See :class:`Engine`."""
         from augpipe.run.task import run_task
 
         backend = backend_for(job.device, job.backend_options)
@@ -76,25 +49,20 @@ class InProcess:
 
 @dataclass
 class _Worker:
-    """``silent`` are the seconds since it was last heard of, ``counted`` the pictures of this order's progress."""
+    """A worker process; idle without ``attempts``. ``pictures`` and ``rejected`` are the progress of its order."""
 
     process: BaseProcess
     connection: Connection
-    seat: WorkerSlot
+    slot: WorkerSlot
     ready: bool = False
-    case: TaskAttempts | None = None
-    silent: float = 0.0
-    counted: int = 0
+    attempts: TaskAttempts | None = None
+    silent: float = 0.0  # seconds since its last message
+    pictures: int = 0
     rejected: int = 0
 
 
 class LocalProcesses:
-    """Up to ``workers`` processes on this machine.
-
-    Args:
-        workers: at least 1.
-        patience: seconds in which a worker has to finish a picture; ``None`` is a minute and two seconds a copy.
-    """
+    """Up to ``workers`` processes on this machine; for ``patience`` see :class:`Execution`."""
 
     def __init__(self, workers: int, patience: float | None = None) -> None:
         self._count = workers
@@ -103,12 +71,11 @@ class LocalProcesses:
         self._context: Any = context()
 
     def get_ready(self) -> None:
-        """Let the fork server load the libraries, in half a second that the caller has better use for."""
+        """Let the fork server load the libraries, which takes half a second."""
         if may_start_processes():
             fork_server.start()
 
     def run(self, job: Job, tasks: Iterator[Task], listener: Listener) -> None:
-        """See :class:`Engine`."""
         if not may_start_processes():
             raise not_started("this process is a worker of a pool itself, which may have none")
         self.get_ready()
@@ -116,12 +83,12 @@ class LocalProcesses:
         try:
             while True:
                 self._hand_out(job, tasks, workers)
-                busy = [w for w in workers if w.case is not None]
+                busy = [w for w in workers if w.attempts is not None]
                 if not busy:
                     return
                 before = time.monotonic()
                 ready = wait([*(w.connection for w in busy), *(w.process.sentinel for w in busy)], _TICK)
-                # While this process itself is stopped, nobody's time runs.
+                # The time in which this process itself was stopped does not count.
                 waited = min(time.monotonic() - before, 2 * _TICK)
                 for worker in busy:
                     worker.silent += waited
@@ -134,7 +101,7 @@ class LocalProcesses:
 
     def _hand_out(self, job: Job, tasks: Iterator[Task], workers: list[_Worker]) -> None:
         """Give idle workers a task each; start one more where there is still work for it."""
-        idle = [w for w in workers if w.case is None]
+        idle = [w for w in workers if w.attempts is None]
         while idle or len(workers) < self._count:
             task = next(tasks, None)
             if task is None:
@@ -144,15 +111,11 @@ class LocalProcesses:
             else:
                 worker = self._started(job, WorkerSlot(len(workers), self._count))
                 workers.append(worker)
-            worker.case = TaskAttempts(task)
-            self._order(job, worker)
+            worker.attempts = TaskAttempts(task)
+            self._send_order(worker)
 
-    def _started(self, job: Job, seat: WorkerSlot) -> _Worker:
-        """A process that has been given the job.
-
-        Raises:
-            RunError: the system starts none.
-        """
+    def _started(self, job: Job, slot: WorkerSlot) -> _Worker:
+        """A new process that has received the job. Raises RunError if the system starts none."""
         with _undisturbed():
             ours, theirs = self._context.Pipe()
             process = self._context.Process(target=serve, args=(theirs,), daemon=True)
@@ -162,33 +125,29 @@ class LocalProcesses:
                 raise not_started(one_line(error) or "the fork server ended") from error
             theirs.close()
             try:
-                ours.send(Start(job, seat))
+                ours.send(Start(job, slot))
             except (BrokenPipeError, ConnectionResetError):
                 pass  # it is dead already, which is noticed
             except BaseException:
                 process.kill()
                 raise
-        return _Worker(process, ours, seat)
+        return _Worker(process, ours, slot)
 
-    def _order(self, job: Job, worker: _Worker) -> None:
-        """Tell a worker what to do next; one that is dead already is replaced when that is noticed."""
-        worker.silent, worker.counted, worker.rejected = 0.0, 0, 0
-        if worker.case is not None:
-            try:
-                worker.connection.send(worker.case.order)
-            except (BrokenPipeError, ConnectionResetError):
-                return
+    def _send_order(self, worker: _Worker) -> None:
+        """Send a worker its next order; a dead one is noticed and replaced later."""
+        worker.silent, worker.pictures, worker.rejected = 0.0, 0, 0
+        if worker.attempts is not None:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                worker.connection.send(worker.attempts.order)
 
     def _limit(self, worker: _Worker) -> float:
-        """Seconds without a sign of life after which a worker hangs."""
-        if not worker.ready:
+        """Seconds of silence after which a worker is taken to hang."""
+        if not worker.ready or worker.attempts is None:
             return _STARTING
-        if self._patience is not None or worker.case is None:
-            return self._patience or _STARTING
-        return 60.0 + 2.0 * len(worker.case.task.copies)
+        return self._patience or 60.0 + 2.0 * len(worker.attempts.task.copies)
 
     def _hear(self, job: Job, worker: _Worker, listener: Listener) -> None:
-        """Take what a worker says, or see that it is dead."""
+        """Handle a message of a worker, or its death."""
         try:
             message = worker.connection.recv() if worker.connection.poll() else None
         except (EOFError, ConnectionResetError):
@@ -198,14 +157,14 @@ class LocalProcesses:
         if isinstance(message, Ready):
             worker.ready, self._false_starts = True, 0
         elif isinstance(message, TaskProgress):
-            worker.counted += message.pictures
+            worker.pictures += message.pictures
             worker.rejected += message.rejected
             listener.progress(message.pictures, message.rejected)
         elif isinstance(message, Done):
-            if worker.case is not None and worker.case.done():
-                worker.case = None
+            if worker.attempts is not None and worker.attempts.done():
+                worker.attempts = None
             else:
-                self._order(job, worker)
+                self._send_order(worker)
         elif isinstance(message, Broken):
             worker.process.join(timeout=_STOPPING)
             why = Reject("pixels", "crash", f"the device failed: {message.why}", transient=True)
@@ -215,12 +174,12 @@ class LocalProcesses:
         elif isinstance(message, Failed):
             if message.error is not None:
                 raise message.error
-            raise _failure(worker.case, message.trace)
+            raise _failure(worker.attempts, message.trace)
         elif not worker.process.is_alive():
             self._replace(job, worker, _crash(worker.process.exitcode), listener)
 
     def _give_up(self, job: Job, worker: _Worker, listener: Listener) -> None:
-        """Stop a worker that hangs."""
+        """Kill a worker that hangs."""
         seconds = self._limit(worker)
         worker.process.kill()
         worker.process.join(timeout=_STOPPING)
@@ -228,32 +187,32 @@ class LocalProcesses:
         self._replace(job, worker, why, listener)
 
     def _replace(self, job: Job, worker: _Worker, why: Reject, listener: Listener) -> None:
-        """A new process for one that is gone, and the next order for it.
+        """Start a new process for one that is gone, with the next order.
 
         Raises:
             RunError: workers do not even start.
         """
-        case = worker.case
+        attempts = worker.attempts
         worker.connection.close()
-        if case is None:
+        if attempts is None:
             return
         if worker.ready:
-            case.died(why)
-            listener.progress(-worker.counted, -worker.rejected)
-            listener.trouble(f"{case.task.name}: {why.message}; {_going_on(case)}")
+            attempts.died(why)
+            listener.progress(-worker.pictures, -worker.rejected)
+            listener.trouble(f"{attempts.task.name}: {why.message}; {_next_step(attempts)}")
         else:
             self._false_starts += 1
             if self._false_starts >= _FALSE_STARTS:
                 raise not_started(import_error("augpipe.run.task") or why.message)
-        fresh = self._started(job, worker.seat)
+        fresh = self._started(job, worker.slot)
         worker.process, worker.connection, worker.ready = fresh.process, fresh.connection, False
-        self._order(job, worker)
+        self._send_order(worker)
 
 
-def _going_on(case: TaskAttempts) -> str:
-    if not isinstance(case.order, RunTask):
-        return f"its pictures are tried one by one ({case.order.index + 1} of {len(case.task.entries)})"
-    lost = f" without {len(case.lost)} of its pictures" if case.lost else ""
+def _next_step(attempts: TaskAttempts) -> str:
+    if not isinstance(attempts.order, RunTask):
+        return f"its pictures are tried one by one ({attempts.order.index + 1} of {len(attempts.task.entries)})"
+    lost = f" without {len(attempts.lost)} of its pictures" if attempts.lost else ""
     return f"it is done again{lost}"
 
 
@@ -274,9 +233,9 @@ def _crash(code: int | None) -> Reject:
 
 
 def _stop(workers: list[_Worker]) -> None:
-    """End all workers within seconds; one in the middle of a shard leaves nothing but a temporary file."""
+    """End all workers within seconds; an interrupted shard leaves a temporary file at most."""
     for worker in workers:
-        if worker.case is not None:
+        if worker.attempts is not None:
             worker.process.terminate()
             continue
         try:
@@ -294,13 +253,13 @@ def _stop(workers: list[_Worker]) -> None:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait until a worker has all it needs: one that got half of it would end with a traceback."""
-    if threading.current_thread() is not threading.main_thread():  # where signals are not heard anyway
+    """Hold back Ctrl-C and SIGTERM meanwhile: a worker that got half of its job would end with a traceback."""
+    if threading.current_thread() is not threading.main_thread():  # signals arrive there only
         yield
         return
-    came: list[int] = []
+    arrived: list[int] = []
     before = {
-        number: signal.signal(number, lambda number, _: came.append(number))
+        number: signal.signal(number, lambda number, _: arrived.append(number))
         for number in (signal.SIGINT, signal.SIGTERM)
         if signal.getsignal(number) is not None  # set by another language, so it could not be given back
     }
@@ -309,15 +268,15 @@ def _undisturbed() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for missed in came:
+        for missed in arrived:
             os.kill(os.getpid(), missed)
 
 
-def _failure(case: TaskAttempts | None, trace: str) -> RunError:
-    """A fault of the program in a worker, in one sentence; its traceback is the cause, for ``--debug``."""
+def _failure(attempts: TaskAttempts | None, trace: str) -> RunError:
+    """A fault of the program in a worker as one sentence; its traceback is the cause, for ``--debug``."""
     last = trace.strip().rsplit("\n", 1)[-1]
     error = RunError(
-        f"shard {case.task.name if case else '?'}: {one_line(last)}; finished shards are kept; "
+        f"shard {attempts.task.name if attempts else '?'}: {one_line(last)}; finished shards are kept; "
         "--debug shows the traceback, please report it"
     )
     error.__cause__ = RuntimeError(f"in the worker:\n{trace}")

@@ -1,8 +1,8 @@
-"""What to do next with one task, whatever becomes of the workers that try it. No processes here, only decisions.
+"""What to do next with a task whose worker died or hung. Decisions only, no processes.
 
-A worker that dies is nobody's fault at first, so its task is done again. Where it keeps happening, or a worker hangs,
-each picture is tried alone, twice at most; those that bring a worker down again are lost, and the task is done without
-them. Should it fail even so, all its pictures are lost: the run goes on, and ``retry`` takes them up.
+The task is done again, up to three times. If workers keep dying, or one hangs, each picture is tried alone, twice at
+most; those that end a worker again are lost, and the task is done without them. If that fails as well, all its pictures
+are lost: the run goes on, and ``retry`` takes them up.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class RunTask:
 
 @dataclass(frozen=True)
 class ProbeImage:
-    """Try one picture of the task, and write nothing."""
+    """Try one picture of the task and write nothing."""
 
     task: Task
     index: int
@@ -40,7 +40,7 @@ Order: TypeAlias = "RunTask | ProbeImage"
 
 @dataclass
 class TaskAttempts:
-    """One task and its history."""
+    """One task and its history. ``order`` is what to do next."""
 
     task: Task
     attempts: int = 0
@@ -54,17 +54,17 @@ class TaskAttempts:
         self._make()
 
     def done(self) -> bool:
-        """The last order was carried out; True if that ends the case, else ``order`` is the next."""
+        """Note that the order was carried out. Returns True if the task is done, else ``order`` is the next."""
         if isinstance(self.order, RunTask):
             return True
         self._next_alone()
         return False
 
     def died(self, why: Reject) -> None:
-        """The worker died, or was stopped, over the last order, which leaves the next in ``order``.
+        """Note that the worker died or was stopped over the order; ``order`` is then the next.
 
         Raises:
-            RunError: it did so although all pictures are lost, so it is not for them.
+            RunError: it died although no picture is left, so pictures are not the reason.
         """
         if isinstance(self.order, ProbeImage):
             index = self.order.index

@@ -1,7 +1,7 @@
-"""What runs in a worker process: take an order, carry it out, say so.
+"""A worker process: it receives an order, carries it out and reports.
 
 This file imports nothing that may be missing or fail, and the job comes through the connection, so that a worker can
-say why it cannot start.
+report why it cannot start.
 """
 
 from __future__ import annotations
@@ -24,38 +24,41 @@ if TYPE_CHECKING:
     from augpipe.pixels.factory import WorkerSlot
     from augpipe.run.job import Job
 
-OUT_OF_MEMORY = 71
-"""Exit code of a worker that has none left."""
+OUT_OF_MEMORY, DEVICE_FAILED = 71, 72
+"""Exit codes of a worker."""
 
-DEVICE_FAILED = 72
-"""Exit code of a worker whose device failed."""
+_REPORT_EVERY = 0.2  # seconds
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc's malloc.h
+_LARGEST_KEPT = 32 << 20  # the most that glibc accepts
+_MOST_KEPT = 128 << 20
 
-_REPORT_EVERY = 0.2
+
+# --- messages ---
 
 
 @dataclass(frozen=True)
 class Start:
-    """The first message to a worker: what all of its orders have in common."""
+    """The first message to a worker."""
 
     job: Job
-    seat: WorkerSlot
+    slot: WorkerSlot
 
 
 @dataclass(frozen=True)
 class NotStarted:
-    """The worker cannot load what it needs, and ends."""
+    """The worker cannot load its libraries, and ends."""
 
     why: str
 
 
 @dataclass(frozen=True)
 class Ready:
-    """The worker has started and can take an order."""
+    """The worker can take an order."""
 
 
 @dataclass(frozen=True)
 class TaskProgress:
-    """Pictures done and samples rejected since the last report; a sign of life if both are 0."""
+    """Pictures done and samples rejected since the last report; both 0 is a sign of life."""
 
     pictures: int
     rejected: int
@@ -63,12 +66,12 @@ class TaskProgress:
 
 @dataclass(frozen=True)
 class Done:
-    """The order is carried out; a shard is committed."""
+    """The order is carried out."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The order could not be carried out: an error of ours, or a fault in the program with its traceback."""
+    """The order failed: with an error of augpipe, or ``None`` and the traceback of a fault in the program."""
 
     error: AugpipeError | None
     trace: str
@@ -76,37 +79,38 @@ class Failed:
 
 @dataclass(frozen=True)
 class Broken:
-    """The device failed under the order, and the worker ends: the order may be carried out by another one."""
+    """The device failed, and the worker ends; another one may carry out the order."""
 
     why: str
 
 
+# --- the process ---
+
+
 def serve(connection: Connection) -> None:
     """Receive a :class:`Start`, then carry out orders until ``None`` comes or the other side is gone."""
-    # Ctrl-C goes to every process of the terminal; the parent alone decides what it means. A fork server holds it back
-    # from the start, other ways to start a process do not.
+    # Ctrl-C goes to every process of the terminal, but the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         threading.Thread(target=_end_with, args=(connection.fileno(),), daemon=True).start()
-        received = connection.recv_bytes()  # before anything that takes time, as the parent waits until it is taken
+        received = connection.recv_bytes()  # first of all, as the parent waits until it is taken
         from augpipe.pixels.factory import backend_for
-        from augpipe.run.engine.memory import keep_what_is_freed
         from augpipe.run.engine.retry_policy import RunTask
-        from augpipe.run.task import rehearse, run_task
+        from augpipe.run.task import probe_picture, run_task
 
         start: Start = pickle.loads(received)
-        keep_what_is_freed()
-        backend = backend_for(start.job.device, start.job.backend_options, start.seat)
+        keep_freed_memory()
+        backend = backend_for(start.job.device, start.job.backend_options, start.slot)
     except (EOFError, ConnectionResetError):
         return
     except AugpipeError as error:
         connection.send(Failed(error, traceback.format_exc()))
         return
-    except BaseException as error:  # of a library that does not load, in any of the ways there are; some exit
+    except BaseException as error:  # libraries that do not load fail in many ways; some exit
         connection.send(NotStarted(f"{type(error).__name__}: {one_line(error)}"))
         return
     job = start.job
-    gc.freeze()  # modules stay; looking through them for what can go took 3 % of the time
+    gc.freeze()  # modules stay; collecting garbage among them took 3 % of the time
     reporter = _Reporter(connection)
     try:
         connection.send(Ready())
@@ -115,18 +119,18 @@ def serve(connection: Connection) -> None:
                 if isinstance(order, RunTask):
                     run_task(job, order.task, backend, order.attempt, reporter.add)
                 else:
-                    rehearse(job, order.task, backend, order.index, reporter.alive)
+                    probe_picture(job, order.task, backend, order.index, reporter.alive)
                 result: Done | Failed = Done()
             except DeviceError as error:
                 connection.send(Broken(str(error)))
-                os._exit(DEVICE_FAILED)  # its threads may wait for the device for ever
+                os._exit(DEVICE_FAILED)  # its threads may wait for the device forever
             except AugpipeError as error:
                 result = Failed(error, traceback.format_exc())
             except (BrokenPipeError, ConnectionResetError):
                 return
-            except MemoryError:  # a new process has all its memory before it
+            except MemoryError:  # a new process starts with none in use
                 os._exit(OUT_OF_MEMORY)
-            except Exception:  # the process boundary: whatever it is, the parent must hear of it
+            except Exception:  # at the boundary of the process everything is reported
                 result = Failed(None, traceback.format_exc())
             reporter.flush()
             connection.send(result)
@@ -135,15 +139,27 @@ def serve(connection: Connection) -> None:
 
 
 def _end_with(connection: int) -> None:
-    """End this process at once when the other side of the connection is gone.
-
-    Whoever killed the parent, and went on with another run in its place, must not meet a worker that still writes.
-    """
+    """End this process when the other side of the connection is gone, so that it never writes beside the next run."""
     poll = select.poll()
-    poll.register(connection, 0)  # only that the other side has hung up
+    poll.register(connection, 0)  # reports only that the other side has hung up
     while not poll.poll():
         pass
     os._exit(1)
+
+
+def keep_freed_memory() -> bool:
+    """Make the C library of this process keep freed memory; False where it is not glibc.
+
+    glibc returns the memory of a picture to the system when it is freed, so that each page is made and cleared anew
+    when it is next touched: 40 % of the time of a warp on a virtual machine. The peak of memory stays the same.
+    """
+    try:
+        import ctypes
+
+        mallopt = ctypes.CDLL(None).mallopt
+    except (ImportError, OSError, AttributeError):
+        return False
+    return bool(mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT) and mallopt(_TRIM_THRESHOLD, _MOST_KEPT))
 
 
 class _Reporter:
@@ -161,7 +177,7 @@ class _Reporter:
             self.flush()
 
     def alive(self, pictures: int, rejected: int) -> None:
-        """Progress that does not count."""
+        """A sign of life without progress."""
         self.add(0, 0)
 
     def flush(self) -> None:

@@ -1,7 +1,4 @@
-"""What a run came to: the manifest from the commit records, and the verdict.
-
-The manifest is made of the records alone, so it is the same whoever made the shards, and when.
-"""
+"""The result of a run: the manifest, made of the commit records alone, and the verdict."""
 
 from __future__ import annotations
 
@@ -15,16 +12,19 @@ from typing import Any
 
 from augpipe.core.errors import RunError, UsageError, one_line
 from augpipe.run.folder.inventory import Record
+from augpipe.run.folder.run_folder import MANIFEST_SCHEMA, REJECTS
 from augpipe.run.folder.state import RunState
-from augpipe.run.folder.store import MANIFEST_SCHEMA, REJECTS
 
 
 @dataclass(frozen=True)
 class Limits:
     """When a run that is complete has still failed.
 
-    Each limit is a number or a share such as ``1%``, of which at least one is allowed. ``max_rejects`` counts pictures
-    with a loss, ``max_dropped`` objects that are not in the result; without it any number may be dropped.
+    A limit is a number or a share such as ``1%``; a share allows at least one.
+
+    Attributes:
+        max_rejects: pictures with a rejected sample.
+        max_dropped: objects that are not in the result; ``None`` allows any number.
     """
 
     max_rejects: str = "1%"
@@ -36,11 +36,11 @@ class Limits:
         self.dropped(1)
 
     def rejects(self, pictures: int) -> int:
-        """Of so many pictures, how many may have a loss."""
+        """Pictures that may have a rejected sample."""
         return _allowed("--max-rejects", self.max_rejects, pictures)
 
     def dropped(self, objects: int) -> int:
-        """Of so many objects, how many may be dropped."""
+        """Objects that may be dropped."""
         return objects if self.max_dropped is None else _allowed("--max-dropped", self.max_dropped, objects)
 
 
@@ -53,16 +53,23 @@ def _allowed(option: str, limit: str, total: int) -> int:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run came to.
+    """The result of a run, or of the shards that are there if other machines make the rest.
 
-    ``truncated`` counts objects that are there and cut by the frame, ``dropped`` those that are not there by reason,
-    ``rejects`` rows by error code, ``notes`` pictures by what was found while reading them. ``failed`` says in one
-    sentence why a run still counts as failed. ``already_done`` means that the run was finished before, and ``made``
-    counts the samples of the shards that this call made: what went on from an earlier call makes fewer. Of a run that
-    is not ``finished`` because other machines make the rest, everything is told of the ``shards`` that are there.
+    Attributes:
+        folder: the output.
+        truncated: objects that are kept and cut by the frame.
+        dropped: objects that are not in the result, by reason.
+        rejects: rows by error code.
+        notes: pictures by what was found while reading them.
+        seconds: of this call.
+        failed: why the run counts as failed although it is complete, in one sentence.
+        already_done: the run was finished before this call.
+        made: samples of the shards that this call made.
+        finished: all shards are there.
+        all_shards: shards of the whole run.
     """
 
-    folder: Path
+    folder: Path | str
     pictures: int
     written: int
     rejected: int
@@ -83,14 +90,14 @@ class Summary:
 
 
 def manifest_of(
-    folder: Path, state: RunState, records: Sequence[Record], seconds: float, command: str
+    folder: Path | str, state: RunState, records: Sequence[Record], seconds: float, command: str
 ) -> dict[str, Any]:
-    """The result of a run from its commit records, in the order of the shards.
+    """The manifest from all commit records in the order of the shards.
 
     Raises:
         RunError: if samples are missing from the sum.
     """
-    totals = totals_of(records)
+    totals = _totals_of(records)
     config = state.config
     expected = config["source"]["pictures"] * (config["copies"] + (1 if config["originals"] else 0))
     if totals["written"] + totals["rejected"] != expected:
@@ -115,7 +122,7 @@ def manifest_of(
 
 
 def _parts(state: RunState, records: Sequence[Record]) -> list[dict[str, Any]]:
-    """The parts; of a run that several versions have made, with the versions that made the shards of each."""
+    """The parts, with the versions that made the shards of each if there are several."""
     out: list[dict[str, Any]] = []
     for number, part in enumerate(state.parts):
         row: dict[str, Any] = {"copies": [part.first, part.end], "shards": state.shards_a_part}
@@ -127,30 +134,21 @@ def _parts(state: RunState, records: Sequence[Record]) -> list[dict[str, Any]]:
     return out
 
 
-def totals_of(records: Iterable[Record]) -> dict[str, Any]:
-    """What the records add up to."""
-    sums: Counter[str] = Counter()
-    dropped: Counter[str] = Counter()
-    kinds: Counter[str] = Counter()
-    notes: Counter[str] = Counter()
-    for record in records:
-        sums.update({name: record.get(name, 0) for name in ("samples", "rejected", "objects", "truncated")})
-        dropped.update(record["dropped"])
-        kinds.update(record["label_kinds"])
-        notes.update(record["notes"])
+def _totals_of(records: Sequence[Record]) -> dict[str, Any]:
+    """The sums over the records."""
+
+    def merged(name: str) -> dict[str, int]:
+        return dict(sum((Counter(record[name]) for record in records), Counter()))
+
+    counts = {"written": "samples", "rejected": "rejected", "objects": "objects", "truncated": "truncated"}
     return {
-        "written": sums["samples"],
-        "rejected": sums["rejected"],
-        "objects": sums["objects"],
-        "truncated": sums["truncated"],
-        "dropped": dict(dropped),
-        "label_kinds": dict(kinds),
-        "notes": dict(notes),
+        **{total: sum(record.get(name, 0) for record in records) for total, name in counts.items()},
+        **{name: merged(name) for name in ("dropped", "label_kinds", "notes")},
     }
 
 
 def summary_of(
-    folder: Path,
+    folder: Path | str,
     state: RunState,
     done: Mapping[int, Record],
     limits: Limits,
@@ -160,10 +158,10 @@ def summary_of(
     finished: bool = True,
     already_done: bool = False,
 ) -> Summary:
-    """The verdict on a folder, from the records of its shards by number."""
+    """The summary of a run from the records of its shards by number."""
     records = [done[index] for index in sorted(done)]
     rows = [row for record in records for row in record["rejects"]]
-    totals = totals_of(records)
+    totals = _totals_of(records)
     pictures = state.config["source"]["pictures"]
     return Summary(
         folder=folder,
@@ -188,10 +186,9 @@ def summary_of(
 
 
 def _failure(
-    folder: Path, pictures: int, totals: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], limits: Limits
+    folder: Path | str, pictures: int, totals: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], limits: Limits
 ) -> str | None:
-    """Why a run still counts as failed."""
-    see = f"see {folder / REJECTS}"
+    see = f"see {folder}/{REJECTS}"
     lost, allowed = len({row["source"] for row in rows}), limits.rejects(pictures)
     if any(row["transient"] for row in rows):
         few = {row["source"] for row in rows if row["transient"]}

@@ -1,9 +1,8 @@
-"""What run.json says: the configuration, the parts that the folder is made of, and what was asked for.
+"""The content of run.json: the configuration, the parts of the folder, and the request.
 
-A folder has one part, the copies [0, n); each ``--extend`` adds one behind it. Every part has a task for each group of
-sources, so its shards are numbered on from those of the part before. The record of a shard carries the digest of the
-configuration as it was when its part was asked for, that is with the copies up to the end of the part; so a part that
-is added leaves the files of those before it as they are.
+A folder has one part, the copies [0, n); each ``--extend`` adds one. Every part has a task for each group of sources,
+and its shards are numbered on from those of the part before. The record of a shard carries the digest of the
+configuration with the copies up to the end of its part, so a further part leaves earlier records valid.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from augpipe.core.errors import UsageError, one_line
@@ -27,7 +25,7 @@ def shard_name(prefix: str, index: int) -> str:
 
 @dataclass(frozen=True)
 class CopyRange:
-    """Copies ``[first, end)`` of every picture; the first part may have the originals as well."""
+    """Copies ``[first, end)`` of every picture, and the originals if it is the first part of a run that has them."""
 
     first: int
     end: int
@@ -43,8 +41,11 @@ class CopyRange:
 class RunState:
     """One run.
 
-    ``ends`` are the copies at the end of each part, ``request`` how the source and the recipe were given (see
-    :mod:`augpipe.run.request`), ``accepted`` the versions other than the configuration's that made some of the shards.
+    Attributes:
+        config: the configuration.
+        ends: the number of copies at the end of each part.
+        request: how the source and the recipe were given; see :mod:`augpipe.run.request`.
+        accepted: versions other than the configuration's that made some of the shards.
     """
 
     config: Mapping[str, Any]
@@ -54,12 +55,11 @@ class RunState:
 
     @property
     def digest(self) -> str:
-        """Of the configuration."""
+        """Digest of the configuration."""
         return digest_of(self.config)
 
     @property
     def parts(self) -> tuple[CopyRange, ...]:
-        """The parts in order."""
         firsts = (0, *self.ends[:-1])
         originals = bool(self.config["originals"])
         return tuple(
@@ -68,27 +68,25 @@ class RunState:
         )
 
     def digest_of_part(self, part: CopyRange) -> str:
-        """Digest of the configuration under which the shards of a part are made."""
+        """Digest of the configuration that the records of a part carry."""
         return digest_of({**self.config, "copies": part.end})
 
     @property
     def prefix(self) -> str:
-        """First part of the shards' names."""
+        """What the names of the shards begin with."""
         return self.config["split"] or "all"
 
     @property
     def shards_a_part(self) -> int:
-        """Tasks of each part."""
         pictures: int = self.config["source"]["pictures"]
         return -(-pictures // int(self.config["sources_per_shard"]))
 
     @property
     def shards(self) -> int:
-        """Tasks of all parts."""
         return self.shards_a_part * len(self.ends)
 
     def index_of(self, name: str) -> int | None:
-        """Number of the shard that is called so, without an ending; ``None`` if this run has no such shard."""
+        """The number of a shard by its name without an ending; ``None`` if this run has no such shard."""
         match = _SHARD.fullmatch(name)
         if not match or match["prefix"] != self.prefix:
             return None
@@ -96,11 +94,11 @@ class RunState:
         return index if index < self.shards and shard_name(self.prefix, index) == name else None
 
     def extended(self, config: Mapping[str, Any]) -> RunState:
-        """With one more part, up to the copies of ``config``."""
+        """The run with one more part, up to the copies of ``config``."""
         return replace(self, config=config, ends=(*self.ends, config["copies"]))
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in run.json."""
+        """The content of run.json."""
         value: dict[str, Any] = {
             "schema": RUN_SCHEMA,
             "config": self.config,
@@ -111,8 +109,8 @@ class RunState:
         return {**value, "accepted": list(self.accepted)} if self.accepted else value
 
 
-def state_from(value: Mapping[str, Any], path: Path) -> RunState:
-    """The run of a run.json.
+def state_from(value: Mapping[str, Any], path: str) -> RunState:
+    """The run that a run.json describes.
 
     Raises:
         UsageError: another schema, or fields that are not as docs/format.md has them.

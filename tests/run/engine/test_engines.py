@@ -32,7 +32,7 @@ from augpipe.run.augment import Execution, RunOptions, Summary, Watcher, augment
 from augpipe.run.engine import local, worker
 from augpipe.run.engine.local import LocalProcesses
 from augpipe.run.engine.worker import OUT_OF_MEMORY, Ready
-from augpipe.run.folder.keys import require_unique
+from augpipe.run.folder.samples import require_unique
 from augpipe.run.folder.state import RunState
 from augpipe.run.job import plan_tasks
 from augpipe.run.retry import retry
@@ -183,7 +183,7 @@ def test_a_worker_ignores_ctrl_c_and_keeps_memory(monkeypatch):
     """The parent alone decides what Ctrl-C means; to ask for memory anew takes 40 % of a warp's time."""
     done: list[Any] = []
     monkeypatch.setattr(worker.signal, "signal", lambda number, handler: done.append((number, handler)))
-    monkeypatch.setattr("augpipe.run.engine.memory.keep_what_is_freed", lambda: done.append("kept"))
+    monkeypatch.setattr("augpipe.run.engine.worker.keep_freed_memory", lambda: done.append("kept"))
     monkeypatch.setattr("augpipe.pixels.factory.backend_for", lambda *_: done.append("backend"))
     ours, theirs = multiprocessing.Pipe()
     ours.send(worker.Start(SimpleNamespace(device=None, backend_options=None), WorkerSlot()))

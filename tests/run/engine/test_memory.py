@@ -10,16 +10,16 @@ import pytest
 FAULTS = """
 import cv2, resource, numpy as np
 from augpipe.core.geometry import about, rotation, rounded
-from augpipe.pixels.backend import BackendOptions, Job
+from augpipe.pixels.backend import BackendOptions, PictureJob
 from augpipe.pixels.cpu import CpuBackend
 from augpipe.pixels.codec.header import read_header
 from augpipe.core.plan import Warp
-from augpipe.run.engine.memory import keep_what_is_freed
+from augpipe.run.engine.worker import keep_freed_memory
 kept = {keep}
 picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
 data = cv2.imencode(".jpg", picture)[1].tobytes()
 turn = Warp(matrix=rounded(about((320, 240), rotation(7.0))), size_wh=(640, 480))
-job = Job(data, read_header(data), ((turn,),) * 2)
+job = PictureJob(data, read_header(data), ((turn,),) * 2)
 list(CpuBackend(BackendOptions()).render([job] * 3))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in CpuBackend(BackendOptions()).render([job] * 10):
@@ -36,7 +36,7 @@ def faults(keep: str) -> tuple[str, float]:
 
 
 def test_pages_are_used_again():
-    kept, pages = faults("keep_what_is_freed()")
+    kept, pages = faults("keep_freed_memory()")
     if kept == "False":
         pytest.skip("the C library is not glibc")
     assert pages < 4

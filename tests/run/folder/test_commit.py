@@ -11,6 +11,7 @@ from runs import promised, run
 from augpipe.core.errors import Reject, RunError
 from augpipe.pixels.factory import backend_for
 from augpipe.run import augment, task
+from augpipe.run.folder.local import LocalStore
 from augpipe.run.job import Attempt
 from augpipe.run.retry import retry
 
@@ -46,9 +47,9 @@ def test_a_second_attempt_changes_nothing(voc, tmp_path, late):
     seen = []
 
     def again(job, one, backend):
-        before = files_of(job.folder)
+        before = files_of(job.store.folder)
         task.run_task(job, one, backend, Attempt(2))
-        assert files_of(job.folder) == before
+        assert files_of(job.store.folder) == before
         seen.append(one.name)
 
     late(again)
@@ -64,7 +65,7 @@ def test_a_second_attempt_that_ends_in_its_commit_leaves_the_shard(voc, tmp_path
 
     def again(job, one, backend):
         with monkeypatch.context() as patched:
-            patched.setattr(task, "write_atomically", cut_short)
+            patched.setattr(LocalStore, "put", cut_short)
             task.run_task(job, one, backend, Attempt(2))
 
     late(again)
@@ -99,7 +100,7 @@ def test_a_shard_that_is_not_whole_or_not_this_one_is_made_again(voc, tmp_path, 
     run(voc, tmp_path / "calm", copies=2)
 
     def again(job, one, backend):
-        spoil(job.folder / f"{one.name}.tar", job.folder / f"{one.name}.json")
+        spoil(job.store.folder / f"{one.name}.tar", job.store.folder / f"{one.name}.json")
         task.run_task(job, one, backend, Attempt(2))
 
     late(again)

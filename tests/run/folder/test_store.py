@@ -14,7 +14,8 @@ from format_checker import check_folder
 from runs import promised, run
 
 from augpipe.core.errors import RunError, UsageError
-from augpipe.run.folder.store import Store
+from augpipe.run.folder.run_folder import RunFolder
+from augpipe.run.folder.store import open_store
 
 
 @pytest.fixture(scope="module")
@@ -135,8 +136,8 @@ def test_what_a_call_made_is_not_what_is_there(voc, folder):
 
 
 def test_two_runs_into_one_folder_are_refused(voc, tmp_path):
-    with Store(tmp_path / "out") as store:
-        store.take()
+    with RunFolder(open_store(tmp_path / "out")) as other:
+        other.lock()
         with pytest.raises(UsageError, match="another run"):
             run(voc, tmp_path / "out")
     run(voc, tmp_path / "out")
@@ -200,7 +201,7 @@ def test_deleting_that_is_cut_short_leaves_no_run_that_looks_whole(voc, folder, 
 
     monkeypatch.setattr(Path, "unlink", failing)
     with pytest.raises(KeyboardInterrupt):
-        Store(folder).clear(Store(folder).state())
+        RunFolder(open_store(folder)).clear(RunFolder(open_store(folder)).state())
     monkeypatch.undo()
     for record in folder.glob("all-*.json"):
         assert record.with_suffix(".tar").is_file()

@@ -1,0 +1,115 @@
+"""A local folder as the store of a run.
+
+A file is written under a temporary name in the subfolder ``.augpipe``, flushed to the disk and renamed; then its folder
+is flushed. The lock is a file in the same subfolder.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from augpipe.core.errors import UsageError, refused
+from augpipe.run.folder.lock import FolderLock
+from augpipe.storage.fs import size_of
+
+WORK = ".augpipe"
+
+
+class LocalStore:
+    """See :class:`augpipe.run.folder.store.Store`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._work = folder / WORK
+        self._lock = FolderLock(self._work / "lock")
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a worker may have another working directory
+        return LocalStore, (self.folder.resolve(),)
+
+    def names(self) -> list[str]:
+        if not self.folder.exists():
+            return []
+        if not self.folder.is_dir():
+            raise UsageError(f"{self.folder}: is a file; expected a folder to write to")
+        return sorted(name for name in os.listdir(self.folder) if name != WORK)
+
+    def size(self, name: str) -> int:
+        return size_of(self.folder / name)
+
+    def open(self, name: str) -> IO[bytes]:
+        return (self.folder / name).open("rb")
+
+    def put(self, name: str, fill: Callable[[IO[bytes]], object]) -> None:
+        path = self.folder / name
+        temporary = self._work / f"{name}.{socket.gethostname()}.{os.getpid()}.{threading.get_ident()}.tmp"
+        try:
+            with open(temporary, "wb") as file:
+                fill(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            sync_folder(self.folder)
+        except OSError as error:
+            raise refused(path, error, "cannot be written: ") from error
+        finally:
+            with suppress(OSError):
+                temporary.unlink()
+
+    def remove(self, *names: str) -> None:
+        removed = False
+        path = self.folder
+        try:
+            for name in names:
+                path = self.folder / name
+                with suppress(FileNotFoundError):
+                    path.unlink()
+                    removed = True
+            if removed:
+                sync_folder(self.folder)
+        except OSError as error:
+            raise refused(path, error, "cannot be removed: ") from error
+
+    def discard(self, of: Callable[[str], bool]) -> None:
+        for path in self._work.glob("*.tmp"):
+            if of(path.name.partition(".")[0]):
+                path.unlink(missing_ok=True)
+
+    def scratch(self) -> str:
+        return str(self._work)
+
+    def free_bytes(self) -> int | None:
+        there = next(path for path in (self.folder, *self.folder.resolve().parents) if path.exists())
+        try:
+            status = os.statvfs(there)
+        except OSError:  # an estimate of room must not stop a run
+            return None
+        return status.f_bavail * status.f_frsize
+
+    def lock(self, tasks: range) -> bool:
+        return self._lock.take(tasks)
+
+    def unlock(self, done: bool = False) -> None:
+        try:
+            if done:
+                shutil.rmtree(self._work, ignore_errors=True)
+        finally:
+            self._lock.drop()
+
+    def preparing(self) -> AbstractContextManager[None]:
+        return self._lock.preparing()
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder, so that a rename or removal in it survives a loss of power."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

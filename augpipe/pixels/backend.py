@@ -13,7 +13,7 @@ from typing import Protocol
 
 from augpipe.core.annotations import Header
 from augpipe.core.errors import Reject
-from augpipe.core.plan import AnyStep
+from augpipe.core.step import Step
 from augpipe.pixels.codec.image import PictureFormat
 
 
@@ -21,13 +21,14 @@ from augpipe.pixels.codec.image import PictureFormat
 class PictureJob:
     """One encoded source picture and the steps of each output wanted of it.
 
-    The steps are for the picture decoded at 1/``share`` of its size; see :mod:`augpipe.pixels.scaled_decode`.
+    The steps are for the picture decoded at 1/``scale_denominator`` of its size, see
+    :mod:`augpipe.pixels.scaled_decode`.
     """
 
     data: bytes
     header: Header
-    steps: tuple[tuple[AnyStep, ...], ...]
-    share: int = 1
+    steps: tuple[tuple[Step, ...], ...]
+    scale_denominator: int = 1
 
 
 @dataclass(frozen=True)

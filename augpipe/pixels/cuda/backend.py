@@ -26,7 +26,7 @@ from augpipe.pixels.cpu import CpuBackend, apply
 from augpipe.pixels.cuda.batch_codec import BatchCodec, DeviceFirst, HostCodec, downloaded, uploaded
 from augpipe.pixels.cuda.device_api import Accelerator, Event
 from augpipe.pixels.cuda.launch import DevicePicture, OutputJob, bytes_needed, run_batch
-from augpipe.pixels.scaled_decode import cut, share_of
+from augpipe.pixels.scaled_decode import part_of, scale_denominator_of
 
 SLOTS = 3
 """Batches that are under way at a time: one for each stage."""
@@ -236,12 +236,11 @@ class GpuBackend:
 def _pieces(jobs: Iterable[PictureJob], shrinks: bool) -> Iterator[_Piece]:
     """Whole jobs; if the codec shrinks pictures, neighbouring outputs that start from one size."""
     for job in jobs:
-        shares = [share_of(job.header, steps) if shrinks else 1 for steps in job.steps]
-        runs = [(share, len(list(run))) for share, run in groupby(shares)]
+        divisors = [scale_denominator_of(job.header, steps) if shrinks else 1 for steps in job.steps]
         first = 0
-        for share, count in runs:
-            end = first + count
-            yield _Piece(cut(job, share, range(first, end)), ends=end == len(shares))
+        for divisor, run in groupby(divisors):
+            end = first + len(list(run))
+            yield _Piece(part_of(job, divisor, range(first, end)), ends=end == len(divisors))
             first = end
 
 
@@ -254,7 +253,7 @@ def _cut(pieces: Iterable[_Piece], most_bytes: int) -> Iterator[_Batch]:
     held = count = 0
     for piece in pieces:
         job = piece.job
-        width, height = (-(-side // job.share) for side in job.header.upright_wh)
+        width, height = (-(-side // job.scale_denominator) for side in job.header.upright_wh)
         channels = 1 if is_gray(job.header) else 3
         source = width * height * channels
         first = 0

@@ -14,12 +14,12 @@ import numpy as np
 
 from augpipe.core.errors import Reject, fault
 from augpipe.core.opencv import cv2
+from augpipe.core.step import Pixels
 from augpipe.pixels.backend import BackendOptions, PictureJob
 from augpipe.pixels.codec.image import as_memory_error, decode, encode
 from augpipe.pixels.cuda.device_api import Accelerator, Stream
 from augpipe.pixels.cuda.launch import DevicePicture
 from augpipe.pixels.cuda.nvimgcodec import DeviceCodec
-from augpipe.pixels.resample import Pixels
 
 
 class BatchCodec(Protocol):
@@ -61,7 +61,7 @@ class HostCodec:
 
     def _decoded(self, job: PictureJob, stream: Stream) -> DevicePicture | Reject:
         try:
-            picture = decode(job.data, job.header, self._options.keep_truncated, job.share)
+            picture = decode(job.data, job.header, self._options.keep_truncated, job.scale_denominator)
         except Reject as reject:
             return reject.bare()
         except Exception as error:  # no memory on the host, no descriptor; one picture must not end the run

@@ -16,7 +16,7 @@ from pictures import GRAY, PHOTO, PICTURE, WRITTEN
 
 from augpipe.core.annotations import Header
 from augpipe.core.errors import Reject
-from augpipe.core.plan import AnyStep, Blur, Noise
+from augpipe.core.step import Step
 from augpipe.pixels.backend import BackendOptions, PictureJob
 from augpipe.pixels.codec import image as codec
 from augpipe.pixels.codec.header import read_header
@@ -26,6 +26,8 @@ from augpipe.pixels.cuda import nvimgcodec
 from augpipe.pixels.cuda.backend import GpuBackend
 from augpipe.pixels.cuda.batch_codec import DeviceFirst, HostCodec
 from augpipe.pixels.cuda.nvimgcodec import DecodedImage, DeviceCodec, upright_view
+from augpipe.pixels.steps.blur import Blur
+from augpipe.pixels.steps.noise import Noise
 
 try:
     old = nvimgcodec.load().__version__.startswith("0.8")
@@ -327,7 +329,7 @@ def test_a_pipeline_with_this_codec_gives_the_files_of_the_cpu(host):
     turned = encoded(PICTURE, "JPEG", exif=exif(6))
     files = [turned, *(WRITTEN[name] for name in ("jpeg", "png", "jpeg gray", "progressive")), encoded(photo((90, 70)))]
     files.append(files[-1][:900] + b"\xff\xd9")
-    steps: tuple[AnyStep, ...] = (Blur(sigma=0.8), Noise(std=5.0, offset=7))
+    steps: tuple[Step, ...] = (Blur(sigma=0.8), Noise(std=5.0, offset=7))
     jobs = [PictureJob(data, read_header(data), (steps, ())) for data in files]
     backend = GpuBackend(accelerator, DeviceFirst(host, HostCodec(accelerator, options)), options, 1 << 28)
     found, wanted = list(backend.render(jobs)), list(CpuBackend(options).render(jobs))

@@ -24,8 +24,8 @@ from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered
 from augpipe.pixels.codec.image import as_memory_error, is_gray
 from augpipe.pixels.cpu import CpuBackend, apply
 from augpipe.pixels.cuda.batch_codec import BatchCodec, DeviceFirst, HostCodec, downloaded, uploaded
-from augpipe.pixels.cuda.device_api import Accelerator, Event
-from augpipe.pixels.cuda.launch import DevicePicture, OutputJob, bytes_needed, run_batch
+from augpipe.pixels.cuda.device_api import Accelerator, DevicePicture, Event
+from augpipe.pixels.cuda.launch import OutputJob, bytes_needed, run_batch
 from augpipe.pixels.scaled_decode import part_of, scale_denominator_of
 
 SLOTS = 3

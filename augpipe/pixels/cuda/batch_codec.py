@@ -17,8 +17,7 @@ from augpipe.core.opencv import cv2
 from augpipe.core.step import Pixels
 from augpipe.pixels.backend import BackendOptions, PictureJob
 from augpipe.pixels.codec.image import as_memory_error, decode, encode
-from augpipe.pixels.cuda.device_api import Accelerator, Stream
-from augpipe.pixels.cuda.launch import DevicePicture
+from augpipe.pixels.cuda.device_api import Accelerator, DevicePicture, Stream
 from augpipe.pixels.cuda.nvimgcodec import DeviceCodec
 
 
@@ -121,7 +120,7 @@ class DeviceFirst:
         """See :class:`BatchCodec`."""
         found = self._own.decode([(job.data, job.header) for job in jobs], stream.pointer)
         left = iter(self._host.decode([job for job, image in zip(jobs, found, strict=True) if image is None], stream))
-        return [next(left) if i is None else DevicePicture(i.address, i.size_wh, i.channels, i.pitch, i) for i in found]
+        return [next(left) if picture is None else picture for picture in found]
 
     def encode(self, pictures: Sequence[DevicePicture], stream: Stream) -> list[bytes | Reject]:
         """See :class:`BatchCodec`."""

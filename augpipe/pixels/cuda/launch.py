@@ -16,14 +16,13 @@ import struct
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from augpipe.core.errors import Reject, fault
 from augpipe.core.step import Instruction, Pass, Step
-from augpipe.pixels.cuda.device_api import Accelerator, Stream
+from augpipe.pixels.cuda.device_api import Accelerator, DevicePicture, Stream
 from augpipe.pixels.steps import noise
 
 _ALIGNMENT = 256  # what cudaMalloc gives; words and doubles need less
@@ -32,32 +31,6 @@ _OPERATION = struct.Struct("<iiIi12i")
 _INSTRUCTIONS = ("matrix", "table", "noise", "outside_box", "outside_region", "boxes")  # as enum Kind in points.cu
 _TILE_WH, _THREADS_XY = (128, 8), (32, 8)  # a thread has four pixels
 _READ_AT_ONCE = 3 * 128  # numbers of the noise bank from a thread's first to its last, at most
-
-
-@dataclass(frozen=True)
-class DevicePicture:
-    """A picture on the device: uint8, interleaved, ``pitch`` bytes from row to row.
-
-    ``owner`` keeps the memory alive. It may be shared with other pictures of the batch.
-    """
-
-    address: int
-    size_wh: tuple[int, int]
-    channels: int
-    pitch: int
-    owner: object
-
-    @property
-    def __cuda_array_interface__(self) -> dict[str, Any]:
-        """For array libraries and encoders, without a copy: (H, W, C); see CUDA Array Interface, version 3."""
-        w, h = self.size_wh
-        return {
-            "shape": (h, w, self.channels),
-            "typestr": "|u1",
-            "data": (self.address, False),
-            "strides": None if self.pitch == w * self.channels else (self.pitch, self.channels, 1),
-            "version": 3,
-        }
 
 
 @dataclass(frozen=True)

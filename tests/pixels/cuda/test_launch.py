@@ -18,7 +18,8 @@ from augpipe.core import geometry as g
 from augpipe.core.errors import Reject
 from augpipe.core.plan import Curve, Matrix3x4
 from augpipe.pixels import cpu
-from augpipe.pixels.cuda.launch import DevicePicture, OutputJob, _Parameters, bytes_needed, lowered, run_batch
+from augpipe.pixels.cuda.device_api import DevicePicture
+from augpipe.pixels.cuda.launch import OutputJob, _Parameters, bytes_needed, lowered, run_batch
 from augpipe.pixels.steps.blur import Blur
 from augpipe.pixels.steps.color import Color
 from augpipe.pixels.steps.cutout import Cutout

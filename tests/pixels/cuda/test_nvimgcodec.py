@@ -25,7 +25,8 @@ from augpipe.pixels.cpu import CpuBackend
 from augpipe.pixels.cuda import nvimgcodec
 from augpipe.pixels.cuda.backend import GpuBackend
 from augpipe.pixels.cuda.batch_codec import DeviceFirst, HostCodec
-from augpipe.pixels.cuda.nvimgcodec import DecodedImage, DeviceCodec, upright_view
+from augpipe.pixels.cuda.device_api import DevicePicture
+from augpipe.pixels.cuda.nvimgcodec import DeviceCodec, upright_view
 from augpipe.pixels.steps.blur import Blur
 from augpipe.pixels.steps.noise import Noise
 
@@ -49,7 +50,7 @@ def job(data: bytes) -> tuple[bytes, Header]:
     return data, read_header(data)
 
 
-def pixels(image: DecodedImage) -> np.ndarray:
+def pixels(image: DevicePicture) -> np.ndarray:
     """As the CPU's codec gives them, read from the address that the picture says."""
     width, height = image.size_wh
     interface = {
@@ -63,10 +64,10 @@ def pixels(image: DecodedImage) -> np.ndarray:
     return array[:, :, 0] if image.channels == 1 else array[:, :, ::-1]
 
 
-def described(array: np.ndarray) -> DecodedImage:
+def described(array: np.ndarray) -> DevicePicture:
     height, width = array.shape[:2]
     channels = array.shape[2] if array.ndim == 3 else 1
-    return DecodedImage(array.ctypes.data, (width, height), channels, array.strides[0], array)
+    return DevicePicture(array.ctypes.data, (width, height), channels, array.strides[0], array)
 
 
 # --- without nvImageCodec --------------------------------------------------------------------------------------------

@@ -7,14 +7,17 @@ one, a GPU a batch).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ParamSpec, Protocol, TypeVar
 
 from augpipe.core.annotations import Header
-from augpipe.core.errors import Reject
+from augpipe.core.errors import Reject, fault
 from augpipe.core.step import Step
-from augpipe.pixels.codec.image import PictureFormat
+from augpipe.pixels.codec.image import PictureFormat, as_memory_error
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -55,4 +58,13 @@ class Backend(Protocol):
 
     def render(self, jobs: Iterable[PictureJob]) -> Iterator[Rendered]:
         """Results in the order of the jobs."""
-        ...
+
+
+def or_reject(stage: str, make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Reject:
+    """What ``make`` returns, or the reject of its picture, whatever it raises: one picture must not end a run."""
+    try:
+        return make(*args, **kwargs)
+    except Reject as reject:
+        return reject.bare()
+    except Exception as error:  # OpenCV's own, mostly
+        return fault(stage, as_memory_error(error))

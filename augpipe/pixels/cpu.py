@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from augpipe.core.errors import Reject, fault
+from augpipe.core.errors import Reject
 from augpipe.core.opencv import cv2
 from augpipe.core.step import Pixels, SharedSource, Step
-from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered
-from augpipe.pixels.codec.image import as_memory_error, decode, encode
+from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered, or_reject
+from augpipe.pixels.codec.image import decode, encode
 from augpipe.pixels.resample import SharedMeans
 from augpipe.pixels.scaled_decode import by_scale, part_of
 
@@ -39,22 +39,15 @@ class CpuBackend:
 
     def _outputs(self, job: PictureJob) -> Sequence[bytes | Reject]:
         """A method of its own, so that a decoded picture is gone before the next one is decoded."""
-        try:
-            picture = decode(job.data, job.header, self._options.keep_truncated, job.scale_denominator)
-        except Reject as reject:
-            return (reject,) * len(job.steps)
-        except Exception as error:  # no memory, no descriptor; one picture must not end the run
-            return (fault("decode", error),) * len(job.steps)
+        keep = self._options.keep_truncated
+        picture = or_reject("decode", decode, job.data, job.header, keep, job.scale_denominator)
+        if isinstance(picture, Reject):
+            return (picture,) * len(job.steps)
         source = SharedMeans(picture)
-        return [self._one(picture, steps, source) for steps in job.steps]
+        return [or_reject("pixels", self._encoded, picture, steps, source) for steps in job.steps]
 
-    def _one(self, picture: Pixels, steps: Sequence[Step], source: SharedSource) -> bytes | Reject:
-        try:
-            return encode(apply(picture, steps, source), self._options.picture)
-        except Reject as reject:
-            return reject
-        except Exception as error:  # OpenCV's own, mostly; one picture must not end the run
-            return fault("pixels", as_memory_error(error))
+    def _encoded(self, picture: Pixels, steps: Sequence[Step], source: SharedSource) -> bytes:
+        return encode(apply(picture, steps, source), self._options.picture)
 
 
 def apply(picture: Pixels, steps: Iterable[Step], source: SharedSource | None = None) -> Pixels:

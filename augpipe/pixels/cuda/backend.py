@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TypeAlias, TypeVar
 
-from augpipe.core.errors import DeviceError, Reject, fault, one_line
+from augpipe.core.errors import DeviceError, Reject, one_line
 from augpipe.core.machine import cores
-from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered
-from augpipe.pixels.codec.image import as_memory_error, is_gray
+from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered, or_reject
+from augpipe.pixels.codec.image import is_gray
 from augpipe.pixels.cpu import CpuBackend, apply
 from augpipe.pixels.cuda.batch_codec import BatchCodec, DeviceFirst, HostCodec, downloaded, uploaded
 from augpipe.pixels.cuda.device_api import Accelerator, DevicePicture, Event
@@ -216,12 +216,9 @@ class GpuBackend:
             return source
         pixels = downloaded(self._accelerator, source, stream)
         del source
-        try:
-            moved = apply(pixels, job.steps[0])
-        except Reject as reject:
-            return reject.bare()
-        except Exception as error:  # OpenCV's own, mostly
-            return fault("pixels", as_memory_error(error))
+        moved = or_reject("pixels", apply, pixels, job.steps[0])
+        if isinstance(moved, Reject):
+            return moved
         picture = uploaded(self._accelerator, moved, stream)
         (data,) = self._codec.encode([picture], stream)
         stream.synchronize()

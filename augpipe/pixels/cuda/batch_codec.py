@@ -12,11 +12,11 @@ from typing import Protocol
 
 import numpy as np
 
-from augpipe.core.errors import Reject, fault
+from augpipe.core.errors import Reject
 from augpipe.core.opencv import cv2
 from augpipe.core.step import Pixels
-from augpipe.pixels.backend import BackendOptions, PictureJob
-from augpipe.pixels.codec.image import as_memory_error, decode, encode
+from augpipe.pixels.backend import BackendOptions, PictureJob, or_reject
+from augpipe.pixels.codec.image import decode, encode
 from augpipe.pixels.cuda.device_api import Accelerator, DevicePicture, Stream
 from augpipe.pixels.cuda.nvimgcodec import DeviceCodec
 
@@ -35,7 +35,6 @@ class BatchCodec(Protocol):
         Raises:
             MemoryError: the device has not enough for so many.
         """
-        ...
 
     def encode(self, pictures: Sequence[DevicePicture], stream: Stream) -> list[bytes | Reject]:
         """Encoded pictures; ``stream`` has waited for what made them.
@@ -43,7 +42,6 @@ class BatchCodec(Protocol):
         Raises:
             MemoryError: the device has not enough for so many.
         """
-        ...
 
 
 class HostCodec:
@@ -59,13 +57,9 @@ class HostCodec:
         return [self._decoded(job, stream) for job in jobs]
 
     def _decoded(self, job: PictureJob, stream: Stream) -> DevicePicture | Reject:
-        try:
-            picture = decode(job.data, job.header, self._options.keep_truncated, job.scale_denominator)
-        except Reject as reject:
-            return reject.bare()
-        except Exception as error:  # no memory on the host, no descriptor; one picture must not end the run
-            return fault("decode", error)
-        return uploaded(self._accelerator, picture, stream)
+        keep = self._options.keep_truncated
+        picture = or_reject("decode", decode, job.data, job.header, keep, job.scale_denominator)
+        return picture if isinstance(picture, Reject) else uploaded(self._accelerator, picture, stream)
 
     def encode(self, pictures: Sequence[DevicePicture], stream: Stream) -> list[bytes | Reject]:
         """See :class:`BatchCodec`."""
@@ -73,12 +67,7 @@ class HostCodec:
 
     def _encoded(self, picture: DevicePicture, stream: Stream) -> bytes | Reject:
         pixels = downloaded(self._accelerator, picture, stream)
-        try:
-            return encode(pixels, self._options.picture)
-        except Reject as reject:
-            return reject.bare()
-        except Exception as error:  # OpenCV's own, mostly
-            return fault("pixels", as_memory_error(error))
+        return or_reject("pixels", encode, pixels, self._options.picture)
 
 
 def uploaded(accelerator: Accelerator, picture: Pixels, stream: Stream) -> DevicePicture:

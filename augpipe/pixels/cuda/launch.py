@@ -20,8 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from augpipe.core.errors import Reject, fault
+from augpipe.core.errors import Reject
 from augpipe.core.step import Instruction, Pass, Step
+from augpipe.pixels.backend import or_reject
 from augpipe.pixels.cuda.device_api import Accelerator, DevicePicture, Stream
 from augpipe.pixels.steps import noise
 
@@ -59,7 +60,7 @@ def run_batch(
     Raises:
         MemoryError: if the device has no memory for the batch; nothing has run.
     """
-    lowerings = [_lowered(work) for work in works]
+    lowerings = [or_reject("pixels", lowered, w.picture.size_wh, w.picture.channels, w.steps) for w in works]
     chains = [_Chain(w, p) for w, p in zip(works, lowerings, strict=True) if not isinstance(p, Reject) and p]
     outputs = iter(_run(accelerator, chains, stream) if chains else ())
     return tuple(
@@ -102,15 +103,6 @@ def _grid(a_pass: Pass) -> tuple[int, tuple[int, int]]:
     """(blocks, threads of a block)."""
     (w, h), (tile_w, tile_h) = a_pass.target_wh, _TILE_WH
     return a_pass.grid or (-(-w // tile_w) * -(-h // tile_h), _THREADS_XY)
-
-
-def _lowered(work: OutputJob) -> tuple[Pass, ...] | Reject:
-    try:
-        return lowered(work.picture.size_wh, work.picture.channels, work.steps)
-    except Reject as reject:
-        return reject.bare()
-    except Exception as error:  # a plan that no kernel can do; one picture must not end the run
-        return fault("pixels", error)
 
 
 def _aligned(nbytes: int) -> int:

@@ -23,9 +23,9 @@ from augpipe.core.errors import one_line
 from augpipe.core.extras import version_of
 from augpipe.core.machine import cores, memory
 from augpipe.core.processes import python_command
+from augpipe.core.step import Pixels
 from augpipe.pixels.cuda.probe import Gpu, Probe, cuda_text, probe
 from augpipe.pixels.cuda.select import extra, resolve, way_out
-from augpipe.pixels.resample import Pixels
 
 _PACKAGES = ("numpy", "pillow", "pycocotools", "shapely", "msgspec", "pydantic", "typer")
 _OPTIONAL = {
@@ -150,18 +150,19 @@ def _picture() -> Pixels:
 
 def _exact_moves() -> str | None:
     from augpipe.core.geometry import mirror_x
-    from augpipe.pixels.resample import resample
+    from augpipe.pixels.steps.warp import Warp
 
-    same = np.array_equal(resample(_picture(), mirror_x(61), (61, 47)), _picture()[:, ::-1])
+    flipped = Warp(matrix=mirror_x(61), size_wh=(61, 47)).on_cpu(_picture(), None)
+    same = np.array_equal(flipped, _picture()[:, ::-1])
     return None if same else "a flip is no copy"
 
 
 def _warp() -> str | None:
     from augpipe.core.geometry import about, rotation, rounded
-    from augpipe.pixels.resample import resample
+    from augpipe.pixels.steps.warp import Warp
 
-    matrix = rounded(about((30.5, 23.5), rotation(30.0)))
-    digest = hashlib.sha256(resample(_picture(), matrix, (61, 47)).tobytes()).hexdigest()[:16]
+    step = Warp(matrix=rounded(about((30.5, 23.5), rotation(30.0))), size_wh=(61, 47))
+    digest = hashlib.sha256(step.on_cpu(_picture(), None).tobytes()).hexdigest()[:16]
     if digest == "24ca22726410aa69":
         return None
     return f"other bytes than elsewhere ({digest}): runs on this machine will differ"
@@ -170,10 +171,11 @@ def _warp() -> str | None:
 def _color() -> str | None:
     from augpipe.core.color import apply_integers, compiled, on_grid, saturation_hue
     from augpipe.core.plan import Matrix3x4
-    from augpipe.pixels.cpu import recolor
+    from augpipe.pixels.steps.color import Color
 
-    stage = compiled([Matrix3x4(on_grid(saturation_hue(1.3, 0.07)))])[0]
-    same = np.array_equal(recolor(_picture(), stage)[:, :, ::-1], apply_integers(stage, _picture()[:, :, ::-1]))
+    step = Color(stages=(Matrix3x4(on_grid(saturation_hue(1.3, 0.07))),))
+    expected = apply_integers(compiled(step.stages)[0], _picture()[:, :, ::-1])
+    same = np.array_equal(step.on_cpu(_picture(), None)[:, :, ::-1], expected)
     return None if same else "OpenCV's transform rounds in another way"
 
 

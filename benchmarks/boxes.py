@@ -40,7 +40,6 @@ from painted import box_of, enlarged, fill, looked_up  # noqa: E402
 from augpipe.core import geometry as g  # noqa: E402
 from augpipe.core.annotations import Annotations, Frame, ObjectRow, Rings, Segmentation, objects_of  # noqa: E402
 from augpipe.core.canvas import CanvasState, follow  # noqa: E402
-from augpipe.core.plan import Warp  # noqa: E402
 from augpipe.formats.base import (  # noqa: E402
     SourceOptions,
     read_picture,
@@ -49,6 +48,7 @@ from augpipe.formats.registry import open_dataset  # noqa: E402
 from augpipe.labels import rle, transform  # noqa: E402
 from augpipe.labels.normalize import aligned  # noqa: E402
 from augpipe.pixels.codec.header import read_header  # noqa: E402
+from augpipe.pixels.steps.warp import Warp  # noqa: E402
 from augpipe.recipe.compile import Recipe  # noqa: E402
 from augpipe.recipe.load import compiled  # noqa: E402
 from augpipe.recipe.planner import draw  # noqa: E402

@@ -9,7 +9,8 @@ import numpy as np
 from gpu_bench import Bench, agreement
 
 from augpipe.core.geometry import about, rotation, rounded
-from augpipe.core.plan import AnyStep, Blur, Color, Cutout, JpegCompress, Matrix3x4, Noise, Warp
+from augpipe.core.plan import Matrix3x4
+from augpipe.core.step import Step
 from augpipe.pixels.codec.baseline_jpeg import is_plain, whole
 from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.codec.image import decode, encode
@@ -17,11 +18,17 @@ from augpipe.pixels.cpu import CpuBackend, apply
 from augpipe.pixels.cuda.backend import GpuBackend
 from augpipe.pixels.cuda.batch_codec import DeviceFirst, HostCodec, downloaded
 from augpipe.pixels.cuda.launch import OutputJob, run_batch
+from augpipe.pixels.steps.blur import Blur
+from augpipe.pixels.steps.color import Color
+from augpipe.pixels.steps.cutout import Cutout
+from augpipe.pixels.steps.jpeg_compress import JpegCompress
+from augpipe.pixels.steps.noise import Noise
+from augpipe.pixels.steps.warp import Warp
 
 PARITY_PICTURES = 32
 
 
-def example_steps(size_wh: tuple[int, int], rng: np.random.Generator) -> dict[str, tuple[AnyStep, ...]]:
+def example_steps(size_wh: tuple[int, int], rng: np.random.Generator) -> dict[str, tuple[Step, ...]]:
     """Steps of each kind, and the fused ones, with numbers of their own for each picture."""
     w, h = size_wh
     turn = about((w / 2, h / 2), rotation(float(rng.uniform(-10, 10))))
@@ -81,7 +88,7 @@ def parity(bench: Bench) -> None:
     """The device beside the CPU: kernels from the same pixels, then decoder and encoder."""
     count = min(PARITY_PICTURES, len(bench.files))
     sources = bench.uploaded(count)
-    plans: dict[str, list[tuple[AnyStep, ...]]] = {"recipe detection": [j.steps[0] for j in bench.jobs("detection", 1)]}
+    plans: dict[str, list[tuple[Step, ...]]] = {"recipe detection": [j.steps[0] for j in bench.jobs("detection", 1)]}
     for i in range(count):
         steps = example_steps(bench.headers[i].upright_wh, np.random.default_rng(i))
         for name, chain in steps.items():

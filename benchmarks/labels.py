@@ -19,9 +19,11 @@ import numpy as np
 from augpipe.core import geometry as g
 from augpipe.core.annotations import Annotations, Category, ObjectRow, Rings, Segmentation, objects_of
 from augpipe.core.canvas import CanvasState, follow
-from augpipe.core.plan import AnyStep, Cutout, Warp
+from augpipe.core.step import Step
 from augpipe.labels.rle import rle_of
 from augpipe.labels.transform import LabelRules, apply
+from augpipe.pixels.steps.cutout import Cutout
+from augpipe.pixels.steps.warp import Warp
 
 SIZE_WH = (1024, 1024)
 CALLS = 20
@@ -116,7 +118,7 @@ def cases() -> list[Case]:
     ]
 
 
-def track(*steps: AnyStep) -> CanvasState:
+def track(*steps: Step) -> CanvasState:
     return follow(steps, SIZE_WH)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from augpipe.core.geometry import IDENTITY, Matrix, Region, clip_convex, in_front, move_region, rectangle, then
-from augpipe.core.plan import AnyStep, Cutout, PadFill, Warp
+from augpipe.core.step import Box, Step
 
 _APART = 1e-6  # pixels
 
@@ -48,6 +48,12 @@ class CanvasState:
         seen = region if self.hidden_outside is None else clip_convex(self.hidden_outside, region)
         return replace(self, hidden_outside=_tidy(seen), moved=True)
 
+    def covered(self, boxes_xyxy: Iterable[Box]) -> CanvasState:
+        """After boxes were painted over."""
+        boxes = [(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in boxes_xyxy]
+        regions = (_tidy(((x0, y0), (x1, y0), (x1, y1), (x0, y1))) for x0, y0, x1, y1 in boxes)
+        return replace(self, erased=(*self.erased, *filter(None, regions)))
+
     @cached_property
     def visible(self) -> Region:
         """The part of the canvas where the picture can be seen."""
@@ -78,16 +84,15 @@ def _tidy(region: Region) -> Region:
     return left if len(left) > 2 else ()
 
 
-def follow(steps: Iterable[AnyStep], size_wh: tuple[int, int]) -> CanvasState:
+def follow(steps: Iterable[Step], size_wh: tuple[int, int]) -> CanvasState:
     """The track of a picture of ``size_wh`` through ``steps``."""
     track = CanvasState(size_wh)
     for step in steps:
-        if isinstance(step, Warp):
-            track = track.warped(step.matrix, step.size_wh)
-        elif isinstance(step, PadFill):
-            track = track.framed(step.region)
-        elif isinstance(step, Cutout):
-            boxes = [(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in step.boxes_xyxy]
-            regions = (_tidy(((x0, y0), (x1, y0), (x1, y1), (x0, y1))) for x0, y0, x1, y1 in boxes)
-            track = replace(track, erased=(*track.erased, *filter(None, regions)))
+        change = step.canvas_change()
+        if change.matrix is not None:
+            track = track.warped(change.matrix, change.size_wh)
+        if change.hidden_outside is not None:
+            track = track.framed(change.hidden_outside)
+        if change.covered_xyxy:
+            track = track.covered(change.covered_xyxy)
     return track

@@ -160,6 +160,17 @@ def luma(color: Rgb) -> int:
     return math.floor(sum(w * v for w, v in zip(LUMA, color, strict=True)) + 0.5)
 
 
+def fill_levels(color: Rgb, channels: int) -> tuple[int, ...]:
+    """A colour as one level a channel: itself, or its luma for 1 channel.
+
+    Raises:
+        ValueError: a level is not in 0..255.
+    """
+    if not all(0 <= v <= 255 for v in color):
+        raise ValueError(f"a fill of {color}; expected levels 0..255")
+    return (luma(color),) if channels == 1 else color
+
+
 def merged(stages: Sequence[ColorStage]) -> tuple[ColorStage, ...]:
     """Neighbouring matrices as one, on the grid that backends compute with."""
     out: list[ColorStage] = []

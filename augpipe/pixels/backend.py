@@ -7,27 +7,31 @@ one, a GPU a batch).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ParamSpec, Protocol, TypeVar
 
 from augpipe.core.annotations import Header
-from augpipe.core.errors import Reject
-from augpipe.core.plan import AnyStep
-from augpipe.pixels.codec.image import PictureFormat
+from augpipe.core.errors import Reject, fault
+from augpipe.core.step import Step
+from augpipe.pixels.codec.image import PictureFormat, as_memory_error
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class PictureJob:
     """One encoded source picture and the steps of each output wanted of it.
 
-    The steps are for the picture decoded at 1/``share`` of its size; see :mod:`augpipe.pixels.scaled_decode`.
+    The steps are for the picture decoded at 1/``scale_denominator`` of its size, see
+    :mod:`augpipe.pixels.scaled_decode`.
     """
 
     data: bytes
     header: Header
-    steps: tuple[tuple[AnyStep, ...], ...]
-    share: int = 1
+    steps: tuple[tuple[Step, ...], ...]
+    scale_denominator: int = 1
 
 
 @dataclass(frozen=True)
@@ -54,4 +58,13 @@ class Backend(Protocol):
 
     def render(self, jobs: Iterable[PictureJob]) -> Iterator[Rendered]:
         """Results in the order of the jobs."""
-        ...
+
+
+def or_reject(stage: str, make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Reject:
+    """What ``make`` returns, or the reject of its picture, whatever it raises: one picture must not end a run."""
+    try:
+        return make(*args, **kwargs)
+    except Reject as reject:
+        return reject.bare()
+    except Exception as error:  # OpenCV's own, mostly
+        return fault(stage, as_memory_error(error))

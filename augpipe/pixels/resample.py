@@ -13,18 +13,18 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from augpipe.core.annotations import Raster
-from augpipe.core.geometry import Matrix, Region, inverse, is_affine, is_exact, scaling, then, translation
+from augpipe.core.geometry import Matrix, Region, inverse, is_affine, scaling, then, translation
 from augpipe.core.opencv import cv2
 from augpipe.core.plan import Border
+from augpipe.core.step import Pixels
 
 F32: TypeAlias = NDArray[np.float32]
-Pixels: TypeAlias = NDArray[Any]
 
 _MOST_HELD = 32 << 20  # bytes of means that are kept for the next copy
 
@@ -55,16 +55,17 @@ def resample(
     border: Border = "constant",
     fill: tuple[int, ...] = (0, 0, 0),
     reduce: tuple[int, int] = (1, 1),
-    means: Means | None = None,
 ) -> Pixels:
-    """An 8-bit picture (H, W) or (H, W, 3) on a new canvas, as :class:`augpipe.core.plan.Warp` defines it.
+    """An 8-bit picture (H, W) or (H, W, 3) interpolated on a new canvas, as the step kind Warp defines it.
 
-    ``means`` are those of this very picture that were made before, and gain the one that is made now.
+    Args:
+        picture: the :func:`block_means` of ``reduce`` where that is not (1, 1).
+        matrix: from points of the unreduced picture to the canvas.
+        size_wh: of the canvas.
+        border: what lies outside the picture.
+        fill: a level for each channel, for the border ``constant``.
+        reduce: sides of the blocks that ``picture`` has the means of.
     """
-    if is_exact(matrix):
-        return copy_exact(picture, matrix, size_wh, border, fill)
-    if reduce != (1, 1):
-        picture = block_means(picture, reduce) if means is None else means.of(picture, reduce)
     w, h = size_wh
     out = np.empty((h, w, *picture.shape[2:]), picture.dtype)
     back = index_map(matrix, reduce)
@@ -134,18 +135,22 @@ def _positions(back: Matrix, window_xyxy: tuple[int, int, int, int]) -> Iterator
         yield rows, x, y
 
 
-class Means:
-    """Block means of one picture, which its copies share: of a large one they take longer than all else."""
+class SharedMeans:
+    """Block means of the decoded source, which its copies share: of a large one they take longer than all else.
 
-    def __init__(self) -> None:
+    Fulfils :class:`augpipe.core.step.SharedSource`.
+    """
+
+    def __init__(self, picture: Pixels) -> None:
+        self._picture = picture
         self._made: dict[tuple[int, int], Pixels] = {}
         self._held = 0
 
-    def of(self, picture: Pixels, reduce: tuple[int, int]) -> Pixels:
-        """The means of ``picture``, always the same one."""
+    def means(self, reduce: tuple[int, int]) -> Pixels:
+        """See :func:`block_means`."""
         made = self._made.get(reduce)
         if made is None:
-            made = block_means(picture, reduce)
+            made = block_means(self._picture, reduce)
             if self._held + made.nbytes <= _MOST_HELD:
                 self._made[reduce] = made
                 self._held += made.nbytes

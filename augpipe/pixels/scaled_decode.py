@@ -14,53 +14,43 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import msgspec
-
 from augpipe.core.annotations import Header
-from augpipe.core.geometry import is_exact, scaling, then
-from augpipe.core.plan import AnyStep, Warp
+from augpipe.core.step import Step
 from augpipe.pixels.backend import PictureJob
 
 _BY_DECODER = (8, 4, 2)
 _MODES = ("L", "RGB")  # others go another way through the decoder
 
 
-def share_of(header: Header, steps: Sequence[AnyStep]) -> int:
-    """By how much the decoder shrinks the picture for these steps: 1, 2, 4 or 8."""
+def scale_denominator_of(header: Header, steps: Sequence[Step]) -> int:
+    """The decoder makes the picture at one part in so many of its size for these steps: 1, 2, 4 or 8."""
     if header.format not in ("JPEG", "MPO") or header.mode not in _MODES or not steps:
         return 1
-    first = steps[0]
-    if not isinstance(first, Warp) or is_exact(first.matrix):
-        return 1
-    # The last blocks of a picture may be partly beyond its edge. Turned, they would be its first, and all others moved.
-    sides = first.reduce if header.orientation == 1 else (*first.reduce, *header.stored_wh)
-    return next((share for share in _BY_DECODER if all(side % share == 0 for side in sides)), 1)
+    sides: tuple[int, ...] = steps[0].reduction()
+    if header.orientation != 1:
+        # The last blocks may reach beyond the edge. Turned, they would be the first, and move all others.
+        sides = (*sides, *header.stored_wh)
+    return next((divisor for divisor in _BY_DECODER if all(side % divisor == 0 for side in sides)), 1)
 
 
-def after(steps: Sequence[AnyStep], share: int) -> tuple[AnyStep, ...]:
-    """The same steps for a picture that is decoded at 1/``share`` of its size."""
-    if share == 1:
-        return tuple(steps)
-    first = steps[0]
-    if not isinstance(first, Warp):
-        raise TypeError(f"a picture at 1/{share} of its size for {type(first).__name__}; expected a warp")
-    matrix = then(scaling(float(share), float(share)), first.matrix)
-    reduce = (first.reduce[0] // share, first.reduce[1] // share)
-    return (msgspec.structs.replace(first, matrix=matrix, reduce=reduce), *steps[1:])
+def at_scale(steps: Sequence[Step], scale_denominator: int) -> tuple[Step, ...]:
+    """The same steps for a picture that is decoded at 1/``scale_denominator`` of its size."""
+    return tuple(steps) if scale_denominator == 1 else (steps[0].at_scale(scale_denominator), *steps[1:])
 
 
-def by_size(job: PictureJob) -> dict[int, list[int]]:
-    """Share of the decoder → indexes of the outputs that it does so much for; a job that is cut already stays whole."""
-    if job.share != 1:
-        return {job.share: list(range(len(job.steps)))}
+def by_scale(job: PictureJob) -> dict[int, list[int]]:
+    """Scale denominator → indexes of the outputs that start from it; a job that has one already stays whole."""
+    if job.scale_denominator != 1:
+        return {job.scale_denominator: list(range(len(job.steps)))}
     found: dict[int, list[int]] = {}
     for i, steps in enumerate(job.steps):
-        found.setdefault(share_of(job.header, steps), []).append(i)
+        found.setdefault(scale_denominator_of(job.header, steps), []).append(i)
     return found
 
 
-def cut(job: PictureJob, share: int, indexes: Sequence[int]) -> PictureJob:
-    """The part of a job whose outputs start from the picture at 1/``share`` of its size."""
-    if job.share == share != 1:
+def part_of(job: PictureJob, scale_denominator: int, indexes: Sequence[int]) -> PictureJob:
+    """The part of a job whose outputs start from the picture at 1/``scale_denominator`` of its size."""
+    if job.scale_denominator == scale_denominator != 1:
         return job
-    return replace(job, share=share, steps=tuple(after(job.steps[i], share) for i in indexes))
+    steps = tuple(at_scale(job.steps[i], scale_denominator) for i in indexes)
+    return replace(job, scale_denominator=scale_denominator, steps=steps)

@@ -29,7 +29,11 @@ from augpipe.core.geometry import (
     rounded,
     then,
 )
-from augpipe.core.plan import AnyStep, Border, Color, ColorStage, PadFill, Rgb, Warp
+from augpipe.core.plan import Border, ColorStage, Rgb
+from augpipe.core.step import Step
+from augpipe.pixels.steps.color import Color
+from augpipe.pixels.steps.pad_fill import PadFill
+from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.compile import Group, Node, Recipe
 from augpipe.recipe.ops.base import Effect, PadEffect, PixelStep, WarpEffect
 
@@ -46,7 +50,7 @@ class Fuser:
     size_wh: tuple[int, int]
     border: Border = "constant"
     fill: Rgb = (0, 0, 0)
-    steps: list[AnyStep] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     _source_wh: tuple[int, int] = (0, 0)
     _start_wh: tuple[int, int] = (0, 0)
     _matrix: Matrix = IDENTITY
@@ -111,7 +115,7 @@ class Fuser:
             state = state.framed(_on_grid(region))
         return state
 
-    def finish(self) -> tuple[AnyStep, ...]:
+    def finish(self) -> tuple[Step, ...]:
         """The steps of everything that was added."""
         self.end_run()
         return tuple(self.steps)

@@ -10,13 +10,13 @@ from augpipe.core.annotations import Annotations, Frame, Header
 from augpipe.core.canvas import CanvasState, follow
 from augpipe.core.errors import Reject
 from augpipe.core.plan import Plan, to_json
+from augpipe.core.step import Pixels
 from augpipe.formats.base import Dataset, Entry, read_picture
 from augpipe.labels.normalize import aligned
 from augpipe.labels.transform import Labelled, apply
 from augpipe.pixels import cpu
 from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.codec.image import PictureFormat, decode
-from augpipe.pixels.resample import Pixels
 from augpipe.recipe.compile import Recipe
 from augpipe.recipe.planner import draw
 from augpipe.run.compatibility import checked

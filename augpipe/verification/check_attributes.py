@@ -11,7 +11,6 @@ import numpy as np
 
 from augpipe.core.annotations import Annotations, Category, Dropped, Objects, Raster
 from augpipe.core.errors import one_line
-from augpipe.core.plan import Cutout
 from augpipe.labels.transform import LabelRules
 from augpipe.verification.expected import SHARE, TRUNCATED_BELOW, Painted, Setting, VisibleShape, is_moved, moved_points
 from augpipe.verification.findings import Findings, ObjectRef
@@ -70,7 +69,7 @@ def check_segments(
 ) -> None:
     """``segments_info``: the source's, and where the mask changed measured again in the written one (H, W)."""
     where, written = ObjectRef(setting.key), record.get("segments_info", [])
-    painted = setting.cuts_erased and any(isinstance(s, Cutout) and s.boxes_xyxy for s in setting.steps)
+    painted = setting.cuts_erased and any(s.canvas_change().covered_xyxy for s in setting.steps)
     infos = [known(segment) for segment in source.segments_info]
     if is_moved(setting.steps) or (painted and source.panoptic is not None):
         bare = [{k: v for k, v in info.items() if k not in ("area", "bbox")} for info in infos]

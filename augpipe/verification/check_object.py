@@ -14,7 +14,6 @@ import numpy as np
 
 from augpipe.core.annotations import F64, Category, Objects
 from augpipe.core.opencv import cv2
-from augpipe.core.plan import Cutout
 from augpipe.verification.check_attributes import check_facts, check_kept
 from augpipe.verification.check_mask import WrittenMask, compare_shape, coverage, window_around, written_of
 from augpipe.verification.expected import (
@@ -80,7 +79,7 @@ def compare(
 
 def _is_cut(row: Mapping[str, Any], seen: VisibleShape, setting: Setting) -> bool:
     """Whether an object of a picture that did not move has lost painted pixels; a few of them are hard to see."""
-    erases = setting.cuts_erased and any(isinstance(step, Cutout) for step in setting.steps)
+    erases = setting.cuts_erased and any(step.canvas_change().covered_xyxy for step in setting.steps)
     return erases and (seen.visible < 1.0 - SHARE or row["box_from"] != "source")
 
 

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64, U8, Annotations, Category, Header, Raster
 from augpipe.core.errors import one_line
-from augpipe.core.plan import AnyStep, Warp, from_json
+from augpipe.core.plan import from_json
+from augpipe.core.step import Step
 from augpipe.labels.transform import LabelRules
 from augpipe.pixels import reference
 from augpipe.pixels.codec.image import PictureFormat, encode
-from augpipe.pixels.scaled_decode import share_of
+from augpipe.pixels.scaled_decode import scale_denominator_of
+from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.compile import Recipe
 from augpipe.verification.check_attributes import check_drop, check_segments, check_source, check_unreadable
 from augpipe.verification.check_object import compare
@@ -211,13 +213,13 @@ def off_by_value(got: Raster, expected: Raster) -> dict[int, float]:
 def _picture(
     members: Mapping[str, bytes],
     source: SourcePicture,
-    steps: Sequence[AnyStep],
+    steps: Sequence[Step],
     context: Context,
     where: ObjectRef,
     f: Findings,
 ) -> None:
     """The picture made again by the float64 reference and compressed alike; the mean difference in levels."""
-    share = share_of(source.header, steps) if context.shrinks else 1
+    share = scale_denominator_of(source.header, steps) if context.shrinks else 1
     expected = reference.apply(source.decoded(share), _from_smaller(steps, share))
     bgr = expected if expected.ndim == 2 else expected[:, :, ::-1]
     again = pixels_of(encode(np.ascontiguousarray(bgr), context.picture))
@@ -230,7 +232,7 @@ def _picture(
     f.measured("spot", float(_in_blocks(off).max()), where)
 
 
-def _from_smaller(steps: Sequence[AnyStep], share: int) -> tuple[AnyStep, ...]:
+def _from_smaller(steps: Sequence[Step], share: int) -> tuple[Step, ...]:
     """The steps for a source at 1/``share`` of its size: its pixels are as much larger on the way through the map."""
     if share == 1 or not isinstance(first := steps[0], Warp):
         return tuple(steps)

@@ -12,7 +12,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from augpipe.core.annotations import F64, Category, Objects, Raster, Rings, Rle, Segmentation
-from augpipe.core.plan import AnyStep, Cutout, PadFill, Warp
+from augpipe.core.step import Step
 from augpipe.labels.transform import LabelRules
 from augpipe.verification.supersample import Particles, SampleGrid, enlarged, filled, outline, walked_back
 
@@ -120,7 +120,7 @@ def best_of(objects: Objects, i: int, rule: str) -> tuple[str, Painted]:
 
 def seen_of(
     shape: Painted,
-    steps: Sequence[AnyStep],
+    steps: Sequence[Step],
     size_wh: tuple[int, int],
     in_source: bool = False,
     cut_erased: bool = False,
@@ -167,20 +167,20 @@ def around(boxes: Sequence[F64 | None]) -> F64 | None:
     return box
 
 
-def cuts_of(steps: Sequence[AnyStep], size_wh: tuple[int, int], cut_erased: bool = False) -> F64:
+def cuts_of(steps: Sequence[Step], size_wh: tuple[int, int], cut_erased: bool = False) -> F64:
     """Points of the source along everything that can cut a shape, just on the side that stays: (N, 2).
 
     The edges of the source, of every canvas and of bars; with ``cut_erased`` also of what is painted over.
     """
     found = [_along(box_ring((0.0, 0.0, *size_wh)), -_WITHIN)]
     for number, step in enumerate(steps, start=1):
-        edges: list[F64] = []
-        if isinstance(step, Warp):
-            edges = [_along(box_ring((0.0, 0.0, *step.size_wh)), -_WITHIN)]
-        elif isinstance(step, PadFill) and len(step.region) > 2:
-            edges = [_along(np.array(step.region, np.float64), -_WITHIN)]
-        elif isinstance(step, Cutout) and cut_erased:
-            edges = [_along(box_ring(box), _WITHIN) for box in step.boxes_xyxy]
+        change, edges = step.canvas_change(), list[F64]()
+        if change.matrix is not None:
+            edges.append(_along(box_ring((0.0, 0.0, *change.size_wh)), -_WITHIN))
+        if change.hidden_outside is not None and len(change.hidden_outside) > 2:
+            edges.append(_along(np.array(change.hidden_outside, np.float64), -_WITHIN))
+        if cut_erased:
+            edges += [_along(box_ring(box), _WITHIN) for box in change.covered_xyxy]
         for edge in edges:
             points, shown = walked_back(edge, steps[:number], size_wh, cut_erased)
             found.append(points[shown])
@@ -195,25 +195,27 @@ def _along(ring: F64, outwards: float) -> F64:
     return outline([moved], max(0.25, longest / _MOST_OF_SIDE))
 
 
-def is_moved(steps: Sequence[AnyStep]) -> bool:
+def is_moved(steps: Sequence[Step]) -> bool:
     """Whether any step moves or cuts the picture."""
-    return any(isinstance(step, Warp | PadFill) for step in steps)
+    changes = [step.canvas_change() for step in steps]
+    return any(change.matrix is not None or change.hidden_outside is not None for change in changes)
 
 
-def mirrors(steps: Sequence[AnyStep]) -> bool:
+def mirrors(steps: Sequence[Step]) -> bool:
     """Whether the picture is a mirror image: an odd number of steps that turn it over."""
-    turns = [np.linalg.det(np.array(s.matrix).reshape(3, 3)) < 0.0 for s in steps if isinstance(s, Warp)]
+    matrices = [change.matrix for step in steps if (change := step.canvas_change()).matrix is not None]
+    turns = [np.linalg.det(np.array(matrix).reshape(3, 3)) < 0.0 for matrix in matrices]
     return bool(sum(turns) % 2)
 
 
-def moved_points(points_xy: F64, steps: Sequence[AnyStep], size_wh: tuple[int, int]) -> Particles:
+def moved_points(points_xy: F64, steps: Sequence[Step], size_wh: tuple[int, int]) -> Particles:
     """Points of the source in the written picture."""
     return Particles(points_xy, steps, size_wh)
 
 
 def moved_raster(
     raster: Raster,
-    steps: Sequence[AnyStep],
+    steps: Sequence[Step],
     size_wh: tuple[int, int],
     out_wh: tuple[int, int],
     void: int,
@@ -248,7 +250,7 @@ class Setting:
     """What is the same for all objects of a sample."""
 
     key: str
-    steps: Sequence[AnyStep]
+    steps: Sequence[Step]
     size_wh: tuple[int, int]
     out_wh: tuple[int, int]
     rules: LabelRules

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64
 from augpipe.core.opencv import cv2
-from augpipe.core.plan import AnyStep, Cutout, PadFill, Warp
+from augpipe.core.step import Step
 
 Marks: TypeAlias = NDArray[np.bool_]
 Window: TypeAlias = tuple[int, int, int, int]
@@ -97,11 +97,12 @@ def _projected(matrix: NDArray[Any], points_xy: F64, nearest: float) -> tuple[F6
     return np.stack([x, y], axis=1) / depth[:, None], depth, front
 
 
-def sizes_of(steps: Sequence[AnyStep], size_wh: tuple[int, int]) -> list[tuple[int, int]]:
+def sizes_of(steps: Sequence[Step], size_wh: tuple[int, int]) -> list[tuple[int, int]]:
     """The canvas before each step, and after the last."""
     sizes = [size_wh]
     for step in steps:
-        sizes.append(step.size_wh if isinstance(step, Warp) else sizes[-1])
+        change = step.canvas_change()
+        sizes.append(sizes[-1] if change.matrix is None else change.size_wh)
     return sizes
 
 
@@ -109,7 +110,7 @@ def sizes_of(steps: Sequence[AnyStep], size_wh: tuple[int, int]) -> list[tuple[i
 
 
 def walked_back(
-    points_xy: F64, steps: Sequence[AnyStep], size_wh: tuple[int, int], cut_erased: bool = False
+    points_xy: F64, steps: Sequence[Step], size_wh: tuple[int, int], cut_erased: bool = False
 ) -> tuple[F64, Marks]:
     """Where points of the written picture come from in the source, and which of them show source at all.
 
@@ -122,12 +123,13 @@ def walked_back(
     sizes = sizes_of(steps, size_wh)
     points, shown = points_xy, _in_frame(points_xy, sizes[-1])
     for step, before in zip(reversed(steps), reversed(sizes[:-1]), strict=True):
-        if isinstance(step, PadFill):
-            shown &= in_convex(points, step.region)
-        elif isinstance(step, Cutout) and cut_erased:
-            shown &= ~in_boxes(points, step.boxes_xyxy)
-        elif isinstance(step, Warp):
-            back = np.linalg.inv(np.array(step.matrix, np.float64).reshape(3, 3))
+        change = step.canvas_change()
+        if cut_erased:
+            shown &= ~in_boxes(points, change.covered_xyxy)
+        if change.hidden_outside is not None:
+            shown &= in_convex(points, change.hidden_outside)
+        if change.matrix is not None:
+            back = np.linalg.inv(np.array(change.matrix, np.float64).reshape(3, 3))
             points, _, front = _projected(back, points, 1e-9)
             shown &= front & _in_frame(points, before)
     return points, shown
@@ -142,7 +144,7 @@ class SampleGrid:
     fine: int = FINE
 
     def looked_up(
-        self, steps: Sequence[AnyStep], size_wh: tuple[int, int], window: Window, cut_erased: bool = False
+        self, steps: Sequence[Step], size_wh: tuple[int, int], window: Window, cut_erased: bool = False
     ) -> Marks:
         """The canvas after ``steps``, in a window (x0, y0, x1, y1) of the written picture: ((y1−y0)·4, (x1−x0)·4)."""
         x0, y0, x1, y1 = window
@@ -205,7 +207,7 @@ class Particles:
     bar has cut, ``bare`` those that nothing was painted over.
     """
 
-    def __init__(self, points_xy: F64, steps: Sequence[AnyStep], size_wh: tuple[int, int], area: float = 1.0) -> None:
+    def __init__(self, points_xy: F64, steps: Sequence[Step], size_wh: tuple[int, int], area: float = 1.0) -> None:
         self.xy = np.asarray(points_xy, np.float64).reshape(-1, 2)
         self.weight = np.full(len(self.xy), area)
         self.bare = np.ones(len(self.xy), bool)
@@ -214,9 +216,7 @@ class Particles:
             self._through(step, after)
 
     @classmethod
-    def of(
-        cls, canvas: SampleGrid, steps: Sequence[AnyStep], size_wh: tuple[int, int], most: int = 1 << 22
-    ) -> Particles:
+    def of(cls, canvas: SampleGrid, steps: Sequence[Step], size_wh: tuple[int, int], most: int = 1 << 22) -> Particles:
         """The samples of a canvas, or where they are more than ``most`` the middle ones of odd blocks of them."""
         every = 1
         while canvas.marks.size > most * every**2:
@@ -225,16 +225,17 @@ class Particles:
         places = np.stack([columns, rows], axis=1) * every + (every // 2 + 0.5)
         return cls(places / canvas.fine + np.array(canvas.origin_xy), steps, size_wh, (every / canvas.fine) ** 2)
 
-    def _through(self, step: AnyStep, after: tuple[int, int]) -> None:
-        if isinstance(step, PadFill):
-            self.shown &= in_convex(self.xy, step.region)
-        elif isinstance(step, Cutout):
-            self.bare &= ~in_boxes(self.xy, step.boxes_xyxy)
-        elif isinstance(step, Warp):
-            matrix = np.array(step.matrix, np.float64).reshape(3, 3)
+    def _through(self, step: Step, after: tuple[int, int]) -> None:
+        change = step.canvas_change()
+        if change.matrix is not None:
+            matrix = np.array(change.matrix, np.float64).reshape(3, 3)
             self.xy, depth, front = _projected(matrix, self.xy, _NEAREST)
             self.weight = np.where(front, self.weight * abs(np.linalg.det(matrix)) / depth**3, 0.0)
             self.shown &= front & _in_frame(self.xy, after)
+        if change.hidden_outside is not None:
+            self.shown &= in_convex(self.xy, change.hidden_outside)
+        if change.covered_xyxy:
+            self.bare &= ~in_boxes(self.xy, change.covered_xyxy)
 
     def share(self, marks: Marks) -> float:
         """The share of all area that ``marks`` have, 0..1; of no area, 0."""

@@ -8,7 +8,14 @@ from painted import Particles, in_convex
 
 from augpipe.core import geometry as g
 from augpipe.core.canvas import CanvasState, follow
-from augpipe.core.plan import Blur, Color, Cutout, JpegCompress, Matrix3x4, Noise, PadFill, Warp
+from augpipe.core.plan import Matrix3x4
+from augpipe.pixels.steps.blur import Blur
+from augpipe.pixels.steps.color import Color
+from augpipe.pixels.steps.cutout import Cutout
+from augpipe.pixels.steps.jpeg_compress import JpegCompress
+from augpipe.pixels.steps.noise import Noise
+from augpipe.pixels.steps.pad_fill import PadFill
+from augpipe.pixels.steps.warp import Warp
 
 SIZE = (40, 30)
 FILL = (0, 0, 0)

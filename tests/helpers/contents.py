@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from augpipe.core.annotations import U8
-from augpipe.core.plan import AnyStep
+from augpipe.core.step import Step
 from augpipe.pixels import cpu
 
 
@@ -35,7 +35,7 @@ def photo() -> U8:
     return out
 
 
-def rendered(picture_rgb: U8, steps: Iterable[AnyStep]) -> U8:
+def rendered(picture_rgb: U8, steps: Iterable[Step]) -> U8:
     """What the CPU backend makes of a picture. NumPy raises if a step writes to the input."""
     picture = picture_rgb if picture_rgb.ndim == 2 else np.ascontiguousarray(picture_rgb[:, :, ::-1])
     read_only = picture.view()

@@ -10,9 +10,9 @@ from cpu_accelerator import CpuAccelerator
 
 from augpipe.core.annotations import U8
 from augpipe.core.errors import Reject
-from augpipe.core.plan import AnyStep
-from augpipe.pixels.cuda.device_api import Accelerator
-from augpipe.pixels.cuda.launch import DevicePicture, OutputJob, run_batch
+from augpipe.core.step import Step
+from augpipe.pixels.cuda.device_api import Accelerator, DevicePicture
+from augpipe.pixels.cuda.launch import OutputJob, run_batch
 
 NAMES = ["c++", pytest.param("cuda", marks=pytest.mark.gpu)]
 
@@ -50,7 +50,7 @@ def downloaded(accelerator: Accelerator, picture: DevicePicture, stream=None) ->
     return out.reshape((h, w) if c == 1 else (h, w, c))
 
 
-def rendered_on(accelerator: Accelerator, cases: Sequence[tuple[U8, Sequence[AnyStep]]]) -> list[U8 | Reject]:
+def rendered_on(accelerator: Accelerator, cases: Sequence[tuple[U8, Sequence[Step]]]) -> list[U8 | Reject]:
     """What a device makes of pictures, all in one batch."""
     stream = accelerator.stream()
     works = [OutputJob(uploaded(accelerator, picture), tuple(steps)) for picture, steps in cases]

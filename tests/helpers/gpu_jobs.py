@@ -10,10 +10,17 @@ from builders import encoded, photo
 
 from augpipe.core.errors import Reject
 from augpipe.core.geometry import about, rotation, rounded, scaling
-from augpipe.core.plan import AnyStep, Blur, Color, Cutout, JpegCompress, Matrix3x4, Noise, Warp
+from augpipe.core.plan import Matrix3x4
+from augpipe.core.step import Step
 from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered
 from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.cpu import CpuBackend
+from augpipe.pixels.steps.blur import Blur
+from augpipe.pixels.steps.color import Color
+from augpipe.pixels.steps.cutout import Cutout
+from augpipe.pixels.steps.jpeg_compress import JpegCompress
+from augpipe.pixels.steps.noise import Noise
+from augpipe.pixels.steps.warp import Warp
 
 OPTIONS = BackendOptions()
 HALVED = Warp(matrix=rounded(scaling(0.45, 0.45)), size_wh=(20, 14), reduce=(2, 2))
@@ -26,9 +33,9 @@ def turned(size_wh: tuple[int, int], degrees: float) -> Warp:
     return Warp(matrix=rounded(about((w / 2, h / 2), rotation(degrees))), size_wh=(w + 3, h))
 
 
-def chains(size_wh: tuple[int, int], count: int) -> tuple[tuple[AnyStep, ...], ...]:
+def chains(size_wh: tuple[int, int], count: int) -> tuple[tuple[Step, ...], ...]:
     """Steps of ``count`` outputs: some passes, none, and all kinds that end a pass."""
-    kinds: list[tuple[AnyStep, ...]] = [
+    kinds: list[tuple[Step, ...]] = [
         (turned(size_wh, 10.0), Color(stages=(WARMER,)), Noise(std=6.0, offset=99)),
         (),
         (Blur(sigma=1.2), turned(size_wh, -25.0), JpegCompress(quality=60)),

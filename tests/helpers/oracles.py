@@ -22,9 +22,10 @@ from recipe_tools import frame_of, recipe_of
 from augpipe.core.annotations import Annotations, Category, ObjectRow, Rings, objects_of
 from augpipe.core.canvas import follow
 from augpipe.core.geometry import Matrix
-from augpipe.core.plan import Plan, Warp
+from augpipe.core.plan import Plan
 from augpipe.labels import rle, transform
 from augpipe.labels.transform import LabelRules
+from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.planner import draw
 
 SIZE = (64, 48)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from augpipe.core.plan import Cutout, PadFill, Warp
+from augpipe.pixels.steps.cutout import Cutout
+from augpipe.pixels.steps.pad_fill import PadFill
+from augpipe.pixels.steps.warp import Warp
 
 FINE = 4
 

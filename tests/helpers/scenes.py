@@ -6,8 +6,11 @@ import numpy as np
 
 from augpipe.core import geometry as g
 from augpipe.core.annotations import Annotations, Category, ObjectAttributes, ObjectPart, ObjectRow, Rings, objects_of
-from augpipe.core.plan import Blur, Cutout, PadFill, Warp
 from augpipe.labels import rle
+from augpipe.pixels.steps.blur import Blur
+from augpipe.pixels.steps.cutout import Cutout
+from augpipe.pixels.steps.pad_fill import PadFill
+from augpipe.pixels.steps.warp import Warp
 
 SIZE = (64, 48)
 NAMES = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")

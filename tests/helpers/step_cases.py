@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from augpipe.core import color
 from augpipe.core import geometry as g
-from augpipe.core.plan import Matrix3x4, Warp
+from augpipe.core.plan import Matrix3x4
+from augpipe.pixels.steps.warp import Warp
 
 SIZES = [(37, 23), (1, 9), (9, 1), (17, 64), (65, 31), (2, 2)]
 BORDERS = ["constant", "replicate", "reflect", "wrap"]

@@ -34,6 +34,7 @@ import augpipe
 from augpipe.core.opencv import cv2
 from augpipe.labels import transform
 from augpipe.pixels import cpu
+from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.load import load
 from augpipe.run import task
 from augpipe.run.augment import Execution, RunOptions, augment
@@ -137,7 +138,7 @@ def _twice(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _second_warp(warp: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda picture, step, means: warp(warp(picture, step, means), step, None)
+    return lambda step, picture, source: warp(step, warp(step, picture, source), None)
 
 
 def _copied(encode: Callable[..., Any]) -> Callable[..., Any]:
@@ -147,7 +148,7 @@ def _copied(encode: Callable[..., Any]) -> Callable[..., Any]:
 WORSE: dict[str, Callable[[], Any]] = {
     "a second decode": lambda: mock.patch.object(cpu, "decode", _twice(cpu.decode)),
     "a second encode": lambda: mock.patch.object(cpu, "encode", _twice(cpu.encode)),
-    "a second warp": lambda: mock.patch.object(cpu, "_warp", _second_warp(cpu._warp)),
+    "a second warp": lambda: mock.patch.object(Warp, "on_cpu", _second_warp(Warp.on_cpu)),
     "a copy of the picture": lambda: mock.patch.object(cpu, "encode", _copied(cpu.encode)),
     "labels moved twice": lambda: mock.patch.object(task, "apply", _twice(task.apply)),
 }

@@ -45,9 +45,14 @@ def test_no_file_imports_itself_through_others():
 
 
 def test_drawing_knows_nothing_of_pixels():
-    """A plan is made from sizes and labels, so nothing of a recipe decodes or computes pictures."""
+    """A plan is made from sizes and labels: of pixels a recipe knows the step kinds, which bring no backend along."""
     graph = file_graph()
-    assert {m for m in graph if m.startswith("recipe") and any(o.startswith("pixels") for o in graph[m])} == set()
+    named = {other for module in graph if module.startswith("recipe") for other in graph[module]}
+    assert {m for m in named if m.startswith("pixels") and not m.startswith("pixels.steps.")} == set()
+    at_the_top = file_graph(inside_functions=False)
+    brought = {other for module in graph if module.startswith("pixels.steps") for other in at_the_top[module]}
+    assert {m for m in brought if not m.startswith("core.")} == {"pixels.reference"}
+    assert {m for m in at_the_top["pixels.reference"] if not m.startswith("core.")} == set()
 
 
 def test_few_modules_lie_at_the_root_and_packages_are_small():

@@ -12,8 +12,10 @@ from painted import Particles, fill, in_convex
 
 from augpipe.core import geometry as g
 from augpipe.core.canvas import follow
-from augpipe.core.plan import Cutout, PadFill, Warp
 from augpipe.labels import boxes as o
+from augpipe.pixels.steps.cutout import Cutout
+from augpipe.pixels.steps.pad_fill import PadFill
+from augpipe.pixels.steps.warp import Warp
 
 quick = settings(derandomize=True, database=None, deadline=None, max_examples=60)
 

@@ -16,9 +16,11 @@ from scenes import BLACK, CATEGORIES, FACE, SIZE, box_of_points, scene, star, wa
 from augpipe.core import geometry as g
 from augpipe.core.annotations import Annotations, Frame, ObjectRow, Rings, Rle, objects_of
 from augpipe.core.canvas import follow
-from augpipe.core.plan import Cutout, PadFill, Warp, output_size
 from augpipe.labels import rle, transform
 from augpipe.labels.transform import LabelRules
+from augpipe.pixels.steps.cutout import Cutout
+from augpipe.pixels.steps.pad_fill import PadFill
+from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.load import load, shipped
 from augpipe.recipe.planner import draw
 
@@ -123,7 +125,7 @@ def check_everything(source, out, size_wh):
 @given(seed=seeds, steps=plans)
 def test_any_plan(seed, steps):
     source = scene(seed)
-    check_everything(source, labelled(source, steps), output_size(tuple(steps), SIZE))
+    check_everything(source, labelled(source, steps), follow(tuple(steps), SIZE).size_wh)
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -133,7 +135,7 @@ def test_any_draw_of_a_recipe_that_is_shipped(name, seed):
     source, recipe = scene(seed), load(name)
     steps = draw(recipe, Frame("photo.jpg", SIZE, source), seed, seed % 3).steps
     out = transform.apply(source, follow(steps, SIZE), recipe.rules, CATEGORIES)
-    check_everything(source, out, output_size(steps, SIZE))
+    check_everything(source, out, follow(steps, SIZE).size_wh)
     for shape in out.shapes:
         assert round(shape.visible, 3) >= recipe.rules.min_visibility
 

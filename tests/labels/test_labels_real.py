@@ -17,12 +17,12 @@ from places import SHARED
 from augpipe.core import geometry as g
 from augpipe.core.annotations import Frame, Rings
 from augpipe.core.canvas import follow
-from augpipe.core.plan import Warp
 from augpipe.formats.base import SourceOptions, read_picture
 from augpipe.formats.registry import open_dataset
 from augpipe.labels import rle, transform
 from augpipe.labels.normalize import aligned
 from augpipe.pixels.codec.header import read_header
+from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.load import load
 from augpipe.recipe.planner import draw
 

@@ -11,10 +11,13 @@ from painted import Particles, box_of, enlarged, fill, in_convex, looked_up
 from augpipe.core import geometry as g
 from augpipe.core.annotations import Rings, Rle
 from augpipe.core.canvas import follow
-from augpipe.core.plan import Blur, Cutout, PadFill, Warp
 from augpipe.labels import rle
 from augpipe.labels.shapes import shape_of, shapes_of
 from augpipe.pixels.resample import resample_labels
+from augpipe.pixels.steps.blur import Blur
+from augpipe.pixels.steps.cutout import Cutout
+from augpipe.pixels.steps.pad_fill import PadFill
+from augpipe.pixels.steps.warp import Warp
 
 quick = settings(derandomize=True, database=None, deadline=None, max_examples=40)
 

@@ -20,11 +20,18 @@ from places import HELPERS
 from augpipe.core import color
 from augpipe.core import geometry as g
 from augpipe.core.errors import Reject
-from augpipe.core.plan import Blur, Color, Curve, Cutout, JpegCompress, Matrix3x4, Noise, PadFill, Warp
+from augpipe.core.plan import Curve, Matrix3x4
 from augpipe.pixels import cpu, resample
 from augpipe.pixels.backend import BackendOptions, PictureJob
 from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.codec.image import PictureFormat, encode
+from augpipe.pixels.steps.blur import Blur, radius_of
+from augpipe.pixels.steps.color import Color
+from augpipe.pixels.steps.cutout import Cutout
+from augpipe.pixels.steps.jpeg_compress import JpegCompress
+from augpipe.pixels.steps.noise import Noise
+from augpipe.pixels.steps.pad_fill import PadFill
+from augpipe.pixels.steps.warp import Warp
 
 WARMER = Matrix3x4((1.125, 0.0625, 0.0, 3.5, 0.0, 1.0, -0.125, 0.0, -0.25, 0.0, 0.875, -7.0))
 
@@ -123,7 +130,7 @@ def test_a_side_too_long_for_remap_is_a_reject_and_not_a_crash():
 
 
 def test_filter_reads_three_standard_deviations():
-    assert [cpu.filter_radius(s) for s in (0.1, 1 / 3, 0.34, 1.0, 50.0)] == [1, 1, 2, 3, 150]
+    assert [radius_of(s) for s in (0.1, 1 / 3, 0.34, 1.0, 50.0)] == [1, 1, 2, 3, 150]
 
 
 # --- the same bytes --------------------------------------------------------------------------------------------------
@@ -185,7 +192,7 @@ def mirror(picture):
 @pytest.mark.parametrize("sigma", [0.4, 1.7, 60.0])
 def test_a_blur_by_bands_is_the_blur_of_the_whole(shape, sigma):
     picture = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
-    side = 2 * cpu.filter_radius(sigma) + 1
+    side = 2 * radius_of(sigma) + 1
     whole = cv2.GaussianBlur(picture, (side, side), sigma, None, sigma, cv2.BORDER_REFLECT_101)
     before = picture.copy()
     assert np.array_equal(cpu.apply(picture, [Blur(sigma=sigma)]), whole)
@@ -267,6 +274,6 @@ def test_copies_share_the_means_of_a_large_picture(monkeypatch):
 
 def test_means_of_very_large_pictures_are_not_held(monkeypatch):
     monkeypatch.setattr(resample, "_MOST_HELD", 100)
-    picture, means = np.arange(400, dtype=np.uint8).reshape(20, 20), resample.Means()
-    assert means.of(picture, (2, 2)) is means.of(picture, (2, 2))
-    assert means.of(picture, (1, 2)) is not means.of(picture, (1, 2))
+    source = resample.SharedMeans(np.arange(400, dtype=np.uint8).reshape(20, 20))
+    assert source.means((2, 2)) is source.means((2, 2))
+    assert source.means((1, 2)) is not source.means((1, 2))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from contents import rendered
 
-from augpipe.core.plan import Noise
-from augpipe.pixels import noise
+from augpipe.pixels.steps import noise
+from augpipe.pixels.steps.noise import Noise
 
 
 def test_the_bank_is_the_same_everywhere():

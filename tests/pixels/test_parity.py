@@ -15,9 +15,17 @@ from step_cases import BORDERS, EXACT, FILL, REGIONS, SIZES, random_matrix, warp
 from tolerances import REFERENCE
 
 from augpipe.core import geometry as g
-from augpipe.core.plan import Blur, Color, Curve, Cutout, JpegCompress, Matrix3x4, Noise, PadFill, Warp
-from augpipe.pixels import noise, reference
+from augpipe.core.plan import Curve, Matrix3x4
+from augpipe.pixels import reference
 from augpipe.pixels.resample import block_means
+from augpipe.pixels.steps import noise
+from augpipe.pixels.steps.blur import Blur
+from augpipe.pixels.steps.color import Color
+from augpipe.pixels.steps.cutout import Cutout
+from augpipe.pixels.steps.jpeg_compress import JpegCompress
+from augpipe.pixels.steps.noise import Noise
+from augpipe.pixels.steps.pad_fill import PadFill
+from augpipe.pixels.steps.warp import Warp
 
 by_size = pytest.mark.parametrize("size_wh", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 by_channels = pytest.mark.parametrize("channels", [1, 3], ids=["gray", "rgb"])

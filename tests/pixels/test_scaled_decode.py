@@ -17,7 +17,7 @@ from augpipe.core import geometry as g
 from augpipe.core.annotations import Header
 from augpipe.core.errors import Reject
 from augpipe.core.opencv import cv2
-from augpipe.core.plan import Color, Matrix3x4, Warp
+from augpipe.core.plan import Matrix3x4
 from augpipe.pixels import cpu
 from augpipe.pixels.backend import BackendOptions, PictureJob
 from augpipe.pixels.codec import image
@@ -25,7 +25,9 @@ from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.codec.image import PictureFormat, decode
 from augpipe.pixels.cpu import CpuBackend
 from augpipe.pixels.resample import block_means
-from augpipe.pixels.scaled_decode import after, by_size, cut, share_of
+from augpipe.pixels.scaled_decode import at_scale, by_scale, part_of, scale_denominator_of
+from augpipe.pixels.steps.color import Color
+from augpipe.pixels.steps.warp import Warp
 
 LOSSLESS = BackendOptions(PictureFormat("png"))
 TONE = Color(stages=(Matrix3x4((0.9, 0.1, 0.0, 2.0, 0.0, 0.8, 0.0, 0.0, 0.1, 0.0, 1.1, -3.0)),))
@@ -76,7 +78,7 @@ def job_of(data: bytes, *steps) -> PictureJob:
      ((6, 2), 2)],
 )  # fmt: skip
 def test_the_decoder_makes_what_both_sides_share(reduce, expected):
-    assert share_of(Header("JPEG", ODD_WH), [shrink(ODD_WH, 4, reduce), TONE]) == expected
+    assert scale_denominator_of(Header("JPEG", ODD_WH), [shrink(ODD_WH, 4, reduce), TONE]) == expected
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,7 @@ def test_the_decoder_makes_what_both_sides_share(reduce, expected):
     ids=lambda header: f"{header.format} {header.mode}",
 )  # fmt: skip
 def test_other_files_are_decoded_whole(header):
-    assert share_of(header, [shrink(EVEN_WH, 4, (4, 4))]) == 1
+    assert scale_denominator_of(header, [shrink(EVEN_WH, 4, (4, 4))]) == 1
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_other_files_are_decoded_whole(header):
     ids=["none", "colour", "colour first", "copy"],
 )
 def test_steps_that_need_every_pixel_get_it(steps):
-    assert share_of(Header("JPEG", EVEN_WH), steps) == 1
+    assert scale_denominator_of(Header("JPEG", EVEN_WH), steps) == 1
 
 
 @pytest.mark.parametrize(
@@ -103,8 +105,8 @@ def test_steps_that_need_every_pixel_get_it(steps):
 )
 def test_a_turned_picture_is_shrunk_by_whole_blocks_alone(size_wh, expected):
     steps = [shrink(size_wh, 8, (8, 8))]
-    assert share_of(Header("JPEG", size_wh, 1), steps) == 8
-    assert {share_of(Header("JPEG", size_wh, turn), steps) for turn in range(2, 9)} == {expected}
+    assert scale_denominator_of(Header("JPEG", size_wh, 1), steps) == 8
+    assert {scale_denominator_of(Header("JPEG", size_wh, turn), steps) for turn in range(2, 9)} == {expected}
 
 
 # --- what comes of it ------------------------------------------------------------------------------------------------
@@ -116,13 +118,13 @@ def test_the_steps_after_it_are_the_same_steps(share):
     picture = detailed(ODD_WH)
     steps = (shrink(ODD_WH, share * 1.2, (share, share)), TONE)
     assert np.array_equal(
-        cpu.apply(block_means(picture, (share, share)), after(steps, share)), cpu.apply(picture, steps)
+        cpu.apply(block_means(picture, (share, share)), at_scale(steps, share)), cpu.apply(picture, steps)
     )
 
 
 def test_a_reduction_that_the_decoder_ends_exactly_is_a_copy():
     step = Warp(matrix=g.scaling(0.25, 0.25), size_wh=(52, 40), border="replicate", reduce=(4, 4))
-    (same,) = after([step], 4)
+    (same,) = at_scale([step], 4)
     assert g.is_exact(same.matrix)
     assert same.reduce == (1, 1)
     data = jpeg(EVEN_WH)
@@ -157,15 +159,15 @@ def test_what_the_decoder_leaves_is_averaged_afterwards():
     data = jpeg(EVEN_WH)
     step = shrink(EVEN_WH, 17, (16, 16))
     whole = np.ascontiguousarray(by_pillow(data)[:, :, ::-1])
-    assert share_of(read_header(data), [step]) == 8
+    assert scale_denominator_of(read_header(data), [step]) == 8
     assert np.abs(outputs(job_of(data, step))[0].astype(int) - cpu.apply(whole, [step])).max() <= 3
 
 
 def test_another_decoder_that_steps_in_gives_the_same_size(monkeypatch):
     data = jpeg(ODD_WH)
-    small = decode(data, read_header(data), share=4)
+    small = decode(data, read_header(data), scale_denominator=4)
     monkeypatch.setattr(image, "_by_opencv", lambda *_: (None, ""))
-    other = decode(data, read_header(data), share=4)
+    other = decode(data, read_header(data), scale_denominator=4)
     assert small.shape == other.shape == (40, 51, 3)
     assert np.abs(small.astype(int) - other).mean() < 2.0
 
@@ -175,7 +177,7 @@ def test_a_jpeg_that_is_cut_short_is_rejected_at_any_size():
     header = read_header(data)
     for share in (1, 2, 4, 8):
         with pytest.raises(Reject) as caught:
-            decode(data[: len(data) * 2 // 3], header, share=share)
+            decode(data[: len(data) * 2 // 3], header, scale_denominator=share)
         assert caught.value.code == "truncated"
         assert decode(data[: len(data) * 2 // 3], header, True, share).shape == (160 // share, 208 // share, 3)
 
@@ -205,11 +207,11 @@ def test_each_size_is_decoded_once(monkeypatch):
 
 def test_a_part_of_a_job_is_not_cut_again():
     job = job_of(jpeg(EVEN_WH), *MANY)
-    assert by_size(job) == {1: [0, 4], 2: [1, 3], 4: [2, 6], 8: [5]}
-    part = cut(job, 2, [1, 3])
-    assert part.share == 2
-    assert by_size(part) == {2: [0, 1]}
-    assert cut(part, 2, [0, 1]) is part
+    assert by_scale(job) == {1: [0, 4], 2: [1, 3], 4: [2, 6], 8: [5]}
+    part = part_of(job, 2, [1, 3])
+    assert part.scale_denominator == 2
+    assert by_scale(part) == {2: [0, 1]}
+    assert part_of(part, 2, [0, 1]) is part
 
 
 BYTES = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from recipe_tools import frame_of, recipe_of
 
-from augpipe.core.plan import Warp
+from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.fuse import most_warps
 from augpipe.recipe.planner import draw
 

@@ -10,8 +10,13 @@ from hypothesis import strategies as st
 
 from augpipe.core import color
 from augpipe.core import geometry as g
-from augpipe.core.plan import Blur, Color, Curve, Matrix3x4, PadFill, Warp, output_size
+from augpipe.core.canvas import follow
+from augpipe.core.plan import Curve, Matrix3x4
 from augpipe.pixels import reference
+from augpipe.pixels.steps.blur import Blur
+from augpipe.pixels.steps.color import Color
+from augpipe.pixels.steps.pad_fill import PadFill
+from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.fuse import Fuser
 from augpipe.recipe.ops.base import ColorEffect, PadEffect, PixelStep, WarpEffect
 from augpipe.recipe.ops.geometric import stretched
@@ -194,7 +199,7 @@ def test_integer_moves_are_the_copies_one_after_the_other(names):
         effects.append(move)
     steps = fused((37, 29), *effects)
     assert len(steps) <= 1
-    assert output_size(steps, (37, 29)) == expected.shape[1::-1]
+    assert follow(steps, (37, 29)).size_wh == expected.shape[1::-1]
     assert (rendered(picture, steps) == expected).all()
 
 

@@ -14,9 +14,11 @@ from scenes import CATEGORIES, SIZE, scene
 
 from augpipe.core.annotations import Annotations, Frame, Rings, Rle
 from augpipe.core.canvas import follow
-from augpipe.core.plan import Cutout, Plan, Warp
+from augpipe.core.plan import Plan
 from augpipe.labels import rle, transform
 from augpipe.labels.transform import Labelled, LabelRules
+from augpipe.pixels.steps.cutout import Cutout
+from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe import reference_docs
 from augpipe.recipe.ops import OPERATIONS
 from augpipe.recipe.ops.label_effects import LABEL_EFFECTS, LABEL_KINDS, LabelEffect, LabelEffects

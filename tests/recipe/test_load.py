@@ -8,7 +8,7 @@ import pytest
 from recipe_tools import frame_of, recipe_of
 
 from augpipe.core.errors import RecipeError
-from augpipe.core.plan import Warp
+from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.fuse import most_warps
 from augpipe.recipe.load import load, shipped
 from augpipe.recipe.planner import draw

@@ -17,20 +17,16 @@ from places import HELPERS
 from recipe_tools import NOTHING, drawn, frame_of, plan_of, recipe_of
 
 from augpipe.core.annotations import Frame
+from augpipe.core.canvas import follow
 from augpipe.core.errors import Reject
-from augpipe.core.plan import (
-    Blur,
-    Color,
-    Cutout,
-    JpegCompress,
-    Noise,
-    PadFill,
-    Plan,
-    Warp,
-    from_json,
-    output_size,
-    to_json,
-)
+from augpipe.core.plan import Plan, from_json, to_json
+from augpipe.pixels.steps.blur import Blur
+from augpipe.pixels.steps.color import Color
+from augpipe.pixels.steps.cutout import Cutout
+from augpipe.pixels.steps.jpeg_compress import JpegCompress
+from augpipe.pixels.steps.noise import Noise
+from augpipe.pixels.steps.pad_fill import PadFill
+from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe import planner as drawing
 from augpipe.recipe.load import load, shipped
 from augpipe.recipe.ops import OPERATIONS
@@ -511,7 +507,7 @@ def check_steps(plan: Plan, size_wh: tuple[int, int]) -> None:
             assert 1 <= step.quality <= 100
         else:
             assert isinstance(step, PadFill)
-    assert canvas == output_size(plan.steps, size_wh)
+    assert canvas == follow(plan.steps, size_wh).size_wh
 
 
 # --- canvases that cannot be -----------------------------------------------------------------------------------------

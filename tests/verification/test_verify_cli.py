@@ -13,8 +13,10 @@ from PIL import Image, ImageDraw
 from runs import recipe_of, run
 from verifying import STRONG, half_a_pixel, one_keypoint
 
-from augpipe.core.plan import Cutout, PadFill, Warp
 from augpipe.pixels import reference
+from augpipe.pixels.steps.cutout import Cutout
+from augpipe.pixels.steps.pad_fill import PadFill
+from augpipe.pixels.steps.warp import Warp
 from augpipe.verification import supersample
 
 # --- the command -----------------------------------------------------------------------------------------------------

@@ -21,10 +21,11 @@ from augpipe.core.annotations import Header, Raster
 from augpipe.core.errors import Reject, of_system, one_line
 from augpipe.core.geometry import upright
 from augpipe.core.opencv import cv2
+from augpipe.core.step import Pixels
 from augpipe.pixels.codec import captured_stderr
 from augpipe.pixels.codec.header import PARSER_FAULTS, opened
 from augpipe.pixels.codec.jpeg2000 import is_whole
-from augpipe.pixels.resample import Pixels, block_means, copy_exact
+from augpipe.pixels.resample import block_means, copy_exact
 
 _JPEGS = ("JPEG", "MPO")
 _BY_OPENCV = (*_JPEGS, "PNG", "WEBP", "BMP")
@@ -51,39 +52,41 @@ def is_gray(header: Header) -> bool:
     return header.mode in _GRAY_MODES
 
 
-def decode(data: bytes, header: Header, keep_truncated: bool = False, share: int = 1) -> Pixels:
+def decode(data: bytes, header: Header, keep_truncated: bool = False, scale_denominator: int = 1) -> Pixels:
     """The upright picture: 16-bit divided by 257, alpha dropped, palettes resolved, gray kept gray.
 
     Args:
         data: the file.
         header: what :func:`~augpipe.pixels.codec.header.read_header` says of it.
         keep_truncated: make a picture of what there is of one that is cut short.
-        share: 2, 4 or 8 for a JPEG at that part of its size, sides rounded up.
+        scale_denominator: 2, 4 or 8 for a JPEG at that part of its size, sides rounded up.
 
     Raises:
         Reject: ``truncated``, ``unsupported`` or ``size-mismatch`` (the pixels are not what the header says).
     """
     pixels = None
     if header.format in _BY_OPENCV and header.mode not in _BY_PILLOW_MODES and not _is_animated_png(data, header):
-        pixels, mutterings = _by_opencv(data, header, share)
+        pixels, mutterings = _by_opencv(data, header, scale_denominator)
         doubtful = header.format in _JPEGS and (mutterings or data.rstrip(b"\0")[-2:] != _END_OF_JPEG)
         if pixels is not None and doubtful and not keep_truncated:
             _require_whole(data, header, mutterings)
     if pixels is not None:
-        _require_size(pixels, header.stored_wh, share)
+        _require_size(pixels, header.stored_wh, scale_denominator)
         return turned_upright(pixels, header)
     pixels = _by_pillow(data, header, keep_truncated)
     if header.format == "TIFF":  # Pillow has turned it already
         _require_size(pixels, header.upright_wh)
         return pixels
     _require_size(pixels, header.stored_wh)
-    return turned_upright(block_means(pixels, (share, share)) if share > 1 else pixels, header)
+    if scale_denominator > 1:
+        pixels = block_means(pixels, (scale_denominator, scale_denominator))
+    return turned_upright(pixels, header)
 
 
-def _require_size(pixels: Pixels, size_wh: tuple[int, int], share: int = 1) -> None:
+def _require_size(pixels: Pixels, size_wh: tuple[int, int], divisor: int = 1) -> None:
     height, width = pixels.shape[:2]
-    if (width, height) != (-(-size_wh[0] // share), -(-size_wh[1] // share)):
-        message = f"the header says {size_wh[0]}×{size_wh[1]}, the pixels are {width * share}×{height * share}"
+    if (width, height) != (-(-size_wh[0] // divisor), -(-size_wh[1] // divisor)):
+        message = f"the header says {size_wh[0]}×{size_wh[1]}, the pixels are {width * divisor}×{height * divisor}"
         raise Reject("decode", "size-mismatch", message)
 
 
@@ -102,15 +105,15 @@ def _is_animated_png(data: bytes, header: Header) -> bool:
     return header.format == "PNG" and data.find(b"acTL", 0, max(data.find(b"IDAT"), 0)) >= 0
 
 
-def _flags(kind: str, share: int) -> int:
+def _flags(kind: str, divisor: int) -> int:
     """How OpenCV decodes a JPEG in ``GRAYSCALE`` or ``COLOR``, at 1, 1/2, 1/4 or 1/8 of its size."""
-    return int(getattr(cv2, f"IMREAD_{kind}" if share == 1 else f"IMREAD_REDUCED_{kind}_{share}"))
+    return int(getattr(cv2, f"IMREAD_{kind}" if divisor == 1 else f"IMREAD_REDUCED_{kind}_{divisor}"))
 
 
-def _by_opencv(data: bytes, header: Header, share: int) -> tuple[Pixels | None, str]:
+def _by_opencv(data: bytes, header: Header, scale_denominator: int) -> tuple[Pixels | None, str]:
     """(pixels or None, what the codec muttered)."""
     if header.format in _JPEGS:
-        flags = _flags("GRAYSCALE" if header.mode == "L" else "COLOR", share)
+        flags = _flags("GRAYSCALE" if header.mode == "L" else "COLOR", scale_denominator)
     else:
         flags = cv2.IMREAD_UNCHANGED
     with captured_stderr.together() as heard:

@@ -13,9 +13,9 @@ from PIL import Image
 
 from augpipe.core.annotations import U8, Raster
 from augpipe.core.errors import Reject, of_system, one_line
+from augpipe.core.step import Pixels
 from augpipe.pixels.codec.header import MAX_PIXELS, PARSER_FAULTS, USUAL, opened
 from augpipe.pixels.codec.image import bands, muted
-from augpipe.pixels.resample import Pixels
 
 _MASK_BYTES = {"1": 6.0, "L": 3.5, "P": 3.5, "I;16": 6.5, "I;16B": 6.5, "I;16L": 6.5, "LA": 8.0, "PA": 8.0}
 _COLORED = 20.0

@@ -18,15 +18,15 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TypeAlias, TypeVar
 
-from augpipe.core.errors import DeviceError, Reject, fault, one_line
+from augpipe.core.errors import DeviceError, Reject, one_line
 from augpipe.core.machine import cores
-from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered
-from augpipe.pixels.codec.image import as_memory_error, is_gray
+from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered, or_reject
+from augpipe.pixels.codec.image import is_gray
 from augpipe.pixels.cpu import CpuBackend, apply
 from augpipe.pixels.cuda.batch_codec import BatchCodec, DeviceFirst, HostCodec, downloaded, uploaded
-from augpipe.pixels.cuda.device_api import Accelerator, Event
-from augpipe.pixels.cuda.launch import DevicePicture, OutputJob, bytes_needed, run_batch
-from augpipe.pixels.scaled_decode import cut, share_of
+from augpipe.pixels.cuda.device_api import Accelerator, DevicePicture, Event
+from augpipe.pixels.cuda.launch import OutputJob, bytes_needed, run_batch
+from augpipe.pixels.scaled_decode import part_of, scale_denominator_of
 
 SLOTS = 3
 """Batches that are under way at a time: one for each stage."""
@@ -216,12 +216,9 @@ class GpuBackend:
             return source
         pixels = downloaded(self._accelerator, source, stream)
         del source
-        try:
-            moved = apply(pixels, job.steps[0])
-        except Reject as reject:
-            return reject.bare()
-        except Exception as error:  # OpenCV's own, mostly
-            return fault("pixels", as_memory_error(error))
+        moved = or_reject("pixels", apply, pixels, job.steps[0])
+        if isinstance(moved, Reject):
+            return moved
         picture = uploaded(self._accelerator, moved, stream)
         (data,) = self._codec.encode([picture], stream)
         stream.synchronize()
@@ -236,12 +233,11 @@ class GpuBackend:
 def _pieces(jobs: Iterable[PictureJob], shrinks: bool) -> Iterator[_Piece]:
     """Whole jobs; if the codec shrinks pictures, neighbouring outputs that start from one size."""
     for job in jobs:
-        shares = [share_of(job.header, steps) if shrinks else 1 for steps in job.steps]
-        runs = [(share, len(list(run))) for share, run in groupby(shares)]
+        divisors = [scale_denominator_of(job.header, steps) if shrinks else 1 for steps in job.steps]
         first = 0
-        for share, count in runs:
-            end = first + count
-            yield _Piece(cut(job, share, range(first, end)), ends=end == len(shares))
+        for divisor, run in groupby(divisors):
+            end = first + len(list(run))
+            yield _Piece(part_of(job, divisor, range(first, end)), ends=end == len(divisors))
             first = end
 
 
@@ -254,7 +250,7 @@ def _cut(pieces: Iterable[_Piece], most_bytes: int) -> Iterator[_Batch]:
     held = count = 0
     for piece in pieces:
         job = piece.job
-        width, height = (-(-side // job.share) for side in job.header.upright_wh)
+        width, height = (-(-side // job.scale_denominator) for side in job.header.upright_wh)
         channels = 1 if is_gray(job.header) else 3
         source = width * height * channels
         first = 0

@@ -12,14 +12,13 @@ from typing import Protocol
 
 import numpy as np
 
-from augpipe.core.errors import Reject, fault
+from augpipe.core.errors import Reject
 from augpipe.core.opencv import cv2
-from augpipe.pixels.backend import BackendOptions, PictureJob
-from augpipe.pixels.codec.image import as_memory_error, decode, encode
-from augpipe.pixels.cuda.device_api import Accelerator, Stream
-from augpipe.pixels.cuda.launch import DevicePicture
+from augpipe.core.step import Pixels
+from augpipe.pixels.backend import BackendOptions, PictureJob, or_reject
+from augpipe.pixels.codec.image import decode, encode
+from augpipe.pixels.cuda.device_api import Accelerator, DevicePicture, Stream
 from augpipe.pixels.cuda.nvimgcodec import DeviceCodec
-from augpipe.pixels.resample import Pixels
 
 
 class BatchCodec(Protocol):
@@ -36,7 +35,6 @@ class BatchCodec(Protocol):
         Raises:
             MemoryError: the device has not enough for so many.
         """
-        ...
 
     def encode(self, pictures: Sequence[DevicePicture], stream: Stream) -> list[bytes | Reject]:
         """Encoded pictures; ``stream`` has waited for what made them.
@@ -44,7 +42,6 @@ class BatchCodec(Protocol):
         Raises:
             MemoryError: the device has not enough for so many.
         """
-        ...
 
 
 class HostCodec:
@@ -60,13 +57,9 @@ class HostCodec:
         return [self._decoded(job, stream) for job in jobs]
 
     def _decoded(self, job: PictureJob, stream: Stream) -> DevicePicture | Reject:
-        try:
-            picture = decode(job.data, job.header, self._options.keep_truncated, job.share)
-        except Reject as reject:
-            return reject.bare()
-        except Exception as error:  # no memory on the host, no descriptor; one picture must not end the run
-            return fault("decode", error)
-        return uploaded(self._accelerator, picture, stream)
+        keep = self._options.keep_truncated
+        picture = or_reject("decode", decode, job.data, job.header, keep, job.scale_denominator)
+        return picture if isinstance(picture, Reject) else uploaded(self._accelerator, picture, stream)
 
     def encode(self, pictures: Sequence[DevicePicture], stream: Stream) -> list[bytes | Reject]:
         """See :class:`BatchCodec`."""
@@ -74,12 +67,7 @@ class HostCodec:
 
     def _encoded(self, picture: DevicePicture, stream: Stream) -> bytes | Reject:
         pixels = downloaded(self._accelerator, picture, stream)
-        try:
-            return encode(pixels, self._options.picture)
-        except Reject as reject:
-            return reject.bare()
-        except Exception as error:  # OpenCV's own, mostly
-            return fault("pixels", as_memory_error(error))
+        return or_reject("pixels", encode, pixels, self._options.picture)
 
 
 def uploaded(accelerator: Accelerator, picture: Pixels, stream: Stream) -> DevicePicture:
@@ -121,7 +109,7 @@ class DeviceFirst:
         """See :class:`BatchCodec`."""
         found = self._own.decode([(job.data, job.header) for job in jobs], stream.pointer)
         left = iter(self._host.decode([job for job, image in zip(jobs, found, strict=True) if image is None], stream))
-        return [next(left) if i is None else DevicePicture(i.address, i.size_wh, i.channels, i.pitch, i) for i in found]
+        return [next(left) if picture is None else picture for picture in found]
 
     def encode(self, pictures: Sequence[DevicePicture], stream: Stream) -> list[bytes | Reject]:
         """See :class:`BatchCodec`."""

@@ -100,7 +100,7 @@ class CudaAccelerator:
             self._pool.set_limit(size=int(self._device.mem_info[1] * POOL_SHARE / sharing))
             self._pinned = cupy.cuda.PinnedMemoryPool()
             module = cupy.RawModule(code=kernel_source.source(), options=kernel_source.OPTIONS)
-            self._kernels = {name: module.get_function(name) for name in kernel_source.NAMES}
+            self._kernels = {name: module.get_function(name) for name in kernel_source.names()}
             self._name: str = cupy.cuda.runtime.getDeviceProperties(device)["name"].decode()
 
     @property

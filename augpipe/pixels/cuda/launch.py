@@ -1,5 +1,10 @@
 """A batch of pictures through their steps on an accelerator: ragged, fused, a launch for all that can run together.
 
+A picture's steps become passes, each of which reads one picture and writes one. Whatever works on single pixels
+(colour, noise, painting over) is a program that runs behind the pass before it, while the pixels are still in
+registers; so a warp with all its tones, bars and noise is one pass, a blur two, a JPEG round trip two, and a plan
+without a warp one copy with a program.
+
 Pictures on a device are interleaved red, green, blue (nvImageCodec's order) or gray, without gaps between rows. The
 passes of a picture run one after the other; round by round, the passes of all pictures that want the same kernel are
 one launch over all their tiles. One block of memory takes all outputs, one all temporaries, one all parameters.
@@ -9,51 +14,24 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from augpipe.core.errors import Reject, fault
-from augpipe.core.plan import AnyStep
-from augpipe.pixels import noise
-from augpipe.pixels.cuda.device_api import Accelerator, Stream
-from augpipe.pixels.cuda.lowering import NOISE, Instruction, Pass, lowered
+from augpipe.core.errors import Reject
+from augpipe.core.step import Instruction, Pass, Step
+from augpipe.pixels.backend import or_reject
+from augpipe.pixels.cuda.device_api import Accelerator, DevicePicture, Stream
+from augpipe.pixels.steps import noise
 
 _ALIGNMENT = 256  # what cudaMalloc gives; words and doubles need less
 _DESCRIPTOR = struct.Struct("<QQiiiiiiI4Bii72s")
 _OPERATION = struct.Struct("<iiIi12i")
-_THREADS = {"jpeg_blocks": (64, 1)}
-_FOUR_PIXELS = (32, 8)
+_INSTRUCTIONS = ("matrix", "table", "noise", "outside_box", "outside_region", "boxes")  # as enum Kind in points.cu
+_TILE_WH, _THREADS_XY = (128, 8), (32, 8)  # a thread has four pixels
 _READ_AT_ONCE = 3 * 128  # numbers of the noise bank from a thread's first to its last, at most
-
-
-@dataclass(frozen=True)
-class DevicePicture:
-    """A picture on the device: uint8, interleaved, ``pitch`` bytes from row to row.
-
-    ``owner`` keeps the memory alive. It may be shared with other pictures of the batch.
-    """
-
-    address: int
-    size_wh: tuple[int, int]
-    channels: int
-    pitch: int
-    owner: object
-
-    @property
-    def __cuda_array_interface__(self) -> dict[str, Any]:
-        """For array libraries and encoders, without a copy: (H, W, C); see CUDA Array Interface, version 3."""
-        w, h = self.size_wh
-        return {
-            "shape": (h, w, self.channels),
-            "typestr": "|u1",
-            "data": (self.address, False),
-            "strides": None if self.pitch == w * self.channels else (self.pitch, self.channels, 1),
-            "version": 3,
-        }
 
 
 @dataclass(frozen=True)
@@ -61,7 +39,7 @@ class OutputJob:
     """One output: a decoded picture, which several works may share and none writes to, and its steps."""
 
     picture: DevicePicture
-    steps: tuple[AnyStep, ...]
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True)
@@ -82,7 +60,7 @@ def run_batch(
     Raises:
         MemoryError: if the device has no memory for the batch; nothing has run.
     """
-    lowerings = [_lowered(work) for work in works]
+    lowerings = [or_reject("pixels", lowered, w.picture.size_wh, w.picture.channels, w.steps) for w in works]
     chains = [_Chain(w, p) for w, p in zip(works, lowerings, strict=True) if not isinstance(p, Reject) and p]
     outputs = iter(_run(accelerator, chains, stream) if chains else ())
     return tuple(
@@ -91,7 +69,7 @@ def run_batch(
     )
 
 
-def bytes_needed(size_wh: tuple[int, int], channels: int, steps: Sequence[AnyStep]) -> int:
+def bytes_needed(size_wh: tuple[int, int], channels: int, steps: Sequence[Step]) -> int:
     """Device memory that one work takes besides its source: output, temporaries and parameters."""
     try:
         passes = lowered(size_wh, channels, steps)
@@ -103,13 +81,28 @@ def bytes_needed(size_wh: tuple[int, int], channels: int, steps: Sequence[AnySte
     return _aligned(passes[-1].nbytes) + sum(_slots(passes)) + _aligned(parameters)
 
 
-def _lowered(work: OutputJob) -> tuple[Pass, ...] | Reject:
-    try:
-        return lowered(work.picture.size_wh, work.picture.channels, work.steps)
-    except Reject as reject:
-        return reject.bare()
-    except Exception as error:  # a plan that no kernel can do; one picture must not end the run
-        return fault("pixels", error)
+def lowered(size_wh: tuple[int, int], channels: int, steps: Iterable[Step]) -> tuple[Pass, ...]:
+    """The passes of a picture of ``size_wh`` with 1 or 3 channels; none where there is nothing to do.
+
+    Raises:
+        Reject: as the CPU backend does.
+    """
+    passes: list[Pass] = []
+    for step in steps:
+        for made in step.on_gpu(passes[-1].target_wh if passes else size_wh, channels):
+            if isinstance(made, Pass):
+                passes.append(made)
+                continue
+            if not passes:
+                passes.append(Pass("copy", size_wh, size_wh, channels, head=struct.pack("<6i", 1, 0, 0, 0, 1, 0)))
+            passes[-1].program.append(made)
+    return tuple(passes)
+
+
+def _grid(a_pass: Pass) -> tuple[int, tuple[int, int]]:
+    """(blocks, threads of a block)."""
+    (w, h), (tile_w, tile_h) = a_pass.target_wh, _TILE_WH
+    return a_pass.grid or (-(-w // tile_w) * -(-h // tile_h), _THREADS_XY)
 
 
 def _aligned(nbytes: int) -> int:
@@ -128,6 +121,7 @@ def _run(accelerator: Accelerator, chains: Sequence[_Chain], stream: Stream) -> 
     parameters = _Parameters()
     rounds: list[dict[str, list[bytes]]] = []
     tiles: dict[tuple[int, str], int] = defaultdict(int)
+    threads_xy: dict[str, tuple[int, int]] = {}
     pictures = []
     output, temporary = outputs.address, temporaries.address
     for chain in chains:
@@ -140,7 +134,8 @@ def _run(accelerator: Accelerator, chains: Sequence[_Chain], stream: Stream) -> 
                 rounds.append(defaultdict(list))
             tile = tiles[i, a_pass.kernel]
             rounds[i][a_pass.kernel].append(parameters.descriptor(a_pass, (source, target), pitch, tile))
-            tiles[i, a_pass.kernel] += a_pass.tiles
+            blocks, threads_xy[a_pass.kernel] = _grid(a_pass)
+            tiles[i, a_pass.kernel] += blocks
             source, pitch = target, a_pass.target_wh[0] * a_pass.channels
         end = chain.passes[-1]
         pictures.append(DevicePicture(output, end.target_wh, end.channels, pitch, outputs))
@@ -155,7 +150,7 @@ def _run(accelerator: Accelerator, chains: Sequence[_Chain], stream: Stream) -> 
     bank = accelerator.resident("noise", _bank, stream) if parameters.noisy else 0
     for kernel, blocks, count, place in launches:
         arguments = (np.uint64(memory.address + place), np.int32(count), np.uint64(memory.address), np.uint64(bank))
-        accelerator.launch(kernel, blocks, _THREADS.get(kernel, _FOUR_PIXELS), arguments, stream)
+        accelerator.launch(kernel, blocks, threads_xy[kernel], arguments, stream)
     return pictures
 
 
@@ -188,7 +183,7 @@ class _Parameters:
             *a_pass.target_wh,
             pitch,
             tile,
-            a_pass.fill,
+            _packed(a_pass.fill),
             *(a_pass.channels, a_pass.border, a_pass.projective, 0),
             program,
             len(a_pass.program),
@@ -196,6 +191,12 @@ class _Parameters:
         )
 
     def _operation(self, o: Instruction) -> bytes:
-        self.noisy |= o.kind == NOISE
+        self.noisy |= o.kind == "noise"
         place = self.put(o.table) if o.table else 0
-        return _OPERATION.pack(o.kind, o.count, o.fill, place, *o.values, *(0,) * (12 - len(o.values)))
+        kind, fill = _INSTRUCTIONS.index(o.kind), _packed(o.fill)
+        return _OPERATION.pack(kind, o.count, fill, place, *o.values, *(0,) * (12 - len(o.values)))
+
+
+def _packed(levels: tuple[int, ...]) -> int:
+    """As the kernels unpack a fill: the first channel lowest."""
+    return int.from_bytes(bytes(levels), "little")

@@ -23,7 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -31,40 +32,13 @@ from augpipe.core.annotations import Header
 from augpipe.pixels.codec import captured_stderr
 from augpipe.pixels.codec.baseline_jpeg import is_plain, whole
 from augpipe.pixels.codec.image import PictureFormat, is_gray
+from augpipe.pixels.cuda.device_api import DevicePicture, import_cupy
 
 _QUIET = ("PYNVIMGCODEC_VERBOSITY", "0")  # it writes to stderr, in colour, what it returns as None anyway
 _NO_DEVICE = -99_999  # NVIMGCODEC_DEVICE_CPU_ONLY, for which Python has a name from 0.9 on
 _AT_ONCE = 64  # files that are looked at together: the device has enough to do with as many
 _SCARCE = 64 << 20  # bytes of the device below which a failure is put down to memory
 _LONGEST_SIDE = 65_500  # of a JPEG that libjpeg writes
-
-
-@dataclass(frozen=True)
-class DecodedImage:
-    """An upright picture of uint8, rows of interleaved red, green, blue, or gray.
-
-    ``address`` is that of its first byte on the device (or on the host, without one), ``pitch`` the bytes from one row
-    to the next; ``owner`` keeps the memory.
-    """
-
-    address: int
-    size_wh: tuple[int, int]
-    channels: int
-    pitch: int
-    owner: object
-
-
-class EncodableImage(Protocol):
-    """What is encoded: anything with the fields of :class:`DecodedImage`."""
-
-    @property
-    def address(self) -> int: ...
-    @property
-    def size_wh(self) -> tuple[int, int]: ...
-    @property
-    def channels(self) -> int: ...
-    @property
-    def pitch(self) -> int: ...
 
 
 def load() -> Any:
@@ -130,7 +104,7 @@ class DeviceCodec:
         }
         self._encodes = picture.format == "jpg"
 
-    def decode(self, jobs: Sequence[tuple[bytes, Header]], stream: int = 0) -> list[DecodedImage | None]:
+    def decode(self, jobs: Sequence[tuple[bytes, Header]], stream: int = 0) -> list[DevicePicture | None]:
         """Upright pictures, in order; ``None`` where the CPU's codec is to decode one, or to say what is wrong with it.
 
         Args:
@@ -140,7 +114,7 @@ class DeviceCodec:
         Raises:
             MemoryError: there is not enough of it on the device for so many.
         """
-        out: list[DecodedImage | None] = [None] * len(jobs)
+        out: list[DevicePicture | None] = [None] * len(jobs)
         plain = [i for i, (data, header) in enumerate(jobs) if is_plain(data, header)]
         parts = [plain[i : i + _AT_ONCE] for i in range(0, len(plain), _AT_ONCE)]
         # While the device decodes some, the CPU looks at the next.
@@ -174,7 +148,7 @@ class DeviceCodec:
         if self._arrays.free() < _SCARCE + 8 * width * height:
             raise MemoryError(f"no memory on the device for the codec of a picture of {width}×{height}")
 
-    def _upright(self, image: Any, header: Header, channels: int, stream: int) -> DecodedImage | None:
+    def _upright(self, image: Any, header: Header, channels: int, stream: int) -> DevicePicture | None:
         width, height = header.stored_wh
         if tuple(image.shape) != (height, width, channels) or np.dtype(image.dtype) != np.uint8:
             return None
@@ -184,7 +158,7 @@ class DeviceCodec:
             turned = upright_view(self._arrays.array(image), header.orientation).copy()
         return _described((turned, image), self._arrays.interface(turned))  # the copy may not have been made yet
 
-    def encode(self, images: Sequence[EncodableImage], stream: int = 0) -> list[bytes | None]:
+    def encode(self, images: Sequence[DevicePicture], stream: int = 0) -> list[bytes | None]:
         """JPEGs in order, baseline, 4:2:0, without EXIF; ``None`` where the CPU's codec is to encode one.
 
         Args:
@@ -204,11 +178,11 @@ class DeviceCodec:
                 out[place] = data
         return out
 
-    def _encoded(self, images: list[EncodableImage], channels: int, stream: int) -> list[bytes | None]:
+    def _encoded(self, images: list[DevicePicture], channels: int, stream: int) -> list[bytes | None]:
         if not images:
             return []
         with _memory_errors():
-            wrapped = [self._codec.as_image(_Exported(image, self._on_device), stream) for image in images]
+            wrapped = [self._codec.as_image(_exported(image, self._on_device), stream) for image in images]
             params = self._encoding[channels]
             streams = self._encoder.encode(wrapped, "jpeg", params=params, cuda_stream=stream)
             return [None if one is None else bytes(one) for one in streams]
@@ -236,27 +210,18 @@ def upright_view(array: Any, orientation: int) -> Any:
     return array
 
 
-def _described(owner: object, interface: dict[str, Any]) -> DecodedImage:
+def _described(owner: object, interface: dict[str, Any]) -> DevicePicture:
     height, width, channels = interface["shape"]
     strides = interface.get("strides")
     pitch = width * channels if strides is None else strides[0]
-    return DecodedImage(interface["data"][0], (width, height), channels, pitch, owner)
+    return DevicePicture(interface["data"][0], (width, height), channels, pitch, owner)
 
 
-class _Exported:
-    """A picture as others may read it in its place: by the interface of CUDA arrays, or of NumPy's."""
-
-    def __init__(self, picture: EncodableImage, on_device: bool) -> None:
-        width, height = picture.size_wh
-        interface = {
-            "shape": (height, width, picture.channels),
-            "typestr": "|u1",
-            "data": (picture.address, False),
-            "strides": (picture.pitch, picture.channels, 1),
-            "version": 3,
-        }
-        setattr(self, "__cuda_array_interface__" if on_device else "__array_interface__", interface)
-        self._picture = picture  # and with it the memory
+def _exported(picture: DevicePicture, on_device: bool) -> SimpleNamespace:
+    """A picture as nvImageCodec reads it in its place: by the interface of CUDA arrays, or of NumPy's."""
+    interface = {**picture.__cuda_array_interface__, "strides": (picture.pitch, picture.channels, 1)}
+    name = "__cuda_array_interface__" if on_device else "__array_interface__"
+    return SimpleNamespace(**{name: interface}, owner=picture)
 
 
 class _Host:
@@ -289,8 +254,6 @@ class _Device:
     """Arrays of CuPy, which is asked for only to turn pictures."""
 
     def __init__(self, device_id: int) -> None:
-        from augpipe.pixels.cuda.device_api import import_cupy
-
         self._cupy = import_cupy()
         self._device_id = device_id
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from augpipe.core.errors import one_line
 from augpipe.core.processes import python_command
-from augpipe.pixels.cuda.device_api import import_cupy
+from augpipe.pixels.cuda.device_api import DevicePicture, import_cupy
 
 _SECONDS = 120  # compiling for a device that is new to CuPy takes some
 _MARK = "augpipe-probe: "
@@ -249,7 +249,7 @@ def _codec_fault(cupy: Any, index: int) -> ProbeFault | None:
     """What is wrong with nvImageCodec on a device: a picture there and back, beside what libjpeg makes of it."""
     from augpipe.pixels.codec.header import read_header
     from augpipe.pixels.codec.image import PictureFormat, decode
-    from augpipe.pixels.cuda.nvimgcodec import DecodedImage, DeviceCodec
+    from augpipe.pixels.cuda.nvimgcodec import DeviceCodec
 
     y, x = np.mgrid[0:48, 0:64]
     picture = np.stack([4 * x, 5 * y, 255 - 4 * x], axis=-1).astype(np.uint8)
@@ -257,7 +257,7 @@ def _codec_fault(cupy: Any, index: int) -> ProbeFault | None:
         with cupy.cuda.Device(index):
             codec = DeviceCodec(index, PictureFormat(), threads=1)
             array = cupy.asarray(picture)
-            (data,) = codec.encode([DecodedImage(int(array.data.ptr), (64, 48), 3, 64 * 3, array)])
+            (data,) = codec.encode([DevicePicture(int(array.data.ptr), (64, 48), 3, 64 * 3, array)])
             if data is None:
                 return ProbeFault("codec", "nvImageCodec encodes nothing here")
             header = read_header(data)

@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from augpipe.core.annotations import F64
 from augpipe.core.geometry import Matrix
-from augpipe.core.plan import Blur, ColorStage, Cutout, JpegCompress, Noise
+from augpipe.core.plan import ColorStage
 from augpipe.core.rng import OpRng
+from augpipe.core.step import Step
 from augpipe.recipe.ops.label_effects import LabelEffects
 from augpipe.recipe.ops.params import MaybeName, MaybeWeight, Share
 
@@ -46,7 +47,7 @@ class ColorEffect(msgspec.Struct, frozen=True):
 class PixelStep(msgspec.Struct, frozen=True):
     """A step that needs the pixels made, and so ends the run."""
 
-    step: Blur | Noise | Cutout | JpegCompress
+    step: Step
 
 
 Effect: TypeAlias = WarpEffect | PadEffect | ColorEffect | PixelStep

@@ -6,8 +6,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from augpipe.core.plan import Blur, Cutout, JpegCompress, Noise
 from augpipe.core.rng import OpRng
+from augpipe.pixels.steps.blur import Blur
+from augpipe.pixels.steps.cutout import Cutout
+from augpipe.pixels.steps.jpeg_compress import JpegCompress
+from augpipe.pixels.steps.noise import Noise
 from augpipe.recipe.ops.base import Operation, OpInput, OpResult, PixelStep
 from augpipe.recipe.ops.crop_pad import random_box
 from augpipe.recipe.ops.label_effects import NOTHING, PAINT

@@ -248,7 +248,7 @@ def test_no_memory_on_the_host_is_a_reject_of_that_picture(monkeypatch):
 
 def test_pictures_with_gaps_between_their_rows_are_downloaded_whole():
     from augpipe.pixels.cuda.batch_codec import downloaded
-    from augpipe.pixels.cuda.launch import DevicePicture
+    from augpipe.pixels.cuda.device_api import DevicePicture
 
     accelerator = CpuAccelerator()
     stream = accelerator.stream()

@@ -18,7 +18,6 @@ from fake_cuda import fails
 import augpipe.pixels
 from augpipe.core import geometry as g
 from augpipe.core.errors import DeviceError
-from augpipe.core.plan import Blur, Noise, Warp
 from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered
 from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.cpu import CpuBackend
@@ -27,6 +26,9 @@ from augpipe.pixels.cuda.backend import GpuBackend, on_cuda
 from augpipe.pixels.cuda.batch_codec import DeviceFirst, HostCodec
 from augpipe.pixels.cuda.launch import OutputJob, run_batch
 from augpipe.pixels.cuda.nvimgcodec import _Foreign
+from augpipe.pixels.steps.blur import Blur
+from augpipe.pixels.steps.noise import Noise
+from augpipe.pixels.steps.warp import Warp
 
 STEPS = (Warp(matrix=g.mirror_x(40.0), size_wh=(50, 20)), Blur(sigma=1.0), Noise(std=9.0, offset=3))
 

@@ -12,9 +12,15 @@ from devices import rendered_on
 from step_cases import BORDERS, FILL, REGIONS, random_matrix, warps
 
 from augpipe.core import geometry as g
-from augpipe.core.plan import Blur, Color, Cutout, JpegCompress, Noise, PadFill, Warp
-from augpipe.pixels import noise
 from augpipe.pixels.cuda import kernel_source
+from augpipe.pixels.steps import noise
+from augpipe.pixels.steps.blur import Blur
+from augpipe.pixels.steps.color import Color
+from augpipe.pixels.steps.cutout import Cutout
+from augpipe.pixels.steps.jpeg_compress import JpegCompress
+from augpipe.pixels.steps.noise import Noise
+from augpipe.pixels.steps.pad_fill import PadFill
+from augpipe.pixels.steps.warp import Warp
 
 
 def probes():

@@ -16,10 +16,17 @@ from step_cases import BORDERS, FILL, REGIONS
 from augpipe.core import color
 from augpipe.core import geometry as g
 from augpipe.core.errors import Reject
-from augpipe.core.plan import Blur, Color, Curve, Cutout, JpegCompress, Matrix3x4, Noise, PadFill, Warp
+from augpipe.core.plan import Curve, Matrix3x4
 from augpipe.pixels import cpu
-from augpipe.pixels.cuda.launch import DevicePicture, OutputJob, _Parameters, bytes_needed, run_batch
-from augpipe.pixels.cuda.lowering import lowered
+from augpipe.pixels.cuda.device_api import DevicePicture
+from augpipe.pixels.cuda.launch import OutputJob, _Parameters, bytes_needed, lowered, run_batch
+from augpipe.pixels.steps.blur import Blur
+from augpipe.pixels.steps.color import Color
+from augpipe.pixels.steps.cutout import Cutout
+from augpipe.pixels.steps.jpeg_compress import JpegCompress
+from augpipe.pixels.steps.noise import Noise
+from augpipe.pixels.steps.pad_fill import PadFill
+from augpipe.pixels.steps.warp import Warp
 
 TURNED = Warp(matrix=g.rounded(g.about((30.0, 20.0), g.rotation(17.0))), size_wh=(60, 40), fill=FILL)
 BRIGHTER = Color(stages=(Matrix3x4(color.on_grid(color.brightness(1.3))), Curve("gamma", 0.8)))

@@ -16,7 +16,7 @@ from pictures import GRAY, PHOTO, PICTURE, WRITTEN
 
 from augpipe.core.annotations import Header
 from augpipe.core.errors import Reject
-from augpipe.core.plan import AnyStep, Blur, Noise
+from augpipe.core.step import Step
 from augpipe.pixels.backend import BackendOptions, PictureJob
 from augpipe.pixels.codec import image as codec
 from augpipe.pixels.codec.header import read_header
@@ -25,7 +25,10 @@ from augpipe.pixels.cpu import CpuBackend
 from augpipe.pixels.cuda import nvimgcodec
 from augpipe.pixels.cuda.backend import GpuBackend
 from augpipe.pixels.cuda.batch_codec import DeviceFirst, HostCodec
-from augpipe.pixels.cuda.nvimgcodec import DecodedImage, DeviceCodec, upright_view
+from augpipe.pixels.cuda.device_api import DevicePicture
+from augpipe.pixels.cuda.nvimgcodec import DeviceCodec, upright_view
+from augpipe.pixels.steps.blur import Blur
+from augpipe.pixels.steps.noise import Noise
 
 try:
     old = nvimgcodec.load().__version__.startswith("0.8")
@@ -47,7 +50,7 @@ def job(data: bytes) -> tuple[bytes, Header]:
     return data, read_header(data)
 
 
-def pixels(image: DecodedImage) -> np.ndarray:
+def pixels(image: DevicePicture) -> np.ndarray:
     """As the CPU's codec gives them, read from the address that the picture says."""
     width, height = image.size_wh
     interface = {
@@ -61,10 +64,10 @@ def pixels(image: DecodedImage) -> np.ndarray:
     return array[:, :, 0] if image.channels == 1 else array[:, :, ::-1]
 
 
-def described(array: np.ndarray) -> DecodedImage:
+def described(array: np.ndarray) -> DevicePicture:
     height, width = array.shape[:2]
     channels = array.shape[2] if array.ndim == 3 else 1
-    return DecodedImage(array.ctypes.data, (width, height), channels, array.strides[0], array)
+    return DevicePicture(array.ctypes.data, (width, height), channels, array.strides[0], array)
 
 
 # --- without nvImageCodec --------------------------------------------------------------------------------------------
@@ -327,7 +330,7 @@ def test_a_pipeline_with_this_codec_gives_the_files_of_the_cpu(host):
     turned = encoded(PICTURE, "JPEG", exif=exif(6))
     files = [turned, *(WRITTEN[name] for name in ("jpeg", "png", "jpeg gray", "progressive")), encoded(photo((90, 70)))]
     files.append(files[-1][:900] + b"\xff\xd9")
-    steps: tuple[AnyStep, ...] = (Blur(sigma=0.8), Noise(std=5.0, offset=7))
+    steps: tuple[Step, ...] = (Blur(sigma=0.8), Noise(std=5.0, offset=7))
     jobs = [PictureJob(data, read_header(data), (steps, ())) for data in files]
     backend = GpuBackend(accelerator, DeviceFirst(host, HostCodec(accelerator, options)), options, 1 << 28)
     found, wanted = list(backend.render(jobs)), list(CpuBackend(options).render(jobs))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from recipe_tools import outcome_of, plan_of
 
-from augpipe.core.plan import Color, Curve, Matrix3x4
+from augpipe.core.plan import Curve, Matrix3x4
+from augpipe.pixels.steps.color import Color
 from augpipe.recipe.ops.base import ColorEffect
 
 SIZE = (37, 23)

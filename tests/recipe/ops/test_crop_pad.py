@@ -12,8 +12,9 @@ from recipe_tools import NOTHING, drawn, frame_of, outcome_of, recipe_of
 from augpipe.core.annotations import Category, Frame
 from augpipe.core.canvas import follow
 from augpipe.core.geometry import move_point
-from augpipe.core.plan import PadFill, Warp, output_size
 from augpipe.labels.transform import LabelRules, apply
+from augpipe.pixels.steps.pad_fill import PadFill
+from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.ops.base import PadEffect, WarpEffect
 from augpipe.recipe.planner import draw
 
@@ -202,10 +203,10 @@ def test_bbox_safe_crop_holds_what_could_be_seen(moves):
     for copy in range(40):
         before, after = draw(before_recipe, frame, 0, copy), draw(after_recipe, frame, 0, copy)
         x0, y0, x1, y1 = drawn(after)["bbox_safe_crop"]["box_xyxy"]
-        w, h = output_size(before.steps, frame.size_wh)
+        w, h = follow(before.steps, frame.size_wh).size_wh
         assert 0 <= x0 < x1 <= w
         assert 0 <= y0 < y1 <= h
-        assert output_size(after.steps, frame.size_wh) == (x1 - x0, y1 - y0)
+        assert follow(after.steps, frame.size_wh).size_wh == (x1 - x0, y1 - y0)
         seen, kept = labelled(before, frame), labelled(after, frame)
         objects = seen.annotations.objects
         assert list(kept.annotations.objects.index) == list(objects.index)

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from recipe_tools import outcome_of, plan_of, recipe_of
 
-from augpipe.core.plan import Blur, Cutout, JpegCompress, Noise, Warp
+from augpipe.pixels.steps.blur import Blur
+from augpipe.pixels.steps.cutout import Cutout
+from augpipe.pixels.steps.jpeg_compress import JpegCompress
+from augpipe.pixels.steps.noise import Noise
+from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.ops import OPERATIONS
 from augpipe.recipe.ops.base import PixelStep
 

@@ -13,7 +13,7 @@ from augpipe.core.geometry import about, rotation, rounded
 from augpipe.pixels.backend import BackendOptions, PictureJob
 from augpipe.pixels.cpu import CpuBackend
 from augpipe.pixels.codec.header import read_header
-from augpipe.core.plan import Warp
+from augpipe.pixels.steps.warp import Warp
 from augpipe.run.engine.worker import keep_freed_memory
 kept = {keep}
 picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)

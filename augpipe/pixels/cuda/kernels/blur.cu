@@ -1,11 +1,13 @@
 // Gaussian blur in whole 1/256, as cv2.GaussianBlur computes 8-bit pictures: along rows into 16 bits without rounding,
 // then along columns with one rounding. Weights add up to 256, so nothing overflows.
 
+struct Blur { int32_t weights, radius; };  // place of 2·radius + 1 int32 among the parameters
+
 template <int C>
 static __device__ __forceinline__ void along_rows(const Pass& pass, const int32_t* __restrict__ weights, int x, int y) {
   const uint8_t* row = (const uint8_t*)pass.source + (int64_t)y * pass.source_pitch;
   uint16_t* out = (uint16_t*)pass.target + (int64_t)y * pass.target_w * C;
-  const int radius = pass.blur.radius, w = pass.source_w;
+  const int radius = head_of<Blur>(pass).radius, w = pass.source_w;
   for (int pixel = x; pixel < min(x + 4 * APART, w); pixel += APART) {
     int sums[C] = {};
     for (int k = -radius; k <= radius; ++k) {
@@ -22,9 +24,9 @@ static __device__ __forceinline__ void along_rows(const Pass& pass, const int32_
 template <int C>
 static __device__ __forceinline__ void along_columns(
     const Pass& pass, const char* parameters, int x, int y, int (&levels)[4 * C]) {
-  const int32_t* weights = (const int32_t*)(parameters + pass.blur.weights);
+  const int32_t* weights = (const int32_t*)(parameters + head_of<Blur>(pass).weights);
   const uint16_t* rows = (const uint16_t*)pass.source;
-  const int radius = pass.blur.radius, w = pass.target_w, h = pass.target_h;
+  const int radius = head_of<Blur>(pass).radius, w = pass.target_w, h = pass.target_h;
 #pragma unroll
   for (int i = 0; i < 4 * C; ++i) levels[i] = 1 << 15;
   for (int k = -radius; k <= radius; ++k) {
@@ -46,7 +48,7 @@ extern "C" __global__ void __launch_bounds__(256) blur_rows(
   const Pass& pass = pass_of(passes, count, (int)blockIdx.x);
   int x, y;
   if (!place_of(pass, x, y)) return;
-  const int32_t* weights = (const int32_t*)(parameters + pass.blur.weights);
+  const int32_t* weights = (const int32_t*)(parameters + head_of<Blur>(pass).weights);
   if (pass.channels == 3) along_rows<3>(pass, weights, x, y); else along_rows<1>(pass, weights, x, y);
 }
 EXPORT(blur_rows)

@@ -4,6 +4,8 @@
 // Ligtenberg and Moschytz (jfdctint, jidctint), division by the tables of ITU-T T.81 annex K, and chroma brought back
 // with weights 3 : 1 (jdsample, "fancy").
 
+struct Jpeg { int32_t tables; };  // place of 2 × 64 pairs: divisor, ⌈2³² / (8 · divisor)⌉
+
 #define JPEG_BLOCKS 64  // blocks of 8 × 8 that a tile of `jpeg_blocks` covers, one a thread
 
 struct Planes {  // luma and two chroma planes one after the other, each of whole blocks
@@ -154,7 +156,7 @@ extern "C" __global__ void __launch_bounds__(JPEG_BLOCKS) jpeg_blocks(
     if (plane) block[i] = halved_chroma_at(pass, x, y, plane) - 128;
     else block[i] = (pass.channels == 3 ? luma_at<3>(pass, x, y) : luma_at<1>(pass, x, y)) - 128;
   }
-  lose(block, (const uint32_t*)(parameters + pass.jpeg.tables) + (plane ? 128 : 0));
+  lose(block, (const uint32_t*)(parameters + head_of<Jpeg>(pass).tables) + (plane ? 128 : 0));
 #pragma unroll
   for (int i = 0; i < 64; ++i)
     out[(int64_t)(y0 + (i >> 3)) * (across * 8) + x0 + (i & 7)] = (uint8_t)clipped(block[i] + 128);

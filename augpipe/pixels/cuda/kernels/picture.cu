@@ -20,13 +20,7 @@ typedef unsigned long long uint64_t;
 
 enum Border { CONSTANT = 0, REPLICATE = 1, REFLECT = 2, WRAP = 3, MIRROR = 4 };
 
-struct Copy { int32_t xx, xy, x0, yx, yy, y0; };            // source index = xx·x + xy·y + x0, and so for y
-struct Blur { int32_t weights, radius; };                   // place of 2·radius + 1 int32 among the parameters
-struct Means { int32_t side_x, side_y; float share; };      // share = 1 / (side_x · side_y)
-struct Wide { int32_t place; };                             // of 12 int64 among the parameters
-struct Jpeg { int32_t tables; };                            // place of 2 × 64 pairs: divisor, ⌈2³² / (8 · divisor)⌉
-
-struct Pass {                                               // 128 bytes, as descriptors.py packs them
+struct Pass {                                               // 128 bytes, as pixels/cuda/launch.py packs them
   uint64_t source, target;                                  // addresses
   int32_t source_w, source_h, target_w, target_h;
   int32_t source_pitch;                                     // bytes a row; targets have no gaps
@@ -34,8 +28,12 @@ struct Pass {                                               // 128 bytes, as des
   uint32_t fill;                                            // red, green, blue from the lowest byte; gray: the lowest
   uint8_t channels, border, projective, unused;
   int32_t program, operations;                              // place of the first operation among the parameters
-  union { double map[9]; Copy copy; Blur blur; Means means; Wide matrix; Jpeg jpeg; };
+  double head[9];                                           // the kernel's own, see head_of
 };
+
+// What a kernel reads besides, as the `head` of its core.step.Pass is packed; the place of its `table` comes first.
+template <typename T>
+static __device__ __forceinline__ const T& head_of(const Pass& pass) { return *(const T*)pass.head; }
 
 static __device__ __forceinline__ const Pass& pass_of(const Pass* __restrict__ passes, int count, int tile) {
   int low = 0, high = count - 1;

@@ -3,14 +3,14 @@
 
 enum Kind { MATRIX = 0, TABLE = 1, NOISE = 2, OUTSIDE_BOX = 3, OUTSIDE_REGION = 4, BOXES = 5 };
 
-struct Operation {                                          // 64 bytes, as descriptors.py packs them
+struct Operation {                                          // 64 bytes, as pixels/cuda/launch.py packs them
   int32_t kind, count;                                      // count: of region sides or boxes
   uint32_t fill;
   int32_t place;                                            // of what it reads, among the parameters
   int32_t values[12];
 };
 
-#define BANK_LENGTH 4194301                                 // noise.LENGTH
+#define BANK_LENGTH 4194301                                 // pixels/steps/noise.py
 
 // out = clip((Σ qᵢ·vᵢ + q₃ + 512) >> 10), augpipe/core/color.py, for a matrix whose sums fit in 32 bits.
 static __device__ __forceinline__ void recolour(const int32_t* __restrict__ q, int (&levels)[12]) {
@@ -24,7 +24,7 @@ static __device__ __forceinline__ void recolour(const int32_t* __restrict__ q, i
   }
 }
 
-// The bank goes row by row, and in a pixel to blue, green, red: augpipe/pixels/noise.py. Behind its end it begins again,
+// The bank goes row by row, and in a pixel to blue, green, red: augpipe/pixels/steps/noise.py. Behind its end it begins again,
 // as far as a thread reads.
 template <int C>
 static __device__ __forceinline__ void add_noise(
@@ -41,7 +41,7 @@ static __device__ __forceinline__ void add_noise(
     }
 }
 
-// Which of four pixels have their centre outside a convex region, a bit each: sampling.region_sides and region_mask.
+// Which of four pixels have their centre outside a convex region, a bit each: pixels/resample.py.
 static __device__ __forceinline__ uint32_t outside_region(const double* __restrict__ sides, int count, int x, int y) {
   uint32_t outside = count > 0 ? 0 : 15;
   for (int side = 0; side < count; ++side, sides += 4) {
@@ -130,10 +130,12 @@ static __device__ __forceinline__ void finish(
 
 // --- the matrix whose sums do not fit in 32 bits: a pass of its own, as 64-bit sums would cost every other one registers
 
+struct Wide { int32_t place; };  // of 12 int64 among the parameters
+
 template <int C>
 static __device__ __forceinline__ void recoloured(
     const Pass& pass, const char* parameters, int x, int y, int (&levels)[4 * C]) {
-  const int64_t* q = (const int64_t*)(parameters + pass.matrix.place);
+  const int64_t* q = (const int64_t*)(parameters + head_of<Wide>(pass).place);
   const uint8_t* row = (const uint8_t*)pass.source + (int64_t)y * pass.source_pitch;
 #pragma unroll
   for (int pixel = 0; pixel < 4; ++pixel) {

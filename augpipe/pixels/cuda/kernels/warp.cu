@@ -2,10 +2,12 @@
 
 // --- copies ----------------------------------------------------------------------------------------------------------
 
+struct Copy { int32_t xx, xy, x0, yx, yy, y0; };  // source index = xx·x + xy·y + x0, and so for y
+
 template <int C>
 static __device__ __forceinline__ void copied(const Pass& pass, const char*, int x, int y, int (&levels)[4 * C]) {
   const uint8_t* source = (const uint8_t*)pass.source;
-  const Copy& m = pass.copy;
+  const Copy& m = head_of<Copy>(pass);
   const int sx = m.xx * x + m.xy * y + m.x0, sy = m.yx * x + m.yy * y + m.y0;
   const int last_x = sx + m.xx * 3 * APART, last_y = sy + m.yx * 3 * APART;
   if ((unsigned)sx < (unsigned)pass.source_w && (unsigned)last_x < (unsigned)pass.source_w &&
@@ -30,9 +32,12 @@ static __device__ __forceinline__ void copied(const Pass& pass, const char*, int
 
 // --- block means -----------------------------------------------------------------------------------------------------
 
+struct Means { int32_t side_x, side_y; float reciprocal; };  // 1 / (side_x · side_y)
+
 template <int C>
 static __device__ __forceinline__ void averaged(const Pass& pass, const char*, int x, int y, int (&levels)[4 * C]) {
-  const int side_x = pass.means.side_x, side_y = pass.means.side_y;
+  const Means& means = head_of<Means>(pass);
+  const int side_x = means.side_x, side_y = means.side_y;
 #pragma unroll
   for (int pixel = 0; pixel < 4; ++pixel) {
     int sums[C] = {};
@@ -49,7 +54,7 @@ static __device__ __forceinline__ void averaged(const Pass& pass, const char*, i
     for (int c = 0; c < C; ++c)
       levels[pixel * C + c] = side_x == 2 && side_y == 2
                                   ? (sums[c] + 2) >> 2
-                                  : clipped(__float2int_rn(__fmul_rn((float)sums[c], pass.means.share)));
+                                  : clipped(__float2int_rn(__fmul_rn((float)sums[c], means.reciprocal)));
   }
 }
 
@@ -112,18 +117,19 @@ static __device__ __forceinline__ void interpolate_anywhere(const Pass& pass, in
 
 template <int C>
 static __device__ __forceinline__ void warped(const Pass& pass, const char*, int x, int y, int (&levels)[4 * C]) {
-  const float line_x = line(pass.map, y), line_y = line(pass.map + 3, y);
+  const double* map = pass.head;  // 3 × 3, from pixel indexes of the target to those of the source
+  const float line_x = line(map, y), line_y = line(map + 3, y);
   float px[4], py[4];
 #pragma unroll
   for (int pixel = 0; pixel < 4; ++pixel) {
-    px[pixel] = __fadd_rn(line_x, column(pass.map, x + pixel * APART));
-    py[pixel] = __fadd_rn(line_y, column(pass.map + 3, x + pixel * APART));
+    px[pixel] = __fadd_rn(line_x, column(map, x + pixel * APART));
+    py[pixel] = __fadd_rn(line_y, column(map + 3, x + pixel * APART));
   }
   if (pass.projective) {
-    const float line_z = line(pass.map + 6, y);
+    const float line_z = line(map + 6, y);
 #pragma unroll
     for (int pixel = 0; pixel < 4; ++pixel) {
-      const float depth = __fadd_rn(line_z, column(pass.map + 6, x + pixel * APART));
+      const float depth = __fadd_rn(line_z, column(map + 6, x + pixel * APART));
       const bool behind = depth <= 1e-6f;  // past the horizon: far outside
       px[pixel] = behind ? -1e6f : __fdiv_rn(px[pixel], depth);
       py[pixel] = behind ? -1e6f : __fdiv_rn(py[pixel], depth);

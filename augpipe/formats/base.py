@@ -25,6 +25,8 @@ from augpipe.storage.tree import AnyPath, ArchivePath
 PICTURE_ENDINGS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif", ".jp2",
 )  # fmt: skip
+FARTHEST = 1e7
+"""Pixels; a coordinate or size beyond this is a mistake."""
 DEEPEST = 64
 """Levels of nesting that free fields may have. No dataset needs so many, and Python's own limit is near a thousand."""
 LARGEST_LABELS = 1 << 25

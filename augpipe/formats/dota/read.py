@@ -23,6 +23,7 @@ from augpipe.core.annotations import Annotations, Dropped, ObjectAttributes, Obj
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.geometry import bounds_of
 from augpipe.formats.base import (
+    FARTHEST,
     Dataset,
     Entry,
     Source,
@@ -36,7 +37,6 @@ from augpipe.formats.base import (
     require_small,
     source_key,
 )
-from augpipe.formats.coco.fields import FARTHEST
 from augpipe.storage.byte_range import bytes_of, read_place
 from augpipe.storage.fs import below, children, place_of, row_name, size_of, walk_files
 from augpipe.storage.tree import AnyPath

@@ -58,6 +58,9 @@ def convert(
     writes = targets().get(to)
     if writes is None:
         raise UsageError(f"cannot write {one_line(to)}; known are {', '.join(targets())}")
+    kinds = FORMATS[to].kinds
+    if kinds and write.kind not in (None, *kinds):
+        raise UsageError(f"--kind {one_line(write.kind)}: expected {', '.join(kinds)}")
     if staging.is_json(target) and not writes.alone:
         raise UsageError(f"{target}: a {to} dataset is a folder; give a folder as DST")
     if write.pictures == "reference" and not writes.alone:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from augpipe.core.errors import one_line
-from augpipe.formats.writer import Loss
+from augpipe.formats.writer import Encoded
 
 
 @dataclass
@@ -37,12 +37,15 @@ class ConversionReport:
     unseen: list[str] = field(default_factory=list)
     picture_folder: str | None = None
 
-    def lose(self, loss: Loss, file: str) -> None:
-        """Count a loss of the picture ``file``; the first of a kind is its example."""
-        self.losses[loss.what] += loss.count
-        if loss.what not in self.examples:
-            place = one_line(file)
-            self.examples[loss.what] = place if loss.index is None else f"{place}, object {loss.index + 1}"
+    def count(self, encoded: Encoded, file: str) -> None:
+        """Count one written picture; the first loss of a kind is its example."""
+        self.pictures += 1
+        self.objects += encoded.objects
+        for loss in encoded.losses:
+            self.losses[loss.what] += loss.count
+            if loss.what not in self.examples:
+                place = one_line(file)
+                self.examples[loss.what] = place if loss.index is None else f"{place}, object {loss.index + 1}"
 
     def add(self, other: ConversionReport) -> None:
         """Add what was counted of later pictures."""

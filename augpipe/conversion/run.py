@@ -19,7 +19,7 @@ from augpipe.formats.base import Dataset, Entry, Reader, SourceOptions, plural
 from augpipe.formats.catalogue import FORMATS, targets
 from augpipe.formats.format import Target
 from augpipe.formats.registry import open_dataset
-from augpipe.formats.writer import Added, SampleEncoder, Stage, WriteOptions
+from augpipe.formats.writer import SampleEncoder, Stage, WriteOptions
 from augpipe.storage.byte_range import kept_open
 from augpipe.storage.remote import is_url
 
@@ -58,6 +58,9 @@ def convert(
     writes = targets().get(to)
     if writes is None:
         raise UsageError(f"cannot write {one_line(to)}; known are {', '.join(targets())}")
+    kinds = FORMATS[to].kinds
+    if kinds and write.kind not in (None, *kinds):
+        raise UsageError(f"--kind {one_line(write.kind)}: expected {', '.join(kinds)}")
     if staging.is_json(target) and not writes.alone:
         raise UsageError(f"{target}: a {to} dataset is a folder; give a folder as DST")
     if write.pictures == "reference" and not writes.alone:
@@ -115,10 +118,10 @@ def _write(
     writer = writes.open(dataset, Stage(stage, target, target.name if staging.is_json(target) else None), options)
     alone = staging.is_json(target) or options.pictures == "reference"
     place = None if alone else stage / writes.pictures
-    part = PictureBatch(dataset.reader, writer.maker, (), place, options.pictures == "link")
+    part = PictureBatch(dataset.reader, writer.encoder, (), place, options.pictures == "link")
     parts = (replace(part, entries=entries) for entries in parallel.batches_of(dataset.entries))
-    progress.begin(len(dataset.entries))
     try:
+        progress.begin(len(dataset.entries))
         for packed, found in parallel.parallel_map(make_part, parts, len(dataset.entries)):
             if found.pictures:
                 writer.take(packed)
@@ -146,10 +149,10 @@ def _write(
 
 @dataclass(frozen=True)
 class PictureBatch:
-    """Some pictures, how they are read and made, and the folder that their files go to, ``None`` if they stay."""
+    """Some pictures, how they are read and written, and the folder that their files go to, ``None`` if they stay."""
 
     reader: Reader
-    maker: SampleEncoder
+    encoder: SampleEncoder
     entries: Sequence[Entry]
     folder: Path | None
     link: bool
@@ -166,19 +169,12 @@ def _made(part: PictureBatch) -> tuple[Any, ConversionReport]:
     rests = []
     for entry, picture in pictures(part.reader, part.entries, report):
         try:
-            made = part.maker.make(picture)
+            encoded = part.encoder.make(picture)
         except Reject as reject:
             report.lost.append(f"{one_line(reject.file or picture.name)}: {one_line(reject.message)}")
             continue
-        rests.append(made.rest)
-        _count(made.added, picture.name, report)
+        rests.append(encoded.rest)
+        report.count(encoded, picture.name)
         if part.folder is not None:
-            put_picture(entry, part.folder / (made.added.name or picture.name), part.link, report)
-    return part.maker.pack(rests) if rests else None, report
-
-
-def _count(added: Added, name: str, report: ConversionReport) -> None:
-    report.pictures += 1
-    report.objects += added.objects
-    for loss in added.losses:
-        report.lose(loss, name)
+            put_picture(entry, part.folder / (encoded.name or picture.name), part.link, report)
+    return part.encoder.pack(rests) if rests else None, report

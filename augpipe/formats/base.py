@@ -11,20 +11,22 @@ import itertools
 import os
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from augpipe.core.annotations import Annotations, Category
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.storage.byte_range import ByteRange, read_place
-from augpipe.storage.fs import children, names_of, relative_to
+from augpipe.storage.fs import children, names_of, place_of, relative_to, size_of
 from augpipe.storage.resolve import ending_of
 from augpipe.storage.tree import AnyPath, ArchivePath
 
 PICTURE_ENDINGS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif", ".jp2",
 )  # fmt: skip
+FARTHEST = 1e7
+"""Pixels; a coordinate or size beyond this is a mistake."""
 DEEPEST = 64
 """Levels of nesting that free fields may have. No dataset needs so many, and Python's own limit is near a thousand."""
 LARGEST_LABELS = 1 << 25
@@ -47,6 +49,12 @@ class Entry(NamedTuple):
     file: str
     digest: bytes = b""
     size: int = 0
+
+    @classmethod
+    def at(cls, key: str, path: AnyPath, annotation: Any, file: str, digest: bytes) -> Entry:
+        """The entry of a picture that lies, or should lie, at ``path``."""
+        size = size_of(path)
+        return cls(source_key(key), place_of(path) if size >= 0 else None, annotation, file, digest, max(size, 0))
 
 
 class Reader(Protocol):
@@ -112,7 +120,37 @@ class Dataset:
     entries: Sequence[Entry]
     reader: Reader
     options: SourceOptions
-    remarks: tuple[str, ...] = field(default=())
+    remarks: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        format: str,
+        root: AnyPath,
+        categories: Iterable[Category],
+        entries: Iterable[Entry],
+        reader: Reader,
+        options: SourceOptions,
+        remarks: Iterable[str] = (),
+    ) -> Dataset:
+        """A dataset of sorted and checked entries.
+
+        Raises:
+            DatasetError: no pictures at all, two of one source key, or a name that no record could hold.
+        """
+        ordered = sorted(entries, key=lambda entry: entry.key)
+        if not ordered:
+            raise DatasetError(f"{root}: no annotated pictures found; expected {format} data")
+        for entry in ordered:
+            if not _is_utf8(entry.key + entry.file):
+                raise DatasetError(f"{root}: the file name {entry.file!a} is not UTF-8; rename the file")
+        for before, after in itertools.pairwise(ordered):
+            if before.key == after.key:
+                raise DatasetError(
+                    f"{root}: two pictures are called '{one_line(after.key)}' ({before.file} and {after.file}); "
+                    "keys must be unique, rename or remove one"
+                )
+        return cls(format, root, tuple(categories), ordered[: options.limit], reader, options, tuple(remarks))
 
     def labels(self, most: int | None = None) -> Iterator[tuple[str, Annotations]]:
         """(source key, labels) of the pictures whose labels can be read, or of ``most`` spread over the dataset."""
@@ -137,37 +175,6 @@ def fingerprint_of(entries: Iterable[Entry]) -> str:
     return total.hexdigest()
 
 
-def dataset(
-    name: str,
-    root: AnyPath,
-    categories: Iterable[Category],
-    entries: Iterable[Entry],
-    reader: Reader,
-    options: SourceOptions,
-    remarks: Sequence[str] = (),
-) -> Dataset:
-    """Sort and check the entries of a format.
-
-    Raises:
-        DatasetError: no pictures at all, two of one source key, or a name that no record could hold.
-    """
-    ordered = sorted(entries, key=lambda entry: entry.key)
-    if not ordered:
-        raise DatasetError(f"{root}: no annotated pictures found; expected {name} data")
-    for entry in ordered:
-        if not _is_utf8(entry.key + entry.file):
-            raise DatasetError(f"{root}: the file name {entry.file!a} is not UTF-8; rename the file")
-    for before, after in itertools.pairwise(ordered):
-        if before.key == after.key:
-            raise DatasetError(
-                f"{root}: two pictures are called '{one_line(after.key)}' ({before.file} and {after.file}); "
-                "keys must be unique, rename or remove one"
-            )
-    if options.limit is not None:
-        ordered = ordered[: options.limit]
-    return Dataset(name, root, tuple(categories), ordered, reader, options, tuple(remarks))
-
-
 def _is_utf8(text: str) -> bool:
     try:
         text.encode()
@@ -179,6 +186,11 @@ def _is_utf8(text: str) -> bool:
 def plural(n: int, noun: str) -> str:
     """``1 picture``, ``2 pictures``, for remarks and messages."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def left_out(count: int, noun: str, why: str) -> list[str]:
+    """The remark ``left out: 2 pictures WHY``; none if there was nothing to leave out."""
+    return [f"left out: {plural(count, noun)} {why}"] if count else []
 
 
 def require_small(data: bytes, marks: bytes, file: str) -> None:

@@ -1,24 +1,54 @@
-"""What a format that is written is to the rest of augpipe: a maker of what is one picture's, and a writer of the rest.
+"""What all formats that are written have in common: an encoder for one picture, a writer for the whole dataset.
 
-A maker turns a picture into what is written of it, in any process and in any order, and says what the format has no
-place for; files that are that picture's alone it writes itself. A writer takes what was made in the order of the
-source, and writes what is the whole dataset's. Neither sees the source, the pictures' bytes or what is at the target
-already: those are the conversion's (:mod:`augpipe.conversion`).
+A :class:`SampleEncoder` turns one picture into its part of the output, in any process and in any order; it writes the
+files of that picture alone and counts what the format cannot hold. A :class:`DatasetWriter` takes what the encoder made
+in the order of the source, and writes the files of the whole dataset. Neither sees the source, the bytes of pictures or
+the files that are at the target already: those are the conversion's (:mod:`augpipe.conversion`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal
 
-from augpipe.core.annotations import Annotations, Header, Objects
-from augpipe.core.errors import DatasetError, one_line
-from augpipe.formats.base import Dataset, is_picture
+import numpy as np
+
+from augpipe.core.annotations import Annotations, Category, Header, Objects
+from augpipe.core.errors import DatasetError, Reject, one_line
+from augpipe.formats.base import FARTHEST, Dataset, is_picture
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """What the user asks of a target.
+
+    Attributes:
+        kind: what rows hold, of the ``kinds`` of the format; found by looking if ``None``.
+        ids: ``keep`` the ids of the source, or count from 1, ``sequential``; of formats with ``ids``.
+        pictures: ``copy`` them, ``link`` to them, or only name them where they are, ``reference``.
+        strict: whether anything that is lost or odd is an error, and nothing is written then.
+    """
+
+    kind: str | None = None
+    ids: Literal["keep", "sequential"] = "keep"
+    pictures: Literal["copy", "link", "reference"] = "copy"
+    strict: bool = False
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where a writer writes: ``folder``, of which everything goes to ``target``; ``json`` is the name of the one file
+    where the target takes annotations alone."""
+
+    folder: Path
+    target: Path
+    json: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +64,35 @@ class Picture:
     header: Header | None
     size_wh: tuple[int, int] | None
 
+    @property
+    def stem(self) -> str:
+        """The name without a picture's ending."""
+        return stem_of(self.name)
+
+    def require_ending(self) -> None:
+        """Make sure that a format which finds labels by the picture's name would find them.
+
+        Raises:
+            Reject: ``bad-name``.
+        """
+        if not is_picture(self.name):
+            raise Reject("write", "bad-name", "the name has no ending of a picture, so its labels would not be found")
+
+
+def require_size(size_wh: tuple[int, int] | None) -> tuple[int, int]:
+    """The size of a picture for a format that cannot do without.
+
+    Raises:
+        Reject: ``no-size``.
+    """
+    if size_wh is None:
+        raise Reject("write", "no-size", "neither the labels nor a picture tell its size")
+    return size_wh
+
 
 @dataclass(frozen=True)
 class Loss:
-    """What a format has no place for: how many objects, pictures or classes have it, and the index of one of the
+    """Something that a format cannot hold, in how many objects, pictures or classes it is, and the index of one of the
     objects in its picture."""
 
     what: str
@@ -46,130 +101,189 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class Added:
-    """What came of one picture: how many of its objects were written, what of it was not, and the path of its file
-    below the target's picture folder, where that is not the picture's name."""
+class Encoded:
+    """What was written of one picture.
+
+    ``objects`` is how many of its objects, ``name`` the path of its file below the target's picture folder where that
+    is not the picture's name, ``rest`` what the dataset's writer is still to be given.
+    """
 
     objects: int
     losses: tuple[Loss, ...] = ()
     name: str | None = None
+    rest: Any = None
 
 
 @dataclass(frozen=True)
 class Closing:
-    """What a writer says at its end: what the format has no place for in the classes, and sentences for the user."""
+    """The end of a target: what the format cannot hold of the classes, and sentences for the user."""
 
     losses: Mapping[str, int] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
 
+# --- what formats cannot hold ----------------------------------------------------------------------------------------
+
+
+def _stated(column: Sequence[object]) -> int:
+    return sum([value is not None for value in column])
+
+
+COUNTED: Mapping[str, Callable[[Annotations], int]] = {
+    "object ids": lambda a: sum([f.id is not None for f in a.objects.facts]),
+    "crowd flags": lambda a: int(a.objects.iscrowd.sum()),
+    "segmentations": lambda a: _stated(a.objects.segmentation),
+    "keypoints": lambda a: _stated(a.objects.keypoints),
+    "oriented boxes": lambda a: _stated(a.objects.obb),
+    "truncated, difficult and occluded flags": lambda a: sum(
+        [f.truncated is not None or f.difficult is not None or f.occluded is not None for f in a.objects.facts]
+    ),
+    "poses": lambda a: sum([f.pose is not None for f in a.objects.facts]),
+    "parts": lambda a: sum(map(len, a.objects.parts)),
+    "fields of objects": lambda a: sum([bool(f.attributes) for f in a.objects.facts]),
+    "fields of pictures": lambda a: int(bool(a.attributes)),
+    "image ids": lambda a: int(a.image_id is not None),
+    "semantic masks": lambda a: int(a.semantic is not None),
+    "instance masks": lambda a: int(a.instance is not None and not a.objects.instance.any()),
+    "panoptic masks": lambda a: int(a.panoptic is not None or bool(a.segments_info)),
+    "captions": lambda a: len(a.captions),
+    "tags": lambda a: len(a.tags),
+}
+"""What labels may have besides boxes and classes → in how many objects, or pictures, they have it."""
+
+CLASSES_COUNTED: Mapping[str, Callable[[Sequence[Category]], int]] = {
+    "class ids": lambda rows: sum(c.id != c.label for c in rows),
+    "supercategories": lambda rows: sum(c.supercategory is not None for c in rows),
+    "keypoint names": lambda rows: sum(bool(c.keypoints) for c in rows),
+    "skeletons": lambda rows: sum(bool(c.skeleton) for c in rows),
+    "keypoint names and skeletons": lambda rows: sum(bool(c.keypoints or c.skeleton) for c in rows),
+}
+"""What classes may have besides names → how many classes have it."""
+
+
+# --- one picture -----------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
-class Made:
-    """What came of one picture, and ``rest``, of which its writer is still to be told."""
+class SampleEncoder(ABC):
+    """Writes what is one picture's, and counts what of it is lost. It goes to workers, so it holds little.
 
-    added: Added
-    rest: Any = None
+    ``holds`` names what of :data:`COUNTED` the format holds; everything else is counted as lost. ``reported`` has the
+    losses of which an example was looked for, which only saves time: every process looks for its own first one.
+    """
 
+    reported: set[str] = field(default_factory=set, kw_only=True)
+    holds: ClassVar[frozenset[str]] = frozenset()
 
-class SampleEncoder(Protocol):
-    """Makes what is written of one picture. It is sent to workers, so it stays small, and remembers nothing."""
-
-    def make(self, picture: Picture) -> Made:
-        """What is written of a picture, without the objects that cannot be.
+    @abstractmethod
+    def encode(self, picture: Picture) -> Encoded:
+        """Write one picture, of which ``annotations`` has only objects that can be written.
 
         Raises:
             Reject: if nothing of it can be written.
         """
-        ...
+
+    def make(self, picture: Picture) -> Encoded:
+        """Write one picture without the objects that cannot be written; ``losses`` has everything that is lost.
+
+        Raises:
+            Reject: if nothing of it can be written.
+        """
+        annotations = self.prepared(picture)
+        reasons = self.unwritable(annotations.objects)
+        left_out: tuple[Loss, ...] = ()
+        if any(reasons):
+            indexes = annotations.objects.index.tolist()
+            left_out = tuple(Loss(why, 1, i) for why, i in zip(reasons, indexes, strict=True) if why)
+            kept = annotations.objects.take([i for i, why in enumerate(reasons) if not why])
+            annotations = annotations.with_objects(kept)
+        encoded = self.encode(replace(picture, annotations=annotations))
+        return replace(encoded, losses=(*left_out, *encoded.losses, *self._losses(annotations)))
+
+    def prepared(self, picture: Picture) -> Annotations:
+        """The labels in the coordinates of the format; those of the picture itself unless overridden."""
+        return picture.annotations
+
+    def unwritable(self, objects: Objects) -> Sequence[str | None]:
+        """Why each object cannot be written, in words that can be counted; ``None`` if it can.
+
+        Here, a box that is so far out that it is a mistake, whose numbers may be none of the format.
+        """
+        near = np.abs(objects.boxes_xyxy).max(axis=1, initial=0.0) < FARTHEST  # false for NaN too
+        return [None if is_near else "objects too far from the picture" for is_near in near.tolist()]
+
+    def cannot_hold(self, annotations: Annotations) -> dict[str, int]:
+        """What the format cannot hold of labels → in how many objects, or pictures, they have it."""
+        return {what: n for what, count in COUNTED.items() if what not in self.holds and (n := count(annotations))}
 
     def pack(self, rests: Sequence[Any]) -> Any:
-        """What the writer takes of some neighbouring pictures, at least one, of which it is given ``Made.rest``."""
-        ...
+        """What the writer takes of neighbouring pictures, at least one, of which it is given ``Encoded.rest``."""
+        return rests
+
+    def _losses(self, annotations: Annotations) -> list[Loss]:
+        """What is lost of labels; the first loss of a kind has the index of an object that has it, if one does."""
+        objects = annotations.objects
+        found = []
+        for what, count in self.cannot_hold(annotations).items():
+            index = None
+            if what not in self.reported:
+                self.reported.add(what)
+                alone = (Annotations(objects=objects.take([i])) for i in range(len(objects)))
+                index = next((int(one.objects.index[0]) for one in alone if what in self.cannot_hold(one)), None)
+            found.append(Loss(what, count, index))
+        return found
 
 
-class DatasetWriter(Protocol):
-    """Writes what is the whole dataset's."""
+# --- a dataset -------------------------------------------------------------------------------------------------------
 
-    @property
-    def maker(self) -> SampleEncoder:
-        """Makes what :meth:`take` takes."""
-        ...
+
+class DatasetWriter:
+    """Writes what is the whole dataset's. A format sets ``encoder``, and overrides what it needs.
+
+    ``own_file`` is the kind of file, such as an XML, that each picture gets by its stem, "" if there is none.
+    ``class_holds`` names what of :data:`CLASSES_COUNTED` the format holds.
+    """
+
+    own_file: ClassVar[str] = ""
+    class_holds: frozenset[str] = frozenset({"keypoint names", "skeletons"})
+    encoder: SampleEncoder
+
+    def __init__(self, dataset: Dataset, stage: Stage) -> None:
+        self.folder, self.target = stage.folder, stage.target
+        self.categories = sorted(dataset.categories, key=lambda c: c.label)
+        self.split = (dataset.options.split or "all").replace("/", "_")
+        if self.own_file:
+            _require_own_stems(dataset, self.own_file)
 
     def take(self, packed: Any) -> None:
-        """Take what the maker has packed of the next pictures."""
-        ...
+        """Take what the encoder has packed of the next pictures, in the order of the source."""
 
     def discard(self) -> None:
-        """Let go of open files: the conversion has failed, and what is written will be removed."""
-        ...
+        """Close open files: the conversion has failed, and what is written will be removed."""
 
     def close(self) -> Closing:
         """Finish the annotations."""
-        ...
+        return Closing(self.classes_cannot_hold())
+
+    def classes_cannot_hold(self) -> dict[str, int]:
+        """What the format cannot hold of the classes → how many classes have it."""
+        rows = self.categories
+        return {
+            what: n for what, count in CLASSES_COUNTED.items() if what not in self.class_holds and (n := count(rows))
+        }
 
 
-@dataclass(frozen=True)
-class Stage:
-    """Where a writer writes: ``folder``, of which everything goes to ``target``; ``json`` is the name of the one file
-    where the target takes annotations alone."""
-
-    folder: Path
-    target: Path
-    json: str | None = None
+def stem_of(name: str) -> str:
+    """A name without a picture's ending. The dot in a name that has none, as in ``frame.12``, ends no stem."""
+    return os.path.splitext(name)[0] if is_picture(name) else name
 
 
-@dataclass(frozen=True)
-class WriteOptions:
-    """What the user asks of a target; each concerns the formats that name it in the catalogue.
-
-    Attributes:
-        kind: what YOLO's rows are to hold; found by looking if ``None``.
-        ids: ``keep`` those of the source in COCO, or count them from 1, ``sequential``.
-        pictures: ``copy`` them, ``link`` to them, or only name them where they are, ``reference``.
-        strict: whether anything that is lost or odd is an error, and nothing is written then.
-    """
-
-    kind: str | None = None
-    ids: Literal["keep", "sequential"] = "keep"
-    pictures: Literal["copy", "link", "reference"] = "copy"
-    strict: bool = False
-
-
-def split_of(dataset: Dataset) -> str:
-    """The name of the split that is converted, ``all`` without one."""
-    return (dataset.options.split or "all").replace("/", "_")
-
-
-# --- what writers have in common -------------------------------------------------------------------------------------
-
-Why: TypeAlias = Callable[[Objects, int], str | None]
-"""Why object ``i`` cannot be written, in words that can be counted; ``None`` if it can."""
-CannotHold: TypeAlias = Callable[[Annotations], Mapping[str, int]]
-"""What a format has no place for in the labels of a picture: what → objects, or pictures, that have it."""
-
-
-def writable(annotations: Annotations, why: Why) -> tuple[Annotations, tuple[Loss, ...]]:
-    """The labels without the objects that cannot be written, and those as losses."""
-    objects = annotations.objects
-    reasons = [why(objects, i) for i in range(len(objects))]
-    if not any(reasons):
-        return annotations, ()
-    kept = objects.take([i for i, reason in enumerate(reasons) if not reason])
-    losses = (Loss(reason, 1, int(objects.index[i])) for i, reason in enumerate(reasons) if reason)
-    return annotations.with_objects(kept), tuple(losses)
-
-
-def losses_of(annotations: Annotations, cannot_hold: CannotHold, told: set[str]) -> Iterator[Loss]:
-    """What ``cannot_hold`` finds; for the first of a kind, of which ``told`` gains the name, with an object that has it
-    if an object does. ``told`` saves time and no more: another process looks for its own first of a kind."""
-    objects = annotations.objects
-    for what, count in cannot_hold(annotations).items():
-        at = None
-        if what not in told:
-            alone = (Annotations(objects=objects.take([i])) for i in range(len(objects)))
-            at = next((int(objects.index[i]) for i, one in enumerate(alone) if what in cannot_hold(one)), None)
-            told.add(what)
-        yield Loss(what, count, at)
+def _require_own_stems(dataset: Dataset, file: str) -> None:
+    stems: dict[str, str] = {}
+    for entry in dataset.entries:
+        other = stems.setdefault(stem_of(entry.key), entry.key)
+        if other != entry.key:
+            raise DatasetError(f"'{one_line(other)}' and '{one_line(entry.key)}' would share one {file}; rename one")
 
 
 def write_into(path: str | Path, data: bytes) -> None:
@@ -179,27 +293,12 @@ def write_into(path: str | Path, data: bytes) -> None:
     except FileNotFoundError:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         number = os.open(path, _NEW_FILE, 0o666)
-    try:
+    with open(number, "wb", buffering=0) as file:
         rest = memoryview(data)
         while rest:
-            rest = rest[os.write(number, rest) :]
-    finally:
-        os.close(number)
+            rest = rest[file.write(rest) :]
 
 
-def stem_of(name: str) -> str:
-    """A name without a picture's ending. The dot in a name that has none, as in ``frame.12``, ends no stem."""
-    return os.path.splitext(name)[0] if is_picture(name) else name
-
-
-def require_own_stems(dataset: Dataset, file: str) -> None:
-    """Make sure that every picture can have a ``file`` (such as an XML) that is named by its stem.
-
-    Raises:
-        DatasetError: naming two that could not.
-    """
-    stems: dict[str, str] = {}
-    for entry in dataset.entries:
-        other = stems.setdefault(stem_of(entry.key), entry.key)
-        if other != entry.key:
-            raise DatasetError(f"'{one_line(other)}' and '{one_line(entry.key)}' would share one {file}; rename one")
+def lines_of(lines: Iterable[str]) -> bytes:
+    """Lines of text as the bytes of a file, each with its end."""
+    return "".join([f"{line}\n" for line in lines]).encode()

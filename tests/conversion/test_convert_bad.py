@@ -322,7 +322,7 @@ def test_a_conversion_that_stops_leaves_nothing(voc, tmp_path, monkeypatch, targ
         def stop(*arguments, error=error):
             raise error
 
-        monkeypatch.setattr("augpipe.conversion.run._count", stop)
+        monkeypatch.setattr("augpipe.conversion.report.ConversionReport.count", stop)
         found, _, err = call("voc-to-coco", voc, tmp_path / target)
         assert found == code
         assert len(err.splitlines()) <= 2
@@ -346,9 +346,9 @@ def test_a_conversion_that_stops_leaves_what_was_there(voc, tmp_path, monkeypatc
 def test_a_killed_conversion_leaves_no_dataset_and_can_be_done_again(voc, tmp_path, target):
     code = (
         "import sys, time\nfrom augpipe.conversion import run as part\nfrom augpipe.cli.main import app\n"
-        "count = part._count\n"
+        "count = part.ConversionReport.count\n"
         "def slow(*a):\n    count(*a)\n    print('counted', flush=True)\n    time.sleep(60)\n"
-        "part._count = slow\napp(['convert', 'voc-to-coco', *sys.argv[1:]])"
+        "part.ConversionReport.count = slow\napp(['convert', 'voc-to-coco', *sys.argv[1:]])"
     )
     process = subprocess.Popen([sys.executable, "-c", code, voc, tmp_path / target], stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"counted\n"

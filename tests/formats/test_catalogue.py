@@ -120,10 +120,10 @@ def test_what_a_format_has_no_place_for_is_a_loss_and_the_rest_is_none(target, l
     )
     (tmp_path / "stage").mkdir()
     writer = targets()[target].open(dataset, Stage(tmp_path / "stage", tmp_path), WriteOptions())
-    made = writer.maker.make(Picture("a.jpg", annotations, None, (40, 30)))
-    writer.take(writer.maker.pack([made.rest]))
+    made = writer.encoder.make(Picture("a.jpg", annotations, None, (40, 30)))
+    writer.take(writer.encoder.pack([made.rest]))
     writer.close()
-    lost = {loss.what for loss in made.added.losses} - {"boxes that are not oriented, written as oriented ones"}
+    lost = {loss.what for loss in made.losses} - {"boxes that are not oriented, written as oriented ones"}
     held = targets()[target].holds.get(label, NO)
     assert bool(lost) == (held in (NO, "`imagesource`, `gsd`", "by their outline", "as pixels")), (held, lost)
 

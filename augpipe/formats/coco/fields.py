@@ -28,14 +28,13 @@ from augpipe.core.annotations import (
 )
 from augpipe.core.errors import one_line
 from augpipe.core.geometry import bounds_of
+from augpipe.formats.base import FARTHEST
 from augpipe.labels import rle as masks
 from augpipe.labels.keypoints import flip_pairs_of
 from augpipe.labels.polygons import is_tangled
 
 _EXACT = 2**53  # from here on a float stands for many whole numbers
 _LONG = 100
-FARTHEST = 1e7
-"""Pixels; a coordinate or size beyond this is no place."""
 
 _COCO_FIELDS = frozenset(
     {"id", "image_id", "category_id", "bbox", "segmentation", "keypoints", "num_keypoints", "iscrowd", "area"}

@@ -38,10 +38,6 @@ class IdGiver:
     collisions: int = 0
     rule: Rule = "keep"
 
-    def give(self, own: int | str | None, *names: str | int) -> int | str:
-        """``own`` if the source has an id and it is kept, else the stable one of ``names``, or the next."""
-        return self.settle(stable_id(*names) if own is None or self.rule == "new" else own, *names)
-
     def settle(self, wished: int | str, *names: str | int) -> int | str:
         """``wished``, or what is given in its place."""
         if self.rule == "sequential":

@@ -25,7 +25,6 @@ from augpipe.formats.base import (
     Entry,
     Source,
     SourceOptions,
-    dataset,
     digest_of,
     labelled_by_id,
     plural,
@@ -170,7 +169,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     root = picture_root(files[0].path, list(files[0].keys.values()), options)
     reader = CocoReader(tuple(str(f.text) for f in files), {c.id: c for c in categories})
     entries = list(_entries(src, root, files))
-    return dataset("coco", src, categories, entries, reader, options, _remarks(files, entries))
+    return Dataset.of("coco", src, categories, entries, reader, options, _remarks(files, entries))
 
 
 def _chosen(src: AnyPath, groups: Mapping[str, list[AnyPath]], split: str | None) -> list[AnyPath]:

@@ -9,18 +9,16 @@ It is written beside the JSON of instances if a picture of the dataset has such 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from augpipe.core.annotations import Annotations
+from augpipe.formats.coco.document import CocoDocument
 from augpipe.formats.coco.json_fields import known
-
-_HELD_BYTES = 64 * 1024 * 1024
+from augpipe.formats.writer import write_into
 
 
 class Segments(NamedTuple):
@@ -43,46 +41,32 @@ def segments_of(annotations: Annotations) -> Segments | None:
 
 
 class PanopticWriter:
-    """Writes the JSON and its PNGs picture by picture; nothing is there until the first that has such labels."""
+    """Writes the JSON and its PNGs; nothing is there until the first picture that has such labels."""
 
-    def __init__(self, path: Path, categories: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(self, path: Path, categories: Sequence[Mapping[str, Any]]) -> None:
         self._path = path
-        self._categories = list(categories)
-        self._annotations: IO[bytes] = tempfile.SpooledTemporaryFile(_HELD_BYTES)  # noqa: SIM115 - closed in close()
-        self._images: IO[bytes] = tempfile.SpooledTemporaryFile(_HELD_BYTES)  # noqa: SIM115
-        self._count = 0
+        self._categories = categories
+        self._json: CocoDocument | None = None
         self._names: set[str] = set()
 
     def add(self, image: bytes, image_id: bytes, file_name: str, segments: Segments) -> None:
         """One picture: its row in ``images`` and its id, both as JSON, its name, and its segments."""
-        comma = b",\n" if self._count else b""
-        self._count += 1
+        self._json = self._json or CocoDocument(self._path, self._categories)
         name = f"{os.path.splitext(file_name)[0]}.png"
         if name in self._names:  # of a.jpg and a.png
             name = f"{file_name}.png"
         self._names.add(name)
-        self._images.write(comma + image)
         fields = (b'{"image_id":', image_id, b',"file_name":', msgspec.json.encode(name), b',"segments_info":')
-        self._annotations.write(comma + b"".join((*fields, segments.info, b"}")))
+        self._json.add(image, b"".join((*fields, segments.info, b"}")))
         if segments.png is not None:
-            png = self._path.with_suffix("") / name
-            png.parent.mkdir(parents=True, exist_ok=True)
-            png.write_bytes(segments.png)
+            write_into(self._path.with_suffix("") / name, segments.png)
 
     def discard(self) -> None:
-        """Let go of what is held."""
-        self._annotations.close()
-        self._images.close()
+        """Close the files as they are."""
+        if self._json is not None:
+            self._json.discard()
 
     def close(self) -> None:
-        """Write the JSON, if there was anything to write."""
-        if self._count:
-            with open(self._path, "wb") as file:
-                file.write(b'{"info":{"description":"converted by augpipe"},"licenses":[],"categories":')
-                file.write(msgspec.json.encode(self._categories))
-                for key, rows in ((b',"images":[', self._images), (b'],"annotations":[', self._annotations)):
-                    file.write(key)
-                    rows.seek(0)
-                    shutil.copyfileobj(rows, file)
-                file.write(b"]}\n")
-        self.discard()
+        """Finish the JSON, if there was anything to write."""
+        if self._json is not None:
+            self._json.close()

@@ -23,22 +23,20 @@ from augpipe.core.annotations import Annotations, Dropped, ObjectAttributes, Obj
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.geometry import bounds_of
 from augpipe.formats.base import (
+    FARTHEST,
     Dataset,
     Entry,
     Source,
     SourceOptions,
     categories_by_name,
-    dataset,
     digest_of,
     is_picture,
+    left_out,
     names_in,
-    plural,
     require_small,
-    source_key,
 )
-from augpipe.formats.coco.fields import FARTHEST
 from augpipe.storage.byte_range import bytes_of, read_place
-from augpipe.storage.fs import below, children, place_of, row_name, size_of, walk_files
+from augpipe.storage.fs import below, children, place_of, row_name, walk_files
 from augpipe.storage.tree import AnyPath
 
 HEADS = ("imagesource", "gsd")
@@ -185,10 +183,10 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
         unlabelled += sum(stem not in used for stem in stems)
     if options.split is not None and not entries:
         raise DatasetError(f"{src}: no split '{one_line(options.split)}'; expected a folder of that name")
-    remarks = [f"left out: {plural(unlabelled, 'picture')} without a label file"] if unlabelled else []
+    remarks = left_out(unlabelled, "picture", "without a label file")
     categories = categories_by_name(sorted(names), options, src)
     reader = DotaReader({c.name: c.id for c in categories})
-    return dataset("dota", src, categories, entries, reader, options, remarks)
+    return Dataset.of("dota", src, categories, entries, reader, options, remarks)
 
 
 def _is_of(folder: AnyPath, src: AnyPath, split: str | None) -> bool:
@@ -205,11 +203,8 @@ def _entry(src: AnyPath, folder: AnyPath, file: str, picture: str | None, data: 
     images = folder.parent / "images"
     path = images / (picture or os.path.splitext(file)[0] + ".png")
     key = below(path, images if folder.parent == src else src)
-    place = None if picture is None else place_of(path)
-    shown = row_name(folder / file, src) if place else key
-    return Entry(
-        source_key(key), place, place_of(folder / file), shown, digest_of(data), 0 if place is None else size_of(path)
-    )
+    shown = key if picture is None else row_name(folder / file, src)
+    return Entry.at(key, path, place_of(folder / file), shown, digest_of(data))
 
 
 def lines_of(heads: Mapping[str, str], rows: Iterable[DotaRow]) -> str:

@@ -13,15 +13,13 @@ from augpipe.formats.base import (
     Source,
     SourceOptions,
     categories_by_name,
-    dataset,
     digest_of,
     is_picture,
+    left_out,
     links_left_out,
-    plural,
-    source_key,
     subfolders,
 )
-from augpipe.storage.fs import names_of, place_of, row_name, size_of, walk_files
+from augpipe.storage.fs import names_of, row_name, walk_files
 from augpipe.storage.tree import AnyPath
 
 _SPLITS = frozenset({"train", "val", "valid", "validation", "test", "trainval"})
@@ -96,30 +94,22 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     categories = categories_by_name(sorted(names), options, src)
     links: set[str] = set()
     entries = [
-        Entry(
-            source_key(relative),
-            place_of(root / relative),
-            name,
-            row_name(root / relative, root),
-            digest_of(name.encode("utf-8", "surrogateescape")),
-            size_of(root / relative),
-        )
+        Entry.at(relative, path, name, row_name(path, root), digest_of(name.encode("utf-8", "surrogateescape")))
         for name, pictures in class_folders(root, links).items()
         for relative in pictures
+        for path in (root / relative,)
     ]
     remarks = [*_left_out(root), *links_left_out(links, src)]
-    return dataset("imagefolder", src, categories, entries, TagReader(), options, remarks)
+    return Dataset.of("imagefolder", src, categories, entries, TagReader(), options, remarks)
 
 
 def _left_out(root: AnyPath) -> list[str]:
     """Sentences about what lies in and beside the class folders and is not read; a user may miss it."""
     files = [f for name, folder in subfolders(root).items() for f in walk_files(folder) if not is_picture(f)]
     beside = sum(is_picture(c.name) and c.is_file() and not c.name.startswith(".") for c in root.iterdir())
-    out = []
-    if files:
-        endings = sorted({os.path.splitext(f)[1].lower() or "none" for f in files})
-        shown = one_line(", ".join(endings[:_SHOWN_ENDINGS]), 100) + (" …" if len(endings) > _SHOWN_ENDINGS else "")
-        out.append(f"left out: {plural(len(files), 'file')} without the ending of a picture ({shown})")
-    if beside:
-        out.append(f"left out: {plural(beside, 'picture')} beside the class folders")
-    return out
+    endings = sorted({os.path.splitext(f)[1].lower() or "none" for f in files})
+    shown = one_line(", ".join(endings[:_SHOWN_ENDINGS]), 100) + (" …" if len(endings) > _SHOWN_ENDINGS else "")
+    return [
+        *left_out(len(files), "file", f"without the ending of a picture ({shown})"),
+        *left_out(beside, "picture", "beside the class folders"),
+    ]

@@ -16,18 +16,16 @@ from augpipe.formats.base import (
     Source,
     SourceOptions,
     categories_by_name,
-    dataset,
     digest_of,
     is_picture,
+    left_out,
     links_left_out,
-    plural,
-    source_key,
     subfolders,
 )
 from augpipe.pixels.codec.image import bands
 from augpipe.pixels.codec.label_png import decode_raster
 from augpipe.storage.byte_range import bytes_of, read_place
-from augpipe.storage.fs import place_of, row_name, size_of, walk_files
+from augpipe.storage.fs import place_of, row_name, walk_files
 from augpipe.storage.tree import AnyPath
 
 _MASK_ENDINGS = (".png", ".tif", ".tiff", ".bmp")
@@ -113,24 +111,13 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
             without += 1
             continue
         used.add(mask)
-        path = pictures / picture
-        entries.append(
-            Entry(
-                source_key(picture.removeprefix(prefix)),
-                place_of(path),
-                place_of(masks / mask),
-                row_name(masks / mask, src),
-                digests[mask],
-                size_of(path),
-            )
-        )
-    if without:
-        remarks.append(f"left out: {plural(without, 'picture')} without a mask")
+        key, shown = picture.removeprefix(prefix), row_name(masks / mask, src)
+        entries.append(Entry.at(key, pictures / picture, place_of(masks / mask), shown, digests[mask]))
+    remarks += left_out(without, "picture", "without a mask")
     remarks += links_left_out(links, src)
-    alone = [mask for mask in contents.values() if mask.startswith(prefix) and mask not in used]
-    if alone:
-        remarks.append(f"left out: {plural(len(alone), 'mask')} without a picture")
-    return dataset("masks", src, categories, entries, MaskReader(changed), options, remarks)
+    alone = sum(mask.startswith(prefix) and mask not in used for mask in contents.values())
+    remarks += left_out(alone, "mask", "without a picture")
+    return Dataset.of("masks", src, categories, entries, MaskReader(changed), options, remarks)
 
 
 def _survey(masks: AnyPath, files: Iterable[str]) -> tuple[dict[str, bytes], set[int]]:

@@ -21,11 +21,10 @@ from augpipe.formats.base import (
     Source,
     SourceOptions,
     categories_by_name,
-    dataset,
     digest_of,
     is_picture,
+    left_out,
     links_left_out,
-    plural,
     source_key,
 )
 from augpipe.formats.voc.read import TWENTY, VocAt, VocReader
@@ -92,11 +91,10 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     for root, lines in zip(roots, lists, strict=True):
         _gather(root, src, split, lines, found)
     categories, colors, remarks = _categories(src, roots, found.names, options)
-    if found.unannotated:
-        remarks.insert(0, f"left out: {plural(found.unannotated, 'picture')} without annotations")
+    remarks = [*left_out(found.unannotated, "picture", "without annotations"), *remarks]
     remarks += links_left_out(found.links, src)
     reader = VocReader({c.name: c.id for c in categories}, options.voc_origin, colors)
-    return dataset("voc", src, categories, found.entries, reader, options, remarks)
+    return Dataset.of("voc", src, categories, found.entries, reader, options, remarks)
 
 
 def _gather(root: VocRoot, src: AnyPath, split: str | None, lines: list[str] | None, found: _Found) -> None:

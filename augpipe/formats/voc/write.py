@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,22 +19,17 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from augpipe.core.annotations import Annotations, Category, ObjectPart, Objects
 from augpipe.core.errors import Reject
 from augpipe.formats.base import Dataset, plural
-from augpipe.formats.coco import write
-from augpipe.formats.coco.write import whole
+from augpipe.formats.coco.rows import whole
 from augpipe.formats.voc.write_masks import is_listable, labelmap_of, masks_of, png_of
 from augpipe.formats.writer import (
-    Added,
     Closing,
     DatasetWriter,
-    Made,
+    Encoded,
     Picture,
+    SampleEncoder,
     Stage,
     WriteOptions,
-    losses_of,
-    require_own_stems,
-    split_of,
-    stem_of,
-    writable,
+    lines_of,
     write_into,
 )
 from augpipe.pixels.codec.image import is_gray
@@ -116,16 +111,6 @@ def _is_thick(part: ObjectPart) -> bool:
     return xmin <= xmax and ymin <= ymax
 
 
-def unwritable(objects: Objects, i: int, categories: Mapping[int, Category]) -> str | None:
-    """Why an object cannot be written, ``None`` if it can."""
-    if not _legible(categories[int(objects.category_id[i])].name).strip():
-        return "objects whose class has no name"
-    xmin, ymin, xmax, ymax = _corners(objects.boxes_xyxy[i].tolist())
-    if xmin > xmax or ymin > ymax:
-        return "objects thinner than a pixel"
-    return write.unwritable(objects, i, categories)
-
-
 def fractional(objects: Objects) -> int:
     """How many boxes do not end between pixels."""
     return sum(any(isinstance(v, float) for v in _corners(box)) for box in objects.boxes_xyxy.tolist())
@@ -152,45 +137,6 @@ def _text(parent: Element, name: str, value: object) -> None:
 
 def _legible(text: str) -> str:
     return _NOT_XML.sub("\ufffd", text)
-
-
-def cannot_hold(annotations: Annotations) -> dict[str, int]:
-    """What VOC has no place for in these labels: what → objects, or pictures, that have it."""
-    objects = annotations.objects
-    counts = {
-        "object ids": sum(f.id is not None for f in objects.facts),
-        "crowd flags": int(objects.iscrowd.sum()),
-        "keypoints": sum(k is not None for k in objects.keypoints),
-        "parts thinner than a pixel": sum(not _is_thick(part) for parts in objects.parts for part in parts),
-        "oriented boxes": sum(o is not None for o in objects.obb),
-        "panoptic masks": int(annotations.panoptic is not None or bool(annotations.segments_info)),
-        "image ids": int(annotations.image_id is not None),
-        "captions": len(annotations.captions),
-        "tags": len(annotations.tags),
-        "fields with names that XML cannot hold": _nameless(annotations.attributes, _PICTURE_ELEMENTS)
-        + sum(_nameless(f.attributes, _OBJECT_ELEMENTS) for f in objects.facts),
-        "fields with values that are other text in XML": _altered(annotations.attributes, _PICTURE_ELEMENTS)
-        + sum(_altered(f.attributes, _OBJECT_ELEMENTS) for f in objects.facts if f.attributes),
-    }
-    return {name: n for name, n in counts.items() if n}
-
-
-def categories_cannot_hold(
-    categories: Iterable[Category], used: Collection[int], masked: bool = False
-) -> dict[str, int]:
-    """What VOC has no place for in the classes: what → classes that have it. A class is a name that objects have, or
-    where there are masks, a line of their labelmap."""
-    rows = list(categories)
-    counts = {
-        "class ids": len(rows),
-        "classes without objects": 0 if masked else sum(c.id not in used for c in rows),
-        "class names that a labelmap cannot hold": sum(not is_listable(c.name) for c in rows) if masked else 0,
-        "classes with the name of another": len(rows) - len({c.name for c in rows}),
-        "class names with spaces around or control characters": sum(_legible(c.name).strip() != c.name for c in rows),
-        "supercategories": sum(c.supercategory is not None for c in rows),
-        "keypoint names and skeletons": sum(bool(c.keypoints or c.skeleton) for c in rows),
-    }
-    return {name: n for name, n in counts.items() if n}
 
 
 def _nameless(value: Any, taken: Collection[str] = ()) -> int:
@@ -235,96 +181,107 @@ def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> Datase
     Raises:
         DatasetError: two pictures would share an XML.
     """
-    require_own_stems(dataset, "XML")
-    return _Writer(dataset, stage)
+    return VocWriter(dataset, stage)
 
 
-class _Rest(NamedTuple):
-    """``used`` are the classes of objects, ``fractions`` counts boxes that do not end between pixels."""
+class Listed(NamedTuple):
+    """What the lists and remarks say of a picture. ``fractions`` counts boxes that do not end between pixels."""
 
     stem: str
-    used: tuple[int, ...]
+    class_ids: set[int]
     fractions: int
     sized: bool
     masked: bool
 
 
 @dataclass(frozen=True)
-class _Encoder:
-    """See :class:`augpipe.formats.writer.SampleEncoder`."""
+class VocEncoder(SampleEncoder):
+    """Writes the XML and the masks of a picture into a VOC root; ``categories`` are by id."""
 
     folder: Path
     categories: Mapping[int, Category]
-    told: set[str] = field(default_factory=set)
+    holds = frozenset({"segmentations", "truncated, difficult and occluded flags", "poses", "parts",
+                       "fields of objects", "fields of pictures", "semantic masks", "instance masks"})  # fmt: skip
 
-    def make(self, picture: Picture) -> Made:
-        stem = stem_of(picture.name)
+    def encode(self, picture: Picture) -> Encoded:
+        stem, annotations = picture.stem, picture.annotations
         if stem != stem.strip() or len(stem.splitlines()) != 1:
             message = "the name cannot stand in a list of ImageSets"
             raise Reject("write", "bad-name", message, file=repr(picture.name))
-        annotations, losses = writable(picture.annotations, lambda objects, i: unwritable(objects, i, self.categories))
-        objects = annotations.objects
-        path = self.folder / "Annotations" / f"{stem}.xml"
         depth = 1 if picture.header is not None and is_gray(picture.header) else 3
-        name = os.path.basename(picture.name)
-        masks, unpainted = masks_of(annotations, picture.size_wh, {c.id: c.label for c in self.categories.values()})
-        size, segmented = picture.size_wh or (0, 0), masks is not None
-        write_into(path, xml_of(name, size, depth, annotations, self.categories, segmented))
+        masks, losses = masks_of(annotations, picture.size_wh, {c.id: c.label for c in self.categories.values()})
+        size, masked = picture.size_wh or (0, 0), masks is not None
+        xml = xml_of(os.path.basename(picture.name), size, depth, annotations, self.categories, masked)
+        write_into(self.folder / "Annotations" / f"{stem}.xml", xml)
         if masks is not None:
             write_into(self.folder / "SegmentationClass" / f"{stem}.png", png_of(masks.classes))
             if masks.objects is not None:
                 write_into(self.folder / "SegmentationObject" / f"{stem}.png", png_of(masks.objects))
-        used = tuple(sorted(set(objects.category_id.tolist())))
-        losses = (*losses, *unpainted, *losses_of(annotations, cannot_hold, self.told))
-        return Made(
-            Added(len(objects), losses), _Rest(stem, used, fractional(objects), picture.size_wh is not None, segmented)
-        )
+        objects = annotations.objects
+        used = set(objects.category_id.tolist())
+        listed = Listed(stem, used, fractional(objects), picture.size_wh is not None, masked)
+        return Encoded(len(objects), tuple(losses), rest=listed)
 
-    def pack(self, rests: Sequence[_Rest]) -> Sequence[_Rest]:
-        return rests
+    def unwritable(self, objects: Objects) -> Sequence[str | None]:
+        return [self._reason(objects, i) or far for i, far in enumerate(super().unwritable(objects))]
+
+    def _reason(self, objects: Objects, i: int) -> str | None:
+        if not _legible(self.categories[int(objects.category_id[i])].name).strip():
+            return "objects whose class has no name"
+        xmin, ymin, xmax, ymax = _corners(objects.boxes_xyxy[i].tolist())
+        return "objects thinner than a pixel" if xmin > xmax or ymin > ymax else None
+
+    def cannot_hold(self, annotations: Annotations) -> dict[str, int]:
+        objects = annotations.objects
+        fields = [(annotations.attributes, _PICTURE_ELEMENTS)]
+        fields += [(f.attributes, _OBJECT_ELEMENTS) for f in objects.facts if f.attributes]
+        own = {
+            "parts thinner than a pixel": sum(not _is_thick(part) for parts in objects.parts for part in parts),
+            "fields with names that XML cannot hold": sum(_nameless(*field) for field in fields),
+            "fields with values that are other text in XML": sum(_altered(*field) for field in fields),
+        }
+        return super().cannot_hold(annotations) | {what: n for what, n in own.items() if n}
 
 
-class _Writer:
-    """See :class:`augpipe.formats.writer.DatasetWriter`."""
+class VocWriter(DatasetWriter):
+    """Writes the lists of pictures, and the labelmap if there are masks."""
+
+    own_file = "XML"
 
     def __init__(self, dataset: Dataset, stage: Stage) -> None:
-        self._list = stage.folder / "ImageSets" / "Main" / f"{split_of(dataset)}.txt"
-        self._categories = {c.id: c for c in dataset.categories}
-        self._stems: list[str] = []
-        self._masked: list[str] = []
-        self._folder = stage.folder
-        self._used: set[int] = set()
-        self._fractions = self._unsized = 0
-        self.maker = _Encoder(stage.folder, self._categories)
+        super().__init__(dataset, stage)
+        self.encoder = VocEncoder(stage.folder, {c.id: c for c in dataset.categories})
+        self._listed: list[Listed] = []
 
-    def take(self, packed: Sequence[_Rest]) -> None:
-        for rest in packed:
-            self._stems.append(rest.stem)
-            self._used.update(rest.used)
-            self._fractions += rest.fractions
-            self._unsized += not rest.sized
-            if rest.masked:
-                self._masked.append(rest.stem)
-
-    def discard(self) -> None:
-        pass
+    def take(self, packed: Sequence[Listed]) -> None:
+        self._listed += packed
 
     def close(self) -> Closing:
-        self._list.parent.mkdir(parents=True)
-        self._list.write_text("".join(f"{stem}\n" for stem in self._stems), "utf-8")
+        lists = self.folder / "ImageSets"
+        write_into(lists / "Main" / f"{self.split}.txt", lines_of(picture.stem for picture in self._listed))
+        if masked := [picture.stem for picture in self._listed if picture.masked]:
+            write_into(lists / "Segmentation" / f"{self.split}.txt", lines_of(masked))
+            write_into(self.folder / "labelmap.txt", labelmap_of(self.categories).encode())
         remarks = []
-        classes = sorted(self._categories.values(), key=lambda c: c.label)
-        if self._masked:
-            write_into(
-                self._list.parent.with_name("Segmentation") / self._list.name,
-                "".join(f"{stem}\n" for stem in self._masked).encode(),
-            )
-            write_into(self._folder / "labelmap.txt", labelmap_of(classes).encode())
-        if self._fractions:
+        if fractions := sum(picture.fractions for picture in self._listed):
             remarks.append(
-                f"{plural(self._fractions, 'object')} with fractions in the box: they are kept, but some readers of "
+                f"{plural(fractions, 'object')} with fractions in the box: they are kept, but some readers of "
                 "VOC expect whole numbers"
             )
-        if self._unsized:
-            remarks.append(f"{plural(self._unsized, 'picture')} of unknown size: the XML says 0 by 0")
-        return Closing(categories_cannot_hold(classes, self._used, bool(self._masked)), tuple(remarks))
+        if unsized := sum(not picture.sized for picture in self._listed):
+            remarks.append(f"{plural(unsized, 'picture')} of unknown size: the XML says 0 by 0")
+        return Closing(self.classes_cannot_hold(), tuple(remarks))
+
+    def classes_cannot_hold(self) -> dict[str, int]:
+        """A class is a name that objects have or, where there are masks, a line of their labelmap."""
+        rows, names = self.categories, [c.name for c in self.categories]
+        masked = any(picture.masked for picture in self._listed)
+        used = set[int]().union(*(picture.class_ids for picture in self._listed))
+        own = {
+            "class ids": len(rows),
+            "classes without objects": 0 if masked else sum(c.id not in used for c in rows),
+            "class names that a labelmap cannot hold": sum(not is_listable(n) for n in names) if masked else 0,
+            "classes with the name of another": len(names) - len(set(names)),
+            "class names with spaces around or control characters": sum(_legible(n).strip() != n for n in names),
+        }
+        return super().classes_cannot_hold() | {what: n for what, n in own.items() if n}

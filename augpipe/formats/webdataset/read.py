@@ -20,9 +20,9 @@ from augpipe.formats.base import (
     Source,
     SourceOptions,
     categories_by_name,
-    dataset,
     digest_of,
     labelled_by_id,
+    left_out,
     plural,
 )
 from augpipe.formats.coco.fields import whole_number
@@ -179,12 +179,11 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     if unlabelled and not entries:
         without = plural(unlabelled, "sample")
         raise DatasetError(f"{src}: {without}, none with .json, .xml or .cls beside the picture")
-    if unlabelled:
-        remarks.append(f"left out: {plural(unlabelled, 'sample')} without .json, .xml or .cls")
+    remarks += left_out(unlabelled, "sample", "without .json, .xml or .cls")
     if categories is None:
         categories = classes.categories(src, remarks)
     reader = ShardReader({c.id: c for c in categories}, options.voc_origin)
-    return dataset("shards", base, categories, entries, reader, options, remarks)
+    return Dataset.of("shards", base, categories, entries, reader, options, remarks)
 
 
 class _Classes:

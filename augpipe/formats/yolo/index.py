@@ -20,14 +20,13 @@ from augpipe.formats.base import (
     Entry,
     Source,
     SourceOptions,
-    dataset,
     digest_of,
     is_picture,
+    left_out,
     links_left_out,
     names_in,
     plural,
     read_classes,
-    source_key,
 )
 from augpipe.formats.yolo.data_yaml import KINDS, SPLITS, DataYaml, Kind, read_data_yaml
 from augpipe.formats.yolo.read import YoloReader, kind_of, lengths_of
@@ -164,14 +163,14 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
         found.remarks.append(
             f"{plural(without, 'picture')} without a label file: background, as Ultralytics takes them"
         )
-    if alone := _labels_without_picture(everything, labels, found.root):
-        found.remarks.append(f"left out: {plural(alone, 'label file')} without a picture")
+    alone = _labels_without_picture(everything, labels, found.root)
+    found.remarks += left_out(alone, "label file", "without a picture")
     kpt_shape = None if found.data is None else found.data.kpt_shape
     kind = _kind(asked, found, lengths, kpt_shape)
     ids, categories = _categories(found, options, kind)
     reader = YoloReader(kind, ids, kpt_shape if kind == "pose" else None, options.exif)
     name = options.format or "yolo"
-    return dataset(name, found.root, categories, entries, reader, options, found.remarks)
+    return Dataset.of(name, found.root, categories, entries, reader, options, found.remarks)
 
 
 def _kind(asked: str, found: _Found, lengths: Counter[int], kpt_shape: tuple[int, int] | None) -> Kind:
@@ -223,11 +222,10 @@ def _base(pictures: Sequence[str], root: AnyPath) -> str:
 
 
 def _entry(path: str, base: str, label: str | None, data: bytes, root: AnyPath) -> Entry:
-    size = size_of(at_path(root, path))
-    there = place_of(at_path(root, path)) if size >= 0 else None
     at = None if label is None else place_of(at_path(root, label))
-    file = relative_to(at_path(root, label or path if there else path), root)
-    return Entry(source_key(os.path.relpath(path, base or "/")), there, at, file, digest_of(data), max(size, 0))
+    entry = Entry.at(os.path.relpath(path, base or "/"), at_path(root, path), at, "", digest_of(data))
+    shown = label or path if entry.picture else path
+    return entry._replace(file=relative_to(at_path(root, shown), root))
 
 
 # --- where the pictures are ------------------------------------------------------------------------------------------

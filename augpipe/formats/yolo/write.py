@@ -15,22 +15,20 @@ import numpy as np
 import yaml
 
 from augpipe.core.annotations import Annotations, Category, Header, Objects
-from augpipe.core.errors import DatasetError, Reject, one_line
+from augpipe.core.errors import DatasetError
 from augpipe.core.parallel import batches_of, parallel_map
-from augpipe.formats.base import Dataset, Entry, Reader, is_picture
+from augpipe.formats.base import Dataset, Entry, Reader
 from augpipe.formats.writer import (
-    Added,
     Closing,
     DatasetWriter,
+    Encoded,
     Loss,
-    Made,
     Picture,
+    SampleEncoder,
     Stage,
     WriteOptions,
-    losses_of,
-    require_own_stems,
-    split_of,
-    writable,
+    lines_of,
+    require_size,
     write_into,
 )
 from augpipe.formats.yolo.data_yaml import KINDS, SPLITS, Kind, read_data_yaml
@@ -42,6 +40,7 @@ _READ_FORMATS = frozenset(("BMP", "JPEG", "JPEG2000", "MPO", "PNG", "TIFF", "WEB
 _LEAST_SIDE = 10  # pixels
 _ULTRALYTICS = {"valid": "val", "validation": "val"}
 _RICHEST: tuple[Kind, ...] = ("pose", "obb", "segment")
+_HELD: dict[Kind, str] = {"segment": "segmentations", "pose": "keypoints", "obb": "oriented boxes"}
 
 
 def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> DatasetWriter:
@@ -50,15 +49,12 @@ def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> Datase
     Raises:
         DatasetError: two pictures would share a label file, or the source has nothing of the kind that is asked for.
     """
-    require_own_stems(dataset, "label file")
-    if options.kind is not None and options.kind not in KINDS:
-        raise DatasetError(f"--kind {one_line(options.kind)}: expected {', '.join(KINDS)}")
     found = survey(dataset) if options.kind in (None, "pose") else Survey()
     kind = next((k for k in KINDS if k == options.kind), None) or found.richest()
     count = max([found.most_keypoints, *(len(c.keypoints) for c in dataset.categories)])
     if kind == "pose" and not count:
         raise DatasetError(f"{dataset.root}: has no keypoints to write; choose another --kind")
-    return _Writer(dataset, stage, kind, count if kind == "pose" else 0, options.kind is None)
+    return YoloWriter(dataset, stage, kind, count if kind == "pose" else 0, options.kind is None)
 
 
 # --- which kind ------------------------------------------------------------------------------------------------------
@@ -108,45 +104,56 @@ def _survey_of(part: tuple[Reader, Sequence[Entry]]) -> Survey:
 
 
 @dataclass(frozen=True)
-class _Encoder:
-    """See :class:`augpipe.formats.writer.SampleEncoder`. ``index`` is category id → number of the class in rows."""
+class YoloEncoder(SampleEncoder):
+    """Writes the label file of a picture. ``index`` is category id → number of the class in rows, ``split`` the folder
+    that names begin with, ``None`` if they stay as they are."""
 
     folder: Path
     kind: Kind
     keypoints: int
     index: Mapping[int, int]
     split: str | None
-    told: set[str] = field(default_factory=set)
+    holds = frozenset({"crowd flags"})
 
-    def make(self, picture: Picture) -> Made:
+    def prepared(self, picture: Picture) -> Annotations:
+        """The labels in pixels of the upright picture, of which fractions are taken."""
+        header, stated = picture.header, picture.annotations.size_wh
+        if header is None or stated == header.upright_wh or stated != header.stored_wh:
+            return picture.annotations
+        from augpipe.labels.normalize import turned  # here, as few pictures are turned, and OpenCV comes with it
+
+        return turned(picture.annotations, header)
+
+    def unwritable(self, objects: Objects) -> Sequence[str | None]:
+        return ["crowds" if crowd else None for crowd in objects.iscrowd.tolist()]
+
+    def encode(self, picture: Picture) -> Encoded:
+        picture.require_ending()
         name = picture.name
         if self.split is not None and not name.startswith(f"{self.split}/"):
             name = f"{self.split}/{name}"
-        if not is_picture(name):
-            raise Reject("write", "bad-name", "the name has no ending of a picture, so its labels would not be found")
-        size = picture.header.upright_wh if picture.header is not None else picture.size_wh
-        if size is None:
-            raise Reject("write", "no-size", "neither the labels nor a picture tell its size")
-        annotations, crowds = writable(_upright(picture), _unwritable)
-        objects = annotations.objects
-        lines, changes = [], list(crowds)
+        size = require_size(picture.header.upright_wh if picture.header is not None else picture.size_wh)
+        objects = picture.annotations.objects
+        lines: list[str] = []
+        changes: list[Loss] = []
         indexes, categories = objects.index.tolist(), objects.category_id.tolist()
         for i in range(len(objects)):
             numbers, changed = row_of(objects, i, self.kind, self.keypoints, size)
             changes += (Loss(what, 1, indexes[i]) for what in sorted(changed))
             if numbers:
                 lines.append(text_of(self.index[categories[i]], numbers))
-        write_into(f"{self.folder}{label_of(f'/images/{name}')}", "".join([f"{line}\n" for line in lines]).encode())
+        write_into(f"{self.folder}{label_of(f'/images/{name}')}", lines_of(lines))
         if not is_read(name, picture.header, size):
             changes.append(Loss("pictures of a kind or size that Ultralytics leaves out", 1))
-        losses = (*changes, *losses_of(annotations, self._cannot_hold, self.told))
-        return Made(Added(len(lines), losses, name), _top_of(name))
+        return Encoded(len(lines), tuple(changes), name, _top_of(name))
+
+    def cannot_hold(self, annotations: Annotations) -> dict[str, int]:
+        found = super().cannot_hold(annotations)
+        found.pop(_HELD.get(self.kind, ""), None)
+        return found
 
     def pack(self, rests: Sequence[str]) -> set[str]:
         return set(rests)
-
-    def _cannot_hold(self, annotations: Annotations) -> dict[str, int]:
-        return cannot_hold(annotations, self.kind)
 
 
 def is_read(name: str, header: Header | None, size_wh: tuple[int, int]) -> bool:
@@ -155,41 +162,45 @@ def is_read(name: str, header: Header | None, size_wh: tuple[int, int]) -> bool:
     return os.path.splitext(name)[1].lower() in _READ_ENDINGS and known and min(size_wh) >= _LEAST_SIDE
 
 
-class _Writer:
-    """See :class:`augpipe.formats.writer.DatasetWriter`."""
+class YoloWriter(DatasetWriter):
+    """Writes ``data.yaml``. ``chosen`` says that nobody has asked for the kind."""
+
+    own_file = "label file"
 
     def __init__(self, dataset: Dataset, stage: Stage, kind: Kind, keypoints: int, chosen: bool) -> None:
-        self._folder, self._target = stage.folder, stage.target
+        super().__init__(dataset, stage)
         self._kind, self._keypoints, self._chosen = kind, keypoints, chosen
-        self._categories = sorted(dataset.categories, key=lambda c: c.label)
-        self._split = None if dataset.options.split is None else split_of(dataset)
+        self._split = None if dataset.options.split is None else self.split
         self._tops: set[str] = set()
-        index = {c.id: i for i, c in enumerate(self._categories)}
-        self.maker = _Encoder(stage.folder, kind, keypoints, index, self._split)
+        self.class_holds = frozenset({"keypoint names and skeletons", *(["keypoint names"] if kind == "pose" else [])})
+        index = {c.id: i for i, c in enumerate(self.categories)}
+        self.encoder = YoloEncoder(stage.folder, kind, keypoints, index, self._split)
 
     def take(self, packed: set[str]) -> None:
         """``packed`` are the folders that the pictures' names begin with."""
         self._tops |= packed
 
-    def discard(self) -> None:
-        pass
-
     def close(self) -> Closing:
         splits, remarks = splits_of(self._split, self._tops, self._before())
-        document = data_yaml(self._categories, self._kind, self._keypoints, splits)
-        (self._folder / "data.yaml").write_text(document, "utf-8")
+        document = data_yaml(self.categories, self._kind, self._keypoints, splits)
+        (self.folder / "data.yaml").write_text(document, "utf-8")
         if self._chosen:
             why = "no object has more" if self._kind == "detect" else "most objects have that"
             remarks = [f"rows hold {self._kind}, as {why}; --kind chooses another", *remarks]
-        return Closing(categories_cannot_hold(self._categories, self._kind), tuple(remarks))
+        return Closing(self.classes_cannot_hold(), tuple(remarks))
+
+    def classes_cannot_hold(self) -> dict[str, int]:
+        most = max((len(c.keypoints) for c in self.categories), default=0)
+        others = sum(len(c.keypoints) != most for c in self.categories) if self._kind == "pose" else 0
+        return super().classes_cannot_hold() | ({"classes with other keypoints": others} if others else {})
 
     def _before(self) -> dict[str, str]:
         """The splits that were converted into the same folder before; they stay, if classes and kind are the same."""
         try:
-            data = read_data_yaml(self._target / "data.yaml")
+            data = read_data_yaml(self.target / "data.yaml")
         except DatasetError:
             return {}
-        same = data.names == tuple(c.name for c in self._categories) and data.task == self._kind
+        same = data.names == tuple(c.name for c in self.categories) and data.task == self._kind
         return {name: places[0] for name, places in data.splits.items()} if same and self._split else {}
 
 
@@ -199,20 +210,6 @@ def _top_of(name: str) -> str:
     if not below:
         return ""
     return PurePosixPath(name).parts[0] if top in ("", ".") else top
-
-
-def _unwritable(objects: Objects, i: int) -> str | None:
-    return "crowds" if objects.iscrowd[i] else None
-
-
-def _upright(picture: Picture) -> Annotations:
-    """The labels in pixels of the upright picture, of which fractions are taken."""
-    header, stated = picture.header, picture.annotations.size_wh
-    if header is None or stated == header.upright_wh or stated != header.stored_wh:
-        return picture.annotations
-    from augpipe.labels.normalize import turned  # here, as few pictures are turned, and OpenCV comes with it
-
-    return turned(picture.annotations, header)
 
 
 def splits_of(split: str | None, tops: set[str], before: dict[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -249,53 +246,3 @@ def data_yaml(categories: Sequence[Category], kind: Kind, keypoints: int, splits
     fields["task"] = kind
     text: str = yaml.safe_dump(fields, allow_unicode=True, sort_keys=False, width=10_000)
     return f"# written by augpipe; task is what the rows hold\n{text}"
-
-
-# --- losses ----------------------------------------------------------------------------------------------------------
-
-
-def cannot_hold(annotations: Annotations, kind: Kind) -> dict[str, int]:
-    """What YOLO has no place for in these labels: what → objects, or pictures, that have it."""
-    objects = annotations.objects
-    facts, counts = objects.facts, dict[str, int]()
-    if facts:
-        counts = {
-            "object ids": sum([f.id is not None for f in facts]),
-            "segmentations": 0 if kind == "segment" else _stated(objects.segmentation),
-            "keypoints": 0 if kind == "pose" else _stated(objects.keypoints),
-            "oriented boxes": 0 if kind == "obb" else _stated(objects.obb),
-            "truncated, difficult and occluded flags": sum(
-                [f.truncated is not None or f.difficult is not None or f.occluded is not None for f in facts]
-            ),
-            "poses": sum([f.pose is not None for f in facts]),
-            "parts": sum(map(len, objects.parts)),
-            "fields of objects": sum([bool(f.attributes) for f in facts]),
-        }
-    counts |= {
-        "fields of pictures": int(bool(annotations.attributes)),
-        "image ids": int(annotations.image_id is not None),
-        "semantic masks": int(annotations.semantic is not None),
-        "instance masks": int(annotations.instance is not None and not objects.instance.any()),
-        "panoptic masks": int(annotations.panoptic is not None or bool(annotations.segments_info)),
-        "captions": len(annotations.captions),
-        "tags": len(annotations.tags),
-    }
-    return {name: n for name, n in counts.items() if n}
-
-
-def _stated(column: Sequence[object]) -> int:
-    return sum([value is not None for value in column])
-
-
-def categories_cannot_hold(categories: Sequence[Category], kind: Kind) -> dict[str, int]:
-    """What YOLO has no place for in the classes: what → classes that have it."""
-    pose = kind == "pose"
-    most = max((len(c.keypoints) for c in categories), default=0)
-    counts = {
-        "class ids": sum(c.id != c.label for c in categories),
-        "supercategories": sum(c.supercategory is not None for c in categories),
-        "skeletons": sum(bool(c.skeleton) for c in categories),
-        "keypoint names": 0 if pose else sum(bool(c.keypoints) for c in categories),
-        "classes with other keypoints": sum(len(c.keypoints) != most for c in categories) if pose else 0,
-    }
-    return {name: n for name, n in counts.items() if n}

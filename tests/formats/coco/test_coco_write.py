@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
 import random
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
 from augpipe.core.annotations import Annotations, Category, ObjectAttributes, ObjectPart, ObjectRow, Rings, objects_of
-from augpipe.formats.coco import write
+from augpipe.formats.base import Dataset, SourceOptions
+from augpipe.formats.coco import document
 from augpipe.formats.coco.ids import IdGiver, stable_id
-from augpipe.formats.coco.write import CocoWriter, annotation_json, batch_of, cannot_hold, rows_of, whole
+from augpipe.formats.coco.rows import whole
+from augpipe.formats.coco.write import CocoEncoder, CocoWriter
+from augpipe.formats.writer import Picture, Stage
 from augpipe.labels.rle import rle_of
 
 SQUARE = np.array([[0.0, 0], [4, 0], [4, 4], [0, 4]])
@@ -26,11 +30,27 @@ def a_row(box=(1, 2, 11, 12), index=0, **more) -> ObjectRow:
 
 
 def document_of(*pictures: tuple[str, Annotations], categories: tuple[Category, ...] = ()) -> dict:
-    file = io.BytesIO()
-    with CocoWriter(file, categories) as writer:
-        for name, annotations in pictures:
-            writer.add(name, (40, 30), annotations)
-    return json.loads(file.getvalue().decode("utf-8"))
+    return written(pictures, categories)[0]
+
+
+def written(pictures, categories=(), rule="keep", batches=None) -> tuple[dict, tuple[str, ...]]:
+    """(the document, the writer's remarks) of pictures that are taken in batches of such sizes, else one by one."""
+    with TemporaryDirectory() as folder:
+        writer = CocoWriter(
+            Dataset("coco", Path(folder), tuple(categories), (), None, SourceOptions()),
+            Stage(Path(folder), Path(folder), "a.json"),
+            rule,
+        )
+        rests = [writer.encoder.make(Picture(name, labels, None, (40, 30))).rest for name, labels in pictures]
+        for size in batches or [1] * len(rests):
+            writer.take(writer.encoder.pack(rests[:size]))
+            del rests[:size]
+        remarks = writer.close().remarks
+        return json.loads((Path(folder) / "a.json").read_bytes()), remarks
+
+
+def cannot_hold(labels: Annotations) -> dict[str, int]:
+    return CocoEncoder().cannot_hold(labels)
 
 
 def row_of(row: ObjectRow) -> dict:
@@ -81,11 +101,15 @@ def test_stable_ids_are_pinned_and_apart():
     assert stable_id("a", "bc") != stable_id("ab", "c")
 
 
+def given(giver: IdGiver, own: int | str | None, *names: str | int) -> int | str:
+    return giver.settle(stable_id(*names) if own is None or giver.rule == "new" else own, *names)
+
+
 def test_a_taken_id_is_changed_and_counted():
     giver = IdGiver()
-    assert [giver.give(1, "a"), giver.give(1, "b"), giver.give(None, "c")] == [1, stable_id("b"), stable_id("c")]
-    assert giver.give(stable_id("d"), "d") == stable_id("d")
-    assert giver.give(None, "d") == stable_id("d") + 1
+    assert [given(giver, 1, "a"), given(giver, 1, "b"), given(giver, None, "c")] == [1, stable_id("b"), stable_id("c")]
+    assert given(giver, stable_id("d"), "d") == stable_id("d")
+    assert given(giver, None, "d") == stable_id("d") + 1
     assert giver.collisions == 2
 
 
@@ -121,21 +145,19 @@ def test_ids_are_those_that_one_after_the_other_would_get(rule, seed):
     images, objects = IdGiver(rule=rule), IdGiver(rule=rule)
     expected = []
     for name, labels in pictures:
-        image_id = images.give(labels.image_id, name)
+        image_id = given(images, labels.image_id, name)
         rows = zip(labels.objects.facts, labels.objects.index.tolist(), strict=True)
-        expected.append((name, image_id, [objects.give(facts.id, name, index) for facts, index in rows]))
-    file = io.BytesIO()
-    with CocoWriter(file, (), rule) as writer:
-        rest = [rows_of(name, (40, 30), labels, rule) for name, labels in pictures]
-        while rest:
-            size = rng.randint(1, len(rest))
-            writer.write(batch_of(rest[:size]))
-            rest = rest[size:]
-    document = json.loads(file.getvalue().decode("utf-8"))
+        expected.append((name, image_id, [given(objects, facts.id, name, index) for facts, index in rows]))
+    batches, left = [], len(pictures)
+    while left:
+        batches.append(rng.randint(1, left))
+        left -= batches[-1]
+    document, remarks = written(pictures, rule=rule, batches=batches)
     assert [(i["file_name"], i["id"]) for i in document["images"]] == [(name, n) for name, n, _ in expected]
     found = [(row["image_id"], row["id"]) for row in document["annotations"]]
     assert found == [(image_id, number) for _, image_id, numbers in expected for number in numbers]
-    assert writer.id_collisions == images.collisions + objects.collisions
+    changed = images.collisions + objects.collisions
+    assert any("came twice" in remark for remark in remarks) == bool(changed and rule == "keep")
 
 
 @pytest.mark.parametrize(
@@ -166,8 +188,8 @@ def test_boxes_are_corner_and_size():
 def test_boxes_that_are_nowhere_have_no_place():
     for far in (1e7, -1e20, math.inf, math.nan):
         rows = objects_of([a_row((far, 0, 5, 5))])
-        assert write.unwritable(rows, 0, {}) == "objects too far from the picture"
-    assert write.unwritable(objects_of([a_row((-9e6, 0, 9e6, 5))]), 0, {}) is None
+        assert CocoEncoder().unwritable(rows) == ["objects too far from the picture"]
+    assert CocoEncoder().unwritable(objects_of([a_row((-9e6, 0, 9e6, 5))])) == [None]
 
 
 def test_areas_are_of_mask_else_polygon_else_box():
@@ -228,19 +250,17 @@ def test_what_has_no_place_is_counted():
 
 
 def test_annotations_wait_on_disk_when_there_are_many(monkeypatch):
-    monkeypatch.setattr(write, "_HELD_BYTES", 100)
+    monkeypatch.setattr(document, "HELD_BYTES", 100)
     labels = Annotations(objects=objects_of([a_row(index=i) for i in range(50)]))
-    document = document_of(("a.jpg", labels), ("b.jpg", labels))
-    assert len(document["annotations"]) == 100
-    assert annotation_json(labels.objects, 0, 5.5)["area"] == 5.5
+    assert len(document_of(("a.jpg", labels), ("b.jpg", labels))["annotations"]) == 100
 
 
-def test_an_error_on_the_way_finishes_no_document():
-    file = io.BytesIO()
-    with pytest.raises(KeyError), CocoWriter(file, ()):
-        raise KeyError
+def test_an_error_on_the_way_finishes_no_document(tmp_path):
+    unfinished = document.CocoDocument(tmp_path / "a.json", [])
+    unfinished.add(b"{}", b"{}")
+    unfinished.discard()
     with pytest.raises(ValueError, match="Expecting"):
-        json.loads(file.getvalue())
+        json.loads((tmp_path / "a.json").read_bytes())
 
 
 def test_oriented_boxes_are_a_field_of_their_own():

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from augpipe.core.annotations import Annotations, Category, ObjectAttributes, ObjectPart, ObjectRow, Rings, objects_of
+from augpipe.formats.base import Dataset, SourceOptions
 from augpipe.formats.voc import write
 from augpipe.formats.voc.read import VocReader
-from augpipe.formats.voc.write import cannot_hold, categories_cannot_hold, xml_of
+from augpipe.formats.voc.write import Listed, VocEncoder, VocWriter, xml_of
+from augpipe.formats.writer import Stage
 
 CATEGORIES = {1: Category(1, 1, "cat"), 5: Category(5, 2, "a <b> & c"), 9: Category(9, 3, "")}
 
@@ -35,6 +38,8 @@ def corners(element: ElementTree.Element) -> list[str]:
     return [element.findtext(f"bndbox/{name}") for name in ("xmin", "ymin", "xmax", "ymax")]
 
 
+ENCODER = VocEncoder(Path(), CATEGORIES)
+cannot_hold = ENCODER.cannot_hold
 OTHER_TEXT = "fields with values that are other text in XML"
 
 
@@ -69,7 +74,7 @@ def test_corners_count_from_1_and_are_inclusive(box, expected):
 
 def test_a_thin_box_has_no_place_because_its_corners_would_be_swapped():
     def reason(*box):
-        return write.unwritable(objects_of([a_row(box)]), 0, CATEGORIES)
+        return ENCODER.unwritable(objects_of([a_row(box)]))[0]
 
     assert reason(10, 2, 10.5, 8) == "objects thinner than a pixel"
     assert reason(10, 2, 15, 2.999) == "objects thinner than a pixel"
@@ -79,7 +84,7 @@ def test_a_thin_box_has_no_place_because_its_corners_would_be_swapped():
 
 
 def test_a_class_without_a_name_has_no_place():
-    assert write.unwritable(objects_of([a_row(category=9)]), 0, CATEGORIES) == "objects whose class has no name"
+    assert ENCODER.unwritable(objects_of([a_row(category=9)])) == ["objects whose class has no name"]
 
 
 def test_thin_parts_are_left_out_and_counted():
@@ -176,13 +181,16 @@ def test_what_has_no_place_is_counted_once_an_object():
     }  # fmt: skip
 
 
-def test_what_classes_have_beyond_a_name_is_counted():
+def test_what_classes_have_beyond_a_name_is_counted(tmp_path):
     categories = [
         Category(1, 1, "cat", supercategory="animal", keypoints=("nose",)),
         Category(4, 2, "cat", supercategory="animal", skeleton=((1, 2),)),
         Category(9, 3, " dog"),
     ]
-    assert categories_cannot_hold(categories, {1, 9}) == {
+    dataset = Dataset("voc", tmp_path, tuple(categories), (), None, SourceOptions())
+    writer = VocWriter(dataset, Stage(tmp_path, tmp_path))
+    writer.take([Listed("a", {1, 9}, 0, True, False)])
+    assert writer.close().losses == {
         "class ids": 3,
         "classes without objects": 1,
         "classes with the name of another": 1,
@@ -190,7 +198,6 @@ def test_what_classes_have_beyond_a_name_is_counted():
         "supercategories": 2,
         "keypoint names and skeletons": 2,
     }
-    assert categories_cannot_hold([], set()) == {}
 
 
 def test_fractional_counts_boxes():

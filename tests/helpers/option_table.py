@@ -1,0 +1,209 @@
+"""One row an option of the command line: a source on which it shows, and two values of it.
+
+The commands themselves say which options there are (:func:`options_of`), so that a new one without a row is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import typer.main
+from builders import coco, encoded, exif, image, object_xml, photo, row, voc_xml, write_json, write_tar, write_voc
+
+from augpipe.cli.main import app
+
+RECIPES = {
+    "flip.yaml": "version: 1\nsteps: [horizontal_flip]\n",
+    "moved.yaml": "version: 1\nlabels: {min_visibility: 0.2}\nsteps:\n  - affine: {rotate: [-30, 30]}\n",
+    "around.yaml": "version: 1\nsteps: [bbox_safe_crop]\n",  # the plans depend on the boxes
+}
+
+
+def options_of(command: str) -> list[str]:
+    """The long names of a command's options."""
+    group = typer.main.get_command(app)
+    return [p.opts[0] for p in group.commands[command].params if p.param_type_name == "option"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """An option that changes what a command writes.
+
+    Attributes:
+        source: makes the source on which it shows in an empty folder, and gives its place.
+        one, two: arguments with one value and another; ``{folder}`` is the folder in which the source was made.
+        config: where run.json says it, with dots.
+        commands: that take the option with this meaning; a pair of formats stands for ``convert``.
+        always: arguments of ``augment`` without which it would not show.
+        recipe: one of :data:`RECIPES`.
+    """
+
+    source: Callable[[Path], Path]
+    one: tuple[str, ...]
+    two: tuple[str, ...]
+    config: str = ""
+    commands: tuple[str, ...] = ("augment",)
+    always: tuple[str, ...] = ()
+    recipe: str = "moved.yaml"
+
+
+# --- sources ---------------------------------------------------------------------------------------------------------
+
+
+def plain(folder: Path) -> Path:
+    """VOC with the lists train and val."""
+    return datasets.make_voc(folder / "voc", 4, objects=2)
+
+
+def turned(folder: Path) -> Path:
+    """VOC with a square picture that EXIF turns by a quarter: nothing tells which way its box lies."""
+    root = write_voc(folder / "voc", {"a": voc_xml(object_xml(box=(3, 5, 20, 12)), size=(40, 40))}, pictures=None)
+    (root / "JPEGImages").mkdir()
+    (root / "JPEGImages" / "a.jpg").write_bytes(encoded(photo((40, 40)), exif=exif(6)))
+    return root
+
+
+def from_nothing(folder: Path) -> Path:
+    """VOC whose box fits whether it counts from 0 or from 1."""
+    return write_voc(folder / "voc", {"a": voc_xml(object_xml(box=(3, 2, 9, 8)))})
+
+
+def two_classes(folder: Path) -> Path:
+    """VOC, and two lists of its classes in other orders."""
+    (folder / "one.txt").write_text("cat\ndog\n")
+    (folder / "two.txt").write_text("dog\ncat\n")
+    return write_voc(folder / "voc", {"a": voc_xml(object_xml(), object_xml("dog", (3, 3, 18, 9)))})
+
+
+def two_folders_of_pictures(folder: Path) -> Path:
+    """A COCO JSON, and two folders with a picture of its name, of two sizes."""
+    for name, size_wh in (("one", (20, 10)), ("two", (30, 24))):
+        (folder / name).mkdir()
+        (folder / name / "a.jpg").write_bytes(encoded(photo(size_wh)))
+    nameless = {key: value for key, value in image().items() if key not in ("width", "height")}
+    return write_json(folder / "a.json", coco([nameless], [row()]))
+
+
+def voc_and_shards(folder: Path) -> Path:
+    """A tar that can be read as a VOC tree and as shards."""
+    xml, picture = voc_xml(object_xml()).encode(), encoded(photo((20, 10)))
+    members = [("Annotations/a.xml", xml), ("JPEGImages/a.jpg", picture), ("b.jpg", picture), ("b.xml", xml)]
+    return write_tar(folder / "both.tar", members)
+
+
+def masks(folder: Path) -> Path:
+    return datasets.make_masks(folder / "set", 2)
+
+
+def cut_short(folder: Path) -> Path:
+    """VOC with a whole picture and one whose file ends early."""
+    root = write_voc(folder / "voc", {name: voc_xml(object_xml(), size=(120, 90)) for name in "ab"}, pictures=None)
+    (root / "JPEGImages").mkdir()
+    data = encoded(photo((120, 90)))
+    (root / "JPEGImages" / "a.jpg").write_bytes(data)
+    (root / "JPEGImages" / "b.jpg").write_bytes(data[: len(data) * 9 // 10])
+    return root
+
+
+def clipped(folder: Path) -> Path:
+    """VOC with a box that leaves its picture."""
+    boxes = {"a": object_xml(), "b": object_xml(box=(5, 2, 30, 8))}
+    return write_voc(folder / "voc", {name: voc_xml(box) for name, box in boxes.items()})
+
+
+def holes(folder: Path) -> Path:
+    """COCO with a polygon, which YOLO may hold as a box, too."""
+    folder.joinpath("images").mkdir()
+    (folder / "images" / "a.jpg").write_bytes(encoded(photo((20, 10))))
+    return write_json(folder / "a.json", coco([image()], [row(segmentation=[[2, 1, 7, 1, 7, 5]])]))
+
+
+# --- what shows ------------------------------------------------------------------------------------------------------
+
+MAKERS = ("augment", "plan", "preview")
+READERS = (*MAKERS, "inspect")
+ALL_MAY_BE_LOST = ("--max-rejects", "100%")
+
+ROWS = {
+    "--recipe": Row(plain, ("-r", "{folder}/flip.yaml"), ("-r", "{folder}/moved.yaml"), "recipe.digest", MAKERS),
+    "--set": Row(plain, ("--set", "steps.affine.rotate=10"), ("--set", "steps.affine.rotate=20"),
+                 "recipe.canonical", MAKERS),
+    "--seed": Row(plain, ("--seed", "1"), ("--seed", "2"), "seed", MAKERS),
+    "--copies": Row(plain, ("-n", "1"), ("-n", "2"), "copies", MAKERS),
+    "--originals": Row(plain, (), ("--originals",), "originals"),
+    "--from": Row(voc_and_shards, ("--from", "voc"), ("--from", "shards"), "source.format", READERS),
+    "--split": Row(plain, ("--split", "train"), ("--split", "val"), "split", (*READERS, "voc-to-coco")),
+    "--classes": Row(two_classes, ("--classes", "{folder}/one.txt"), ("--classes", "{folder}/two.txt"),
+                     "categories", ("augment", "preview", "inspect", "voc-to-coco")),
+    "--images": Row(two_folders_of_pictures, ("--images", "{folder}/one"), ("--images", "{folder}/two"),
+                    "source.fingerprint", (*READERS, "coco-to-voc")),
+    "--limit": Row(plain, ("--limit", "1"), ("--limit", "3"), "limit", (*READERS, "voc-to-coco")),
+    "--exif": Row(turned, ("--exif", "upright"), ("--exif", "stored"), "reading.exif", READERS,
+                  recipe="around.yaml"),
+    "--voc-origin": Row(from_nothing, ("--voc-origin", "1"), ("--voc-origin", "0"), "reading.voc_origin",
+                        (*READERS, "voc-to-coco"), recipe="around.yaml"),
+    "--void": Row(masks, ("--void", "255"), ("--void", "7"), "void.semantic", ("augment", "preview")),
+    "--picture": Row(from_nothing, ("--picture", "jpg"), ("--picture", "png"), "picture.format"),
+    "--quality": Row(from_nothing, ("--quality", "90"), ("--quality", "40"), "picture.quality"),
+    "--sources-per-shard": Row(plain, ("--sources-per-shard", "1"), ("--sources-per-shard", "2"), "sources_per_shard"),
+    "--max-pixels": Row(plain, ("--max-pixels", "64000000"), ("--max-pixels", "7000"), "reading.max_pixels",
+                        always=ALL_MAY_BE_LOST),
+    "--truncated": Row(cut_short, ("--truncated", "reject"), ("--truncated", "keep"), "reading.truncated",
+                       always=ALL_MAY_BE_LOST),
+    "--strict": Row(clipped, (), ("--strict",), "reading.strict", always=ALL_MAY_BE_LOST),
+    "--tile": Row(plain, ("--tile", "100"), ("--tile", "200"), commands=("preview",)),
+    "--kind": Row(holes, ("--kind", "detect"), ("--kind", "segment"), commands=("coco-to-yolo",)),
+    "--ids": Row(plain, ("--ids", "keep"), ("--ids", "sequential"), commands=("voc-to-coco",)),
+    "--pictures": Row(plain, ("--pictures", "copy"), ("--pictures", "reference"), commands=("voc-to-coco",)),
+}  # fmt: skip
+
+OPTIONS = "cli/test_options.py::"
+TRIED = {
+    "augment": {
+        "--device": "run/test_devices.py::test_another_device_is_another_configuration",
+        "--codec": "run/test_devices.py::test_what_was_begun_on_cuda_goes_on_there_with_the_same_codec",
+        "--overwrite": "run/folder/test_store.py::test_overwrite_deletes_only_what_the_records_name",
+        "--check": "run/test_resume.py::test_check_finds_a_bit_that_has_turned_and_nothing_else_does",
+        "--extend": "run/test_resume.py::test_copies_are_added_without_touching_what_is_there",
+        "--tasks": "run/test_resume.py::test_parts_of_the_tasks_in_any_order_come_to_the_same_bytes",
+    },
+    "retry": {
+        "--all": "run/test_retry.py::test_mended_files_are_taken_up_and_only_their_shards_made",
+        "--source": "run/test_retry.py::test_a_source_that_was_moved_is_found_where_it_is_said_to_be",
+    },
+    "finish": {},
+    "convert": {
+        "--overwrite": "conversion/test_convert_options.py::test_pictures_as_links",
+        "--strict": "conversion/test_convert_options.py::test_strict_writes_nothing_if_anything_is_lost_or_odd",
+    },
+    "preview": {"--output": "cli/test_cli.py::test_preview_writes_a_sheet"},
+    "plan": {"--classes": OPTIONS + "test_classes_decide_what_can_be_planned"},
+    "inspect": {
+        "--diff": "survey/test_survey.py::test_two_datasets_side_by_side",
+        "--output": "survey/test_survey.py::test_plots_of_every_format_and_of_many_classes",
+        "--json": "survey/test_survey.py::test_the_documented_keys_are_those_of_the_json",
+    },
+    "verify": {
+        "--against": OPTIONS + "test_augment_and_what_goes_on_with_its_folder",
+        "--classes": OPTIONS + "test_verify_reads_a_source_as_it_is_told_to",
+        "--images": OPTIONS + "test_verify_reads_a_source_as_it_is_told_to",
+        "--samples": OPTIONS + "test_so_many_samples_are_compared",
+        "--sheet": "verification/test_verify_cli.py::test_a_sound_folder",
+        "--json": "verification/test_verify_cli.py::test_what_is_off_is_said_and_ends_in_1",
+    },
+    "doctor": {},
+}
+"""Options of one command alone, and the test that tries each."""
+
+EVERYWHERE = {
+    "--debug": "cli/test_cli.py::test_debug_shows_the_traceback",
+    "--workers": OPTIONS + "test_workers_are_processes_and_change_nothing",
+    "--max-rejects": OPTIONS + "test_limits_decide_the_exit_code_alone",
+    "--max-dropped": OPTIONS + "test_limits_decide_the_exit_code_alone",
+    "--accept-version": "run/test_resume.py::test_other_versions_are_refused_with_the_way_to_accept_them",
+    "--time-limit": OPTIONS + "test_the_time_limit_comes_to_the_engine",
+}
+"""Options that decide no byte, whichever command takes them."""

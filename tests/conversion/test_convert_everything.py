@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from pycocotools import mask as api
 from augpipe.conversion import ConversionReport, convert
 from augpipe.core import parallel
 from augpipe.core.annotations import Annotations
-from augpipe.core.errors import RunError
 from augpipe.formats.base import SourceOptions
 from augpipe.formats.catalogue import targets
 from augpipe.formats.registry import open_dataset
@@ -174,57 +172,13 @@ def test_any_number_of_processes_writes_the_same(pair, voc, coco, tmp_path, monk
     assert len(files[0]) > 8
 
 
-def test_a_process_that_dies_is_told_in_one_line():
-    with parallel.worker_pool(1), pytest.raises(RunError, match=r"a process died .*, or --workers 0"):
-        list(parallel.parallel_map(os._exit, [3], parallel.WORTH_PROCESSES))
-
-
-def test_results_come_in_the_order_of_the_parts_and_errors_with_them():
-    with parallel.worker_pool(3):
-        assert list(parallel.parallel_map(abs, range(-50, 0), parallel.WORTH_PROCESSES)) == list(range(50, 0, -1))
-        with pytest.raises(TypeError):
-            list(parallel.parallel_map(abs, [1, "x"], parallel.WORTH_PROCESSES))
-
-
-def test_processes_end_with_the_one_that_started_them(tmp_path):
-    code = (
-        "import os, time\nfrom augpipe.core import parallel\n"
-        "def slowly(part):\n    time.sleep(0.05)\n    return os.getpid()\n"
-        "if __name__ == '__main__':\n"
-        "    with parallel.worker_pool(2):\n"
-        "        pids = set(parallel.parallel_map(slowly, range(40), 10**6))\n"
-        "        print(*pids, flush=True)\n        time.sleep(60)\n"
-    )
-    (tmp_path / "program.py").write_text(code)
-    process = subprocess.Popen([sys.executable, tmp_path / "program.py"], stdout=subprocess.PIPE)
-    pids = [int(pid) for pid in process.stdout.readline().split()]
-    assert len(set(pids)) == 2
-    assert all(map(is_alive, pids))
-    process.kill()
-    process.communicate()
-    end = time.monotonic() + 30
-    while any(map(is_alive, pids)) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not any(map(is_alive, pids))
-
-
 def said_by(program: str, folder: Path, *arguments: object) -> str:
-    """What a program of one thread says, which forks; it has a minute."""
+    """What a program of one thread says, which forks."""
     (folder / "program.py").write_text(program)
     command = [sys.executable, folder / "program.py", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def test_work_that_asks_for_processes_in_one_of_them_does_it_by_itself(tmp_path):
-    program = (
-        "from augpipe.core import parallel\n"
-        "def work(part):\n    return sum(parallel.parallel_map(abs, [part, -2], 10**6))\n"
-        "if __name__ == '__main__':\n"
-        "    with parallel.worker_pool(2):\n        print(*parallel.parallel_map(work, [1, -5, 7], 10**6))\n"
-    )
-    assert said_by(program, tmp_path).split() == ["3", "7", "9"]
 
 
 INTERRUPTED = """
@@ -260,11 +214,3 @@ if __name__ == "__main__":
 
 def test_nothing_is_left_of_a_conversion_that_is_interrupted_while_pictures_are_copied(voc, tmp_path):
     assert said_by(INTERRUPTED, tmp_path, voc, tmp_path / "out").splitlines() == ["left at once: False", "left: False"]
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

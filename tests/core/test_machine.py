@@ -42,6 +42,8 @@ def sixteen_cores(monkeypatch):
         ("0::/../..\n", {"cpu.max": "200000 100000"}, 2),
         ("4:cpu,cpuacct:/box\n", {"cpu/box/cpu.cfs_quota_us": "250000", "cpu/box/cpu.cfs_period_us": "100000"}, 3),
         ("4:cpu,cpuacct:/box\n", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 16),
+        # cpuset says which cores, its folder in another hierarchy no quota.
+        ("3:cpuset:/box\n", {"cpu/box/cpu.cfs_quota_us": "100000", "cpu/box/cpu.cfs_period_us": "100000"}, 16),
         ("", {"cpu.max": "100000 100000"}, 16),
         ("nonsense", {"cpu.max": "1 1"}, 16),
         ("0::/\n", {"cpu.max": "0 100000"}, 16),

@@ -1,15 +1,16 @@
-"""How much work a sample is, in numbers that do not depend on how busy a machine is: calls, bytes and pages.
+"""How much work a run is, in numbers that do not depend on how busy a machine is: calls, pixels and bytes.
 
     python tests/helpers/work_probe.py FOLDER
 
 A run of the recipe ``detection`` on four made pictures of 640×480, four copies each, in one process and one thread.
-Prints what a sample took as JSON, of the run as it is and of runs that are made worse on purpose, by name:
+Prints as JSON what the run took as it is, and what runs took that are made worse on purpose, by name:
 
-- ``decodes``, ``encodes``, ``remaps``, ``opencv``: calls of OpenCV's codec, of its remap, and of all of it;
-- ``python``: calls of functions of augpipe;
-- ``pictures``: what NumPy and OpenCV asked memory for in pieces of 16 kB and more, in pictures (W·H·3 bytes). Between
-  two calls the peak of the traced memory is what was asked for since the first of them;
-- ``pages``: pages of memory that the system had to make (minor faults), in a run of its own that nobody watches.
+- ``decodes``, ``encodes``: calls of OpenCV's codec;
+- ``warps``: pixels that OpenCV's remap made, in pictures as they were written;
+- ``labels``: how often labels were moved;
+- ``copies``: how often memory for a whole picture was asked for by NumPy and OpenCV. Between two calls the peak of the
+  traced memory is what was asked for since the first of them;
+- ``calls``: of functions of augpipe, for the eye: they change whenever the code does.
 
 A process of its own: what other tests have loaded and patched would be counted, too.
 """
@@ -17,8 +18,6 @@ A process of its own: what other tests have loaded and patched would be counted,
 from __future__ import annotations
 
 import json
-import mmap
-import resource
 import shutil
 import sys
 import tracemalloc
@@ -26,64 +25,71 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from types import BuiltinFunctionType
 from typing import Any
 from unittest import mock
 
-import cv2
 import datasets
-import numpy as np
 
 import augpipe
+from augpipe.core.opencv import cv2
+from augpipe.labels import transform
 from augpipe.pixels import cpu
 from augpipe.recipe.load import load
 from augpipe.run import task
 from augpipe.run.augment import Execution, RunOptions, augment
-from augpipe.run.engine.memory import keep_what_is_freed
 
 SIZE_WH, PICTURES, COPIES = (640, 480), 4, 4
 SAMPLES = PICTURES * COPIES
-LARGE = 1 << 14
-OPENCV = frozenset(value for value in vars(cv2).values() if isinstance(value, BuiltinFunctionType))
+PICTURE_BYTES = SIZE_WH[0] * SIZE_WH[1] * 3
 PACKAGE = str(Path(augpipe.__file__).parent)
 
 
 class Counts:
-    """A profile function: calls by name, and the bytes between them."""
+    """A profile function: calls by name, and the memory between them."""
 
     def __init__(self) -> None:
-        self.calls: Counter[str] = Counter()
-        self.python = self.bytes = 0
+        self.found: Counter[str] = Counter()
+        self.warped = self.written = 0
         self._last = 0
 
     def __call__(self, frame: Any, event: str, called: Any) -> None:
         current, peak = tracemalloc.get_traced_memory()
-        if peak - self._last >= LARGE:
-            self.bytes += peak - self._last
+        self.found["copies"] += (peak - self._last) // PICTURE_BYTES
         tracemalloc.reset_peak()
         self._last = current
         if event == "call" and frame.f_code.co_filename.startswith(PACKAGE):
-            self.python += 1
-        elif event == "c_call" and called in OPENCV:
-            self.calls[called.__name__] += 1
+            self.found["calls"] += 1
+            self.found["labels"] += frame.f_code is transform.apply.__code__
+        elif event == "c_call" and called is cv2.imdecode:
+            self.found["decodes"] += 1
+
+    def _remapped(self, *args: Any, remap: Callable[..., Any] = cv2.remap, **more: Any) -> Any:
+        made = remap(*args, **more)
+        self.warped += made.shape[0] * made.shape[1]
+        return made
+
+    def _encoded(self, form: str, pixels: Any, *args: Any, encode: Callable[..., Any] = cv2.imencode) -> Any:
+        self.found["encodes"] += 1
+        self.written += pixels.shape[0] * pixels.shape[1]
+        return encode(form, pixels, *args)
 
     @contextmanager
     def counting(self) -> Iterator[None]:
-        tracemalloc.start()
-        self._last = tracemalloc.get_traced_memory()[0]
-        sys.setprofile(self)
-        try:
-            yield
-        finally:
-            sys.setprofile(None)
-            tracemalloc.stop()
+        with (
+            mock.patch.object(cv2, "remap", self._remapped),
+            mock.patch.object(cv2, "imencode", self._encoded),
+        ):
+            tracemalloc.start()
+            self._last = tracemalloc.get_traced_memory()[0]
+            sys.setprofile(self)
+            try:
+                yield
+            finally:
+                sys.setprofile(None)
+                tracemalloc.stop()
 
-    def each(self) -> dict[str, float]:
-        """By sample."""
-        decoded = self.calls["imdecode"], self.calls["imencode"], self.calls["remap"], self.calls.total()
-        values = dict(zip(("decodes", "encodes", "remaps", "opencv"), decoded, strict=True))
-        values |= {"python": self.python, "pictures": self.bytes / (SIZE_WH[0] * SIZE_WH[1] * 3)}
-        return {name: value / SAMPLES for name, value in values.items()}
+    def all(self) -> dict[str, float]:
+        return {**self.found, "warps": SAMPLES * self.warped / max(1, self.written)}
 
 
 class Run:
@@ -112,19 +118,11 @@ class Run:
             augment(str(self._source), out, load("detection"), options, execution=Execution(workers=0))
 
     def counts(self) -> dict[str, float]:
-        """What a sample takes."""
-        counts, faults = Counts(), [0]
-
-        @contextmanager
-        def paging() -> Iterator[None]:
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-            yield
-            faults[0] = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
+        """What the run takes."""
+        counts = Counts()
         self(nullcontext)  # what is loaded, made or kept once
-        self(paging)
         self(counts.counting)
-        return {**counts.each(), "pages": faults[0] / SAMPLES}
+        return counts.all()
 
 
 # --- what a careless change would do ---------------------------------------------------------------------------------
@@ -146,27 +144,16 @@ def _copied(encode: Callable[..., Any]) -> Callable[..., Any]:
     return lambda pixels, form: encode(pixels.copy(), form)
 
 
-def _in_new_pages(encode: Callable[..., Any]) -> Callable[..., Any]:
-    def encoded(pixels: Any, form: Any) -> Any:
-        fresh = np.frombuffer(mmap.mmap(-1, pixels.nbytes), np.uint8).reshape(pixels.shape)
-        fresh[:] = pixels
-        return encode(fresh, form)
-
-    return encoded
-
-
 WORSE: dict[str, Callable[[], Any]] = {
     "a second decode": lambda: mock.patch.object(cpu, "decode", _twice(cpu.decode)),
     "a second encode": lambda: mock.patch.object(cpu, "encode", _twice(cpu.encode)),
     "a second warp": lambda: mock.patch.object(cpu, "_warp", _second_warp(cpu._warp)),
     "a copy of the picture": lambda: mock.patch.object(cpu, "encode", _copied(cpu.encode)),
     "labels moved twice": lambda: mock.patch.object(task, "apply", _twice(task.apply)),
-    "memory asked of the system": lambda: mock.patch.object(cpu, "encode", _in_new_pages(cpu.encode)),
 }
 
 
 def main() -> None:
-    keep_what_is_freed()  # as a worker does
     run = Run(Path(sys.argv[1]))
     found = {"as it is": run.counts(), "again": run.counts()}
     for name, worse in WORSE.items():

@@ -182,32 +182,33 @@ def said_by(program: str, folder: Path, *arguments: object) -> str:
 
 
 INTERRUPTED = """
-import sys, time
+import multiprocessing, sys, time
 from pathlib import Path
 from augpipe.core import parallel
 from augpipe.core.errors import RunError
 from augpipe.conversion import convert
 from augpipe.conversion import run as part
-from augpipe.formats.coco import write as coco_write
+from augpipe.core.progress import Progress
 from augpipe.formats.base import SourceOptions
 
 def slowly(*arguments, put=part.put_picture):
     time.sleep(0.1)
     put(*arguments)
 
-def interrupted(*_):
-    raise KeyboardInterrupt
+class Interrupted(Progress):
+    def update(self, count, rejected=0):
+        raise KeyboardInterrupt
 
 if __name__ == "__main__":
     parallel.WORTH_PROCESSES, parallel._BATCH = 1, 2
     part.put_picture = slowly  # which forks have, too
-    coco_write._Writer.take = interrupted
     source, target = Path(sys.argv[1]), Path(sys.argv[2])
     try:
-        convert(str(source), target, "coco", SourceOptions(format="voc"), workers=3)
+        convert(str(source), target, "coco", SourceOptions(format="voc"), progress=Interrupted(), workers=3)
     except KeyboardInterrupt:
         print("left at once:", target.exists())
-    time.sleep(1)
+    for process in multiprocessing.active_children():
+        process.join()
     print("left:", target.exists())
 """
 

@@ -62,7 +62,7 @@ def test_every_command_that_starts_processes_works_in_any_folder(place, augpipe,
 
     def call(*arguments: object) -> str:
         done = subprocess.run(
-            [augpipe, *map(str, arguments)], cwd=here, capture_output=True, text=True, timeout=120, check=False
+            [augpipe, *map(str, arguments)], cwd=here, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, (arguments, done.stdout, done.stderr)
         assert not (here / "MARK").exists(), (arguments, (here / "MARK").read_text())
@@ -102,7 +102,7 @@ def test_a_script_that_guards_nothing_is_not_run_again(augpipe, voc, tmp_path):
     here.mkdir()
     place_with_traps(here)
     command = [augpipe.with_name("python"), script, voc, tmp_path / "out"]
-    done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=300, check=False)
     assert (done.stdout.split(), done.stderr) == (["run", "18"], "")
     assert not (here / "MARK").exists()
 

@@ -15,7 +15,7 @@ from hostile_cases import CASES, Case
 from hostile_table import ROOT, Odd, row_of
 from places import HELPERS
 
-MOST_SECONDS, MOST_MB = 30, 600  # a machine may be busy; docs/hostile.md has what it takes on one that is not
+MOST_SECONDS, MOST_MB = 30, 600  # of a core, however busy it is; docs/hostile.md has what it takes
 LIBRARIES_MB = 100  # of a worker; the process that is measured also has torch, whose builds differ by 200
 PAGE = ROOT / "docs" / "hostile.md"
 

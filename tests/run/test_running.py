@@ -22,11 +22,10 @@ STOPPED = "augpipe: stopped; what is finished stays, run the same command to go 
 def begun(voc: Path, out: Path, *more: object) -> subprocess.Popen[str]:
     """An augment of many samples in a process group of its own, once its first shard is there."""
     program = "from augpipe.cli.main import main; main()"
-    arguments = ["augment", voc, out, "-r", "detection", "-n", 400, "--seed", 7, "-w", 2, *more]
+    arguments = ["augment", voc, out, "-r", "detection", "-n", 150, "--seed", 7, "-w", 2, *more]
     command = [sys.executable, "-c", program, *map(str, arguments)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True, text=True)
-    end = time.monotonic() + 60
-    while not list(out.glob("all-*.json")) and time.monotonic() < end and process.poll() is None:
+    while not list(out.glob("all-*.json")) and process.poll() is None:
         time.sleep(0.01)
     return process
 
@@ -34,41 +33,49 @@ def begun(voc: Path, out: Path, *more: object) -> subprocess.Popen[str]:
 @pytest.fixture(scope="module")
 def calm(voc, tmp_path_factory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("calm") / "out"
-    run(voc, folder, copies=400, seed=7, workers=2)
+    run(voc, folder, copies=150, seed=7, workers=2)
     return hashes(folder)
 
 
 @pytest.mark.parametrize("whom", ["parent", "group"])
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_a_run_in_seconds_with_one_line_and_it_goes_on(voc, calm, tmp_path, how, whom):
+def test_a_signal_ends_a_run_with_one_line_and_it_goes_on(voc, calm, tmp_path, how, whom):
     out = tmp_path / "out"
     process = begun(voc, out)
     (os.kill if whom == "parent" else os.killpg)(process.pid, how)
-    sent = time.monotonic()
-    said = process.communicate(timeout=30)[1].splitlines()
-    assert time.monotonic() - sent < 10  # five, and as much again for a machine that is busy
+    there = len(list(out.glob("all-*.json")))
+    said = process.communicate(timeout=300)[1].splitlines()
     assert process.returncode == 1
+    assert len(list(out.glob("all-*.json"))) <= there + 2, "no more than each worker was about to finish"
     # Workers of the group may have died before their parent heard of it.
     assert [line for line in said if not line.startswith(("device:", "source:", "note: all-"))] == [STOPPED]
     assert not (out / "manifest.json").exists()
-    run(voc, out, copies=400, seed=7, workers=2)
+    run(voc, out, copies=150, seed=7, workers=2)
     assert hashes(out) == calm
     assert check_folder(out) == []
 
 
 def test_a_second_interrupt_stops_at_once(voc, tmp_path, monkeypatch):
     """Workers that do not go are not waited for."""
-    slow = "import augpipe.run.engine.local as e, time; e._stop = lambda workers: time.sleep(60)\n"
+    stopping = tmp_path / "stopping"
+    slow = f"""
+import augpipe.run.engine.local as local, pathlib, time
+def stop(workers):
+    pathlib.Path({str(stopping)!r}).touch()
+    time.sleep(600)
+local._stop = stop
+"""
     program = slow + "from augpipe.cli.main import main; main()"
     arguments = ["augment", voc, tmp_path / "out", "-r", "detection", "-n", 400, "-w", 1]
     process = subprocess.Popen([sys.executable, "-c", program, *map(str, arguments)], start_new_session=True)
     while not list((tmp_path / "out").glob("all-*.json")):
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGINT)
-    time.sleep(0.5)
+    while not stopping.exists():
+        time.sleep(0.01)
     assert process.poll() is None
     os.kill(process.pid, signal.SIGINT)
-    assert process.wait(timeout=20) == -signal.SIGINT
+    assert process.wait(timeout=300) == -signal.SIGINT
 
 
 def test_retry_and_finish_say_what_they_did(voc, tmp_path, monkeypatch):

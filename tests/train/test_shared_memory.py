@@ -122,6 +122,6 @@ if __name__ == "__main__":
 """
     (tmp_path / "program.py").write_text(program)
     command = mounted(f"mount -t tmpfs -o size={megabytes}m tmpfs /dev/shm", [sys.executable, tmp_path / "program.py"])
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stdout) == (0, "19\n"), done.stderr
     assert ("shared memory takes no more" in done.stderr) == (megabytes == 1)

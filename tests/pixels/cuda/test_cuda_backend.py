@@ -86,7 +86,7 @@ def test_the_stages_work_at_the_same_time():
             return super().decode(jobs, stream)
 
         def encode(self, pictures, stream):
-            assert second.wait(timeout=60)
+            assert second.wait(timeout=300)
             return super().encode(pictures, stream)
 
     same(list(pipeline(accelerator, 1, Waiting(accelerator, OPTIONS)).render(JOBS[:3])), answers(JOBS[:3]))
@@ -108,7 +108,7 @@ def test_all_batches_under_way_keep_to_the_budget():
             return found
 
         def encode(self, pictures, stream):
-            assert last.wait(timeout=60)
+            assert last.wait(timeout=300)
             most.append(accelerator.most)
             return super().encode(pictures, stream)
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -48,7 +47,14 @@ def test_parts_go_together_where_they_do_not_meet(path):
 
 def test_preparing_waits_for_whoever_prepares(path, monkeypatch):
     first, second = FolderLock(path), FolderLock(path)
-    order = []
+    order, tried, hold = [], threading.Event(), second._hold
+
+    def holding(*bytes_: int) -> bool:
+        held = hold(*bytes_)
+        tried.set()
+        return held
+
+    monkeypatch.setattr(second, "_hold", holding)
 
     def wait() -> None:
         with second.preparing():
@@ -57,7 +63,7 @@ def test_preparing_waits_for_whoever_prepares(path, monkeypatch):
     with first.preparing():
         thread = threading.Thread(target=wait)
         thread.start()
-        time.sleep(0.2)
+        assert tried.wait(300)
         order.append("first")
     thread.join()
     assert order == ["first", "second"]

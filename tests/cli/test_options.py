@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from augpipe.core import parallel
 from augpipe.formats.registry import open_dataset
 from augpipe.recipe.load import load
 from augpipe.run import runner
-from augpipe.run.dry_run import samples
+from augpipe.run.dry_run import plans, samples
 from augpipe.viz.sheet import MARGIN, TITLE_HEIGHT
 
 SETS = [pytest.param(row, id=name) for name, row in ROWS.items() if "augment" in row.commands]
@@ -159,6 +160,12 @@ def test_a_preview_is_spread_over_the_dataset(tmp_path):
     assert found == [dataset.entries[i].key for i in (0, 2)]
 
 
+def test_an_empty_dataset_has_no_plans(tmp_path):
+    """That none of its pictures is there is no reason to look for them elsewhere."""
+    dataset = replace(open_dataset(str(plain(tmp_path))), entries=[])
+    assert list(plans(dataset, load("gentle"), 0, 1)) == []
+
+
 def test_verify_reads_a_source_as_it_is_told_to(tmp_path):
     for option, source in (("--classes", two_classes(tmp_path)), ("--images", two_folders_of_pictures(tmp_path))):
         one, two = (tmp_path / f"{name}{'.txt' if option == '--classes' else ''}" for name in ("one", "two"))
@@ -248,7 +255,7 @@ def test_the_time_limit_comes_to_the_engine(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("command", "option"), [("preview", "-o"), ("inspect", "-o"), ("verify", "--sheet")])
 def test_a_sheet_needs_a_folder_that_is_there(tmp_path, command, option):
-    """It is refused before the work, not after it."""
+    """It is refused before the work, and before what is wrong with the work."""
     source = plain(tmp_path)
     if command == "verify":
         succeeds("augment", source, tmp_path / "out", "-r", "gentle", "-w", 0)
@@ -261,5 +268,7 @@ def test_a_sheet_needs_a_folder_that_is_there(tmp_path, command, option):
         result = call(command, *arguments[command], option, place)
         assert result.exit_code == 2
         assert "its folder does not exist" in result.stderr
+    nothing = {"preview": ("gone", "-r", "gentle"), "inspect": ("gone",), "verify": ("gone", "--against", "gone")}
+    assert "its folder does not exist" in call(command, *nothing[command], option, tmp_path / "no" / "sheet.png").stderr
     (tmp_path / "sheet.png").mkdir()
     assert call(command, *arguments[command], option, tmp_path / "sheet.png").exit_code == 2

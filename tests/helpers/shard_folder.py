@@ -58,6 +58,7 @@ def write_folder(
     categories: Sequence[Mapping[str, Any]] = CATEGORIES,
     kinds: Mapping[str, int] | None = None,
     schema: str = "augpipe/1",
+    void: int = 255,
 ) -> Path:
     """A finished folder; ``shards`` are the numbers of samples in each (0: a record without a tar)."""
     root.mkdir(parents=True)
@@ -73,7 +74,7 @@ def write_folder(
         records.append({"name": name, "samples": count, "bytes": len(data), "sha256": sha256})
         (root / f"{name}.json").write_bytes(to_json({"schema": "augpipe-shard/1", **records[-1]}))
     assert not rest
-    config = {"categories": list(categories), "void": {"semantic": 255}, "seed": 0}
+    config = {"categories": list(categories), "void": {"semantic": void}, "seed": 0}
     totals = {"written": len(samples)} | ({} if kinds is None else {"label_kinds": kinds})
     (root / "run.json").write_bytes(to_json({"schema": "augpipe-run/1", "config": config}))
     (root / "rejects.jsonl").write_bytes(b"")

@@ -289,6 +289,16 @@ def test_bars_after_a_crop_and_a_perspective(seed):
     assert (out[outside] == RED).all()
 
 
+@pytest.mark.parametrize(
+    ("beyond", "border"), [(0.0, "replicate"), (1 / 64, "replicate"), (0.1, "constant"), (0.9, "constant")]
+)
+def test_the_border_shows_where_the_frame_reaches_beyond_the_picture(beyond, border):
+    """A scaling keeps it a warp; by less than the grid of positions it reaches nowhere."""
+    grown = g.then(g.scaling(0.5, 0.5), g.translation(beyond / 2, 0.0))
+    (step,) = fused((40, 20), WarpEffect(grown, (20, 10)))
+    assert step.border == border
+
+
 # --- where the picture is --------------------------------------------------------------------------------------------
 
 

@@ -108,6 +108,8 @@ def test_semantic_and_captions_are_in_every_target_if_in_one(tmp_path: Path) -> 
     assert (first["semantic"] == 300).all()
     assert (second["semantic"] == 255).all(), "void where the picture has none"
     assert (first["captions"], second["captions"]) == (["a cat"], [])
+    (_, _), (_, second) = ShardDataset(write_folder(tmp_path / "other", stored, void=7))
+    assert (second["semantic"] == 7).all(), "the void of the folder"
 
 
 def test_classification_target_is_the_labels_of_the_tags(tmp_path: Path) -> None:

@@ -1,216 +1,185 @@
-"""The checker accepts a folder that is right and names what is wrong: one corruption, one message that has its word."""
+"""What the tests hold folders against: it accepts what augment writes, and names what `augpipe verify` lets pass."""
 
-import hashlib
+from __future__ import annotations
+
+import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import format_checker
+import datasets
 import numpy as np
 import pytest
-from checker import handmade as hand
-from checker import spoilt
-from checker.keys import make_key
-from checker.objects import cut, run_lengths
-from checker.spoilt import Files, edit, put
+from builders import encoded, exif, panoptic_set
+from forge import Samples, forged, resign
 from format_checker import check_folder
-from pycocotools import mask as coco
+from PIL import Image
+from places import HELPERS
+from runs import recipe_of, run
 
-ABSURD: list[Any] = [None, -1, "x", [], {}, [[1]], 10**12]
+from augpipe.verification import verify
 
-
-def lay(files: Files, folder: Path) -> Path:
-    """Write the files."""
-    for name, data in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_bytes(data)
-    return folder
+RECIPE = "version: 1\nlabels: {min_side: 14}\nsteps:\n  - horizontal_flip\n  - rotate: {degrees: [-20, 20]}\n"
 
 
-def assert_reported(folder: Path, word: str) -> None:
-    """Assert that some message has the word."""
-    problems = check_folder(folder, sources=hand.sources())
-    assert any(word in problem for problem in problems), problems
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """Polygons, RLE, keypoints, a crowd and dropped objects; originals, too."""
+    root = tmp_path_factory.mktemp("checked")
+    run(datasets.make_coco(root / "coco", 4), root / "out", recipe_of(RECIPE), copies=2, originals=True)
+    return root / "out"
 
 
-def test_accepts_the_handmade_folder(tmp_path: Path) -> None:
-    assert check_folder(lay(hand.files(hand.model()), tmp_path), sources=hand.sources()) == []
+@pytest.fixture(scope="module")
+def masks(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("masks")
+    run(datasets.make_masks(root / "set", 2), root / "out", recipe_of(RECIPE))
+    return root / "out"
 
 
-@pytest.mark.parametrize(("path", "value", "word"), spoilt.IN_THE_SAMPLE)
-def test_reports_a_wrong_field_of_a_sample(path: tuple[Any, ...], value: Any, word: str, tmp_path: Path) -> None:
-    run = hand.model()
-    put(run.first["json"], path, value)
-    assert_reported(lay(hand.files(run), tmp_path), word)
+@pytest.fixture(scope="module")
+def panoptic(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("panoptic")
+    panoptic_set(root / "set")
+    run(root / "set", root / "out", recipe_of("version: 1\nsteps: [horizontal_flip]\n"))
+    return root / "out"
 
 
-@pytest.mark.parametrize(("name", "path", "value", "word"), spoilt.IN_THE_FILES)
-def test_reports_a_wrong_field_of_a_file(
-    name: str, path: tuple[Any, ...], value: Any, word: str, tmp_path: Path
-) -> None:
-    files = hand.files(hand.model())
-    edit(files, name, path, value)
-    assert_reported(lay(files, tmp_path), word)
+def test_what_augment_writes_is_accepted(finished, masks, panoptic):
+    for folder in (finished, masks, panoptic):
+        assert check_folder(folder) == []
 
 
-@pytest.mark.parametrize(("change", "word"), spoilt.OF_THE_MODEL.values(), ids=spoilt.OF_THE_MODEL)
-def test_reports_a_wrong_sample(change: Callable[[hand.Model], None], word: str, tmp_path: Path) -> None:
-    run = hand.model()
-    change(run)
-    assert_reported(lay(hand.files(run), tmp_path), word)
+def first(samples: Samples, name: str, copy: int = 0) -> dict[str, Any]:
+    """The first object of a copy that has a field."""
+    rows = [row for record, _ in samples.values() if record["copy"] == copy for row in record["objects"]]
+    return next(row for row in rows if name in row and not row["iscrowd"])
 
 
-@pytest.mark.parametrize(("change", "word"), spoilt.OF_THE_FILES.values(), ids=spoilt.OF_THE_FILES)
-def test_reports_wrong_files(change: Callable[[Files], None], word: str, tmp_path: Path) -> None:
-    files = hand.files(hand.model())
-    change(files)
-    assert_reported(lay(files, tmp_path), word)
+def record(samples: Samples) -> dict[str, Any]:
+    return next(record for record, _ in samples.values() if record["copy"] == 0 and record["dropped"])
 
 
-def flat_obb(run: hand.Model) -> None:
-    """Write every obb as one list of eight numbers."""
-    for parts in (parts for _, parts in run.shards[0].samples[:3]):
-        parts["json"]["objects"][2]["obb"] = [[10, 20, 16, 20, 16, 26, 10, 26]]
+def picture(samples: Samples, **options: Any) -> None:
+    """One picture, written in another way."""
+    _, files = next(iter(samples.values()))
+    image = Image.open(io.BytesIO(files["jpg"]))
+    files["jpg"] = encoded(image, **{"quality": 90, "subsampling": "4:2:0", **options})
 
 
-def without_objects(run: hand.Model) -> None:
-    """Leave objects and dropped away everywhere, as for pictures that only have tags."""
-    for shard in run.shards:
-        for _, parts in shard.samples:
-            for name in ("objects", "dropped", "segments_info"):
-                parts["json"].pop(name, None)
-            for name in ("instance.png", "panoptic.png"):
-                parts.pop(name, None)
+IN_A_SAMPLE: dict[str, tuple[Callable[[Samples], Any], str]] = {
+    "a field that is none": (lambda s: record(s).update(host="node-7"), "unknown field `host`"),
+    "a device": (lambda s: record(s)["plan"].update(device="cuda:0"), "unknown field `device`"),
+    "a null": (lambda s: record(s).update(image_id=None), "got `null`"),
+    "an id that is text": (lambda s: record(s).update(image_id="77"), "got `str`"),
+    "a path of this machine": (lambda s: record(s)["plan"]["steps"][0].update(x="/home/a"), "an absolute path"),
+    "another id than its copies": (lambda s: record(s).update(image_id=7), "its copies differ"),
+    "another object than its copies": (lambda s: first(s, "id").update(id=5000), "its copies differ"),
+    "an object that is gone": (lambda s: record(s)["objects"].pop(0), "are not those of a list"),
+    "an object twice": (lambda s: record(s)["objects"].append(record(s)["objects"][-1]), "are not those of a list"),
+    "a reason that is none": (lambda s: record(s)["dropped"][0].update(reason="boring"), "Invalid enum value"),
+    "four decimals": (lambda s: first(s, "box_xyxy")["box_xyxy"].__setitem__(0, 2.0004), "3 decimals"),
+    "a category of another id": (lambda s: first(s, "label").update(category="okapi"), "category okapi"),
+    "a label of another class": (lambda s: first(s, "label").update(label=9), "label 9"),
+    "a mask of another area": (
+        lambda s: next(
+            r for x, _ in s.values() for r in x["objects"] if isinstance(r.get("segmentation"), dict)
+        ).update(area=3),
+        "area 3",
+    ),
+    "a box that is not the polygon's": (
+        lambda s: next(r for x, _ in s.values() for r in x["objects"] if r["box_from"] == "polygon").update(
+            box_xyxy=[0, 0, 1, 1]
+        ),
+        "is not that of its polygon",
+    ),
+    "a count of keypoints": (
+        lambda s: next(r for x, _ in s.values() for r in x["objects"] if "keypoints" in r).update(num_keypoints=77),
+        "num_keypoints is 77",
+    ),
+    "EXIF": (lambda s: picture(s, exif=exif(1)), "'exif'"),
+    "another quality": (lambda s: picture(s, quality=60), "not of quality 90"),
+    "another subsampling": (lambda s: picture(s, subsampling="4:4:4"), "subsampling"),
+    "a progressive JPEG": (lambda s: picture(s, progressive=True), "'progressive'"),
+}
 
 
-def gray(run: hand.Model) -> None:
-    """Let the first picture be gray."""
-    run.first["jpg"] = hand.image_bytes(hand.photo(1)[..., 0], "JPEG", quality=90)
+@pytest.mark.parametrize(("change", "said"), IN_A_SAMPLE.values(), ids=IN_A_SAMPLE)
+def test_a_sample_of_another_form_is_named(finished, tmp_path, change, said):
+    folder = forged(finished, tmp_path / "forged", change)
+    assert [problem for problem in check_folder(folder) if said in problem]
 
 
-def png(run: hand.Model) -> None:
-    """Write all pictures as PNG."""
-    run.config["picture"] = {"format": "png"}
-    for shard in run.shards:
-        shard.samples = [(key, {"png": hand.image_bytes(hand.photo(1)), **parts}) for key, parts in shard.samples]
-        assert all(parts.pop("jpg") for _, parts in shard.samples)
+def raster(name: str, values: Callable[[np.ndarray], np.ndarray]) -> Callable[[Samples], None]:
+    def changed(samples: Samples) -> None:
+        _, files = next(iter(samples.values()))
+        found = np.asarray(Image.open(io.BytesIO(files[f"{name}.png"])))
+        files[f"{name}.png"] = encoded(values(found.copy()), "PNG")
+
+    return changed
 
 
-def other_jpeg(run: hand.Model) -> None:
-    """Write the one shard's pictures as the manifest then says."""
-    run.config["picture"] = {"format": "jpg", "quality": 75, "subsampling": "4:4:4"}
-    for _, parts in (sample for shard in run.shards for sample in shard.samples):
-        parts["jpg"] = hand.jpeg(1, quality=75, subsampling="4:4:4")
+def test_masks_of_another_form_are_named(masks, panoptic, tmp_path):
+    wide = raster("semantic", lambda found: found.astype(np.uint16))
+    strange = raster("semantic", lambda found: np.where(found == 1, 77, found).astype(np.uint8))
+    for number, (change, said) in enumerate([(wide, "not a gray PNG"), (strange, "[77] stand for nothing")]):
+        folder = forged(masks, tmp_path / str(number), change)
+        assert [problem for problem in check_folder(folder) if said in problem]
+    for name in ("area", "bbox"):
+
+        def changed(samples: Samples, name: str = name) -> None:
+            (segment, *_), _ = next(iter(samples.values()))[0]["segments_info"], 0
+            segment[name] = 1 if name == "area" else [0, 0, 1, 1]
+
+        folder = forged(panoptic, tmp_path / name, changed)
+        assert [problem for problem in check_folder(folder) if f"{name} " in problem]
 
 
-@pytest.mark.parametrize("change", [flat_obb, without_objects, gray, png, other_jpeg])
-def test_accepts_other_readings(change: Callable[[hand.Model], None], tmp_path: Path) -> None:
-    run = hand.model()
-    change(run)
-    assert check_folder(lay(hand.files(run), tmp_path), sources=hand.sources()) == []
+def rewritten(folder: Path, **fields: Any) -> None:
+    """The first tar with headers of other values, and books that fit."""
+    path = next(folder.glob("*.tar"))
+    with tarfile.open(path) as tar:
+        members = [(info, tar.extractfile(info).read()) for info in tar]
+    with tarfile.open(path, "w", format=fields.pop("format", tarfile.USTAR_FORMAT)) as tar:
+        for info, data in members:
+            for name, value in fields.items():
+                setattr(info, name, value)
+            tar.addfile(info, io.BytesIO(data))
+    resign(folder)
 
 
-def extended() -> hand.Model:
-    """Return the run made in two parts: the originals and one copy, and later the second copy."""
-    run = hand.model()
-    again = [hand.Shard(shard.sources, [], [], (1, 2)) for shard in run.shards]
-    for number, (early, late) in enumerate(zip(run.shards, again, strict=True)):
-        late.samples = [sample for sample in early.samples if sample[1]["json"]["copy"] == 1]
-        early.samples = [sample for sample in early.samples if sample[1]["json"]["copy"] < 1]
-        early.copies = (0, 1)
-        for row in early.rejects:
-            late.rejects.append(row | {"copies": [1], "shard": f"all-{number + 3:06d}"})
-            row["copies"] = [copy for copy in row["copies"] if copy < 1]
-        early.rejects = [row for row in early.rejects if row["copies"]]
-    run.shards += again
-    return run
+OTHER_TARS = [{"mode": 0o755}, {"uid": 1}, {"mtime": 5}, {"uname": "me"}, {"format": tarfile.GNU_FORMAT}, {}]
 
 
-def test_accepts_a_run_that_was_extended(tmp_path: Path) -> None:
-    files = hand.files(extended())
-    assert check_folder(lay(files, tmp_path)) == []
-    for n in range(3):
-        edit(files, f"all-{n:06d}.json", ("config",), "ab" * 64)  # the digest of its day
-        edit(files, f"all-{n + 3:06d}.json", ("task", "index"), n)
-    merged = hand.reject(hand.GONE, [-1, 0, 1], "all-000002")
-    files["rejects.jsonl"] = hand.to_json(merged) + b"\n" + files["rejects.jsonl"].splitlines()[-1]
-    assert check_folder(lay(files, tmp_path)) == []
+@pytest.mark.parametrize("fields", OTHER_TARS, ids=str)
+def test_a_tar_that_is_not_the_plainest_is_named(finished, tmp_path, fields):
+    """The last only has more padding."""
+    folder = forged(finished, tmp_path / "forged", lambda samples: None)
+    rewritten(folder, **fields)
+    assert verify(folder, workers=0).ok
+    assert [problem for problem in check_folder(folder) if "not the plainest ustar" in problem]
 
 
-def test_reports_an_extension_with_another_digest_or_a_gap(tmp_path: Path) -> None:
-    files = hand.files(extended())
-    edit(files, "all-000004.json", ("config",), "ab" * 64)
-    edit(files, spoilt.MANIFEST, ("parts", 1, "copies"), [2, 3])
-    assert_reported(lay(files, tmp_path), "digest of part 2")
-    assert_reported(tmp_path, "do not cover")
+def test_files_that_do_not_belong_or_fit_are_named(finished, tmp_path):
+    folder = forged(finished, tmp_path / "forged", lambda samples: None)
+    (folder / "notes.txt").write_text("x")
+    (folder / ".augpipe").mkdir()
+    run_json = json.loads((folder / "run.json").read_bytes())
+    run_json["config"]["copies"] = 3
+    (folder / "run.json").write_text(json.dumps(run_json))
+    path = next(folder.glob("all-*.json"))
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"schema": "augpipe-shard/2"}))
+    problems = "\n".join(check_folder(folder))
+    for said in ("notes.txt: does not belong", ".augpipe: does not belong", "run.json: not the run", "augpipe-shard/2"):
+        assert said in problems
 
 
-def test_accepts_the_name_of_the_tar_and_unknown_fields(tmp_path: Path) -> None:
-    files = hand.files(hand.model())
-    for n in range(3):
-        edit(files, f"all-{n:06d}.json", ("name",), f"all-{n:06d}.tar")
-        edit(files, f"all-{n:06d}.json", ("zebra",), [None])
-        edit(files, spoilt.MANIFEST, ("shards", n, "name"), f"all-{n:06d}.tar")
-        edit(files, f"all-{n:06d}.json", ("task", "copies"), [-1, 2])
-    edit(files, spoilt.MANIFEST, ("parts", 0, "copies"), [-1, 2])
-    assert check_folder(lay(files, tmp_path)) == []
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Give the path to everything in a document."""
-    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for step, item in steps:
-        yield (*path, step)
-        yield from places(item, (*path, step))
-
-
-@pytest.mark.parametrize("value", ABSURD)
-def test_never_raises_on_an_absurd_file(value: Any, tmp_path: Path) -> None:
-    right = hand.files(hand.model())
-    for name in (spoilt.RECORD, "all-000001.json", spoilt.MANIFEST, "run.json"):
-        for path in list(places(json.loads(right[name])))[::11]:
-            files = dict(right)
-            edit(files, name, path, value)
-            assert isinstance(check_folder(lay(files, tmp_path)), list)
-
-
-def test_never_raises_on_an_absurd_sample(tmp_path: Path) -> None:
-    run = hand.model()
-    for n, path in enumerate(list(places(run.first["json"]))[::2]):
-        run = hand.model()
-        put(run.first["json"], path, ABSURD[n % 7])
-        run.first["json"] = hand.to_json(run.first["json"])
-        assert isinstance(check_folder(lay(hand.files(run), tmp_path)), list)
-
-
-def test_key_is_made_of_the_source_key_and_the_copy() -> None:
-    assert (
-        make_key("a/caf\u00e9 1.tar.jpg", 7)
-        == "caf__1_tar-" + hashlib.blake2b("a/caf\u00e9 1.tar.jpg".encode()).hexdigest()[:10] + "-c007"
-    )
-    assert make_key("x" * 99, -1).startswith("x" * 60 + "-")
-    assert make_key("x", 1234).endswith("-c1234")
-
-
-def test_run_lengths_are_those_of_pycocotools() -> None:
-    pixels = np.random.default_rng(1).integers(0, 5, (97, 61)) == 0
-    rle = coco.encode(np.asfortranarray(pixels.astype(np.uint8)))
-    runs = run_lengths(rle["counts"].decode())
-    assert np.array_equal(np.repeat(np.arange(len(runs)) % 2, runs).reshape(61, 97).T, pixels)
-
-
-def test_cut_keeps_what_lies_in_the_picture() -> None:
-    assert set(cut([(-4, 2), (4, 2), (4, 12), (-4, 12)], (8, 10))) == {(0, 2), (4, 2), (4, 10), (0, 10)}
-    assert cut([(-4, 2), (-1, 2), (-1, 4)], (8, 10)) == []
-
-
-def test_command_prints_problems_and_exits_with_1(tmp_path: Path) -> None:
-    lay(hand.files(hand.model()), tmp_path)
-    command = [sys.executable, format_checker.__file__, str(tmp_path)]
-    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
-    (tmp_path / "notes.txt").touch()
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (1, "notes.txt: does not belong in a finished folder\n")
+def test_it_is_a_program(finished, tmp_path):
+    folder = forged(finished, tmp_path / "forged", lambda samples: None)
+    for place, code in ((finished, 0), (folder, 1)):
+        command = [sys.executable, HELPERS / "format_checker.py", place]
+        assert subprocess.run(command, capture_output=True, check=False).returncode == code

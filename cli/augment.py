@@ -113,7 +113,7 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
 
 
 def _copies(copies: int | None, extend: int | None) -> int:
-    """How many copies there are to be; beside ``--extend``, ``--copies`` says how many there were."""
+    """The number of copies; beside ``--extend``, ``--copies`` is the number before."""
     if extend is None:
         return 1 if copies is None else copies
     if copies is not None and copies > extend:

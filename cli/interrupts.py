@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a command in the same way: what it began is tidied up, then one line; the second at once."""
+"""Ctrl-C and SIGTERM end a command in the same way: it tidies up and prints a line; a second one ends it at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _asked = False
 
 @contextmanager
 def heard() -> Iterator[None]:
-    """Within this context, SIGINT and SIGTERM raise KeyboardInterrupt, and a second one ends the process."""
+    """A context in which SIGINT and SIGTERM raise KeyboardInterrupt, and a second one ends the process."""
     global _asked  # noqa: PLW0603 - signals are of the whole process
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -35,10 +35,9 @@ def heard() -> Iterator[None]:
 
 
 def check() -> None:
-    """Raise KeyboardInterrupt if it was raised before and got lost.
+    """Raise KeyboardInterrupt if it was raised before and lost, as in a library that catches everything while it loads.
 
-    It may be raised anywhere, also where a library that is being loaded catches everything; commands ask again whenever
-    they are told of progress.
+    Commands call this on every sign of progress.
     """
     if _asked:
         raise KeyboardInterrupt

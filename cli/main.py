@@ -15,8 +15,7 @@ from augpipe import __version__
 
 from . import augment, convert, doctor, inspect, plan, preview, recipes, retry, verify
 
-# NumPy's BLAS starts a thread a core when it is imported. No matrix here is larger than 3×3, and a program without
-# threads can fork (augpipe.core.parallel).
+# NumPy's BLAS would start a thread a core, and a program without threads can fork (augpipe.core.parallel).
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 app = typer.Typer(

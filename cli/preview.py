@@ -56,13 +56,13 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     loaded = load(recipe, overrides or ())
     source = shared.source_options(format, split, classes, images, exif=exif, voc_origin=voc_origin, void=void)
     rows, keys = [], []
-    with progress.shown() as told:
+    with progress.shown() as terminal:
         dataset = open_dataset(src, source)
-        told.begin(min(limit, len(dataset.entries)))
+        terminal.begin(min(limit, len(dataset.entries)))
         for sampled in samples(dataset, loaded, seed, copies, limit):
-            told.update(1)
+            terminal.update(1)
             if isinstance(sampled, Reject):
-                told.say(f"note: {one_line(sampled.message)}")
+                terminal.say(f"note: {one_line(sampled.message)}")
                 continue
             rows.append([_tile(sample, copy) for copy, sample in enumerate(sampled.samples, start=-1)])
             keys.append(sampled.key)

@@ -1,4 +1,4 @@
-"""How far a command is, on stderr: a bar on a terminal, elsewhere a line every half minute."""
+"""Progress of a command on stderr: a bar on a terminal, elsewhere a line every half minute."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EVERY = 30.0
 
 
 class TerminalProgress(Progress):
-    """Shows how the work goes while :func:`shown` is active. The bar appears when the work begins."""
+    """Shows progress while :func:`shown` is active. The bar appears when the work begins."""
 
     def __init__(self, unit: str) -> None:
         self._unit = unit
@@ -36,14 +36,13 @@ class TerminalProgress(Progress):
         self._bar: tqdm[Any] | None = None
 
     def begin(self, total: int | None, done: int = 0) -> None:
-        """Work begins on ``total`` things, of which ``done`` were there before."""
         interrupts.check()
         self._total, self._done, self._done_before, self._began = total, done, done, time.monotonic()
         if sys.stderr.isatty():
             from tqdm import tqdm
 
             tqdm.monitor_interval = 0  # its thread would keep this process from forking
-            sized = all(os.get_terminal_size(sys.stderr.fileno()))  # else tqdm would show nothing
+            sized = all(os.get_terminal_size(sys.stderr.fileno()))  # tqdm shows nothing without a size
             self._bar = tqdm(
                 total=total,
                 initial=done,
@@ -55,7 +54,6 @@ class TerminalProgress(Progress):
             )
 
     def update(self, count: int, rejected: int = 0) -> None:
-        """So many more are done, with so many samples rejected; fewer than none if work was lost."""
         interrupts.check()
         self._done += count
         self._rejected += rejected
@@ -65,12 +63,12 @@ class TerminalProgress(Progress):
             self._bar.update(count)
 
     def say(self, line: str) -> None:
-        """A line above the bar."""
+        """Print a line above the bar."""
         with self._bar.external_write_mode() if self._bar is not None else nullcontext():
             typer.echo(line, err=True)
 
     def line(self) -> str:
-        """Where the work stands, for a log."""
+        """The state of the work, for a log."""
         now = time.monotonic()
         if self._done == self._done_before:
             return f"still at work after {now - self._started:.0f} s"
@@ -85,7 +83,6 @@ class TerminalProgress(Progress):
         return ", ".join(parts)
 
     def close(self) -> None:
-        """Take the bar away."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -93,8 +90,8 @@ class TerminalProgress(Progress):
 
 @contextmanager
 def shown(unit: str = "picture") -> Iterator[TerminalProgress]:
-    """Progress of this command. Without a terminal a timer of the system asks for the lines, so that they also come
-    while nothing is done; a thread would keep this process from forking."""
+    """Progress of this command. Without a terminal a system timer triggers the lines, so that they come while nothing
+    is done, too; a thread would keep this process from forking."""
     progress = TerminalProgress(unit)
     with _lines_of(progress) if not sys.stderr.isatty() else nullcontext():
         try:
@@ -105,15 +102,15 @@ def shown(unit: str = "picture") -> Iterator[TerminalProgress]:
 
 @contextmanager
 def _lines_of(progress: TerminalProgress) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():  # where no signal is heard
+    if threading.current_thread() is not threading.main_thread():  # signals arrive there only
         yield
         return
 
-    def tell(number: int, frame: object) -> None:
-        with suppress(RuntimeError, OSError):  # this process is writing a line itself, or nobody reads them
+    def print_line(number: int, frame: object) -> None:
+        with suppress(RuntimeError, OSError):  # this process is just writing a line, or stderr is closed
             typer.echo(f"augpipe: {progress.line()}", err=True)
 
-    before = signal.signal(signal.SIGALRM, tell)
+    before = signal.signal(signal.SIGALRM, print_line)
     signal.setitimer(signal.ITIMER_REAL, EVERY, EVERY)
     try:
         yield

@@ -1,4 +1,4 @@
-"""``augpipe retry`` and ``augpipe finish``: what is left to do in a folder, by what its run.json says."""
+"""``augpipe retry`` and ``augpipe finish``: what is left to do in the folder of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands that work on a run have in common: telling how it goes, what it came to, and being stopped."""
+"""What the commands that work on a run share: options, progress and the summary."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ AcceptVersion = Annotated[
 
 
 def load_ahead(dst: Path, workers: int | None) -> None:
-    """Let the workers' libraries be loaded while this process loads its own, unless there will be no work for them."""
+    """Let the workers' libraries load while this process loads its own, unless there is no work for them."""
     from augpipe.run.engine import fork_server
 
-    with suppress(OSError):  # of a DST that cannot be, the command itself tells
+    with suppress(OSError):  # the command itself refuses an impossible DST
         if (dst / "manifest.json").exists():
             return
     if workers != 0:
@@ -52,19 +52,19 @@ def load_ahead(dst: Path, workers: int | None) -> None:
 
 
 def carried_out(work: Callable[[Any], Summary]) -> None:
-    """Call ``work`` with a watcher that draws a bar, print what it came to, and exit with 1 if that failed."""
-    with progress.shown() as told:
-        summary = work(_watcher(told))
+    """Call ``work`` with a watcher that draws a bar, print the summary, and exit with 1 if the run failed."""
+    with progress.shown() as terminal:
+        summary = work(_watcher(terminal))
     _print(summary)
     if summary.failed:
         shared.say(f"augpipe: {summary.failed}")
         raise typer.Exit(1)
 
 
-def _watcher(told: progress.TerminalProgress) -> Any:
+def _watcher(terminal: progress.TerminalProgress) -> Any:
     from augpipe.run.augment import Watcher
 
-    class Telling(Watcher):
+    class TerminalWatcher(Watcher):
         def started(self, dataset: Any, done: int, pictures: int) -> None:
             classes = len(dataset.categories)
             found = f"{shared.plural(len(dataset.entries), 'picture')}, {classes:,} class{'' if classes == 1 else 'es'}"
@@ -72,19 +72,19 @@ def _watcher(told: progress.TerminalProgress) -> Any:
             shared.say(*(f"note: {one_line(remark)}" for remark in self.remarks))
             if done:
                 shared.say(f"going on: {shared.plural(done, 'picture')} are done already")
-            told.begin(pictures, done)
+            terminal.begin(pictures, done)
 
         def progress(self, pictures: int, rejected: int) -> None:
-            told.update(pictures, rejected)
+            terminal.update(pictures, rejected)
 
         def trouble(self, sentence: str) -> None:
-            told.say(f"note: {one_line(sentence)}")
+            terminal.say(f"note: {one_line(sentence)}")
 
-    return Telling()
+    return TerminalWatcher()
 
 
 def _work(summary: Summary) -> str:
-    """What this call did of it, in what time; samples that were there before it have no part in the rate."""
+    """What this call made and in what time; the rate counts only these samples."""
     took = f"in {summary.seconds:.1f} s"
     if not summary.made:
         return f"all of them made before; closed {took}" if summary.written else took
@@ -110,9 +110,9 @@ def _print(summary: Summary) -> None:
         f"{shared.plural(summary.shards, 'shard')}, {shared.megabytes(summary.bytes)}, {_work(summary)}"
     )
     dropped = sum(summary.dropped.values())
-    told = f", truncated {summary.truncated:,}" if summary.truncated else ""
-    told += f"; dropped {dropped:,}: {shared.counted(summary.dropped)}" if dropped else ""
-    typer.echo(f"{shared.plural(summary.objects, 'object')}{told}")
+    cut = f", truncated {summary.truncated:,}" if summary.truncated else ""
+    cut += f"; dropped {dropped:,}: {shared.counted(summary.dropped)}" if dropped else ""
+    typer.echo(f"{shared.plural(summary.objects, 'object')}{cut}")
     if summary.notes:
         typer.echo(f"found while reading: {shared.counted(summary.notes)}")
     if summary.rejected:

@@ -1,4 +1,4 @@
-"""What the commands have in common: options that mean the same everywhere, errors, numbers."""
+"""What the commands share: options with the same meaning everywhere, errors, numbers."""
 
 from __future__ import annotations
 
@@ -73,11 +73,7 @@ def source_options(
     limit: int | None = None,
     **labels: Any,
 ) -> SourceOptions:
-    """The options of a source from the command line; ``labels`` are exif, voc_origin and void.
-
-    Raises:
-        UsageError: a value that is none of the possible.
-    """
+    """The options of a source; ``labels`` are exif, voc_origin and void. Raises UsageError for impossible values."""
     from augpipe.formats.base import SourceOptions
 
     exif, voc_origin, void = labels.get("exif", "upright"), labels.get("voc_origin", 1), labels.get("void", 255)
@@ -96,13 +92,7 @@ _GO_ON = ("augment", "retry", "finish")
 
 
 def drawing_to(output: str | None, option: str, *datasets: str | Path | None) -> Path | None:
-    """Where a sheet is to be drawn, checked before the work: a local .png that is in no dataset.
-
-    In one it would be a picture of it, or replace one.
-
-    Raises:
-        UsageError: naming what is wrong, or both places.
-    """
+    """The file for a sheet, checked before the work; UsageError if it is no local .png, or lies in a dataset."""
     if output is None:
         return None
     from augpipe.core.paths import local_path
@@ -122,7 +112,7 @@ def drawing_to(output: str | None, option: str, *datasets: str | Path | None) ->
 
 
 def handled(command: Command) -> Command:
-    """A command whose errors are one or two lines on stderr and an exit code."""
+    """The command with errors as one or two lines on stderr and an exit code."""
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -148,7 +138,7 @@ def handled(command: Command) -> Command:
             raise typer.Exit(1) from error
         except (typer.Exit, typer.Abort):
             raise
-        except Exception as error:  # a fault of this program; its traceback is for those who ask
+        except Exception as error:  # a fault of this program
             _complain(f"{one_line(fault('read', error).message, 500)}; --debug shows the traceback")
             raise typer.Exit(1) from error
         finally:
@@ -165,7 +155,7 @@ def _complain(message: str) -> None:
 
 
 def say(*lines: str) -> None:
-    """Lines on stderr, where everything goes that is not the command's result."""
+    """Print lines on stderr, where everything goes that is not the command's result."""
     for line in lines:
         typer.echo(line, err=True)
 
@@ -187,7 +177,7 @@ def plural(n: int, noun: str) -> str:
 
 
 def table(rows: Iterable[tuple[str, ...]], indent: str = "  ") -> str:
-    """Rows of text in aligned columns; a column of numbers stands to the right. No cell can steer a terminal."""
+    """Rows of text in aligned columns, numbers to the right, without control characters."""
     cells = [tuple(map(one_line, row)) for row in rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))] if cells else []
     numeric = [all(_is_number(row[i]) for row in cells[1:]) for i in range(len(widths))]
@@ -199,5 +189,5 @@ def table(rows: Iterable[tuple[str, ...]], indent: str = "  ") -> str:
 
 
 def _is_number(cell: str) -> bool:
-    """Whether a cell is a number, a share, a difference, or the dash that stands for none."""
+    """Whether a cell is a number, a share, a difference, or the dash for none."""
     return cell == "-" or cell.lstrip("+-−").rstrip("%×").replace(",", "").replace(".", "").isdigit()

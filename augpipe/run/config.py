@@ -1,7 +1,7 @@
-"""Everything that decides the bytes of a run, as one JSON document with a digest.
+"""The configuration: everything that decides the bytes of a run, as one JSON document with a digest.
 
-Two runs of one configuration write the same tars. What is not in here (workers, cores, time, memory, paths) must not
-reach a tar.
+Two runs of one configuration write the same tars. Anything else (workers, cores, time, memory, paths) must not affect a
+tar.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import platform
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import Any, Literal
 
@@ -30,18 +30,18 @@ RUN_SCHEMA = "augpipe-run/1"
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What is asked of a run.
+    """The options of a run.
 
     Attributes:
         copies: augmented samples a picture.
-        originals: also write each picture as it is.
+        originals: also write each picture unchanged.
         seed: of all random numbers.
         source: how the source is read.
         picture: how pictures are written.
-        sources_per_shard: pictures of one shard task; ``None`` chooses by the size of the dataset.
+        sources_per_shard: pictures a task; ``None`` chooses by the size of the dataset.
         max_pixels: larger pictures are rejected before they are decoded.
-        truncated: what a damaged JPEG is, a ``reject`` or as much of it as there is (``keep``).
-        strict: reject a picture of which reading had to drop, mend or guess a label.
+        truncated: ``reject`` damaged JPEGs, or ``keep`` what is left of them.
+        strict: reject a picture if a label had to be dropped, mended or guessed.
         device: what moves the pixels, and which codec reads and writes them.
     """
 
@@ -57,7 +57,7 @@ class RunOptions:
     device: Device = field(default_factory=Device)
 
     def check(self) -> None:
-        """Raise :class:`UsageError` for numbers that make no sense."""
+        """Raise :class:`UsageError` for values that make no sense."""
         for name, value, least in (("copies", self.copies, 0), ("limit", self.source.limit, 1)):
             if value is not None and value < least:
                 raise UsageError(f"--{name} {value}: expected {least} or more")
@@ -74,10 +74,7 @@ class RunOptions:
 
 
 def sources_per_shard(options: RunOptions, pictures: int) -> int:
-    """Pictures a task: about a thousand samples, but never fewer than some sixteen tasks a dataset.
-
-    Nothing of the machine enters, and a small dataset still feeds every core and every loader worker.
-    """
+    """Pictures a task: about a thousand samples, but at least 16 tasks a dataset; independent of the machine."""
     if options.sources_per_shard is not None:
         return options.sources_per_shard
     return max(1, min(1000 // max(1, options.copies), -(-pictures // 16)))
@@ -93,11 +90,7 @@ def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str
         "split": options.source.split,
         "limit": options.source.limit,
         "sources_per_shard": sources_per_shard(options, len(dataset.entries)),
-        "source": {
-            "format": dataset.format,
-            "fingerprint": dataset.fingerprint(),
-            "pictures": len(dataset.entries),
-        },
+        "source": {"format": dataset.format, "fingerprint": dataset.fingerprint(), "pictures": len(dataset.entries)},
         "reading": {
             "exif": options.source.exif,
             "voc_origin": options.source.voc_origin,
@@ -105,11 +98,7 @@ def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str
             "truncated": options.truncated,
             "strict": options.strict,
         },
-        "picture": {
-            "format": options.picture.format,
-            "quality": options.picture.quality,
-            "subsampling": options.picture.subsampling,
-        },
+        "picture": asdict(options.picture),
         "backend": {"device": options.device.kind, "codec": options.device.codec},
         "categories": [category_json(c) for c in dataset.categories],
         "void": {"semantic": options.source.void},
@@ -119,7 +108,7 @@ def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str
 
 
 def versions() -> dict[str, str]:
-    """Versions of everything whose change may change a byte on any device; a device adds its own."""
+    """Versions of the libraries that may change a byte on any device; a device adds its own."""
     import numpy as np
     import shapely
 
@@ -154,20 +143,16 @@ def canonical_json(value: Any) -> bytes:
 
 
 def digest_of(config: Mapping[str, Any]) -> str:
-    """BLAKE2b of the configuration."""
+    """BLAKE2b of a configuration."""
     return hashlib.blake2b(canonical_json(config)).hexdigest()
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two configurations, for people: ``path: before → now``, a line each.
-
-    A recipe is compared step by step and comes last, since it alone can differ in many places.
-    """
+    """What differs between two configurations, as lines ``path: before → now``; the steps of the recipe come last."""
     a, b = before.get("recipe"), now.get("recipe")
     if not isinstance(a, Mapping) or not isinstance(b, Mapping):
         return _differing(before, now)
-    rest = [{name: value for name, value in config.items() if name != "recipe"} for config in (before, now)]
-    return _differing(rest[0], rest[1]) + ([] if a == b else _of_recipes(a, b))
+    return _differing({**before, "recipe": 0}, {**now, "recipe": 0}) + ([] if a == b else _differing_recipes(a, b))
 
 
 def _differing(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -179,18 +164,18 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = 
         if isinstance(a, Mapping) and isinstance(b, Mapping):
             out.extend(_differing(a, b, f"{prefix}{name}."))
         elif name == "fingerprint":
-            out.append("source: pictures or labels have changed")  # two digests tell nobody more
+            out.append("source: pictures or labels have changed")
         else:
             out.append(f"{prefix}{name}: {_change(a, b)}")
     return out
 
 
-def _of_recipes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two recipes; steps are called by the names that ``--set`` takes."""
+def _differing_recipes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two recipes; steps have the names that ``--set`` takes."""
     out = [f"recipe: {_change(before.get('name'), now.get('name'))}"] if before.get("name") != now.get("name") else []
     try:
         (head, steps), (now_head, now_steps) = _parts(before), _parts(now)
-    except (AttributeError, KeyError, TypeError, ValueError):  # another version of augpipe wrote it otherwise
+    except (AttributeError, KeyError, TypeError, ValueError):  # written by another version of augpipe
         return out or ["recipe: has changed"]
     out += _differing(head, now_head, "recipe ")
     for path in dict.fromkeys([*steps, *now_steps]):
@@ -207,13 +192,13 @@ def _of_recipes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _parts(recipe: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """What a canonical recipe says for all steps, and path → parameters of each step."""
+    """A canonical recipe as what holds for all steps, and path → parameters of each step."""
     head = json.loads(recipe["canonical"])
     return head, dict(_flat(head.pop("steps")))
 
 
 def _flat(steps: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(path, parameters) of every step, those in groups behind their group."""
+    """(path, parameters) of every step; a group precedes its steps."""
     for step in steps:
         yield step["path"], {name: value for name, value in step.items() if name != "steps"}
         yield from _flat(step.get("steps", ()))
@@ -223,16 +208,13 @@ _SHOWN = 40
 
 
 def _change(before: Any, now: Any) -> str:
-    """``before → now``; long values are cut so that the place where they part is seen."""
+    """``before → now``; of long values the part around the first difference."""
     a, b = _text(before), _text(now)
     same = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
     start = max(0, same - _SHOWN // 4) if max(len(a), len(b)) > _SHOWN else 0
-    return f"{_cut(a, start)} → {_cut(b, start)}"
-
-
-def _cut(text: str, start: int) -> str:
     end = start + _SHOWN
-    return f"{'…' if start else ''}{text[start:end]}{'…' if len(text) > end else ''}"
+    a, b = (f"{'…' if start else ''}{text[start:end]}{'…' if len(text) > end else ''}" for text in (a, b))
+    return f"{a} → {b}"
 
 
 def _text(value: Any) -> str:
@@ -242,7 +224,7 @@ def _text(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Whole floats as people write them: 15, not 15.0."""
+    """The value with whole floats as integers: 15, not 15.0."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, Mapping):
@@ -250,7 +232,7 @@ def _plain(value: Any) -> Any:
     return [_plain(v) for v in value] if isinstance(value, list) else value
 
 
-# --- How a run is carried out: everything that must not change a byte of its shards -----------------------------------
+# --- execution: everything that must not change a byte of the shards --------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -262,15 +244,12 @@ class Slice:
     pieces: int
 
     def of(self, tasks: int) -> range:
-        """The numbers of these pieces' tasks."""
+        """Numbers of the tasks of these pieces."""
         return range(self.first * tasks // self.pieces, self.end * tasks // self.pieces)
 
 
 def parse_slice(text: str) -> Slice:
-    """``0..1/4`` is the first quarter; pieces count from 0, and the end is the first that is not taken.
-
-    Raises:
-        UsageError: it is none.
+    """The slice of a text such as ``0..1/4``, the first quarter; raises :class:`UsageError` if it is none.
 
     >>> parse_slice("0..2/4").of(16)
     range(0, 8)
@@ -288,16 +267,16 @@ def parse_slice(text: str) -> Slice:
 
 @dataclass(frozen=True)
 class Execution:
-    """Ways to carry out a run.
+    """How a run is carried out.
 
     Attributes:
         workers: processes; ``None`` is one a core, 0 works in this process.
         overwrite: delete the run in the folder first.
-        check: hash the shards that are there, and make those again that have changed.
-        accept_version: go on with a run that other versions of augpipe or of its libraries have begun.
-        extend: add copies to the run in the folder, up to those that are asked for.
+        check: hash the shards that are there, and make changed ones again.
+        accept_version: go on with a run that other versions of augpipe or its libraries began.
+        extend: add copies to the run in the folder.
         tasks: only these.
-        patience: seconds in which a worker has to finish a picture; ``None`` is a minute and two seconds a copy.
+        patience: seconds that a worker may take for a picture; ``None`` is a minute and two seconds a copy.
     """
 
     workers: int | None = None
@@ -309,7 +288,7 @@ class Execution:
     patience: float | None = None
 
     def require_possible(self) -> None:
-        """Raise :class:`UsageError` for what cannot be done, or not together."""
+        """Raise :class:`UsageError` for values that make no sense, alone or together."""
         if self.workers is not None and self.workers < 0:
             raise UsageError(f"--workers {self.workers}: expected 0 (in this process) or more")
         if self.patience is not None and not 1.0 <= self.patience < math.inf:

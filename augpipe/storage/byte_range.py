@@ -1,6 +1,6 @@
-"""Some bytes and how to get them: a file, a part of one, a deflated part, a URL or a part of what is there.
+"""Byte ranges of files and URLs, also deflated ones, and how to read them.
 
-A place holds all that is needed to read it, so it may be sent to any process. Every read is bounded beforehand.
+A byte range holds all that is needed to read it, so any process can. Every read is bounded beforehand.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from augpipe.core.errors import Reject, one_line
 from augpipe.storage import remote
 
 LARGEST_FILE = 1 << 28
-"""Bytes of a file, or of a tar's member, that is read at all; a file may be a hole of any size."""
+"""The most bytes that are read of a file or member."""
 _ABSENT = (errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO)
-_ZIP_HEADER = struct.Struct("<4s22xHH")  # of a member: its mark, then lengths of the name and of what else there is
+_ZIP_HEADER = struct.Struct("<4s22xHH")  # of a member: its magic, then lengths of its name and extra field
 _USUAL_NAMES = 512
 _MOST_OPEN = 16
 _GAP, _TOGETHER = 512, 1 << 20  # bytes between neighbours, and of all that are read at once
-_PLAIN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # to open a pipe must not wait
+_PLAIN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # opening a pipe must not wait
 
 
 class ZipMember(NamedTuple):
-    """How a member lies in its zip: behind a header of its own, as so many bytes, with a checksum of what they hold."""
+    """How a member is stored in its zip, behind a header of its own: stored size, and the CRC of its content."""
 
     deflated: bool
     size: int
@@ -37,10 +37,10 @@ class ZipMember(NamedTuple):
 
 
 class ByteRange(NamedTuple):
-    """Some bytes of a file or URL: all of it, or ``size`` bytes from ``offset`` on.
+    """All of a file or URL, or ``size`` bytes from ``offset`` on.
 
-    ``name`` says in messages what that is where it is no file of its own. Of a zip's member ``offset`` is that of its
-    header, and ``size`` that of its content.
+    ``name`` is for messages, if it is no file of its own. For a member of a zip, ``offset`` is that of its header and
+    ``size`` that of its content.
     """
 
     path: str
@@ -51,21 +51,21 @@ class ByteRange(NamedTuple):
 
 
 def name_of(place: ByteRange) -> str:
-    """What messages and rows call it; no local folder is in it, as they go into records."""
+    """The name for messages and rows, without local folders."""
     return place.name or one_line(os.path.basename(place.path))
 
 
 def is_file(place: ByteRange) -> bool:
-    """Whether a place is a local file and all of it, so that it can be linked to."""
+    """Whether a byte range is a whole local file, which can be linked to."""
     return place.size < 0 and not remote.is_url(place.path)
 
 
 def read_place(place: ByteRange) -> bytes:
-    """The bytes of a place.
+    """The bytes of a byte range.
 
     Raises:
-        Reject: ``missing-file`` if it is not there, ``truncated`` if it ends too early, ``too-large``, ``bad-archive``
-            if a zip holds something else there, or ``io``, transient, if the system or server cannot read it.
+        Reject: ``missing-file``, ``truncated``, ``too-large``, ``bad-archive`` if a zip holds something else there, or
+            ``io``, transient, if the system or server cannot read it.
     """
     if place.size > LARGEST_FILE:
         raise _too_large(name_of(place), place.size)
@@ -81,7 +81,7 @@ def read_place(place: ByteRange) -> bytes:
 
 
 def read_ranges(path: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-    """The bytes of several (offset, size) of one local file, which is opened once; neighbours are read together.
+    """The bytes of several (offset, size) of one local file, read together where they are neighbors.
 
     Raises:
         Reject: as :func:`read_place`.
@@ -89,7 +89,7 @@ def read_ranges(path: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
     name, out = one_line(os.path.basename(path)), list[bytes]()
     try:
         with _opened(path) as number:
-            for start, size, group in _neighbours(ranges):
+            for start, size, group in _neighbors(ranges):
                 if size > LARGEST_FILE:
                     raise _too_large(name, size)
                 block = _up_to(number, start, size)
@@ -107,7 +107,7 @@ _open: ContextVar[dict[str, int] | None] = ContextVar("open", default=None)
 
 @contextmanager
 def kept_open() -> Iterator[None]:
-    """Within this context files that ranges are read of stay open: for a hundred pictures of one JSON, say."""
+    """A context in which files that :func:`read_ranges` reads stay open."""
     numbers: dict[str, int] = {}
     token = _open.set(numbers)
     try:
@@ -120,7 +120,7 @@ def kept_open() -> Iterator[None]:
 
 @contextmanager
 def _opened(path: str) -> Iterator[int]:
-    """A file's descriptor. Raises OSError if it is none."""
+    """The descriptor of a file; OSError if it is none."""
     numbers = _open.get()
     if numbers is not None and path in numbers:
         yield numbers[path]
@@ -137,8 +137,8 @@ def _opened(path: str) -> Iterator[int]:
             os.close(number)
 
 
-def _neighbours(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, Sequence[tuple[int, int]]]]:
-    """(start, size, ranges) of what is read at once: ranges that follow one another with little between."""
+def _neighbors(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, Sequence[tuple[int, int]]]]:
+    """(start, size, ranges) of groups of ranges with little between them, to be read at once."""
     first = 0
     for i, (offset, _) in enumerate(ranges):
         start, end = ranges[first][0], sum(ranges[i - 1]) if i else 0
@@ -150,10 +150,10 @@ def _neighbours(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, S
 
 
 def head_of(place: ByteRange, most: int) -> bytes:
-    """The first ``most`` bytes of a place, or all if there are fewer.
+    """The first ``most`` bytes of a byte range, or all if there are fewer.
 
     Raises:
-        Reject: as :func:`read_place`, but of what is not there at its end nothing is known.
+        Reject: as :func:`read_place`, but not ``truncated``.
     """
     size = most if place.size < 0 else min(most, place.size)
     try:
@@ -165,11 +165,10 @@ def head_of(place: ByteRange, most: int) -> bytes:
 
 
 def bytes_of(place: ByteRange) -> bytes:
-    """The bytes of a place while a source is indexed; none if it is not there, which its reader then rejects.
+    """The bytes of a byte range while a source is indexed; none if it is not there, which its reader then rejects.
 
     Raises:
-        OSError: the system cannot read it. Then nothing is known of its classes, and the run would be one of another
-            source than when it can be read again.
+        OSError: the system cannot read it. Going on would index another source than when it can be read again.
     """
     try:
         return read_place(place)
@@ -181,12 +180,12 @@ def bytes_of(place: ByteRange) -> bytes:
 
 
 def is_absent(error: OSError) -> bool:
-    """Whether there is no such file, or can be none; anything else that the system says is no answer."""
+    """Whether an error means that there is no such file, or can be none."""
     return isinstance(error, FileNotFoundError) or error.errno in _ABSENT
 
 
 def regular_file(path: str, flags: int) -> int:
-    """An opener for :func:`open` that does not wait, as a pipe would make one do, and takes nothing but a file."""
+    """An opener for :func:`open` that takes only regular files, and does not wait for a pipe."""
     number = os.open(path, flags | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
@@ -195,10 +194,10 @@ def regular_file(path: str, flags: int) -> int:
 
 
 def _bytes(place: ByteRange, offset: int, size: int) -> bytes:
-    """Up to ``size`` bytes of what ``place`` is in, all of them if it is negative; fewer where they end.
+    """Up to ``size`` bytes of the file or URL of a place, all if negative; fewer at its end.
 
     Raises:
-        OSError: as the system or the server has it.
+        OSError: the system or the server cannot read it.
         Reject: ``too-large``.
     """
     path = place.path
@@ -218,11 +217,7 @@ def _bytes(place: ByteRange, offset: int, size: int) -> bytes:
 
 
 def _require_file(number: int) -> int:
-    """The size of an open file.
-
-    Raises:
-        FileNotFoundError: it is something else, such as a pipe.
-    """
+    """The size of an open file; FileNotFoundError if it is something else, such as a pipe."""
     status = os.fstat(number)
     if not stat.S_ISREG(status.st_mode):
         raise FileNotFoundError
@@ -230,7 +225,7 @@ def _require_file(number: int) -> int:
 
 
 def _up_to(number: int, offset: int, size: int) -> bytes:
-    """``size`` bytes of an open file, fewer where it ends. One call gives them nearly always."""
+    """``size`` bytes of an open file, fewer at its end; nearly always one call."""
     data = os.pread(number, max(size, 0), offset)
     while 0 < len(data) < size and (more := os.pread(number, size - len(data), offset + len(data))):
         data += more
@@ -252,9 +247,9 @@ def _refused(error: OSError, name: str) -> Reject:
 
 
 def _unpacked(place: ByteRange, packed: ZipMember, name: str, most: int) -> bytes:
-    """Up to ``most`` bytes of a zip's member; all of them are held against its checksum.
+    """Up to ``most`` bytes of a member of a zip; if that is all of them, their checksum is compared.
 
-    What a stream really holds is never built beyond what the zip says of it. (PKWARE's APPNOTE, 4.3.7.)
+    A stream is never inflated beyond the size that the zip states. Source: PKWARE's APPNOTE, 4.3.7.
     """
     if packed.size > LARGEST_FILE + _USUAL_NAMES:
         raise _too_large(name, packed.size)
@@ -281,7 +276,7 @@ def _unpacked(place: ByteRange, packed: ZipMember, name: str, most: int) -> byte
 
 
 def start_in_zip(place: ByteRange) -> int:
-    """Where in its archive the content of a zip's member begins.
+    """The offset in its archive of the content of a zip's member.
 
     Raises:
         Reject: no member is there.

@@ -1,7 +1,4 @@
-"""Looking into places of data: what is in a folder, how large a file is, where its bytes are.
-
-Each of these does the plain thing with a local path, and asks the tree with a path inside one.
-"""
+"""Functions on paths, local or in a tree: what is in a folder, how large a file is, where its bytes are."""
 
 from __future__ import annotations
 
@@ -16,11 +13,7 @@ from augpipe.storage.tree import AnyPath, ArchivePath
 
 
 def size_of(path: str | os.PathLike[str] | ArchivePath) -> int:
-    """Bytes of a regular file, −1 if there is none.
-
-    Raises:
-        OSError: the system cannot tell.
-    """
+    """Bytes of a regular file, −1 if there is none; OSError if the system cannot tell."""
     if isinstance(path, ArchivePath):
         return path.tree.size(path.path)
     try:
@@ -35,13 +28,12 @@ def size_of(path: str | os.PathLike[str] | ArchivePath) -> int:
 
 
 def place_of(where: AnyPath) -> ByteRange:
-    """Where the bytes of a file are; reading tells if there is none."""
+    """The bytes of a file; reading them fails if there is none."""
     return where.tree.place(where.path) if isinstance(where, ArchivePath) else ByteRange(str(where))
 
 
 def places_in(folder: AnyPath) -> Callable[[str], ByteRange]:
-    """:func:`place_of` for files below one folder, by relative POSIX path; making a path of each takes ten times as
-    long, which tells where there are many."""
+    """:func:`place_of` for files below a folder, by relative POSIX path; ten times as fast as with a path of each."""
     if isinstance(folder, ArchivePath):
         return lambda relative: place_of(folder / relative)
     prefix = _prefix(folder)
@@ -49,7 +41,7 @@ def places_in(folder: AnyPath) -> Callable[[str], ByteRange]:
 
 
 def sizes_in(folder: AnyPath) -> Callable[[str], int]:
-    """:func:`size_of` for files below one folder."""
+    """:func:`size_of` for files below a folder, by relative POSIX path."""
     if isinstance(folder, ArchivePath):
         return lambda relative: size_of(folder / relative)
     prefix = _prefix(folder)
@@ -57,7 +49,7 @@ def sizes_in(folder: AnyPath) -> Callable[[str], int]:
 
 
 def rows_below(source: AnyPath) -> Callable[[str], str]:
-    """:func:`below` for paths of files, most of which begin with that of the source."""
+    """:func:`below` for many paths of files, most of which begin with that of the source."""
     prefix = _prefix(source) if isinstance(source, Path) else ""
 
     def row(path: str) -> str:
@@ -69,16 +61,12 @@ def rows_below(source: AnyPath) -> Callable[[str], str]:
 
 
 def _prefix(folder: Path) -> str:
-    """What stands before the name of a file in a folder, as pathlib would write it."""
+    """The path of a folder with its separator, as pathlib writes it."""
     return str(folder / "x")[:-1]
 
 
 def start_of(where: AnyPath, most: int) -> bytes:
-    """The first bytes of a file, none if there is no file.
-
-    Raises:
-        OSError: the system cannot read it.
-    """
+    """The first bytes of a file, none if there is no file; OSError if it cannot be read."""
     if isinstance(where, ArchivePath):
         try:
             return head_of(place_of(where), most) if where.is_file() else b""
@@ -95,35 +83,27 @@ def start_of(where: AnyPath, most: int) -> bytes:
 
 
 def names_of(folder: AnyPath) -> list[str]:
-    """Sorted names in a folder.
-
-    Raises:
-        OSError: it cannot be listed.
-    """
+    """Sorted names in a folder; OSError if it cannot be listed."""
     return folder.tree.names(folder.path) if isinstance(folder, ArchivePath) else sorted(os.listdir(folder))
 
 
 def children(folder: AnyPath) -> list[AnyPath]:
-    """Sorted files and folders in a folder.
-
-    Raises:
-        OSError: it cannot be listed.
-    """
+    """Sorted files and folders in a folder; OSError if it cannot be listed."""
     return [*folder.iterdir()] if isinstance(folder, ArchivePath) else [*sorted(folder.iterdir())]
 
 
 def files_in(folder: AnyPath, pattern: str) -> list[AnyPath]:
-    """Sorted paths in a folder whose names fit (``*.json``)."""
+    """Sorted paths in a folder whose names match (``*.json``)."""
     return [*folder.glob(pattern)] if isinstance(folder, ArchivePath) else [*sorted(folder.glob(pattern))]
 
 
 def walk_files(folder: AnyPath, links: set[str] | None = None) -> list[str]:
-    """Paths of all files below ``folder``, relative, POSIX, sorted; hidden files and folders are left out.
+    """Relative POSIX paths of all files below ``folder``, sorted; hidden files and folders are left out.
 
-    Links to folders are not followed, as they may lead round in circles, or to all of a disk; ``links`` gains them.
+    Links to folders are not followed, since they may lead in circles or to all of a disk; ``links`` gains them.
 
     Raises:
-        OSError: a folder cannot be listed. Leaving it out would lose its pictures without a word.
+        OSError: a folder cannot be listed.
     """
     if isinstance(folder, ArchivePath):
         return sorted(_walked(folder))
@@ -138,7 +118,7 @@ def walk_files(folder: AnyPath, links: set[str] | None = None) -> list[str]:
 
 
 def _walked(folder: ArchivePath) -> Iterator[str]:
-    """A list of what is still to be looked into, as an archive can nest folders deeper than Python calls itself."""
+    # Not recursive, since an archive can nest folders deeper than Python's stack.
     left = [(folder, "")]
     while left:
         place, prefix = left.pop()
@@ -158,11 +138,7 @@ def _raised(error: OSError) -> None:
 
 
 def first_bytes(path: AnyPath, most: int) -> bytes:
-    """The first bytes of a file.
-
-    Raises:
-        OSError: it is not there, or cannot be read.
-    """
+    """The first bytes of a file; OSError if it is not there, or cannot be read."""
     if isinstance(path, ArchivePath):
         if not path.is_file():
             raise FileNotFoundError(2, "No such file or directory", str(path))
@@ -177,41 +153,41 @@ def above(folder: AnyPath) -> AnyPath:
 
 
 def below(path: AnyPath | str, folder: AnyPath) -> str:
-    """A path as seen from a folder, POSIX; it need not lie in it."""
+    """A path relative to a folder, POSIX; it need not lie in it."""
     if isinstance(path, ArchivePath) and isinstance(folder, ArchivePath):
         return os.path.relpath(f"/{path.path}", f"/{folder.path}")
     return os.path.relpath(str(path), str(folder)).replace(os.sep, "/")
 
 
 def normal(path: AnyPath) -> AnyPath:
-    """A path without ``..``; one in a tree never has any."""
+    """A path without ``..``."""
     return path if isinstance(path, ArchivePath) else Path(os.path.normpath(path))
 
 
 def absolute_of(path: AnyPath) -> str:
-    """A path as text that others are made of and :func:`at_path` takes; of a root it is empty."""
+    """A path as text for :func:`at_path`; empty for a root."""
     return f"/{path.path}".rstrip("/") if isinstance(path, ArchivePath) else os.path.abspath(path)
 
 
 def at_path(root: AnyPath, path: str) -> AnyPath:
-    """The place of a text of :func:`absolute_of`, in the tree of ``root`` if that is in one."""
+    """The path of a text of :func:`absolute_of`, in the tree of ``root`` if that is in one."""
     return root / path if isinstance(root, ArchivePath) else Path(path)
 
 
 def row_name(path: AnyPath, source: AnyPath) -> str:
-    """What rows and messages call a file: its path below the source, or its archive and member, ``voc.tar!a/b.xml``."""
+    """The name of a file in rows and messages: its path below the source, or archive and member (``v.tar!a/b.xml``)."""
     return str(path) if isinstance(path, ArchivePath) else below(path, source)
 
 
 def named_by(row: str, source: AnyPath) -> AnyPath:
-    """The file that :func:`row_name` has named so."""
+    """The file with that :func:`row_name`."""
     if isinstance(source, ArchivePath):
         return ArchivePath(source.tree, row.removeprefix(source.tree.mark))
     return source / row
 
 
 def relative_to(path: str | AnyPath, root: AnyPath) -> str:
-    """``path`` below ``root`` if it lies there, for messages and records that hold no absolute path."""
+    """``path`` below ``root`` if it lies there, else its name, for texts that must not hold absolute paths."""
     if isinstance(path, ArchivePath):
         return str(path)
     try:

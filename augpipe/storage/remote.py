@@ -1,8 +1,8 @@
-"""Files on web servers and in buckets, through fsspec, which is imported when the first of them is asked for.
+"""Files on web servers and in buckets, through fsspec, which is imported on first use.
 
-Every call has an end: connecting and each read have a time limit, a download a size, and what a server fails to do is
-tried three times. Whatever a library raises becomes an OSError: FileNotFoundError where the server says that there is
-nothing, else one that may pass. Over HTTP bytes are streamed, so that no server can fill the memory.
+Connecting and each read have a time limit, a download has a size limit, and what a server fails to do is tried three
+times. Whatever a library raises becomes an OSError: FileNotFoundError where the server says that there is nothing, else
+a transient one. HTTP is streamed, so that no server can fill the memory.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PAUSE_SECONDS = 0.5
 _PART = 1 << 24
 _SMALL, _AHEAD, _MOST_WINDOWS = 1 << 16, 1 << 20, 8
 _windows: dict[str, tuple[int, bytes]] = {}
-"""URL → the part read last. Labels of an archive are small and lie side by side; one request a label would be slow."""
+"""URL → offset and bytes of the last read: labels in an archive are small neighbors, one request each would be slow."""
 _GONE = (404, 410)
 _T = TypeVar("_T")
 
@@ -40,11 +40,7 @@ def is_url(path: str) -> bool:
 
 
 def require_known(url: str) -> None:
-    """Make sure that a URL can be read at all.
-
-    Raises:
-        DatasetError: an unknown scheme, a password in the URL, which would go into records, or a missing library.
-    """
+    """Raise :class:`DatasetError` for an unknown scheme, a password in the URL, or a missing library."""
     scheme = urlsplit(url).scheme.lower()
     if scheme not in SCHEMES:
         raise DatasetError(f"{one_line(shown(url))}: {scheme}:// is not read; known are {', '.join(SCHEMES)}")
@@ -54,7 +50,7 @@ def require_known(url: str) -> None:
 
 
 def shown(url: str) -> str:
-    """A URL for messages: without user, password and query, which may be a signature; a path as it is."""
+    """A URL for messages, without user, password and query, which may be a signature; paths are unchanged."""
     if not is_url(url):
         return url
     parts = urlsplit(url)
@@ -62,7 +58,7 @@ def shown(url: str) -> str:
 
 
 def url_of(base: str, path: str) -> str:
-    """The URL of a path on a server; what a web server would take for more than a name is quoted."""
+    """The URL of a path on a server, with characters quoted that are special on a web server."""
     if lists_folders(base):
         return base + path
     return base + path.replace("%", "%25").replace("?", "%3F").replace("#", "%23")
@@ -88,7 +84,7 @@ def _options(scheme: str) -> dict[str, Any]:
         limits = aiohttp.ClientTimeout(
             WHOLE_SECONDS, sock_connect=CONNECT_SECONDS, connect=None, sock_read=READ_SECONDS
         )
-        # The bytes as they lie there: a picture that the server compresses on the way has another size.
+        # Without compression on the way, which would change sizes.
         return {"client_kwargs": {"timeout": limits, "trust_env": True, "headers": {"Accept-Encoding": "identity"}}}
     if SCHEMES[scheme] == "s3":
         seconds = {"connect_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS, "retries": {"max_attempts": 1}}
@@ -100,11 +96,7 @@ def _options(scheme: str) -> dict[str, Any]:
 
 
 def size_of(url: str) -> int:
-    """Bytes of a file, −1 if there is none, 0 where the server does not say.
-
-    Raises:
-        OSError: the server cannot tell.
-    """
+    """Bytes of a file, −1 if there is none, 0 if the server does not say; OSError if it fails."""
     try:
         info = _tried(url, lambda files: files.info(url))
     except FileNotFoundError:
@@ -113,10 +105,10 @@ def size_of(url: str) -> int:
 
 
 def listed(url: str) -> dict[str, int]:
-    """Path below ``url`` → bytes, of everything in a folder of a bucket.
+    """Path below ``url`` → size of all files in a folder of a bucket.
 
     Raises:
-        OSError: the server cannot tell.
+        OSError: the server fails.
         DatasetError: more files than an index holds.
     """
     found = _tried(url, lambda files: files.find(url, detail=True))
@@ -127,18 +119,12 @@ def listed(url: str) -> dict[str, int]:
 
 
 def lists_folders(url: str) -> bool:
-    """Whether folders can be listed: in buckets they can, on web servers not by any rule."""
+    """Whether folders can be listed: in buckets, not on web servers."""
     return SCHEMES.get(urlsplit(url).scheme.lower()) != "http"
 
 
 def read(url: str, offset: int, most: int, ranged: bool) -> bytes:
-    """Up to ``most`` bytes from ``offset`` on.
-
-    Args:
-        url: of a file.
-        offset: 0 unless ``ranged``.
-        most: bytes; fewer come where the file ends.
-        ranged: whether that is a part of it.
+    """Up to ``most`` bytes of a file from ``offset`` on, which is 0 unless ``ranged``; fewer at its end.
 
     Raises:
         OSError: it is not there, or the server does not send it.
@@ -170,13 +156,13 @@ def _of_bucket(files: Any, url: str, start: int, end: int) -> bytes:
 
 
 def _answer(error: BaseException) -> object:
-    """What a bucket's server has answered, as its libraries keep it: a name (S3) or a number (Google)."""
+    """The answer of a bucket's server in an error of its library: a name (S3) or a number (Google)."""
     response = getattr(error, "response", None)
     return response.get("Error", {}).get("Code") if isinstance(response, dict) else getattr(error, "code", None)
 
 
 def streamed(url: str, offset: int, size: int) -> Iterator[bytes]:
-    """So many bytes of a file, as they come; from a web server that does not say how many, all of it.
+    """``size`` bytes of a file in chunks; all of it from a web server that does not say how many there are.
 
     Raises:
         OSError: it is not there, or the server does not send it.
@@ -197,7 +183,7 @@ def _streamed(files: Any, url: str, offset: int, most: int, ranged: bool) -> byt
     headers = {"Range": f"bytes={offset}-{offset + most - 1}"} if ranged else {}
     if ranged and most == 0:
         return b""
-    # With a size of blocks of 0 fsspec asks nothing beforehand and streams; the size itself is not used then.
+    # With a block size of 0 fsspec asks nothing beforehand and streams; it does not use the size then.
     with contextlib.closing(files.open(url, block_size=0, size=1, headers=headers)) as stream:
         status = stream.r.status
         if status == 416:  # the range begins behind the end
@@ -216,18 +202,14 @@ def _streamed(files: Any, url: str, offset: int, most: int, ranged: bool) -> byt
 
 
 def _tried(url: str, call: Callable[[Any], _T]) -> _T:
-    """What a call gives, after several tries where a failure may pass.
-
-    Raises:
-        OSError: it did not.
-    """
+    """The result of a call, tried again after a transient failure; OSError if it fails."""
     files = _filesystem(urlsplit(url).scheme.lower())
     for left in reversed(range(TRIES)):
         try:
             return call(files)
         except DatasetError:
             raise
-        except Exception as error:  # libraries of three kinds of servers raise what they like
+        except Exception as error:  # each library has errors of its own
             failure = _failure(error, url)
             if left == 0 or not _may_pass(failure):
                 raise failure from error
@@ -248,7 +230,7 @@ def _failure(error: BaseException, url: str) -> OSError:
         if statuses[0] in (401, 403):
             return PermissionError(errno.EACCES, f"the server refuses it ({statuses[0]})", shown(url))
         return OSError(errno.EIO, f"the server answers {statuses[0]}", shown(url))
-    import asyncio  # here, as it takes long to import
+    import asyncio  # slow to import
 
     if any(isinstance(e, (asyncio.TimeoutError, TimeoutError)) for e in causes):
         return TimeoutError(errno.ETIMEDOUT, "the server does not answer in time", shown(url))
@@ -270,13 +252,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
-# --- A file on a server as one that can be sought in, for what reads the directory of an archive ----------------------
-
-
 class Ranges(io.RawIOBase):
-    """Reads parts of a URL as they are asked for; put a buffer of a megabyte or so before it.
+    """A URL as a file that can be sought in, to read the directory of an archive; put a buffer before it.
 
-    ``failure`` is what a read has raised, which not every user of a file lets through.
+    ``failure`` is the error of a read, which not every user of a file lets through.
 
     Raises:
         OSError: there is no such file, or the server does not say its size or does not send parts.
@@ -292,15 +271,12 @@ class Ranges(io.RawIOBase):
             raise OSError(errno.EOPNOTSUPP, "it is empty, or the server does not say its size", shown(url))
 
     def readable(self) -> bool:
-        """It is."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Go to a byte."""
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
         if start + offset < 0:
             raise OSError(errno.EINVAL, "before the beginning of the file")
@@ -308,7 +284,6 @@ class Ranges(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
-        """Fill a buffer with what comes next."""
         most = min(len(buffer), self._size - self._at)
         if most <= 0:
             return 0

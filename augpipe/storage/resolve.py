@@ -1,4 +1,4 @@
-"""What a user names as a place of data: a local path, an archive, or a URL of one, of a file or of a folder."""
+"""From the source that a user names (a path, an archive or a URL) to a path that formats walk over."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ LEFT_OUT = {
     "link": " (pack it again with --dereference --hard-dereference)",
     "sparse file": " (pack it again without --sparse)",
 }
-"""What is no member of a dataset, and what there is to say of it."""
+"""What is left out of an archive → what a user can do about it."""
 
 
 def is_archive(path: str) -> bool:
-    """Whether a path or URL is called like an archive whose members can be read at random."""
+    """Whether a path or URL has the name of an archive whose members can be read at random."""
     return ending_of(path) in (".tar", ".zip")
 
 
 def is_pattern(src: str) -> bool:
-    """Whether braces stand for several files; a file may have them in its own name."""
+    """Whether braces stand for several files, and are not part of the name of a file."""
     return "{" in src and (remote.is_url(src) or not os.path.exists(src))
 
 
 def ending_of(path: str) -> str:
-    """The ending of a path or URL, in small letters."""
+    """The ending of a path or URL, in lower case."""
     return os.path.splitext(urlsplit(path).path if remote.is_url(path) else path)[1].lower()
 
 
 def where_of(source: str | os.PathLike[str]) -> AnyPath:
-    """A place of data as formats look into it. Archives and buckets are listed here, once.
+    """The path of a source. Archives and buckets are listed here, once.
 
     Raises:
-        DatasetError: a URL that cannot be read, an archive that is none or that cannot be read at random.
+        DatasetError: a URL that cannot be read, or an archive that is damaged or cannot be read at random.
         OSError: the system or the server cannot read it.
     """
     text = str(source)
@@ -69,11 +69,7 @@ def where_of(source: str | os.PathLike[str]) -> AnyPath:
 
 
 def file_at(text: str) -> AnyPath:
-    """A file by its path or URL, whatever is in it.
-
-    Raises:
-        DatasetError: a URL that cannot be read.
-    """
+    """A file by its path or URL; DatasetError if the URL cannot be read."""
     if not remote.is_url(text):
         return Path(text)
     remote.require_known(text)
@@ -92,11 +88,7 @@ def _bucket(url: str) -> Listed:
 
 
 def archive_tree(path: str) -> Listed:
-    """The files of a tar or zip.
-
-    Raises:
-        DatasetError: it cannot be read, or names of its members are none.
-    """
+    """The files of a tar or zip; DatasetError if it cannot be read."""
     local = None if remote.is_url(path) else Path(path)
     name = os.path.basename(path) if local is not None else remote.shown(path)
     left_out: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""The members of a tar: headers are read once, from a file or a URL, and nothing is unpacked."""
+"""The members of a tar in a file or at a URL; headers are read once and nothing is unpacked."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ _LARGEST_HEADER = 1 << 20
 
 
 def members_of_tar(path: str, remarks: list[str], left_out: Counter[str]) -> Iterator[tuple[str, int, int]]:
-    """(name, offset, size) of the regular files of a tar; ``left_out`` counts links, devices and sparse files, which
-    have no bytes of their own, or not at one place.
+    """(name, offset, size) of the regular files of a tar; ``left_out`` counts links, devices and sparse files.
 
     Raises:
-        DatasetError: not a tar, or one behind another.
+        DatasetError: not a tar, or several behind one another.
     """
     shown = remote.shown(path) if remote.is_url(path) else path
     try:
@@ -31,7 +30,7 @@ def members_of_tar(path: str, remarks: list[str], left_out: Counter[str]) -> Ite
             place = -1
             while (member := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[attr-defined]  # tarfile would keep every header
-                if member.size < 0 or member.offset_data <= place:  # else a hostile header leads round in circles
+                if member.size < 0 or member.offset_data <= place:  # a hostile header would lead round in circles
                     raise tarfile.ReadError(f"the header at byte {member.offset} leads backwards")
                 place = member.offset_data
                 if member.isreg() and not member.issparse():
@@ -62,37 +61,31 @@ def _kind_of(member: tarfile.TarInfo) -> str:
 
 
 def _require_modest(size: int | None) -> int:
-    """A size of a read that a header may ask for.
-
-    Raises:
-        tarfile.ReadError: more than any header has.
-    """
+    """The size of a read, if no larger than any header."""
     if size is None or not 0 <= size <= _LARGEST_HEADER:
         raise tarfile.ReadError(f"a header of {size} bytes")
     return size
 
 
 class _Headers(io.FileIO):
-    """A file of which tarfile reads headers, and never as much at a time as a hostile header asks for."""
+    """A file of which tarfile reads headers, but never as much at a time as a hostile header asks for."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """So many bytes; see :func:`_require_modest`."""
         return super().read(_require_modest(size))
 
 
 class _HeadersThere(io.BufferedReader):
-    """The same of a file on a server."""
+    """The same for a file on a server."""
 
     def __init__(self, url: str) -> None:
         super().__init__(Ranges(url), 1 << 20)
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """So many bytes; see :func:`_require_modest`."""
         return super().read(_require_modest(size))
 
 
 def _check_end(shown: str, file: _Headers | _HeadersThere, end: int, remarks: list[str]) -> None:
-    """A tar ends with blocks of zeros; without them it may be cut short, and what follows them nobody reads."""
+    """Check the blocks of zeros that end a tar: without them it may be cut short, and no reader looks behind them."""
     file.seek(end)
     tail = file.read(_LOOKED_AT)
     if not tail:

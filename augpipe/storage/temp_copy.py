@@ -1,7 +1,7 @@
-"""Text that is read at random and does not lie in a file of its own is put into one, once.
+"""A temporary local copy of a text that is read at random but lies in an archive or on a server.
 
 A COCO JSON is mapped into memory, and workers read ranges of it. In a zip it is deflated, and on a server each range
-would be a request. The copy lies where the system has its temporary files, and goes when the process that made it does.
+would be a request. The copy is made once and removed when its process ends.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from augpipe.storage.tree import AnyPath, ArchivePath, Tree
 
 LARGEST_TEXT = 1 << 33
 _LARGEST_RATIO = 300
-"""Times that a JSON shrinks in a zip; real ones do five to fifty times, a bomb a thousand."""
+"""How much a JSON may shrink in a zip; real ones shrink 5 to 50 times, a bomb 1,000 times."""
 _CHUNK = 1 << 20
 _made: weakref.WeakKeyDictionary[Tree, dict[str, Path]] = weakref.WeakKeyDictionary()
 
 
 def spooled(where: AnyPath) -> Path:
-    """The file with the text of ``where``: itself, if it is one.
+    """A local file with the text of ``where``: itself, if it is one.
 
     Raises:
         DatasetError: it is larger than any such text, damaged, or there is no room for it.
@@ -44,11 +44,7 @@ def spooled(where: AnyPath) -> Path:
 
 
 def end_of(where: AnyPath, most: int) -> bytes:
-    """The last bytes of a text, none if it is not there.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """The last bytes of a text, none if it is not there; OSError if it cannot be read."""
     size = size_of(where)
     if size <= 0:
         return b""
@@ -82,7 +78,7 @@ def _written(where: ArchivePath) -> Path:
 
 
 def _remove(process: int, folder: str) -> None:
-    if os.getpid() == process:  # a forked child must not take it from its parent
+    if os.getpid() == process:  # not a forked child
         shutil.rmtree(folder, ignore_errors=True)
 
 

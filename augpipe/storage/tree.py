@@ -1,14 +1,13 @@
 """The files of an archive, a bucket or a web server as a tree, and paths in it that formats use like pathlib's.
 
-A listed tree is names and places in memory: what was a member, or an object of a bucket, is found without touching the
-archive again. A web server cannot be listed, so a tree of one asks it for each name, and remembers.
+A listed tree holds names and byte ranges in memory. A web server cannot be listed, so its tree asks for each name and
+remembers the answer.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import posixpath
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -30,7 +29,7 @@ class Tree(Protocol):
 
     @property
     def mark(self) -> str:
-        """What stands before a path of it in messages and rows: ``voc.tar!``, ``s3://bucket/set/``."""
+        """What precedes a path in messages and rows: ``voc.tar!``, ``s3://bucket/set/``."""
         ...
 
     @property
@@ -39,7 +38,7 @@ class Tree(Protocol):
         ...
 
     def place(self, path: str) -> ByteRange:
-        """Where a file's bytes are; reading tells if there is none."""
+        """The bytes of a file; reading them fails if there is none."""
         ...
 
     def size(self, path: str) -> int:
@@ -55,13 +54,13 @@ class Tree(Protocol):
         ...
 
     def look_up(self, folder: str, paths: Iterable[str]) -> None:
-        """Be told of files below a folder that will be asked for, where asking for all at once is quicker."""
+        """Prepare to be asked for these files below a folder, where one request for all is quicker."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Listed:
-    """A tree whose files are all known. ``lost`` is where the place of a file leads that is not there."""
+    """A tree whose files are all known. A file that is not in it gets a byte range below ``lost``."""
 
     mark: str
     lost: str
@@ -87,53 +86,45 @@ class Listed:
                 raise DatasetError(f"{self.mark}{one_line(path)}: is a file and a folder at once; pack it again")
 
     def place(self, path: str) -> ByteRange:
-        """See :class:`Tree`."""
         return self.files.get(path) or ByteRange(f"{self.lost}/{path}", name=one_line(f"{self.mark}{path}"))
 
     def size(self, path: str) -> int:
-        """See :class:`Tree`."""
         return self.sizes.get(path, -1)
 
     def is_folder(self, path: str) -> bool:
-        """See :class:`Tree`."""
         return path in self._folders
 
     def names(self, folder: str) -> list[str]:
-        """See :class:`Tree`."""
         return sorted(self._folders.get(folder, ()))
 
     def look_up(self, folder: str, paths: Iterable[str]) -> None:
-        """All is known already."""
+        pass
 
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """A server that is asked for each name. ``known`` are the sizes of files it was asked for."""
+    """A server that is asked for each name. ``known`` are the sizes of files that it was asked for."""
 
     mark: str
     home: None = None
     known: dict[str, int] = field(default_factory=dict)
 
     def place(self, path: str) -> ByteRange:
-        """See :class:`Tree`."""
         return ByteRange(remote.url_of(self.mark, path), name=one_line(self.mark + path))
 
     def size(self, path: str) -> int:
-        """See :class:`Tree`."""
         if path not in self.known:
             self.known[path] = remote.size_of(remote.url_of(self.mark, path))
         return self.known[path]
 
     def is_folder(self, path: str) -> bool:
-        """Nobody can tell."""
-        return False
+        return False  # unknown
 
     def names(self, folder: str) -> list[str]:
-        """Nobody can tell."""
-        return []
+        return []  # unknown
 
     def look_up(self, folder: str, paths: Iterable[str]) -> None:
-        """See :class:`Tree`. A bucket lists its folder, a web server is asked for several files at a time."""
+        """A bucket lists its folder; a web server is asked for several files at a time."""
         unknown = [path for path in paths if path not in self.known]
         if len(unknown) > _MANY and remote.lists_folders(self.mark):
             below = f"{folder}/" if folder else ""
@@ -151,7 +142,7 @@ class Asked:
 @total_ordering
 @dataclass(frozen=True, eq=False)
 class ArchivePath:
-    """A path in a tree, with as much of :class:`pathlib.Path` as formats use. It is never sent to a process."""
+    """A path in a tree, with the methods of :class:`pathlib.Path` that formats use. It is never sent to a process."""
 
     tree: Tree
     path: str = ""
@@ -174,89 +165,71 @@ class ArchivePath:
 
     @property
     def name(self) -> str:
-        """The last part; of the root the archive's own name."""
+        """The last part; of the root the name of the archive."""
         return self.path.rpartition("/")[2] or str(self).rstrip("/").rpartition("/")[2]
 
     @property
     def stem(self) -> str:
-        """The name without its ending."""
         return PurePosixPath(self.name).stem
 
     @property
     def suffix(self) -> str:
-        """The ending with its dot."""
         return PurePosixPath(self.name).suffix
 
     @property
     def parent(self) -> ArchivePath:
-        """The folder it is in; of the root the root."""
         return ArchivePath(self.tree, self.path.rpartition("/")[0])
 
     @property
     def parents(self) -> list[ArchivePath]:
-        """All folders it is in, the nearest first."""
         return [ArchivePath(self.tree, "" if str(p) == "." else str(p)) for p in PurePosixPath(self.path).parents]
 
     def with_suffix(self, ending: str) -> ArchivePath:
-        """The path with another ending."""
         return ArchivePath(self.tree, str(PurePosixPath(self.path).with_suffix(ending)))
 
     def as_posix(self) -> str:
-        """As a row names it."""
         return str(self)
 
     def exists(self) -> bool:
-        """Whether a file or folder is there."""
         return self.is_file() or self.is_dir()
 
     def is_dir(self) -> bool:
-        """Whether a folder is there."""
         return self.tree.is_folder(self.path)
 
     def is_file(self) -> bool:
-        """Whether a file is there."""
         return self.tree.size(self.path) >= 0
 
     def is_symlink(self) -> bool:
-        """Links are left out of trees."""
-        return False
+        return False  # links are left out of trees
 
     def iterdir(self) -> Iterator[ArchivePath]:
-        """What is in a folder, sorted."""
         return (self / name for name in self.tree.names(self.path))
 
     def glob(self, pattern: str) -> Iterator[ArchivePath]:
-        """Files in the folder whose names fit, or in a folder of it (``Main/*.txt``)."""
+        """Paths in the folder, or in one folder of it (``Main/*.txt``), whose names match."""
         folder, _, names = pattern.rpartition("/")
         return (p for p in (self / folder if folder else self).iterdir() if fnmatch.fnmatchcase(p.name, names))
 
     def read_bytes(self) -> bytes:
-        """All bytes of the file, none if it is not there.
-
-        Raises:
-            OSError: it cannot be read.
-        """
+        """The bytes of the file, none if it is not there; OSError if it cannot be read."""
         return bytes_of(self.tree.place(self.path))
 
     def read_text(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Its text."""
         return self.read_bytes().decode(encoding, errors)
 
 
 AnyPath: TypeAlias = Path | ArchivePath
-"""A file or folder, wherever it lies."""
+"""A file or folder, local or in a tree."""
 
 
 def only_folder(where: ArchivePath) -> ArchivePath | None:
-    """The one folder that is all there is in a folder, as archives have it; hidden things do not count."""
+    """The only thing in a folder, if it is a folder, as archives often have it; hidden names do not count."""
     there = [p for p in where.iterdir() if not p.name.startswith(".") and p.name != _OF_MACS]
     return there[0] if len(there) == 1 and there[0].is_dir() else None
 
 
 def listed_tree(mark: str, lost: str, members: Iterable[tuple[str, ByteRange, int]], home: Path | None) -> Listed:
-    """A tree of (name, place, bytes) as an archive or bucket has them.
-
-    Names that lead out of it are left out, and counted in the remarks.
+    """A tree of (name, byte range, size). Names that lead out of it are left out with a remark.
 
     Raises:
         DatasetError: a name that is there twice, or that is a file and a folder.
@@ -283,13 +256,8 @@ def listed_tree(mark: str, lost: str, members: Iterable[tuple[str, ByteRange, in
 
 
 def path_of(name: str) -> str | None:
-    """A member's name as a path of a tree; ``None`` if it is none, as it is absolute, has ``..``, or is empty."""
+    """The name of a member as a path of a tree; ``None`` if it is absolute, has ``..`` or is empty."""
     if name.startswith("/") or "\0" in name or name[1:2] == ":":
         return None
     parts = [part for part in name.split("/") if part not in ("", ".")]
     return None if ".." in parts or not parts else "/".join(parts)
-
-
-def nfc(text: str) -> str:
-    """Text in Unicode's composed form, as names are compared."""
-    return unicodedata.normalize("NFC", text)

@@ -1,7 +1,7 @@
-"""The members of a zip: its directory is read once, from a file or a URL, and nothing is unpacked.
+"""The members of a zip in a file or at a URL; its directory is read once and nothing is unpacked.
 
-Python's own zipfile reads the directory, zip64 and all. What it leaves open is refused here: members that lie in one
-another, as bombs have them, passwords, and ways of packing that few can read.
+Python's zipfile reads the directory. What it leaves open is refused here: members that overlap, as in bombs, passwords,
+and rare compression methods.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _WAYS = {zipfile.ZIP_STORED: False, zipfile.ZIP_DEFLATED: True}
 
 
 def members_of_zip(path: str, left_out: Counter[str]) -> Iterator[tuple[str, int, int, ZipMember]]:
-    """(name, offset of its header, bytes, how they lie there) of the files of a zip; ``left_out`` counts links.
+    """(name, offset of its header, size, how it is stored) of the files of a zip; ``left_out`` counts links.
 
     Raises:
-        DatasetError: not a zip, or one that cannot be read without more ado.
+        DatasetError: not a zip, or one that is refused.
     """
     shown = remote.shown(path) if remote.is_url(path) else path
     for info in _checked(shown, _directory(path, shown)):
@@ -56,25 +56,16 @@ def _directory(path: str, shown: str) -> list[zipfile.ZipInfo]:
 
 
 class _Modest(io.BufferedReader):
-    """A file of which no more is read at a time than a directory has; one may claim any size."""
+    """A file of which no more is read at a time than a directory can have."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """So many bytes.
-
-        Raises:
-            zipfile.BadZipFile: more than any directory has.
-        """
         if size is not None and size > _LARGEST_DIRECTORY:
             raise zipfile.BadZipFile(f"a directory of {size} bytes")
         return super().read(-1 if size is None else size)
 
 
 def _checked(shown: str, infos: list[zipfile.ZipInfo]) -> Sequence[zipfile.ZipInfo]:
-    """The members in the order of their bytes.
-
-    Raises:
-        DatasetError: naming the first that cannot be read.
-    """
+    """The members in the order of their bytes. Raises DatasetError for the first that cannot be read."""
     ordered = sorted(infos, key=lambda info: info.header_offset)
     end, before = 0, ""
     for info in ordered:
@@ -93,7 +84,7 @@ def _checked(shown: str, infos: list[zipfile.ZipInfo]) -> Sequence[zipfile.ZipIn
 
 
 def _name_of(info: zipfile.ZipInfo) -> str:
-    """A name as UTF-8; many tools write it so without the flag that says it. Windows' separators become slashes."""
+    """A name as UTF-8, which many tools write without its flag; Windows' separators become slashes."""
     name = info.filename
     if not info.flag_bits & _UTF8:
         name = name.encode("cp437", "replace").decode("utf-8", "surrogateescape")

@@ -1,9 +1,8 @@
-"""The training side: finished folders as an iterable dataset of (image, target) tensors.
+"""Finished folders as an iterable dataset of (image, target) tensors.
 
-An epoch is a sequence of (shard, member) places that is computed, never drawn and kept: shards in the order of a hash
-of (seed, epoch), then a permutation inside each window of ``shuffle`` places. Any stretch of it can be had without the
-rest, so ranks and workers take contiguous stretches, every sample comes exactly once whatever their number, nothing
-is buffered but one window of places, and where an iteration stands is one number.
+An epoch is a computed sequence of (shard, member): shards in the order of a hash of (seed, epoch), then a permutation
+inside each window of ``shuffle`` positions. Any stretch of it can be computed alone, so ranks and workers take
+contiguous stretches, every sample comes exactly once, and the state of an iteration is one number.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ Transform: TypeAlias = Callable[[Image, Target], Any]
 
 @dataclass(frozen=True)
 class Order:
-    """The sequence of places of one epoch. ``counts`` are the samples of each shard."""
+    """The sequence of samples of one epoch. ``counts`` are the samples of each shard."""
 
     counts: tuple[int, ...]
     shuffle: int
@@ -48,24 +47,24 @@ class Order:
     epoch: int
 
     def stretch(self, first: int, end: int) -> Iterator[tuple[int, int]]:
-        """The (shard, member) at ``first`` up to, without, ``end``."""
+        """The (shard, member) at positions ``first`` to ``end``, exclusive."""
         shards = self._permutation(len(self.counts), "shards")
         ends = list(accumulate(self.counts[shard] for shard in shards))
-        for place in self._places(first, end):
-            turn = bisect_right(ends, place)
+        for index in self._indexes(first, end):
+            turn = bisect_right(ends, index)
             shard = shards[turn]
-            yield shard, place - ends[turn] + self.counts[shard]
+            yield shard, index - ends[turn] + self.counts[shard]
 
-    def _places(self, first: int, end: int) -> Iterator[int]:
+    def _indexes(self, first: int, end: int) -> Iterator[int]:
         total = sum(self.counts)
         window = max(1, min(self.shuffle or total, total))
         for start in range(first // window * window, end, window):
-            places = self._permutation(min(window, total - start), "window", start)
+            order = self._permutation(min(window, total - start), "window", start)
             for position in range(max(first - start, 0), min(end - start, window)):
-                yield start + places[position]
+                yield start + order[position]
 
     def _permutation(self, n: int, *what: str | int) -> Sequence[int]:
-        """By ``random()`` of the Mersenne Twister, whose values Python promises for an integer seed."""
+        """A permutation by ``random()`` of the Mersenne Twister, whose values Python guarantees for integer seeds."""
         if self.shuffle == 0 or n < 2:
             return range(n)
         word = hashlib.blake2b(encode(self.seed, self.epoch, *what)).digest()
@@ -75,7 +74,7 @@ class Order:
 
 
 def share(first: int, end: int, part: int, parts: int, unit: int = 1) -> tuple[int, int]:
-    """Part number ``part`` of first..end cut into ``parts`` that differ by one ``unit`` at most.
+    """Part number ``part`` of first..end, cut into ``parts`` that differ by at most one ``unit``.
 
     >>> [share(0, 10, part, 3) for part in range(3)]
     [(0, 3), (3, 6), (6, 10)]
@@ -89,7 +88,7 @@ def share(first: int, end: int, part: int, parts: int, unit: int = 1) -> tuple[i
 
 @dataclass
 class _Progress:
-    """Where one iteration stands: ``position`` samples of its stretch are done."""
+    """The state of one iteration: ``position`` samples of its stretch are done."""
 
     epoch: int
     stretch: tuple[int, int]
@@ -103,27 +102,27 @@ class ShardDataset(IterableDataset[Any]):
     :class:`augpipe.train.targets.Labels`. All samples of a dataset have the same keys.
 
     **Epochs.** The order is a function of (seed, epoch). Call :meth:`set_epoch` before each epoch; iterating again
-    without it gives the same order again, since workers are copies, and what a copy counted would be lost with it.
+    without it repeats the order, since workers are copies that cannot count epochs.
 
     **Resuming.** :meth:`state_dict` and :meth:`load_state_dict` go on at exactly the next sample, alone or through
-    torchdata's ``StatefulDataLoader``. With workers it is the loader that must be asked: a plain ``DataLoader`` cannot
-    say how far its workers' copies are.
+    torchdata's ``StatefulDataLoader``. With workers use that loader's state: a plain ``DataLoader`` does not know how
+    far its workers are.
 
-    **Lengths.** ``len`` is this rank's number of samples. A DataLoader with workers makes a last, partial batch for
-    each of them, which ``len(loader)`` does not know of. With the loader's ``batch_size`` given here too, workers take
-    whole batches, only the epoch's last one is partial, and ``len(loader)`` is exact, with ``drop_last`` too.
-    Ranks differ by one sample at most, hence possibly by one batch: see torch's ``Join``.
+    **Lengths.** ``len`` is this rank's number of samples. A DataLoader with workers makes a partial last batch for each
+    of them, which ``len(loader)`` does not count. With the loader's ``batch_size`` given here too, workers take whole
+    batches, only the epoch's last one is partial, and ``len(loader)`` is exact, with ``drop_last`` too. Ranks differ by
+    at most one sample, so possibly by one batch: see torch's ``Join``.
 
     Args:
         folders: a finished folder, or several with the same classes.
-        shuffle: size of the window in which samples are shuffled, after the shards were; at least the number of all
-            samples: a perfect shuffle; 1: only shards are; 0: the order as written, in every epoch.
+        shuffle: size of the window in which samples are shuffled, after the shards; the number of all samples is a
+            perfect shuffle, 1 shuffles only shards, 0 keeps the order as written in every epoch.
         seed: any integer; the same for all ranks.
-        rank: this process among ``world_size``. Without both: as torch.distributed says if it is initialised, else the
-            environment's RANK and WORLD_SIZE, else 0 of 1.
+        rank: this process among ``world_size``. Without both: from torch.distributed if it is initialized, else from
+            RANK and WORLD_SIZE in the environment, else 0 of 1.
         world_size: the number of processes that share an epoch.
         batch_size: the DataLoader's, see above.
-        transform: called with (image, target), in the worker; what it returns is the sample.
+        transform: called with (image, target) in the worker; returns the sample.
 
     Raises:
         DatasetError: if a folder is unfinished, damaged, of another schema or of other classes than the first.
@@ -163,8 +162,8 @@ class ShardDataset(IterableDataset[Any]):
         self._transform = transform
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]  # one for all workers
         self._progress: _Progress | None = None
-        self._resume: Mapping[str, Any] | None = None  # a loaded state, until the next iteration takes it up
-        self._resume_in = 0  # the process that it was loaded in
+        self._resume: Mapping[str, Any] | None = None  # a loaded state, until the next iteration
+        self._resume_in = 0  # the process in which it was loaded
         #: The classes, in the order of their labels 1..K.
         self.categories: tuple[CategoryRecord, ...] = opened[0].categories
 
@@ -173,7 +172,7 @@ class ShardDataset(IterableDataset[Any]):
         return end - first
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the iterations that begin from now on, in persistent workers as well."""
+        """Set the order of iterations that begin from now on, in persistent workers too."""
         epoch = _whole("epoch", epoch)
         self._epoch.fill_(epoch)
         if self._resume is not None and self._resume["epoch"] != epoch:
@@ -213,14 +212,14 @@ class ShardDataset(IterableDataset[Any]):
     # --- state -------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the newest iteration in this process stands, as plain data."""
+        """The state of the newest iteration in this process, as plain data."""
         if self._resume is not None:
             return dict(self._resume)
         progress = self._progress or self._fresh()
         return {"epoch": progress.epoch, "position": progress.position, **self._identity(progress.stretch)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the next iteration be the rest of the one that ``state`` is of; :meth:`set_epoch` rules those after it.
+        """Make the next iteration the rest of the one of ``state``; :meth:`set_epoch` governs those after it.
 
         Raises:
             UsageError: if the state is of other data, another seed or shuffle, or another split among processes.
@@ -241,7 +240,7 @@ class ShardDataset(IterableDataset[Any]):
                 hint = "go on with the folders, arguments, ranks and workers that it was saved with"
                 raise UsageError(f"this state has {name} = {state.get(name)}, but here it is {ours}: {hint}")
 
-    # --- the way into worker processes -------------------------------------------------------------------------------
+    # --- worker processes --------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
@@ -255,10 +254,10 @@ class ShardDataset(IterableDataset[Any]):
 
 
 def collate(batch: Sequence[tuple[Image, Target]]) -> tuple[list[Image], list[Target]]:
-    """A batch as (images, targets), two lists, since sizes differ; what torchvision's detectors take.
+    """A batch as (images, targets), two lists, since sizes differ; the input of torchvision's detectors.
 
-    In a worker, large tensors are moved into shared memory here. Where that is full, as in a container with the usual
-    64 MB, the batch is sent through the worker's pipe, with a warning: torch alone would lose it and wait for ever.
+    In a worker, large tensors are moved into shared memory here. If that is full, as in a container with the usual
+    64 MB, the batch goes through the worker's pipe, with a warning: torch alone would lose it and wait forever.
     """
     images, targets = [image for image, _ in batch], [target for _, target in batch]
     return (images, targets) if get_worker_info() is None else (sendable(images), sendable(targets))
@@ -280,10 +279,7 @@ def _rank_and_world_size() -> tuple[int, int]:
 
 
 def _whole(name: str, value: object, least: int | None = None) -> int:
-    """An argument as the int that it is, NumPy's and torch's too.
-
-    True is refused: ``shuffle=True``, as a DataLoader takes it, would be a window of one sample.
-    """
+    """An integer argument, also of NumPy or torch. ``shuffle=True`` of a DataLoader would be a window of one sample."""
     try:
         if isinstance(value, bool):
             raise TypeError

@@ -1,8 +1,4 @@
-"""Finished folders as the source of a ``torchdata.nodes`` pipeline; the only file that imports torchdata.
-
-For training code that is built from nodes: threads map, batches form and positions are saved the way torchdata does it,
-and where a :class:`~augpipe.train.dataset.ShardDataset` stands is one number among them.
-"""
+"""Finished folders as the source of a ``torchdata.nodes`` pipeline; the only file that imports torchdata."""
 
 from __future__ import annotations
 
@@ -19,14 +15,13 @@ except ImportError as error:
 
 
 class ShardNode(BaseNode[Any]):  # type: ignore[misc]  # torchdata has no types
-    """The samples of a dataset in the order of its epoch, as a node.
+    """The samples of a dataset in the order of its epoch, as a node with the state of :meth:`ShardDataset.state_dict`.
 
-    One process reads them, so a ``ParallelMapper`` of threads takes the dataset's ``transform`` better than it does.
-    Its state is that of :meth:`ShardDataset.state_dict`. For another order, call the dataset's ``set_epoch`` before the
-    pipeline is iterated again.
+    One process reads them, so a ``transform`` is better given to a ``ParallelMapper``. Call the dataset's ``set_epoch``
+    before the pipeline is iterated again.
 
     Args:
-        dataset: this node alone iterates it.
+        dataset: not iterated by anything else.
     """
 
     def __init__(self, dataset: ShardDataset) -> None:
@@ -46,9 +41,7 @@ class ShardNode(BaseNode[Any]):  # type: ignore[misc]  # torchdata has no types
         self._samples = iter(self._dataset)
 
     def next(self) -> Any:
-        """The next sample."""
         return next(self._samples)
 
     def get_state(self) -> dict[str, Any]:
-        """Where the epoch stands."""
         return self._dataset.state_dict()

@@ -1,8 +1,8 @@
-"""Batches on their way out of a DataLoader's worker: small tensors in the message, large ones in shared memory.
+"""How batches leave a DataLoader's worker: small tensors in the message, large ones in shared memory.
 
-torch sends every tensor as a file in shared memory, 0.15 ms each, and a target has five of them or more. Where shared
-memory is full it loses the batch, in a thread of the worker, and the training loop waits for it for ever; so tensors
-are moved here, where that is noticed, and what does not fit goes through the pipe.
+torch sends every tensor as a file in shared memory, 0.15 ms each, and a target has five or more. If shared memory is
+full, it loses the batch in a thread of the worker, and the training loop waits forever; so tensors are moved here, and
+what does not fit goes through the pipe.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _T = TypeVar("_T")
 
 
 def sendable(values: list[_T]) -> list[_T]:
-    """The list in a form that arrives in another process as it was, lists and dicts inside it included.
+    """The list in a form that can be sent to another process, with nested lists and dicts.
 
-    Tensors that torch cannot lay out as plain memory (sparse ones, say) are left to torch.
+    Tensors without plain memory (sparse ones, say) are left to torch.
     """
     return _Sent(values, _are_shared([tensor for tensor in _tensors_in(values) if _is_for_shared_memory(tensor)]))
 
 
 def _is_for_shared_memory(tensor: torch.Tensor) -> bool:
-    """Whether it is large, or of a subclass, which only torch's own way brings over as what it is."""
+    """Whether it is large, or of a subclass, which only torch can send."""
     return tensor.nbytes > _SMALL or type(tensor) is not torch.Tensor
 
 
@@ -48,7 +48,7 @@ def _tensors_in(value: Any) -> Iterator[torch.Tensor]:
 
 
 def _are_shared(tensors: Sequence[torch.Tensor]) -> bool:
-    """Move tensors into shared memory; False if there is no room, or no file descriptor, for one of them."""
+    """Move tensors into shared memory; False if there is no room or file descriptor for one of them."""
     try:
         for tensor in tensors:
             tensor.share_memory_()  # type: ignore[no-untyped-call]
@@ -66,7 +66,7 @@ def _are_shared(tensors: Sequence[torch.Tensor]) -> bool:
 
 
 class _Sent(list[_T]):
-    """A list that leaves this process with its tensors in the message, but for those in shared memory."""
+    """A list that is pickled with its tensors in the message, except those in shared memory."""
 
     def __init__(self, values: Sequence[_T], shared: bool) -> None:
         super().__init__(values)
@@ -78,7 +78,7 @@ class _Sent(list[_T]):
 
 @dataclass(frozen=True, slots=True)
 class _Bytes:
-    """A tensor in a message: an array of NumPy, and the dtype and shape where NumPy does not have them."""
+    """A tensor in a message: a NumPy array, and dtype and shape if NumPy has no such dtype."""
 
     array: Any
     dtype: torch.dtype | None = None

@@ -1,6 +1,6 @@
 """Stored samples as tensors: the picture, and the labels in torchvision's convention for detection.
 
-Which keys a target has is decided once for a dataset, from what its manifests count, never from one sample: a batch in
+The keys of a target are decided once for a dataset, from the counts in its manifests, not for each sample: a batch in
 which some targets lack ``masks`` breaks a training loop after hours, an empty tensor of the right shape does not.
 """
 
@@ -51,7 +51,7 @@ class Labels:
 
     @classmethod
     def of(cls, folders: Sequence[Folder]) -> Labels:
-        """What the folders hold together."""
+        """The labels that the folders hold together."""
         counts = sum((Counter(folder.kinds) for folder in folders), Counter[str]())
         categories = folders[0].categories
         return cls(
@@ -65,11 +65,7 @@ class Labels:
         )
 
     def target_of(self, sample: StoredSample) -> Target:
-        """The labels of one sample.
-
-        Raises:
-            DatasetError: naming shard and key, if they do not fit the picture or the classes.
-        """
+        """The labels of one sample; DatasetError if they do not fit the picture or the classes."""
         record = sample.record
         target: Target = {"key": record.key}
         if self.objects or self.semantic:
@@ -100,7 +96,7 @@ def image_of(sample: StoredSample) -> torch.Tensor:
     """The picture as uint8 (C, H, W), C = 3 in the order red, green, blue, or 1.
 
     Raises:
-        DatasetError: naming shard and key, if there is none, or it is not as large as the record says.
+        DatasetError: there is none, or not of the size in the record.
     """
     record = sample.record
     data = sample.members.get("jpg", sample.members.get("png"))
@@ -122,14 +118,14 @@ def _shapes_of(record: SampleRecord) -> tuple[tuple[int, ...], ...]:
 
 
 def image_id_of(record: SampleRecord) -> int:
-    """The source's id, else 53 bits (exact in a float64) that depend on the source key alone."""
+    """The source's id, else a 53-bit hash (exact in a float64) of the source key."""
     if record.image_id is not None:
         return record.image_id
     return int.from_bytes(hashlib.blake2b(record.source.key.encode(), digest_size=8).digest(), "big") >> 11
 
 
 def _require_places(sample: StoredSample) -> None:
-    """Make sure that boxes, keypoints and areas are numbers that float32 holds; others would be trained on as inf."""
+    """Raise :class:`DatasetError` for boxes, keypoints or areas that float32 would turn into inf."""
     for one in sample.record.objects:
         if not all(abs(v) < _FARTHEST for v in (*one.box_xyxy, *one.keypoints)) or not abs(_area(one)) < _FARTHEST**2:
             raise DatasetError(f"{sample.where}: an object lies further from the picture than {_FARTHEST:.0e} pixels")

@@ -1,9 +1,9 @@
-"""Who may write to a folder: a lock over ranges of its tasks, which the system takes back from a process that dies.
+"""The lock of an output folder, over ranges of tasks; the system releases it when a process dies.
 
-A whole run holds every task; ``--tasks`` holds its own, so that several machines can work in one shared folder and two
-that would make the same shard are refused. Byte 0 of the file is held while run.json is looked at and changed, byte
-1 + i stands for task i. The locks are those of the open file (Linux), which also keep two threads of one process
-apart; elsewhere they are POSIX record locks, which belong to the process.
+Byte 0 of the lock file is locked while run.json is read and changed, byte 1 + i stands for task i. So several machines
+can work in one shared folder with ``--tasks``, and two that would make the same shard are refused. Locks are those of
+the open file (Linux), which also separate threads of one process; elsewhere they are POSIX record locks, which belong
+to the process.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from pathlib import Path
 from augpipe.core.errors import UsageError
 
 WHOLE = range(1 << 40)
-"""All tasks that a folder may ever have."""
+"""All tasks of any run."""
 
 _PREPARING = 30.0  # seconds to wait for another process that reads or writes run.json
 _OFD = getattr(fcntl, "F_OFD_SETLK", None)
 
 
 class FolderLock:
-    """The lock of one folder, kept in the file ``path``; nothing is held at first. Errors name ``folder``."""
+    """The lock in the file ``path``, initially released. Errors name ``folder``."""
 
     def __init__(self, path: Path, folder: Path | None = None) -> None:
         self._path = path
@@ -35,26 +35,18 @@ class FolderLock:
         self._file = -1
 
     def take(self, tasks: range) -> bool:
-        """Hold these tasks; ``False`` if somebody holds one of them.
-
-        Raises:
-            UsageError: the file cannot be made or locked.
-        """
+        """Lock these tasks. Returns False if one of them is locked; raises UsageError if the file cannot be."""
         return self._hold(1 + tasks.start, len(tasks))
 
     def drop(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
     @contextmanager
     def preparing(self) -> Iterator[None]:
-        """While it holds, no other process looks at run.json or changes it.
-
-        Raises:
-            UsageError: somebody else does so for too long.
-        """
+        """A context in which no other process reads or changes run.json; raises UsageError if one does for long."""
         end = time.monotonic() + _PREPARING
         while not self._hold(0, 1):
             if time.monotonic() > end:
@@ -66,11 +58,11 @@ class FolderLock:
             self._set(fcntl.F_UNLCK, 0, 1)
 
     def _hold(self, first: int, count: int) -> bool:
-        """Hold some bytes of the file that is there, not of one that a run which ends has just removed."""
+        """Lock some bytes of the file at the path, not of one that a run which ends has just removed."""
         while True:
             if self._file < 0:
                 self._open()
-            # To the system no bytes are all bytes.
+            # To the system a count of 0 means all bytes.
             if count and not self._set(fcntl.F_WRLCK, first, count):
                 return False
             if self._file >= 0 and _is_at(self._file, self._path):
@@ -90,7 +82,7 @@ class FolderLock:
             raise UsageError(f"{self._folder}: cannot be written to: {error.strerror}; choose another DST") from error
 
     def _set(self, kind: int, first: int, count: int) -> bool:
-        """Change some bytes of the lock at once, or not at all."""
+        """Change the lock of some bytes, all or none. Returns whether it did."""
         if self._file < 0:
             return True
         try:

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from augpipe.core.geometry import IDENTITY, Matrix, Region, clip_convex, in_front, move_region, rectangle, then
+from augpipe.core.geometry import Matrix, Region, clip_convex, in_front, move_region, rectangle
+from augpipe.core.maps import UNMOVED, Map
 from augpipe.core.step import Box, Step
 
 _APART = 1e-6  # pixels
@@ -17,7 +18,7 @@ _APART = 1e-6  # pixels
 
 @dataclass(frozen=True)
 class CanvasState:
-    """``matrix`` takes source points to the canvas of ``size_wh``.
+    """``map`` takes source points to the canvas of ``size_wh``.
 
     ``hidden_outside`` is the convex region, in canvas points, outside which earlier frames and canvases have cut the
     picture (``None``: nothing was cut; the canvas itself always cuts at the end). ``erased`` are painted-over regions.
@@ -25,7 +26,7 @@ class CanvasState:
     """
 
     size_wh: tuple[int, int]
-    matrix: Matrix = IDENTITY
+    map: Map = UNMOVED
     hidden_outside: Region | None = None
     erased: tuple[Region, ...] = ()
     moved: bool = False
@@ -36,7 +37,7 @@ class CanvasState:
         seen = self.visible if self.moved else None  # what an earlier canvas did not show is not there any more
         return CanvasState(
             size_wh,
-            then(self.matrix, matrix),
+            self.map.then(matrix),
             None if seen is None else _moved(matrix, seen),
             tuple(filter(None, (_moved(matrix, region) for region in self.erased))),
             True,
@@ -85,14 +86,14 @@ def _tidy(region: Region) -> Region:
 
 
 def follow(steps: Iterable[Step], size_wh: tuple[int, int]) -> CanvasState:
-    """The track of a picture of ``size_wh`` through ``steps``."""
-    track = CanvasState(size_wh)
+    """The canvas of a picture of ``size_wh`` after ``steps``."""
+    state = CanvasState(size_wh)
     for step in steps:
         change = step.canvas_change()
         if change.matrix is not None:
-            track = track.warped(change.matrix, change.size_wh)
+            state = state.warped(change.matrix, change.size_wh)
         if change.hidden_outside is not None:
-            track = track.framed(change.hidden_outside)
+            state = state.framed(change.hidden_outside)
         if change.covered_xyxy:
-            track = track.covered(change.covered_xyxy)
-    return track
+            state = state.covered(change.covered_xyxy)
+    return state

@@ -26,6 +26,8 @@ Region: TypeAlias = tuple[Point, ...]
 """A convex polygon."""
 
 IDENTITY: Matrix = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+NEAREST = 1e-3
+"""The least depth (see :func:`depth`) at which labels are moved: images of nearer points are anywhere."""
 _GRID = 2.0**20
 _PROJECTIVE_GRID = 2.0**36  # the last row multiplies pixel positions, so it needs the finer steps
 
@@ -193,19 +195,6 @@ def move_points(m: Matrix, points_xy: F64) -> F64:
     return out
 
 
-def local_scale(m: Matrix, at: Point) -> tuple[float, float]:
-    """How far the source moves, in source x and in source y, when the output moves by one pixel near ``at``.
-
-    ``at`` is an output point and ``m`` the forward map. Values above 1 mean that the picture shrinks.
-    """
-    back = inverse(m)
-    x, y = move_point(back, at)
-    w = back[6] * at[0] + back[7] * at[1] + back[8]
-    dx = ((back[0] - x * back[6]) / w, (back[1] - x * back[7]) / w)
-    dy = ((back[3] - y * back[6]) / w, (back[4] - y * back[7]) / w)
-    return math.hypot(*dx), math.hypot(*dy)
-
-
 # --- boxes -----------------------------------------------------------------------------------------------------------
 
 
@@ -217,12 +206,6 @@ def corners_of(boxes_xyxy: F64) -> F64:
 def bounds_of(points_xy: F64) -> F64:
     """The axis-aligned box around points: (..., P, 2) in, (..., 4) out."""
     return np.concatenate([points_xy.min(axis=-2), points_xy.max(axis=-2)], axis=-1)
-
-
-def clip_boxes(boxes_xyxy: F64, size_wh: tuple[int, int]) -> F64:
-    """Boxes cut to the canvas; one that lies outside gets no area."""
-    w, h = size_wh
-    return np.clip(boxes_xyxy, 0.0, (w, h, w, h))
 
 
 # --- convex regions --------------------------------------------------------------------------------------------------
@@ -282,9 +265,9 @@ def signed_area(xs: list[float], ys: list[float]) -> float:
     return float(sum(map(sub, map(mul, xs, ys[1:] + ys[:1]), map(mul, xs[1:] + xs[:1], ys)))) / 2.0
 
 
-def in_front(m: Matrix, region: Region, limit: float = 1e-3) -> Region:
-    """The part of a source region that a projective map sends to finite places (its depth is at least ``limit``)."""
+def in_front(m: Matrix, region: Region) -> Region:
+    """The part of a source region that a projective map sends to finite places (see :data:`NEAREST`)."""
     if is_affine(m) or not region:
         return region
-    sides = [m[6] * x + m[7] * y + m[8] - limit for x, y in region]
+    sides = [m[6] * x + m[7] * y + m[8] - NEAREST for x, y in region]
     return region if min(sides) >= 0.0 else tuple(_keep_side(list(region), sides))

@@ -7,6 +7,7 @@ through GEOS (shapely) together, as a call costs more than a ring; only those th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, pairwise
 from typing import Any, NamedTuple
@@ -17,14 +18,15 @@ import shapely
 from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64, Rings
-from augpipe.core.geometry import Matrix, Region, depth, in_front, is_affine, move_points, rectangle
+from augpipe.core.geometry import Region, rectangle
+from augpipe.core.maps import Map
+from augpipe.labels.boxes import with_short_sides
 
 _THIN = 1e-3
 """Pixels. What is thinner vanishes when coordinates are written, and is left over by arithmetic along an edge."""
 
 _GRID = 1e-6  # pixels
 _AT_ONCE = 1 << 22  # pairs of a face and a side
-_NEAREST = 1e-3  # the depth at which geometry.in_front cuts
 _POLYGON = 3  # GEOS's number for this type
 
 
@@ -88,13 +90,13 @@ def polygons_of(masks: Sequence[Rings]) -> Any:
 
 
 def cut_rings(
-    objects: Sequence[Sequence[F64]], matrix: Matrix | None, region: Region, polygons: Any = None
+    objects: Sequence[Sequence[F64]], map: Map | None, region: Region, polygons: Any = None
 ) -> list[ClippedRings]:
     """The rings of each object through a map, cut to a convex region of the canvas.
 
     Args:
         objects: each a sequence of rings, float64 (n ≥ 3, 2).
-        matrix: the map; of a projective one only the part in front has an image. ``None`` moves nothing.
+        map: cuts off what has no image. ``None`` moves nothing.
         region: in canvas points; one of less than three points shows nothing.
         polygons: of all rings, if :func:`polygons_of` has them.
     """
@@ -102,9 +104,12 @@ def cut_rings(
     if not rings:
         return [ClippedRings(0.0, 0.0, []) for _ in objects]
     polygons = _polygons_of(rings) if polygons is None else polygons
-    if matrix is not None:
-        polygons, behind = _moved_polygons(matrix, polygons)
-        rings = _moved_rings(matrix, rings)
+    if map is not None:
+        if map.straight_length < math.inf:
+            rings = [with_short_sides(ring, map.straight_length) for ring in rings]
+            polygons = shapely.segmentize(polygons, map.straight_length)
+        polygons, behind = _moved_polygons(map, polygons)
+        rings = _moved_rings(map, rings)
     boxes = _boxes_of(np.concatenate(rings), rings)
     crossing = sorted({*behind, *_leaving(rings, boxes, region)})
     areas = shapely.area(polygons)
@@ -223,33 +228,31 @@ def _robust(operation: Callable[..., Any], *polygons: Any) -> Any:
 # --- moving ----------------------------------------------------------------------------------------------------------
 
 
-def _moved_rings(matrix: Matrix, rings: Sequence[F64]) -> list[F64]:
-    """The points of rings through a map; those that a projective map puts behind the horizon are anywhere."""
-    if not rings:
-        return []
+def _moved_rings(map: Map, rings: Sequence[F64]) -> list[F64]:
+    """The points of rings through a map; those without an image become (0, 0)."""
     points = np.concatenate(rings)
-    if is_affine(matrix):
-        moved = move_points(matrix, points)
+    if map.is_affine:
+        moved = map.forward(points)
     else:
-        front = depth(matrix, points) >= _NEAREST
+        front = map.has_image(points)
         moved = np.zeros_like(points)
-        moved[front] = move_points(matrix, points[front])
+        moved[front] = map.forward(points[front])
     return [moved[start:stop] for start, stop in _spans(rings)]
 
 
-def _moved_polygons(matrix: Matrix, polygons: Any) -> tuple[Any, list[int]]:
-    """Polygons through a map, and the numbers of those that reach behind the horizon, of which the front is left."""
+def _moved_polygons(map: Map, polygons: Any) -> tuple[Any, list[int]]:
+    """The part of polygons that has an image, through a map, and the numbers of those of which a part has none."""
     behind: list[int] = []
-    if not is_affine(matrix):
+    if not map.is_affine:
         for i, (x0, y0, x1, y1) in enumerate(shapely.bounds(polygons).tolist()):
             around: Region = ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
-            front = in_front(matrix, around)
+            front = map.part_with_image(around)
             if front != around:
                 behind.append(i)
                 polygons[i] = _robust(
                     shapely.intersection, polygons[i], shapely.Polygon(front if len(front) > 2 else ())
                 )
-    return shapely.transform(polygons, lambda points: move_points(matrix, points)), behind
+    return shapely.transform(polygons, map.forward), behind
 
 
 # --- cutting ---------------------------------------------------------------------------------------------------------

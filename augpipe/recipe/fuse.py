@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from augpipe.core.canvas import CanvasState, follow
 from augpipe.core.color import merged, recolored
 from augpipe.core.geometry import (
@@ -20,15 +22,12 @@ from augpipe.core.geometry import (
     area_of,
     clip_convex,
     in_front,
-    inverse,
-    is_exact,
-    local_scale,
-    move_point,
     move_region,
     rectangle,
     rounded,
     then,
 )
+from augpipe.core.maps import Map, MatrixMap
 from augpipe.core.plan import Border, ColorStage, Rgb
 from augpipe.core.step import Step
 from augpipe.pixels.steps.color import Color
@@ -94,15 +93,14 @@ class Fuser:
         self._start_wh, self._matrix, self._tones, self._frames = self.size_wh, IDENTITY, [], []
 
     def _warp(self, matrix: Matrix, frames: list[Region]) -> Warp:
-        if is_exact(matrix):
-            return Warp(matrix=matrix, size_wh=self.size_wh, border=self.border, fill=self.fill)
-        shown = rectangle(self.size_wh)
-        for region in frames:
-            shown = clip_convex(shown, region)
-        back = inverse(matrix)
-        # A constant border blends into the picture's edge. Where no border shows there is nothing to blend.
-        border: Border = "replicate" if _within(back, shown, self._start_wh) else self.border
-        reduce = _reduction(matrix, back, self.size_wh)
+        map, reduce, border = MatrixMap(matrix), (1, 1), self.border
+        if not map.is_exact:
+            shown = rectangle(self.size_wh)
+            for region in frames:
+                shown = clip_convex(shown, region)
+            # A constant border blends into the picture's edge. Where no border shows there is nothing to blend.
+            border = "replicate" if _shows_no_border(map, shown, self._start_wh) else self.border
+            reduce = _reduction(map, self.size_wh)
         return Warp(matrix=matrix, size_wh=self.size_wh, border=border, fill=self.fill, reduce=reduce)
 
     def canvas_state(self) -> CanvasState:
@@ -130,33 +128,27 @@ def _on_grid(region: Region) -> Region:
     return tuple((round(x * 2**20) / 2**20 + 0.0, round(y * 2**20) / 2**20 + 0.0) for x, y in region)
 
 
-def _within(back: Matrix, shown: Region, source_wh: tuple[int, int]) -> bool:
-    """Whether every shown point of the canvas has picture behind it, by the map back to the source."""
-    w, h = source_wh
-    for x, y in shown:
-        if back[6] * x + back[7] * y + back[8] <= 0.0:
-            return False
-        sx, sy = move_point(back, (x, y))
-        if not (-_TOUCH <= sx <= w + _TOUCH and -_TOUCH <= sy <= h + _TOUCH):
-            return False
-    return True
+def _shows_no_border(map: Map, shown: Region, source_wh: tuple[int, int]) -> bool:
+    """Whether every corner of the shown region of the canvas has picture behind it."""
+    source = map.back(np.array(shown).reshape(-1, 2))  # NaN, which is not within any bounds, behind the horizon
+    return bool(((source >= -_TOUCH) & (source <= np.add(source_wh, _TOUCH))).all())
 
 
-def _reduction(matrix: Matrix, back: Matrix, size_wh: tuple[int, int]) -> tuple[int, int]:
+def _reduction(map: Map, size_wh: tuple[int, int]) -> tuple[int, int]:
     """How many source pixels one output pixel stands for near the middle of the canvas, as block sides.
 
     Interpolating between neighbours skips pixels when the picture shrinks by more than about 1.5, so it is averaged in
-    blocks first. One rule for every backend, from the map alone.
+    blocks first. The rule is the same for every backend, from the map alone.
     """
-    centre = (size_wh[0] / 2.0, size_wh[1] / 2.0)
-    if back[6] * centre[0] + back[7] * centre[1] + back[8] <= 0.0:
-        return (1, 1)
-    x, y = local_scale(matrix, centre)
+    x, y = map.local_scale((size_wh[0] / 2.0, size_wh[1] / 2.0))
     return _block_side(x), _block_side(y)
 
 
 def _block_side(scale: float) -> int:
-    """The power of two that is nearest by ratio, which JPEG's decoder can make: what is left is at most √2."""
+    """The power of two that is nearest by ratio, which JPEG's decoder can make: what is left is at most √2.
+
+    It is 1 for NaN, the scale behind the horizon of a projective map.
+    """
     side = 1
     while side < _SHARPEST_REDUCTION and scale * scale >= 2.0 * side * side:
         side *= 2

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from augpipe.core.errors import one_line
 from augpipe.core.plan import Border
@@ -27,9 +27,9 @@ from augpipe.recipe.ops.params import (
     MaybeWeight,
     Rgb,
     Share,
-    Whole,
-    WholeBetween,
     WholePair,
+    whole,
+    whole_between,
 )
 from augpipe.recipe.yaml_reader import Document, Path_
 
@@ -131,7 +131,7 @@ class Head(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    version: Annotated[int, Whole(VERSION, VERSION)] = Field(description="the recipe format")
+    version: Annotated[int, whole(VERSION, VERSION)] = Field(description="the recipe format")
     description: str = Field("", description="one line for people")
     labels: LabelOptions = LabelOptions()
     border: Border = Field("constant", description="what lies outside the picture: a colour, or invented picture")
@@ -262,9 +262,10 @@ class _Compiler:
         if n is None:
             fail(self._document, where, "some_of needs 'n: 2' or 'n: [1, 3]' beside it: how many steps to take")
         try:
-            return WholeBetween(0, eligible).read(n)
-        except ValueError as error:
-            fail(self._document, (*where, "n"), f"some_of.n: {error}, as that many can be chosen, got {shown(n)}")
+            return TypeAdapter(Annotated[WholePair, whole_between(0, eligible)]).validate_python(n)
+        except ValidationError as error:
+            message = error.errors()[0]["msg"].removeprefix("Value error, ")
+            fail(self._document, (*where, "n"), f"some_of.n: {message}, as that many can be chosen, got {shown(n)}")
 
 
 def _validated(model: Any, value: Any, document: Document, where: Path_, what: str, example: str = "") -> Any:

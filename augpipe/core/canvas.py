@@ -1,7 +1,4 @@
-"""Where the source picture is on the canvas: the map so far, and the part of it that can still be seen.
-
-Drawing asks this to place a crop around the objects, labels ask it to move them, both from the same steps.
-"""
+"""The state of the canvas after some steps: where the source picture is on it, and which part of it is visible."""
 
 from __future__ import annotations
 
@@ -33,8 +30,8 @@ class CanvasState:
     source_wh: tuple[int, int] | None = None
 
     def warped(self, matrix: Matrix, size_wh: tuple[int, int]) -> CanvasState:
-        """After the whole canvas has gone through ``matrix`` onto one of ``size_wh``."""
-        seen = self.visible if self.moved else None  # what an earlier canvas did not show is not there any more
+        """The state after the whole canvas has gone through ``matrix`` onto one of ``size_wh``."""
+        seen = self.visible if self.moved else None  # what an earlier canvas did not show is gone
         return CanvasState(
             size_wh,
             self.map.then(matrix),
@@ -45,7 +42,7 @@ class CanvasState:
         )
 
     def framed(self, region: Region) -> CanvasState:
-        """After everything outside ``region`` was painted over."""
+        """The state after everything outside ``region`` was painted over."""
         seen = region if self.hidden_outside is None else clip_convex(self.hidden_outside, region)
         return replace(self, hidden_outside=_tidy(seen), moved=True)
 
@@ -72,12 +69,12 @@ class CanvasState:
 
 
 def _moved(matrix: Matrix, region: Region) -> Region:
-    """A region after a move; what a projective map puts behind the horizon is nowhere on the canvas."""
+    """The part of a region that a matrix does not put behind its horizon, moved."""
     return _tidy(move_region(matrix, in_front(matrix, region)))
 
 
 def _tidy(region: Region) -> Region:
-    """A region without points that clipping put beside each other: the side between them points anywhere."""
+    """A region without points that clipping left within 1e-6 pixels of each other; empty if less than three remain."""
     before = region[-1:] + region[:-1]
     left = tuple(
         (x, y) for (x, y), (bx, by) in zip(region, before, strict=True) if abs(x - bx) > _APART or abs(y - by) > _APART

@@ -1,12 +1,11 @@
-"""The one convention of coordinates, and moving points, boxes and convex regions by it.
+"""Coordinates, and matrices that move points, boxes and convex regions.
 
 Pixel *i* covers the interval [i, i+1): x to the right, y down. A picture of width W spans [0, W]; the centre of its
 first pixel is 0.5. Boxes are ``xyxy``, half-open, float64. A mirror image is x → W − x for every kind of label.
-The pixel-centre arithmetic of OpenCV and CUDA is reached by a half-pixel shift inside ``sampling`` and nowhere else.
+The half-pixel shift to the pixel-centre indexes of OpenCV and CUDA is in :mod:`augpipe.pixels.resample` alone.
 
-A map is a row-major 3×3 matrix of plain floats that takes source points to output points, (x, y, 1) as a column. It is
-made in ordinary double arithmetic and then rounded (:func:`rounded`), so that a last-bit difference between two
-machines' sine cannot reach a picture or a label.
+A matrix is row-major 3×3 plain floats and takes source points to output points, (x, y, 1) as a column. Matrices are
+rounded (:func:`rounded`), so that a last-bit difference between two machines' sine reaches no picture and no label.
 """
 
 from __future__ import annotations
@@ -107,7 +106,7 @@ def about(centre: Point, matrix: Matrix) -> Matrix:
 
 
 def determinant(m: Matrix) -> float:
-    """The determinant of the whole matrix; negative means a mirror image."""
+    """The determinant of the 3×3 matrix; negative means a mirror image."""
     a, b, c, d, e, f, g, h, i = m
     return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
 
@@ -212,7 +211,7 @@ def bounds_of(points_xy: F64) -> F64:
 
 
 def rectangle(size_wh: tuple[float, float]) -> Region:
-    """The canvas as a region."""
+    """The canvas of a size as a region, clockwise on the screen from (0, 0)."""
     w, h = float(size_wh[0]), float(size_wh[1])
     return ((0.0, 0.0), (w, 0.0), (w, h), (0.0, h))
 
@@ -223,7 +222,7 @@ def move_region(m: Matrix, region: Region) -> Region:
 
 
 def area_of(region: Region) -> float:
-    """Area of a simple polygon (shoelace formula), never negative."""
+    """Area of a simple polygon, never negative."""
     return abs(_signed_area(region))
 
 

@@ -1,6 +1,6 @@
-"""Labels through a plan: every kind moved once, on the CPU, by the same numbers that move the pixels.
+"""Labels through a plan: every kind is moved once, by the same numbers as the pixels.
 
-An object whose visible part is too small is dropped and written down with the reason; none vanishes silently.
+An object whose visible part is too small is dropped, with the reason.
 """
 
 from __future__ import annotations
@@ -38,12 +38,11 @@ TruncatedRule: TypeAlias = Literal["clip", "drop"]
 ErasedRule: TypeAlias = Literal["lower", "cut"]
 
 _TRUNCATED_BELOW = 0.999
-_CLEARLY = 0.01  # more than rounding can do to a share, a side or an area
 
 
 @dataclass(frozen=True)
 class LabelRules:
-    """What the recipe says of labels.
+    """The rules of a recipe for labels.
 
     An object is kept if at least ``min_visibility`` of it (0..1) can be seen, its box has no side under ``min_side``
     pixels and its area is at least ``min_area`` pixels. ``box`` says how a box without other geometry is turned: by
@@ -139,7 +138,7 @@ def apply(
 def _shapes(objects: Objects, state: CanvasState, each: Sequence[LabelRules], cut_erased: bool) -> list[Shape]:
     if state.moved:
         return _moved_shapes(objects, state, each, cut_erased)
-    # Where nothing moved the box stays the source's own; only what can be seen is measured.
+    # Where nothing moved the box stays the source's own; only its visible share is measured.
     columns = zip(objects.boxes_xyxy.tolist(), _areas(objects), objects.segmentation, objects.obb, strict=True)
     shapes = [
         Shape((x0, y0, x1, y1), "source", area, 1.0, 1.0, segmentation, _in_order(obb))
@@ -156,7 +155,7 @@ def _shapes(objects: Objects, state: CanvasState, each: Sequence[LabelRules], cu
 
 
 def _moved_shapes(objects: Objects, state: CanvasState, each: Sequence[LabelRules], cut_erased: bool) -> list[Shape]:
-    """The shapes on the canvas; all together, unless classes differ in how a plain box is turned."""
+    """The shapes on the canvas, in one pass for each way of turning a plain box."""
     ways = {rules.box for rules in each}
     if len(ways) == 1:
         (way,) = ways
@@ -183,9 +182,7 @@ def _in_order(obb: F64 | None) -> F64 | None:
 
 
 def _fault(shape: Shape, rules: LabelRules) -> tuple[str, float | None] | None:
-    """Why a shape cannot stay, with the number that was too small, as it would be written; ``None`` if it can."""
-    if _is_clear(shape, rules):
-        return None
+    """(reason, the number that is too small, rounded as it is written) if a shape is dropped."""
     if shape.in_frame <= 0.0:
         return "outside", None
     if rules.truncated == "drop" and shape.in_frame < _TRUNCATED_BELOW:
@@ -203,16 +200,6 @@ def _fault(shape: Shape, rules: LabelRules) -> tuple[str, float | None] | None:
     if side < rules.min_side:
         return "min_side", side
     return ("min_area", area) if area < rules.min_area else None
-
-
-def _is_clear(shape: Shape, rules: LabelRules) -> bool:
-    """Whether a shape is so far above all limits that it stays however its numbers are rounded, which takes longer."""
-    if shape.box_xyxy is None or shape.visible < rules.min_visibility + _CLEARLY:
-        return False
-    if rules.truncated == "drop" and shape.in_frame < _TRUNCATED_BELOW:
-        return False
-    x0, y0, x1, y1 = shape.box_xyxy
-    return min(x1 - x0, y1 - y0) > rules.min_side + _CLEARLY and shape.area > rules.min_area + _CLEARLY
 
 
 def _moved_objects(
@@ -237,7 +224,7 @@ def _facts(facts: ObjectAttributes, shape: Shape) -> ObjectAttributes:
 
 
 def _moved_parts(objects: Sequence[tuple[ObjectPart, ...]], state: CanvasState) -> tuple[tuple[ObjectPart, ...], ...]:
-    """The boxes of parts by their corners; a part that the frame leaves nothing of is left out."""
+    """The boxes of parts, by their corners; a part outside the frame is left out."""
     parts = [part for parts in objects for part in parts]
     if not parts:
         return tuple(objects)

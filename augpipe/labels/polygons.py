@@ -1,8 +1,8 @@
-"""Polygons through a map and a frame: real clipping, so that a part that leaves is gone and a split one is two.
+"""Polygons through a map and a frame, clipped, so that a polygon that the frame splits becomes two.
 
-COCO's rings are the union of outlines without holes. Real files hold figure eights and spikes as well; a ring that
-crosses itself stands for what the even-odd rule fills, which is how pycocotools paints it. All rings of a picture go
-through GEOS (shapely) together, as a call costs more than a ring; only those that cross the frame's edge are cut.
+COCO's rings are the union of outlines without holes. A ring that crosses itself stands for the even-odd rule's area,
+as pycocotools paints it. All rings of a picture go through GEOS (shapely) together, as a call costs more than a ring;
+only those that cross the frame's edge are cut.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from augpipe.core.annotations import F64, Rings
 from augpipe.core.geometry import Region, rectangle
 from augpipe.core.maps import Map
-from augpipe.labels.boxes import with_short_sides
+from augpipe.labels.boxes import points_inside, with_short_sides
 
 _THIN = 1e-3
-"""Pixels. What is thinner vanishes when coordinates are written, and is left over by arithmetic along an edge."""
+"""Pixels. Thinner pieces are left over by arithmetic along an edge, and vanish when coordinates are written."""
 
 _GRID = 1e-6  # pixels
 _AT_ONCE = 1 << 22  # pairs of a face and a side
@@ -79,8 +79,8 @@ _MADE: WeakKeyDictionary[Rings, Any] = WeakKeyDictionary()
 def polygons_of(masks: Sequence[Rings]) -> Any:
     """Valid shapely (multi)polygons of all rings of some masks, an array.
 
-    They are kept as long as the mask is, so that the copies of a picture share them: making sure that a polygon is
-    valid takes longer than to move it.
+    They are kept as long as the mask is, so that the copies of a picture share them: to make a polygon valid takes
+    longer than to move it.
     """
     new = [mask for mask in masks if mask not in _MADE]
     made = _polygons_of([ring for mask in new for ring in mask.rings])
@@ -188,8 +188,8 @@ def _polygons_of(rings: Sequence[F64]) -> Any:
 def _even_odd(ring: F64) -> Any:
     """What the even-odd rule fills of a ring that crosses or touches itself.
 
-    Every face between its lines is in or out as a whole, as one point of it tells. GEOS's make_valid is not asked: it
-    takes a side that is run along twice, which bounds nothing, for one.
+    One point of each face between its lines decides. GEOS's make_valid would take a side that is run along twice, which
+    bounds nothing, for one.
     """
     closed = np.concatenate([ring, ring[:1]])
     lines = shapely.union_all([shapely.linestrings(closed)], grid_size=_GRID)
@@ -207,7 +207,7 @@ def _even_odd(ring: F64) -> Any:
 
 
 def _union_area(polygons: Any, areas: F64) -> float:
-    """The area of the union of valid polygons. Most lie apart, as their boxes tell, and are only added up."""
+    """The area of the union of valid polygons; where their boxes lie apart, the sum of their areas."""
     if len(polygons) == 1:
         return float(areas[0])
     if len(polygons) > 1:
@@ -273,13 +273,9 @@ def _leaving(rings: Sequence[F64], boxes: Sequence[Any], region: Region) -> list
         right, bottom = region[2]
         within = [x0 >= 0.0 and y0 >= 0.0 and x1 <= right and y1 <= bottom for x0, y0, x1, y1 in boxes]
         return [i for i, whole in enumerate(within) if not whole]
-    points = np.concatenate(rings)
-    x, y = points[:, 0], points[:, 1]
-    sides = [(bx - ax) * (y - ay) - (by - ay) * (x - ax) for (ax, ay), (bx, by) in pairwise((*region, region[0]))]
-    starts = np.cumsum([0, *map(len, rings[:-1])])
-    least, most = np.minimum.reduce(sides), np.maximum.reduce(sides)
-    inside = (np.minimum.reduceat(least, starts) >= 0.0) | (np.maximum.reduceat(most, starts) <= 0.0)
-    return [i for i, within in enumerate(inside.tolist()) if not within]
+    inside = points_inside(np.concatenate(rings), region)
+    whole = np.logical_and.reduceat(inside, np.cumsum([0, *map(len, rings[:-1])]))
+    return [i for i, within in enumerate(whole.tolist()) if not within]
 
 
 def _inside(polygons: Any, region: Region) -> list[list[Piece]]:
@@ -321,10 +317,9 @@ _TRIED = 64  # sides of which is_tangled asks what they cross
 
 
 def is_tangled(rings: Sequence[F64]) -> bool:
-    """Whether the rings of an object cross themselves and one another thousands of times.
+    """Whether the rings of an object cross themselves and one another thousands of times, as no drawn outline does.
 
-    Nobody has drawn such an outline, and work and memory grow with the crossings, of which a thousand points at random
-    have a hundred thousand. They are estimated from what some sides cross.
+    Work and memory grow with the crossings. Their number is estimated from what some sides cross.
     """
     if len(rings) > _MOST_RINGS:
         return True
@@ -338,7 +333,7 @@ def is_tangled(rings: Sequence[F64]) -> bool:
 
 
 def _sides_of(ring: F64) -> tuple[F64, F64]:
-    """Where the sides of a ring begin and end, (n, 2) each; points that come twice make none."""
+    """Where the sides of a ring begin and end, (n, 2) each; repeated points make none."""
     ends = np.roll(ring, -1, axis=0)
     real = (ring != ends).any(axis=1)
     return ring[real], ends[real]

@@ -1,8 +1,7 @@
 """The shape of each object after a map and its frame: the tightest box that its best geometry allows.
 
-The order is mask > polygon > oriented box > ellipse or corners of the plain box. What is measured is always the part
-that can be seen: shapes are cut first and boxed after, so a box at the frame's edge is not loose. A mask or polygon
-without area is none: the next best takes its place.
+The order is mask > polygon > oriented box > ellipse or corners of the plain box; a mask or polygon without area gives
+way to the next. Shapes are cut first and boxed after, so a box at the frame's edge is not loose.
 """
 
 from __future__ import annotations
@@ -44,11 +43,11 @@ _NO_AREA = 1e-6  # square pixels
 
 # A picture has dozens of these; a Struct is made in a tenth of the time of a frozen dataclass.
 class Shape(msgspec.Struct, frozen=True, eq=False):
-    """What can be seen of one object on the canvas.
+    """The visible part of one object on the canvas.
 
     ``in_frame`` is the share of its area that lies in the frame, ``visible`` the share that is not painted over
-    either; both 0..1. ``area`` is in pixels. An object that cannot be seen has no box, nor has one without any area,
-    for which both shares are 1: it is all there, but nothing.
+    either; both 0..1. ``area`` is in pixels. An object without a visible part has no box. A zero-area object has none
+    either; both of its shares are 1.
     """
 
     box_xyxy: Box | None
@@ -145,7 +144,7 @@ def _add_oriented(shapes: list[Shape | None], obbs: dict[int, F64], state: Canva
     for i, obb in obbs.items():
         shape = shapes[i]
         if shape is None:
-            # Unlike other labels it may leave the picture, and what lies outside of that is not seen anywhere.
+            # Unlike other labels it may reach beyond the source picture, where nothing of it is visible.
             outline = clip_convex(region_of(obb), state.source)
             area = area_of(outline) if len(outline) > 2 else 0.0
             points = np.array([outline if area > _NO_AREA else region_of(obb)])
@@ -157,7 +156,7 @@ def _add_oriented(shapes: list[Shape | None], obbs: dict[int, F64], state: Canva
 
 
 def _ring_shape(rings: Sequence[F64], cut: ClippedRings, state: CanvasState, cut_erased: bool) -> Shape | None:
-    """Polygons that have been moved and cut: boxed. ``None`` if they have no area to go by."""
+    """The shape of polygons that have been moved and cut; ``None`` if they have no area."""
     if cut.whole <= _NO_AREA and (state.map.is_affine or areas_of([rings])[0] <= _NO_AREA):
         return None
     if cut.area <= 0.0:
@@ -195,7 +194,7 @@ def _bitmap_of(pieces: Sequence[Piece], size_wh: tuple[int, int]) -> U8:
 
 
 def _mask_shape(rle: Rle, state: CanvasState, cut_erased: bool) -> Shape | None:
-    """A mask: warped in its own window by the same map as the picture, boxed by its pixels. ``None`` if it is empty."""
+    """The shape of a mask that is warped in its own window by the picture's map; ``None`` if it is empty."""
     # Nearest neighbour rounds a tie to the even pixel: an even origin keeps the window's ties those of the picture.
     bitmap, (x, y) = window_of(rle, 2)
     if bitmap.size == 0:
@@ -226,7 +225,7 @@ def _mask_shape(rle: Rle, state: CanvasState, cut_erased: bool) -> Shape | None:
 
 
 def _bitmap_shape(bitmap: U8, origin: tuple[int, int], state: CanvasState, in_frame: float, visible: float) -> Shape:
-    """The shape of a window of the canvas; if none of its pixels is set, one without a box."""
+    """The shape of a bitmap at ``origin`` of the canvas; without a box if no pixel is set."""
     left, top, w, h = cv2.boundingRect(bitmap)
     if w == 0:
         return Shape(None, "mask", 0.0, in_frame, visible)
@@ -253,9 +252,9 @@ def _counted_shares(moved: Raster, whole_xyxy: tuple[int, int, int, int], state:
 
 
 def _shares(bitmap: U8, origin: tuple[int, int], state: CanvasState, map: MatrixMap) -> tuple[float, float]:
-    """The shares of a mask's area on the canvas that lie in the frame, and there under nothing that was painted.
+    """(share in the frame, share in the frame and not painted over) of a mask's area on the canvas.
 
-    Counted over the source's pixels, each by the part of it that can be seen.
+    They are counted over the source's pixels, each by the part of it that is visible.
     """
     weights = bitmap.astype(np.float64)
     if not map.is_affine:  # a pixel grows by the inverse cube of its depth
@@ -277,11 +276,10 @@ def _shares(bitmap: U8, origin: tuple[int, int], state: CanvasState, map: Matrix
 
 
 def _coverage(region: Region, m: Matrix, shape: tuple[int, ...], origin: tuple[int, int]) -> F64 | None:
-    """How much of each pixel of a window of the source, 0..1, a map puts into a convex region of the canvas.
+    """The part 0..1 of each pixel of a window of the source that a matrix puts into a convex region of the canvas.
 
-    A side of the region, as a linear function of canvas points, is one of source points too (for a projective map as
-    well, where they are in front). A pixel's part on one side is taken to grow evenly from corner to corner. ``None``
-    means that all of the window is inside.
+    A side of the region, as a linear function of canvas points, is one of source points too, where they are in front.
+    A pixel's part on one side is taken to grow evenly from corner to corner. ``None``: all of the window is inside.
     """
     if len(region) < 3:
         return np.zeros(shape)

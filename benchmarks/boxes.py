@@ -98,12 +98,12 @@ def thing_of(segmentation: Segmentation, size_wh: tuple[int, int]) -> Thing | No
 def tight_box(thing: Thing, track: CanvasState) -> np.ndarray | None:
     """What can be seen of an object on the canvas, from its samples."""
     w, h = track.size_wh
-    around = g.bounds_of(g.move_points(track.matrix, g.corners_of(np.array([thing.box]))))[0]
+    around = g.bounds_of(g.move_points(track.map.matrix, g.corners_of(np.array([thing.box]))))[0]
     x0, y0 = np.maximum(np.floor(around[:2]).astype(int) - 1, 0).tolist()
     x1, y1 = np.minimum(np.ceil(around[2:]).astype(int) + 1, (w, h)).tolist()
     if x0 >= x1 or y0 >= y1:
         return None
-    matrix = g.then(g.translation(*thing.origin), track.matrix)
+    matrix = g.then(g.translation(*thing.origin), track.map.matrix)
     box = box_of(looked_up(thing.canvas, matrix, (w, h), window=(x0, y0, x1, y1)), origin=(x0, y0))
     return None if box is None or min(box[2:] - box[:2]) < LEAST_SIDE else box
 

@@ -1,7 +1,7 @@
-"""What a picture and its labels are: frozen data, no behaviour beyond taking a part of it.
+"""A picture and its labels as frozen data.
 
-The convention of every coordinate is in :mod:`augpipe.core.geometry`: pixel *i* covers the interval [i, i+1), x to the
-right, y down, boxes ``xyxy`` and half-open. An object is one index into parallel columns, so nothing gets out of step.
+Coordinates follow :mod:`augpipe.core.geometry`: pixel *i* covers the interval [i, i+1), x to the right, y down, boxes
+``xyxy`` and half-open. An object is one index into parallel columns.
 """
 
 from __future__ import annotations
@@ -59,10 +59,7 @@ Segmentation: TypeAlias = Rings | Rle
 
 @dataclass(frozen=True)
 class ObjectAttributes:
-    """What is known of an object and does not move with the picture. ``None`` means not known.
-
-    ``attributes`` holds every other field of the source object, untouched.
-    """
+    """What does not move with the picture; ``None`` is not known. ``attributes`` are the source's other fields."""
 
     id: int | str | None = None
     truncated: int | None = None
@@ -111,11 +108,11 @@ class Objects:
             self.boxes_xyxy[chosen],
             self.iscrowd[chosen],
             self.instance[chosen],
-            *(tuple(column[i] for i in rows) for column in self._tuples()),  # type: ignore[arg-type]
+            *(  # type: ignore[arg-type]
+                tuple(column[i] for i in rows)
+                for column in (self.segmentation, self.keypoints, self.obb, self.parts, self.facts)
+            ),
         )
-
-    def _tuples(self) -> tuple[tuple[object, ...], ...]:
-        return (self.segmentation, self.keypoints, self.obb, self.parts, self.facts)
 
 
 _NO_FACTS = ObjectAttributes()
@@ -123,7 +120,7 @@ _NO_FACTS = ObjectAttributes()
 
 @dataclass(slots=True, eq=False)
 class ObjectRow:
-    """One object while a reader puts a picture together; :func:`objects_of` turns rows into columns."""
+    """One object while a picture is being read; :func:`objects_of` turns rows into columns."""
 
     index: int
     category_id: int
@@ -158,7 +155,7 @@ NO_OBJECTS = objects_of(())
 
 @dataclass(frozen=True, eq=False)
 class Annotations:
-    """Everything that is said of one picture.
+    """All labels of one picture.
 
     ``semantic`` and ``instance`` are (H, W) arrays of 8 or 16 bits, ``panoptic`` (H, W) uint32. ``size_wh`` is the
     picture's size as the labels state it, ``None`` where they do not. ``dropped`` lists objects that reading already
@@ -179,16 +176,15 @@ class Annotations:
     notes: tuple[str, ...] = ()
 
     def with_objects(self, objects: Objects) -> Annotations:
-        """The same picture with other objects."""
         return replace(self, objects=objects)
 
 
 @dataclass(frozen=True)
 class Dropped:
-    """An object that is not in the result, and why.
+    """An object that is left out.
 
-    ``reason`` is one of outside, min_visibility, min_area, min_side, erased, degenerate, merged; ``value`` is the
-    number that was too small, where there is one.
+    ``reason`` is outside, min_visibility, min_area, min_side, erased, degenerate or merged; ``value`` is the number
+    that was too small, where there is one.
     """
 
     index: int
@@ -200,7 +196,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Header:
-    """What a picture file says of itself before it is decoded.
+    """The header of a picture file.
 
     ``stored_wh`` is the size of the stored pixels, ``orientation`` the EXIF value 1..8 (anything else counts as 1),
     ``format`` and ``mode`` are Pillow's names for the file format and the kind of pixels.
@@ -220,7 +216,7 @@ class Header:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One source picture as drawing and labels see it: no pixels, upright size, labels upright and clipped."""
+    """A source picture without its pixels: upright size, and labels upright and clipped to it."""
 
     key: str
     size_wh: tuple[int, int]

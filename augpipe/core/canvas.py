@@ -1,7 +1,4 @@
-"""Where the source picture is on the canvas: the map so far, and the part of it that can still be seen.
-
-Drawing asks this to place a crop around the objects, labels ask it to move them, both from the same steps.
-"""
+"""The state of the canvas after some steps: where the source picture is on it, and which part of it is visible."""
 
 from __future__ import annotations
 
@@ -9,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from augpipe.core.geometry import IDENTITY, Matrix, Region, clip_convex, in_front, move_region, rectangle, then
+from augpipe.core.geometry import Matrix, Region, clip_convex, in_front, move_region, rectangle
+from augpipe.core.maps import UNMOVED, Map
 from augpipe.core.step import Box, Step
 
 _APART = 1e-6  # pixels
@@ -17,7 +15,7 @@ _APART = 1e-6  # pixels
 
 @dataclass(frozen=True)
 class CanvasState:
-    """``matrix`` takes source points to the canvas of ``size_wh``.
+    """``map`` takes source points to the canvas of ``size_wh``.
 
     ``hidden_outside`` is the convex region, in canvas points, outside which earlier frames and canvases have cut the
     picture (``None``: nothing was cut; the canvas itself always cuts at the end). ``erased`` are painted-over regions.
@@ -25,18 +23,18 @@ class CanvasState:
     """
 
     size_wh: tuple[int, int]
-    matrix: Matrix = IDENTITY
+    map: Map = UNMOVED
     hidden_outside: Region | None = None
     erased: tuple[Region, ...] = ()
     moved: bool = False
     source_wh: tuple[int, int] | None = None
 
     def warped(self, matrix: Matrix, size_wh: tuple[int, int]) -> CanvasState:
-        """After the whole canvas has gone through ``matrix`` onto one of ``size_wh``."""
-        seen = self.visible if self.moved else None  # what an earlier canvas did not show is not there any more
+        """The state after the whole canvas has gone through ``matrix`` onto one of ``size_wh``."""
+        seen = self.visible if self.moved else None  # what an earlier canvas did not show is gone
         return CanvasState(
             size_wh,
-            then(self.matrix, matrix),
+            self.map.then(matrix),
             None if seen is None else _moved(matrix, seen),
             tuple(filter(None, (_moved(matrix, region) for region in self.erased))),
             True,
@@ -44,7 +42,7 @@ class CanvasState:
         )
 
     def framed(self, region: Region) -> CanvasState:
-        """After everything outside ``region`` was painted over."""
+        """The state after everything outside ``region`` was painted over."""
         seen = region if self.hidden_outside is None else clip_convex(self.hidden_outside, region)
         return replace(self, hidden_outside=_tidy(seen), moved=True)
 
@@ -71,12 +69,12 @@ class CanvasState:
 
 
 def _moved(matrix: Matrix, region: Region) -> Region:
-    """A region after a move; what a projective map puts behind the horizon is nowhere on the canvas."""
+    """The part of a region that a matrix does not put behind its horizon, moved."""
     return _tidy(move_region(matrix, in_front(matrix, region)))
 
 
 def _tidy(region: Region) -> Region:
-    """A region without points that clipping put beside each other: the side between them points anywhere."""
+    """A region without points that clipping left within 1e-6 pixels of each other; empty if less than three remain."""
     before = region[-1:] + region[:-1]
     left = tuple(
         (x, y) for (x, y), (bx, by) in zip(region, before, strict=True) if abs(x - bx) > _APART or abs(y - by) > _APART
@@ -85,14 +83,14 @@ def _tidy(region: Region) -> Region:
 
 
 def follow(steps: Iterable[Step], size_wh: tuple[int, int]) -> CanvasState:
-    """The track of a picture of ``size_wh`` through ``steps``."""
-    track = CanvasState(size_wh)
+    """The canvas of a picture of ``size_wh`` after ``steps``."""
+    state = CanvasState(size_wh)
     for step in steps:
         change = step.canvas_change()
         if change.matrix is not None:
-            track = track.warped(change.matrix, change.size_wh)
+            state = state.warped(change.matrix, change.size_wh)
         if change.hidden_outside is not None:
-            track = track.framed(change.hidden_outside)
+            state = state.framed(change.hidden_outside)
         if change.covered_xyxy:
-            track = track.covered(change.covered_xyxy)
-    return track
+            state = state.covered(change.covered_xyxy)
+    return state

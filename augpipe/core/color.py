@@ -1,9 +1,7 @@
-"""Point colour as integers: the same arithmetic for the CPU, a GPU kernel and the single colour of a bar.
+"""Point operations on color as integers: the same arithmetic for the CPU, a GPU kernel and the color of a bar.
 
-A matrix is 12 integers on a grid of 1/1024: out = clip((Σ qᵢ·vᵢ + q₃ + 512) >> 10). That is also, to the bit, what
-``cv2.transform`` computes for 8-bit pictures, at a sixteenth of a millisecond for 640×480. A curve is a table of 256
-levels. Saturation and hue are linear in YIQ, so a whole colour jitter is one matrix; an HSV round trip would cost ten
-times as much and could not be merged.
+A matrix is 12 integers on a grid of 1/1024: out = clip((Σ qᵢ·vᵢ + q₃ + 512) >> 10), as ``cv2.transform`` does for 8-bit
+pictures. A curve is a table of 256 levels. Saturation and hue are linear in YIQ, so a color jitter is one matrix.
 """
 
 from __future__ import annotations
@@ -29,8 +27,8 @@ LUMA = (0.299, 0.587, 0.114)
 def _inverse_of(rows: Rows) -> Rows:
     """The inverse of a matrix without offsets."""
     a, b, c, _, d, e, f, _, g, h, i, _ = rows
-    inverse_rows = inverse((a, b, c, d, e, f, g, h, i))
-    scale = sum(rows[k] * inverse_rows[3 * k] for k in range(3))  # geometry's inverse is right up to a factor
+    inverse_rows = inverse((a, b, c, d, e, f, g, h, i))  # up to a factor
+    scale = sum(rows[k] * inverse_rows[3 * k] for k in range(3))
     return tuple(v / scale for k in (0, 3, 6) for v in (*inverse_rows[k : k + 3], 0.0))
 
 
@@ -95,7 +93,7 @@ def merge(first: Rows, second: Rows) -> Rows:
 
 
 def on_grid(rows: Rows) -> Rows:
-    """The matrix on the grid of 1/1024 that backends compute with; beyond a billion every level is at an end anyway."""
+    """The matrix on the grid of 1/1024 that backends compute with, limited to ±10⁹."""
     return tuple(round(min(max(v, -_MOST), _MOST) * _ONE) / _ONE for v in rows)
 
 
@@ -108,7 +106,7 @@ def compiled(stages: Sequence[ColorStage]) -> list[Stage]:
     levels: F64 | None = None
     for stage in merged(stages):
         if isinstance(stage, Curve):
-            levels = _curve(stage, np.arange(256.0) if levels is None else levels)
+            levels = _CURVES[stage.name](np.arange(256.0) if levels is None else levels, stage.amount)
             continue
         if levels is not None:
             out.append(_table(levels))
@@ -119,9 +117,12 @@ def compiled(stages: Sequence[ColorStage]) -> list[Stage]:
     return out
 
 
-def _curve(curve: Curve, levels: F64) -> F64:
-    out: F64 = 255.0 * (np.clip(levels, 0, 255) / 255.0) ** curve.amount
+def _gamma(levels: F64, exponent: float) -> F64:
+    out: F64 = 255.0 * (np.clip(levels, 0, 255) / 255.0) ** exponent
     return out
+
+
+_CURVES = {"gamma": _gamma}
 
 
 def _table(levels: F64) -> Table:
@@ -129,7 +130,7 @@ def _table(levels: F64) -> Table:
 
 
 def apply_integers(stage: Stage, pixels_rgb: U8) -> U8:
-    """One stage on pixels (..., 3), by the definition: the slow way, right for any matrix."""
+    """One stage on pixels (..., 3), by its definition."""
     if isinstance(stage, Table):
         levels: U8 = stage.levels[pixels_rgb]
         return levels
@@ -139,7 +140,7 @@ def apply_integers(stage: Stage, pixels_rgb: U8) -> U8:
 
 
 def gray_table(stage: Stage) -> U8:
-    """What a stage does to gray levels, as a table (256,): the first row on (v, v, v)."""
+    """A stage as a table (256,) for gray levels: the first row on (v, v, v)."""
     if isinstance(stage, Table):
         return stage.levels
     gray = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)

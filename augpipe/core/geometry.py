@@ -1,12 +1,11 @@
-"""The one convention of coordinates, and moving points, boxes and convex regions by it.
+"""Coordinates, and matrices that move points, boxes and convex regions.
 
 Pixel *i* covers the interval [i, i+1): x to the right, y down. A picture of width W spans [0, W]; the centre of its
 first pixel is 0.5. Boxes are ``xyxy``, half-open, float64. A mirror image is x → W − x for every kind of label.
-The pixel-centre arithmetic of OpenCV and CUDA is reached by a half-pixel shift inside ``sampling`` and nowhere else.
+The half-pixel shift to the pixel-centre indexes of OpenCV and CUDA is in :mod:`augpipe.pixels.resample` alone.
 
-A map is a row-major 3×3 matrix of plain floats that takes source points to output points, (x, y, 1) as a column. It is
-made in ordinary double arithmetic and then rounded (:func:`rounded`), so that a last-bit difference between two
-machines' sine cannot reach a picture or a label.
+A matrix is row-major 3×3 plain floats and takes source points to output points, (x, y, 1) as a column. Matrices are
+rounded (:func:`rounded`), so that a last-bit difference between two machines' sine reaches no picture and no label.
 """
 
 from __future__ import annotations
@@ -26,6 +25,8 @@ Region: TypeAlias = tuple[Point, ...]
 """A convex polygon."""
 
 IDENTITY: Matrix = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+NEAREST = 1e-3
+"""The least depth (see :func:`depth`) at which labels are moved: images of nearer points are anywhere."""
 _GRID = 2.0**20
 _PROJECTIVE_GRID = 2.0**36  # the last row multiplies pixel positions, so it needs the finer steps
 
@@ -105,7 +106,7 @@ def about(centre: Point, matrix: Matrix) -> Matrix:
 
 
 def determinant(m: Matrix) -> float:
-    """The determinant of the whole matrix; negative means a mirror image."""
+    """The determinant of the 3×3 matrix; negative means a mirror image."""
     a, b, c, d, e, f, g, h, i = m
     return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
 
@@ -193,19 +194,6 @@ def move_points(m: Matrix, points_xy: F64) -> F64:
     return out
 
 
-def local_scale(m: Matrix, at: Point) -> tuple[float, float]:
-    """How far the source moves, in source x and in source y, when the output moves by one pixel near ``at``.
-
-    ``at`` is an output point and ``m`` the forward map. Values above 1 mean that the picture shrinks.
-    """
-    back = inverse(m)
-    x, y = move_point(back, at)
-    w = back[6] * at[0] + back[7] * at[1] + back[8]
-    dx = ((back[0] - x * back[6]) / w, (back[1] - x * back[7]) / w)
-    dy = ((back[3] - y * back[6]) / w, (back[4] - y * back[7]) / w)
-    return math.hypot(*dx), math.hypot(*dy)
-
-
 # --- boxes -----------------------------------------------------------------------------------------------------------
 
 
@@ -219,17 +207,11 @@ def bounds_of(points_xy: F64) -> F64:
     return np.concatenate([points_xy.min(axis=-2), points_xy.max(axis=-2)], axis=-1)
 
 
-def clip_boxes(boxes_xyxy: F64, size_wh: tuple[int, int]) -> F64:
-    """Boxes cut to the canvas; one that lies outside gets no area."""
-    w, h = size_wh
-    return np.clip(boxes_xyxy, 0.0, (w, h, w, h))
-
-
 # --- convex regions --------------------------------------------------------------------------------------------------
 
 
 def rectangle(size_wh: tuple[float, float]) -> Region:
-    """The canvas as a region."""
+    """The canvas of a size as a region, clockwise on the screen from (0, 0)."""
     w, h = float(size_wh[0]), float(size_wh[1])
     return ((0.0, 0.0), (w, 0.0), (w, h), (0.0, h))
 
@@ -240,7 +222,7 @@ def move_region(m: Matrix, region: Region) -> Region:
 
 
 def area_of(region: Region) -> float:
-    """Area of a simple polygon (shoelace formula), never negative."""
+    """Area of a simple polygon, never negative."""
     return abs(_signed_area(region))
 
 
@@ -273,18 +255,17 @@ def _keep_side(points: list[Point], sides: list[float]) -> list[Point]:
 
 
 def _signed_area(region: Region) -> float:
-    return signed_area(*map(list, zip(*region, strict=True))) if region else 0.0
-
-
-def signed_area(xs: list[float], ys: list[float]) -> float:
-    """Area of a polygon by the columns of its points (shoelace formula): positive if it is clockwise on the screen."""
-    # Σ x·y′ − x′·y by whole columns, which is four times as quick as point by point, to the same bits.
+    """Area by the shoelace formula, positive if the points run clockwise on the screen."""
+    if not region:
+        return 0.0
+    # Σ x·y′ − x′·y by whole columns, which is four times as fast as point by point.
+    xs, ys = map(list, zip(*region, strict=True))
     return float(sum(map(sub, map(mul, xs, ys[1:] + ys[:1]), map(mul, xs[1:] + xs[:1], ys)))) / 2.0
 
 
-def in_front(m: Matrix, region: Region, limit: float = 1e-3) -> Region:
-    """The part of a source region that a projective map sends to finite places (its depth is at least ``limit``)."""
+def in_front(m: Matrix, region: Region) -> Region:
+    """The part of a source region that a projective map sends to finite places (see :data:`NEAREST`)."""
     if is_affine(m) or not region:
         return region
-    sides = [m[6] * x + m[7] * y + m[8] - limit for x, y in region]
+    sides = [m[6] * x + m[7] * y + m[8] - NEAREST for x, y in region]
     return region if min(sides) >= 0.0 else tuple(_keep_side(list(region), sides))

@@ -13,9 +13,11 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from augpipe.core.errors import one_line
 from augpipe.core.step import Step, step_from_json
 
-VERSION = 1
+VERSIONS = (1, 2)
+"""Versions of a plan's JSON that are read."""
 
 LONGEST_SIDE = 32_766
 """The longest side of a picture that can be warped: ``cv2.remap`` has 16-bit positions. Copies have no such limit."""
@@ -50,35 +52,78 @@ class Drawn(msgspec.Struct, frozen=True):
     parameters: dict[str, Any]
 
 
+class Layer(msgspec.Struct, frozen=True):
+    """Another picture of the source, by its key, and the steps that it goes through before the plan's own."""
+
+    key: str
+    steps: tuple[Step, ...] = ()
+
+
 class Plan(msgspec.Struct, frozen=True):
-    """The decisions for one (source, copy); with the source's bytes and labels enough to make the sample again."""
+    """The decisions for one (source, copy); with the source's bytes and labels enough to make the sample again.
+
+    ``layers`` are the pictures that are put on that one. No operation draws any yet; a plan that has some is written
+    as version 2, any other as version 1.
+    """
 
     seed: int
     steps: tuple[Step, ...] = ()
     drawn: tuple[Drawn, ...] = ()
-    version: int = VERSION
+    layers: tuple[Layer, ...] = ()
+
+    @property
+    def version(self) -> int:
+        """The least version of the format that has what is in the plan."""
+        return 2 if self.layers else 1
+
+    def steps_alone(self) -> tuple[Step, ...]:
+        """The steps, for code that makes samples of one picture.
+
+        Raises:
+            ValueError: the plan has layers.
+        """
+        if self.layers:
+            keys = ", ".join(one_line(layer.key, 80) for layer in self.layers[:3])
+            raise ValueError(f"it has layers of other pictures ({keys}), which is not supported")
+        return self.steps
 
 
 def to_json(plan: Plan) -> dict[str, Any]:
     """The plan as JSON-ready values."""
-    builtins: dict[str, Any] = msgspec.to_builtins(plan)
-    return builtins
+    values: dict[str, Any] = msgspec.to_builtins(plan)
+    layers = values.pop("layers")
+    return {**values, "version": plan.version, **({"layers": layers} if layers else {})}
 
 
 def from_json(value: Any) -> Plan:
     """The plan back from its JSON values.
 
     Raises:
-        ValueError: if the values are not a plan of this version.
+        ValueError: if the values are not a plan of a known version.
     """
+    version = value.get("version", 1) if isinstance(value, dict) else 1
+    if version not in VERSIONS:
+        raise ValueError(f"plan version {one_line(version, 80)}, expected {' or '.join(map(str, VERSIONS))}")
     try:
         if not isinstance(value, dict):
             raise ValueError(f"expected an object, got {type(value).__name__}")
-        steps = msgspec.convert(value.get("steps", []), list[Any])
-        plan = msgspec.convert({**value, "steps": []}, Plan, strict=False)
-        plan = msgspec.structs.replace(plan, steps=tuple(map(step_from_json, steps)))
+        layers = msgspec.convert(value.get("layers", []), list[dict[str, Any]])
+        plan = msgspec.convert({**value, "steps": [], "layers": []}, Plan, strict=False)
+        plan = msgspec.structs.replace(
+            plan,
+            steps=_steps_from_json(value.get("steps", [])),
+            layers=tuple(
+                Layer(msgspec.convert(row["key"], str), _steps_from_json(row.get("steps", []))) for row in layers
+            ),
+        )
+    except KeyError as error:
+        raise ValueError(f"not a plan: a layer lacks {error}") from error
     except (msgspec.ValidationError, ValueError) as error:
         raise ValueError(f"not a plan: {error}") from error
-    if plan.version != VERSION:
-        raise ValueError(f"plan version {plan.version}, expected {VERSION}")
+    if plan.version > version:
+        raise ValueError(f"not a plan: layers in version {version}")
     return plan
+
+
+def _steps_from_json(value: Any) -> tuple[Step, ...]:
+    return tuple(map(step_from_json, msgspec.convert(value, list[Any])))

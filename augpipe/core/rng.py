@@ -1,9 +1,7 @@
-"""Random numbers as a pure function of what they are for.
+"""Random numbers as a pure function of (seed, source key, copy, path, parameter).
 
-``word(seed, source key, copy, path, parameter)`` is the BLAKE2b digest of those five fields, each written with its
-length before it so that no two lists of fields look alike; 53 bits of it make a number in [0, 1). There is no state and
-no order of calls: the same question has the same answer in every process, after every restart, and however the recipe
-around it is edited. Nothing here depends on a promise of NumPy's generators.
+A number is 53 bits of the BLAKE2b digest of those five fields as netstrings. There is no state and no order of calls,
+so the numbers are the same in every process, after every restart, and however the recipe around a step is edited.
 """
 
 from __future__ import annotations
@@ -18,13 +16,13 @@ _UNIT = 2.0**-53
 
 def encode(*fields: str | int) -> bytes:
     """Fields as netstrings (length, colon, UTF-8), so that ("ab", "c") and ("a", "bc") differ."""
-    # A file's name that is no UTF-8 reaches Python as lone surrogates; it has its own numbers as any other.
+    # The name of a file that is not UTF-8 has lone surrogates in Python.
     parts = [str(field).encode("utf-8", "surrogatepass") for field in fields]
     return b"".join(b"%d:%s," % (len(part), part) for part in parts)
 
 
 def rank(seed: int, key: str) -> bytes:
-    """Where ``key`` stands in the seeded order of keys: sort by this."""
+    """The sort key of ``key`` in the seeded order of keys."""
     return hashlib.blake2b(encode(seed, key)).digest()
 
 
@@ -43,29 +41,29 @@ class SampleRng:
 
 @functools.lru_cache(maxsize=4096)
 def _question(path: str, parameter: str) -> bytes:
-    """The fields that every sample of a recipe has in common, encoded once."""
+    """The fields that all samples of a recipe share, encoded once."""
     return encode(path, parameter)
 
 
 class OpRng:
-    """The numbers of one operation of one sample; each parameter asks by its own name."""
+    """The numbers of one operation of one sample, each by the name of its parameter."""
 
-    def __init__(self, words: SampleRng, path: str) -> None:
-        self._words = words
+    def __init__(self, rng: SampleRng, path: str) -> None:
+        self._rng = rng
         self.path = path
 
     def unit(self, parameter: str) -> float:
         """Uniform in [0, 1)."""
-        return self._words.unit(self.path, parameter)
+        return self._rng.unit(self.path, parameter)
 
     def uniform(self, parameter: str, bounds: tuple[float, float]) -> float:
         """Uniform between two bounds."""
         low, high = bounds
-        return low if low == high else low + self._words.unit(self.path, parameter) * (high - low)
+        return low if low == high else low + self.unit(parameter) * (high - low)
 
     def integer(self, parameter: str, low: int, high: int) -> int:
         """Uniform among low, …, high."""
-        return low if low == high else low + int(self._words.unit(self.path, parameter) * (high - low + 1))
+        return low if low == high else low + int(self.unit(parameter) * (high - low + 1))
 
     def chance(self, p: float) -> bool:
         """True with probability ``p``."""
@@ -75,8 +73,8 @@ class OpRng:
 def smallest(uniforms: Sequence[float], weights: Sequence[float], n: int) -> list[int]:
     """A weighted choice of ``n`` indexes without replacement, in rising order.
 
-    Each candidate runs its own race, the time being exponential with its weight as the rate, and the first ``n`` win.
-    So a candidate that is added or removed changes the choice only where it wins or won. Weight 0 does not run.
+    Each candidate gets a time, exponential with its weight as the rate, and the ``n`` least are chosen. So a candidate
+    that is added or removed changes the choice only where it is chosen itself. Weight 0 is never chosen.
     Source: P. Efraimidis and P. Spirakis, *Weighted random sampling with a reservoir*, 2006.
     """
     # Their u^(1/w) is zero for all candidates when every weight is small; its logarithm never is.

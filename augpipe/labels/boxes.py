@@ -1,7 +1,7 @@
 """Convex outlines through a map and a frame: plain boxes, by their corners or the ellipse in them, and oriented boxes.
 
 All outlines of a picture are moved in one pass. Most lie inside the frame and need their bounds only; the others are
-cut one by one, so that a box at the frame's edge holds what can be seen and no more.
+cut one by one.
 """
 
 from __future__ import annotations
@@ -16,23 +16,12 @@ from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64
 from augpipe.core.canvas import CanvasState
-from augpipe.core.geometry import (
-    Matrix,
-    Region,
-    clip_convex,
-    depth,
-    in_front,
-    is_affine,
-    move_points,
-    move_region,
-    signed_area,
-)
+from augpipe.core.geometry import Region, area_of, clip_convex
+from augpipe.core.maps import Map
 
 Box: TypeAlias = tuple[float, float, float, float]
-Column: TypeAlias = list[float]
 Bools: TypeAlias = NDArray[np.bool_]
 
-_NEAREST = 1e-3  # the depth at which geometry.in_front cuts
 _THIN = 0.5e-3  # pixels; what is thinner vanishes when coordinates are written
 _TURNS = [k * math.pi / 32.0 for k in range(64)]
 # Rounded, as the last bit of a sine is not the same on every machine.
@@ -42,7 +31,7 @@ _CIRCLE = np.array([[round(math.cos(t), 12) for t in _TURNS], [round(math.sin(t)
 class VisibleBox(NamedTuple):
     """What the frame leaves of an outline: box and share of its area 0..1; no box if nothing.
 
-    The outline itself is there where something that was painted over may lie on it.
+    ``outline`` is given where something that was painted over may lie on it.
     """
 
     box_xyxy: Box | None
@@ -56,7 +45,7 @@ def ellipses_in(boxes_xyxy: F64) -> F64:
     A box around them is at most a thousandth of its side too small.
     """
     centres, halves = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2.0, (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) / 2.0
-    # In memory all x come before all y, in rows by outline: bounds are found in a tenth of the time.
+    # In memory all x come before all y, so that bounds are found in a tenth of the time.
     columns = np.empty((2, len(boxes_xyxy), len(_TURNS)))
     np.multiply(_CIRCLE[:, None], halves.T[:, :, None], out=columns)
     columns += centres.T[:, :, None]
@@ -64,27 +53,27 @@ def ellipses_in(boxes_xyxy: F64) -> F64:
     return out
 
 
-def cut_outlines(outlines: F64, track: CanvasState) -> list[VisibleBox]:
-    """Convex outlines (N, P, 2) of the source picture with an area, as ``track`` shows them."""
-    if is_affine(track.matrix) or (depth(track.matrix, outlines) >= _NEAREST).all():
-        return _cut(move_points(track.matrix, outlines), track)
-    return [_cut_in_front(outline, track) for outline in outlines]
+def cut_outlines(outlines: F64, state: CanvasState) -> list[VisibleBox]:
+    """Convex outlines (N, P, 2) of the source picture with an area, as ``state`` shows them."""
+    if state.map.is_affine or state.map.has_image(outlines).all():
+        return _cut(state.map.forward(outlines), state)
+    return [_cut_in_front(outline, state) for outline in outlines]
 
 
-def _cut_in_front(outline: F64, track: CanvasState) -> VisibleBox:
-    """One outline that a projective map may send past the horizon; only its part in front has an image."""
-    front = in_front(track.matrix, region_of(outline))
-    return _cut(np.array([move_region(track.matrix, front)]), track)[0] if len(front) > 2 else VisibleBox(None, 0.0)
+def _cut_in_front(outline: F64, state: CanvasState) -> VisibleBox:
+    """One outline of which a part may have no image."""
+    front = state.map.part_with_image(region_of(outline))
+    return _cut(state.map.forward(np.array([front])), state)[0] if len(front) > 2 else VisibleBox(None, 0.0)
 
 
-def _cut(moved: F64, track: CanvasState) -> list[VisibleBox]:
-    w, h = track.size_wh
+def _cut(moved: F64, state: CanvasState) -> list[VisibleBox]:
+    w, h = state.size_wh
     bounds = np.concatenate([moved.min(axis=1), moved.max(axis=1)], axis=1).tolist()
-    painted = [_bounds_of(region) for region in track.erased]
-    if track.hidden_outside is None:
+    painted = [_bounds_of(region) for region in state.erased]
+    if state.hidden_outside is None:
         whole = [x0 >= 0.0 and y0 >= 0.0 and x1 <= w and y1 <= h for x0, y0, x1, y1 in bounds]
     else:
-        whole = [bool(inside.all()) for inside in points_inside(moved, track.visible)]
+        whole = [bool(inside.all()) for inside in points_inside(moved, state.visible)]
     seen = []
     for i, (x0, y0, x1, y1) in enumerate(bounds):
         if whole[i]:
@@ -93,7 +82,7 @@ def _cut(moved: F64, track: CanvasState) -> list[VisibleBox]:
         elif x1 <= 0.0 or y1 <= 0.0 or x0 >= w or y0 >= h:
             seen.append(VisibleBox(None, 0.0))
         else:
-            seen.append(_clipped(moved[i], (x0, y0, x1, y1), track, painted))
+            seen.append(_clipped(region_of(moved[i]), state, painted))
     return seen
 
 
@@ -108,70 +97,31 @@ def _meet(box: Box, others: Sequence[Box]) -> bool:
     return any(left < x1 and x0 < right and top < y1 and y0 < bottom for x0, y0, x1, y1 in others)
 
 
-def _clipped(outline: F64, bounds: Box, track: CanvasState, painted: Sequence[Box]) -> VisibleBox:
-    """An outline that is not wholly visible, cut. Lists of columns are twice as quick here as points or arrays."""
-    xs, ys = outline[:, 0].tolist(), outline[:, 1].tolist()
-    whole, (w, h) = abs(signed_area(xs, ys)), track.size_wh
-    if track.hidden_outside is None:
-        xs, ys = _on_canvas(xs, ys, bounds, w, h)
-    else:
-        left = clip_convex(tuple(zip(xs, ys, strict=True)), track.visible)
-        xs, ys = [x for x, _ in left], [y for _, y in left]
-    if len(xs) < 3 or whole <= 0.0:
+def _clipped(outline: Region, state: CanvasState, painted: Sequence[Box]) -> VisibleBox:
+    """An outline that is not wholly visible, cut."""
+    left, whole, (w, h) = clip_convex(outline, state.visible), area_of(outline), state.size_wh
+    if len(left) < 3 or whole <= 0.0:
         return VisibleBox(None, 0.0)
-    x0, y0, x1, y1 = max(0.0, min(xs)), max(0.0, min(ys)), min(float(w), max(xs)), min(float(h), max(ys))
+    x0, y0, x1, y1 = _bounds_of(left)
+    x0, y0, x1, y1 = max(0.0, x0), max(0.0, y0), min(float(w), x1), min(float(h), y1)
     if x1 - x0 < _THIN or y1 - y0 < _THIN:
         return VisibleBox(None, 0.0)
     under = _meet((x0, y0, x1, y1), painted)
-    share = min(1.0, abs(signed_area(xs, ys)) / whole)
-    return VisibleBox((x0, y0, x1, y1), share, tuple(zip(xs, ys, strict=True)) if under else ())
-
-
-def _on_canvas(xs: Column, ys: Column, bounds: Box, width: int, height: int) -> tuple[Column, Column]:
-    """As clip_convex does it, for the frequent region: one whose sides are level and upright."""
-    x0, y0, x1, y1 = bounds
-    if x0 < 0.0:
-        xs, ys = _one_side(xs, ys, [x >= 0.0 for x in xs], 0.0)
-    if y0 < 0.0:
-        ys, xs = _one_side(ys, xs, [y >= 0.0 for y in ys], 0.0)
-    if x1 > width:
-        xs, ys = _one_side(xs, ys, [x <= width for x in xs], float(width))
-    if y1 > height:
-        ys, xs = _one_side(ys, xs, [y <= height for y in ys], float(height))
-    return xs, ys
-
-
-def _one_side(across: Column, along: Column, inside: list[bool], limit: float) -> tuple[Column, Column]:
-    """The points ``inside`` one side of the canvas, and where the outline crosses it.
-
-    The side is where the coordinate ``across`` is ``limit``; ``along`` is the other one.
-    """
-    flags, turns, at = bytes(inside), [], 0
-    if not any(flags):
-        return [], []
-    state = flags[-1]
-    while (at := flags.find(1 - state, at)) >= 0:
-        turns.append(at)
-        state = 1 - state
-    kept_across, kept_along, start = list[float](), list[float](), 0
-    for i in turns:
-        a, b, c, d = across[i - 1], across[i], along[i - 1], along[i]
-        t = (a - limit) / ((a - limit) - (b - limit))
-        if not flags[i]:
-            kept_across += across[start:i]
-            kept_along += along[start:i]
-        kept_across.append(a + t * (b - a))
-        kept_along.append(c + t * (d - c))
-        start = i
-    if flags[-1]:
-        kept_across += across[start:]
-        kept_along += along[start:]
-    return kept_across, kept_along
+    return VisibleBox((x0, y0, x1, y1), min(1.0, area_of(left) / whole), left if under else ())
 
 
 def region_of(outline: F64) -> Region:
     """Points (P, 2) as a region."""
     return tuple(map(tuple, outline.tolist()))
+
+
+def with_short_sides(ring: F64, length: float) -> F64:
+    """A ring (n, 2) with points added evenly, so that no side is longer than ``length``."""
+    if length == math.inf:
+        return ring
+    ends = np.roll(ring, -1, axis=0)
+    counts = np.maximum(1, np.ceil(np.hypot(*(ends - ring).T) / length).astype(int))
+    return np.concatenate([np.linspace(a, b, n, endpoint=False) for a, b, n in zip(ring, ends, counts, strict=True)])
 
 
 def points_inside(points_xy: F64, region: Region) -> Bools:
@@ -188,19 +138,16 @@ def points_inside(points_xy: F64, region: Region) -> Bools:
 # --- oriented boxes --------------------------------------------------------------------------------------------------
 
 
-def move_obb(obb: F64, m: Matrix) -> F64 | None:
-    """An oriented box, four corners (4, 2), through ``m``: clockwise on the screen, from its own first corner on.
+def move_obb(obb: F64, map: Map) -> F64 | None:
+    """An oriented box, four corners (4, 2), through a map: clockwise on the screen, from its own first corner on.
 
     A similarity leaves it a rectangle; after another map it is the smallest rectangle around what it became, from the
     corner nearest to its first one on. ``None`` if it reaches behind the horizon.
     """
-    if (depth(m, obb) < _NEAREST).any():
+    if not map.has_image(obb).all():
         return None
-    a, b, _, d, e, _ = m[:6]
-    size = a * a + d * d
-    similar = is_affine(m) and math.isclose(size, b * b + e * e, rel_tol=1e-5) and abs(a * b + d * e) <= 1e-5 * size
-    moved = region_of(move_points(m, obb))
-    return np.array(clockwise(moved if similar else _smallest_rectangle(moved)))
+    moved = region_of(map.forward(with_short_sides(obb, map.straight_length)))
+    return np.array(clockwise(moved if map.is_similar else _smallest_rectangle(moved)))
 
 
 def clockwise(quad: Region) -> Region:

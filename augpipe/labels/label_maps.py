@@ -13,7 +13,8 @@ import numpy as np
 
 from augpipe.core.annotations import I64, Attributes, Raster
 from augpipe.core.canvas import CanvasState
-from augpipe.core.geometry import Region, is_exact
+from augpipe.core.geometry import Region, then, translation
+from augpipe.core.maps import Map, MatrixMap
 from augpipe.core.opencv import cv2
 from augpipe.pixels.resample import copy_exact, region_mask, resample_labels
 
@@ -35,36 +36,61 @@ def void_of(raster: Raster) -> int:
     return int(np.iinfo(raster.dtype).max)
 
 
-def moved(raster: Raster | None, track: CanvasState, void: int, painted: Sequence[Region] = ()) -> Raster | None:
+def moved(raster: Raster | None, state: CanvasState, void: int, painted: Sequence[Region] = ()) -> Raster | None:
     """A raster on the canvas; what lies outside the picture, and under ``painted`` regions, is ``void``."""
-    if raster is None or not (track.moved or painted):
+    if raster is None or not (state.moved or painted):
         return raster
-    out = _warped(raster, track, void) if track.moved else raster.copy()
+    if not state.moved:
+        out = raster.copy()
+    else:
+        canvas = (0, 0, *state.size_wh)
+        out = warped(raster, state.map, canvas, void)
+        if state.hidden_outside is not None:
+            out[~region_mask(state.hidden_outside, canvas)] = void
     paint(out, painted, void)
     return out
 
 
-def _warped(raster: Raster, track: CanvasState, void: int) -> Raster:
-    w, h = track.size_wh
-    out: Raster
-    if is_exact(track.matrix):
-        source = raster.view(np.int32) if raster.dtype == np.uint32 else raster  # a type that OpenCV has
-        out = copy_exact(source, track.matrix, track.size_wh, "constant", (void,)).view(raster.dtype)
-    else:
-        out = resample_labels(raster, track.matrix, (0, 0, w, h), void)
-    if track.hidden_outside is not None:
-        out[~region_mask(track.hidden_outside, (0, 0, w, h))] = void
+def warped(
+    raster: Raster, map: Map, window_xyxy: tuple[int, int, int, int], void: int, origin: tuple[int, int] = (0, 0)
+) -> Raster:
+    """The pixels ``window_xyxy`` of the canvas of a raster, by nearest neighbour; new ground is ``void``.
+
+    ``origin`` is the place of the raster's top left pixel in the source.
+    """
+    left, top, right, bottom = window_xyxy
+    if not isinstance(map, MatrixMap):
+        return _looked_up(raster, map, window_xyxy, void, origin)
+    if not map.is_exact:
+        return resample_labels(raster, map.matrix, window_xyxy, void, origin)
+    source = raster.view(np.int32) if raster.dtype == np.uint32 else raster  # a type that OpenCV has
+    matrix = then(then(translation(*origin), map.matrix), translation(-left, -top))
+    return copy_exact(source, matrix, (right - left, bottom - top), "constant", (void,)).view(raster.dtype)
+
+
+def _looked_up(
+    raster: Raster, map: Map, window_xyxy: tuple[int, int, int, int], void: int, origin: tuple[int, int]
+) -> Raster:
+    """As :func:`warped`, by the source point of each pixel's centre."""
+    left, top, right, bottom = window_xyxy
+    centres = np.stack(np.meshgrid(np.arange(left, right) + 0.5, np.arange(top, bottom) + 0.5), axis=-1)
+    source = map.back(centres) - origin
+    h, w = raster.shape
+    inside = ((source >= 0.0) & (source < (w, h))).all(axis=-1)
+    columns, rows = source[inside].astype(int).T
+    out: Raster = np.full(inside.shape, void, raster.dtype)
+    out[inside] = raster[rows, columns]
     return out
 
 
 def moved_instances(
-    raster: Raster | None, track: CanvasState, instances: I64, painted: Sequence[Region] = ()
+    raster: Raster | None, state: CanvasState, instances: I64, painted: Sequence[Region] = ()
 ) -> Raster | None:
     """The instance raster; what is no survivor's becomes void, neither an object nor background to learn from."""
     if raster is None:
         return None
     void = void_of(raster)
-    found: Any = moved(raster, track, void, painted)
+    found: Any = moved(raster, state, void, painted)
     table: Any = np.full(void + 1, void, raster.dtype)
     known = instances[instances < void]
     table[0], table[known] = 0, known

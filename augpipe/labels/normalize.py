@@ -1,15 +1,14 @@
 """Labels as a file states them become labels of the upright picture, inside its frame.
 
-The picture's header is the truth about size and orientation. A file's labels may be in stored or in upright pixels;
-their stated size tells where it can. Nothing is rescaled silently. What every case comes to is one table, in
-docs/reading.md; the cases are the functions below.
+Size and orientation are those of the picture's header. A file's labels may be in stored or in upright pixels; the size
+that they state tells which, where it can. docs/reading.md has a table of all cases.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,17 +25,19 @@ from augpipe.core.annotations import (
     Segmentation,
 )
 from augpipe.core.errors import Reject
-from augpipe.core.geometry import Matrix, bounds_of, corners_of, move_points, rectangle, upright
+from augpipe.core.geometry import bounds_of, corners_of, rectangle, upright
+from augpipe.core.maps import MatrixMap
+from augpipe.labels.label_maps import warped
 from augpipe.labels.polygons import clip_rings
 from augpipe.labels.rle import LONGEST_OUTLINE, bitmap_of_rings, box_of, length_of, rle_of, window_of
-from augpipe.pixels.resample import copy_exact
 
 _MOST_OUTLINE = LONGEST_OUTLINE / 4
+_RASTERS = ("semantic", "instance", "panoptic")
 _TOLERANCE = 1.0  # pixels by which a box may leave the frame of a picture whose stated size is wrong
 
 
 def aligned(annotations: Annotations, header: Header, exif: Literal["upright", "stored"] = "upright") -> Annotations:
-    """Labels in upright pixels, cut to the frame; ``notes`` gains a word for each thing that was found.
+    """Labels in upright pixels, cut to the frame; ``notes`` gains a word for each kind of change.
 
     Raises:
         Reject: ``size-mismatch`` if the labels cannot belong to this picture.
@@ -65,13 +66,12 @@ def _sized(annotations: Annotations, header: Header, exif: Literal["upright", "s
 
 
 def _has_places(annotations: Annotations) -> bool:
-    """Whether labels are anywhere in the picture; classes and captions are not, so nothing of them can be turned."""
-    rasters = (annotations.semantic, annotations.instance, annotations.panoptic)
-    return len(annotations.objects) > 0 or any(raster is not None for raster in rasters)
+    """Whether there are labels that turn with the picture, as classes and captions do not."""
+    return len(annotations.objects) > 0 or any(getattr(annotations, name) is not None for name in _RASTERS)
 
 
 def _mismatch(annotations: Annotations, size_wh: tuple[int, int]) -> Annotations:
-    """A stated size that is neither: kept if every box fits the frame within a pixel."""
+    """Labels whose stated size is neither: kept if every box fits the frame within a pixel."""
     w, h = size_wh
     boxes = np.nan_to_num(annotations.objects.boxes_xyxy)
     if (boxes < -_TOLERANCE).any() or (boxes > np.array([w, h, w, h]) + _TOLERANCE).any():
@@ -86,7 +86,7 @@ def _noted(annotations: Annotations, *notes: str) -> Annotations:
 
 
 def _require_raster_sizes(annotations: Annotations, size_wh: tuple[int, int]) -> None:
-    for name in ("semantic", "instance", "panoptic"):
+    for name in _RASTERS:
         raster: Raster | None = getattr(annotations, name)
         if raster is not None and raster.shape != size_wh[::-1]:
             h, w = raster.shape
@@ -99,66 +99,54 @@ def _require_raster_sizes(annotations: Annotations, size_wh: tuple[int, int]) ->
 
 def turned(annotations: Annotations, header: Header) -> Annotations:
     """Labels in stored pixels as labels of the upright picture; every map here is exact."""
-    matrix = upright(header.orientation, header.stored_wh)
-    objects, boxes = annotations.objects, annotations.objects.boxes_xyxy
+    turn = MatrixMap(upright(header.orientation, header.stored_wh))
+    objects = annotations.objects
     moved = replace(
         objects,
-        boxes_xyxy=bounds_of(move_points(matrix, corners_of(boxes))) if len(objects) else boxes,
-        segmentation=tuple(_turned_segmentation(s, matrix, header) for s in objects.segmentation),
-        keypoints=tuple(None if k is None else _turned_keypoints(k, matrix) for k in objects.keypoints),
-        obb=tuple(None if o is None else move_points(matrix, o) for o in objects.obb),
-        parts=tuple(tuple(_turned_part(p, matrix) for p in parts) for parts in objects.parts),
+        boxes_xyxy=_turned_boxes(objects.boxes_xyxy, turn),
+        segmentation=tuple(_turned_segmentation(s, turn, header) for s in objects.segmentation),
+        keypoints=tuple(
+            None if k is None else np.concatenate([turn.forward(k[:, :2]), k[:, 2:]], axis=1) for k in objects.keypoints
+        ),
+        obb=tuple(None if o is None else turn.forward(o) for o in objects.obb),
+        parts=tuple(
+            tuple(ObjectPart(p.name, tuple(_turned_boxes(np.array([p.box_xyxy]), turn)[0].tolist())) for p in parts)
+            for parts in objects.parts
+        ),
     )
-    return replace(
-        annotations,
-        objects=moved,
-        semantic=_turned_raster(annotations.semantic, matrix, header),
-        instance=_turned_raster(annotations.instance, matrix, header),
-        panoptic=_turned_raster(annotations.panoptic, matrix, header),
-    )
+    rasters: dict[str, Any] = {name: _turned_raster(getattr(annotations, name), turn, header) for name in _RASTERS}
+    return replace(annotations, objects=moved, **rasters)
 
 
-def _turned_segmentation(segmentation: Segmentation | None, matrix: Matrix, header: Header) -> Segmentation | None:
+def _turned_boxes(boxes_xyxy: F64, turn: MatrixMap) -> F64:
+    return bounds_of(turn.forward(corners_of(boxes_xyxy))) if len(boxes_xyxy) else boxes_xyxy
+
+
+def _turned_segmentation(segmentation: Segmentation | None, turn: MatrixMap, header: Header) -> Segmentation | None:
     if isinstance(segmentation, Rings):
-        return Rings(tuple(move_points(matrix, ring) for ring in segmentation.rings))
+        return Rings(tuple(turn.forward(ring) for ring in segmentation.rings))
     if segmentation is None or segmentation.size_hw != header.stored_wh[::-1]:
         return segmentation
     bitmap, (x, y) = window_of(segmentation)
-    h, w = bitmap.shape
     if bitmap.size == 0:
         return Rle(header.upright_wh[::-1], segmentation.counts)
-    box = move_points(matrix, np.array([[x, y], [x + w, y + h]], np.float64))
-    left, top = (int(v) for v in box.min(axis=0))
-    width, height = (int(v) for v in np.ptp(box, axis=0))
-    local = upright(header.orientation, (w, h))
-    return rle_of(copy_exact(bitmap, local, (width, height), "constant", (0,)), (left, top), header.upright_wh)
+    h, w = bitmap.shape
+    left, top, right, bottom = _turned_boxes(np.array([[x, y, x + w, y + h]], np.float64), turn)[0].astype(int).tolist()
+    turned_bitmap = warped(bitmap, turn, (left, top, right, bottom), 0, (x, y)).astype(np.uint8, copy=False)
+    return rle_of(turned_bitmap, (left, top), header.upright_wh)
 
 
-def _turned_keypoints(keypoints: F64, matrix: Matrix) -> F64:
-    out: F64 = keypoints.copy()
-    out[:, :2] = move_points(matrix, keypoints[:, :2])
-    return out
-
-
-def _turned_part(part: ObjectPart, matrix: Matrix) -> ObjectPart:
-    box = bounds_of(move_points(matrix, corners_of(np.array([part.box_xyxy]))))[0]
-    x0, y0, x1, y1 = box.tolist()
-    return ObjectPart(part.name, (x0, y0, x1, y1))
-
-
-def _turned_raster(raster: Raster | None, matrix: Matrix, header: Header) -> Raster | None:
+def _turned_raster(raster: Raster | None, turn: MatrixMap, header: Header) -> Raster | None:
     if raster is None or raster.shape != header.stored_wh[::-1]:
         return raster
-    source = raster.view(np.int32) if raster.dtype == np.uint32 else raster
-    moved = copy_exact(source, matrix, header.upright_wh, "constant", (0,))
-    return moved.view(raster.dtype)
+    return warped(raster, turn, (0, 0, *header.upright_wh), 0)
 
 
 # --- clipping --------------------------------------------------------------------------------------------------------
 
 
 def clipped(annotations: Annotations, size_wh: tuple[int, int]) -> Annotations:
-    """Objects cut to the frame. One that cannot be an object is dropped, with the reason; the rest is noted."""
+    """Objects cut to the frame. One that is none is dropped, with the reason; other changes are noted."""
     objects = annotations.objects
     kept: list[int] = []
     dropped: list[Dropped] = []
@@ -201,7 +189,7 @@ def clipped(annotations: Annotations, size_wh: tuple[int, int]) -> Annotations:
 
 
 def _boxes_in_order(boxes_xyxy: F64, size_wh: tuple[int, int]) -> list[bool]:
-    """Which boxes have an area and lie in the frame; all are asked at once."""
+    """Which boxes have an area and lie in the frame."""
     first, last = boxes_xyxy[:, :2], boxes_xyxy[:, 2:]
     in_order = (first >= 0.0) & (first < last) & (last <= np.array(size_wh))
     found: list[bool] = np.logical_and.reduce(in_order, axis=1).tolist()
@@ -209,7 +197,7 @@ def _boxes_in_order(boxes_xyxy: F64, size_wh: tuple[int, int]) -> list[bool]:
 
 
 def _rings_in_order(segmentations: Sequence[Segmentation | None], size_wh: tuple[int, int]) -> set[int]:
-    """The numbers of polygons that lie in the frame and are not endless; all are asked at once."""
+    """The numbers of polygons that lie in the frame and are not endless."""
     few = {
         i: s.rings
         for i, s in enumerate(segmentations)
@@ -266,10 +254,7 @@ def _usable(segmentation: Segmentation | None, size_wh: tuple[int, int]) -> tupl
 
 
 def _is_endless(rings: Rings, size_wh: tuple[int, int]) -> bool:
-    """Whether a ring goes to and fro in the frame for so long that it could not be drawn, enlarged by a recipe.
-
-    What lies outside is cut off, so a side counts as what of it can be inside.
-    """
+    """Whether a ring is too long inside the frame to be drawn after a recipe has enlarged it."""
     longest = max(map(len, rings.rings)) * max(size_wh)
     if longest <= _MOST_OUTLINE:
         return False

@@ -1,12 +1,13 @@
-"""Polygons through a map and a frame: real clipping, so that a part that leaves is gone and a split one is two.
+"""Polygons through a map and a frame, clipped, so that a polygon that the frame splits becomes two.
 
-COCO's rings are the union of outlines without holes. Real files hold figure eights and spikes as well; a ring that
-crosses itself stands for what the even-odd rule fills, which is how pycocotools paints it. All rings of a picture go
-through GEOS (shapely) together, as a call costs more than a ring; only those that cross the frame's edge are cut.
+COCO's rings are the union of outlines without holes. A ring that crosses itself stands for the even-odd rule's area,
+as pycocotools paints it. All rings of a picture go through GEOS (shapely) together, as a call costs more than a ring;
+only those that cross the frame's edge are cut.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, pairwise
 from typing import Any, NamedTuple
@@ -17,14 +18,15 @@ import shapely
 from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64, Rings
-from augpipe.core.geometry import Matrix, Region, depth, in_front, is_affine, move_points, rectangle
+from augpipe.core.geometry import Region, rectangle
+from augpipe.core.maps import Map
+from augpipe.labels.boxes import points_inside, with_short_sides
 
 _THIN = 1e-3
-"""Pixels. What is thinner vanishes when coordinates are written, and is left over by arithmetic along an edge."""
+"""Pixels. Thinner pieces are left over by arithmetic along an edge, and vanish when coordinates are written."""
 
 _GRID = 1e-6  # pixels
 _AT_ONCE = 1 << 22  # pairs of a face and a side
-_NEAREST = 1e-3  # the depth at which geometry.in_front cuts
 _POLYGON = 3  # GEOS's number for this type
 
 
@@ -77,8 +79,8 @@ _MADE: WeakKeyDictionary[Rings, Any] = WeakKeyDictionary()
 def polygons_of(masks: Sequence[Rings]) -> Any:
     """Valid shapely (multi)polygons of all rings of some masks, an array.
 
-    They are kept as long as the mask is, so that the copies of a picture share them: making sure that a polygon is
-    valid takes longer than to move it.
+    They are kept as long as the mask is, so that the copies of a picture share them: to make a polygon valid takes
+    longer than to move it.
     """
     new = [mask for mask in masks if mask not in _MADE]
     made = _polygons_of([ring for mask in new for ring in mask.rings])
@@ -88,13 +90,13 @@ def polygons_of(masks: Sequence[Rings]) -> Any:
 
 
 def cut_rings(
-    objects: Sequence[Sequence[F64]], matrix: Matrix | None, region: Region, polygons: Any = None
+    objects: Sequence[Sequence[F64]], map: Map | None, region: Region, polygons: Any = None
 ) -> list[ClippedRings]:
     """The rings of each object through a map, cut to a convex region of the canvas.
 
     Args:
         objects: each a sequence of rings, float64 (n ≥ 3, 2).
-        matrix: the map; of a projective one only the part in front has an image. ``None`` moves nothing.
+        map: cuts off what has no image. ``None`` moves nothing.
         region: in canvas points; one of less than three points shows nothing.
         polygons: of all rings, if :func:`polygons_of` has them.
     """
@@ -102,9 +104,12 @@ def cut_rings(
     if not rings:
         return [ClippedRings(0.0, 0.0, []) for _ in objects]
     polygons = _polygons_of(rings) if polygons is None else polygons
-    if matrix is not None:
-        polygons, behind = _moved_polygons(matrix, polygons)
-        rings = _moved_rings(matrix, rings)
+    if map is not None:
+        if map.straight_length < math.inf:
+            rings = [with_short_sides(ring, map.straight_length) for ring in rings]
+            polygons = shapely.segmentize(polygons, map.straight_length)
+        polygons, behind = _moved_polygons(map, polygons)
+        rings = _moved_rings(map, rings)
     boxes = _boxes_of(np.concatenate(rings), rings)
     crossing = sorted({*behind, *_leaving(rings, boxes, region)})
     areas = shapely.area(polygons)
@@ -183,8 +188,8 @@ def _polygons_of(rings: Sequence[F64]) -> Any:
 def _even_odd(ring: F64) -> Any:
     """What the even-odd rule fills of a ring that crosses or touches itself.
 
-    Every face between its lines is in or out as a whole, as one point of it tells. GEOS's make_valid is not asked: it
-    takes a side that is run along twice, which bounds nothing, for one.
+    One point of each face between its lines decides. GEOS's make_valid would take a side that is run along twice, which
+    bounds nothing, for one.
     """
     closed = np.concatenate([ring, ring[:1]])
     lines = shapely.union_all([shapely.linestrings(closed)], grid_size=_GRID)
@@ -202,7 +207,7 @@ def _even_odd(ring: F64) -> Any:
 
 
 def _union_area(polygons: Any, areas: F64) -> float:
-    """The area of the union of valid polygons. Most lie apart, as their boxes tell, and are only added up."""
+    """The area of the union of valid polygons; where their boxes lie apart, the sum of their areas."""
     if len(polygons) == 1:
         return float(areas[0])
     if len(polygons) > 1:
@@ -223,33 +228,31 @@ def _robust(operation: Callable[..., Any], *polygons: Any) -> Any:
 # --- moving ----------------------------------------------------------------------------------------------------------
 
 
-def _moved_rings(matrix: Matrix, rings: Sequence[F64]) -> list[F64]:
-    """The points of rings through a map; those that a projective map puts behind the horizon are anywhere."""
-    if not rings:
-        return []
+def _moved_rings(map: Map, rings: Sequence[F64]) -> list[F64]:
+    """The points of rings through a map; those without an image become (0, 0)."""
     points = np.concatenate(rings)
-    if is_affine(matrix):
-        moved = move_points(matrix, points)
+    if map.is_affine:
+        moved = map.forward(points)
     else:
-        front = depth(matrix, points) >= _NEAREST
+        front = map.has_image(points)
         moved = np.zeros_like(points)
-        moved[front] = move_points(matrix, points[front])
+        moved[front] = map.forward(points[front])
     return [moved[start:stop] for start, stop in _spans(rings)]
 
 
-def _moved_polygons(matrix: Matrix, polygons: Any) -> tuple[Any, list[int]]:
-    """Polygons through a map, and the numbers of those that reach behind the horizon, of which the front is left."""
+def _moved_polygons(map: Map, polygons: Any) -> tuple[Any, list[int]]:
+    """The part of polygons that has an image, through a map, and the numbers of those of which a part has none."""
     behind: list[int] = []
-    if not is_affine(matrix):
+    if not map.is_affine:
         for i, (x0, y0, x1, y1) in enumerate(shapely.bounds(polygons).tolist()):
             around: Region = ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
-            front = in_front(matrix, around)
+            front = map.part_with_image(around)
             if front != around:
                 behind.append(i)
                 polygons[i] = _robust(
                     shapely.intersection, polygons[i], shapely.Polygon(front if len(front) > 2 else ())
                 )
-    return shapely.transform(polygons, lambda points: move_points(matrix, points)), behind
+    return shapely.transform(polygons, map.forward), behind
 
 
 # --- cutting ---------------------------------------------------------------------------------------------------------
@@ -270,13 +273,9 @@ def _leaving(rings: Sequence[F64], boxes: Sequence[Any], region: Region) -> list
         right, bottom = region[2]
         within = [x0 >= 0.0 and y0 >= 0.0 and x1 <= right and y1 <= bottom for x0, y0, x1, y1 in boxes]
         return [i for i, whole in enumerate(within) if not whole]
-    points = np.concatenate(rings)
-    x, y = points[:, 0], points[:, 1]
-    sides = [(bx - ax) * (y - ay) - (by - ay) * (x - ax) for (ax, ay), (bx, by) in pairwise((*region, region[0]))]
-    starts = np.cumsum([0, *map(len, rings[:-1])])
-    least, most = np.minimum.reduce(sides), np.maximum.reduce(sides)
-    inside = (np.minimum.reduceat(least, starts) >= 0.0) | (np.maximum.reduceat(most, starts) <= 0.0)
-    return [i for i, within in enumerate(inside.tolist()) if not within]
+    inside = points_inside(np.concatenate(rings), region)
+    whole = np.logical_and.reduceat(inside, np.cumsum([0, *map(len, rings[:-1])]))
+    return [i for i, within in enumerate(whole.tolist()) if not within]
 
 
 def _inside(polygons: Any, region: Region) -> list[list[Piece]]:
@@ -318,10 +317,9 @@ _TRIED = 64  # sides of which is_tangled asks what they cross
 
 
 def is_tangled(rings: Sequence[F64]) -> bool:
-    """Whether the rings of an object cross themselves and one another thousands of times.
+    """Whether the rings of an object cross themselves and one another thousands of times, as no drawn outline does.
 
-    Nobody has drawn such an outline, and work and memory grow with the crossings, of which a thousand points at random
-    have a hundred thousand. They are estimated from what some sides cross.
+    Work and memory grow with the crossings. Their number is estimated from what some sides cross.
     """
     if len(rings) > _MOST_RINGS:
         return True
@@ -335,7 +333,7 @@ def is_tangled(rings: Sequence[F64]) -> bool:
 
 
 def _sides_of(ring: F64) -> tuple[F64, F64]:
-    """Where the sides of a ring begin and end, (n, 2) each; points that come twice make none."""
+    """Where the sides of a ring begin and end, (n, 2) each; repeated points make none."""
     ends = np.roll(ring, -1, axis=0)
     real = (ring != ends).any(axis=1)
     return ring[real], ends[real]

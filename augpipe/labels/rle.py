@@ -1,10 +1,10 @@
 """Masks as COCO's run-length code, read and written through a window around the object.
 
-COCO's RLE runs down the columns of the whole picture. An object of 100×100 pixels in a picture of 1000×1000 touches a
-hundredth of it, so runs are turned into a bitmap of the object's own window and back, never of the picture.
+COCO's RLE runs down the columns of the whole picture; runs become a bitmap of the object's own window, which is much
+smaller, and the other way round.
 The compressed string is that of pycocotools' ``maskApi.c`` (rleToString, rleFrString), bit for bit: each number in
 groups of five bits, lowest first, and from the fourth number on the difference to the one two places before it.
-OpenCV and pycocotools are imported where a mask is met: most conversions meet none.
+OpenCV and pycocotools are imported where they are used, as most conversions have no masks.
 """
 
 from __future__ import annotations
@@ -103,12 +103,19 @@ def check(rle: Rle) -> None:
 
 def box_of(rle: Rle) -> tuple[int, int, int, int] | None:
     """The tight box xyxy around a mask, from its runs alone, as its pixels may be more than memory holds."""
-    height = rle.size_hw[0]
+    edges = _edges_of(rle)
+    return _box_around(edges, rle.size_hw[0]) if edges.size else None
+
+
+def _edges_of(rle: Rle) -> I64:
+    """First and past-the-last place (n, 2) of every run of ones."""
     ends = runs_of(rle.counts).cumsum()
     edges = ends[: ends.size // 2 * 2].reshape(-1, 2)
-    edges = edges[edges[:, 1] > edges[:, 0]]
-    if edges.size == 0:
-        return None
+    longer: I64 = edges[edges[:, 1] > edges[:, 0]]
+    return longer
+
+
+def _box_around(edges: I64, height: int) -> tuple[int, int, int, int]:
     starts, stops = edges[:, 0], edges[:, 1]
     skipped = starts // height * height
     top, bottom = int((starts - skipped).min()), int((stops - skipped).max())
@@ -122,23 +129,13 @@ def window_of(rle: Rle, step: int = 1) -> tuple[U8, tuple[int, int]]:
 
     With a ``step`` x and y are multiples of it, and up to ``step`` − 1 empty columns and rows come first.
     """
-    height = rle.size_hw[0]
-    ends = runs_of(rle.counts).cumsum()
-    edges = ends[: ends.size // 2 * 2].reshape(-1, 2)  # first and past-the-last place of every run of ones
-    if not (edges[:, 1] > edges[:, 0]).all():
-        edges = edges[edges[:, 1] > edges[:, 0]]
+    height, edges = rle.size_hw[0], _edges_of(rle)
     if edges.size == 0:
         return np.zeros((0, 0), np.uint8), (0, 0)
-    starts, stops = edges[:, 0], edges[:, 1]
-    columns = starts // height
-    left, right = int(columns[0]), (int(stops[-1]) - 1) // height + 1
-    skipped = columns * height
-    top, bottom = int((starts - skipped).min()), int((stops - skipped).max())
-    if bottom > height:  # a run over the end of a column is at the bottom of one and at the top of the next
-        top, bottom = 0, height
+    left, top, right, bottom = _box_around(edges, height)
     left, top = left - left % step, top - top % step
     rows = bottom - top
-    places = edges - (columns * (height - rows) + (left * rows + top))[:, None]
+    places = edges - (edges[:, 0] // height * (height - rows) + (left * rows + top))[:, None]
     lengths = np.empty(2 * len(places) + 1, np.int64)
     flat = places.reshape(-1)
     lengths[0], lengths[1:-1], lengths[-1] = flat[0], flat[1:] - flat[:-1], (right - left) * rows - flat[-1]

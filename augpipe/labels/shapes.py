@@ -1,8 +1,7 @@
 """The shape of each object after a map and its frame: the tightest box that its best geometry allows.
 
-The order is mask > polygon > oriented box > ellipse or corners of the plain box. What is measured is always the part
-that can be seen: shapes are cut first and boxed after, so a box at the frame's edge is not loose. A mask or polygon
-without area is none: the next best takes its place.
+The order is mask > polygon > oriented box > ellipse or corners of the plain box; a mask or polygon without area gives
+way to the next. Shapes are cut first and boxed after, so a box at the frame's edge is not loose.
 """
 
 from __future__ import annotations
@@ -16,25 +15,13 @@ import msgspec
 import numpy as np
 from msgspec import structs
 
-from augpipe.core.annotations import F64, U8, Rings, Rle, Segmentation
+from augpipe.core.annotations import F64, U8, Raster, Rings, Rle, Segmentation
 from augpipe.core.canvas import CanvasState
-from augpipe.core.geometry import (
-    Matrix,
-    Region,
-    area_of,
-    clip_convex,
-    corners_of,
-    depth,
-    in_front,
-    is_affine,
-    is_exact,
-    move_region,
-    then,
-    translation,
-)
+from augpipe.core.geometry import NEAREST, Matrix, Region, area_of, clip_convex, corners_of, depth
+from augpipe.core.maps import MatrixMap
 from augpipe.core.opencv import cv2
-from augpipe.labels.boxes import Box, cut_outlines, ellipses_in, move_obb, region_of
-from augpipe.labels.label_maps import paint
+from augpipe.labels.boxes import Box, cut_outlines, ellipses_in, move_obb, region_of, with_short_sides
+from augpipe.labels.label_maps import paint, warped
 from augpipe.labels.polygons import (
     ClippedRings,
     Piece,
@@ -46,7 +33,7 @@ from augpipe.labels.polygons import (
     uncovered_shares,
 )
 from augpipe.labels.rle import bitmap_of_rings, rle_of, window_of
-from augpipe.pixels.resample import copy_exact, region_mask, resample_labels
+from augpipe.pixels.resample import region_mask
 
 BoxRule: TypeAlias = Literal["corners", "ellipse"]
 BoxFrom: TypeAlias = Literal["mask", "polygon", "obb", "ellipse", "corners", "source"]
@@ -56,11 +43,11 @@ _NO_AREA = 1e-6  # square pixels
 
 # A picture has dozens of these; a Struct is made in a tenth of the time of a frozen dataclass.
 class Shape(msgspec.Struct, frozen=True, eq=False):
-    """What can be seen of one object on the canvas.
+    """The visible part of one object on the canvas.
 
     ``in_frame`` is the share of its area that lies in the frame, ``visible`` the share that is not painted over
-    either; both 0..1. ``area`` is in pixels. An object that cannot be seen has no box, nor has one without any area,
-    for which both shares are 1: it is all there, but nothing.
+    either; both 0..1. ``area`` is in pixels. An object without a visible part has no box. A zero-area object has none
+    either; both of its shares are 1.
     """
 
     box_xyxy: Box | None
@@ -73,27 +60,27 @@ class Shape(msgspec.Struct, frozen=True, eq=False):
 
 
 def shape_of(
-    box_xyxy: F64, segmentation: Segmentation | None, obb: F64 | None, track: CanvasState, rule: BoxRule = "corners"
+    box_xyxy: F64, segmentation: Segmentation | None, obb: F64 | None, state: CanvasState, rule: BoxRule = "corners"
 ) -> Shape:
-    """One object of the source picture as ``track`` shows it."""
-    return shapes_of(box_xyxy[None], (segmentation,), (obb,), track, rule)[0]
+    """One object of the source picture as ``state`` shows it."""
+    return shapes_of(box_xyxy[None], (segmentation,), (obb,), state, rule)[0]
 
 
 def shapes_of(
     boxes_xyxy: F64,
     segmentations: Sequence[Segmentation | None],
     obbs: Sequence[F64 | None],
-    track: CanvasState,
+    state: CanvasState,
     rule: BoxRule = "corners",
     cut_erased: bool = False,
 ) -> list[Shape]:
-    """The objects of a source picture as ``track`` shows them.
+    """The objects of a source picture as ``state`` shows them.
 
     Args:
         boxes_xyxy: (N, 4).
         segmentations: N masks, polygons or ``None``.
         obbs: N oriented boxes, each (4, 2), or ``None``.
-        track: the map and the visible part.
+        state: the map and the visible part.
         rule: how a box without other geometry is turned.
         cut_erased: whether masks and polygons lose what is painted over, and not only visibility.
     """
@@ -101,33 +88,35 @@ def shapes_of(
     rings = {i: s for i, s in enumerate(segmentations) if isinstance(s, Rings)}
     if rings:
         objects, polygons = [s.rings for s in rings.values()], polygons_of(list(rings.values()))
-        cuts = cut_rings(objects, track.matrix, track.visible, polygons)
+        cuts = cut_rings(objects, state.map, state.visible, polygons)
         for i, cut in zip(rings, cuts, strict=True):
-            shapes[i] = _ring_shape(rings[i].rings, cut, track, cut_erased)
+            shapes[i] = _ring_shape(rings[i].rings, cut, state, cut_erased)
     for i, segmentation in enumerate(segmentations):
         if isinstance(segmentation, Rle):
-            shapes[i] = _mask_shape(segmentation, track, cut_erased)
+            shapes[i] = _mask_shape(segmentation, state, cut_erased)
     plain = [i for i, shape in enumerate(shapes) if shape is None and obbs[i] is None]
     if plain:
         boxes = boxes_xyxy if len(plain) == len(shapes) else boxes_xyxy[plain]
         outlines = ellipses_in(boxes) if rule == "ellipse" else corners_of(boxes)
         areas = ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).tolist()
-        for i, shape in zip(plain, _outline_shapes(outlines, areas, rule, track), strict=True):
+        for i, shape in zip(plain, _outline_shapes(outlines, areas, rule, state), strict=True):
             shapes[i] = shape
     oriented = {i: obb for i, obb in enumerate(obbs) if obb is not None}
     if oriented:
-        _add_oriented(shapes, oriented, track)
+        _add_oriented(shapes, oriented, state)
     return [shape for shape in shapes if shape is not None]
 
 
 # --- outlines --------------------------------------------------------------------------------------------------------
 
 
-def _outline_shapes(outlines: F64, areas: Sequence[float], method: BoxFrom, track: CanvasState) -> list[Shape]:
-    shapes, seen = [], cut_outlines(outlines, track)
+def _outline_shapes(outlines: F64, areas: Sequence[float], method: BoxFrom, state: CanvasState) -> list[Shape]:
+    if state.map.straight_length < math.inf:
+        return _bent_shapes(outlines, method, state)
+    shapes, seen = [], cut_outlines(outlines, state)
     has_area = [_NO_AREA < area < math.inf for area in areas]
     under = {i: np.array(s.outline) for i, s in enumerate(seen) if s.outline and has_area[i]}
-    left = dict(zip(under, uncovered_shares(list(under.values()), track.erased), strict=True))
+    left = dict(zip(under, uncovered_shares(list(under.values()), state.erased), strict=True))
     for i, (box, in_frame, _) in enumerate(seen):
         if not has_area[i]:
             shapes.append(Shape(None, method, 0.0, 1.0, 1.0))
@@ -139,41 +128,52 @@ def _outline_shapes(outlines: F64, areas: Sequence[float], method: BoxFrom, trac
     return shapes
 
 
-def _add_oriented(shapes: list[Shape | None], obbs: dict[int, F64], track: CanvasState) -> None:
+def _bent_shapes(outlines: F64, method: BoxFrom, state: CanvasState) -> list[Shape]:
+    """As :func:`_outline_shapes`, for a map that bends lines, after which an outline need not be convex."""
+    shapes = []
+    cuts = cut_rings([[outline] for outline in outlines], state.map, state.visible)
+    for outline, cut in zip(outlines, cuts, strict=True):
+        shape = _ring_shape([outline], cut, state, False) or Shape(None, method, 0.0, 1.0, 1.0)
+        x0, y0, x1, y1 = shape.box_xyxy or (0.0, 0.0, 0.0, 0.0)
+        shapes.append(structs.replace(shape, box_from=method, area=(x1 - x0) * (y1 - y0), segmentation=None))
+    return shapes
+
+
+def _add_oriented(shapes: list[Shape | None], obbs: dict[int, F64], state: CanvasState) -> None:
     """Oriented boxes: the shape of objects that have no better one, and a label of their own for all that have one."""
     for i, obb in obbs.items():
         shape = shapes[i]
         if shape is None:
-            # Unlike other labels it may leave the picture, and what lies outside of that is not seen anywhere.
-            outline = clip_convex(region_of(obb), track.source)
+            # Unlike other labels it may reach beyond the source picture, where nothing of it is visible.
+            outline = clip_convex(region_of(obb), state.source)
             area = area_of(outline) if len(outline) > 2 else 0.0
             points = np.array([outline if area > _NO_AREA else region_of(obb)])
-            (shape,) = _outline_shapes(points, [area], "obb", track)
-        shapes[i] = structs.replace(shape, obb=move_obb(obb, track.matrix)) if shape.box_xyxy is not None else shape
+            (shape,) = _outline_shapes(points, [area], "obb", state)
+        shapes[i] = structs.replace(shape, obb=move_obb(obb, state.map)) if shape.box_xyxy is not None else shape
 
 
 # --- polygons --------------------------------------------------------------------------------------------------------
 
 
-def _ring_shape(rings: Sequence[F64], cut: ClippedRings, track: CanvasState, cut_erased: bool) -> Shape | None:
-    """Polygons that have been moved and cut: boxed. ``None`` if they have no area to go by."""
-    if cut.whole <= _NO_AREA and (is_affine(track.matrix) or areas_of([rings])[0] <= _NO_AREA):
+def _ring_shape(rings: Sequence[F64], cut: ClippedRings, state: CanvasState, cut_erased: bool) -> Shape | None:
+    """The shape of polygons that have been moved and cut; ``None`` if they have no area."""
+    if cut.whole <= _NO_AREA and (state.map.is_affine or areas_of([rings])[0] <= _NO_AREA):
         return None
     if cut.area <= 0.0:
         return Shape(None, "polygon")
     in_frame = min(1.0, cut.area / cut.whole)
     visible, area, pieces = in_frame, cut.area, cut.pieces
-    cut_erased = cut_erased and bool(track.erased)
-    if track.erased:
-        share = uncovered_share([piece.polygon for piece in pieces], track.erased)
+    cut_erased = cut_erased and bool(state.erased)
+    if state.erased:
+        share = uncovered_share([piece.polygon for piece in pieces], state.erased)
         visible *= share
         if cut_erased:
-            area, pieces = area * share, uncovered(pieces, track.erased)
+            area, pieces = area * share, uncovered(pieces, state.erased)
     if any(piece.holes for piece in pieces):  # COCO's rings cannot say "hole"
-        bitmap = _bitmap_of(cut.pieces, track.size_wh)
+        bitmap = _bitmap_of(cut.pieces, state.size_wh)
         if cut_erased:
-            paint(bitmap, track.erased, 0)
-        return _bitmap_shape(bitmap, (0, 0), track, in_frame, visible)
+            paint(bitmap, state.erased, 0)
+        return _bitmap_shape(bitmap, (0, 0), state, in_frame, visible)
     if not pieces:
         return Shape(None, "polygon", 0.0, in_frame, visible)
     x0, y0, x1, y1 = zip(*(piece.box_xyxy for piece in pieces), strict=True)
@@ -193,93 +193,93 @@ def _bitmap_of(pieces: Sequence[Piece], size_wh: tuple[int, int]) -> U8:
 # --- masks -----------------------------------------------------------------------------------------------------------
 
 
-def _mask_shape(rle: Rle, track: CanvasState, cut_erased: bool) -> Shape | None:
-    """A mask: warped in its own window by the same map as the picture, boxed by its pixels. ``None`` if it is empty."""
+def _mask_shape(rle: Rle, state: CanvasState, cut_erased: bool) -> Shape | None:
+    """The shape of a mask that is warped in its own window by the picture's map; ``None`` if it is empty."""
     # Nearest neighbour rounds a tie to the even pixel: an even origin keeps the window's ties those of the picture.
     bitmap, (x, y) = window_of(rle, 2)
     if bitmap.size == 0:
         return None
     h, w = bitmap.shape
-    around: Region = ((x, y), (x + w, y), (x + w, y + h), (x, y + h))
-    moved_around = move_region(track.matrix, in_front(track.matrix, around))
-    window, inside = _pixel_window(moved_around, track.size_wh)
-    in_frame = visible = 1.0
-    if not inside or track.hidden_outside is not None or track.erased:
-        in_frame, visible = _shares(bitmap, (x, y), track)
-    if window is None or in_frame <= 0.0:
+    around = state.map.part_with_image(((x, y), (x + w, y), (x + w, y + h), (x, y + h)))
+    if len(around) < 3:
         return Shape(None, "mask")
-    moved = _moved_bitmap(bitmap, (x, y), track.matrix, window)
-    if track.hidden_outside is not None:
-        moved = moved * region_mask(track.hidden_outside, window)
+    moved_around = state.map.forward(with_short_sides(np.array(around, np.float64), state.map.straight_length))
+    whole = _pixels_around(moved_around)
+    window = (*np.maximum(whole[:2], 0).tolist(), *np.minimum(whole[2:], state.size_wh).tolist())
+    if window[0] >= window[2] or window[1] >= window[3]:
+        return Shape(None, "mask")
+    in_frame = visible = 1.0
+    if window != whole or state.hidden_outside is not None or state.erased:
+        if isinstance(state.map, MatrixMap):
+            in_frame, visible = _shares(bitmap, (x, y), state, state.map)
+        else:
+            in_frame, visible = _counted_shares(warped(bitmap, state.map, whole, 0, (x, y)), whole, state)
+    if in_frame <= 0.0:
+        return Shape(None, "mask")
+    moved = warped(bitmap, state.map, window, 0, (x, y)).astype(np.uint8, copy=False)
+    if state.hidden_outside is not None:
+        moved *= region_mask(state.hidden_outside, window)
     if cut_erased:
-        paint(moved, track.erased, 0, window[:2])
-    return _bitmap_shape(moved, window[:2], track, in_frame, visible)
+        paint(moved, state.erased, 0, window[:2])
+    return _bitmap_shape(moved, window[:2], state, in_frame, visible)
 
 
-def _moved_bitmap(bitmap: U8, origin: tuple[int, int], matrix: Matrix, window: tuple[int, int, int, int]) -> U8:
-    left, top, right, bottom = window
-    if not is_exact(matrix):
-        return resample_labels(bitmap, matrix, window, 0, origin).astype(np.uint8, copy=False)
-    local = then(then(translation(*origin), matrix), translation(-left, -top))
-    moved: U8 = copy_exact(bitmap, local, (right - left, bottom - top), "constant", (0,))
-    return moved
-
-
-def _bitmap_shape(bitmap: U8, origin: tuple[int, int], track: CanvasState, in_frame: float, visible: float) -> Shape:
-    """The shape of a window of the canvas; if none of its pixels is set, one without a box."""
+def _bitmap_shape(bitmap: U8, origin: tuple[int, int], state: CanvasState, in_frame: float, visible: float) -> Shape:
+    """The shape of a bitmap at ``origin`` of the canvas; without a box if no pixel is set."""
     left, top, w, h = cv2.boundingRect(bitmap)
     if w == 0:
         return Shape(None, "mask", 0.0, in_frame, visible)
     tight = bitmap[top : top + h, left : left + w]
     x, y = origin[0] + left, origin[1] + top
     box = (float(x), float(y), float(x + w), float(y + h))
-    segmentation = rle_of(tight, (x, y), track.size_wh)
+    segmentation = rle_of(tight, (x, y), state.size_wh)
     return Shape(box, "mask", float(np.count_nonzero(tight)), in_frame, visible, segmentation)
 
 
-def _pixel_window(region: Region, size_wh: tuple[int, int]) -> tuple[tuple[int, int, int, int] | None, bool]:
-    """(the pixels of the canvas that a region can touch, whether it lies on the canvas as a whole)."""
-    if len(region) < 3:
-        return None, False
-    w, h = size_wh
-    xs, ys = [x for x, _ in region], [y for _, y in region]
-    x0, y0, x1, y1 = math.floor(min(xs)), math.floor(min(ys)), math.ceil(max(xs)), math.ceil(max(ys))
-    left, top, right, bottom = max(0, x0), max(0, y0), min(w, x1), min(h, y1)
-    if left >= right or top >= bottom:
-        return None, False
-    return (left, top, right, bottom), (left, top, right, bottom) == (x0, y0, x1, y1)
+def _pixels_around(points_xy: F64) -> tuple[int, int, int, int]:
+    """The box of whole pixels around points."""
+    (x0, y0), (x1, y1) = points_xy.min(axis=0).tolist(), points_xy.max(axis=0).tolist()
+    return math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)
 
 
-def _shares(bitmap: U8, origin: tuple[int, int], track: CanvasState) -> tuple[float, float]:
-    """The shares of a mask's area on the canvas that lie in the frame, and there under nothing that was painted.
+def _counted_shares(moved: Raster, whole_xyxy: tuple[int, int, int, int], state: CanvasState) -> tuple[float, float]:
+    """As :func:`_shares`, counted in the pixels of a mask that was moved whole, also beyond the canvas."""
+    seen = moved * region_mask(state.visible, whole_xyxy)
+    in_frame = int(seen.sum())
+    paint(seen, state.erased, 0, whole_xyxy[:2])
+    count = max(1, int(moved.sum()))
+    return in_frame / count, int(seen.sum()) / count
 
-    Counted over the source's pixels, each by the part of it that can be seen.
+
+def _shares(bitmap: U8, origin: tuple[int, int], state: CanvasState, map: MatrixMap) -> tuple[float, float]:
+    """(share in the frame, share in the frame and not painted over) of a mask's area on the canvas.
+
+    They are counted over the source's pixels, each by the part of it that is visible.
     """
     weights = bitmap.astype(np.float64)
-    if not is_affine(track.matrix):  # a pixel grows by the inverse cube of its depth
+    if not map.is_affine:  # a pixel grows by the inverse cube of its depth
         ys, xs = np.indices(bitmap.shape)
-        far = depth(track.matrix, np.stack([xs + (origin[0] + 0.5), ys + (origin[1] + 0.5)], axis=-1))
-        far[far < 1e-3] = np.inf
+        far = depth(map.matrix, np.stack([xs + (origin[0] + 0.5), ys + (origin[1] + 0.5)], axis=-1))
+        far[far < NEAREST] = np.inf
         weights /= far * far * far
     whole = float(weights.sum())
-    seen = _coverage(track.visible, track.matrix, bitmap.shape, origin)
+    seen = _coverage(state.visible, map.matrix, bitmap.shape, origin)
     if seen is not None:
         weights *= seen
     in_frame = min(1.0, float(weights.sum()) / whole) if whole > 0.0 else 0.0
-    if not track.erased or in_frame <= 0.0:
+    if not state.erased or in_frame <= 0.0:
         return in_frame, in_frame
-    for region in track.erased:
-        under = _coverage(region, track.matrix, bitmap.shape, origin)
+    for region in state.erased:
+        under = _coverage(region, map.matrix, bitmap.shape, origin)
         weights *= 0.0 if under is None else 1.0 - under
     return in_frame, min(1.0, float(weights.sum()) / whole)
 
 
 def _coverage(region: Region, m: Matrix, shape: tuple[int, ...], origin: tuple[int, int]) -> F64 | None:
-    """How much of each pixel of a window of the source, 0..1, a map puts into a convex region of the canvas.
+    """The part 0..1 of each pixel of a window of the source that a matrix puts into a convex region of the canvas.
 
-    A side of the region, as a linear function of canvas points, is one of source points too (for a projective map as
-    well, where they are in front). A pixel's part on one side is taken to grow evenly from corner to corner. ``None``
-    means that all of the window is inside.
+    A side of the region, as a linear function of canvas points, is one of source points too, where they are in front.
+    A pixel's part on one side is taken to grow evenly from corner to corner. ``None``: all of the window is inside.
     """
     if len(region) < 3:
         return np.zeros(shape)

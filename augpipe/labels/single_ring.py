@@ -1,8 +1,8 @@
 """A mask, or several polygons, as one ring, for formats that have one polygon an object.
 
-A mask becomes the outline of its pixels, along their edges, so that area and bounds stay what they were. What has
-several parts or holes becomes one ring by lines of no width between nearest corners, run along once in each direction,
-as Ultralytics' own converter joins parts. Such a line bounds nothing, so the even-odd rule fills the same.
+A mask becomes the outline of its pixels, along their edges, so area and bounds stay the same. Several parts or holes
+become one ring by lines of no width between nearest corners, run along once in each direction, as Ultralytics' own
+converter joins parts. The even-odd rule fills the same area.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ _MOST_RUNS = 200_000
 
 
 def one_ring(segmentation: Segmentation) -> F64 | None:
-    """The one ring (n ≥ 3, 2) that fills what a segmentation does; ``None`` if it fills nothing, or has so many runs
-    that it is no outline of anything."""
+    """The one ring (n ≥ 3, 2) with the area of a segmentation; ``None`` if it has none, or more than 200,000 runs."""
     if isinstance(segmentation, Rle):
         if runs_of(segmentation.counts).size > _MOST_RUNS:
             return None
@@ -47,7 +46,7 @@ def outlines_of(rle: Rle) -> list[F64]:
 
 
 def _apart(segmentation: Rings) -> list[F64]:
-    """Rings that do not overlap: as the object is their union, what two of them fill must not count twice."""
+    """Rings with the same union that do not overlap."""
     points = np.concatenate(segmentation.rings)
     (x0, y0), (x1, y1) = points.min(axis=0) - 1.0, points.max(axis=0) + 1.0
     inside, holes = clip_rings(segmentation.rings, ((x0, y0), (x1, y0), (x1, y1), (x0, y1)))

@@ -1,6 +1,6 @@
-"""Labels through a plan: every kind moved once, on the CPU, by the same numbers that move the pixels.
+"""Labels through a plan: every kind is moved once, by the same numbers as the pixels.
 
-An object whose visible part is too small is dropped and written down with the reason; none vanishes silently.
+An object whose visible part is too small is dropped, with the reason.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from augpipe.core.annotations import (
     Rle,
 )
 from augpipe.core.canvas import CanvasState
-from augpipe.core.geometry import depth, determinant, move_points
 from augpipe.labels import label_maps, rle
 from augpipe.labels.boxes import clockwise, points_inside, region_of
 from augpipe.labels.polygons import areas_of
@@ -39,13 +38,11 @@ TruncatedRule: TypeAlias = Literal["clip", "drop"]
 ErasedRule: TypeAlias = Literal["lower", "cut"]
 
 _TRUNCATED_BELOW = 0.999
-_CLEARLY = 0.01  # more than rounding can do to a share, a side or an area
-_NEAREST = 1e-3  # the depth at which geometry.in_front cuts
 
 
 @dataclass(frozen=True)
 class LabelRules:
-    """What the recipe says of labels.
+    """The rules of a recipe for labels.
 
     An object is kept if at least ``min_visibility`` of it (0..1) can be seen, its box has no side under ``min_side``
     pixels and its area is at least ``min_area`` pixels. ``box`` says how a box without other geometry is turned: by
@@ -91,23 +88,23 @@ class Labelled:
 
 def apply(
     annotations: Annotations,
-    track: CanvasState,
+    state: CanvasState,
     rules: LabelRules,
     categories: Mapping[int, Category],
     void: int = SEMANTIC_VOID,
 ) -> Labelled:
-    """The labels of a picture as ``track`` shows it.
+    """The labels of a picture as ``state`` shows it.
 
     Args:
         annotations: of the upright source picture, inside its frame.
-        track: the map and the visible part, from the plan's steps.
+        state: the map and the visible part, from the plan's steps.
         rules: what to keep, and how to box a plain box.
         categories: by id; their keypoint pairs are swapped by a map that mirrors.
         void: the value of new ground in the semantic raster.
     """
-    objects, paint = annotations.objects, track.erased if rules.erased == "cut" else ()
+    objects, paint = annotations.objects, state.erased if rules.erased == "cut" else ()
     each = rules.each(objects, categories)
-    shapes = _shapes(objects, track, each, bool(paint))
+    shapes = _shapes(objects, state, each, bool(paint))
     dropped, kept = list(annotations.dropped), []
     for i, (shape, own) in enumerate(zip(shapes, each, strict=True)):
         fault = _fault(shape, own)
@@ -118,38 +115,38 @@ def apply(
             dropped.append(Dropped(int(objects.index[i]), int(objects.category_id[i]), *fault, identity))
     dropped.sort(key=lambda d: (d.index, d.reason))
     survivors = tuple(shapes[i] for i in kept)
-    moved = _moved_objects(objects if len(kept) == len(shapes) else objects.take(kept), survivors, track, categories)
-    panoptic = label_maps.moved(annotations.panoptic, track, 0, paint)
-    changed = track.moved or (bool(paint) and panoptic is not None)
+    moved = _moved_objects(objects if len(kept) == len(shapes) else objects.take(kept), survivors, state, categories)
+    panoptic = label_maps.moved(annotations.panoptic, state, 0, paint)
+    changed = state.moved or (bool(paint) and panoptic is not None)
     picture = replace(
         annotations,
         objects=moved,
-        semantic=label_maps.moved(annotations.semantic, track, void, paint),
-        instance=label_maps.moved_instances(annotations.instance, track, moved.instance, paint),
+        semantic=label_maps.moved(annotations.semantic, state, void, paint),
+        instance=label_maps.moved_instances(annotations.instance, state, moved.instance, paint),
         panoptic=panoptic,
         segments_info=label_maps.segments(panoptic, annotations.segments_info)
         if changed
         else annotations.segments_info,
         dropped=(),
     )
-    return Labelled(track.size_wh, picture, survivors, tuple(dropped))
+    return Labelled(state.size_wh, picture, survivors, tuple(dropped))
 
 
 # --- objects ---------------------------------------------------------------------------------------------------------
 
 
-def _shapes(objects: Objects, track: CanvasState, each: Sequence[LabelRules], cut_erased: bool) -> list[Shape]:
-    if track.moved:
-        return _moved_shapes(objects, track, each, cut_erased)
-    # Where nothing moved the box stays the source's own; only what can be seen is measured.
+def _shapes(objects: Objects, state: CanvasState, each: Sequence[LabelRules], cut_erased: bool) -> list[Shape]:
+    if state.moved:
+        return _moved_shapes(objects, state, each, cut_erased)
+    # Where nothing moved the box stays the source's own; only its visible share is measured.
     columns = zip(objects.boxes_xyxy.tolist(), _areas(objects), objects.segmentation, objects.obb, strict=True)
     shapes = [
         Shape((x0, y0, x1, y1), "source", area, 1.0, 1.0, segmentation, _in_order(obb))
         for (x0, y0, x1, y1), area, segmentation, obb in columns
     ]
-    if not track.erased:
+    if not state.erased:
         return shapes
-    seen = _moved_shapes(objects, track, each, cut_erased)
+    seen = _moved_shapes(objects, state, each, cut_erased)
     return [
         now if cut_erased and now.box_from in ("mask", "polygon") and now.visible < now.in_frame
         else structs.replace(before, visible=now.visible)
@@ -157,17 +154,17 @@ def _shapes(objects: Objects, track: CanvasState, each: Sequence[LabelRules], cu
     ]  # fmt: skip
 
 
-def _moved_shapes(objects: Objects, track: CanvasState, each: Sequence[LabelRules], cut_erased: bool) -> list[Shape]:
-    """The shapes on the canvas; all together, unless classes differ in how a plain box is turned."""
+def _moved_shapes(objects: Objects, state: CanvasState, each: Sequence[LabelRules], cut_erased: bool) -> list[Shape]:
+    """The shapes on the canvas, in one pass for each way of turning a plain box."""
     ways = {rules.box for rules in each}
     if len(ways) == 1:
         (way,) = ways
-        return shapes_of(objects.boxes_xyxy, objects.segmentation, objects.obb, track, way, cut_erased)
+        return shapes_of(objects.boxes_xyxy, objects.segmentation, objects.obb, state, way, cut_erased)
     found: dict[int, Shape] = {}
     for way in ways:
         rows = [i for i, rules in enumerate(each) if rules.box == way]
         some = objects.take(rows)
-        shapes = shapes_of(some.boxes_xyxy, some.segmentation, some.obb, track, way, cut_erased)
+        shapes = shapes_of(some.boxes_xyxy, some.segmentation, some.obb, state, way, cut_erased)
         found |= zip(rows, shapes, strict=True)
     return [found[i] for i in range(len(each))]
 
@@ -185,9 +182,7 @@ def _in_order(obb: F64 | None) -> F64 | None:
 
 
 def _fault(shape: Shape, rules: LabelRules) -> tuple[str, float | None] | None:
-    """Why a shape cannot stay, with the number that was too small, as it would be written; ``None`` if it can."""
-    if _is_clear(shape, rules):
-        return None
+    """(reason, the number that is too small, rounded as it is written) if a shape is dropped."""
     if shape.in_frame <= 0.0:
         return "outside", None
     if rules.truncated == "drop" and shape.in_frame < _TRUNCATED_BELOW:
@@ -207,26 +202,16 @@ def _fault(shape: Shape, rules: LabelRules) -> tuple[str, float | None] | None:
     return ("min_area", area) if area < rules.min_area else None
 
 
-def _is_clear(shape: Shape, rules: LabelRules) -> bool:
-    """Whether a shape is so far above all limits that it stays however its numbers are rounded, which takes longer."""
-    if shape.box_xyxy is None or shape.visible < rules.min_visibility + _CLEARLY:
-        return False
-    if rules.truncated == "drop" and shape.in_frame < _TRUNCATED_BELOW:
-        return False
-    x0, y0, x1, y1 = shape.box_xyxy
-    return min(x1 - x0, y1 - y0) > rules.min_side + _CLEARLY and shape.area > rules.min_area + _CLEARLY
-
-
 def _moved_objects(
-    objects: Objects, shapes: Sequence[Shape], track: CanvasState, categories: Mapping[int, Category]
+    objects: Objects, shapes: Sequence[Shape], state: CanvasState, categories: Mapping[int, Category]
 ) -> Objects:
     return replace(
         objects,
         boxes_xyxy=np.array([s.box_xyxy for s in shapes], np.float64).reshape(-1, 4),
         segmentation=tuple(s.segmentation for s in shapes),
         obb=tuple(s.obb for s in shapes),
-        keypoints=_moved_keypoints(objects, track, categories),
-        parts=_moved_parts(objects.parts, track) if track.moved else objects.parts,
+        keypoints=_moved_keypoints(objects, state, categories),
+        parts=_moved_parts(objects.parts, state) if state.moved else objects.parts,
         facts=tuple(map(_facts, objects.facts, shapes)),
     )
 
@@ -238,14 +223,14 @@ def _facts(facts: ObjectAttributes, shape: Shape) -> ObjectAttributes:
     return replace(facts, truncated=1)
 
 
-def _moved_parts(objects: Sequence[tuple[ObjectPart, ...]], track: CanvasState) -> tuple[tuple[ObjectPart, ...], ...]:
-    """The boxes of parts by their corners; a part that the frame leaves nothing of is left out."""
+def _moved_parts(objects: Sequence[tuple[ObjectPart, ...]], state: CanvasState) -> tuple[tuple[ObjectPart, ...], ...]:
+    """The boxes of parts, by their corners; a part outside the frame is left out."""
     parts = [part for parts in objects for part in parts]
     if not parts:
         return tuple(objects)
     none = (None,) * len(parts)
     boxes = np.array([part.box_xyxy for part in parts], np.float64)
-    moved = iter(shape.box_xyxy for shape in shapes_of(boxes, none, none, track))
+    moved = iter(shape.box_xyxy for shape in shapes_of(boxes, none, none, state))
     return tuple(
         tuple(ObjectPart(part.name, box) for part, box in zip(parts, moved, strict=False) if box is not None)
         for parts in objects
@@ -256,7 +241,7 @@ def _moved_parts(objects: Sequence[tuple[ObjectPart, ...]], track: CanvasState) 
 
 
 def _moved_keypoints(
-    objects: Objects, track: CanvasState, categories: Mapping[int, Category]
+    objects: Objects, state: CanvasState, categories: Mapping[int, Category]
 ) -> tuple[F64 | None, ...]:
     """Keypoints (K, 3) of (x, y, v): moved, off-frame ones to (0, 0, 0), painted-over ones to v = 1.
 
@@ -265,8 +250,8 @@ def _moved_keypoints(
     known = {i: keypoints for i, keypoints in enumerate(objects.keypoints) if keypoints is not None}
     if not known:
         return objects.keypoints
-    together = _points_through(np.concatenate(list(known.values())), track)
-    mirrored = determinant(track.matrix) < 0.0
+    together = _points_through(np.concatenate(list(known.values())), state)
+    mirrored = state.map.mirrors
     columns = list(objects.keypoints)
     ends = np.cumsum([0, *map(len, known.values())]).tolist()
     for i, (start, stop) in zip(known, pairwise(ends), strict=True):
@@ -276,16 +261,16 @@ def _moved_keypoints(
     return tuple(columns)
 
 
-def _points_through(points_xyv: F64, track: CanvasState) -> F64:
+def _points_through(points_xyv: F64, state: CanvasState) -> F64:
     known = points_xyv[:, 2] > 0.0
-    if track.moved:
-        known &= depth(track.matrix, points_xyv) >= _NEAREST
-        points_xyv[known, :2] = move_points(track.matrix, points_xyv[known, :2])
+    if state.moved:
+        known &= state.map.has_image(points_xyv[:, :2])
+        points_xyv[known, :2] = state.map.forward(points_xyv[known, :2])
     x, y = points_xyv[:, 0], points_xyv[:, 1]
-    known &= (x >= 0.0) & (x <= track.size_wh[0]) & (y >= 0.0) & (y <= track.size_wh[1])
-    if track.hidden_outside is not None:
-        known &= points_inside(points_xyv[:, :2], track.hidden_outside)
-    for region in track.erased:
+    known &= (x >= 0.0) & (x <= state.size_wh[0]) & (y >= 0.0) & (y <= state.size_wh[1])
+    if state.hidden_outside is not None:
+        known &= points_inside(points_xyv[:, :2], state.hidden_outside)
+    for region in state.erased:
         points_xyv[points_inside(points_xyv[:, :2], region), 2] = 1.0
     points_xyv[~known] = 0.0
     return points_xyv

@@ -1,7 +1,7 @@
-"""From a YAML document to a Recipe: checked, named, frozen.
+"""From a YAML document to a checked, frozen Recipe.
 
-A step's path is the names from the root joined by ``/`` (see :mod:`augpipe.recipe.compile`). It is what random numbers
-hang on, so a step keeps its numbers when others come, go or change.
+A step's path is the names from the root joined by ``/``. Random numbers depend on it and on nothing else of the recipe,
+so a step keeps its numbers when others are added, removed or changed.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import functools
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, NoReturn, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from augpipe.core.errors import one_line
 from augpipe.core.plan import Border
@@ -27,9 +27,9 @@ from augpipe.recipe.ops.params import (
     MaybeWeight,
     Rgb,
     Share,
-    Whole,
-    WholeBetween,
     WholePair,
+    whole,
+    whole_between,
 )
 from augpipe.recipe.yaml_reader import Document, Path_
 
@@ -47,7 +47,6 @@ class Leaf:
 
     @property
     def p(self) -> float:
-        """Probability that it takes part."""
         return self.operation.p
 
 
@@ -65,7 +64,6 @@ class Group:
 
     @functools.cached_property
     def weights(self) -> tuple[float, ...]:
-        """The weight of each child."""
         return tuple(child.weight for child in self.children)
 
 
@@ -76,8 +74,8 @@ Node: TypeAlias = Leaf | Group
 class Recipe:
     """A checked recipe.
 
-    ``text`` is the file's, ``overrides`` what ``--set`` put into it; ``canonical`` is the JSON of both with every
-    default written out, ``digest`` the BLAKE2b of that.
+    ``text`` is the file's, ``overrides`` are those of ``--set``; ``canonical`` is the JSON of both with all defaults,
+    ``digest`` the BLAKE2b of that.
     """
 
     name: str
@@ -93,29 +91,27 @@ class Recipe:
 
     def leaves(self) -> Iterator[Leaf]:
         """Every operation, in order."""
-        stack = list(reversed(self.nodes))
-        while stack:
-            node = stack.pop()
-            if isinstance(node, Leaf):
-                yield node
-            else:
-                stack.extend(reversed(node.children))
+        return _leaves(self.nodes, lambda node: True)
 
     def possible(self) -> Iterator[Leaf]:
         """Every operation that some sample can have, in order."""
-        stack = list(reversed(self.nodes))
-        while stack:
-            node = stack.pop()
-            if node.p == 0.0 or node.weight == 0.0:
-                continue
-            if isinstance(node, Leaf):
-                yield node
-            elif node.count[1] > 0:
-                stack.extend(reversed(node.children))
+        return _leaves(self.nodes, _is_possible)
+
+
+def _leaves(nodes: Sequence[Node], wanted: Callable[[Node], bool]) -> Iterator[Leaf]:
+    for node in filter(wanted, nodes):
+        if isinstance(node, Leaf):
+            yield node
+        else:
+            yield from _leaves(node.children, wanted)
+
+
+def _is_possible(node: Node) -> bool:
+    return node.p > 0.0 and node.weight > 0.0 and (isinstance(node, Leaf) or node.count[1] > 0)
 
 
 class GroupOptions(BaseModel):
-    """What stands beside the list of a group."""
+    """The options beside the list of a group's steps."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -127,11 +123,11 @@ class GroupOptions(BaseModel):
 
 
 class Head(BaseModel):
-    """The top of a recipe."""
+    """The options of a recipe, and its steps, which are checked one by one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    version: Annotated[int, Whole(VERSION, VERSION)] = Field(description="the recipe format")
+    version: Annotated[int, whole(VERSION, VERSION)] = Field(description="the recipe format")
     description: str = Field("", description="one line for people")
     labels: LabelOptions = LabelOptions()
     border: Border = Field("constant", description="what lies outside the picture: a colour, or invented picture")
@@ -168,20 +164,23 @@ def compile_recipe(document: Document, name: str) -> Recipe:
 
 
 class _Compiler:
-    """Walks the steps of one document."""
+    """Makes nodes of the steps of one document."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
+
+    def _fail(self, where: Path_, message: str) -> NoReturn:
+        fail(self._document, where, message)
 
     def steps(self, items: Any, where: Path_, prefix: str) -> tuple[Node, ...]:
         """The nodes of a list of steps at ``where``, whose last part is ``steps`` or the kind of a group."""
         holder = str(where[-1])
         if not isinstance(items, list):
-            fail(self._document, where, f"{holder}: {_STEPS}, got {shown(items)}")
+            self._fail(where, f"{holder}: {_STEPS}, got {shown(items)}")
         if not items:
-            fail(self._document, where, f"{holder}: expected at least one step")
+            self._fail(where, f"{holder}: expected at least one step")
         if len(where) > 2 * _DEEPEST + 1:  # two parts a level: the place in the list, and the kind of the group
-            fail(self._document, where, f"groups are nested more than {_DEEPEST} deep")
+            self._fail(where, f"groups are nested more than {_DEEPEST} deep")
         siblings = Siblings()
         return tuple(self._node(item, (*where, i), prefix, siblings) for i, item in enumerate(items))
 
@@ -195,7 +194,7 @@ class _Compiler:
         inside, operation = (*where, name), OPERATIONS[name]
         if not isinstance(arguments, dict):
             message = f"{name}: expected its parameters in braces, as in '{operation.example}', got {shown(arguments)}"
-            fail(self._document, inside, message)
+            self._fail(inside, message)
         checked = _validated(operation, arguments, self._document, inside, name, operation.example)
         self._check_share(checked, arguments, where, inside)
         path = prefix + self._name(name, checked.id, inside, siblings)
@@ -206,23 +205,20 @@ class _Compiler:
         if isinstance(item, str):
             item = {item: None}
         if not isinstance(item, dict) or not item:
-            fail(self._document, where, f"{_A_STEP}, got {shown(item)}")
+            self._fail(where, f"{_A_STEP}, got {shown(item)}")
         known = [key for key in item if key in OPERATIONS or key in GROUPS]
         others = {key: value for key, value in item.items() if key not in known}
         if len(known) > 1:
-            fail(self._document, where, f"expected one step, got {listing(known)}; begin each with '- '")
+            self._fail(where, f"expected one step, got {listing(known)}; begin each with '- '")
         if not known:
             key = next(iter(item))
             near = nearest(key, [*OPERATIONS, *GROUPS], "'augpipe recipes operations'")
-            fail(self._document, (*where, key), f"unknown operation '{one_line(key, 80)}'{near}")
+            self._fail((*where, key), f"unknown operation '{one_line(key, 80)}'{near}")
         name, arguments = known[0], item[known[0]]
         if name in OPERATIONS and others:
             key = next(iter(others))
-            fail(
-                self._document,
-                (*where, key),
-                f"'{one_line(key, 80)}' belongs to {name}: write it in its braces, or indent it more",
-            )
+            message = f"'{one_line(key, 80)}' belongs to {name}: write it in its braces, or indent it more"
+            self._fail((*where, key), message)
         return name, {} if arguments is None and name in OPERATIONS else arguments, others
 
     def _check_share(self, options: Any, given: dict[str, Any], where: Path_, inside: Path_) -> None:
@@ -230,10 +226,10 @@ class _Compiler:
         holder = where[-2]
         if holder in CHOOSERS and "p" in given:
             message = f"a step of {holder} takes 'weight', its share of the choice, not 'p'"
-            fail(self._document, (*inside, "p"), message)
+            self._fail((*inside, "p"), message)
         if holder not in CHOOSERS and options.weight is not None:
             message = "'weight' has a meaning directly inside one_of and some_of alone; elsewhere it is 'p'"
-            fail(self._document, (*inside, "weight"), message)
+            self._fail((*inside, "weight"), message)
 
     def _name(self, kind: str, own: str | None, inside: Path_, siblings: Siblings) -> str:
         where = inside if own is None else (*inside, "id")
@@ -241,14 +237,14 @@ class _Compiler:
         if earlier is not None:
             other = self._document.place(earlier)
             message = f"the step at {other} is called '{name}' too; they would share random numbers, so change an id"
-            fail(self._document, where, message)
+            self._fail(where, message)
         return name
 
     def _group(self, kind: str, items: Any, options: GroupOptions, where: Path_, path: str) -> Group:
         children = self.steps(items, (*where, kind), path + "/")
         eligible = sum(child.weight > 0.0 for child in children)
         if not eligible:
-            fail(self._document, (*where, kind), f"{kind}: all weights are 0, so nothing could be chosen")
+            self._fail((*where, kind), f"{kind}: all weights are 0, so nothing could be chosen")
         count = self._count(kind, options.n, eligible, where)
         weight = 1.0 if options.weight is None else options.weight
         group_kind: Literal["one_of", "some_of", "all_of"] = kind  # type: ignore[assignment]
@@ -257,14 +253,15 @@ class _Compiler:
     def _count(self, kind: str, n: Any, eligible: int, where: Path_) -> WholePair:
         if kind != "some_of":
             if n is not None:
-                fail(self._document, (*where, "n"), f"'n' has no meaning in {kind}; it belongs to some_of")
+                self._fail((*where, "n"), f"'n' has no meaning in {kind}; it belongs to some_of")
             return (1, 1) if kind == "one_of" else (eligible, eligible)
         if n is None:
-            fail(self._document, where, "some_of needs 'n: 2' or 'n: [1, 3]' beside it: how many steps to take")
+            self._fail(where, "some_of needs 'n: 2' or 'n: [1, 3]' beside it: how many steps to take")
         try:
-            return WholeBetween(0, eligible).read(n)
-        except ValueError as error:
-            fail(self._document, (*where, "n"), f"some_of.n: {error}, as that many can be chosen, got {shown(n)}")
+            return TypeAdapter(Annotated[WholePair, whole_between(0, eligible)]).validate_python(n)
+        except ValidationError as error:
+            message = error.errors()[0]["msg"].removeprefix("Value error, ")
+            self._fail((*where, "n"), f"some_of.n: {message}, as that many can be chosen, got {shown(n)}")
 
 
 def _validated(model: Any, value: Any, document: Document, where: Path_, what: str, example: str = "") -> Any:
@@ -295,11 +292,11 @@ def _node_json(node: Node) -> dict[str, Any]:
     }
 
 
-# --- What the steps of a list are called: the names that random numbers and ``--set`` paths hang on -------------------
+# --- names of the steps of a list, for the paths of random numbers and of ``--set`` ----------------------------------
 
 
 class Siblings:
-    """The names that are taken in one list of steps, with the document path of each."""
+    """The names in one list of steps, with the document path of each."""
 
     def __init__(self) -> None:
         self.taken: dict[str, Path_] = {}

@@ -1,15 +1,16 @@
-"""Fusion: a sequence of effects becomes a handful of steps. This is what a recipe means, not an optimisation.
+"""Fusion: the effects of a recipe become a few steps. It defines what a recipe means.
 
-A *run* is a stretch of effects with at most one interpolation. Moves in a run compose into one map, and none of the
-canvases between them cuts anything, so no black corner stays that a later crop would have hidden. Frames do cut: their
-region goes along with later moves, and their bars are painted last, in the colour that the tones after them give.
-Tones never end a run; they are applied behind its warp, to the border too. A step that needs pixels ends the run, and
-there the canvas does cut, as nothing else exists for the next warp to read.
+A *run* is a sequence of effects with at most one interpolation. Its warps compose into one map, and the canvases
+between them cut nothing. A pad does cut: its region goes along with later warps, and its bars are painted last, in the
+fill that the color effects after it make of its own. Color effects never end a run; they are applied after its warp, to
+the border too. A step that needs the pixels ends the run, and the canvas cuts there.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from augpipe.core.canvas import CanvasState, follow
 from augpipe.core.color import merged, recolored
@@ -20,15 +21,12 @@ from augpipe.core.geometry import (
     area_of,
     clip_convex,
     in_front,
-    inverse,
-    is_exact,
-    local_scale,
-    move_point,
     move_region,
     rectangle,
     rounded,
     then,
 )
+from augpipe.core.maps import Map, MatrixMap
 from augpipe.core.plan import Border, ColorStage, Rgb
 from augpipe.core.step import Step
 from augpipe.pixels.steps.color import Color
@@ -38,14 +36,14 @@ from augpipe.recipe.compile import Group, Node, Recipe
 from augpipe.recipe.ops.base import Effect, PadEffect, PixelStep, WarpEffect
 
 _SHARPEST_REDUCTION = 64
-# The frame may reach this far beyond the picture's edge before the border counts as shown: positions are rounded to
-# it, and rounding a map to its grid moves the edge of a picture of thousands of pixels by less.
 _TOUCH = 1 / 32
+"""Pixels beyond the picture's edge from which on the border counts as shown. Positions are rounded to this grid, and
+rounding a map moves the edge of a picture of thousands of pixels by less."""
 
 
 @dataclass
 class Fuser:
-    """Takes effects one by one; :meth:`finish` gives the steps. ``size_wh`` is the canvas so far."""
+    """Takes effects one by one; :meth:`finish` returns the steps. ``size_wh`` is the canvas so far."""
 
     size_wh: tuple[int, int]
     border: Border = "constant"
@@ -54,7 +52,7 @@ class Fuser:
     _source_wh: tuple[int, int] = (0, 0)
     _start_wh: tuple[int, int] = (0, 0)
     _matrix: Matrix = IDENTITY
-    _tones: list[ColorStage] = field(default_factory=list)
+    _colors: list[ColorStage] = field(default_factory=list)
     _frames: list[tuple[Region, Rgb, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -67,42 +65,41 @@ class Fuser:
         elif isinstance(effect, PadEffect):
             frame = rectangle(self.size_wh)
             self._move(effect.matrix, effect.size_wh)
-            self._frames.append((_moved(effect.matrix, frame), effect.fill, len(self._tones)))
+            self._frames.append((_moved(effect.matrix, frame), effect.fill, len(self._colors)))
         elif isinstance(effect, PixelStep):
             self.end_run()
             self.steps.append(effect.step)
         else:
-            self._tones.append(effect.stage)
+            self._colors.append(effect.stage)
 
     def _move(self, matrix: Matrix, size_wh: tuple[int, int]) -> None:
         self._matrix = then(self._matrix, matrix)
-        self._frames = [(_moved(matrix, region), fill, tones) for region, fill, tones in self._frames]
+        self._frames = [(_moved(matrix, region), fill, colors) for region, fill, colors in self._frames]
         self.size_wh = size_wh
 
     def end_run(self) -> None:
-        """Make the steps of the run so far; what follows starts from its canvas."""
+        """Make the steps of the run so far; later effects start from its canvas."""
         matrix = IDENTITY if self._matrix is IDENTITY else rounded(self._matrix)
-        frames = [(_on_grid(region), fill, tones) for region, fill, tones in self._frames]
+        frames = [(_on_grid(region), fill, colors) for region, fill, colors in self._frames]
         if matrix != IDENTITY or self.size_wh != self._start_wh:
             self.steps.append(self._warp(matrix, [region for region, _, _ in frames]))
-        if self._tones:
-            self.steps.append(Color(stages=merged(self._tones)))
-        for region, fill, tones in frames:
+        if self._colors:
+            self.steps.append(Color(stages=merged(self._colors)))
+        for region, fill, colors in frames:
             canvas = rectangle(self.size_wh)
             if area_of(clip_convex(canvas, region)) < area_of(canvas) - 1e-9:
-                self.steps.append(PadFill(region=region, fill=recolored(merged(self._tones[tones:]), fill)))
-        self._start_wh, self._matrix, self._tones, self._frames = self.size_wh, IDENTITY, [], []
+                self.steps.append(PadFill(region=region, fill=recolored(merged(self._colors[colors:]), fill)))
+        self._start_wh, self._matrix, self._colors, self._frames = self.size_wh, IDENTITY, [], []
 
     def _warp(self, matrix: Matrix, frames: list[Region]) -> Warp:
-        if is_exact(matrix):
-            return Warp(matrix=matrix, size_wh=self.size_wh, border=self.border, fill=self.fill)
-        shown = rectangle(self.size_wh)
-        for region in frames:
-            shown = clip_convex(shown, region)
-        back = inverse(matrix)
-        # A constant border blends into the picture's edge. Where no border shows there is nothing to blend.
-        border: Border = "replicate" if _within(back, shown, self._start_wh) else self.border
-        reduce = _reduction(matrix, back, self.size_wh)
+        map, reduce, border = MatrixMap(matrix), (1, 1), self.border
+        if not map.is_exact:
+            shown = rectangle(self.size_wh)
+            for region in frames:
+                shown = clip_convex(shown, region)
+            # A constant border blends into the picture's edge. Where no border shows there is nothing to blend.
+            border = "replicate" if _shows_no_border(map, shown, self._start_wh) else self.border
+            reduce = _reduction(map, self.size_wh)
         return Warp(matrix=matrix, size_wh=self.size_wh, border=border, fill=self.fill, reduce=reduce)
 
     def canvas_state(self) -> CanvasState:
@@ -122,7 +119,7 @@ class Fuser:
 
 
 def _moved(matrix: Matrix, region: Region) -> Region:
-    """A frame after a move; what a projective map puts behind the horizon is nowhere on the canvas."""
+    """The part of a frame that a matrix does not put behind its horizon, moved."""
     return move_region(matrix, in_front(matrix, region))
 
 
@@ -130,44 +127,39 @@ def _on_grid(region: Region) -> Region:
     return tuple((round(x * 2**20) / 2**20 + 0.0, round(y * 2**20) / 2**20 + 0.0) for x, y in region)
 
 
-def _within(back: Matrix, shown: Region, source_wh: tuple[int, int]) -> bool:
-    """Whether every shown point of the canvas has picture behind it, by the map back to the source."""
-    w, h = source_wh
-    for x, y in shown:
-        if back[6] * x + back[7] * y + back[8] <= 0.0:
-            return False
-        sx, sy = move_point(back, (x, y))
-        if not (-_TOUCH <= sx <= w + _TOUCH and -_TOUCH <= sy <= h + _TOUCH):
-            return False
-    return True
+def _shows_no_border(map: Map, shown: Region, source_wh: tuple[int, int]) -> bool:
+    """Whether every corner of the shown region of the canvas has picture behind it."""
+    source = map.back(np.array(shown).reshape(-1, 2))  # NaN, which is not within any bounds, behind the horizon
+    return bool(((source >= -_TOUCH) & (source <= np.add(source_wh, _TOUCH))).all())
 
 
-def _reduction(matrix: Matrix, back: Matrix, size_wh: tuple[int, int]) -> tuple[int, int]:
+def _reduction(map: Map, size_wh: tuple[int, int]) -> tuple[int, int]:
     """How many source pixels one output pixel stands for near the middle of the canvas, as block sides.
 
     Interpolating between neighbours skips pixels when the picture shrinks by more than about 1.5, so it is averaged in
-    blocks first. One rule for every backend, from the map alone.
+    blocks first. The rule is the same for every backend, from the map alone.
     """
-    centre = (size_wh[0] / 2.0, size_wh[1] / 2.0)
-    if back[6] * centre[0] + back[7] * centre[1] + back[8] <= 0.0:
-        return (1, 1)
-    x, y = local_scale(matrix, centre)
+    x, y = map.local_scale((size_wh[0] / 2.0, size_wh[1] / 2.0))
     return _block_side(x), _block_side(y)
 
 
 def _block_side(scale: float) -> int:
-    """The power of two that is nearest by ratio, which JPEG's decoder can make: what is left is at most √2."""
+    """The power of two that is nearest by ratio, which JPEG's decoder can make: what is left is at most √2.
+
+    It is 1 for NaN, the scale behind the horizon of a projective map.
+    """
     side = 1
     while side < _SHARPEST_REDUCTION and scale * scale >= 2.0 * side * side:
         side *= 2
     return side
 
 
-# --- What a recipe can cost: how often a picture may be resampled -----------------------------------------------------
+# --- cost: how often a picture may be resampled ----------------------------------------------------------------------
+# State = 2 · finished warps + (1 if the open run resamples). It never falls, so the maximum of several ways suffices.
 
 
 def most_warps(recipe: Recipe) -> int:
-    """The most warps that one sample of a recipe can take; one is the usual."""
+    """The most warps that one sample of a recipe can take."""
     state = 0
     for node in recipe.nodes:
         state = _after(node, state)
@@ -186,7 +178,7 @@ def _after(node: Node, state: int) -> int:
 
 
 def _inside(group: Group, state: int) -> int:
-    """The highest state behind the most steps that a group may choose, which are done in recipe order."""
+    """The highest state after the most steps that a group may choose, which are done in recipe order."""
     most = group.count[1]
     by_count: list[int | None] = [state] + [None] * most
     for child in group.children:

@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from augpipe.labels.shapes import BoxRule
 from augpipe.labels.transform import ErasedRule, LabelRules, TruncatedRule
-from augpipe.recipe.ops.params import Choice, NamePairs, Number, Share
+from augpipe.recipe.ops.params import NamePairs, Share, choice, number
 
 FlipPairs: TypeAlias = Mapping[str, tuple[tuple[str, str], ...]]
 """Class name → pairs of keypoint names that a mirror image swaps."""
 
-_AREA, _SIDE = Number(0, 1e9), Number(0, 1e5)
+_AREA, _SIDE = number(0, 1e9), number(0, 1e5)
 
 
 class ClassOptions(BaseModel):
@@ -23,11 +23,11 @@ class ClassOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    min_visibility: Annotated[float | None, Number(0, 1)] = Field(None, description="as above, for this class")
+    min_visibility: Annotated[float | None, number(0, 1)] = Field(None, description="as above, for this class")
     min_area: Annotated[float | None, _AREA] = Field(None, description="as above, for this class")
     min_side: Annotated[float | None, _SIDE] = Field(None, description="as above, for this class")
-    box: Annotated[BoxRule | None, Choice(get_args(BoxRule))] = Field(None, description="as above, for this class")
-    truncated: Annotated[TruncatedRule | None, Choice(get_args(TruncatedRule))] = Field(
+    box: Annotated[BoxRule | None, choice(get_args(BoxRule))] = Field(None, description="as above, for this class")
+    truncated: Annotated[TruncatedRule | None, choice(get_args(TruncatedRule))] = Field(
         None, description="as above, for this class"
     )
 
@@ -52,7 +52,7 @@ class LabelOptions(BaseModel):
         description="classes with a min_visibility, min_area, min_side, box or truncated of their own",
         examples=["{person: {min_area: 64}}"],
     )
-    flip_pairs: dict[str, Annotated[tuple[tuple[str, str], ...], NamePairs()]] = Field(
+    flip_pairs: dict[str, NamePairs] = Field(
         default_factory=dict,
         description="keypoints that a mirror image swaps, instead of those that their names tell",
         examples=["{person: [[left_eye, right_eye]]}"],

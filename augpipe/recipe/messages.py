@@ -1,4 +1,4 @@
-"""Words for a mistake in a recipe: where it is, what was expected, what came, and the nearest name."""
+"""Messages for mistakes in a recipe: the place, what was expected, what came, and the nearest name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EXPECTED = {
     "dict_type": "names with values, as in {name: value}",
     "model_type": "names with values, as in {name: value}",
 }
-"""What pydantic's own types expect, by the type of its error; the types of parameters say it themselves."""
+"""What pydantic's own types expect, by the type of its error."""
 
 
 def fail(document: Document, where: Path_, message: str) -> NoReturn:
@@ -50,7 +50,7 @@ def nearest(name: str, known: Iterable[str], where_listed: str = "") -> str:
 
 
 def _bare(name: str) -> str:
-    """A name without what differs between libraries: HorizontalFlip, horizontal-flip and horizontal_flip."""
+    """A name in lower case without separators: HorizontalFlip, horizontal-flip and horizontal_flip are the same."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 

@@ -1,7 +1,6 @@
-"""Drawing: a recipe and a frame become a Plan. No photo pixels, no state, no order of calls.
+"""Drawing: a recipe and a frame become a Plan, without pixels and without state.
 
-What an operation draws depends on the canvas, its own path and, where it asks for them, the objects' boxes; an
-operation that needs a size only draws the same whether labels are present or not.
+What an operation draws depends on its path, the canvas and, where it asks for them, the objects' boxes.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ def draw(recipe: Recipe, frame: Frame, seed: int, copy: int) -> Plan:
         for node in recipe.nodes:
             drawing.visit(node)
         steps = drawing.fuser.finish()
-    except ZeroDivisionError as error:  # no inverse: scale after scale, until rounding leaves a line or a point
+    except ZeroDivisionError as error:  # the map has no inverse: rounding left a line or a point
         raise Reject("plan", "degenerate", f"the moves of '{recipe.name}' shrink the picture to nothing") from error
     return Plan(seed, steps, tuple(drawing.drawn))
 
@@ -91,7 +90,7 @@ class _Drawing:
         self.drawn.append(Drawn(leaf.path, {name: _rounded(v) for name, v in result.parameters.items()}))
 
     def _boxes(self) -> F64:
-        """The boxes of what can be seen of the objects on the canvas so far."""
+        """The boxes (N, 4) of the visible parts of the objects on the canvas so far."""
         state = self.fuser.canvas_state()
         annotations = self._frame.annotations
         sources = list(annotations.objects.boxes_xyxy)

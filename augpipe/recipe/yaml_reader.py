@@ -1,10 +1,10 @@
-"""Reading YAML so that every value knows its line, and nothing in the file can do harm.
+"""Reads YAML with the line of every value, and refuses what could do harm.
 
-Only plain YAML is read: no tags that build objects, no duplicate keys, a bounded size and a bounded number of values
-after aliases are followed (a "billion laughs" file is small on disk).
+Only plain YAML is read: no tags that build objects, no duplicate keys, and a bounded number of bytes, of levels, and of
+values after aliases are followed (a "billion laughs" file is small on disk).
 
-Numbers are what they look like. YAML 1.1 reads ``010`` as 8, ``1:30`` as 90 and ``1e-3`` as text; here the first two
-are text, which no parameter takes, and the third is a number.
+YAML 1.1 reads ``010`` as 8, ``1:30`` as 90 and ``1e-3`` as text. Here the first two are text, which no parameter takes,
+and the third is a number.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class _Reader:
         return f"{self._document.name}:{node.start_mark.line + 1}" if self._lines else self._document.name
 
     def _kind(self, node: yaml.Node) -> str:
-        """The last part of a node's tag, if it is one that YAML gives by itself."""
+        """The last part of a node's tag, if it is one of YAML's own."""
         prefix, _, kind = node.tag.partition("tag:yaml.org,2002:")
         if prefix or kind not in _TAGS[type(node)]:
             shown = f"!!{kind}" if kind else node.tag

@@ -87,7 +87,7 @@ def check_sample(
     where = ObjectRef(key)
     try:
         plan = from_json(record["plan"])
-        steps, recipe = plan.steps, context.recipe
+        steps, recipe = plan.steps_alone(), context.recipe
         out_wh = (int(record["width"]), int(record["height"]))
         check_source(record, source.annotations, source.origin, f)
         if (fault := fault_of(steps, source.size_wh)) is not None:

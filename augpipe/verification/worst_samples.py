@@ -111,7 +111,7 @@ def painted_annotations(record: Mapping[str, Any], source: SourcePicture, contex
     Raises:
         ValueError: the plan cannot be followed.
     """
-    steps = from_json(record["plan"]).steps
+    steps = from_json(record["plan"]).steps_alone()
     if fault := fault_of(steps, source.size_wh):
         raise ValueError(fault)
     out_wh = (int(record["width"]), int(record["height"]))

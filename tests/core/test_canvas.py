@@ -69,9 +69,9 @@ def test_points_go_through_the_one_map_as_through_the_steps(name):
     track = follow(PLANS[name], SIZE)
     particles = Particles(np.ones((30 * 4, 40 * 4), bool)).through(PLANS[name])
     source = Particles(np.ones((30 * 4, 40 * 4), bool)).xy
-    front = g.depth(track.matrix, source) > 1e-3
+    front = g.depth(track.map.matrix, source) > 1e-3
     moved = np.full(source.shape, -1e6)
-    moved[front] = g.move_points(track.matrix, source[front])
+    moved[front] = g.move_points(track.map.matrix, source[front])
     shown = front & in_convex(moved, track.visible)
     bare = shown & ~np.any([in_convex(moved, region) for region in track.erased], axis=0) if track.erased else shown
     # Points on the very edge may go either way.
@@ -114,7 +114,7 @@ def test_the_first_map_shows_all_of_the_picture():
 
 def test_a_canvas_cuts_what_the_next_map_could_have_shown():
     track = follow(PLANS["crop, then back"], SIZE)
-    assert track.matrix == g.IDENTITY
+    assert track.map.matrix == g.IDENTITY
     assert track.visible == ((10.0, 8.0), (30.0, 8.0), (30.0, 23.0), (10.0, 23.0))
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from augpipe.core import geometry as g
+from augpipe.core.maps import MatrixMap
 
 quick = settings(derandomize=True, database=None, deadline=None, max_examples=60)
 
@@ -218,9 +219,9 @@ def test_move_points_is_move_point_of_each(corners, many):
 
 
 def test_local_scale_by_hand():
-    close(g.local_scale(g.scaling(0.5, 0.25), (3.0, 3.0)), (2.0, 4.0))
-    close(g.local_scale(g.rotation(30.0), (3.0, 3.0)), (1.0, 1.0))
-    close(g.local_scale(g.then(g.scaling(0.5, 1.0), g.rotation(90.0)), (0.0, 0.0)), (2.0, 1.0))
+    close(MatrixMap(g.scaling(0.5, 0.25)).local_scale((3.0, 3.0)), (2.0, 4.0))
+    close(MatrixMap(g.rotation(30.0)).local_scale((3.0, 3.0)), (1.0, 1.0))
+    close(MatrixMap(g.then(g.scaling(0.5, 1.0), g.rotation(90.0))).local_scale((0.0, 0.0)), (2.0, 1.0))
 
 
 @quick
@@ -236,7 +237,7 @@ def test_local_scale_is_the_slope_of_the_way_back(corners, x, y):
         / (2 * step)
         for dx, dy in ((step, 0.0), (0.0, step))
     ]
-    np.testing.assert_allclose(g.local_scale(m, at), np.hypot(*slopes), rtol=1e-4)
+    np.testing.assert_allclose(MatrixMap(m).local_scale(at), np.hypot(*slopes), rtol=1e-4)
 
 
 # --- boxes and regions -----------------------------------------------------------------------------------------------
@@ -246,10 +247,6 @@ def test_boxes_by_hand():
     boxes = np.array([[1.0, 2.0, 4.0, 8.0]])
     assert g.corners_of(boxes).tolist() == [[[1, 2], [4, 2], [4, 8], [1, 8]]]
     assert g.bounds_of(g.corners_of(boxes)).tolist() == boxes.tolist()
-    assert g.clip_boxes(np.array([[-5.0, -5.0, 3.0, 99.0], [20.0, 0.0, 30.0, 5.0]]), (10, 8)).tolist() == [
-        [0, 0, 3, 8],
-        [10, 0, 10, 5],
-    ]
 
 
 def test_clip_convex_by_hand():
@@ -283,8 +280,8 @@ def test_area_grows_by_the_determinant(region, m):
 
 def test_in_front_cuts_at_the_horizon():
     m = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, -0.1, 0.0, 1.0)  # depth 1 − x/10
-    out = g.in_front(m, g.rectangle((20, 5)), limit=0.5)
-    assert g.bounds_of(np.array(out)).tolist() == [0.0, 0.0, 5.0, 5.0]
+    out = g.in_front(m, g.rectangle((20, 5)))
+    close(g.bounds_of(np.array(out)), [0.0, 0.0, 10.0 * (1.0 - g.NEAREST), 5.0])
     assert g.in_front(m, g.rectangle((4, 5))) == g.rectangle((4, 5))
     assert g.in_front(m, ((11.0, 0.0), (12.0, 0.0), (12.0, 3.0))) == ()
     assert g.in_front(g.scaling(2.0, 2.0), g.rectangle((20, 5))) == g.rectangle((20, 5))

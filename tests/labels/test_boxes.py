@@ -12,6 +12,7 @@ from painted import Particles, fill, in_convex
 
 from augpipe.core import geometry as g
 from augpipe.core.canvas import follow
+from augpipe.core.maps import MatrixMap
 from augpipe.labels import boxes as o
 from augpipe.pixels.steps.cutout import Cutout
 from augpipe.pixels.steps.pad_fill import PadFill
@@ -209,7 +210,7 @@ MIRRORED = {name: g.then(matrix, g.mirror_x(40)) for name, matrix in SIMILAR.ite
 @pytest.mark.parametrize("name", SIMILAR)
 def test_a_similarity_leaves_an_oriented_box_as_it_is(name):
     obb = oriented(14.0, 12.0, 10.0, 4.0, 25.0)
-    moved = o.move_obb(obb, g.rounded(SIMILAR[name]))
+    moved = o.move_obb(obb, MatrixMap(g.rounded(SIMILAR[name])))
     np.testing.assert_allclose(moved, g.move_points(SIMILAR[name], obb), atol=1e-4)
     assert turn_of(moved) > 0.0
 
@@ -217,7 +218,7 @@ def test_a_similarity_leaves_an_oriented_box_as_it_is(name):
 @pytest.mark.parametrize("name", MIRRORED)
 def test_a_mirrored_oriented_box_runs_clockwise_again_from_its_first_corner(name):
     obb = oriented(14.0, 12.0, 10.0, 4.0, 25.0)
-    moved = o.move_obb(obb, g.rounded(MIRRORED[name]))
+    moved = o.move_obb(obb, MatrixMap(g.rounded(MIRRORED[name])))
     np.testing.assert_allclose(moved, g.move_points(MIRRORED[name], obb)[[0, 3, 2, 1]], atol=1e-4)
     assert turn_of(moved) > 0.0
 
@@ -236,7 +237,7 @@ SKEWED = {
 @given(st.floats(5, 30), st.floats(5, 25), st.floats(2, 12), st.floats(2, 12), st.floats(-180, 180))
 def test_another_map_gives_the_smallest_rectangle_around_it(name, x, y, w, h, degrees):
     obb, matrix = oriented(x, y, w, h, degrees), SKEWED[name]
-    quad, moved = g.move_points(matrix, obb), o.move_obb(obb, matrix)
+    quad, moved = g.move_points(matrix, obb), o.move_obb(obb, MatrixMap(matrix))
     check_rectangle(moved)
     assert in_convex(moved.mean(axis=0) + (quad - moved.mean(axis=0)) * (1 - 1e-9), moved).all()
     angles = np.linspace(0.0, math.pi / 2, 2000)
@@ -248,16 +249,16 @@ def test_another_map_gives_the_smallest_rectangle_around_it(name, x, y, w, h, de
 
 def test_a_stretched_upright_box_stays_upright():
     obb = np.array([[2.0, 3.0], [8.0, 3.0], [8.0, 5.0], [2.0, 5.0]])
-    np.testing.assert_allclose(o.move_obb(obb, g.scaling(3.0, 2.0)), obb * [3.0, 2.0], atol=1e-12)
+    np.testing.assert_allclose(o.move_obb(obb, MatrixMap(g.scaling(3.0, 2.0))), obb * [3.0, 2.0], atol=1e-12)
 
 
 def test_an_oriented_box_behind_the_horizon_is_none():
-    assert o.move_obb(oriented(14.0, 12.0, 40.0, 4.0, 0.0), HORIZON) is None
-    assert o.move_obb(oriented(8.0, 12.0, 10.0, 4.0, 0.0), HORIZON) is not None
+    assert o.move_obb(oriented(14.0, 12.0, 40.0, 4.0, 0.0), MatrixMap(HORIZON)) is None
+    assert o.move_obb(oriented(8.0, 12.0, 10.0, 4.0, 0.0), MatrixMap(HORIZON)) is not None
 
 
 def test_a_point_is_an_oriented_box_too():
-    np.testing.assert_allclose(o.move_obb(np.array([[2.0, 3.0]] * 4), g.scaling(3.0, 2.0)), [[6.0, 6.0]] * 4)
+    np.testing.assert_allclose(o.move_obb(np.array([[2.0, 3.0]] * 4), MatrixMap(g.scaling(3.0, 2.0))), [[6.0, 6.0]] * 4)
 
 
 def test_clockwise_keeps_the_first_corner():

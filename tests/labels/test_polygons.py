@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from painted import fill, in_convex, looked_up
 
 from augpipe.core import geometry as g
+from augpipe.core.maps import MatrixMap
 from augpipe.labels import polygons as p
 from augpipe.labels.polygons import is_tangled
 
@@ -220,9 +221,9 @@ def test_a_region_of_less_than_three_points_shows_nothing():
 def test_objects_are_cut_as_if_alone():
     objects = [[SQUARE], [], [shifted(SQUARE, 30, 3), EIGHT], [LINE], [shifted(STAR, 0, 5), COMB], [POINT, SQUARE]]
     turn = g.about((20.0, 15.0), g.rotation(20.0))
-    together = p.cut_rings(objects, turn, CANVAS)
+    together = p.cut_rings(objects, MatrixMap(turn), CANVAS)
     for rings, cut in zip(objects, together, strict=True):
-        (alone,) = p.cut_rings([rings], turn, CANVAS)
+        (alone,) = p.cut_rings([rings], MatrixMap(turn), CANVAS)
         assert (alone.whole, alone.area, len(alone.pieces)) == (cut.whole, cut.area, len(cut.pieces))
         for a, b in zip(alone.pieces, cut.pieces, strict=True):
             assert np.array_equal(a.outline, b.outline)
@@ -241,7 +242,7 @@ HORIZON = g.rounded((1.0, 0.2, 0.0, 0.1, 1.0, 0.0, -0.04, 0.003, 1.0))  # past x
 @given(rings=st.lists(rings_of_any_kind(), min_size=1, max_size=2))
 def test_moved_and_cut_is_the_paint_moved(matrix, rings):
     rings = [np.clip(ring, 0, SIZE) for ring in rings]
-    (cut,) = p.cut_rings([rings], matrix, CANVAS)
+    (cut,) = p.cut_rings([rings], MatrixMap(matrix), CANVAS)
     expected = looked_up(fill(rings, SIZE, 32), matrix, SIZE, 32)[2::4, 2::4]  # where the map magnifies, 8 are too few
     holes = [hole for piece in cut.pieces for hole in piece.holes]
     got = fill([piece.outline for piece in cut.pieces], SIZE, FINE) & ~fill(holes, SIZE, FINE)
@@ -251,7 +252,7 @@ def test_moved_and_cut_is_the_paint_moved(matrix, rings):
 
 def test_area_grows_with_the_determinant():
     (cut,) = p.cut_rings(
-        [[SQUARE, EIGHT]], g.scaling(0.25, 2.0), ((-100.0, -100), (100, -100), (100, 100), (-100, 100))
+        [[SQUARE, EIGHT]], MatrixMap(g.scaling(0.25, 2.0)), ((-100.0, -100), (100, -100), (100, 100), (-100, 100))
     )
     assert cut.whole == pytest.approx(p.areas_of([[SQUARE, EIGHT]])[0] / 2.0)
     assert cut.area == cut.whole
@@ -259,9 +260,9 @@ def test_area_grows_with_the_determinant():
 
 def test_points_behind_a_horizon_have_no_image():
     for ring in (shifted(SQUARE, 24, 3), shifted(EIGHT, 25, 3)):
-        assert p.cut_rings([[ring]], HORIZON, CANVAS) == [(0.0, 0.0, [])]
+        assert p.cut_rings([[ring]], MatrixMap(HORIZON), CANVAS) == [(0.0, 0.0, [])]
     across = np.array([[2.0, 5.0], [38.0, 5.0], [38.0, 9.0], [2.0, 9.0]])
-    (cut,) = p.cut_rings([[across]], HORIZON, CANVAS)
+    (cut,) = p.cut_rings([[across]], MatrixMap(HORIZON), CANVAS)
     (piece,) = cut.pieces
     assert piece.outline[:, 0].max() == 40.0  # it goes on to the edge and beyond
 
@@ -307,7 +308,7 @@ def test_a_million_points_take_seconds_at_most():
     radii = 900 + 30 * np.cos(40 * angles)
     ring = np.stack([1000 + radii * np.cos(angles), 1000 + radii * np.sin(angles)], axis=1)
     started = time.process_time()
-    (cut,) = p.cut_rings([[ring]], g.rotation(3.0), g.rectangle((1000, 2000)))
+    (cut,) = p.cut_rings([[ring]], MatrixMap(g.rotation(3.0)), g.rectangle((1000, 2000)))
     assert time.process_time() - started < 5.0
     assert cut.whole == pytest.approx(np.pi * (900**2 + 30**2 / 2), rel=1e-6)
     assert 0.4 < cut.area / cut.whole < 0.6

@@ -87,7 +87,7 @@ def test_a_mask_in_its_own_window_moves_as_the_whole_picture_does(name, seed):
     bitmap, track = blob(seed), follow(PLANS[name], SIZE)
     shape = of_mask(bitmap, PLANS[name])
     w, h = track.size_wh
-    expected = resample_labels(bitmap, track.matrix, (0, 0, w, h), 0)
+    expected = resample_labels(bitmap, track.map.matrix, (0, 0, w, h), 0)
     if track.hidden_outside is not None:
         y, x = np.mgrid[:h, :w] + 0.5
         centres = np.stack([x, y], axis=-1).reshape(-1, 2)
@@ -106,7 +106,7 @@ def test_a_mask_in_its_own_window_moves_as_the_whole_picture_does(name, seed):
 @given(seed=st.integers(0, 10**6))
 def test_a_mask_is_the_picture_looked_up_point_by_point(name, seed):
     bitmap, track = blob(seed), follow(PLANS[name], SIZE)
-    expected = looked_up(bitmap, track.matrix, SIZE, 1)
+    expected = looked_up(bitmap, track.map.matrix, SIZE, 1)
     if track.hidden_outside is not None:
         expected *= looked_up(np.ones((30, 40), np.uint8), PLANS[name][-1].matrix, SIZE, 1)
     shape = of_mask(bitmap, PLANS[name])

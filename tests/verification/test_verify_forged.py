@@ -292,6 +292,14 @@ def a_patch_of_the_picture(samples):
     members["jpg"] = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
 
 
+def a_plan_with_layers(samples):
+    a_copy(samples)["plan"].update(version=2, layers=[{"key": "b.jpg", "steps": []}])
+
+
+def a_plan_of_version_3(samples):
+    a_copy(samples)["plan"]["version"] = 3
+
+
 def a_gray_picture(samples):
     _, members = next(iter(samples.values()))
     picture = cv2.imdecode(np.frombuffer(members["jpg"], np.uint8), cv2.IMREAD_GRAYSCALE)
@@ -312,6 +320,8 @@ def a_gray_picture(samples):
         (too_small_to_keep, "was kept with a side of 2.0 pixels, 4 are asked for"),
         (a_patch_of_the_picture, "spot: "),
         (a_gray_picture, "its picture is ("),
+        (a_plan_with_layers, "ValueError: it has layers of other pictures (b.jpg), which is not supported"),
+        (a_plan_of_version_3, "ValueError: plan version 3, expected 1 or 2"),
     ],
 )
 def test_a_wrong_shape_is_noticed(coco, finished, tmp_path, change, expected):

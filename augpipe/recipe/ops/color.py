@@ -11,7 +11,7 @@ from augpipe.core.plan import Curve, Matrix3x4
 from augpipe.core.rng import OpRng
 from augpipe.recipe.ops.base import ColorEffect, Operation, OpInput, OpResult
 from augpipe.recipe.ops.label_effects import NOTHING
-from augpipe.recipe.ops.params import Between, Pair, Span
+from augpipe.recipe.ops.params import Pair, between, span
 
 _NONE = (0.0, 0.0)
 
@@ -26,8 +26,8 @@ class BrightnessContrast(Operation):
     label_effects = NOTHING
     example = "brightness_contrast: {brightness: 0.2, contrast: 0.2}"
 
-    brightness: Annotated[Pair, Span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
-    contrast: Annotated[Pair, Span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
+    brightness: Annotated[Pair, span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
+    contrast: Annotated[Pair, span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         brightness, contrast = _factor(rng, "brightness", self.brightness), _factor(rng, "contrast", self.contrast)
@@ -41,10 +41,10 @@ class ColorJitter(Operation):
     label_effects = NOTHING
     example = "color_jitter: {brightness: 0.2, contrast: 0.2, saturation: 0.2, hue: 0.05}"
 
-    brightness: Annotated[Pair, Span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
-    contrast: Annotated[Pair, Span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
-    saturation: Annotated[Pair, Span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
-    hue: Annotated[Pair, Span(0.5)] = Field(_NONE, description="fraction of the colour circle")
+    brightness: Annotated[Pair, span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
+    contrast: Annotated[Pair, span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
+    saturation: Annotated[Pair, span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
+    hue: Annotated[Pair, span(0.5)] = Field(_NONE, description="fraction of the colour circle")
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         brightness, contrast = _factor(rng, "brightness", self.brightness), _factor(rng, "contrast", self.contrast)
@@ -64,7 +64,7 @@ class Gamma(Operation):
     label_effects = NOTHING
     example = "gamma: {amount: [0.7, 1.4]}"
 
-    amount: Annotated[Pair, Between(0.05, 20)] = Field(description="the exponent")
+    amount: Annotated[Pair, between(0.05, 20)] = Field(description="the exponent")
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         amount = rng.uniform("amount", self.amount)

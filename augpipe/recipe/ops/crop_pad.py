@@ -13,7 +13,7 @@ from augpipe.core.rng import OpRng
 from augpipe.recipe.ops.base import Effect, Operation, OpInput, OpResult, PadEffect, WarpEffect
 from augpipe.recipe.ops.geometric import scaled_size, stretched
 from augpipe.recipe.ops.label_effects import STRETCH, STRETCHED_WINDOW, WHOLE, WINDOW
-from augpipe.recipe.ops.params import Between, MaybeSide, MaybeSides, MaybeSize, Pair, Rgb, Share, Size
+from augpipe.recipe.ops.params import MaybeSide, MaybeSides, MaybeSize, Pair, Rgb, Share, Size, between
 
 Box: TypeAlias = tuple[int, int, int, int]
 
@@ -121,8 +121,8 @@ class RandomResizedCrop(Operation):
     example = "random_resized_crop: {size: 224, scale: [0.35, 1.0]}"
 
     size: Size = Field(description="what the window is stretched to")
-    scale: Annotated[Pair, Between(1e-4, 1)] = Field((0.08, 1.0), description="share of the canvas area")
-    ratio: Annotated[Pair, Between(0.01, 100)] = Field(
+    scale: Annotated[Pair, between(1e-4, 1)] = Field((0.08, 1.0), description="share of the canvas area")
+    ratio: Annotated[Pair, between(0.01, 100)] = Field(
         (3 / 4, 4 / 3), description="width / height, evenly in its logarithm"
     )
 

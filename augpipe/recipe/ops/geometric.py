@@ -22,7 +22,7 @@ from augpipe.core.geometry import (
 from augpipe.core.rng import OpRng
 from augpipe.recipe.ops.base import Operation, OpInput, OpResult, WarpEffect
 from augpipe.recipe.ops.label_effects import MAP, STRETCH, TURN, WHOLE
-from augpipe.recipe.ops.params import Between, MaybeSide, MaybeSize, Pair, Span, WholeChoice
+from augpipe.recipe.ops.params import MaybeSide, MaybeSize, Pair, between, span, whole_choice
 
 _MOST_SHEAR = 80
 
@@ -55,7 +55,7 @@ class Rotate90(Operation):
     label_effects = WHOLE
     example = "rotate90: {times: [0, 1, 2, 3]}"
 
-    times: Annotated[tuple[int, ...], WholeChoice(0, 3)] = Field((1, 2, 3), description="quarter turns")
+    times: Annotated[tuple[int, ...], whole_choice(0, 3)] = Field((1, 2, 3), description="quarter turns")
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         times = self.times[rng.integer("times", 0, len(self.times) - 1)]
@@ -70,7 +70,7 @@ class Rotate(Operation):
     label_effects = TURN
     example = "rotate: {degrees: 15}"
 
-    degrees: Annotated[Pair, Span(360)] = Field(description="angle")
+    degrees: Annotated[Pair, span(360)] = Field(description="angle")
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         degrees = rng.uniform("degrees", self.degrees)
@@ -83,13 +83,13 @@ class Affine(Operation):
     label_effects = MAP
     example = "affine: {rotate: [-15, 15], scale: [0.8, 1.2], translate: 0.1, shear: 5}"
 
-    rotate: Annotated[Pair, Span(360)] = Field((0.0, 0.0), description="degrees, positive clockwise")
-    scale: Annotated[Pair, Between(0.01, 100)] = Field((1.0, 1.0), description="one factor for both axes")
-    translate: Annotated[Pair, Span(1)] = Field(
+    rotate: Annotated[Pair, span(360)] = Field((0.0, 0.0), description="degrees, positive clockwise")
+    scale: Annotated[Pair, between(0.01, 100)] = Field((1.0, 1.0), description="one factor for both axes")
+    translate: Annotated[Pair, span(1)] = Field(
         (0.0, 0.0), description="fraction of the canvas side, drawn for each axis"
     )
-    shear: Annotated[Pair, Span(_MOST_SHEAR)] = Field((0.0, 0.0), description="degrees by which upright lines lean")
-    shear_y: Annotated[Pair, Span(_MOST_SHEAR)] = Field((0.0, 0.0), description="degrees by which level lines lean")
+    shear: Annotated[Pair, span(_MOST_SHEAR)] = Field((0.0, 0.0), description="degrees by which upright lines lean")
+    shear_y: Annotated[Pair, span(_MOST_SHEAR)] = Field((0.0, 0.0), description="degrees by which level lines lean")
 
     @model_validator(mode="after")
     def _keeps_area(self) -> Self:
@@ -117,7 +117,7 @@ class Perspective(Operation):
     example = "perspective: {scale: [0.02, 0.1]}"
 
     # Corners that move by less than a quarter of the side cannot make a figure that is not convex.
-    scale: Annotated[Pair, Between(0, 0.24)] = Field(description="how far at most, as a fraction of the side")
+    scale: Annotated[Pair, between(0, 0.24)] = Field(description="how far at most, as a fraction of the side")
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         scale = rng.uniform("scale", self.scale)

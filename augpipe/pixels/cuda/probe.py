@@ -11,16 +11,16 @@ others work there, can be forked by whoever uses augpipe as a library, and outli
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import re
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from augpipe.core.errors import one_line
@@ -113,7 +113,7 @@ def probe(seconds: float = _SECONDS) -> Probe:
         return _without_cupy(ProbeFault("probe", f"no process could be started to try it: {one_line(error)}"))
     for line in reversed(done.stdout.decode("utf-8", "replace").splitlines()):
         if line.startswith(_MARK):
-            return _read(json.loads(line.removeprefix(_MARK)))
+            return msgspec.json.decode(line.removeprefix(_MARK), type=Probe)
     said = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
     how = f"by signal {-done.returncode}" if done.returncode < 0 else f"with {done.returncode}"
     return _without_cupy(ProbeFault("probe", f"a probe ended {how}{': ' if said else ''}{one_line(said, 100)}"))
@@ -134,22 +134,12 @@ def _two_builds() -> ProbeFault | None:
     return None
 
 
-def _read(found: dict[str, Any]) -> Probe:
-    def fault(value: dict[str, str] | None) -> ProbeFault | None:
-        return None if value is None else ProbeFault(**value)
-
-    gpus = tuple(
-        Gpu(**{**gpu, "fault": fault(gpu["fault"]), "codec_fault": fault(gpu["codec_fault"])}) for gpu in found["gpus"]
-    )
-    return Probe(**{**found, "fault": fault(found["fault"]), "gpus": gpus})
-
-
 # --- in the process of its own ---------------------------------------------------------------------------------------
 
 
 def answer() -> None:
     """Print what is found, for the process that asked."""
-    print(f"\n{_MARK}{json.dumps(asdict(examined()))}", flush=True)
+    print(f"\n{_MARK}{msgspec.json.encode(examined()).decode()}", flush=True)
     os._exit(0)  # some drivers crash on their way out, which is nobody's concern any more
 
 

@@ -252,7 +252,7 @@ def muted(data: bytes) -> AbstractContextManager[object]:
 
 
 def encode(pixels: Pixels, form: PictureFormat) -> bytes:
-    """Encoded picture, without EXIF or colour profile.
+    """Encoded picture, without EXIF or color profile.
 
     Raises:
         Reject: if the encoder cannot write it (a side beyond the format's limit).

@@ -178,8 +178,8 @@ class Step(msgspec.Struct, frozen=True, tag_field="kind", tag=str.lower, kw_only
 
 
 def fault_of_fill(fill: Sequence[int]) -> str | None:
-    """What is wrong with a colour, in words; ``None`` if nothing is."""
-    return None if all(0 <= level <= 255 for level in fill) else f"the colour {tuple(fill)}"
+    """What is wrong with a color, in words; ``None`` if nothing is."""
+    return None if all(0 <= level <= 255 for level in fill) else f"the color {tuple(fill)}"
 
 
 # --- the registry ----------------------------------------------------------------------------------------------------

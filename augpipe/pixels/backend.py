@@ -1,8 +1,7 @@
-"""What a backend is: encoded pictures and plans in, encoded pictures out.
+"""What a backend is: encoded pictures and steps in, encoded pictures out.
 
-The unit is one source picture with the steps of all its copies, so that it is decoded once. A backend takes a stream
-of such jobs and gives a stream of results in the same order; how many it holds at a time is its own affair (the CPU
-one, a GPU a batch).
+The unit is one source picture with the steps of all its copies, so that it is decoded once. A backend turns a stream of
+such jobs into a stream of results in the same order, the CPU one at a time, a GPU a batch.
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ class PictureJob:
 
 @dataclass(frozen=True)
 class Rendered:
-    """The outputs of one job in order: encoded pictures, or what went wrong with one.
+    """The outputs of one job in order: encoded pictures or rejects.
 
-    ``fallback`` names what the CPU did for want of memory on the device: ``pixels``, or nothing.
+    ``fallback`` is ``pixels`` if the CPU ran the steps because the device had no memory.
     """
 
     pictures: tuple[bytes | Reject, ...]
@@ -47,7 +46,7 @@ class Rendered:
 
 @dataclass(frozen=True)
 class BackendOptions:
-    """What every backend needs to know."""
+    """Options of all backends."""
 
     picture: PictureFormat = field(default_factory=PictureFormat)
     keep_truncated: bool = False

@@ -1,7 +1,7 @@
-"""The backend for a device. Made once a process: a device takes a second or more until it is ready.
+"""The backend for a device, made once a process, since a device takes a second or more to start.
 
-Several processes share a device, each with its part of the memory: reading, labels and records take the CPU half a
-millisecond a sample or more, so one process would be busy before its device is.
+Several processes share a device and its memory: reading, labels and records take half a millisecond of CPU a sample or
+more, so one process would be busy before the device is.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from augpipe.core.machine import cores, memory, processes_that_fit
 from augpipe.pixels.backend import Backend, BackendOptions
 from augpipe.pixels.cuda.select import Device
 
-_PROCESSES = 4
-"""Most processes on a device that are not asked for. Chosen by that reasoning, and not measured on a device yet."""
+_PROCESSES = 4  # on a device by default; not measured on a device yet
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class WorkerSlot:
 
 
 def processes_for(device: Device) -> int:
-    """How many processes get the most of a device, or of all cores."""
+    """Number of processes that use a device, or all cores, fully."""
     count = cores()
     if device.kind == "cpu":
         return processes_that_fit(count)
@@ -34,7 +33,7 @@ def processes_for(device: Device) -> int:
 
 
 def remark_on_processes(device: Device) -> str | None:
-    """What a user should know of how many processes there are, if memory and not cores decided it."""
+    """A remark for the user if memory and not cores limits the number of processes."""
     count, wanted = processes_for(device), cores()
     if device.kind != "cpu" or count == wanted:
         return None
@@ -42,11 +41,11 @@ def remark_on_processes(device: Device) -> str | None:
     return f"{count} worker{'s' * (count > 1)} for {wanted} cores, as memory is {allowed}; --workers N takes others"
 
 
-def backend_for(device: Device, options: BackendOptions, seat: WorkerSlot | None = None) -> Backend:
-    """What turns jobs into encoded pictures, in this process.
+def backend_for(device: Device, options: BackendOptions, slot: WorkerSlot | None = None) -> Backend:
+    """The backend of this process.
 
     Raises:
-        DeviceError: the device does not work, though it did when it was chosen.
+        DeviceError: the device does not work any more.
     """
     if device.kind == "cpu":
         from augpipe.pixels.cpu import CpuBackend
@@ -54,7 +53,7 @@ def backend_for(device: Device, options: BackendOptions, seat: WorkerSlot | None
         return CpuBackend(options)
     from augpipe.pixels.cuda.backend import on_cuda
 
-    seat = seat or WorkerSlot()
-    place = seat.number % len(device.indexes)
-    sharing = len(range(place, seat.count, len(device.indexes)))
+    slot = slot or WorkerSlot()
+    place = slot.number % len(device.indexes)
+    sharing = len(range(place, slot.count, len(device.indexes)))
     return on_cuda(device.indexes[place], device.codec, options, sharing)

@@ -38,7 +38,7 @@ def rounded(levels: F64) -> F64:
 
 
 def color_for(levels: F64, rgb: tuple[int, int, int]) -> F64:
-    """A colour for a picture of these channels: (C,)."""
+    """A color for a picture of these channels: (C,)."""
     if levels.shape[2] == 3:
         return np.array(rgb, np.float64)
     red, green, blue = rgb

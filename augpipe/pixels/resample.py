@@ -1,11 +1,9 @@
-"""The one fixed-point map: how an output pixel finds its place in the source, for pictures and for label rasters.
+"""The one fixed-point map from output pixels to source positions, for pictures and label rasters.
 
-``cv2.warpAffine`` and ``cv2.warpPerspective`` give other bytes on other OpenCV versions and SIMD levels;
-``cv2.remap`` with a CV_16SC2 map (positions on a 1/32 grid, 15-bit weights) gives the same everywhere. So the map is
-made here, by float32 additions (and one division for a projective map) that a GPU kernel can repeat exactly, and every
-picture and raster goes through it. Exact moves never come here interpolated: they are copies.
-
-This is also the only place where the half pixel between "position" and "index of a pixel centre" is added.
+``cv2.warpAffine`` and ``cv2.warpPerspective`` give different bytes on different OpenCV versions and SIMD levels;
+``cv2.remap`` with a CV_16SC2 map (positions on a 1/32 grid, 15-bit weights) gives the same everywhere. The map is made
+here by float32 additions, and one division if it is projective, which a GPU kernel repeats exactly. Exact moves are
+copies. The half pixel between positions and indexes of pixel centres is added here and nowhere else.
 """
 
 from __future__ import annotations
@@ -33,8 +31,8 @@ _BLOCK_ROWS = 32
 _BLOCK_PIXELS = 1 << 14  # at least, as each block has calls of its own
 
 
-# OpenCV 4 makes this very map of float32 positions itself, block by block, a tenth faster; OpenCV 5 computes in floats
-# then, and libraries that OpenCV calls on other processors may do as they like.
+# OpenCV 4 makes this very map of float32 positions itself, a tenth faster; OpenCV 5 interpolates in floats then, and so
+# may the libraries that OpenCV calls on other processors.
 @cache
 def _remap_makes_the_map() -> bool:
     return cv2.__version__.startswith("4.") and platform.machine() in ("x86_64", "AMD64")
@@ -44,7 +42,6 @@ _FAR = np.float32(-1e6)  # saturates to the far outside
 
 
 def _opencv_border(border: Border) -> int:
-    """The constant of OpenCV for a border."""
     return int(getattr(cv2, f"BORDER_{border.upper()}"))
 
 
@@ -82,8 +79,7 @@ def resample_labels(
 ) -> Raster:
     """The part ``window_xyxy`` of the output canvas of a label raster (H, W), by nearest neighbour.
 
-    ``raster`` may be a part of the source picture whose top left pixel is ``origin``; everything outside it is
-    ``void``. No other value appears that was not there.
+    ``raster`` may be a part of the source picture with its top left pixel at ``origin``; outside it all is ``void``.
     """
     x0, y0, x1, y1 = window_xyxy
     out = np.empty((y1 - y0, x1 - x0), raster.dtype)
@@ -103,16 +99,14 @@ def index_map(matrix: Matrix, reduce: tuple[int, int]) -> Matrix:
 
 
 def _positions(back: Matrix, window_xyxy: tuple[int, int, int, int]) -> Iterator[tuple[slice, F32, F32]]:
-    """Source positions of a window's pixels in blocks of rows, which stay in the cache: (rows, x, y).
-
-    A block is written over by the next one.
-    """
+    """Source positions of a window's pixels in cache-sized blocks of rows: (rows, x, y). The next block overwrites
+    both."""
     x0, y0, x1, y1 = window_xyxy
     xs, ys = np.arange(x0, x1, dtype=np.float64), np.arange(y0, y1, dtype=np.float64)
     affine = is_affine(back)
     count = 2 if affine else 3
-    # A position is the sum of a number of its row and one of its column: (row, 1) · (1, column), the same float32 as
-    # their addition gives, which a matrix product makes in half the time.
+    # A position is a number of its row plus one of its column. The matrix product (row, 1) · (1, column) gives the same
+    # float32 as the addition, in half the time.
     columns, lines = np.ones((count, 2, xs.size), np.float32), np.ones((count, ys.size, 2), np.float32)
     for i in range(count):
         columns[i, 1] = back[3 * i] * xs + back[3 * i + 2]
@@ -136,7 +130,7 @@ def _positions(back: Matrix, window_xyxy: tuple[int, int, int, int]) -> Iterator
 
 
 class SharedMeans:
-    """Block means of the decoded source, which its copies share: of a large one they take longer than all else.
+    """Block means of the decoded source, shared by its copies, since those of a large one take longer than all else.
 
     Fulfils :class:`augpipe.core.step.SharedSource`.
     """
@@ -179,7 +173,7 @@ def copy_exact(
     h, w = turned.shape[:2]
     # (left, top) is where the turned picture's corner lies on the canvas.
     pads = (max(top, 0), max(size_wh[1] - top - h, 0), max(left, 0), max(size_wh[0] - left - w, 0))
-    if border == "constant":  # cut first: what the canvas does not show need not be copied
+    if border == "constant":  # crop first: what the canvas does not show need not be copied
         turned = turned[max(-top, 0) : max(size_wh[1] - top, 0), max(-left, 0) : max(size_wh[0] - left, 0)]
         if turned.size == 0:
             return _blank(picture, size_wh, fill)
@@ -189,7 +183,7 @@ def copy_exact(
         left, top = min(left, 0), min(top, 0)
     x, y = max(-left, 0), max(-top, 0)
     out = np.ascontiguousarray(turned[y : y + size_wh[1], x : x + size_wh[0]])
-    # A window of whole rows is still the source's own memory, which other copies read after this one.
+    # A window of whole rows is a view of the source, which other copies still read.
     return out.copy() if np.may_share_memory(out, picture) else out
 
 
@@ -214,7 +208,7 @@ def _blank(picture: Pixels, size_wh: tuple[int, int], fill: tuple[int, ...]) -> 
 
 
 def region_mask(region: Region, window_xyxy: tuple[int, int, int, int]) -> NDArray[np.bool_]:
-    """Which pixels of a window of the canvas have their centre in the convex ``region``; True is inside."""
+    """Which pixels of a window of the canvas have their centre in the convex ``region``."""
     x0, y0, x1, y1 = window_xyxy
     xs, ys = np.arange(x0, x1) + 0.5, np.arange(y0, y1) + 0.5
     inside = np.full((y1 - y0, x1 - x0), bool(region))

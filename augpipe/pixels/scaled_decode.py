@@ -1,12 +1,10 @@
-"""What of a shrinking is left to JPEG's decoder, which reads a large photo in half the time then.
+"""The part of a reduction that a JPEG decoder makes, which halves the time of reading a large photo.
 
-A plan that shrinks a picture has it reduced to means of blocks first. A JPEG holds blocks of 8×8 pixels as
-frequencies, of which libjpeg makes 4×4, 2×2 or 1 pixel as well, from the lowest of them: a mean that is a little
-sharper, and exactly the mean where one is left. So the blocks' sides are powers of two
-(:mod:`augpipe.recipe.fuse`), and the decoder does up to 8 of them.
+A plan that shrinks a picture reduces it to means of blocks first. A JPEG stores blocks of 8×8 pixels as frequencies,
+and libjpeg decodes them as 4×4, 2×2 or 1 pixel from the lowest: a slightly sharper mean, and the exact one for 1 pixel.
+So the sides of blocks are powers of two (:mod:`augpipe.recipe.fuse`), and the decoder makes a factor of up to 8.
 
-How much it does is a matter of a file's header and an output's own steps, not of other copies, which may have the same
-picture decoded at another size.
+The factor depends on the file's header and the output's own steps, not on other copies of the picture.
 """
 
 from __future__ import annotations
@@ -23,12 +21,12 @@ _MODES = ("L", "RGB")  # others go another way through the decoder
 
 
 def scale_denominator_of(header: Header, steps: Sequence[Step]) -> int:
-    """The decoder makes the picture at one part in so many of its size for these steps: 1, 2, 4 or 8."""
+    """The scale at which these steps have the picture decoded, as 1, 2, 4 or 8 for 1/1 to 1/8."""
     if header.format not in ("JPEG", "MPO") or header.mode not in _MODES or not steps:
         return 1
     sides: tuple[int, ...] = steps[0].reduction()
     if header.orientation != 1:
-        # The last blocks may reach beyond the edge. Turned, they would be the first, and move all others.
+        # The last blocks may reach beyond the edge. Turned, they would come first and move all others.
         sides = (*sides, *header.stored_wh)
     return next((divisor for divisor in _BY_DECODER if all(side % divisor == 0 for side in sides)), 1)
 
@@ -39,7 +37,7 @@ def at_scale(steps: Sequence[Step], scale_denominator: int) -> tuple[Step, ...]:
 
 
 def by_scale(job: PictureJob) -> dict[int, list[int]]:
-    """Scale denominator → indexes of the outputs that start from it; a job that has one already stays whole."""
+    """Scale denominator → indexes of the outputs that need it; a job that has one already stays whole."""
     if job.scale_denominator != 1:
         return {job.scale_denominator: list(range(len(job.steps)))}
     found: dict[int, list[int]] = {}

@@ -1,14 +1,14 @@
-"""Which files a decoder on the device may have: plain JPEGs, whole to the last bit, about which no two decoders differ.
+"""Which files a decoder on a device may get: plain, undamaged JPEGs, which all decoders decode alike.
 
-A decoder on the device is quick because it asks little. Of a file that is cut, damaged or of a rare kind it makes some
-picture, and says nothing. So a file is looked at before, in two steps:
+Such a decoder makes some picture of a file that is cut, damaged or unusual, and reports nothing. So two checks go
+first:
 
-- :func:`is_plain` looks at its segments: one baseline scan of gray, or of YCbCr in 4:4:4, 4:2:2 or 4:2:0, with all its
-  tables, of the size that the header says, and nothing behind it.
-- :func:`whole` has libjpeg read every Huffman code of it. It does so in a fifth to two fifths of the time of decoding,
-  on all cores at once, since an eighth of the size in gray needs no transform; and it mutters about the same damage.
+- :func:`is_plain` reads the segments: one baseline scan of gray, or of YCbCr in 4:4:4, 4:2:2 or 4:2:0, with all its
+  tables, of the header's size, and nothing after it.
+- :func:`whole` has libjpeg read every Huffman code, in a fifth to two fifths of the time of decoding, on all cores: an
+  eighth of the size in gray needs no transform, and libjpeg reports the same damage.
 
-What is not plain and whole is left to :mod:`augpipe.pixels.codec.image`, which knows what becomes of it.
+All other files are left to :mod:`augpipe.pixels.codec.image`.
 """
 
 from __future__ import annotations
@@ -44,12 +44,7 @@ _ADOBE_YCC = 1
 
 
 def is_plain(data: bytes, header: Header) -> bool:
-    """Whether a file is a baseline JPEG without anything out of the ordinary, up to its Huffman codes.
-
-    Args:
-        data: the file.
-        header: what :func:`~augpipe.pixels.codec.header.read_header` says of it.
-    """
+    """Whether a file, of which ``header`` was read, is a usual baseline JPEG up to its Huffman codes."""
     if header.format != "JPEG" or header.mode not in _SAMPLINGS or data[-2:] != b"\xff\xd9":
         return False
     found = header_segments(data)
@@ -80,7 +75,7 @@ def _is_whole_scan(scan: bytes, frame: Frame) -> bool:
 
 
 def _is_ycc(segments: Sequence[Segment], frame: Frame) -> bool:
-    """Whether three channels are YCbCr by everything in the file that may say so: JFIF, Adobe, their identifiers."""
+    """Whether three channels are YCbCr by all that may define it: JFIF, Adobe, their identifiers."""
     adobe = [s.content[11] for s in segments if s.marker == APP14 and s.content[:5] == b"Adobe" and len(s.content) > 11]
     jfif = any(s.marker == APP0 and s.content[:5] == b"JFIF\0" for s in segments)
     by_name = [identifier for identifier, _, _ in frame.components] == [1, 2, 3]
@@ -88,7 +83,7 @@ def _is_ycc(segments: Sequence[Segment], frame: Frame) -> bool:
 
 
 def _ends_at_its_end(data: bytes, start: int) -> bool:
-    """Whether the codes from ``start`` hold no marker but restarts, up to the one that ends the file."""
+    """Whether the codes from ``start`` hold no markers but restarts, up to the end of the image and the file."""
     codes = np.frombuffer(data, np.uint8)[start:]
     after = codes[np.flatnonzero(codes[:-1] == 0xFF) + 1]
     markers = after[(after != 0) & ((after < 0xD0) | (after > 0xD7))]
@@ -96,12 +91,10 @@ def _ends_at_its_end(data: bytes, start: int) -> bool:
 
 
 def whole(files: Sequence[bytes], cores: Executor) -> list[bool]:
-    """Whether libjpeg can read plain JPEGs to their ends without a complaint.
+    """Whether libjpeg reads each plain JPEG to its end without a warning.
 
-    Args:
-        files: for which :func:`is_plain` holds.
-        cores: threads that share the work. What libjpeg has to say goes to the stderr of the process, so all of them
-            are listened to at once, and one after the other only where something was said.
+    Warnings go to the stderr of the process, so all threads of ``cores`` are listened to together, and the files one
+    after the other only if there was a warning.
     """
     with captured_stderr.together() as heard:
         readable = list(cores.map(_read, files))
@@ -115,9 +108,9 @@ def _is_quiet(data: bytes) -> bool:
 
 
 def _read(data: bytes) -> bool:
-    """Have libjpeg read all Huffman codes of a JPEG; whether there is a picture in it."""
+    """Have libjpeg read all Huffman codes; whether it finds a picture."""
     flags = cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags) is not None
-    except cv2.error:  # the CPU's codec finds out what it is
+    except cv2.error:  # the CPU's codec will report it
         return False

@@ -1,8 +1,8 @@
-"""What C libraries write to stderr: libjpeg says only there that a picture is damaged.
+"""What C libraries write to stderr: libjpeg reports damage nowhere else.
 
-The descriptor is the process's, so what is heard there is said by any of its threads. Who must know of one picture
-listens :func:`alone`; many that mostly have nothing to hear, as sound pictures say nothing, listen :func:`together`, at
-the same time, and one that heard something asks again alone.
+The descriptor belongs to the process, so text may come from any thread. :func:`alone` listens to one picture;
+:func:`together` lets several threads listen at once, which suffices while sound pictures say nothing. Where something
+was said, the picture is decoded again alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MOST = 4000  # bytes that are read of what was said
 
 @dataclass
 class Heard:
-    """What was said while one listened, and whether nobody else did at any moment of it."""
+    """Set at the end of listening: the text, and whether no other thread listened meanwhile."""
 
     text: str = ""
     alone: bool = True
@@ -28,44 +28,44 @@ class Heard:
 
 @contextmanager
 def alone() -> Iterator[Heard]:
-    """Listen to what this thread has C libraries say; it is known at the end.
+    """Listen while no other thread does.
 
     Raises:
         OSError: there is no descriptor left; nothing is changed then.
     """
-    with _room.entered(by_itself=True) as heard:
+    with _lock.entered(exclusive=True) as heard:
         yield heard
 
 
 @contextmanager
 def together() -> Iterator[Heard]:
-    """Listen while others do: what is heard may be about any of their pictures.
+    """Listen while others may; the text may be about any of their pictures.
 
     Raises:
         OSError: as :func:`alone`.
     """
-    with _room.entered(by_itself=False) as heard:
+    with _lock.entered(exclusive=False) as heard:
         yield heard
 
 
-class _Room:
-    """Who listens. The first to enter takes stderr away, the last one puts it back.
+class _RedirectLock:
+    """Shared/exclusive lock around redirecting descriptor 2; exclusive waiters go first.
 
-    The file is a new one each time: one that a fork had copied would be written and emptied by both processes. Who
-    waits to be alone comes before those who would enter together, so it is not kept waiting for ever.
+    The first to enter redirects it to a new file, the last to leave restores it. A file that a fork had copied would be
+    written and emptied by both processes, hence a new one each time.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._inside = self._waiting = self._entries = 0
-        self._by_itself = False
+        self._exclusive = False
         self._file = -1
         self._saved: int | None = None
 
     @contextmanager
-    def entered(self, *, by_itself: bool) -> Iterator[Heard]:
+    def entered(self, *, exclusive: bool) -> Iterator[Heard]:
         heard = Heard()
-        first, number, start = self._enter(by_itself)
+        first, number, start = self._enter(exclusive)
         try:
             yield heard
         finally:
@@ -74,14 +74,14 @@ class _Room:
                 heard.alone = first and self._entries == number
                 self._inside -= 1
                 if not self._inside:
-                    self._by_itself = False
-                    _put_back(self._file, self._saved)
+                    self._exclusive = False
+                    _restore(self._file, self._saved)
                 self._changed.notify_all()
 
-    def _enter(self, by_itself: bool) -> tuple[bool, int, int]:
-        """Whether nobody else is inside, the number of this entry, and the length of what was said before."""
+    def _enter(self, exclusive: bool) -> tuple[bool, int, int]:
+        """(whether nobody else is inside, number of this entry, length of the text before it)."""
         with self._changed:
-            if by_itself:
+            if exclusive:
                 self._waiting += 1
                 try:
                     self._changed.wait_for(lambda: not self._inside)
@@ -89,21 +89,21 @@ class _Room:
                     self._waiting -= 1
                     self._changed.notify_all()
             else:
-                self._changed.wait_for(lambda: not self._by_itself and not self._waiting)
+                self._changed.wait_for(lambda: not self._exclusive and not self._waiting)
             first = not self._inside
             if first:
-                self._file, self._saved = _taken_away()
+                self._file, self._saved = _redirect()
             self._inside += 1
             self._entries += 1
-            self._by_itself = by_itself
+            self._exclusive = exclusive
             return first, self._entries, os.fstat(self._file).st_size
 
 
-_room = _Room()
+_lock = _RedirectLock()
 
 
-def _taken_away() -> tuple[int, int | None]:
-    """The file that stderr is now, and the way back."""
+def _redirect() -> tuple[int, int | None]:
+    """The file that descriptor 2 is now, and the duplicate of what it was."""
     saved = _duplicate_of_stderr()
     try:
         file = _nameless_file()
@@ -115,7 +115,21 @@ def _taken_away() -> tuple[int, int | None]:
     return file, saved
 
 
-def _put_back(file: int, saved: int | None) -> None:
+def _duplicate_of_stderr() -> int | None:
+    """``None`` where stderr is closed, as in some daemons; it is closed again afterwards.
+
+    Raises:
+        OSError: there is no descriptor left.
+    """
+    try:
+        return os.dup(2)
+    except OSError as error:
+        if error.errno != errno.EBADF:
+            raise
+        return None
+
+
+def _restore(file: int, saved: int | None) -> None:
     if saved is None:
         os.close(2)
     else:
@@ -131,17 +145,3 @@ def _nameless_file() -> int:
         return os.memfd_create("codecs")
     with tempfile.TemporaryFile() as made:
         return os.dup(made.fileno())
-
-
-def _duplicate_of_stderr() -> int | None:
-    """A descriptor for the way back; ``None`` where stderr is closed, as under some daemons.
-
-    Raises:
-        OSError: there is no descriptor left. That must not pass for a closed stderr, which is closed on the way back.
-    """
-    try:
-        return os.dup(2)
-    except OSError as error:
-        if error.errno != errno.EBADF:
-            raise
-        return None

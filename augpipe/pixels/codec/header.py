@@ -1,8 +1,7 @@
-"""What a picture file says of itself, read without decoding it: format, size, mode, orientation.
+"""A picture's header, read by Pillow without decoding: format, size, mode, orientation; and what decoding will cost.
 
-The header is the truth about size and orientation. Pillow reads it; the limit on pixels is checked here, before
-anything is unpacked. Only formats that hold plain pictures are tried: Pillow would also open EPS, which starts
-Ghostscript, and formats so loosely marked that any rubbish is one of them.
+Limits on pixels and memory are checked here, before anything is unpacked. Only formats of plain pictures are tried:
+Pillow would also open EPS, which starts Ghostscript, and formats whose mark nearly any file fits.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
+from typing import Literal
 
 from PIL import Image, ImageFile
 
@@ -25,15 +25,15 @@ from augpipe.core.errors import Reject, of_system, one_line
 from augpipe.pixels.codec.jpeg_segments import SOS, segments
 
 MAX_PIXELS = 64_000_000
-"""Pictures beyond this are rejected unless a run allows more: a worker stays under 600 MB. Kinds of pictures that take
-more memory than usual may have fewer (:mod:`augpipe.pixels.codec.header`)."""
+"""Larger pictures are rejected unless a run allows more: a worker stays under 600 MB. Kinds that take more memory a
+pixel than usual may have fewer, see :func:`require_modest`."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "GIF", "JPEG2000")
-"""What is read, whatever the file is called. JPEG takes multi-picture JPEGs (MPO) with it."""
+"""Pillow's names of what is read, whatever the file is called. JPEG includes multi-picture JPEGs (MPO)."""
 
 _ORIENTATION = 274  # TIFF 6.0 tags
 _WIDTH, _HEIGHT = 256, 257
-_PNG_GRAY_ALPHA = 4  # the colour type, byte 25 of every PNG
+_PNG_GRAY_ALPHA = 4  # color type, byte 25 of every PNG
 
 PARSER_FAULTS = (
     OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, OverflowError,
@@ -50,9 +50,9 @@ _one_at_a_time = threading.Lock()
 def opened(data: bytes, max_pixels: int = MAX_PIXELS, keep_truncated: bool = False) -> Iterator[Image.Image]:
     """A picture as Pillow reads it: without warnings on stderr, and strict unless ``keep_truncated``.
 
-    Pillow's limit on pixels stays at work up to ``max_pixels``, since some of its readers allocate while they open: a
-    GIF of 60 bytes can ask for 4 GB. It is only ever raised, so that nobody else's pictures are refused meanwhile.
-    Warnings, limit and strictness are settings of the whole process, so one thread at a time has them.
+    Pillow's own limit applies up to ``max_pixels``, since some readers allocate while they open: a GIF of 60 bytes can
+    ask for 4 GB. It is only raised, so pictures of other code are not refused. Warnings, limit and strictness belong to
+    the process, so one thread at a time changes them.
     """
     with _one_at_a_time, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -99,7 +99,7 @@ def _too_large(pixels: str, max_pixels: int) -> Reject:
 
 
 def _stored_size(image: Image.Image) -> tuple[int, int]:
-    """Size of the stored pixels. Of a turned TIFF some versions of Pillow tell the upright one."""
+    """Size of the stored pixels. For a turned TIFF some versions of Pillow give the upright one."""
     if image.format == "TIFF":
         tags = image.tag_v2  # type: ignore[attr-defined]
         return int(tags[_WIDTH]), int(tags[_HEIGHT])
@@ -107,16 +107,16 @@ def _stored_size(image: Image.Image) -> tuple[int, int]:
 
 
 def _mode(image: Image.Image, data: bytes) -> str:
-    """Pillow's mode; gray with alpha of 16 bits, which Pillow calls RGBA, is gray all the same."""
+    """Pillow's mode, but LA for 16-bit gray with alpha, which Pillow calls RGBA."""
     return "LA" if image.format == "PNG" and data[25] == _PNG_GRAY_ALPHA else image.mode
 
 
 def _orientation(image: Image.Image, data: bytes) -> int:
-    """EXIF orientation 1..8 as Pillow finds it; 0, values above 8 and damaged EXIF count as 1."""
+    """EXIF orientation 1..8; 1 for other values and damaged EXIF."""
     try:
         if image.format == "PNG" and (block := _png_exif(data)):
             image.info["exif"] = block
-        # Not image.getexif(): a PNG's own decodes all of it, to see whether EXIF stands behind the pixels.
+        # Not image.getexif(): that of a PNG decodes all of it, to see whether EXIF follows the pixels.
         value = Image.Image.getexif(image).get(_ORIENTATION, 1)
     except PARSER_FAULTS:
         return 1
@@ -124,7 +124,7 @@ def _orientation(image: Image.Image, data: bytes) -> int:
 
 
 def _png_exif(data: bytes) -> bytes:
-    """The EXIF chunk of a PNG, which may stand behind the pixels; empty if there is none."""
+    """The EXIF chunk of a PNG, which may follow the pixels; empty if there is none."""
     place = 8
     while place + 8 <= len(data):
         size, name = struct.unpack_from(">I4s", data, place)
@@ -135,12 +135,11 @@ def _png_exif(data: bytes) -> bytes:
 
 
 def _is_cut_short(data: bytes) -> bool:
-    """Whether a WebP is shorter than it says, or a TIFF ends before its directory; Pillow knows neither then."""
+    """Whether a WebP is shorter than its length field, or a TIFF ends before its directory: Pillow knows neither."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return len(data) < 8 + int.from_bytes(data[4:8], "little")
-    return data[:4] in (b"II*\0", b"MM\0*") and len(data) <= int.from_bytes(
-        data[4:8], "little" if data[:1] == b"I" else "big"
-    )
+    order: Literal["little", "big"] = "little" if data[:1] == b"I" else "big"
+    return data[:4] in (b"II*\0", b"MM\0*") and len(data) <= int.from_bytes(data[4:8], order)
 
 
 def _brief(error: BaseException) -> str:
@@ -149,40 +148,27 @@ def _brief(error: BaseException) -> str:
     return unknown if "cannot identify" in text else text or type(error).__name__
 
 
-# --- demand -----------------------------------------------------------------------------------------------------------
-
+# --- the memory and time of decoding ---------------------------------------------------------------------------------
 
 USUAL = 6.5
-"""Bytes a pixel: three channels of 8 bits twice, as OpenCV makes and as NumPy gets them, and half a byte of file."""
+"""Bytes a pixel: three 8-bit channels twice, in OpenCV and in NumPy, and half a byte of file."""
 
-_BESIDE = 1 << 22  # bytes of a file that count for nothing, so that a low limit on pixels is none on metadata
+_FREE_BYTES = 1 << 22  # of a file, not counted, so that a low limit on pixels is none on metadata
 
 MOST_SCANS = 50
-"""Passes over the picture that a progressive JPEG may have. Usual are ten; each takes time, and next to no bytes."""
+"""Of a progressive JPEG. Usual are ten; each takes time for the whole picture, and hardly a byte of the file."""
 
 _PILLOWS_BYTES = {"1": 1.0, "L": 1.0, "P": 1.0, "I;16": 2.0, "I;16B": 2.0, "I;16L": 2.0}  # four for all other modes
-_CHANNELS_OF_PNG = {
-    0: 1.0,
-    2: 3.0,
-    3: 3.0,
-    4: 4.0,
-    6: 4.0,
-}  # by colour type, as OpenCV gives them: gray with alpha as four
+_CHANNELS_OF_PNG = {0: 1.0, 2: 3.0, 3: 3.0, 4: 4.0, 6: 4.0}  # by color type, as OpenCV decodes them
 
 
 def require_modest(image: Image.Image, data: bytes, size_wh: tuple[int, int], max_pixels: int) -> None:
     """Refuse a picture that would take more memory than a usual one of ``max_pixels``, or far too much time.
 
-    Args:
-        image: as Pillow has opened it; nothing is decoded.
-        data: the file.
-        size_wh: of the stored pixels.
-        max_pixels: what is allowed.
-
     Raises:
         Reject: ``too-large`` or ``unsupported``.
     """
-    needed = size_wh[0] * size_wh[1] * bytes_a_pixel(image, data) + max(0, len(data) - _BESIDE)
+    needed = size_wh[0] * size_wh[1] * bytes_a_pixel(image, data) + max(0, len(data) - _FREE_BYTES)
     allowed = USUAL * max_pixels
     if needed > allowed:
         size = f"{size_wh[0]}×{size_wh[1]} pixels of this kind, and the file, take {needed / 1e6:,.0f} MB to decode"
@@ -193,7 +179,7 @@ def require_modest(image: Image.Image, data: bytes, size_wh: tuple[int, int], ma
 
 
 def bytes_a_pixel(image: Image.Image, data: bytes) -> float:
-    """The most that decoding holds at a time, for each pixel; without the file itself."""
+    """The most bytes a pixel that decoding holds at a time, without the file itself."""
     gray = image.mode in ("1", "L", "I;16", "I;16B", "I;16L")
     result = 1.0 if gray else 3.0
     if image.format in ("JPEG", "MPO"):
@@ -217,12 +203,12 @@ def _is_progressive(image: Image.Image) -> bool:
 
 
 def _coefficients(image: Image.Image) -> float:
-    """Bytes of coefficients that a progressive JPEG keeps for a pixel: two for each sample, of all channels."""
+    """Bytes of coefficients a pixel that decoding a progressive JPEG keeps: two for each sample of each channel."""
     layers = getattr(image, "layer", None) or [(0, 1, 1, 0)] * 4  # (name, samples across, samples down, table)
     most = max(across * down for _, across, down, _ in layers) or 1
     return float(sum(2.0 * across * down / most for _, across, down, _ in layers))
 
 
 def scans_of(jpeg: bytes, most: int) -> int:
-    """How many scans a JPEG has, counted up to ``most``; what follows its end, such as a film, is not looked at."""
+    """Number of scans in a JPEG, counted up to ``most``; what follows its end, such as a film, is not looked at."""
     return len(list(islice((s for s in segments(jpeg) if s.marker == SOS), most)))

@@ -1,9 +1,9 @@
 """Encoded bytes to upright 8-bit pixels and back, on the CPU.
 
-Pixels are uint8 arrays (H, W) for gray and (H, W, 3) for colour, in OpenCV's order blue, green, red. OpenCV decodes
-JPEG, PNG, WebP and BMP. Pillow decodes what OpenCV gets wrong: CMYK, TIFF (which it turns, premultiplies or leaves as
-indexes), PNM that does not count to 255, animated PNG. Pillow also judges a JPEG that looks damaged, since OpenCV
-returns half a picture and only mutters about it on stderr. What comes of odd pictures is one table, in docs/reading.md.
+Pixels are uint8 arrays: (H, W) gray, or (H, W, 3) in OpenCV's order blue, green, red. OpenCV decodes JPEG, PNG, WebP
+and BMP. Pillow decodes what OpenCV gets wrong: CMYK, TIFF (which it turns, premultiplies or leaves as indexes), PNM
+with another maximum than 255, animated PNG. Pillow also judges JPEGs that look damaged, since OpenCV returns half a
+picture and reports it on stderr only. docs/reading.md has a table of what becomes of unusual pictures.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class PictureFormat:
 
 
 def is_gray(header: Header) -> bool:
-    """Whether a picture has one channel, apart from alpha."""
+    """Whether a picture has one channel besides alpha."""
     return header.mode in _GRAY_MODES
 
 
@@ -58,7 +58,7 @@ def decode(data: bytes, header: Header, keep_truncated: bool = False, scale_deno
     Args:
         data: the file.
         header: what :func:`~augpipe.pixels.codec.header.read_header` says of it.
-        keep_truncated: make a picture of what there is of one that is cut short.
+        keep_truncated: decode what there is of a picture that is cut short.
         scale_denominator: 2, 4 or 8 for a JPEG at that part of its size, sides rounded up.
 
     Raises:
@@ -66,10 +66,10 @@ def decode(data: bytes, header: Header, keep_truncated: bool = False, scale_deno
     """
     pixels = None
     if header.format in _BY_OPENCV and header.mode not in _BY_PILLOW_MODES and not _is_animated_png(data, header):
-        pixels, mutterings = _by_opencv(data, header, scale_denominator)
-        doubtful = header.format in _JPEGS and (mutterings or data.rstrip(b"\0")[-2:] != _END_OF_JPEG)
+        pixels, messages = _by_opencv(data, header, scale_denominator)
+        doubtful = header.format in _JPEGS and (messages or data.rstrip(b"\0")[-2:] != _END_OF_JPEG)
         if pixels is not None and doubtful and not keep_truncated:
-            _require_whole(data, header, mutterings)
+            _require_whole(data, header, messages)
     if pixels is not None:
         _require_size(pixels, header.stored_wh, scale_denominator)
         return turned_upright(pixels, header)
@@ -101,17 +101,17 @@ def turned_upright(pixels: Pixels, header: Header) -> Pixels:
 
 
 def _is_animated_png(data: bytes, header: Header) -> bool:
-    """Whether a PNG says before its pixels that more follow; OpenCV then composes a frame of its own."""
+    """Whether a PNG announces more frames before its pixels; OpenCV would compose a frame of its own."""
     return header.format == "PNG" and data.find(b"acTL", 0, max(data.find(b"IDAT"), 0)) >= 0
 
 
 def _flags(kind: str, divisor: int) -> int:
-    """How OpenCV decodes a JPEG in ``GRAYSCALE`` or ``COLOR``, at 1, 1/2, 1/4 or 1/8 of its size."""
+    """OpenCV's flags for a JPEG in ``GRAYSCALE`` or ``COLOR`` at 1, 1/2, 1/4 or 1/8 of its size."""
     return int(getattr(cv2, f"IMREAD_{kind}" if divisor == 1 else f"IMREAD_REDUCED_{kind}_{divisor}"))
 
 
 def _by_opencv(data: bytes, header: Header, scale_denominator: int) -> tuple[Pixels | None, str]:
-    """(pixels or None, what the codec muttered)."""
+    """(pixels or None, what the codec wrote to stderr)."""
     if header.format in _JPEGS:
         flags = _flags("GRAYSCALE" if header.mode == "L" else "COLOR", scale_denominator)
     else:
@@ -135,10 +135,7 @@ def _imdecode(data: bytes, flags: int) -> Pixels | None:
 
 
 def as_memory_error(error: Exception) -> Exception:
-    """The error itself, or a MemoryError where OpenCV says in its own way that there was not enough.
-
-    The picture is whole then, and must not be judged, or read in another way, as one that OpenCV cannot read.
-    """
+    """The error itself, or a MemoryError for OpenCV's own error of that meaning, so that the picture is not blamed."""
     if isinstance(error, cv2.error) and getattr(error, "code", None) == _NO_MEMORY:
         return MemoryError(one_line(error))
     return error
@@ -156,7 +153,7 @@ def _eight_bit(decoded: Pixels, gray: bool) -> Pixels:
 
 
 def _of_sixteen(values: Raster, white: int = 65535) -> Pixels:
-    """0..``white`` as 0..255, rounded, so that black and white stay what they are: 16 bits are divided by 257."""
+    """0..``white`` as 0..255, rounded: 16 bits are divided by 257."""
     out = np.empty(values.shape, np.uint8)
     for rows in bands(len(values), values[:1].size):
         out[rows] = (values[rows].astype(np.uint32) * 255 + white // 2) // white
@@ -164,14 +161,18 @@ def _of_sixteen(values: Raster, white: int = 65535) -> Pixels:
 
 
 def bands(height: int, row: int) -> Iterator[slice]:
-    """The rows of a picture, some at a time, as many as hold about a million values; ``row`` is how many one has."""
+    """Slices of rows with about a million values each; ``row`` is the number of values in one row."""
     step = max(1, _BAND // max(1, row))
     return (slice(y, min(y + step, height)) for y in range(0, height, step))
 
 
-def _require_whole(data: bytes, header: Header, mutterings: str) -> None:
-    """Pillow's strict decoder as the judge of a JPEG that looks damaged."""
-    cut_short = "premature end" in mutterings.lower()
+def _require_whole(data: bytes, header: Header, messages: str) -> None:
+    """Have Pillow's strict decoder judge a JPEG that looks damaged.
+
+    Raises:
+        Reject: ``truncated``.
+    """
+    cut_short = "premature end" in messages.lower()
     if not cut_short:
         try:
             with opened(data, math.prod(header.stored_wh)) as image:
@@ -181,7 +182,7 @@ def _require_whole(data: bytes, header: Header, mutterings: str) -> None:
                 raise
             cut_short = True
     if cut_short:
-        message = f"the JPEG is cut short or damaged: {one_line(mutterings.strip(), 100) or 'its end is missing'}"
+        message = f"the JPEG is cut short or damaged: {one_line(messages.strip(), 100) or 'its end is missing'}"
         raise Reject("decode", "truncated", message)
 
 
@@ -203,7 +204,7 @@ def _eight_bit_of(image: Image.Image, gray: bool) -> Pixels:
     """The pixels of Pillow's picture, gray or in blue, green, red.
 
     Raises:
-        ValueError: for 32 bits a channel, which say nothing of what is black and what white.
+        ValueError: 32 bits a channel, which define neither black nor white.
     """
     image.load()  # before its size is asked for: a TIFF is turned meanwhile
     convert = _conversion(image, gray)
@@ -216,7 +217,7 @@ def _eight_bit_of(image: Image.Image, gray: bool) -> Pixels:
 
 
 def _conversion(image: Image.Image, gray: bool) -> Callable[[Image.Image], Pixels]:
-    """What makes gray, or red, green, blue, of a part of Pillow's picture."""
+    """A function from a part of Pillow's picture to gray, or red, green, blue."""
     if isinstance(image, TiffImageFile) and image.mode.startswith("I;16"):
         return _of_tiff(image)
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):  # a PNM is scaled to 16 bits
@@ -231,7 +232,7 @@ def _conversion(image: Image.Image, gray: bool) -> Callable[[Image.Image], Pixel
 
 
 def _of_tiff(image: TiffImageFile) -> Callable[[Image.Image], Pixels]:
-    """For a gray TIFF of 12 or 16 bits. Pillow gives its numbers as they are stored, also where white is 0."""
+    """For a gray TIFF of 12 or 16 bits, whose numbers Pillow gives as stored, also where white is 0."""
     white_is_zero = image.tag_v2.get(_PHOTOMETRIC) == 0
     white = 4095 if image.tag_v2.get(_BITS) == (12,) else 65535
 
@@ -243,7 +244,7 @@ def _of_tiff(image: TiffImageFile) -> Callable[[Image.Image], Pixels]:
 
 
 def muted(data: bytes) -> AbstractContextManager[object]:
-    """Without what libtiff has to say, which alone of Pillow's libraries writes to stderr."""
+    """Keeps libtiff, the one library of Pillow's that writes to stderr, silent."""
     return captured_stderr.together() if data[:2] in (b"II", b"MM") else nullcontext()
 
 
@@ -251,7 +252,7 @@ def muted(data: bytes) -> AbstractContextManager[object]:
 
 
 def encode(pixels: Pixels, form: PictureFormat) -> bytes:
-    """Encoded picture, without EXIF or colour profile.
+    """Encoded picture, without EXIF or color profile.
 
     Raises:
         Reject: if the encoder cannot write it (a side beyond the format's limit).
@@ -261,8 +262,8 @@ def encode(pixels: Pixels, form: PictureFormat) -> bytes:
     else:
         ending, options = ".png", [cv2.IMWRITE_PNG_COMPRESSION, 1]
     try:
-        # A refusal is raised, and logged besides. Catching that takes a file and six calls of the system a picture, so
-        # it is caught where a refusal is to be expected.
+        # OpenCV logs a refusal besides raising it. Capturing takes a file and six system calls, so only where one is
+        # likely.
         with captured_stderr.together() if max(pixels.shape[:2]) > _LONGEST_USUAL else nullcontext():
             done, data = cv2.imencode(ending, pixels, options)
     except cv2.error as error:

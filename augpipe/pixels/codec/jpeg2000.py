@@ -1,6 +1,6 @@
-"""Whether a JPEG 2000 holds all of its tiles. OpenJPEG is content without, and leaves black what is missing.
+"""Whether a JPEG 2000 has all its tiles; OpenJPEG leaves missing ones black without an error.
 
-Source: ISO/IEC 15444-1, annex A: SIZ (A.5.1) tells size and tiles, SOT (A.4.2) begins each tile-part with its length.
+Source: ISO/IEC 15444-1, annex A: SIZ (A.5.1) has size and tiles, SOT (A.4.2) begins each tile-part with its length.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _TILE_PART, _END = 0xFF90, 0xFFD9
 
 
 def is_whole(data: bytes) -> bool:
-    """Whether every tile that the header of a JPEG 2000 (the stream alone, or in its boxes) asks for begins in it."""
+    """Whether every tile that the header announces begins in the file, a bare codestream or one in boxes."""
     start = data.find(_START)
     try:
         wide, high, left, top, across, down, from_left, from_top = struct.unpack_from(">8I", data, start + 8)

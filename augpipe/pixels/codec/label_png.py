@@ -1,4 +1,4 @@
-"""Label rasters as PNG files and back: values are labels, so none may change, and palettes are indexes."""
+"""Label rasters as PNG files and back, without any change of values; of palettes the indexes count."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from augpipe.pixels.codec.header import MAX_PIXELS, PARSER_FAULTS, USUAL, opened
 from augpipe.pixels.codec.image import bands, muted
 
 _MASK_BYTES = {"1": 6.0, "L": 3.5, "P": 3.5, "I;16": 6.5, "I;16B": 6.5, "I;16L": 6.5, "LA": 8.0, "PA": 8.0}
-_COLORED = 20.0
-"""Bytes that a pixel of a mask takes while it is read and its values are looked up, by Pillow's mode."""
+"""Bytes a pixel that reading a mask and looking up its values takes, by Pillow's mode."""
+
+_COLORED = 20.0  # for all other modes
 
 
 def encode_raster(raster: Raster) -> bytes:
@@ -38,7 +39,7 @@ def encode_raster(raster: Raster) -> bytes:
 
 
 def encode_palette(raster: U8, colors: Sequence[tuple[int, int, int]]) -> bytes:
-    """Indexes of 8 bits as a PNG with a palette of up to 256 colours (r, g, b)."""
+    """Indexes of 8 bits as a PNG with a palette of up to 256 colors (r, g, b)."""
     return _png(raster, 8, 3, _chunk(b"PLTE", bytes(itertools.chain.from_iterable(colors))))
 
 
@@ -67,7 +68,7 @@ def decode_raster(data: bytes, what: str, max_pixels: int = 4 * MAX_PIXELS) -> R
     Args:
         data: the file.
         what: its name, for the error.
-        max_pixels: beyond this, or beyond the memory that a usual picture may take, it is not unpacked.
+        max_pixels: a larger mask is not unpacked, nor one that takes more memory than a usual picture may.
 
     Raises:
         Reject: ``bad-mask`` if it is no such picture.
@@ -89,7 +90,7 @@ def decode_raster(data: bytes, what: str, max_pixels: int = 4 * MAX_PIXELS) -> R
 
 
 def _labels_in(image: Image.Image) -> Raster | None:
-    """The values of a mask, ``None`` if its mode holds none."""
+    """The values of a mask; ``None`` for a mode that holds no labels."""
     if image.mode in ("RGB", "RGBA"):
         return _ids_in(image)
     if image.mode in ("P", "L"):

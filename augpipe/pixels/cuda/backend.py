@@ -1,12 +1,11 @@
 """The GPU backend: batches of pictures through decoder, kernels and encoder, which work at the same time.
 
-Each of the three has a thread and a stream of its own; an event lets a stream wait for the one before it, so nothing
-waits on the host but for the bytes at the end. A few batches are under way at a time. A batch is capped by the bytes
-that it takes on the device, whatever sizes its pictures have, and by the number of outputs.
+Each stage has a thread and a stream; an event lets a stream wait for the one before it, so the host waits only for the
+encoded bytes. A batch is limited by its bytes on the device and by its number of outputs.
 
-Where memory runs out all the same (other programs use the device too), the batch is done again in halves, and an
-output that is too much alone is moved by the CPU, which gives the same pixels; ``Rendered.fallback`` tells of it.
-Anything else that goes wrong leaves a device in no state to go on with: a :class:`~augpipe.core.errors.DeviceError`.
+If memory runs out all the same, because other programs use the device, the batch is done again in halves. An output
+that does not fit alone is made by the CPU, with the same pixels, and reported in ``Rendered.fallback``. Any other
+failure leaves the device unusable: :class:`~augpipe.core.errors.DeviceError`.
 """
 
 from __future__ import annotations
@@ -29,15 +28,15 @@ from augpipe.pixels.cuda.launch import OutputJob, bytes_needed, run_batch
 from augpipe.pixels.scaled_decode import part_of, scale_denominator_of
 
 SLOTS = 3
-"""Batches that are under way at a time: one for each stage."""
+"""Batches in progress at a time, one a stage."""
 
 MOST_OUTPUTS = 256
-"""Of a batch: enough that what a batch costs does not show, few enough that a task is many of them."""
+"""Of a batch: enough to make its fixed cost small, few enough that a task has many batches."""
 
 _MOST_BYTES = 1 << 30
 
 Output: TypeAlias = "tuple[bytes | Reject, str]"
-"""A file or why there is none, and what of it was not done on the device."""
+"""A file or its reject, and what of it the CPU did (see ``Rendered.fallback``)."""
 
 T = TypeVar("T")
 
@@ -95,25 +94,25 @@ class GpuBackend:
         Raises:
             DeviceError: the device failed.
         """
-        under_way: deque[tuple[_Batch, Future[list[Output] | None]]] = deque()
+        pending: deque[tuple[_Batch, Future[list[Output] | None]]] = deque()
         pictures: list[Output] = []
         try:
             for batch in _cut(_pieces(jobs, self._codec.shrinks), self._most_bytes):
-                under_way.append((batch, self._begun(batch)))
-                if len(under_way) == SLOTS:
-                    yield from self._finished(under_way, pictures)
-            while under_way:
-                yield from self._finished(under_way, pictures)
+                pending.append((batch, self._begun(batch)))
+                if len(pending) == SLOTS:
+                    yield from self._finished(pending, pictures)
+            while pending:
+                yield from self._finished(pending, pictures)
         finally:
-            for _, future in under_way:
+            for _, future in pending:
                 future.cancel()
-            wait([future for _, future in under_way])
+            wait([future for _, future in pending])
 
     def _finished(
-        self, under_way: deque[tuple[_Batch, Future[list[Output] | None]]], pictures: list[Output]
+        self, pending: deque[tuple[_Batch, Future[list[Output] | None]]], pictures: list[Output]
     ) -> Iterator[Rendered]:
-        """The results that the oldest batch completes; ``pictures`` are those of a job that is not complete."""
-        batch, future = under_way.popleft()
+        """The results that the oldest batch completes; ``pictures`` has the outputs of a job that is not complete."""
+        batch, future = pending.popleft()
         outputs = future.result()
         if outputs is None:
             outputs = self._in_halves(batch)
@@ -123,7 +122,7 @@ class GpuBackend:
             pictures += outputs[place:end]
             place = end
             if piece.ends:
-                fallback = next((told for _, told in pictures if told), "")
+                fallback = next((by_cpu for _, by_cpu in pictures if by_cpu), "")
                 yield Rendered(tuple(picture for picture, _ in pictures), fallback)
                 pictures.clear()
 
@@ -135,10 +134,10 @@ class GpuBackend:
         return self._encoding.submit(self._guarded, self._encode, moved)
 
     def _guarded(self, stage: Callable[..., T], *arguments: object) -> T | None:
-        """A stage's result; ``None`` where memory ran out, then or in the stage before.
+        """A stage's result; ``None`` if memory ran out in it or in the stage before.
 
-        That is not handed on as an exception: its traceback would hold on to the memory of the stage that failed. The
-        faults of a picture are results, so what is raised all the same is the device's.
+        ``None``, because the traceback of an exception would keep the memory of the stage that failed. Faults of a
+        picture are results, so any other exception is the device's.
         """
         try:
             self._accelerator.bind()
@@ -160,17 +159,15 @@ class GpuBackend:
     def _move(self, batch: _Batch, decoded: _Decoded) -> _Moved:
         stream = self._streams[1]
         stream.wait(decoded.event)
-        works: list[OutputJob] = []
-        lost: list[Reject | None] = []
-        for piece, picture in zip(batch, decoded.pictures, strict=True):
-            for steps in piece.job.steps:
-                if isinstance(picture, Reject):
-                    lost.append(picture)
-                else:
-                    lost.append(None)
-                    works.append(OutputJob(picture, steps))
-        made = iter(run_batch(self._accelerator, works, stream))
-        return _Moved([reject or next(made) for reject in lost], stream.record(), decoded)
+        wanted = [
+            picture if isinstance(picture, Reject) else OutputJob(picture, steps)
+            for piece, picture in zip(batch, decoded.pictures, strict=True)
+            for steps in piece.job.steps
+        ]
+        jobs = [job for job in wanted if isinstance(job, OutputJob)]
+        made = iter(run_batch(self._accelerator, jobs, stream))
+        outputs = [job if isinstance(job, Reject) else next(made) for job in wanted]
+        return _Moved(outputs, stream.record(), decoded)
 
     def _encode(self, moved: _Moved) -> list[Output]:
         stream = self._streams[2]
@@ -178,16 +175,15 @@ class GpuBackend:
         pictures = [output for output in moved.outputs if not isinstance(output, Reject)]
         files = iter(self._codec.encode(pictures, stream))
         outputs = [(output if isinstance(output, Reject) else next(files), "") for output in moved.outputs]
-        stream.synchronize()  # nobody reads the pictures any more when they go
+        stream.synchronize()  # before the pictures' memory is given back
         return outputs
 
     # --- without enough memory ---
 
     def _in_halves(self, batch: _Batch) -> list[Output]:
-        """The outputs of a batch for which there was no memory, by smaller ones, while no other is under way."""
+        """The outputs of a batch that did not fit, by smaller batches, while no other is in progress."""
         for stage in (self._decoding, self._moving, self._encoding):
-            # By each of them: then it is done with what is under way, and has let go of its last task, to which a
-            # thread holds on for a moment longer than the result takes.
+            # By each thread, which has then finished its tasks and let go of the last one's memory.
             stage.submit(self._guarded, self._accelerator.trim).result()
         halves = _halves(batch)
         if halves is None:
@@ -199,12 +195,12 @@ class GpuBackend:
         return outputs
 
     def _without_kernels(self, job: PictureJob) -> Output:
-        """The one output of a job by the CPU's pixels: the same, as long as the same codec reads and writes it."""
+        """The one output of a job by the CPU's steps, read and written by the same codec as ever."""
         if isinstance(self._codec, HostCodec):
             (rendered,) = self._by_cpu.render([job])
             return rendered.pictures[0], "pixels"
         done = self._encoding.submit(self._guarded, self._moved_by_cpu, job).result()
-        if done is None:  # another codec would write other bytes, and what is free now must not decide them
+        if done is None:  # another codec would write other bytes, which must not depend on free memory
             message = "not enough memory on the device, even for the codec alone"
             return Reject("pixels", "memory", message, transient=True), ""
         return done, "pixels"
@@ -225,13 +221,13 @@ class GpuBackend:
         return data
 
     def close(self) -> None:
-        """End its threads. It must not be used any more."""
+        """End its threads; it cannot be used afterwards."""
         for stage in (self._decoding, self._moving, self._encoding):
             stage.shutdown()
 
 
 def _pieces(jobs: Iterable[PictureJob], shrinks: bool) -> Iterator[_Piece]:
-    """Whole jobs; if the codec shrinks pictures, neighbouring outputs that start from one size."""
+    """Whole jobs; if the codec decodes at a scale, neighbouring outputs that start from the same one."""
     for job in jobs:
         divisors = [scale_denominator_of(job.header, steps) if shrinks else 1 for steps in job.steps]
         first = 0
@@ -242,9 +238,9 @@ def _pieces(jobs: Iterable[PictureJob], shrinks: bool) -> Iterator[_Piece]:
 
 
 def _cut(pieces: Iterable[_Piece], most_bytes: int) -> Iterator[_Batch]:
-    """Batches of up to so many bytes on the device; one that a single output exceeds is by itself.
+    """Batches of up to ``most_bytes`` on the device; a larger output is a batch by itself.
 
-    The outputs of a piece may be spread over several, for each of which it is decoded.
+    The outputs of a piece may be in several batches, for each of which it is decoded.
     """
     batch: list[_Piece] = []
     held = count = 0
@@ -281,11 +277,9 @@ def _halves(batch: _Batch) -> tuple[_Batch, _Batch] | None:
     return [_Piece(first, ends=False)], [_Piece(second, ends=piece.ends)]
 
 
-# --- The GPU backend on a CUDA device: CuPy for memory and kernels, nvImageCodec or the CPU for files -----------------
+# --- on a CUDA device: CuPy for memory and kernels, nvImageCodec or the CPU for files --------------------------------
 
-
-_THREADS = 4
-"""Of nvImageCodec, which prepares files for the device; not measured on a device yet."""
+_THREADS = 4  # of nvImageCodec, which prepares files for the device; not measured on a device yet
 
 
 def on_cuda(index: int, codec: str, options: BackendOptions, sharing: int = 1) -> GpuBackend:

@@ -1,8 +1,7 @@
-"""Files to pictures on a device and back, a batch at a time: by the CPU's codec, or by the device's own with the CPU's
-for what it does not take.
+"""Files to pictures on a device and back, a batch at a time: by the CPU's codec or the device's.
 
-Which of the two reads or writes a picture is a matter of the picture alone, so that bytes do not depend on what else
-is in a batch, or on how much memory there is.
+Which of the two reads or writes a picture depends on the picture alone, so bytes do not depend on the rest of a batch
+or on free memory.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from augpipe.pixels.cuda.nvimgcodec import DeviceCodec
 
 
 class BatchCodec(Protocol):
-    """Decodes and encodes batches. One picture that cannot be done is a :class:`Reject` in its place.
+    """Decodes and encodes batches. A picture that cannot be done is a :class:`Reject` in its place.
 
-    ``shrinks`` says whether it decodes at a part of the size where a job asks for it; another is asked for no such job.
+    ``shrinks`` says whether it decodes at a job's scale; one that does not gets no such jobs.
     """
 
     shrinks: bool
@@ -45,7 +44,7 @@ class BatchCodec(Protocol):
 
 
 class HostCodec:
-    """The CPU's codec; pixels cross the bus. Fulfils :class:`BatchCodec`."""
+    """The CPU's codec, with pixels copied to and from the device. Fulfils :class:`BatchCodec`."""
 
     shrinks = True
 
@@ -95,9 +94,9 @@ def downloaded(accelerator: Accelerator, picture: DevicePicture, stream: Stream)
 
 
 class DeviceFirst:
-    """The device's own codec, and the host's for what that does not take. Fulfils :class:`BatchCodec`.
+    """The device's codec, and the host's for what that does not take. Fulfils :class:`BatchCodec`.
 
-    It decodes whole pictures, and the device makes means of their blocks, so that none waits for the host.
+    It decodes at full size, and the device averages blocks, so that no picture waits for the host.
     """
 
     shrinks = False

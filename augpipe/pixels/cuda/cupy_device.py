@@ -1,8 +1,8 @@
 """A CUDA device by CuPy: the one file that imports it.
 
 CuPy's pool gives memory back to the stream that it was asked for in, so a temporary may be dropped as soon as the
-kernels that use it are launched in that stream. Nothing but :func:`is_there` may be called where it says no: without a
-driver, CuPy raises from nearly everything, and some of it prints besides.
+kernels that use it are launched in that stream. Call nothing else where :func:`is_there` is false: without a driver,
+CuPy raises from nearly everything, and prints from some.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NO_MEMORY = 2  # cudaErrorMemoryAllocation, and the driver's CUDA_ERROR_OUT_OF_
 
 
 def is_there() -> bool:
-    """Whether CuPy finds a driver and a device. It does not look for a compiler of kernels."""
+    """Whether CuPy finds a driver and a device; a compiler of kernels may still be missing."""
     return bool(cupy.cuda.is_available())
 
 
@@ -48,7 +48,6 @@ class CudaEvent:
         self.event = event
 
     def synchronize(self) -> None:
-        """Wait, without holding a core."""
         self.event.synchronize()
 
 
@@ -60,33 +59,29 @@ class CudaStream:
 
     @property
     def pointer(self) -> int:
-        """The stream as a number."""
         return int(self.stream.ptr)
 
     def record(self) -> CudaEvent:
-        """The point behind all work so far."""
         event = cupy.cuda.Event(block=True, disable_timing=True)
         event.record(self.stream)
         return CudaEvent(event)
 
     def wait(self, event: Event) -> None:
-        """Later work waits for ``event``."""
         assert isinstance(event, CudaEvent)
         self.stream.wait_event(event.event)
 
     def synchronize(self) -> None:
-        """Wait until all work is done."""
         self.stream.synchronize()
 
 
 class CudaAccelerator:
     """Fulfils :class:`augpipe.pixels.cuda.device_api.Accelerator` for one device.
 
-    It is the current one of the thread that makes it, and of those that call :meth:`bind`.
+    It is the current device of the thread that makes it, and of those that call :meth:`bind`.
 
     Args:
         device: its number.
-        sharing: processes that use it, each of which takes its part of :data:`POOL_SHARE`.
+        sharing: number of processes that use it, among which :data:`POOL_SHARE` is divided.
     """
 
     def __init__(self, device: int = 0, sharing: int = 1) -> None:
@@ -105,29 +100,26 @@ class CudaAccelerator:
 
     @property
     def name(self) -> str:
-        """What the driver calls the device."""
         return self._name
 
     def bind(self) -> None:
         """Make it the current device of this thread for good.
 
-        In a thread that has not chosen, device 0 is. Events are made on the current device, and can be recorded there
-        alone; and to go back to device 0, as a ``with`` does, starts that one, with the memory that this takes.
+        A ``with`` would return to device 0 and so start it, which takes memory. Events can be recorded on the device
+        alone on which they are made.
         """
         self._device.use()
 
     def stream(self) -> CudaStream:
-        """A new stream."""
         with self._device:
             return CudaStream()
 
     def allocate(self, nbytes: int, stream: Stream) -> CudaMemory:
-        """Memory of the pool; cupy's OutOfMemoryError is a MemoryError."""
         with self._device, _cuda(stream).stream:
             return CudaMemory(self._pool.malloc(max(1, nbytes)), nbytes)
 
     def upload(self, data: U8 | NDArray[np.int16], stream: Stream) -> CudaMemory:
-        """By way of page-locked memory, so that nobody waits for the copy."""
+        """Copies by way of page-locked memory, which does not block."""
         flat = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
         memory = self.allocate(flat.nbytes, stream)
         queue = _cuda(stream).stream
@@ -141,7 +133,7 @@ class CudaAccelerator:
         return memory
 
     def _keep_until_read(self, staged: Any, queue: Any) -> None:
-        """The pool would hand page-locked memory out again while a copy still reads it."""
+        """Keep page-locked memory from its pool while a copy reads it."""
         read = cupy.cuda.Event(disable_timing=True)
         read.record(queue)
         with self._lock:
@@ -150,7 +142,6 @@ class CudaAccelerator:
             self._staged.append((read, staged))
 
     def download(self, address: int, nbytes: int, stream: Stream) -> U8:
-        """Waits for the stream and copies."""
         out = np.empty(nbytes, np.uint8)
         queue = _cuda(stream).stream
         with self._device:
@@ -161,7 +152,6 @@ class CudaAccelerator:
         return out
 
     def resident(self, name: str, make: Callable[[], NDArray[np.int16]], stream: Stream) -> int:
-        """Uploaded once; complete for every stream when this returns."""
         with self._lock:
             if name not in self._resident:
                 self._resident[name] = self.upload(make(), stream)
@@ -171,27 +161,24 @@ class CudaAccelerator:
     def launch(
         self, kernel: str, blocks: int, threads_xy: tuple[int, int], arguments: tuple[Argument, ...], stream: Stream
     ) -> None:
-        """Run a kernel on a row of blocks."""
         with _memory_errors(), self._device, _cuda(stream).stream:
             self._kernels[kernel]((blocks,), threads_xy, arguments)
 
     def memory(self) -> DeviceMemory:
-        """What the driver and the pool say."""
         with self._device:
             free, total = self._device.mem_info
             return DeviceMemory(free, total, self._pool.total_bytes(), self._pool.get_limit())
 
     def trim(self) -> None:
-        """Give back what nobody uses."""
         with self._device:
             self._pool.free_all_blocks()
-            cupy.get_default_memory_pool().free_all_blocks()  # where pictures are that the codec turned
+            cupy.get_default_memory_pool().free_all_blocks()  # which has the pictures that the codec turned
             self._pinned.free_all_blocks()
 
 
 @contextmanager
 def _memory_errors() -> Iterator[None]:
-    """CuPy has a MemoryError for its pool alone, not for page-locked memory or what the driver loads a kernel into."""
+    """MemoryError also for page-locked memory and for kernels that are loaded; CuPy raises it for its pool alone."""
     try:
         yield
     except RuntimeError as error:

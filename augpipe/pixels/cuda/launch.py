@@ -1,21 +1,21 @@
-"""A batch of pictures through their steps on an accelerator: ragged, fused, a launch for all that can run together.
+"""A batch of pictures of any sizes through their steps on an accelerator, with as few launches as possible.
 
-A picture's steps become passes, each of which reads one picture and writes one. Whatever works on single pixels
-(colour, noise, painting over) is a program that runs behind the pass before it, while the pixels are still in
-registers; so a warp with all its tones, bars and noise is one pass, a blur two, a JPEG round trip two, and a plan
-without a warp one copy with a program.
+A picture's steps become passes, each of which reads one picture and writes one. Point operations (color, noise,
+painting over) are a program that runs behind the pass before them, while the pixels are in registers: a warp with all
+its colors, bars and noise is one pass, a blur two, a JPEG round trip two, and a plan without a warp one copy with a
+program.
 
-Pictures on a device are interleaved red, green, blue (nvImageCodec's order) or gray, without gaps between rows. The
-passes of a picture run one after the other; round by round, the passes of all pictures that want the same kernel are
-one launch over all their tiles. One block of memory takes all outputs, one all temporaries, one all parameters.
+Pictures on a device are interleaved red, green, blue (nvImageCodec's order) or gray, without gaps between rows. A
+launch covers the i-th passes of all pictures that need the same kernel. All outputs share one block of memory, as do
+all temporaries and all parameters.
 """
 
 from __future__ import annotations
 
 import struct
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,44 +36,49 @@ _READ_AT_ONCE = 3 * 128  # numbers of the noise bank from a thread's first to it
 
 @dataclass(frozen=True)
 class OutputJob:
-    """One output: a decoded picture, which several works may share and none writes to, and its steps."""
+    """One output: a decoded picture, which several jobs may share and none writes to, and its steps."""
 
     picture: DevicePicture
     steps: tuple[Step, ...]
 
 
-@dataclass(frozen=True)
-class _Chain:
-    """A work's passes, and where each of them writes."""
+_Chain: TypeAlias = tuple[DevicePicture, tuple[Pass, ...]]
+"""A source and its passes."""
 
-    work: OutputJob
-    passes: tuple[Pass, ...]
+
+@dataclass
+class _Launch:
+    """One launch of a kernel: the passes that it covers, and their blocks together."""
+
+    threads_xy: tuple[int, int]
+    descriptors: list[bytes] = field(default_factory=list)
+    blocks: int = 0
 
 
 def run_batch(
-    accelerator: Accelerator, works: Sequence[OutputJob], stream: Stream
+    accelerator: Accelerator, jobs: Sequence[OutputJob], stream: Stream
 ) -> tuple[DevicePicture | Reject, ...]:
-    """The outputs of ``works`` in their order, once the kernels are launched; use them in ``stream`` or after it.
+    """The outputs of ``jobs`` in order, once the kernels are launched; use them in ``stream`` or after it.
 
-    A work that cannot be done is a reject, as on the CPU. One without steps is its source.
+    A job that cannot be done is a reject, as on the CPU. The output of one without steps is its source.
 
     Raises:
-        MemoryError: if the device has no memory for the batch; nothing has run.
+        MemoryError: the device has no memory for the batch; nothing has run.
     """
-    lowerings = [or_reject("pixels", lowered, w.picture.size_wh, w.picture.channels, w.steps) for w in works]
-    chains = [_Chain(w, p) for w, p in zip(works, lowerings, strict=True) if not isinstance(p, Reject) and p]
+    lowerings = [or_reject("pixels", lowered, j.picture.size_wh, j.picture.channels, j.steps) for j in jobs]
+    chains = [(j.picture, p) for j, p in zip(jobs, lowerings, strict=True) if not isinstance(p, Reject) and p]
     outputs = iter(_run(accelerator, chains, stream) if chains else ())
     return tuple(
-        passes if isinstance(passes, Reject) else next(outputs) if passes else work.picture
-        for work, passes in zip(works, lowerings, strict=True)
+        passes if isinstance(passes, Reject) else next(outputs) if passes else job.picture
+        for job, passes in zip(jobs, lowerings, strict=True)
     )
 
 
 def bytes_needed(size_wh: tuple[int, int], channels: int, steps: Sequence[Step]) -> int:
-    """Device memory that one work takes besides its source: output, temporaries and parameters."""
+    """Device memory that a job takes besides its source: output, temporaries and parameters."""
     try:
         passes = lowered(size_wh, channels, steps)
-    except Exception:  # whatever it is, run_batch makes a reject of it without any memory
+    except Exception:  # run_batch makes a reject of it, which takes no memory
         return 0
     if not passes:
         return 0
@@ -116,51 +121,44 @@ def _slots(passes: Sequence[Pass]) -> tuple[int, int]:
 
 
 def _run(accelerator: Accelerator, chains: Sequence[_Chain], stream: Stream) -> list[DevicePicture]:
-    outputs = accelerator.allocate(sum(_aligned(c.passes[-1].nbytes) for c in chains), stream)
-    temporaries = accelerator.allocate(max(1, sum(sum(_slots(c.passes)) for c in chains)), stream)
+    outputs = accelerator.allocate(sum(_aligned(passes[-1].nbytes) for _, passes in chains), stream)
+    temporaries = accelerator.allocate(max(1, sum(sum(_slots(passes)) for _, passes in chains)), stream)
     parameters = _Parameters()
-    rounds: list[dict[str, list[bytes]]] = []
-    tiles: dict[tuple[int, str], int] = defaultdict(int)
-    threads_xy: dict[str, tuple[int, int]] = {}
+    launches: dict[tuple[int, str], _Launch] = {}  # by place in the chain and kernel
     pictures = []
     output, temporary = outputs.address, temporaries.address
-    for chain in chains:
-        first, second = _slots(chain.passes)
-        source, pitch = chain.work.picture.address, chain.work.picture.pitch
-        for i, a_pass in enumerate(chain.passes):
-            last = i == len(chain.passes) - 1
-            target = output if last else temporary + (first if i % 2 else 0)
-            if i == len(rounds):
-                rounds.append(defaultdict(list))
-            tile = tiles[i, a_pass.kernel]
-            rounds[i][a_pass.kernel].append(parameters.descriptor(a_pass, (source, target), pitch, tile))
-            blocks, threads_xy[a_pass.kernel] = _grid(a_pass)
-            tiles[i, a_pass.kernel] += blocks
+    for picture, passes in chains:
+        first, second = _slots(passes)
+        source, pitch = picture.address, picture.pitch
+        for i, a_pass in enumerate(passes):
+            target = output if i == len(passes) - 1 else temporary + (first if i % 2 else 0)
+            blocks, threads_xy = _grid(a_pass)
+            launch = launches.setdefault((i, a_pass.kernel), _Launch(threads_xy))
+            launch.descriptors.append(parameters.descriptor(a_pass, (source, target), pitch, launch.blocks))
+            launch.blocks += blocks
             source, pitch = target, a_pass.target_wh[0] * a_pass.channels
-        end = chain.passes[-1]
+        end = passes[-1]
         pictures.append(DevicePicture(output, end.target_wh, end.channels, pitch, outputs))
         output, temporary = output + _aligned(end.nbytes), temporary + first + second
 
-    launches = [
-        (kernel, tiles[i, kernel], len(of_kernel), parameters.put(b"".join(of_kernel)))
-        for i, kernels in enumerate(rounds)
-        for kernel, of_kernel in kernels.items()
-    ]
+    in_order = sorted(launches.items(), key=lambda item: item[0][0])
+    places = [parameters.put(b"".join(launch.descriptors)) for _, launch in in_order]
     memory = accelerator.upload(np.frombuffer(parameters.data, np.uint8), stream)
-    bank = accelerator.resident("noise", _bank, stream) if parameters.noisy else 0
-    for kernel, blocks, count, place in launches:
-        arguments = (np.uint64(memory.address + place), np.int32(count), np.uint64(memory.address), np.uint64(bank))
-        accelerator.launch(kernel, blocks, threads_xy[kernel], arguments, stream)
+    bank = np.uint64(accelerator.resident("noise", _bank, stream) if parameters.noisy else 0)
+    for ((_, kernel), launch), place in zip(in_order, places, strict=True):
+        count = np.int32(len(launch.descriptors))
+        arguments = (np.uint64(memory.address + place), count, np.uint64(memory.address), bank)
+        accelerator.launch(kernel, launch.blocks, launch.threads_xy, arguments, stream)
     return pictures
 
 
 def _bank() -> NDArray[np.int16]:
-    """The noise bank, and its beginning again behind its end: no thread has to look where it ends."""
+    """The noise bank followed by its beginning, so that no thread has to wrap."""
     return np.concatenate([noise.bank(), noise.bank()[:_READ_AT_ONCE]])
 
 
 class _Parameters:
-    """Everything that the kernels of a batch read besides pixels, one stretch of bytes; a place is an offset in it."""
+    """All that the kernels of a batch read besides pixels, in one array of bytes; a place is an offset in it."""
 
     def __init__(self) -> None:
         self.data = bytearray()

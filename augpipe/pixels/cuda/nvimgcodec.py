@@ -1,17 +1,14 @@
 """JPEGs decoded and encoded on the device by nvImageCodec; everything else is left to the CPU's codec.
 
-Pictures stay where they are: what is decoded is handed on by its address, and what is encoded is read from its own.
+**The same bytes.** By default nvImageCodec distributes a batch over the JPEG engine of the device, its cores and the
+CPU by their load, and their pictures differ in the last bit. Only the decoder on the cores is enabled here. A picture
+that it does not return is tried once more alone, and is ``None`` then. Which files it gets depends on the file alone
+(:mod:`augpipe.pixels.codec.baseline_jpeg`).
 
-**The same bytes.** nvImageCodec would share a batch out between the JPEG engine of the device, its cores and the CPU,
-whose pictures differ in the last bit, by how busy each is. So only the decoder that runs on the cores is let in. A
-picture that it does not return is tried once more alone, and is ``None`` then; which files it is given at all is a
-matter of the file alone (:mod:`augpipe.pixels.codec.baseline_jpeg`).
+**Upright.** The decoder does not turn pictures, as it may read EXIF differently. They are turned here, as copies.
 
-**Upright.** The decoder does not turn pictures, as it might read EXIF in its own way: what the header says is done
-here, and is a copy.
-
-Without a device (``device_id`` ``None``) the same code runs on the host, where nvImageCodec uses libjpeg-turbo and
-gives the very pixels and bytes of the CPU's codec, from its version 0.9 on. Tests do so; a run does not.
+Without a device (``device_id`` ``None``) the same code runs on the host, where nvImageCodec uses libjpeg-turbo and,
+from version 0.9 on, gives the pixels and bytes of the CPU's codec. Only tests do so.
 """
 
 from __future__ import annotations
@@ -34,10 +31,10 @@ from augpipe.pixels.codec.baseline_jpeg import is_plain, whole
 from augpipe.pixels.codec.image import PictureFormat, is_gray
 from augpipe.pixels.cuda.device_api import DevicePicture, import_cupy
 
-_QUIET = ("PYNVIMGCODEC_VERBOSITY", "0")  # it writes to stderr, in colour, what it returns as None anyway
+_QUIET = ("PYNVIMGCODEC_VERBOSITY", "0")  # it reports on stderr what it returns as None anyway
 _NO_DEVICE = -99_999  # NVIMGCODEC_DEVICE_CPU_ONLY, for which Python has a name from 0.9 on
-_AT_ONCE = 64  # files that are looked at together: the device has enough to do with as many
-_SCARCE = 64 << 20  # bytes of the device below which a failure is put down to memory
+_AT_ONCE = 64  # files that are checked together; enough work for the device
+_SCARCE = 64 << 20  # bytes free on the device below which a failure counts as one of memory
 _LONGEST_SIDE = 65_500  # of a JPEG that libjpeg writes
 
 
@@ -49,7 +46,7 @@ def load() -> Any:
     """
     os.environ.setdefault(*_QUIET)
     try:
-        with captured_stderr.together():  # it names every other codec of its maker that is not installed
+        with captured_stderr.together():  # it lists the vendor's other codecs that are not installed
             module = import_module("nvidia.nvimgcodec")
             version = str(module.__version__)
     except ModuleNotFoundError as error:
@@ -66,8 +63,8 @@ class DeviceCodec:
 
     Args:
         device_id: number of the CUDA device; ``None`` works on the host.
-        picture: how pictures are encoded. Only JPEG is; of others :meth:`encode` returns nothing but ``None``.
-        threads: of the CPU, which see that files are whole, and prepare them for the device.
+        picture: how pictures are encoded; for other formats than JPEG, :meth:`encode` returns ``None`` for each.
+        threads: of the CPU, which check files and prepare them for the device.
 
     Raises:
         ImportError: nvImageCodec, or CuPy with a device, cannot be loaded.
@@ -78,7 +75,7 @@ class DeviceCodec:
         self._on_device = device_id is not None
         self._arrays = _Host() if device_id is None else _Device(device_id)
         self._cores = ThreadPoolExecutor(threads, "augpipe-jpeg")
-        self._looking = ThreadPoolExecutor(1, "augpipe-looking")
+        self._checking = ThreadPoolExecutor(1, "augpipe-checking")
         kinds = (codec.CPU_ONLY,) if device_id is None else (codec.HYBRID_CPU_GPU, codec.GPU_ONLY)
         where = {
             "device_id": _NO_DEVICE if device_id is None else device_id,
@@ -105,21 +102,21 @@ class DeviceCodec:
         self._encodes = picture.format == "jpg"
 
     def decode(self, jobs: Sequence[tuple[bytes, Header]], stream: int = 0) -> list[DevicePicture | None]:
-        """Upright pictures, in order; ``None`` where the CPU's codec is to decode one, or to say what is wrong with it.
+        """Upright pictures, in order; ``None`` where the CPU's codec is to decode one, or to reject it.
 
         Args:
             jobs: files, and what :func:`~augpipe.pixels.codec.header.read_header` says of each.
-            stream: the CUDA stream, as a number, on which the pictures are there.
+            stream: the CUDA stream, as a number, in which the pictures are ready.
 
         Raises:
-            MemoryError: there is not enough of it on the device for so many.
+            MemoryError: not enough on the device for so many.
         """
         out: list[DevicePicture | None] = [None] * len(jobs)
         plain = [i for i, (data, header) in enumerate(jobs) if is_plain(data, header)]
         parts = [plain[i : i + _AT_ONCE] for i in range(0, len(plain), _AT_ONCE)]
-        # While the device decodes some, the CPU looks at the next.
-        looked = [self._looking.submit(whole, [jobs[i][0] for i in part], self._cores) for part in parts]
-        for part, found in zip(parts, looked, strict=True):
+        # The CPU checks the next part while the device decodes one.
+        checked = [self._checking.submit(whole, [jobs[i][0] for i in part], self._cores) for part in parts]
+        for part, found in zip(parts, checked, strict=True):
             taken = [i for i, good in zip(part, found.result(), strict=True) if good]
             for channels in (1, 3):
                 places = [i for i in taken if (1 if is_gray(jobs[i][1]) else 3) == channels]
@@ -143,7 +140,7 @@ class DeviceCodec:
             return [decode([data])[0] if image is None else image for data, image in zip(files, images, strict=True)]
 
     def _require_memory(self, size_wh: tuple[int, int]) -> None:
-        """Tell a picture that is not returned for want of memory, and would be another time, from one that never is."""
+        """Raise MemoryError where a missing picture is due to memory, and would be returned another time."""
         width, height = size_wh
         if self._arrays.free() < _SCARCE + 8 * width * height:
             raise MemoryError(f"no memory on the device for the codec of a picture of {width}×{height}")
@@ -156,17 +153,17 @@ class DeviceCodec:
             return _described(image, self._arrays.interface(image))
         with self._arrays.on(stream):
             turned = upright_view(self._arrays.array(image), header.orientation).copy()
-        return _described((turned, image), self._arrays.interface(turned))  # the copy may not have been made yet
+        return _described((turned, image), self._arrays.interface(turned))  # the copy may not be finished yet
 
     def encode(self, images: Sequence[DevicePicture], stream: int = 0) -> list[bytes | None]:
         """JPEGs in order, baseline, 4:2:0, without EXIF; ``None`` where the CPU's codec is to encode one.
 
         Args:
-            images: on the device, ready on ``stream``.
+            images: on the device, ready in ``stream``.
             stream: a CUDA stream as a number.
 
         Raises:
-            MemoryError: there is not enough of it on the device for so many.
+            MemoryError: not enough on the device for so many.
         """
         out: list[bytes | None] = [None] * len(images)
         for channels in (1, 3) if self._encodes else ():
@@ -188,19 +185,14 @@ class DeviceCodec:
             return [None if one is None else bytes(one) for one in streams]
 
     def close(self) -> None:
-        """Let go of threads and memory. It must not be used any more."""
-        self._looking.shutdown(cancel_futures=True)
+        """Release threads and memory; it cannot be used afterwards."""
+        self._checking.shutdown(cancel_futures=True)
         self._cores.shutdown()
         del self._decoder, self._encoder
 
 
 def upright_view(array: Any, orientation: int) -> Any:
-    """Stored pixels (H, W, C), of NumPy or CuPy, the way EXIF says that they are upright: a view, no copy.
-
-    Args:
-        array: the pixels.
-        orientation: 1 to 8, TIFF 6.0's tag 274.
-    """
+    """Stored pixels (H, W, C) of NumPy or CuPy turned upright, as a view; ``orientation`` is 1 to 8 as in EXIF."""
     if orientation >= 5:  # stored with rows and columns exchanged
         array = array.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):
@@ -242,7 +234,7 @@ class _Host:
 
 @dataclass(frozen=True)
 class _Foreign:
-    """A stream as the protocol of CUDA streams hands it on, version 0."""
+    """A stream for the CUDA stream protocol, version 0."""
 
     pointer: int
 
@@ -251,7 +243,7 @@ class _Foreign:
 
 
 class _Device:
-    """Arrays of CuPy, which is asked for only to turn pictures."""
+    """Arrays of CuPy, which only turns pictures."""
 
     def __init__(self, device_id: int) -> None:
         self._cupy = import_cupy()
@@ -275,10 +267,7 @@ class _Device:
 
 @contextmanager
 def _memory_errors() -> Iterator[None]:
-    """Turn what nvImageCodec says where memory is short into a MemoryError, like CuPy's own.
-
-    Of "an illegal memory access" no smaller batch makes a better one.
-    """
+    """nvImageCodec's errors about allocation as MemoryError; "an illegal memory access" is not one of them."""
     try:
         yield
     except RuntimeError as error:

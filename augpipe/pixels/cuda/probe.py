@@ -1,33 +1,33 @@
-"""Whether CUDA works on this machine, found out by having it work: a kernel is compiled, run, and its numbers compared.
+"""Whether CUDA works on this machine: a kernel is compiled and run, and its numbers are compared with NumPy's.
 
-That CuPy can be imported says little. There may be no driver, or an older one; no device, or one that is in use; no
-NVRTC, without which nothing compiles; a compiler that fuses what must be rounded twice. Each has its own sentence, and
-its own way out (:mod:`augpipe.pixels.cuda.select`).
+An import of CuPy shows little: the driver may be missing or too old, the device missing or full, NVRTC not installed,
+or the compiler may fuse operations that must be rounded twice. Each has its own message and way out
+(:mod:`augpipe.pixels.cuda.select`).
 
-It is done in a process of its own, which ends: this one does not start CUDA. So it holds no memory of a device while
-others work there, can be forked by whoever uses augpipe as a library, and outlives a driver that crashes or hangs.
+The probe runs in a process of its own. The calling process does not start CUDA, so it holds no memory of a device, can
+still be forked, and survives a driver that crashes or hangs.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import re
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from augpipe.core.errors import one_line
 from augpipe.core.processes import python_command
 from augpipe.pixels.cuda.device_api import DevicePicture, import_cupy
 
-_SECONDS = 120  # compiling for a device that is new to CuPy takes some
+_SECONDS = 120  # the first compilation for a device is slow
 _MARK = "augpipe-probe: "
 _BUILDS = (
     ("cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x", "cupy"),
@@ -48,7 +48,7 @@ extern "C" __global__ void augpipe_probe(const float *line, int count, int *out)
 
 @dataclass(frozen=True)
 class ProbeFault:
-    """Why something cannot be used: a short name for programs, and half a sentence for people."""
+    """Why something cannot be used: a short name for programs, and a clause for messages."""
 
     code: str
     why: str
@@ -56,10 +56,7 @@ class ProbeFault:
 
 @dataclass(frozen=True)
 class Gpu:
-    """One CUDA device: its number, and what does not work on it.
-
-    ``fault`` is of the kernels, ``codec_fault`` of nvImageCodec. ``memory`` counts bytes.
-    """
+    """One CUDA device. ``memory`` is in bytes, ``fault`` is of the kernels, ``codec_fault`` of nvImageCodec."""
 
     index: int
     name: str
@@ -73,9 +70,8 @@ class Gpu:
 class Probe:
     """What was found; versions are ``None`` where a part is missing.
 
-    ``headers`` is the folder of CUDA's headers, without which CuPy 14 compiles nothing.
-    ``cuda`` is the newest CUDA that the driver knows, ``runtime`` the CUDA that CuPy was built with, both as CUDA
-    counts them: 12080 is 12.8.
+    ``headers`` is the folder of CUDA's headers, without which CuPy 14 compiles nothing. ``cuda`` is the newest CUDA
+    that the driver supports, ``runtime`` that of CuPy's build, both in CUDA's numbering: 12080 is 12.8.
     """
 
     fault: ProbeFault | None = None
@@ -95,11 +91,11 @@ def cuda_text(version: int) -> str:
     return f"{version // 1000}.{version % 1000 // 10}"
 
 
-# --- from the outside ------------------------------------------------------------------------------------------------
+# --- in the calling process ------------------------------------------------------------------------------------------
 
 
 def probe(seconds: float = _SECONDS) -> Probe:
-    """What a process of its own finds; this one stays as it is."""
+    """Probe in a new process."""
     if (fault := _two_builds()) is not None:
         return _without_cupy(fault)
     if find_spec("cupy") is None:
@@ -113,20 +109,20 @@ def probe(seconds: float = _SECONDS) -> Probe:
         return _without_cupy(ProbeFault("probe", f"no process could be started to try it: {one_line(error)}"))
     for line in reversed(done.stdout.decode("utf-8", "replace").splitlines()):
         if line.startswith(_MARK):
-            return _read(json.loads(line.removeprefix(_MARK)))
+            return msgspec.json.decode(line.removeprefix(_MARK), type=Probe)
     said = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
     how = f"by signal {-done.returncode}" if done.returncode < 0 else f"with {done.returncode}"
     return _without_cupy(ProbeFault("probe", f"a probe ended {how}{': ' if said else ''}{one_line(said, 100)}"))
 
 
 def _without_cupy(fault: ProbeFault) -> Probe:
-    """What can be said without running anything."""
+    """What is known without running anything."""
     codec = _first_version(_BUILDS[1])
     return Probe(fault, driver=_driver(), cuda=_driver_cuda(), nvjpeg=_nvjpeg(), nvimgcodec=codec)
 
 
 def _two_builds() -> ProbeFault | None:
-    """Builds for several CUDAs are packages of their own with the same files, so pip does not keep them apart."""
+    """Builds for several CUDAs are packages with the same files, which pip installs over each other."""
     for builds in _BUILDS:
         there = [name for name in builds if _version(name) is not None]
         if len(there) > 1:
@@ -134,37 +130,23 @@ def _two_builds() -> ProbeFault | None:
     return None
 
 
-def _read(found: dict[str, Any]) -> Probe:
-    def fault(value: dict[str, str] | None) -> ProbeFault | None:
-        return None if value is None else ProbeFault(**value)
-
-    gpus = tuple(
-        Gpu(**{**gpu, "fault": fault(gpu["fault"]), "codec_fault": fault(gpu["codec_fault"])}) for gpu in found["gpus"]
-    )
-    return Probe(**{**found, "fault": fault(found["fault"]), "gpus": gpus})
-
-
-# --- in the process of its own ---------------------------------------------------------------------------------------
+# --- in the new process ----------------------------------------------------------------------------------------------
 
 
 def answer() -> None:
-    """Print what is found, for the process that asked."""
-    print(f"\n{_MARK}{json.dumps(asdict(examined()))}", flush=True)
-    os._exit(0)  # some drivers crash on their way out, which is nobody's concern any more
+    """Print what is found, for the calling process."""
+    print(f"\n{_MARK}{msgspec.json.encode(examined()).decode()}", flush=True)
+    os._exit(0)  # some drivers crash at exit
 
 
 def examined(module: Callable[[], Any] = import_cupy) -> Probe:
-    """Try everything that a run on CUDA needs, in this process.
-
-    Args:
-        module: gives CuPy, or something like it.
-    """
+    """Try everything that a run on CUDA needs, in this process; ``module`` gives CuPy."""
     found = Probe(driver=_driver(), cuda=_driver_cuda(), nvjpeg=_nvjpeg(), nvimgcodec=_nvimgcodec())
     try:
         cupy = module()
         found = replace(found, cupy=str(cupy.__version__), runtime=int(cupy.cuda.runtime.runtimeGetVersion()))
-    except Exception as error:  # whatever an import of somebody else's may raise
-        if isinstance(error, OSError) and error.filename is not None:  # made on import, below the home of the user
+    except Exception as error:  # an import of another project may raise anything
+        if isinstance(error, OSError) and error.filename is not None:  # of its cache folder, made on import
             return replace(
                 found, fault=ProbeFault("no-folder", f"CuPy cannot keep compiled kernels: {one_line(error, 160)}")
             )
@@ -186,7 +168,7 @@ _NONE_VISIBLE = ProbeFault("no-device", "no CUDA device is visible")
 
 
 def _fault_of_driver(error: Exception, found: Probe) -> ProbeFault:
-    """Why devices cannot even be counted."""
+    """Why devices cannot be counted."""
     status = getattr(error, "status", None)
     if found.cuda is None or found.cuda == 0:
         return ProbeFault("no-driver", "there is no NVIDIA driver")
@@ -213,7 +195,7 @@ def _gpu(cupy: Any, index: int, found: Probe) -> Gpu:
 
 
 def kernel_fault(cupy: Any, index: int) -> ProbeFault | None:
-    """What is wrong with a kernel on a device: compiled, run, and compared with the same in NumPy."""
+    """What is wrong with a kernel that is compiled, run, and compared with NumPy."""
     line = np.array([-3.3, 0.37], np.float32)
     try:
         with cupy.cuda.Device(index):
@@ -223,12 +205,12 @@ def kernel_fault(cupy: Any, index: int) -> ProbeFault | None:
             got = cupy.asnumpy(out)
     except MemoryError:
         return _FULL
-    except Exception as error:  # CuPy has a class for each library below it, and none above them
-        if type(error).__name__ == "DynamicLibNotFoundError":  # what NVRTC says of a kernel names it, too
+    except Exception as error:  # CuPy has unrelated classes for the libraries below it
+        if type(error).__name__ == "DynamicLibNotFoundError":
             return ProbeFault("no-nvrtc", "NVRTC, which compiles the kernels, is not installed")
         if "CUDA headers" in str(error):
             return ProbeFault("no-headers", "CUDA's headers, which every kernel includes, are not installed")
-        if getattr(error, "status", None) == _NO_MEMORY:  # not even for what every process takes on a device
+        if getattr(error, "status", None) == _NO_MEMORY:
             return _FULL
         return ProbeFault("probe", f"a probe kernel failed: {one_line(error, 120)}")
     if not np.array_equal(got, _expected(line)):
@@ -237,7 +219,7 @@ def kernel_fault(cupy: Any, index: int) -> ProbeFault | None:
 
 
 def _expected(line: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """What the kernel is to give, with a rounding after each operation."""
+    """The kernel's numbers, rounded after each operation."""
     i = np.arange(_COUNT, dtype=np.int64)
     at = line[0] + i.astype(np.float32) * line[1]
     whole = np.rint(at * np.float32(32)).astype(np.int64) * 3
@@ -246,7 +228,8 @@ def _expected(line: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np
 
 
 def _codec_fault(cupy: Any, index: int) -> ProbeFault | None:
-    """What is wrong with nvImageCodec on a device: a picture there and back, beside what libjpeg makes of it."""
+    """What is wrong with nvImageCodec on a device: it encodes and decodes a picture, which is compared with
+    libjpeg's."""
     from augpipe.pixels.codec.header import read_header
     from augpipe.pixels.codec.image import PictureFormat, decode
     from augpipe.pixels.cuda.nvimgcodec import DeviceCodec
@@ -280,7 +263,7 @@ def _codec_fault(cupy: Any, index: int) -> ProbeFault | None:
 
 
 def _driver_cuda() -> int | None:
-    """The newest CUDA that the driver knows; asking does not start it."""
+    """The newest CUDA that the driver supports; asking does not start it."""
     try:
         version = ctypes.c_int()
         status = ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(version))
@@ -290,7 +273,7 @@ def _driver_cuda() -> int | None:
 
 
 def _driver(path: str = "/proc/driver/nvidia/version") -> str | None:
-    """Such as 570.86.15, or the CUDA of the driver where the system does not tell."""
+    """Version of the driver, such as 570.86.15, or else its CUDA version."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             found = re.search(r"\b\d{3,}(\.\d+)+\b", file.readline())
@@ -308,7 +291,7 @@ def _nvrtc(cupy: Any) -> str | None:
 
 
 def _headers() -> str | None:
-    """The folder of CUDA's headers as CuPy looks for it, by a package of NVIDIA's that CuPy brings."""
+    """The folder of CUDA's headers, found as CuPy does, by a package of NVIDIA's that it depends on."""
     try:
         found = import_module("cuda.pathfinder").find_nvidia_header_directory("cudart")
     except Exception:  # an older one, or none

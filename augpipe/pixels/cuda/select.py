@@ -1,7 +1,7 @@
-"""Which device moves the pixels and which codec reads and writes them: decided once a run, said in one line.
+"""The device and the codec of a run, decided once and described in one line.
 
-``auto`` takes CUDA only where a probe kernel was compiled, run and found right (:mod:`augpipe.pixels.cuda.probe`), and
-says why where not. What is asked for by name and cannot work is an error with the way out.
+``auto`` takes CUDA only where the probe has succeeded (:mod:`augpipe.pixels.cuda.probe`), and says why otherwise. A
+device or codec that is named and does not work is an error with the way out.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _WITHOUT = "--device cpu works without"
 
 @dataclass(frozen=True)
 class Device:
-    """What a run works on.
+    """The device of a run.
 
     Attributes:
-        kind: of device.
+        kind: CPU or CUDA.
         indexes: numbers of the CUDA devices.
         names: of those devices.
-        codec: what decodes and encodes JPEGs.
-        sentence: the device and, where a better one was passed over, the reason.
+        codec: decodes and encodes JPEGs.
+        sentence: the device and, where a better one was not used, the reason.
         versions: of what may change a byte on this device; fields of config.versions in docs/format.md.
     """
 
@@ -48,11 +48,11 @@ def resolve(
     Args:
         device: auto, cpu, cuda, cuda:N or cuda:all.
         codec: auto, cpu or gpu.
-        probed: tells what there is; it is only asked where that matters.
-        kept: of a run that goes on, and so has no choice: how its errors begin.
+        probed: finds what there is; called only where that matters.
+        kept: how an error begins for a run that goes on and so has no choice.
 
     Raises:
-        UsageError: a device or codec that is asked for by name and cannot work, or is none.
+        UsageError: a device or codec that is named and cannot work, or does not exist.
     """
     require_names(device, codec)
     if device == "cpu":
@@ -69,7 +69,7 @@ def resolve(
 
 
 def require_names(device: str, codec: str) -> None:
-    """Raise :class:`UsageError` for what is no name of a device, or of a codec."""
+    """Raise :class:`UsageError` unless both are names of a device and a codec."""
     if codec not in _CODECS:
         raise UsageError(f"--codec {one_line(codec)}: expected auto, cpu or gpu")
     if not re.fullmatch(r"auto|cpu|cuda(:([0-9]{1,4}|all))?", device):
@@ -77,7 +77,7 @@ def require_names(device: str, codec: str) -> None:
 
 
 def _chosen(device: str, found: Probe) -> tuple[Gpu, ...] | ProbeFault:
-    """The devices that are meant, all of which work; or why not."""
+    """The devices that are named, all of which work, or why not."""
     if not found.gpus:
         return found.fault or ProbeFault("no-device", "no CUDA device is visible")
     which = device.partition(":")[2]
@@ -131,16 +131,16 @@ def _fault_of_codec(gpus: tuple[Gpu, ...]) -> ProbeFault | None:
 
 
 def extra(found: Probe) -> str:
-    """The extra of augpipe that suits this machine: that of CuPy if it is there, else that of the driver."""
+    """The extra of augpipe for this machine, by the CUDA of CuPy, else of the driver."""
     version = found.runtime or found.cuda or 0
     return "gpu-cu13" if version >= 13000 else "gpu-cu12"
 
 
 def way_out(fault: ProbeFault, found: Probe) -> str:
-    """What to do about a fault, in one line that needs no other."""
+    """What to do about a fault, in one line."""
     install = install_command(extra(found))
     if fault.code == "no-cupy":
-        # Without a driver either, the extra alone would only bring the next error.
+        # Without a driver, the extra alone leads to the next error.
         both = f"install NVIDIA's driver; then {install} (docs/gpu.md for CUDA 13); {_WITHOUT}"
         return install if found.cuda else both
     if fault.code == "broken-cupy":

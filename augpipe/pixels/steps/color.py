@@ -1,4 +1,4 @@
-"""Colour, a pixel at a time: matrices and curves."""
+"""Color operations on single pixels: matrices and curves."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _matrix(stage: Linear, size_wh: tuple[int, int]) -> Instruction | Pass:
 
 
 def recolor(picture: Pixels, stages: Sequence[Stage], out: Pixels) -> None:
-    """Colour stages, by tables and ``cv2.transform``, into ``out``; to the bit what :func:`apply_integers` defines."""
+    """Color stages, by tables and ``cv2.transform``, into ``out``; to the bit what :func:`apply_integers` defines."""
     ways = [_way_of(stage, picture.ndim == 2) for stage in stages]
     if not ways:
         np.copyto(out, picture)
@@ -85,7 +85,7 @@ def recolor(picture: Pixels, stages: Sequence[Stage], out: Pixels) -> None:
 
 
 def _way_of(stage: Stage, gray: bool) -> Callable[[Pixels, Pixels], None]:
-    """What does a stage to a row of pixels, into another one or into itself."""
+    """A function that applies a stage to a row of pixels, writing to another row or the same."""
     if gray:
         return partial(_look_up, gray_table(stage))
     if isinstance(stage, Table):
@@ -105,9 +105,9 @@ def _compute(stage: Linear, row: Pixels, out: Pixels) -> None:
 
 
 def _transform(matrix: NDArray[np.float64], row: Pixels, out: Pixels) -> None:
-    """By cv2.transform, which computes in 1/1024 while weights fit in 16 bits, and by blocks of up to 64 pixels.
+    """By cv2.transform, which computes in 1/1024 while weights fit in 16 bits, in blocks of up to 64 pixels.
 
-    What is left over at the end of its array it computes in another way, so the array is cut to whole blocks.
+    It computes what remains after whole blocks in another way, so the rest is padded to a block.
     """
     whole = row.shape[1] // 64 * 64
     if whole:

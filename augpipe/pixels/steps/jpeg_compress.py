@@ -1,4 +1,4 @@
-"""JPEG there and back, for the marks that it leaves."""
+"""JPEG compression artefacts."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Gaussian noise, read from a bank that is drawn once.
 
-Drawing fresh noise costs more than everything else that is done to a picture (25 ms for 640×480 with a counter-based
-generator in NumPy). The bank is four million numbers from Philox's raw words, whose stream NumPy promises to keep,
-through the inverse normal distribution; a step reads it from its own offset on. Integers throughout, so that every
-backend adds the same: level + ((bank · round(256·std) + 2¹⁵) >> 16), clipped.
+Fresh noise would take longer than everything else that is done to a picture (25 ms for 640×480 with a counter-based
+generator in NumPy). The bank has four million numbers, made of Philox's raw output, which NumPy guarantees, by the
+inverse normal distribution; a step reads it from its own offset on. The arithmetic is in integers, so all backends
+agree: level + ((bank · round(256·std) + 2¹⁵) >> 16), clipped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from augpipe.core.opencv import cv2
 from augpipe.core.step import Instruction, Pixels, SharedSource, Step, register
 
 LENGTH = 4_194_301
-"""Numbers in the bank. A prime: the rows of a picture larger than the bank meet it at ever new places."""
+"""Numbers in the bank. A prime, so that a picture larger than the bank repeats it at other columns."""
 
 _ONE = 256
 _MOST_STD = 128.0
@@ -72,8 +72,8 @@ def bank() -> NDArray[np.int16]:
     """Standard normal numbers in 1/256, int16, ``LENGTH`` of them, the same in every process."""
     normal = NormalDist()
     table = np.array([round(_ONE * normal.inv_cdf((i + 0.5) / 65536)) for i in range(65536)], np.int16)
-    words = np.random.Philox(key=0x61756770697065).random_raw(LENGTH // 4 + 1)
-    values: NDArray[np.int16] = table[words.astype("<u8").view("<u2")[:LENGTH]]
+    raw = np.random.Philox(key=0x61756770697065).random_raw(LENGTH // 4 + 1)
+    values: NDArray[np.int16] = table[raw.astype("<u8").view("<u2")[:LENGTH]]
     values.flags.writeable = False
     return values
 

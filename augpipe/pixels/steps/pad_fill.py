@@ -1,4 +1,4 @@
-"""Everything outside a region painted over: the bars of pad and letterbox, wherever later moves take them."""
+"""Bars of pad and letterbox: everything outside a region is painted over."""
 
 from __future__ import annotations
 

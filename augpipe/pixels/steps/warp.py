@@ -1,4 +1,4 @@
-"""The picture resampled onto a new canvas."""
+"""Resampling onto a new canvas."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _FAR = 2**30
 class Warp(Step, frozen=True):
     """Resample the picture onto a new canvas, once, whatever number of moves it stands for.
 
-    An output pixel takes the value at the source point that ``matrix`` sends to its centre. A map that only flips,
-    turns by quarters and moves by whole pixels is a copy. Otherwise the source is first reduced to the rounded means
+    An output pixel has the value at the source point that ``matrix`` maps to its centre. A map that only flips, turns
+    by quarters and moves by whole pixels is a copy. Otherwise the source is first reduced to the rounded means
     of ``reduce`` = (kx, ky) blocks (the last row or column repeated to fill a block), then interpolated linearly
     between pixel centres at positions rounded to 1/32 pixel. Interpolated values are rounded half up. A mean is the
     block's sum times 1/(kx·ky) in float32, rounded half to even; of 2×2 pixels it is (sum + 2) >> 2. Of a JPEG, the

@@ -65,7 +65,7 @@ def test_who_wants_to_be_alone_comes_before_those_who_come_later():
     threads[0].start()
     assert inside.wait(300)
     threads[1].start()
-    while not captured_stderr._room._waiting:
+    while not captured_stderr._lock._waiting:
         time.sleep(0.001)
     threads[2].start()
     assert order == []

@@ -227,6 +227,6 @@ def test_nothing_is_left_behind_at_the_end_of_a_process(closed):
     command = f'exec "$0" -X dev -W error::ResourceWarning -c "$1" {closed}'
     done = subprocess.run(
         ["sh", "-c", command, sys.executable, ALONE],
-        capture_output=True, text=True, check=True, env={"PYTHONPATH": "tests:."},
+        capture_output=True, text=True, check=True, env={"PYTHONPATH": "tests/helpers:."},
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("truncated\ntruncated\n", "")

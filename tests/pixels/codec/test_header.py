@@ -165,7 +165,7 @@ for name, data in BOMBS.items():
 def test_no_bomb_is_unpacked():
     """Each refused by its header, at less than 70 MB in a process of its own; some used to take 4 GB."""
     command = [sys.executable, "-c", WEIGH]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONPATH": "tests:."})
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONPATH": "tests/helpers:."})
     assert done.stdout.splitlines() == [f"{name}|too-large|True" for name in BOMBS]
     assert done.stderr == ""
 

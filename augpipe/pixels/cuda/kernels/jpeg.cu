@@ -1,5 +1,5 @@
 // JPEG there and back without the file between: what an encoder and a decoder make of a picture, entropy coding left
-// out because it loses nothing. Integers throughout, after the accurate methods of libjpeg: colour conversion in 1/65536
+// out because it loses nothing. Integers throughout, after the accurate methods of libjpeg: color conversion in 1/65536
 // (jccolor, jdcolor), chroma halved by sums of four (jcsample), the slow-but-accurate DCT and its inverse of Loeffler,
 // Ligtenberg and Moschytz (jfdctint, jidctint), division by the tables of ITU-T T.81 annex K, and chroma brought back
 // with weights 3 : 1 (jdsample, "fancy").

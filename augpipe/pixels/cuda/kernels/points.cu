@@ -13,7 +13,7 @@ struct Operation {                                          // 64 bytes, as pixe
 #define BANK_LENGTH 4194301                                 // pixels/steps/noise.py
 
 // out = clip((Σ qᵢ·vᵢ + q₃ + 512) >> 10), augpipe/core/color.py, for a matrix whose sums fit in 32 bits.
-static __device__ __forceinline__ void recolour(const int32_t* __restrict__ q, int (&levels)[12]) {
+static __device__ __forceinline__ void recolor(const int32_t* __restrict__ q, int (&levels)[12]) {
 #pragma unroll
   for (int pixel = 0; pixel < 12; pixel += 3) {
     const int red = levels[pixel], green = levels[pixel + 1], blue = levels[pixel + 2];
@@ -92,7 +92,7 @@ static __device__ __forceinline__ void finish(
     const Operation& operation = operations[i];
     switch (operation.kind) {
       case MATRIX:
-        if constexpr (C == 3) recolour(operation.values, levels);
+        if constexpr (C == 3) recolor(operation.values, levels);
         break;
       case TABLE:
 #pragma unroll
@@ -133,7 +133,7 @@ static __device__ __forceinline__ void finish(
 struct Wide { int32_t place; };  // of 12 int64 among the parameters
 
 template <int C>
-static __device__ __forceinline__ void recoloured(
+static __device__ __forceinline__ void recolored(
     const Pass& pass, const char* parameters, int x, int y, int (&levels)[4 * C]) {
   const int64_t* q = (const int64_t*)(parameters + head_of<Wide>(pass).place);
   const uint8_t* row = (const uint8_t*)pass.source + (int64_t)y * pass.source_pitch;
@@ -149,4 +149,4 @@ static __device__ __forceinline__ void recoloured(
   }
 }
 
-PICTURE_KERNEL(matrix, recoloured)
+PICTURE_KERNEL(matrix, recolored)

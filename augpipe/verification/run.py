@@ -1,7 +1,7 @@
-"""Verify a finished folder: every shard in a process of its own, what they find put together.
+"""Verify a finished folder: every shard in a process of its own, and what they find put together.
 
-It shares the readers of sources with the run, the decoder with the size that it is asked for, the plan as data, and
-nothing that moves a label or a pixel.
+Verification shares with a run the readers of sources, the decoder with the size that it is asked for, and the plan as
+data, and nothing that moves a label or a pixel.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from augpipe.pixels.codec.header import MAX_PIXELS, read_header
 from augpipe.pixels.codec.image import PictureFormat, decode
 from augpipe.verification.check_sample import Context, SourcePicture, check_sample
 from augpipe.verification.consistency import NOT_OURS, ShardCounts, check_books, check_tally, read_commit
-from augpipe.verification.findings import Findings, ObjectRef, Verdict, rows_of, worst_of
+from augpipe.verification.findings import Findings, Verdict, rows_of, worst_of
 from augpipe.verification.integrity import check_sample_alone, check_shard
 from augpipe.verification.plan_checks import recipe_of
 from augpipe.verification.safe_parse import MemberRange, members_at, object_of, read_manifest
@@ -41,7 +41,7 @@ _SILENT = Progress()
 
 @dataclass(frozen=True)
 class Reading:
-    """How the source is read: what the manifest says, and what of it only the user knows."""
+    """How the source is read: as the manifest says, and what of it only the user knows."""
 
     reader: Reader
     entries: Mapping[str, Entry]
@@ -70,15 +70,20 @@ class Reading:
 
         decoded(1)
         width, height = header.upright_wh
-        origin = {"key": key, "sha256": hashlib.sha256(data).hexdigest(), "width": width, "height": height}
-        return SourcePicture(
-            header, decoded, annotations, {**origin, "orientation": header.orientation, "split": self.split}
-        )
+        origin = {
+            "key": key,
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "width": width,
+            "height": height,
+            "orientation": header.orientation,
+            "split": self.split,
+        }
+        return SourcePicture(header, decoded, annotations, origin)
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """``most`` of the numbers 0 … total − 1, spread evenly; all if there are no more."""
+    """The set of ``most`` of the numbers 0 … total − 1, spread evenly; all if there are no more."""
 
     most: int
     total: int
@@ -156,7 +161,7 @@ def verify(
     progress.begin(len(jobs))
     with worker_pool(workers):
         for found in parallel_map(check_one_shard, jobs, None if len(jobs) > 1 else 0):
-            findings.add([found])
+            findings.add(found)
             progress.update(1)
     faults = tuple(sorted(findings.faults))
     return Verdict(samples, findings.samples, len(shards), size, tuple(rows_of(findings)), faults, worst_of(findings))
@@ -174,8 +179,8 @@ def check_one_shard(job: _Job) -> Findings:
         tally.count(record)
         if number in job.chosen:
             by_source.setdefault(str(record["source"]["key"]), []).append((key, places))
-    if whole:  # else it does not add up, and why is told
-        with contextlib.suppress(*NOT_OURS):  # so for its record, which is told with the books
+    if whole:  # else counts do not add up, and the fault above says why
+        with contextlib.suppress(*NOT_OURS):  # an unreadable record is a fault of the books
             check_tally(job.shard, read_commit(job.folder, job.shard), tally, job.manifest["config"], findings)
     if job.reading is not None and by_source:
         _compare(job, job.reading, by_source, findings)
@@ -192,7 +197,7 @@ def _compare(
                 source = reading.source(name)
             except Reject as reject:
                 hint = "; if pictures lie elsewhere, say --images" if reject.code == "missing-picture" else ""
-                f.fault(ObjectRef(samples[0][0]), f"its source cannot be read: {one_line(reject.message)}{hint}")
+                f.at(samples[0][0]).fault(f"its source cannot be read: {one_line(reject.message)}{hint}")
                 continue
             for key, places in samples:
                 members = members_at(tar, places)
@@ -258,7 +263,7 @@ def open_source(
 
 
 def _sources(folder: Path, shard: Mapping[str, Any]) -> frozenset[str] | None:
-    """The keys of the sources of a shard; ``None`` if its record cannot be read, which is told elsewhere."""
+    """The keys of the sources of a shard; ``None`` if its record cannot be read, which is a fault of the books."""
     try:
         return frozenset(read_commit(folder, shard).sources)
     except NOT_OURS:
@@ -266,7 +271,7 @@ def _sources(folder: Path, shard: Mapping[str, Any]) -> frozenset[str] | None:
 
 
 def reading_of(dataset: Dataset, manifest: Mapping[str, Any], keys: frozenset[str] | None) -> Reading:
-    """How the sources with these keys, or all, are read."""
+    """How the sources with some keys, or all, are read."""
     reading = manifest["config"].get("reading", {})
     return Reading(
         dataset.reader,

@@ -24,7 +24,7 @@ from augpipe.survey.issues import Example, with_one
 from augpipe.survey.tally import HEAT, PictureCounts
 
 _GRAY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
-_EDGE = 0.01  # pixels by which a box may leave the picture without a word: tools round
+_EDGE = 0.01  # pixels by which a box may leave the picture, as tools round
 _TINY = 1.0
 _HEAD = 1 << 12  # bytes of a file's start that are compared before whole files are
 

@@ -44,7 +44,7 @@ def survey(
         source: a folder, a COCO JSON, a tar or a pattern.
         options: how it is read.
         workers: processes beside this one; 0 for none, ``None`` for as many as it pays to have.
-        progress: is told how it goes.
+        progress: counts pictures.
 
     Raises:
         UsageError: nothing there that is known.

@@ -98,10 +98,10 @@ def _chord(expected: ExpectedObject) -> float:
 
 
 def _check_mask_box(box: F64, expected: ExpectedObject, report: Reporter) -> F64 | None:
-    """The box of a mask goes by whole pixels: those that it covers by half or more.
+    """Compare the box of a mask with that of the pixels which it covers by half or more, and return the latter.
 
-    Where it ends in a sliver, half covered for many pixels in a row, the last of them hangs on a hair. The box of
-    these pixels is returned where it ends neither in one nor in dust, which no pixel shows half.
+    Where the mask ends in a sliver, half covered for many pixels in a row, rounding decides about the last of them: a
+    measure of its own has the limit for that. ``None`` where it ends so, or in dust, which covers no pixel by half.
     """
     window, outer = window_around(box, expected), expected.seen.outer_xyxy
     share = expected.setting.coverage(expected.shape, window)

@@ -36,14 +36,15 @@ _BLOCK = 16  # pixels
 class SourcePicture:
     """A source picture, upright, with its labels.
 
-    ``decoded`` gives it in RGB or gray at 1/n of its size, as the decoder makes it for an output that is shrunk.
+    ``decoded`` gives it in RGB or gray at 1/n of its size, as the decoder makes it for an output that is shrunk;
+    ``origin`` has key, sha256, width, height, orientation and split, as records have them; ``shapes`` are kept for its
+    other copies.
     """
 
     header: Header
     decoded: Callable[[int], U8]
     annotations: Annotations
     origin: Mapping[str, Any]
-    """key, sha256, width, height, orientation and split, as records have them."""
     shapes: dict[tuple[int, str], tuple[str, Painted]] = field(default_factory=dict)
 
     @property
@@ -54,64 +55,59 @@ class SourcePicture:
 
 @dataclass(frozen=True)
 class Context:
-    """What the manifest says, as far as labels and pictures depend on it."""
+    """What the manifest says, as far as labels and pictures depend on it.
+
+    ``shrinks`` is whether the codec leaves a part of a strong shrinking to JPEG's decoder; ``recipe`` is what plans are
+    drawn by, ``None`` if this version cannot draw them again.
+    """
 
     rules: LabelRules
     categories: Mapping[int, Category]
     void: int
     picture: PictureFormat
     shrinks: bool
-    """Whether the codec leaves a part of a strong shrinking to JPEG's decoder."""
     seed: int
     recipe: Recipe | None
-    """What plans are drawn by; ``None`` if this version cannot draw them again."""
 
 
-def check_sample(
-    key: str,
-    record: Mapping[str, Any],
-    members: Mapping[str, bytes],
-    source: SourcePicture,
-    context: Context,
-    f: Findings,
-) -> None:
-    """Everything about one sample that can be derived from its source and its plan.
+@dataclass(frozen=True, eq=False)
+class WrittenSample:
+    """A sample as it was written: KEY, the record KEY.json, and ending → bytes of its members."""
 
-    Args:
-        key: KEY.
-        record: KEY.json.
-        members: ending → bytes, as in the tar.
-        source: the picture that it was made of.
-        context: of the run.
-        f: takes what is found.
-    """
-    report = f.at(key)
+    key: str
+    record: Mapping[str, Any]
+    members: Mapping[str, bytes]
+
+
+def check_sample(sample: WrittenSample, source: SourcePicture, context: Context, f: Findings) -> None:
+    """Everything about one sample that can be derived from its source and its plan."""
+    report = f.at(sample.key)
     try:
-        plan = from_json(record["plan"])
-        steps = plan.steps
-        out_wh = (int(record["width"]), int(record["height"]))
-        check_source(record, source.annotations, source.origin, f.at(str(record["key"])))
-        if (fault := fault_of(steps, source.size_wh)) is not None:
-            report.fault(f"its plan cannot be followed: {fault}")
-            return
-        if (planned_wh := sizes_of(steps, source.size_wh)[-1]) != out_wh:
-            report.fault(f"is {out_wh}, its plan leads to {planned_wh}")
-            return
-        if context.recipe is not None:
-            frame = Frame(str(source.origin["key"]), source.size_wh, source.annotations)
-            if not is_redrawn(plan, context.recipe, frame, context.seed, int(record["copy"])):
-                report.fault(f"its plan is not the one that recipe and seed lead to for copy {record['copy']}")
-        setting = Setting(steps, source.size_wh, out_wh, context.rules, source.shapes)
-        _check_objects(record, source.annotations, setting, context, report)
-        _check_rasters(members, record, source.annotations, setting, context, report)
-        _check_picture(members, source, steps, context, report)
+        _check_sample(sample, source, context, f)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         report.fault(f"its record is not as docs/format.md has it: {type(error).__name__}: {one_line(error, 120)}")
     except MemoryError:
         report.fault("there is not enough memory to compare it")
 
 
-# --- objects ---------------------------------------------------------------------------------------------------------
+def _check_sample(sample: WrittenSample, source: SourcePicture, context: Context, f: Findings) -> None:
+    record, report = sample.record, f.at(sample.key)
+    plan = from_json(record["plan"])
+    steps, out_wh = plan.steps, (int(record["width"]), int(record["height"]))
+    check_source(record, source.annotations, source.origin, f.at(str(record["key"])))
+    if (fault := fault_of(steps, source.size_wh)) is not None:
+        report.fault(f"its plan cannot be followed: {fault}")
+        return
+    if (planned_wh := sizes_of(steps, source.size_wh)[-1]) != out_wh:
+        report.fault(f"is {out_wh}, its plan leads to {planned_wh}")
+        return
+    copy, frame = int(record["copy"]), Frame(str(source.origin["key"]), source.size_wh, source.annotations)
+    if context.recipe is not None and not is_redrawn(plan, context.recipe, frame, context.seed, copy):
+        report.fault(f"its plan is not the one that recipe and seed lead to for copy {record['copy']}")
+    setting = Setting(steps, source.size_wh, out_wh, context.rules, source.shapes)
+    _check_objects(record, source.annotations, setting, context, report)
+    _check_rasters(sample, source.annotations, setting, context, report)
+    _check_picture(sample.members, source, steps, context, report)
 
 
 def _check_objects(
@@ -127,22 +123,21 @@ def _check_objects(
     unreadable = {dropped.index: dropped for dropped in source.dropped}
     for index in sorted({*rows, *drops} - {*known, *unreadable}):
         report.of(index).fault("is no object of the source")
-    for index in (*unreadable, *known):
-        of_object, dropped = report.of(index), unreadable.get(index)
-        if index not in rows and index not in drops:
-            of_object.fault("vanished without a word")
-        if dropped is not None:
-            if index in rows:
-                of_object.fault(f"was kept, but makes no sense in the source ({dropped.reason})")
-            elif index in drops:
-                check_unreadable(drops[index], dropped, context.categories.get(dropped.category_id), of_object)
-            continue
-        i = known[index]
+    for index, dropped in unreadable.items():
+        if index in rows:
+            report.of(index).fault(f"was kept, but makes no sense in the source ({dropped.reason})")
+        elif index in drops:
+            check_unreadable(drops[index], dropped, context.categories.get(dropped.category_id), report.of(index))
+        else:
+            report.of(index).fault("vanished without a word")
+    for index, i in known.items():
         category = context.categories[int(objects.category_id[i])]
         if index in rows:
-            check_object(rows[index], expected_object(objects, i, category, setting), of_object)
+            check_object(rows[index], expected_object(objects, i, category, setting), report.of(index))
         elif index in drops:
-            check_drop(drops[index], expected_object(objects, i, category, setting), of_object)
+            check_drop(drops[index], expected_object(objects, i, category, setting), report.of(index))
+        else:
+            report.of(index).fault("vanished without a word")
 
 
 # --- rasters ---------------------------------------------------------------------------------------------------------
@@ -161,29 +156,26 @@ def raster_of(png: bytes, size_wh: tuple[int, int] | None = None) -> Raster:
 
 
 def _check_rasters(
-    members: Mapping[str, bytes],
-    record: Mapping[str, Any],
-    source: Annotations,
-    setting: Setting,
-    context: Context,
-    report: Reporter,
+    sample: WrittenSample, source: Annotations, setting: Setting, context: Context, report: Reporter
 ) -> None:
     panoptic: Raster | None = None
     for name in ("semantic", "instance", "panoptic"):
         raster: Raster | None = getattr(source, name)
         ending = f"{name}.png"
-        if (raster is None) != (ending not in members):
+        png = sample.members.get(ending)
+        if (raster is None) != (png is None):
             report.fault(f"its {ending} is {'from nowhere' if raster is None else 'missing'}")
-        if raster is None or ending not in members:
+        if raster is None or png is None:
             continue
         try:
-            got, source_values = raster_of(members[ending], setting.out_wh), raster.astype(np.uint32)
+            got, source_values = raster_of(png, setting.out_wh), raster.astype(np.uint32)
         except ValueError as error:
             report.fault(f"its {ending} {error}")
             continue
         void = {"semantic": context.void, "instance": int(np.iinfo(raster.dtype).max), "panoptic": 0}[name]
         if name == "instance":
-            kept = np.array(sorted(int(row["instance"]) for row in record["objects"] if "instance" in row), np.uint32)
+            rows = sample.record["objects"]
+            kept = np.array(sorted(int(row["instance"]) for row in rows if "instance" in row), np.uint32)
             source_values = np.where((raster == 0) | np.isin(raster, kept), source_values, np.uint32(void))
         expected = setting.moved_raster(source_values, void)
         if not set(np.unique(got)) <= {*np.unique(source_values), void}:
@@ -193,7 +185,7 @@ def _check_rasters(
             report.of(part=f"{ending} value {value}").measured("value", off)
         if name == "panoptic":
             panoptic = got
-    check_segments(record, panoptic, source, setting, report)
+    check_segments(sample.record, panoptic, source, setting, report)
 
 
 def _off_by_value(got: Raster, expected: Raster) -> dict[int, float]:

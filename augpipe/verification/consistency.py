@@ -158,15 +158,15 @@ def _check_names(folder: Path, shards: Sequence[Mapping[str, Any]], f: Findings)
             f.fault(path.name, "the manifest does not know this shard")
 
 
-def check_tally(
-    shard: Mapping[str, Any], commit: Commit, tally: ShardCounts, config: Mapping[str, Any], f: Findings
+def check_counts(
+    shard: Mapping[str, Any], commit: Commit, counts: ShardCounts, config: Mapping[str, Any], f: Findings
 ) -> None:
     """The samples of a shard are what its record says: every copy of every source written or rejected once."""
     name = str(shard["name"])
-    if tally.objects != commit.objects:
-        f.fault(name, f"its samples have {tally.objects} objects, its record says {commit.objects}")
-    if tally.dropped != Counter(commit.dropped):
-        f.fault(name, f"its samples dropped {dict(tally.dropped)}, its record says {dict(commit.dropped)}")
+    if counts.objects != commit.objects:
+        f.fault(name, f"its samples have {counts.objects} objects, its record says {commit.objects}")
+    if counts.dropped != Counter(commit.dropped):
+        f.fault(name, f"its samples dropped {dict(counts.dropped)}, its record says {dict(commit.dropped)}")
 
     def fault_each(pairs: Sequence[tuple[str, int]], what: str) -> None:
         for source, copy in pairs[:_A_FEW]:
@@ -174,7 +174,7 @@ def check_tally(
         if len(pairs) > _A_FEW:
             f.fault(name, f"and {len(pairs) - _A_FEW} more: {what}")
 
-    there = Counter([*tally.copies, *commit.lost])
+    there = Counter([*counts.copies, *commit.lost])
     numbers, sources = commit.numbers(bool(config["originals"])), set(commit.sources)
     fault_each([pair for pair, count in there.items() if count > 1], "is there twice, or written and rejected")
     fault_each([p for p in there if p[0] not in sources or p[1] not in numbers], "belongs to no task of this shard")

@@ -29,8 +29,8 @@ from augpipe.labels.normalize import aligned
 from augpipe.labels.transform import LabelRules
 from augpipe.pixels.codec.header import MAX_PIXELS, read_header
 from augpipe.pixels.codec.image import PictureFormat, decode
-from augpipe.verification.check_sample import Context, SourcePicture, check_sample
-from augpipe.verification.consistency import NOT_OURS, ShardCounts, check_books, check_tally, read_commit
+from augpipe.verification.check_sample import Context, SourcePicture, WrittenSample, check_sample
+from augpipe.verification.consistency import NOT_OURS, ShardCounts, check_books, check_counts, read_commit
 from augpipe.verification.findings import Findings, Verdict, rows_of, worst_of
 from augpipe.verification.integrity import check_sample_alone, check_shard
 from augpipe.verification.plan_checks import recipe_of
@@ -122,7 +122,7 @@ def verify(
             and the books are checked.
         most: samples to compare with their source, spread evenly; all if not given. Files are always all checked.
         workers: processes; one a core if not given, 0 works in this one.
-        progress: is told how it goes, in shards.
+        progress: counts shards.
 
     Raises:
         DatasetError: no finished folder.
@@ -144,20 +144,11 @@ def verify(
             f"{against.root} is not what the folder was made of, or has changed since, "
             "or was read with other --images or --classes",
         )
-    chosen = Chosen(most or samples, samples)
-    firsts = accumulate((int(s["samples"]) for s in shards), initial=0)
-    jobs = [
-        _Job(
-            folder,
-            shard,
-            manifest,
-            context,
-            None if against is None else reading_of(against, manifest, _sources(folder, shard)),
-            first,
-            chosen,
-        )
-        for shard, first in zip(shards, firsts, strict=False)
-    ]
+    chosen, firsts = Chosen(most or samples, samples), accumulate((int(s["samples"]) for s in shards), initial=0)
+    jobs = []
+    for shard, first in zip(shards, firsts, strict=False):
+        reading = None if against is None else reading_of(against, manifest, _sources(folder, shard))
+        jobs.append(_Job(folder, shard, manifest, context, reading, first, chosen))
     progress.begin(len(jobs))
     with worker_pool(workers):
         for found in parallel_map(check_one_shard, jobs, None if len(jobs) > 1 else 0):
@@ -169,19 +160,19 @@ def verify(
 
 def check_one_shard(job: _Job) -> Findings:
     """Everything about one shard."""
-    findings, tally, whole = Findings(), ShardCounts(), True
+    findings, counts, whole = Findings(), ShardCounts(), True
     by_source: dict[str, list[tuple[str, dict[str, MemberRange]]]] = {}
     for number, (key, places, members) in enumerate(check_shard(job.folder, job.shard, findings), job.first):
         record = check_sample_alone(key, members, job.manifest, findings)
         if record is None:
             whole = False
             continue
-        tally.count(record)
+        counts.count(record)
         if number in job.chosen:
             by_source.setdefault(str(record["source"]["key"]), []).append((key, places))
     if whole:  # else counts do not add up, and the fault above says why
         with contextlib.suppress(*NOT_OURS):  # an unreadable record is a fault of the books
-            check_tally(job.shard, read_commit(job.folder, job.shard), tally, job.manifest["config"], findings)
+            check_counts(job.shard, read_commit(job.folder, job.shard), counts, job.manifest["config"], findings)
     if job.reading is not None and by_source:
         _compare(job, job.reading, by_source, findings)
     return findings
@@ -190,7 +181,7 @@ def check_one_shard(job: _Job) -> Findings:
 def _compare(
     job: _Job, reading: Reading, by_source: Mapping[str, Sequence[tuple[str, dict[str, MemberRange]]]], f: Findings
 ) -> None:
-    """A source is read and painted once for all its copies, and samples are read again one at a time."""
+    """Compare samples with their sources; a source is read and painted once for all its copies."""
     with open(job.folder / Path(str(job.shard["name"])).name, "rb") as tar:
         for name, samples in by_source.items():
             try:
@@ -201,7 +192,7 @@ def _compare(
                 continue
             for key, places in samples:
                 members = members_at(tar, places)
-                check_sample(key, object_of(members["json"]), members, source, job.context, f)
+                check_sample(WrittenSample(key, object_of(members["json"]), members), source, job.context, f)
             f.samples += len(samples)
 
 

@@ -1,7 +1,7 @@
 """What an installation consists of, and checks that its parts do what augpipe relies on.
 
-Each check runs the real thing on a small input and compares it with known numbers. The checks run in a process of their
-own: a library that does not load, or that brings its process down, is a row like the others.
+Each check runs the real thing on a small input and compares it with known numbers, in a process of its own: a library
+that does not load, or that brings its process down, is a row like the others.
 """
 
 from __future__ import annotations
@@ -29,9 +29,7 @@ from augpipe.pixels.cuda.select import extra, resolve, way_out
 
 _PACKAGES = ("numpy", "pillow", "pycocotools", "shapely", "msgspec", "pydantic", "typer")
 _OPTIONAL = {
-    "torch": "the extra train brings it, and only training needs it",
-    "torchdata": "the extra train brings it, and only training needs it",
-    "webdataset": "the extra train brings it, and only training needs it",
+    **dict.fromkeys(("torch", "torchdata", "webdataset"), "the extra train brings it, and only training needs it"),
     "matplotlib": "the extra plots brings it, and only inspect -o needs it",
 }
 _SECONDS = 120
@@ -48,7 +46,7 @@ class Check:
 
 
 def facts(probed: Callable[[], Probe] = probe) -> list[tuple[str, str]]:
-    """Name and value of everything that may matter in a report of a fault; ``probed`` tells of CUDA."""
+    """Name and value of everything that may matter in a report of a fault; ``probed`` looks for CUDA."""
     found = probed()
     return [
         ("augpipe", __version__),
@@ -76,18 +74,11 @@ def _of_cuda(found: Probe) -> list[tuple[str, str]]:
     brought = f"not there; the extra {extra(found)} brings it"
     knows = f" (knows CUDA {cuda_text(found.cuda)})" if found.cuda else ""
     built = f" (built with CUDA {cuda_text(found.runtime)})" if found.runtime else ""
+    no_driver = "not there; it comes from NVIDIA, or from the container's host"
     rows = [
-        (
-            "driver",
-            f"{found.driver}{knows}"
-            if found.driver
-            else "not there; it comes from NVIDIA, or from the container's host",
-        ),
+        ("driver", f"{found.driver}{knows}" if found.driver else no_driver),
         ("cupy", f"{found.cupy}{built}" if found.cupy else brought),
-        ("nvrtc", found.nvrtc or brought),
-        ("headers", found.headers or brought),
-        ("nvimgcodec", found.nvimgcodec or brought),
-        ("nvjpeg", found.nvjpeg or brought),
+        *((name, getattr(found, name) or brought) for name in ("nvrtc", "headers", "nvimgcodec", "nvjpeg")),
         *((f"cuda:{gpu.index}", _of_gpu(gpu, found)) for gpu in found.gpus),
     ]
     return [*rows, ("probe", f"{found.fault.why}; {way_out(found.fault, found)}")] if found.fault else rows
@@ -95,8 +86,8 @@ def _of_cuda(found: Probe) -> list[tuple[str, str]]:
 
 def _of_gpu(gpu: Gpu, found: Probe) -> str:
     faults = [f"{fault.why}; {way_out(fault, found)}" for fault in (gpu.fault, gpu.codec_fault) if fault is not None]
-    said = " · ".join(faults) or "a probe kernel and a picture through the codec came out right"
-    return f"{gpu.name}, {gpu.memory / 2**30:.1f} GiB, compute {gpu.capability}: {said}"
+    result = " · ".join(faults) or "a probe kernel and a picture through the codec came out right"
+    return f"{gpu.name}, {gpu.memory / 2**30:.1f} GiB, compute {gpu.capability}: {result}"
 
 
 # --- self-checks -----------------------------------------------------------------------------------------------------
@@ -108,12 +99,12 @@ def checks() -> tuple[list[Check], str]:
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False)
         last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
-        ended, said = f"{_how_it_ended(done.returncode)}{': ' if last else ''}{one_line(last, 160)}", done.stdout
+        ended, output = f"{_how_it_ended(done.returncode)}{': ' if last else ''}{one_line(last, 160)}", done.stdout
     except subprocess.TimeoutExpired as error:
-        ended, said = f"did not end within {_SECONDS} seconds", error.stdout or b""
+        ended, output = f"did not end within {_SECONDS} seconds", error.stdout or b""
     results: dict[str, str | None] = {}
-    for line in said.decode("utf-8", "replace").splitlines():
-        if line.startswith(_MARK):  # a library may have said something, too
+    for line in output.decode("utf-8", "replace").splitlines():
+        if line.startswith(_MARK):  # a library may have printed, too
             results.update(json.loads(line.removeprefix(_MARK)))
     codec = results.pop(_CODEC, None) or "unknown"
     return [Check(name, results.get(name, f"not done: the process {ended}")) for name in _CHECKS], codec

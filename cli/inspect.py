@@ -106,8 +106,8 @@ def _report(path: str, options: SourceOptions, workers: int | None) -> SurveyRep
     if (unfinished := _unfinished(path, options)) is not None:
         raise UsageError(f"{path}: an unfinished run; {unfinished['next']}")
     run = finished(Path(path)) if options.format is None else None
-    with progress.shown() as told:
-        return replace(survey(path, options, workers, told), run=run)
+    with progress.shown() as bar:
+        return replace(survey(path, options, workers, bar), run=run)
 
 
 def _unfinished(path: str, options: SourceOptions) -> dict[str, Any] | None:

@@ -56,9 +56,9 @@ def verify(  # noqa: PLR0913, PLR0917 - one parameter an option
     if (samples is not None and samples < 1) or (workers is not None and workers < 0):
         raise UsageError("expected 1 or more --samples and 0 or more --workers")
     folder, place = local_path(dst), shared.drawing_to(sheet, "--sheet", dst, against)
-    with progress.shown("shard") as told:
+    with progress.shown("shard") as bar:
         dataset = None if against is None else open_source(against, folder, classes, images)
-        verdict = run(folder, dataset, most=samples, workers=workers, progress=told)
+        verdict = run(folder, dataset, most=samples, workers=workers, progress=bar)
     if place is not None and dataset is not None:
         from augpipe.verification.worst_samples import sheet_of_worst
         from augpipe.viz.sheet import save_png
@@ -98,7 +98,9 @@ def _print(dst: Path, against: str | None, verdict: Verdict, sheet: Path | None)
         typer.echo(f"OFF  and {len(verdict.faults) - _SHOWN:,} more")
     if sheet is not None:
         typer.echo(f"the worst samples: {one_line(sheet, 4096)}")
-    compared = f"{verdict.checked:,} samples compared with {one_line(against, 4096)}"
-    told = compared if against is not None else "labels were not compared, say their source with --against SRC"
+    if against is not None:
+        compared = f"{verdict.checked:,} samples compared with {one_line(against, 4096)}"
+    else:
+        compared = "labels were not compared, say their source with --against SRC"
     off = len(verdict.faults) + sum(not row.ok for row in verdict.rows)
-    typer.echo(f"{'nothing is off' if not off else f'{off:,} off'}; {told}")
+    typer.echo(f"{'nothing is off' if not off else f'{off:,} off'}; {compared}")

@@ -1,7 +1,7 @@
-"""What is in a dataset: counts, sizes, classes, and what is odd. See docs/inspect.md.
+"""What is in a dataset: counts, sizes, classes, and what is odd about it. See docs/inspect.md.
 
-spread and oddity are what is counted, tally adds it up; look counts one picture, run all of them; report is what comes
-of it, table, plots and compare show it.
+``count`` counts one picture into ``tally``, ``run`` all of them; ``report`` is the result, which ``table``, ``plots``
+and ``diff`` show; ``issues`` and ``dataset_checks`` find what is odd; ``run_folder`` reads what a run's folder says.
 """
 
 from augpipe.survey.report import SurveyReport

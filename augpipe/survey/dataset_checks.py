@@ -1,7 +1,7 @@
-"""Pictures that are the same file twice, and pictures in the dataset's folders that nothing is said of.
+"""What is odd about a dataset as a whole: duplicate pictures, picture files without labels, its list of classes.
 
-Copies are found by size, then by a digest of their first bytes, which were read in any case, then by all of them; only
-what is very likely a copy is read once more.
+Duplicates are found by size, then by a digest of their first bytes, which were read in any case, then by all of them:
+only what is very likely a copy is read once more.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from augpipe.core.annotations import Category
 from augpipe.core.errors import Reject
@@ -18,18 +19,18 @@ from augpipe.labels.keypoints import looks_sided
 from augpipe.storage.byte_range import is_file
 from augpipe.storage.fs import relative_to
 from augpipe.survey.issues import Example, Oddity, with_one
-from augpipe.survey.tally import PictureCounts, Print
+from augpipe.survey.tally import ClassCounts, HeadDigest
 
 
-def twins_among(entries: Sequence[Entry], prints: Iterable[Print]) -> dict[str, Oddity]:
+def duplicates_among(entries: Sequence[Entry], heads: Iterable[HeadDigest]) -> dict[str, Oddity]:
     """``duplicate-picture`` for each picture that has the bytes of an earlier one.
 
     Args:
         entries: of the dataset.
-        prints: of pictures whose size another picture has, in their order.
+        heads: digests of pictures whose size another picture has, in their order.
     """
     alike: dict[tuple[int, bytes], list[int]] = {}
-    for number, head in prints:
+    for number, head in heads:
         alike.setdefault((entries[number].size, head), []).append(number)
     pairs = [pair for numbers in alike.values() if len(numbers) > 1 for pair in _same(entries, numbers)]
     found: dict[str, Oddity] = {}
@@ -39,25 +40,20 @@ def twins_among(entries: Sequence[Entry], prints: Iterable[Print]) -> dict[str, 
     return found
 
 
-def _same(entries: Sequence[Entry], numbers: Sequence[int]) -> list[tuple[int, int]]:
+def _same(entries: Sequence[Entry], numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
     """(picture, the first that has its bytes) of those that have some."""
     first: dict[bytes, int] = {}
-    out = []
     for number in numbers:
-        try:
+        with suppress(Reject):  # changed since its header was read
             digest = hashlib.blake2b(read_picture(entries[number]), digest_size=16).digest()
-        except Reject:  # changed since its header was read
-            continue
-        earlier = first.setdefault(digest, number)
-        if earlier != number:
-            out.append((number, earlier))
-    return out
+            if (earlier := first.setdefault(digest, number)) != number:
+                yield number, earlier
 
 
 def unlisted(dataset: Dataset) -> dict[str, Oddity]:
-    """``unlisted-picture`` for each picture file in a folder of listed ones that is none of them.
+    """``unlisted-picture`` for each picture file that lies in a folder of listed ones and is none of them.
 
-    A split or a limit takes pictures out on purpose, so then nothing is looked for. Tars say it in a remark.
+    Empty with a split or a limit, which leave pictures out on purpose. Tars say it in a remark.
     """
     options = dataset.options
     if options.split is not None or options.limit is not None:
@@ -86,12 +82,12 @@ def _pictures_in(folder: str) -> list[str]:
 # --- classes ----------------------------------------------------------------------------------------------------------
 
 
-def odd_classes(categories: Sequence[Category], tally: PictureCounts) -> dict[str, Oddity]:
-    """Oddities of the class list, with the names as examples."""
+def odd_classes(categories: Sequence[Category], counts: Mapping[int, ClassCounts]) -> dict[str, Oddity]:
+    """Oddities of the class list, with the names as examples; ``counts`` are by category id."""
     found: dict[str, Oddity] = {}
     for category in categories:
-        counts = tally.classes.get(category.id)
-        if counts is None or not (counts.objects or counts.tags or counts.pixels):
+        of_class = counts.get(category.id, ClassCounts())
+        if not (of_class.objects or of_class.tags or of_class.pixels):
             with_one(found, "class-unused", Example(name=category.name))
     for name, other in alike(c.name for c in categories):
         with_one(found, "class-names-alike", Example(name=name, message=f"beside '{other}'"))

@@ -1,19 +1,18 @@
-"""How two datasets differ, as a source and what was made of it: numbers side by side, and by how much.
+"""How two datasets differ, such as a source and what was made of it: numbers side by side, and their ratio.
 
 Classes are matched by name, as ids of two sources need not agree, and weighed by their share of each dataset: a folder
-with four copies of every picture has the balance of its source, not four times of it.
+with four copies of every picture has the balance of its source.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from augpipe.core.errors import one_line
-from augpipe.formats.base import plural
-from augpipe.survey.report import Boxes, ClassRow, SurveyReport, weight_of
-from augpipe.survey.table import MOST_CLASSES, TableRow, number, percent, pixels, ratio
+from augpipe.survey.report import SurveyReport, weight_of
+from augpipe.survey.table import MOST_CLASSES, Table, TableRow, and_more, headline, number, percent, pixels, ratio
 from augpipe.survey.tally import Spread, significant
 
 SCHEMA = "augpipe-inspect-diff/1"
@@ -21,7 +20,7 @@ SCHEMA = "augpipe-inspect-diff/1"
 
 @dataclass(frozen=True)
 class Pair:
-    """One number of both; ``ratio`` is b / a, ``None`` where that means nothing."""
+    """One number of both."""
 
     name: str
     a: float | None
@@ -29,7 +28,7 @@ class Pair:
 
     @property
     def ratio(self) -> float | None:
-        """How many times a is b."""
+        """b / a; ``None`` where one is not known, or a is 0."""
         return None if self.a is None or self.b is None or self.a == 0 else significant(self.b / self.a)
 
     def as_json(self) -> dict[str, Any]:
@@ -38,37 +37,32 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class ClassPair:
-    """One class of both: how much there is of it, its share of each dataset, and the median size and aspect of boxes.
+class ClassSide:
+    """How much there is of a class, its share of the dataset, and the medians of its boxes."""
 
-    ``share_difference`` is in shares, 0.05 for five hundredths of the dataset more in b.
-    """
+    count: int
+    share: float
+    size_px: float | None
+    aspect: float | None
+
+
+@dataclass(frozen=True)
+class ClassPair:
+    """One class of both; ``only_in`` is the one that lists it, if the other does not."""
 
     name: str
-    count: tuple[int, int]
-    share: tuple[float, float]
-    size_px: tuple[float | None, float | None]
-    aspect: tuple[float | None, float | None]
+    a: ClassSide
+    b: ClassSide
     only_in: str | None
 
     @property
     def share_difference(self) -> float:
-        """b's share less a's."""
-        return significant(self.share[1] - self.share[0])
+        """b's share less a's: 0.05 for five hundredths of the dataset more in b."""
+        return significant(self.b.share - self.a.share)
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready values."""
-        sides = [
-            {"count": self.count[k], "share": self.share[k], "size_px": self.size_px[k], "aspect": self.aspect[k]}
-            for k in (0, 1)
-        ]
-        return {
-            "name": self.name,
-            "a": sides[0],
-            "b": sides[1],
-            "share_difference": self.share_difference,
-            "only_in": self.only_in,
-        }
+        return {**asdict(self), "share_difference": self.share_difference}
 
 
 @dataclass(frozen=True)
@@ -85,15 +79,14 @@ class Difference:
 
     def as_json(self) -> dict[str, Any]:
         """The values of docs/inspect.md."""
+        pairs: dict[str, Sequence[Pair | ClassPair]]
+        pairs = {"numbers": self.numbers, "kinds": self.kinds, "oddities": self.oddities, "classes": self.classes}
         return {
             "schema": SCHEMA,
             "a": self.a.as_json(),
             "b": self.b.as_json(),
             "counted": self.counted,
-            "numbers": [pair.as_json() for pair in self.numbers],
-            "kinds": [pair.as_json() for pair in self.kinds],
-            "oddities": [pair.as_json() for pair in self.oddities],
-            "classes": [pair.as_json() for pair in self.classes],
+            **{name: [pair.as_json() for pair in listed] for name, listed in pairs.items()},
         }
 
 
@@ -143,7 +136,7 @@ _NUMBERS: tuple[tuple[str, Callable[[SurveyReport], float | None]], ...] = (
 )
 
 
-def _pairs(a: Any, b: Any) -> tuple[Pair, ...]:
+def _pairs(a: Mapping[str, int], b: Mapping[str, int]) -> tuple[Pair, ...]:
     return tuple(Pair(name, a.get(name, 0), b.get(name, 0)) for name in dict.fromkeys([*a, *b]))
 
 
@@ -152,65 +145,51 @@ def _class_pairs(a: SurveyReport, b: SurveyReport) -> Iterable[ClassPair]:
     weight = weight_of((a, b))
     counts = weight.by_name(a), weight.by_name(b)
     totals = [sum(column.values()) or 1 for column in counts]
-    rows = _boxes_by_name(a.classes), _boxes_by_name(b.classes)
-    names = sorted(dict.fromkeys([*counts[0], *counts[1]]), key=lambda n: -max(c.get(n, 0) for c in counts))
-    for name in names:
-        boxes = [side.get(name) for side in rows]
-        yield ClassPair(
-            name,
-            (counts[0].get(name, 0), counts[1].get(name, 0)),
-            (significant(counts[0].get(name, 0) / totals[0]), significant(counts[1].get(name, 0) / totals[1])),
-            (boxes[0].size_px if boxes[0] else None, boxes[1].size_px if boxes[1] else None),
-            (boxes[0].aspect if boxes[0] else None, boxes[1].aspect if boxes[1] else None),
-            "a" if name not in counts[1] else "b" if name not in counts[0] else None,
-        )
+    # Of two classes of one name the medians are those of the one with more objects.
+    boxes = [{c.name: c.boxes for c in sorted(r.classes, key=lambda c: c.boxes.objects)} for r in (a, b)]
 
+    def side(k: int, name: str) -> ClassSide:
+        count, found = counts[k].get(name, 0), boxes[k].get(name)
+        medians = (found.size_px, found.aspect) if found else (None, None)
+        return ClassSide(count, significant(count / totals[k]), *medians)
 
-def _boxes_by_name(classes: Sequence[ClassRow]) -> dict[str, Boxes]:
-    """Of two classes of one name the medians are those of the one with more objects."""
-    return {c.name: c.boxes for c in sorted(classes, key=lambda c: c.boxes.objects)}
+    for name in sorted(dict.fromkeys([*counts[0], *counts[1]]), key=lambda n: -max(c.get(n, 0) for c in counts)):
+        only_in = "a" if name not in counts[1] else "b" if name not in counts[0] else None
+        yield ClassPair(name, side(0, name), side(1, name), only_in)
 
 
 # --- lines -----------------------------------------------------------------------------------------------------------
 
 
-def lines_of(difference: Difference, table: Callable[[Iterable[TableRow]], str]) -> list[str]:
-    """The comparison for people: what is the same in both, and nothing in either, is left out."""
-    out = []
-    for letter, report in (("A", difference.a), ("B", difference.b)):
-        counts = f"{plural(report.pictures.count, 'picture')}, {plural(report.every.objects, 'object')}"
-        out.append(f"{letter}  {one_line(report.path)}: {one_line(report.format)}, {counts}")
-    rows = [_cells(pair) for pair in difference.numbers if pair.a or pair.b]
-    out += ["", table([("", "A", "B", "B / A"), *rows])]
-    for title, pairs in (("labels", difference.kinds), ("odd", difference.oddities)):
-        if pairs:
-            out += ["", title, table([("", "A", "B", "B / A"), *map(_cells, pairs)])]
-    if difference.classes:
-        out += ["", f"classes, by {difference.counted}", table([_HEADINGS, *map(_class_cells, _shown(difference))])]
-        more = len(difference.classes) - MOST_CLASSES
-        out += [f"  and {more:,} more"] if more > 0 else []
-    return out
-
-
+_PAIR_HEADINGS = ("", "A", "B", "B / A")
 _HEADINGS = ("class", "A", "B", "share A", "share B", "B − A", "box px A", "box px B", "aspect A", "aspect B", "")
 
 
-def _shown(difference: Difference) -> tuple[ClassPair, ...]:
-    return difference.classes[:MOST_CLASSES]
+def lines_of(difference: Difference, table: Table) -> list[str]:
+    """The comparison for people, without what is nothing in both."""
+    out = [f"A  {headline(difference.a)}", f"B  {headline(difference.b)}"]
+    out += ["", table([_PAIR_HEADINGS, *(_cells(pair) for pair in difference.numbers if pair.a or pair.b)])]
+    for title, pairs in (("labels", difference.kinds), ("odd", difference.oddities)):
+        out += ["", title, table([_PAIR_HEADINGS, *map(_cells, pairs)])] if pairs else []
+    if difference.classes:
+        rows = [_HEADINGS, *map(_class_cells, difference.classes[:MOST_CLASSES])]
+        out += ["", f"classes, by {difference.counted}", table(rows), *and_more(len(difference.classes))]
+    return out
 
 
 def _cells(pair: Pair) -> TableRow:
-    say = percent if "share" in pair.name else number
-    return pair.name, say(pair.a), say(pair.b), "-" if pair.ratio is None else f"{pair.ratio:.3g}×"
+    cell = percent if "share" in pair.name else number
+    return pair.name, cell(pair.a), cell(pair.b), "-" if pair.ratio is None else f"{pair.ratio:.3g}×"
 
 
 def _class_cells(pair: ClassPair) -> TableRow:
+    a, b = pair.a, pair.b
     return (
         one_line(pair.name, 40),
-        *(f"{n:,}" for n in pair.count),
-        *map(percent, pair.share),
+        *(f"{side.count:,}" for side in (a, b)),
+        *(percent(side.share) for side in (a, b)),
         f"{100 * pair.share_difference:+.1f}%".replace("-0.0%", "+0.0%"),
-        *map(pixels, pair.size_px),
-        *map(ratio, pair.aspect),
+        *(pixels(side.size_px) for side in (a, b)),
+        *(ratio(side.aspect) for side in (a, b)),
         "" if pair.only_in is None else f"only in {pair.only_in.upper()}",
     )

@@ -1,13 +1,13 @@
-"""What is odd about a dataset: a count and the first examples of each kind, under the codes of docs/reading.md.
+"""What is odd about a dataset: a count and the first examples of each code.
 
-Notes and reject codes are those that reading finds in any case; this module adds what only counting shows.
+Codes are the notes and reject codes of docs/reading.md, and those of docs/inspect.md, which only counting finds.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from augpipe.core.errors import Reject, one_line
@@ -65,7 +65,7 @@ KNOWN: dict[str, tuple[str, str]] = {
     "unknown-class": ("picture", "a class that is in no list"),
     "fault": ("picture", "a fault of augpipe; please report it"),
 }
-"""Code → (what is counted, what it means). Codes that are not listed are rejects, told by their message."""
+"""Code → (what is counted, what it means). Codes that are not listed are rejects, explained by their message."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Example:
     """Where something odd is: ``file`` is the annotation's (or picture's) below the source, ``picture`` the source key.
 
     ``line`` counts from 1; ``object`` is the position in the picture's list, from 0; ``id`` the annotation's own.
-    What is odd about the list of classes has the ``name`` of a class and no file. What is not known is ``None``.
+    What is odd about the list of classes has the ``name`` of a class and no file. ``None`` is what is not known.
     """
 
     file: str | None = None
@@ -84,8 +84,8 @@ class Example:
     name: str | None = None
     message: str = ""
 
-    def told(self) -> str:
-        """On one line, safe to print."""
+    def __str__(self) -> str:
+        """One line, safe to print."""
         place = one_line(self.file or self.name or "", 120) + (f":{self.line}" if self.line is not None else "")
         if self.picture is not None and self.picture != self.file:
             place += f" ({one_line(self.picture, 120)})"
@@ -98,39 +98,30 @@ class Example:
 
 @dataclass(frozen=True)
 class Oddity:
-    """How often something was found, and where first."""
+    """How often something was found, and the first examples."""
 
-    count: int
-    examples: tuple[Example, ...] = field(default=())
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to tell."""
-        return self.count == 0
+    count: int = 0
+    examples: tuple[Example, ...] = ()
 
 
-def with_one(found: dict[str, Oddity], code: str, example: Example, count: int = 1) -> None:
-    """Count something; its example is kept while there are few."""
-    before = found.get(code, Oddity(0))
-    few = (*before.examples, example)[:MOST_EXAMPLES]
-    found[code] = Oddity(before.count + count, few)
+def merge(found: dict[str, Oddity], code: str, more: Oddity) -> None:
+    """Add what was found later in the dataset; the first examples are kept."""
+    before = found.get(code, Oddity())
+    found[code] = Oddity(before.count + more.count, (*before.examples, *more.examples)[:MOST_EXAMPLES])
 
 
-def merge(found: dict[str, Oddity], more: dict[str, Oddity]) -> None:
-    """Add what was found later in the dataset."""
-    for code, oddity in more.items():
-        before = found.get(code, Oddity(0))
-        examples = (*before.examples, *oddity.examples)[:MOST_EXAMPLES]
-        found[code] = replace(before, count=before.count + oddity.count, examples=examples)
+def with_one(found: dict[str, Oddity], code: str, example: Example) -> None:
+    """Count one finding."""
+    merge(found, code, Oddity(1, (example,)))
 
 
 def unit_of(code: str) -> str:
-    """What is counted."""
+    """What is counted under a code."""
     return KNOWN.get(code, ("picture", ""))[0]
 
 
 def meaning_of(code: str) -> str:
-    """What it means, in a few words."""
+    """What a code means, in a few words."""
     return KNOWN.get(code, ("", "rejected"))[1]
 
 
@@ -159,12 +150,8 @@ def _with_line(root: AnyPath, example: Example) -> Example:
     if example.object is None or example.line is not None or start is None:
         return example
     try:
-        return replace(example, line=line_of_object(read_place(place_of(named_by(file, root))), start, example.object))
+        text = read_place(place_of(named_by(file, root)))
     except Reject:  # gone meanwhile, or not below the root
         return example
-
-
-def line_of_object(text: bytes, start: re.Pattern[bytes], index: int) -> int | None:
-    """Line, from 1, of the object at a position, from 0; ``None`` if it is not found, as in UTF-16."""
-    found = next(islice(start.finditer(text), index, None), None)
-    return None if found is None else text.count(b"\n", 0, found.start()) + 1
+    found = next(islice(start.finditer(text), example.object, None), None)  # none in UTF-16
+    return example if found is None else replace(example, line=text.count(b"\n", 0, found.start()) + 1)

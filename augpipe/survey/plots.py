@@ -6,7 +6,7 @@ Two datasets rarely have as many objects, so they are compared by shares, one by
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +32,13 @@ INK, SOFT, GROUND = "#202124", "#696b70", "#f7f7f5"
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.0,
-    "text.color": INK,
     "text.parse_math": False,  # a class may be called $x$
     "text.usetex": False,
-    "axes.edgecolor": SOFT,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
+    "text.color": INK,
+    **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color", "xtick.labelcolor", "ytick.labelcolor"), SOFT),
+    **dict.fromkeys(("axes.spines.right", "axes.spines.top"), False),
     "axes.axisbelow": True,
     "grid.color": "#e2e2df",
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "xtick.labelcolor": SOFT,
-    "ytick.labelcolor": SOFT,
 }
 """Settings of matplotlib under which a figure is made and drawn, whatever its user has configured."""
 
@@ -71,7 +66,7 @@ def drawn(made: Figure) -> U8:
 
 def figure(reports: Reports) -> Figure:
     """The figure of :func:`sheet`, before it is drawn."""
-    panels = _panels(reports)
+    panels = list(_panels(reports))
     columns = min(2, max(1, len(panels)))
     rows = max(1, -(-len(panels) // columns))
     head = 0.25 + 0.3 * len(reports)
@@ -108,26 +103,23 @@ def _write_head(top: SubFigure, reports: Reports) -> None:
         top.text(0.985, y, f"{report.format} · {counts} · {classes}", color=SOFT, va="center", ha="right")
 
 
-def _panels(reports: Reports) -> list[Panel]:
+def _panels(reports: Reports) -> Iterator[Panel]:
     """The title and the function of each panel that there are numbers for."""
     two = len(reports) > 1
     objects, pictures = ("% of objects", "% of pictures") if two else ("objects", "pictures")
-    has_boxes = any(report.every.objects for report in reports)
     weight = weight_of(reports)
-    unit = {"objects": "Objects", "tags": "Pictures", "pixels": "Pixels"}[weight.name]
-    panels: list[tuple[bool, str, Callable[[SubFigure, Reports], None]]] = [
-        (
-            any(weight.of(c) for r in reports for c in r.classes),
-            f"{unit} per class{' · % of each dataset' if two else ''}",
-            _draw_classes,
-        ),
-        (has_boxes, f"Box sizes, root of the area in pixels · {objects}", _draw_box_sizes),
-        (has_boxes, f"Aspect ratios, width : height · {objects}", _draw_aspects),
-        (has_boxes, f"Objects per picture · {pictures}", _draw_per_picture),
-        (any(r.pictures.sizes for r in reports), "Picture sizes, width and height in pixels", _draw_picture_sizes),
-        (has_boxes, "Centres of boxes in the picture", _draw_centres),
-    ]
-    return [(title, draw) for has, title, draw in panels if has]
+    if any(weight.of(row) for report in reports for row in report.classes):
+        unit = {"objects": "Objects", "tags": "Pictures", "pixels": "Pixels"}[weight.name]
+        yield f"{unit} per class{' · % of each dataset' if two else ''}", _draw_classes
+    has_boxes = any(report.every.objects for report in reports)
+    if has_boxes:
+        yield f"Box sizes, root of the area in pixels · {objects}", _draw_box_sizes
+        yield f"Aspect ratios, width : height · {objects}", _draw_aspects
+        yield f"Objects per picture · {pictures}", _draw_per_picture
+    if any(report.pictures.sizes for report in reports):
+        yield "Picture sizes, width and height in pixels", _draw_picture_sizes
+    if has_boxes:
+        yield "Centres of boxes in the picture", _draw_centres
 
 
 def _scaled(counts: Sequence[float], reports: Reports) -> list[float]:
@@ -177,21 +169,19 @@ def _scale(axis: Any) -> None:
 
 def _draw_classes(cell: SubFigure, reports: Reports) -> None:
     """Bars of the most frequent classes."""
-    weight = weight_of(reports)
+    weight, axes = weight_of(reports), cell.subplots()
     columns = [weight.by_name(report) for report in reports]
-    totals = [sum(column.values()) or 1 for column in columns]
-    names = list(dict.fromkeys(name for column in columns for name, count in column.items() if count))
-    names.sort(key=lambda n: -sum(c.get(n, 0) / t for c, t in zip(columns, totals, strict=True)))
+    shares = [{name: n / (sum(column.values()) or 1) for name, n in column.items() if n} for column in columns]
+    names = sorted(
+        dict.fromkeys(name for side in shares for name in side), key=lambda n: -sum(s.get(n, 0.0) for s in shares)
+    )
     most = _MOST_ROWS // len(reports)
     some = names if len(names) <= most else names[: most - 1]
-    counts = [[column.get(name, 0) for name in some] for column in columns]
-    shares = [[n / total for n in row] for row, total in zip(counts, totals, strict=True)]
-    if len(reports) == 1:
-        words = [[f"{n:,}" for n in row] for row in counts]
-    else:
-        words = [[f"{share:.1%}" for share in row] for row in shares]
-    axes = cell.subplots()
-    named_bars(axes, [shown(name, 28) or "(no name)" for name in some], shares, words)
+    words = [[f"{column.get(name, 0):,}" for name in some] for column in columns]
+    if len(reports) > 1:
+        words = [[f"{side.get(name, 0.0):.1%}" for name in some] for side in shares]
+    values = [[side.get(name, 0.0) for name in some] for side in shares]
+    named_bars(axes, [shown(name, 28) or "(no name)" for name in some], values, words)
     if len(names) > len(some):
         axes.set_xlabel(f"and {len(names) - len(some):,} more", color=SOFT, loc="left")
 

@@ -1,4 +1,4 @@
-"""What a survey comes to: frozen, JSON-ready, the same for every format. docs/inspect.md describes every field.
+"""The result of a survey: frozen, JSON-ready, the same for every format. docs/inspect.md describes every field.
 
 The table, the plots and the comparison of two datasets are made of this alone.
 """
@@ -6,14 +6,14 @@ The table, the plots and the comparison of two datasets are made of this alone.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from augpipe.core.annotations import Category
 from augpipe.formats.base import Dataset
 from augpipe.survey.issues import KNOWN, Oddity, meaning_of, unit_of
-from augpipe.survey.tally import ClassTally, PictureCounts, Spread, histogram, median_of, significant, spread_of
+from augpipe.survey.tally import ClassCounts, PictureCounts, Spread, histogram, median_of, significant, spread_of
 
 SCHEMA = "augpipe-inspect/1"
 MOST_SIZES = 20
@@ -46,8 +46,11 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Boxes:
-    """Boxes of a class or of all. ``size_px`` is the median of √(w·h), ``share`` of w·h by the picture's area,
-    ``aspect`` of w/h; shares of flags are of all objects, ``None`` where no object says."""
+    """Boxes of a class or of all.
+
+    Medians: ``size_px`` of √(w·h), ``share`` of w·h by the picture's area, ``aspect`` of w/h. ``truncated``,
+    ``difficult`` and ``crowd`` are shares of the objects, ``None`` where no object says.
+    """
 
     objects: int
     pictures: int
@@ -106,15 +109,15 @@ class SurveyReport:
     def as_json(self) -> dict[str, Any]:
         """The values of docs/inspect.md."""
         pictures = asdict(self.pictures)
+        count = pictures.pop("count")
         pictures["sizes"] = [{"width": w, "height": h, "pictures": n} for w, h, n in self.pictures.sizes]
-        plots = {name: _listed(value) for name, value in asdict(self.plots).items()}
         return {
             "schema": SCHEMA,
             "path": self.path,
             "format": self.format,
-            "pictures": self.pictures.count,
+            "pictures": count,
             "objects": self.every.objects,
-            "picture_sizes": {k: _listed(v) for k, v in pictures.items() if k != "count"},
+            "picture_sizes": pictures,
             "objects_per_picture": None if self.per_picture is None else asdict(self.per_picture),
             "pictures_without_objects": self.without_objects,
             "boxes": asdict(self.every),
@@ -125,18 +128,25 @@ class SurveyReport:
             ],
             "oddities": {code: _oddity_json(code, oddity) for code, oddity in self.oddities.items()},
             "remarks": list(self.remarks),
-            "histograms": plots,
+            "histograms": {name: _listed(value) for name, value in asdict(self.plots).items()},
             "run": None if self.run is None else dict(self.run),
         }
 
 
 def _listed(value: Any) -> Any:
-    return [_listed(v) for v in value] if isinstance(value, (tuple, list)) else value
+    return [_listed(v) for v in value] if isinstance(value, tuple) else value
 
 
 def _oddity_json(code: str, oddity: Oddity) -> dict[str, Any]:
     examples = [{k: v for k, v in asdict(e).items() if v not in (None, "")} for e in oddity.examples]
     return {"count": oddity.count, "unit": unit_of(code), "means": meaning_of(code), "examples": examples}
+
+
+_WEIGHTS: Mapping[str, Callable[[ClassRow], int]] = {
+    "objects": lambda row: row.boxes.objects,
+    "tags": lambda row: row.tags,
+    "pixels": lambda row: row.pixels,
+}
 
 
 @dataclass(frozen=True)
@@ -147,7 +157,7 @@ class Weight:
 
     def of(self, row: ClassRow) -> int:
         """The number of one class."""
-        return {"objects": row.boxes.objects, "tags": row.tags, "pixels": row.pixels}[self.name]
+        return _WEIGHTS[self.name](row)
 
     def by_name(self, report: SurveyReport) -> dict[str, int]:
         """Class name → number; classes of one name together."""
@@ -157,30 +167,29 @@ class Weight:
         return dict(out)
 
 
-def weight_of(reports: Iterable[SurveyReport]) -> Weight:
+def weight_of(reports: Sequence[SurveyReport]) -> Weight:
     """Objects where there are any, else tags, else pixels of masks."""
     rows = [row for report in reports for row in report.classes]
-    weights = (Weight("objects"), Weight("tags"), Weight("pixels"))
-    return next((w for w in weights if any(map(w.of, rows))), weights[0])
+    return Weight(next((name for name, of in _WEIGHTS.items() if any(map(of, rows))), "objects"))
 
 
 # --- making it -------------------------------------------------------------------------------------------------------
 
 
-def report_of(dataset: Dataset, name: str, tally: PictureCounts) -> SurveyReport:
+def report_of(dataset: Dataset, name: str, counts: PictureCounts) -> SurveyReport:
     """The report of a dataset whose pictures were all counted."""
     order = {code: i for i, code in enumerate(KNOWN)}
-    oddities = sorted(tally.oddities.items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
-    every = tally.every()
+    oddities = sorted(counts.oddities.items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
+    every = counts.every()
     return SurveyReport(
         path=name,
         format=dataset.format,
-        pictures=pictures_of(tally),
-        per_picture=spread_of(tally.per_picture),
-        without_objects=tally.per_picture[0],
-        every=boxes_of(every, sum(n for count, n in tally.per_picture.items() if count)),
-        kinds={kind: tally.kinds[kind] for kind in sorted(tally.kinds)},
-        classes=tuple(class_rows(dataset.categories, tally.classes)),
+        pictures=_pictures(counts),
+        per_picture=spread_of(counts.per_picture),
+        without_objects=counts.per_picture[0],
+        every=_boxes(every, sum(n for count, n in counts.per_picture.items() if count)),
+        kinds=dict(sorted((kind, n) for kind, n in counts.kinds.items())),
+        classes=tuple(_class_rows(dataset.categories, counts.classes)),
         oddities=dict(oddities),
         remarks=dataset.remarks,
         plots=Plots(
@@ -188,41 +197,39 @@ def report_of(dataset: Dataset, name: str, tally: PictureCounts) -> SurveyReport
             histogram(every.sizes_px, BOX_EDGES),
             ASPECT_EDGES,
             histogram(every.aspects, ASPECT_EDGES),
-            tuple(sorted(tally.per_picture.items())),
-            tuple(map(tuple, tally.heat.tolist())),
-            grouped_sizes(tally.sizes),
+            tuple(sorted(counts.per_picture.items())),
+            tuple(map(tuple, counts.heat.tolist())),
+            _grouped_sizes(counts.sizes),
         ),
     )
 
 
-def pictures_of(tally: PictureCounts) -> Pictures:
-    """Sizes and kinds of pictures."""
-    widths, heights = Counter[float](), Counter[float]()
-    millions = Counter[float]()
-    for (w, h), count in tally.sizes.items():
+def _pictures(counts: PictureCounts) -> Pictures:
+    widths, heights, megapixels = Counter[float](), Counter[float](), Counter[float]()
+    for (w, h), count in counts.sizes.items():
         widths[w] += count
         heights[h] += count
-        millions[significant(w * h / 1e6)] += count
-    sizes = sorted(((w, h, n) for (w, h), n in tally.sizes.items()), key=lambda row: (-row[2], row[:2]))
+        megapixels[significant(w * h / 1e6)] += count
+    sizes = sorted(((w, h, n) for (w, h), n in counts.sizes.items()), key=lambda row: (-row[2], row[:2]))
     return Pictures(
-        count=tally.pictures,
-        readable=tally.readable,
+        count=counts.pictures,
+        readable=counts.readable,
         width=spread_of(widths),
         height=spread_of(heights),
-        megapixels=spread_of(millions),
+        megapixels=spread_of(megapixels),
         portrait=sum(n for w, h, n in sizes if h > w),
         landscape=sum(n for w, h, n in sizes if w > h),
         square=sum(n for w, h, n in sizes if w == h),
-        turned=tally.turned,
-        gray=tally.colours["gray"],
-        colour=tally.colours["colour"],
-        formats=dict(sorted(tally.formats.items())),
+        turned=counts.turned,
+        gray=counts.colours["gray"],
+        colour=counts.colours["colour"],
+        formats=dict(sorted(counts.formats.items())),
         sizes=tuple(sizes[:MOST_SIZES]),
         other_sizes=len(sizes[MOST_SIZES:]),
     )
 
 
-def grouped_sizes(sizes: Mapping[tuple[int, int], int]) -> tuple[tuple[int, int, int], ...]:
+def _grouped_sizes(sizes: Mapping[tuple[int, int], int]) -> tuple[tuple[int, int, int], ...]:
     """(width, height, pictures) for a plot: sizes within a fiftieth of the largest side count as one."""
     step = max(1, max((max(size) for size in sizes), default=1) // 50)
     groups = Counter[tuple[int, int]]()
@@ -232,20 +239,20 @@ def grouped_sizes(sizes: Mapping[tuple[int, int], int]) -> tuple[tuple[int, int,
     return tuple((w * step + middle, h * step + middle, n) for (w, h), n in sorted(groups.items()))
 
 
-def boxes_of(tally: ClassTally, pictures: int) -> Boxes:
+def _boxes(counts: ClassCounts, pictures: int) -> Boxes:
     """Medians and shares of a class, or of all together."""
     return Boxes(
-        objects=tally.objects,
+        objects=counts.objects,
         pictures=pictures,
-        size_px=median_of(tally.sizes_px),
-        share=median_of(tally.shares),
-        small=tally.areas["small"],
-        medium=tally.areas["medium"],
-        large=tally.areas["large"],
-        aspect=median_of(tally.aspects),
-        truncated=_share(tally.truncated, tally.objects),
-        difficult=_share(tally.difficult, tally.objects),
-        crowd=significant(tally.crowd / tally.objects) if tally.objects else None,
+        size_px=median_of(counts.sizes_px),
+        share=median_of(counts.shares),
+        small=counts.areas["small"],
+        medium=counts.areas["medium"],
+        large=counts.areas["large"],
+        aspect=median_of(counts.aspects),
+        truncated=_share(counts.truncated, counts.objects),
+        difficult=_share(counts.difficult, counts.objects),
+        crowd=significant(counts.crowd / counts.objects) if counts.objects else None,
     )
 
 
@@ -255,8 +262,8 @@ def _share(flags: Mapping[int, int], objects: int) -> float | None:
     return significant((known - flags.get(0, 0)) / objects) if known else None
 
 
-def class_rows(categories: Iterable[Category], tallies: Mapping[int, ClassTally]) -> Iterable[ClassRow]:
-    """A row a class, in the order of the class list; those that nothing has, too."""
+def _class_rows(categories: Iterable[Category], counts: Mapping[int, ClassCounts]) -> Iterable[ClassRow]:
+    """A row for each class, unused ones too, in the order of the class list."""
     for category in categories:
-        tally = tallies.get(category.id, ClassTally())
-        yield ClassRow(category.id, category.name, boxes_of(tally, tally.pictures), tally.tags, tally.pixels)
+        found = counts.get(category.id, ClassCounts())
+        yield ClassRow(category.id, category.name, _boxes(found, found.pictures), found.tags, found.pixels)

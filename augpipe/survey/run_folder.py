@@ -72,39 +72,28 @@ def unfinished(folder: Path) -> dict[str, Any] | None:
     if state is None:
         return None
     stock = take_stock(store, state)
+    records, broken = stock.done.values(), list(stock.broken.items())[:_MOST_BROKEN]
     rejects: Counter[str] = Counter()
-    for record in stock.done.values():
-        rejects.update(_rejects_of(record))
+    for record in records:
+        for row in record["rejects"]:
+            if isinstance(row, Mapping) and isinstance(row.get("copies"), list):
+                rejects[str(row.get("error"))] += len(row["copies"])
     return {
         "state": "unfinished",
         "shards": state.shards,
         "shards_done": len(stock.done),
-        "shards_broken": [
-            {"name": shard_name(state.prefix, index), "why": why}
-            for index, why in list(stock.broken.items())[:_MOST_BROKEN]
-        ],
+        "shards_broken": [{"name": shard_name(state.prefix, index), "why": why} for index, why in broken],
         "recipe": one_line(state.config.get("recipe", {}).get("name", "")),
         "copies": state.config["copies"],
         "source": one_line(state.request.get("source", "")),
         "pictures": state.config["source"]["pictures"],
-        "samples": sum(record["samples"] for record in stock.done.values()),
-        "objects": sum(record["objects"] for record in stock.done.values()),
-        "rejected": sum(record["rejected"] for record in stock.done.values()),
+        **{name: sum(record[name] for record in records) for name in ("samples", "objects", "rejected")},
         "rejects": dict(sorted(rejects.items())),
-        "next": next_step(folder, len(stock.done) == state.shards),
+        "next": _next_step(folder, len(stock.done) == state.shards),
     }
 
 
-def _rejects_of(record: Mapping[str, Any]) -> Counter[str]:
-    """Code → samples of the rows of a record, as far as they are rows."""
-    found: Counter[str] = Counter()
-    for row in record["rejects"]:
-        if isinstance(row, Mapping) and isinstance(row.get("copies"), list):
-            found[str(row.get("error"))] += len(row["copies"])
-    return found
-
-
-def next_step(folder: Path, all_there: bool) -> str:
+def _next_step(folder: Path, all_there: bool) -> str:
     """What to do with an unfinished run."""
     if all_there:
         return f"all shards are there; close it with: augpipe finish {shlex.quote(str(folder))}"

@@ -3,46 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from augpipe.core.errors import one_line
 from augpipe.formats.base import plural
 from augpipe.survey.issues import Oddity, meaning_of, unit_of
-from augpipe.survey.report import Boxes, ClassRow, Pictures, SurveyReport
+from augpipe.survey.report import ClassRow, Pictures, SurveyReport
 from augpipe.survey.tally import Spread
 
-TableRow = tuple[str, ...]
+TableRow: TypeAlias = tuple[str, ...]
+Table: TypeAlias = Callable[[Iterable[TableRow]], str]
+"""Aligns rows of cells, of which the first are headings."""
+
 MOST_CLASSES = 40
 _MOST_SIZES = 5
 _SHOWN_EXAMPLES = 3
 _MOST_REMARKS = 15
 
 
-def lines_of(report: SurveyReport, table: Callable[[Iterable[TableRow]], str]) -> list[str]:
-    """All of a report, for people. ``table`` aligns rows of cells, of which the first are headings."""
+def headline(report: SurveyReport) -> str:
+    """``path: format, 3 pictures, 5 objects``."""
     counts = f"{plural(report.pictures.count, 'picture')}, {plural(report.every.objects, 'object')}"
-    out = [
-        f"{one_line(report.path)}: {one_line(report.format)}, {counts}",
-    ]
-    out += _section("pictures", [("", ""), *_picture_rows(report.pictures)], table)
-    out += _section("labels", [("", ""), *((k, f"{n:,}") for k, n in report.kinds.items())], table)
-    out += _section("objects per picture", _object_rows(report), table)
+    return f"{one_line(report.path)}: {one_line(report.format)}, {counts}"
+
+
+def lines_of(report: SurveyReport, table: Table) -> list[str]:
+    """All of a report, for people."""
     used = [c for c in report.classes if c.boxes.objects or c.tags or c.pixels]
     some = f", {len(used):,} used" if len(used) < len(report.classes) else ""
-    out += _section(f"classes ({len(report.classes):,}{some})", class_rows(used), table)
-    out += _cut(len(used), MOST_CLASSES)
+    sections = (
+        ("pictures", [("", ""), *_picture_rows(report.pictures)]),
+        ("labels", [("", ""), *((kind, f"{n:,}") for kind, n in report.kinds.items())]),
+        ("objects per picture", _object_rows(report)),
+        (f"classes ({len(report.classes):,}{some})", class_rows(used)),
+    )
+    out = [headline(report)]
+    for title, rows in sections:
+        out += ["", title, table(rows).lstrip("\n")] if len(rows) > 1 else []
+    out += and_more(len(used))
     if report.oddities:
         out += ["", "odd", *_oddity_lines(report.oddities, table)]
-    out += [f"note: {one_line(line)}" for line in report.remarks[:_MOST_REMARKS]]
-    return out
+    return out + [f"note: {one_line(line)}" for line in report.remarks[:_MOST_REMARKS]]
 
 
-def _section(title: str, rows: Sequence[TableRow], table: Callable[[Iterable[TableRow]], str]) -> list[str]:
-    return ["", title, table(rows).lstrip("\n")] if len(rows) > 1 else []
-
-
-def _cut(count: int, most: int) -> list[str]:
-    return [f"  and {count - most:,} more"] if count > most else []
+def and_more(classes: int) -> list[str]:
+    """The line below a table of classes that leaves some out."""
+    return [f"  and {classes - MOST_CLASSES:,} more"] if classes > MOST_CLASSES else []
 
 
 # --- cells -----------------------------------------------------------------------------------------------------------
@@ -78,21 +84,23 @@ def spread(value: Spread | None) -> str:
 
 
 def _picture_rows(pictures: Pictures) -> list[TableRow]:
+    sides = {"landscape": pictures.landscape, "portrait": pictures.portrait, "square": pictures.square}
     rows = [
         ("readable", f"{pictures.readable:,} of {pictures.count:,}"),
         ("width, min / median / max", spread(pictures.width)),
         ("height", spread(pictures.height)),
         ("megapixels", spread(pictures.megapixels)),
-        ("orientation", _told(landscape=pictures.landscape, portrait=pictures.portrait, square=pictures.square)),
+        ("orientation", _counted(sides)),
         ("turned by EXIF", f"{pictures.turned:,}" if pictures.turned else ""),
-        ("colours", _told(colour=pictures.colour, gray=pictures.gray)),
-        ("formats", _told(**pictures.formats)),
+        ("colours", _counted({"colour": pictures.colour, "gray": pictures.gray})),
+        ("formats", _counted(pictures.formats)),
         ("sizes", _sizes(pictures)),
     ]
     return [row for row in rows if row[1]]
 
 
-def _told(**counts: int) -> str:
+def _counted(counts: Mapping[str, int]) -> str:
+    """``a 3, b 1``, most first, without zeros."""
     ordered = sorted(counts.items(), key=lambda item: -item[1])
     return ", ".join(f"{name} {count:,}" for name, count in ordered if count)
 
@@ -117,98 +125,77 @@ def _object_rows(report: SurveyReport) -> list[TableRow]:
     ]
 
 
-def class_rows(classes: Sequence[ClassRow], most: int = MOST_CLASSES) -> list[TableRow]:
-    """Headings and a row for each class, the most frequent first; columns that say nothing are left out."""
-    ordered = sorted(classes, key=lambda c: (-max(c.boxes.objects, c.tags, c.pixels), c.id))[:most]
+def class_rows(classes: Sequence[ClassRow]) -> list[TableRow]:
+    """Headings and a row for each class, the most frequent first; columns without a number are left out."""
+    ordered = sorted(classes, key=lambda c: (-max(c.boxes.objects, c.tags, c.pixels), c.id))[:MOST_CLASSES]
+    boxes = [c.boxes for c in classes]
+    has_boxes = any(b.objects for b in boxes)
     columns: list[tuple[str, Callable[[ClassRow], str], bool]] = [
         ("class", lambda c: one_line(c.name, 40), True),
-        ("objects", lambda c: f"{c.boxes.objects:,}", any(c.boxes.objects for c in classes)),
+        ("objects", lambda c: f"{c.boxes.objects:,}", has_boxes),
         ("tags", lambda c: f"{c.tags:,}", any(c.tags for c in classes)),
         ("pictures", lambda c: f"{c.boxes.pictures:,}", True),
         ("pixels", lambda c: f"{c.pixels:,}", any(c.pixels for c in classes)),
-        *_box_columns([c.boxes for c in classes]),
+        ("box px", lambda c: pixels(c.boxes.size_px), has_boxes),
+        ("of picture", lambda c: percent(c.boxes.share), has_boxes),
+        ("aspect", lambda c: ratio(c.boxes.aspect), has_boxes),
+        ("small", lambda c: f"{c.boxes.small:,}", has_boxes),
+        ("medium", lambda c: f"{c.boxes.medium:,}", has_boxes),
+        ("large", lambda c: f"{c.boxes.large:,}", has_boxes),
+        ("truncated", lambda c: percent(c.boxes.truncated), any(b.truncated for b in boxes)),
+        ("difficult", lambda c: percent(c.boxes.difficult), any(b.difficult for b in boxes)),
+        ("crowd", lambda c: percent(c.boxes.crowd), any(b.crowd for b in boxes)),
     ]
     shown = [(title, cell) for title, cell, is_shown in columns if is_shown]
     return [tuple(title for title, _ in shown), *(tuple(cell(c) for _, cell in shown) for c in ordered)]
 
 
-def _box_columns(boxes: Sequence[Boxes]) -> list[tuple[str, Callable[[ClassRow], str], bool]]:
-    there = any(b.objects for b in boxes)
-    return [
-        ("box px", lambda c: pixels(c.boxes.size_px), there),
-        ("of picture", lambda c: percent(c.boxes.share), there),
-        ("aspect", lambda c: ratio(c.boxes.aspect), there),
-        ("small", lambda c: f"{c.boxes.small:,}", there),
-        ("medium", lambda c: f"{c.boxes.medium:,}", there),
-        ("large", lambda c: f"{c.boxes.large:,}", there),
-        ("truncated", lambda c: percent(c.boxes.truncated), any(b.truncated for b in boxes)),
-        ("difficult", lambda c: percent(c.boxes.difficult), any(b.difficult for b in boxes)),
-        ("crowd", lambda c: percent(c.boxes.crowd), any(b.crowd for b in boxes)),
-    ]
-
-
 # --- oddities --------------------------------------------------------------------------------------------------------
 
 
-def _oddity_lines(oddities: Mapping[str, Oddity], table: Callable[[Iterable[TableRow]], str]) -> list[str]:
+def _oddity_lines(oddities: Mapping[str, Oddity], table: Table) -> list[str]:
     """The table's lines, with a few examples below each."""
-    rows = [("", "", "", "")] + [
-        (code, f"{oddity.count:,}", _units(code, oddity.count), meaning_of(code)) for code, oddity in oddities.items()
-    ]
+    rows = [(code, f"{o.count:,}", _units(code, o.count), meaning_of(code)) for code, o in oddities.items()]
     out = []
-    for line, oddity in zip(table(rows).split("\n")[1:], oddities.values(), strict=True):
-        out.append(line)
-        out += [f"      {example.told()}" for example in oddity.examples[:_SHOWN_EXAMPLES]]
-        more = oddity.count - len(oddity.examples[:_SHOWN_EXAMPLES])
-        out += [f"      and {more:,} more"] if more > 0 else []
+    for line, oddity in zip(table([("", "", "", ""), *rows]).split("\n")[1:], oddities.values(), strict=True):
+        shown = oddity.examples[:_SHOWN_EXAMPLES]
+        out += [line, *(f"      {example}" for example in shown)]
+        out += [f"      and {oddity.count - len(shown):,} more"] if oddity.count > len(shown) else []
     return out
 
 
 def _units(code: str, count: int) -> str:
     unit = unit_of(code)
-    plurals = {"class": "classes"}
-    return unit if count == 1 else plurals.get(unit, f"{unit}s")
+    return unit if count == 1 else "classes" if unit == "class" else f"{unit}s"
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------
 
 
-def lines_of_run(path: str, run: Mapping[str, Any], table: Callable[[Iterable[TableRow]], str]) -> list[str]:
-    """What is told of a folder of augpipe before its statistics."""
+def lines_of_run(path: str, run: Mapping[str, Any], table: Table) -> list[str]:
+    """What a folder of augpipe says of its run, before its statistics."""
+    name, shards = one_line(path), plural(run["shards"], "shard")
     if run["state"] == "unfinished":
-        return _unfinished(path, run, table)
-    written, pictures = plural(run["samples"], "sample"), plural(run["pictures"], "picture")
-    split = f" {run['split']}" if run["split"] else ""
-    return [
-        f"{one_line(path)}: finished run, {written} of {pictures} in {plural(run['shards'], 'shard')}",
-        table(
-            [
-                ("recipe", run["recipe"]),
-                ("seed", str(run["seed"])),
-                ("copies", f"{run['copies']}{' and originals' if run['originals'] else ''}"),
-                ("source", f"{run['source']}{split}"),
-                ("picture", f"{run['picture']['format']}, quality {run['picture']['quality']}"),
-                ("dropped", _told(**run["dropped"]) or "none"),
-                ("rejected", f"{run['rejected']:,}"),
-                ("notes", _told(**run["notes"]) or "none"),
-                ("versions", ", ".join(f"{k} {v}" for k, v in run["versions"].items())),
-            ]
-        ),
-        "",
-    ]
-
-
-def _unfinished(path: str, run: Mapping[str, Any], table: Callable[[Iterable[TableRow]], str]) -> list[str]:
-    broken = ", ".join(f"{one_line(b['name'])} ({one_line(b['why'])})" for b in run["shards_broken"])
+        broken = ", ".join(f"{one_line(b['name'])} ({one_line(b['why'])})" for b in run["shards_broken"])
+        rows = [
+            ("recipe", run["recipe"]),
+            ("source", run["source"]),
+            ("samples", f"{run['samples']:,} of {run['pictures']:,} pictures, {run['copies']} copies each"),
+            ("rejected", f"{run['rejected']:,}" + (f": {_counted(run['rejects'])}" if run["rejects"] else "")),
+            *([("to be made again", broken)] if broken else []),
+        ]
+        head = f"{name}: unfinished run, {run['shards_done']:,} of {shards} done"
+        return [head, table(rows), f"next: {one_line(run['next'])}"]
     rows = [
         ("recipe", run["recipe"]),
-        ("source", run["source"]),
-        ("samples", f"{run['samples']:,} of {run['pictures']:,} pictures, {run['copies']} copies each"),
-        ("rejected", f"{run['rejected']:,}" + (f": {_told(**run['rejects'])}" if run["rejects"] else "")),
+        ("seed", str(run["seed"])),
+        ("copies", f"{run['copies']}{' and originals' if run['originals'] else ''}"),
+        ("source", f"{run['source']}{' ' + run['split'] if run['split'] else ''}"),
+        ("picture", f"{run['picture']['format']}, quality {run['picture']['quality']}"),
+        ("dropped", _counted(run["dropped"]) or "none"),
+        ("rejected", f"{run['rejected']:,}"),
+        ("notes", _counted(run["notes"]) or "none"),
+        ("versions", ", ".join(f"{k} {v}" for k, v in run["versions"].items())),
     ]
-    rows += [("to be made again", broken)] if broken else []
-    return [
-        f"{one_line(path)}: unfinished run, {run['shards_done']:,} of {plural(run['shards'], 'shard')} done",
-        table(rows),
-        f"next: {one_line(run['next'])}",
-    ]
+    counts = f"{plural(run['samples'], 'sample')} of {plural(run['pictures'], 'picture')} in {shards}"
+    return [f"{name}: finished run, {counts}", table(rows), ""]

@@ -1,22 +1,22 @@
-"""What is counted while pictures are looked at, in numbers that add up: of any part of a dataset, then of all parts.
+"""Counts of pictures, objects and classes, which add up: of any part of a dataset, then of all parts.
 
-Beside counts 12 bytes are held for an object, which is half of what the index of a dataset holds for it, and some for
-each picture that may be a copy of another one.
+Beside counts, 12 bytes are held for an object, and a digest for each picture that may be a copy of another one.
 """
 
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from itertools import accumulate
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from augpipe.core.annotations import I64
-from augpipe.survey import issues
-from augpipe.survey.issues import Oddity
+from augpipe.survey.issues import Oddity, merge
 
 HEAT = 32
 """Cells along each side of the map of centres."""
@@ -24,12 +24,12 @@ HEAT = 32
 SMALL, MEDIUM = 32.0**2, 96.0**2
 """COCO's limits: an area in pixels below the first is small, below the second medium, else large."""
 
-Print: TypeAlias = tuple[int, bytes]
+HeadDigest: TypeAlias = tuple[int, bytes]
 """Number of a picture in the dataset, and a digest of the first of its bytes."""
 
 
 @dataclass
-class ClassTally:
+class ClassCounts:
     """One class. ``truncated`` and ``difficult`` are 0 or 1 → objects that say so, ``pixels`` those of masks."""
 
     objects: int = 0
@@ -45,7 +45,7 @@ class ClassTally:
     aspects: array[float] = field(default_factory=lambda: array("f"))
 
     def add_box(self, sides_wh: tuple[float, float], area: float, picture_wh: tuple[int, int] | None) -> None:
-        """A box with its sides, the area of its object, and the size of its picture, where that is known."""
+        """Count a box, by its sides, the area of its object, and the size of its picture, where that is known."""
         w, h = sides_wh
         self.sizes_px.append((w * h) ** 0.5)
         self.aspects.append(w / h)
@@ -53,15 +53,9 @@ class ClassTally:
         if picture_wh is not None:
             self.shares.append(w * h / (picture_wh[0] * picture_wh[1]))
 
-    def add(self, other: ClassTally) -> None:
-        """All of another part."""
-        for name, value in vars(other).items():
-            if isinstance(value, Counter):
-                getattr(self, name).update(value)
-            elif isinstance(value, array):
-                getattr(self, name).extend(value)
-            else:
-                setattr(self, name, getattr(self, name) + value)
+    def add(self, other: ClassCounts) -> None:
+        """Add the counts of another part."""
+        _add(self, other)
 
 
 @dataclass
@@ -80,37 +74,40 @@ class PictureCounts:
     turned: int = 0
     per_picture: Counter[int] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
-    classes: dict[int, ClassTally] = field(default_factory=dict)
+    classes: dict[int, ClassCounts] = field(default_factory=dict)
     heat: I64 = field(default_factory=lambda: np.zeros((HEAT, HEAT), np.int64))
     oddities: dict[str, Oddity] = field(default_factory=dict)
-    prints: list[Print] = field(default_factory=list)
+    heads: list[HeadDigest] = field(default_factory=list)
 
-    def of_class(self, category_id: int) -> ClassTally:
+    def of_class(self, category_id: int) -> ClassCounts:
         """The counts of one class."""
-        found = self.classes.get(category_id)
-        if found is None:
-            found = self.classes[category_id] = ClassTally()
-        return found
+        return self.classes.setdefault(category_id, ClassCounts())
 
-    def every(self) -> ClassTally:
+    def every(self) -> ClassCounts:
         """All classes together."""
-        out = ClassTally()
-        for tally in self.classes.values():
-            out.add(tally)
+        out = ClassCounts()
+        for counts in self.classes.values():
+            out.add(counts)
         return out
 
     def add(self, later: PictureCounts) -> None:
-        """All of a part that comes later in the dataset."""
-        self.pictures += later.pictures
-        self.readable += later.readable
-        self.turned += later.turned
-        for name in ("sizes", "colours", "formats", "per_picture", "kinds"):
-            getattr(self, name).update(getattr(later, name))
-        for category_id, tally in later.classes.items():
-            self.of_class(category_id).add(tally)
-        self.heat += later.heat
-        issues.merge(self.oddities, later.oddities)
-        self.prints += later.prints
+        """Add the counts of a part that comes later in the dataset."""
+        _add(self, later)
+        for category_id, counts in later.classes.items():
+            self.of_class(category_id).add(counts)
+        for code, oddity in later.oddities.items():
+            merge(self.oddities, code, oddity)
+
+
+def _add(counts: Any, more: Any) -> None:
+    """Add up numbers, counters and lists; plain dicts are left to the caller."""
+    for name, value in vars(more).items():
+        if isinstance(value, Counter):
+            getattr(counts, name).update(value)
+        elif isinstance(value, array | list):
+            getattr(counts, name).extend(value)
+        elif not isinstance(value, dict):
+            setattr(counts, name, getattr(counts, name) + value)
 
 
 # --- spread -----------------------------------------------------------------------------------------------------------
@@ -123,7 +120,7 @@ def significant(value: float) -> float:
 
 @dataclass(frozen=True)
 class Spread:
-    """Least, median (the mean of the two in the middle, where there are two) and greatest."""
+    """Least, median and greatest."""
 
     min: float
     median: float
@@ -135,23 +132,14 @@ def spread_of(counts: Mapping[float, int] | Mapping[int, int]) -> Spread | None:
     values = sorted((value, count) for value, count in counts.items() if count > 0)
     if not values:
         return None
-    total = sum(count for _, count in values)
-    low, high = _at(values, (total - 1) // 2), _at(values, total // 2)
+    ends = list(accumulate(count for _, count in values))
+    low, high = (values[bisect_right(ends, place)][0] for place in ((ends[-1] - 1) // 2, ends[-1] // 2))
     return Spread(values[0][0], significant((low + high) / 2.0) if low != high else low, values[-1][0])
 
 
 def median_of(values: Sequence[float]) -> float | None:
     """The median of numbers, ``None`` of none."""
     return significant(float(np.median(np.asarray(values, np.float64)))) if len(values) else None
-
-
-def _at(values: Iterable[tuple[float, int]], place: int) -> float:
-    """The value that stands at a place, from 0, when each is written as often as it was counted."""
-    for value, count in values:
-        place -= count
-        if place < 0:
-            return value
-    raise IndexError(place)
 
 
 def histogram(values: Sequence[float], edges: tuple[float, ...]) -> tuple[int, ...]:

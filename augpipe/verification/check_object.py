@@ -6,30 +6,18 @@ cuts the object; no further out, or it is loose.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from augpipe.core.annotations import F64, Category, Objects
+from augpipe.core.annotations import F64
 from augpipe.core.opencv import cv2
-from augpipe.verification.check_attributes import check_facts, check_kept
-from augpipe.verification.check_mask import WrittenMask, compare_shape, coverage, window_around, written_of
-from augpipe.verification.expected import (
-    SHARE,
-    Painted,
-    Setting,
-    VisibleShape,
-    box_ring,
-    is_moved,
-    mirrors,
-    moved_points,
-    painted_rings,
-    seen_in,
-    seen_of,
-)
-from augpipe.verification.findings import Findings, ObjectRef
+from augpipe.verification.check_attributes import check_attributes, check_kept
+from augpipe.verification.check_mask import WrittenMask, check_shape, window_around, written_of
+from augpipe.verification.expected import SHARE, ExpectedObject, box_ring, painted_rings
+from augpipe.verification.findings import Reporter
 from augpipe.verification.supersample import Marks, box_of
 
 _SAME_CORNERS = 0.01  # pixels
@@ -39,214 +27,163 @@ _DUST = 1.5  # pixels
 _OFF = 0.0021  # pixels; two roundings to three decimals
 
 
-def compare(
-    objects: Objects, i: int, row: Mapping[str, Any], setting: Setting, category: Category, f: Findings
-) -> None:
-    """Measure one object that was written.
-
-    Args:
-        objects: of the source picture.
-        i: which of them.
-        row: what was written of it.
-        setting: of its sample.
-        category: of the object.
-        f: takes what is found.
-    """
-    where, setting = ObjectRef(setting.key, int(objects.index[i])), setting.of(category)
-    method, shape, seen = seen_in(objects, i, setting)
-    in_shape = method in ("mask", "polygon")
-    in_pixels = in_shape and isinstance(row.get("segmentation"), Mapping)
-    written = written_of(row, objects.segmentation[i], setting, where, f) if in_shape else None
-    check_facts(objects, i, row, shape, seen, setting, category, f)
-    check_kept(row, seen, setting, where, f)
-    if not is_moved(setting.steps) and not (in_shape and _is_cut(row, seen, setting)):
-        _unmoved(objects, i, row, where, f)
-    elif row["box_from"] != (method if not in_pixels else "mask"):
-        f.fault(where, f"box_from is {row['box_from']}, its best geometry is {method}")
+def check_object(row: Mapping[str, Any], expected: ExpectedObject, report: Reporter) -> None:
+    """Measure one object that was written, by its row of the record."""
+    seen, setting = expected.seen, expected.setting
+    written = written_of(row, expected, report) if expected.has_shape else None
+    in_pixels = expected.has_shape and isinstance(row.get("segmentation"), Mapping)
+    method = "mask" if in_pixels else expected.method
+    check_attributes(row, expected, report)
+    check_kept(row, expected, report)
+    if not setting.is_moved and not (expected.has_shape and _is_cut(row, expected)):
+        if row["box_from"] != "source":
+            report.fault(f"box_from is {row['box_from']}, but nothing moved")
+        off = np.abs(expected.objects.boxes_xyxy[expected.i] - row["box_xyxy"]).max()
+        report.measured("box source", float(off))
+    elif row["box_from"] != method:
+        report.fault(f"box_from is {row['box_from']}, its best geometry is {expected.method}")
     else:
-        _box(row, written, shape, seen, setting, where, f)
-    f.measured("visible", abs(float(row["visible"]) - seen.visible), where)
-    if in_shape:
-        compare_shape(row, written, shape, seen, setting, where, f)
-    elif "segmentation" in row and is_moved(setting.steps):
-        f.fault(where, "has a segmentation, which its source has not")
-    else:
-        _close(f, where, "area", float(row["area"]), _area(row["box_xyxy"]), 0.01 + 1e-3 * _area(row["box_xyxy"]))
-    _keypoints(objects.keypoints[i], row, setting, category.flip_pairs, where, f)
-    _oriented(objects.obb[i], row, setting, where, f)
-    _parts(objects, i, row, setting, where, f)
+        _check_box(row, written, expected, report)
+    report.measured("visible", abs(float(row["visible"]) - seen.visible))
+    if written is not None:
+        check_shape(row, written, expected, report)
+    elif not expected.has_shape and "segmentation" in row and setting.is_moved:
+        report.fault("has a segmentation, which its source has not")
+    elif not expected.has_shape:
+        x0, y0, x1, y1 = row["box_xyxy"]
+        area, of_box = float(row["area"]), float((x1 - x0) * (y1 - y0))
+        if abs(area - of_box) > 0.01 + 1e-3 * of_box:
+            report.fault(f"area is {area}, expected {of_box:.3f}")
+    _check_keypoints(row, expected, report)
+    _check_oriented_box(row, expected, report)
+    _check_parts(row, expected, report)
 
 
-def _is_cut(row: Mapping[str, Any], seen: VisibleShape, setting: Setting) -> bool:
+def _is_cut(row: Mapping[str, Any], expected: ExpectedObject) -> bool:
     """Whether an object of a picture that did not move has lost painted pixels; a few of them are hard to see."""
+    setting = expected.setting
     erases = setting.cuts_erased and any(step.canvas_change().covered_xyxy for step in setting.steps)
-    return erases and (seen.visible < 1.0 - SHARE or row["box_from"] != "source")
-
-
-def _close(f: Findings, where: ObjectRef, name: str, got: float, expected: float, apart: float) -> None:
-    if abs(got - expected) > apart:
-        f.fault(where, f"{name} is {got}, expected {expected:.3f}")
-
-
-def _area(box_xyxy: Sequence[float]) -> float:
-    x0, y0, x1, y1 = box_xyxy
-    return float((x1 - x0) * (y1 - y0))
-
-
-# --- what does not move ----------------------------------------------------------------------------------------------
-
-
-def _unmoved(objects: Objects, i: int, row: Mapping[str, Any], where: ObjectRef, f: Findings) -> None:
-    if row["box_from"] != "source":
-        f.fault(where, f"box_from is {row['box_from']}, but nothing moved")
-    f.measured("box source", float(np.abs(objects.boxes_xyxy[i] - row["box_xyxy"]).max()), where)
+    return erases and (expected.seen.visible < 1.0 - SHARE or row["box_from"] != "source")
 
 
 # --- boxes -----------------------------------------------------------------------------------------------------------
 
 
-def _box(
-    row: Mapping[str, Any],
-    written: WrittenMask | None,
-    shape: Painted,
-    seen: VisibleShape,
-    setting: Setting,
-    where: ObjectRef,
-    f: Findings,
-) -> None:
-    method, box = str(row["box_from"]), np.array(row["box_xyxy"], np.float64)
+def _check_box(row: Mapping[str, Any], written: WrittenMask | None, expected: ExpectedObject, report: Reporter) -> None:
+    method, box, seen = str(row["box_from"]), np.array(row["box_xyxy"], np.float64), expected.seen
     if seen.outer_xyxy is None:
-        f.fault(where, "was kept, but nothing of it can be seen")
+        report.fault("was kept, but nothing of it can be seen")
         return
     if written is not None and (written.box_xyxy is None or np.abs(written.box_xyxy - box).max() > _OFF):
         own = None if written.box_xyxy is None else written.box_xyxy.tolist()
-        f.fault(where, f"box {box.tolist()} is not that of its segmentation, {own}")
-    expected: F64 | None = seen.outer_xyxy
+        report.fault(f"box {box.tolist()} is not that of its segmentation, {own}")
+    tight: F64 | None = seen.outer_xyxy
     if method == "mask":
-        expected = _mask_box(box, shape, seen, setting, where, f)
+        tight = _check_mask_box(box, expected, report)
     else:
-        slack = _chord(shape, setting) if method == "ellipse" else 0.0
-        f.measured(f"box {method}", max(0.0, float(beyond(box, seen).max()) - slack), where)
-    whole = seen.in_frame > 1.0 - 1e-9 and not (setting.cuts_erased and seen.visible < seen.in_frame)
-    if expected is not None and whole:  # where an object is cut, samples tell less than its outline
-        off = box - expected
-        f.shifts.setdefault(method, []).append((float(off[0] + off[2]) / 2, float(off[1] + off[3]) / 2))
+        slack = _chord(expected) if method == "ellipse" else 0.0
+        report.measured(f"box {method}", max(0.0, float(seen.beyond(box).max()) - slack))
+    whole = seen.in_frame > 1.0 - 1e-9 and not (expected.setting.cuts_erased and seen.visible < seen.in_frame)
+    if tight is not None and whole:  # where an object is cut, samples tell less than its outline
+        off = box - tight
+        shift = (float(off[0] + off[2]) / 2, float(off[1] + off[3]) / 2)
+        report.findings.shifts.setdefault(method, []).append(shift)
 
 
-def _chord(shape: Painted, setting: Setting) -> float:
+def _chord(expected: ExpectedObject) -> float:
     """How much of a large ellipse the recipe's rule may leave out, which goes by 64 points on it: pixels."""
-    points = moved_points(shape.points_xy, setting.steps, setting.size_wh)
+    points = expected.setting.moved(expected.shape.points_xy)
     seen = points.xy[points.weight > 0.0]
     return min(_MOST_CHORD, _CHORD * float(np.ptp(seen, axis=0).max())) if len(seen) else 0.0
 
 
-def _mask_box(
-    box: F64, shape: Painted, seen: VisibleShape, setting: Setting, where: ObjectRef, f: Findings
-) -> F64 | None:
-    """The box of a mask goes by whole pixels: those that it covers by half or more.
+def _check_mask_box(box: F64, expected: ExpectedObject, report: Reporter) -> F64 | None:
+    """Compare the box of a mask with that of the pixels which it covers by half or more, and return the latter.
 
-    Where it ends in a sliver, half covered for many pixels in a row, the last of them hangs on a hair. The box of
-    these pixels is returned where it ends neither in one nor in dust, which no pixel shows half.
+    Where the mask ends in a sliver, half covered for many pixels in a row, rounding decides about the last of them: a
+    measure of its own has the limit for that. ``None`` where it ends so, or in dust, which covers no pixel by half.
     """
-    window = window_around([box, seen.outer_xyxy], setting.out_wh)
-    share = coverage(shape, setting, window)
-    half, most = (box_of(share >= least, 1, window[:2]) for least in (0.5, 0.75))
-    off = beyond(box, replace(seen, inner_xyxy=half))
+    window, outer = window_around(box, expected), expected.seen.outer_xyxy
+    share = expected.setting.coverage(expected.shape, window)
+    half, most = (box_of(share >= least, window[:2]) for least in (0.5, 0.75))
+    off = replace(expected.seen, inner_xyxy=half).beyond(box)
     sliver = np.ones(4, bool) if half is None or most is None else np.abs(half - most) > 1.0
     for kind, sides in (("box mask", ~sliver), ("box tip", sliver)):
         if sides.any():
-            f.measured(kind, float(off[sides].max()), where)
-    dusty = half is None or seen.outer_xyxy is None or np.abs(half - seen.outer_xyxy).max() > _DUST
+            report.measured(kind, float(off[sides].max()))
+    dusty = half is None or outer is None or np.abs(half - outer).max() > _DUST
     return None if dusty or sliver.any() else half
-
-
-def beyond(box_xyxy: F64, seen: VisibleShape) -> F64:
-    """How far each side of a box lies outside the room between the inner and the outer box, in pixels."""
-    outer = seen.outer_xyxy
-    if outer is None:
-        return np.full(4, np.inf)
-    inner = seen.inner_xyxy if seen.inner_xyxy is not None else outer
-    low, high = np.minimum(inner, outer), np.maximum(inner, outer)
-    off: F64 = np.maximum(low - box_xyxy, box_xyxy - high).clip(0.0)
-    return off
 
 
 # --- points ----------------------------------------------------------------------------------------------------------
 
 
-def _keypoints(
-    source_xyv: F64 | None,
-    row: Mapping[str, Any],
-    setting: Setting,
-    pairs: Sequence[Any],
-    where: ObjectRef,
-    f: Findings,
-) -> None:
+def _check_keypoints(row: Mapping[str, Any], expected: ExpectedObject, report: Reporter) -> None:
+    source_xyv = expected.objects.keypoints[expected.i]
     if source_xyv is None or "keypoints" not in row:
         if (source_xyv is None) != ("keypoints" not in row):
-            f.fault(where, "its keypoints were not written" if source_xyv is not None else "has keypoints from nowhere")
+            report.fault("its keypoints were not written" if source_xyv is not None else "has keypoints from nowhere")
         return
     got = np.array(row["keypoints"], np.float64).reshape(-1, 3)
-    expected, unsure = expected_keypoints(source_xyv, setting, pairs)
-    if got.shape != expected.shape:
-        f.fault(where, f"has {len(got)} keypoints, its source {len(expected)}")
+    known, unsure = expected_keypoints(source_xyv, expected)
+    if got.shape != known.shape:
+        report.fault(f"has {len(got)} keypoints, its source {len(known)}")
         return
-    labelled = (got[:, 2] > 0) & (expected[:, 2] > 0)
-    if ((got[:, 2] > 0) != (expected[:, 2] > 0))[~unsure].any():
-        f.fault(where, "a keypoint in the frame is missing, or one outside is there")
-    if (got[labelled & ~unsure, 2] != expected[labelled & ~unsure, 2]).any():
-        f.fault(where, "the visibility of a keypoint is not that of the source")
+    labelled = (got[:, 2] > 0) & (known[:, 2] > 0)
+    if ((got[:, 2] > 0) != (known[:, 2] > 0))[~unsure].any():
+        report.fault("a keypoint in the frame is missing, or one outside is there")
+    if (got[labelled & ~unsure, 2] != known[labelled & ~unsure, 2]).any():
+        report.fault("the visibility of a keypoint is not that of the source")
     if row.get("num_keypoints") != int((got[:, 2] > 0).sum()):
-        f.fault(where, f"num_keypoints is {row.get('num_keypoints')}, there are {int((got[:, 2] > 0).sum())}")
+        report.fault(f"num_keypoints is {row.get('num_keypoints')}, there are {int((got[:, 2] > 0).sum())}")
     if labelled.any():
-        apart = np.hypot(*(got[labelled, :2] - expected[labelled, :2]).T)
-        f.measured("keypoints", float(apart.max()), where)
+        apart = np.hypot(*(got[labelled, :2] - known[labelled, :2]).T)
+        report.measured("keypoints", float(apart.max()))
 
 
-def expected_keypoints(source_xyv: F64, setting: Setting, pairs: Sequence[Any]) -> tuple[F64, Marks]:
+def expected_keypoints(source_xyv: F64, expected: ExpectedObject) -> tuple[F64, Marks]:
     """Keypoints (K, 3) in the written picture, and which of them lie so near an edge that both answers are right."""
-    particles = moved_points(source_xyv[:, :2], setting.steps, setting.size_wh)
-    known = (source_xyv[:, 2] > 0) & (particles.shown if is_moved(setting.steps) else True)
-    visibility = np.where(particles.bare, source_xyv[:, 2], np.minimum(source_xyv[:, 2], 1.0))
-    out = np.where(known[:, None], np.column_stack([particles.xy, visibility]), 0.0)
-    nudged = [
-        moved_points(source_xyv[:, :2] + step, setting.steps, setting.size_wh)
-        for step in ((0.01, 0.01), (-0.01, 0.01), (0.01, -0.01), (-0.01, -0.01))
-    ]
-    unsure = np.any([(p.shown != particles.shown) | (p.bare != particles.bare) for p in nudged], axis=0)
-    if mirrors(setting.steps):
+    setting = expected.setting
+    moved = setting.moved(source_xyv[:, :2])
+    known = (source_xyv[:, 2] > 0) & (moved.shown if setting.is_moved else True)
+    visibility = np.where(moved.bare, source_xyv[:, 2], np.minimum(source_xyv[:, 2], 1.0))
+    out = np.where(known[:, None], np.column_stack([moved.xy, visibility]), 0.0)
+    nudged = [setting.moved(source_xyv[:, :2] + np.array([x, y])) for x in (-0.01, 0.01) for y in (-0.01, 0.01)]
+    unsure = np.any([(p.shown != moved.shown) | (p.bare != moved.bare) for p in nudged], axis=0)
+    if setting.is_mirrored:
         order = np.arange(len(out))
-        for left, right in pairs:
+        for left, right in expected.category.flip_pairs:
             order[[left, right]] = order[[right, left]]
         out, unsure = out[order], unsure[order]
     return out, unsure
 
 
-def _oriented(source: F64 | None, row: Mapping[str, Any], setting: Setting, where: ObjectRef, f: Findings) -> None:
+def _check_oriented_box(row: Mapping[str, Any], expected: ExpectedObject, report: Reporter) -> None:
     """The written oriented box is a rectangle around the moved corners, and no larger than the smallest there is.
 
     A map that keeps angles leaves it what it was, which is a rectangle in most files, not in all.
     """
+    source = expected.objects.obb[expected.i]
     if source is None or "obb" not in row:
         if (source is None) != ("obb" not in row):
-            f.fault(where, "its oriented box was not written" if source is not None else "has an oriented box")
+            report.fault("its oriented box was not written" if source is not None else "has an oriented box")
         return
     got = np.array(row["obb"], np.float32)
-    moved = moved_points(source, setting.steps, setting.size_wh).xy.astype(np.float32)
+    moved = expected.setting.moved(source).xy.astype(np.float32)
     apart = np.hypot(*(got[:, None] - moved).transpose(2, 0, 1))
     off = float(max(apart.min(axis=0).max(), apart.min(axis=1).max()))
     if off <= _SAME_CORNERS and _keeps_angles(source, moved.astype(np.float64)):
-        f.measured("obb", off, where)
+        report.measured("obb", off)
         return
     sides = np.roll(got, -1, axis=0) - got
     lengths = np.hypot(*sides.T)
     square = np.abs((sides * np.roll(sides, -1, axis=0)).sum(axis=1)) <= 0.02 * np.maximum(1.0, lengths.max())
-    if is_moved(setting.steps) and not square.all():
-        f.fault(where, "its oriented box is no rectangle")
+    if expected.setting.is_moved and not square.all():
+        report.fault("its oriented box is no rectangle")
     outside = max(0.0, *(-cv2.pointPolygonTest(got, (float(x), float(y)), True) for x, y in moved))
     smallest = float(np.prod(cv2.minAreaRect(moved)[1]))
     looser = (float(lengths[0] * lengths[1]) - smallest) / max(1.0, float(lengths.sum()))
-    f.measured("obb", max(outside, looser), where)
+    report.measured("obb", max(outside, looser))
 
 
 def _keeps_angles(before: F64, after: F64) -> bool:
@@ -255,21 +192,18 @@ def _keeps_angles(before: F64, after: F64) -> bool:
     return bool(np.abs(new - old * (new.sum() / max(1e-9, float(old.sum())))).max() <= _SAME_CORNERS)
 
 
-def _parts(objects: Objects, i: int, row: Mapping[str, Any], setting: Setting, where: ObjectRef, f: Findings) -> None:
+def _check_parts(row: Mapping[str, Any], expected: ExpectedObject, report: Reporter) -> None:
     """Boxes of parts, in their order; one of which less than a pixel can be seen may be left out."""
     written = list(row.get("parts", ()))
-    for part in objects.parts[i]:
-        seen = seen_of(
-            painted_rings([box_ring(part.box_xyxy)]), setting.steps, setting.size_wh, cuts_xy=setting.cuts_xy(False)
-        )
+    for part in expected.objects.parts[expected.i]:
+        seen = expected.setting.seen(painted_rings([box_ring(part.box_xyxy)]))
         if written and written[0]["name"] == part.name and seen.outer_xyxy is not None:
-            box = np.array(written[0]["box_xyxy"], np.float64)
-            off = float(beyond(box, seen).max())
+            off = float(seen.beyond(np.array(written[0]["box_xyxy"], np.float64)).max())
             if off <= 1.0 or seen.area >= 1.0:
-                f.measured("parts", off if is_moved(setting.steps) else 0.0, where)
+                report.measured("parts", off if expected.setting.is_moved else 0.0)
                 del written[0]
                 continue
         if seen.area >= 1.0:
-            f.fault(where, f"its part {part.name} was not written")
+            report.fault(f"its part {part.name} was not written")
     if written:
-        f.fault(where, f"has a part {written[0]['name']} that cannot be seen")
+        report.fault(f"has a part {written[0]['name']} that cannot be seen")

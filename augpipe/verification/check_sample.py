@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from augpipe.core.annotations import F64, U8, Annotations, Category, Header, Raster
+from augpipe.core.annotations import F64, U8, Annotations, Category, Frame, Header, Raster
 from augpipe.core.errors import one_line
 from augpipe.core.plan import from_json
 from augpipe.core.step import Step
@@ -20,9 +21,9 @@ from augpipe.pixels.scaled_decode import scale_denominator_of
 from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.compile import Recipe
 from augpipe.verification.check_attributes import check_drop, check_segments, check_source, check_unreadable
-from augpipe.verification.check_object import compare
-from augpipe.verification.expected import Painted, Setting, moved_raster, seen_in
-from augpipe.verification.findings import Findings, ObjectRef
+from augpipe.verification.check_object import check_object
+from augpipe.verification.expected import Painted, Setting, expected_object
+from augpipe.verification.findings import Findings, Reporter
 from augpipe.verification.plan_checks import fault_of, is_redrawn
 from augpipe.verification.safe_parse import pixels_of
 from augpipe.verification.supersample import perimeter, sizes_of
@@ -35,14 +36,15 @@ _BLOCK = 16  # pixels
 class SourcePicture:
     """A source picture, upright, with its labels.
 
-    ``decoded`` gives it in RGB or gray at 1/n of its size, as the decoder makes it for an output that is shrunk.
+    ``decoded`` gives it in RGB or gray at 1/n of its size, as the decoder makes it for an output that is shrunk;
+    ``origin`` has key, sha256, width, height, orientation and split, as records have them; ``shapes`` are kept for its
+    other copies.
     """
 
     header: Header
     decoded: Callable[[int], U8]
     annotations: Annotations
     origin: Mapping[str, Any]
-    """key, sha256, width, height, orientation and split, as records have them."""
     shapes: dict[tuple[int, str], tuple[str, Painted]] = field(default_factory=dict)
 
     @property
@@ -53,92 +55,89 @@ class SourcePicture:
 
 @dataclass(frozen=True)
 class Context:
-    """What the manifest says, as far as labels and pictures depend on it."""
+    """What the manifest says, as far as labels and pictures depend on it.
+
+    ``shrinks`` is whether the codec leaves a part of a strong shrinking to JPEG's decoder; ``recipe`` is what plans are
+    drawn by, ``None`` if this version cannot draw them again.
+    """
 
     rules: LabelRules
     categories: Mapping[int, Category]
     void: int
     picture: PictureFormat
     shrinks: bool
-    """Whether the codec leaves a part of a strong shrinking to JPEG's decoder."""
     seed: int
     recipe: Recipe | None
-    """What plans are drawn by; ``None`` if this version cannot draw them again."""
 
 
-def check_sample(
-    key: str,
-    record: Mapping[str, Any],
-    members: Mapping[str, bytes],
-    source: SourcePicture,
-    context: Context,
-    f: Findings,
-) -> None:
-    """Everything about one sample that can be derived from its source and its plan.
+@dataclass(frozen=True, eq=False)
+class WrittenSample:
+    """A sample as it was written: KEY, the record KEY.json, and ending → bytes of its members."""
 
-    Args:
-        key: KEY.
-        record: KEY.json.
-        members: ending → bytes, as in the tar.
-        source: the picture that it was made of.
-        context: of the run.
-        f: takes what is found.
-    """
-    where = ObjectRef(key)
+    key: str
+    record: Mapping[str, Any]
+    members: Mapping[str, bytes]
+
+
+def check_sample(sample: WrittenSample, source: SourcePicture, context: Context, f: Findings) -> None:
+    """Everything about one sample that can be derived from its source and its plan."""
+    report = f.at(sample.key)
     try:
-        plan = from_json(record["plan"])
-        steps, recipe = plan.steps_alone(), context.recipe
-        out_wh = (int(record["width"]), int(record["height"]))
-        check_source(record, source.annotations, source.origin, f)
-        if (fault := fault_of(steps, source.size_wh)) is not None:
-            f.fault(where, f"its plan cannot be followed: {fault}")
-            return
-        if sizes_of(steps, source.size_wh)[-1] != out_wh:
-            f.fault(where, f"is {out_wh}, its plan leads to {sizes_of(steps, source.size_wh)[-1]}")
-            return
-        drawn_of = (str(source.origin["key"]), source.size_wh, source.annotations, context.seed, int(record["copy"]))
-        if recipe is not None and not is_redrawn(plan, recipe, *drawn_of):
-            f.fault(where, f"its plan is not the one that recipe and seed lead to for copy {record['copy']}")
-        setting = Setting(key, steps, source.size_wh, out_wh, context.rules, source.shapes)
-        _objects(record, source.annotations, setting, context, f)
-        _rasters(members, record, source.annotations, setting, context, f)
-        _picture(members, source, steps, context, where, f)
+        _check_sample(sample, source, context, f)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
-        f.fault(where, f"its record is not as docs/format.md has it: {type(error).__name__}: {one_line(error, 120)}")
+        report.fault(f"its record is not as docs/format.md has it: {type(error).__name__}: {one_line(error, 120)}")
     except MemoryError:
-        f.fault(where, "there is not enough memory to compare it")
+        report.fault("there is not enough memory to compare it")
 
 
-# --- objects ---------------------------------------------------------------------------------------------------------
+def _check_sample(sample: WrittenSample, source: SourcePicture, context: Context, f: Findings) -> None:
+    record, report = sample.record, f.at(sample.key)
+    plan = from_json(record["plan"])
+    steps, out_wh = plan.steps_alone(), (int(record["width"]), int(record["height"]))
+    check_source(record, source.annotations, source.origin, f.at(str(record["key"])))
+    if (fault := fault_of(steps, source.size_wh)) is not None:
+        report.fault(f"its plan cannot be followed: {fault}")
+        return
+    if (planned_wh := sizes_of(steps, source.size_wh)[-1]) != out_wh:
+        report.fault(f"is {out_wh}, its plan leads to {planned_wh}")
+        return
+    copy, frame = int(record["copy"]), Frame(str(source.origin["key"]), source.size_wh, source.annotations)
+    if context.recipe is not None and not is_redrawn(plan, context.recipe, frame, context.seed, copy):
+        report.fault(f"its plan is not the one that recipe and seed lead to for copy {record['copy']}")
+    setting = Setting(steps, source.size_wh, out_wh, context.rules, source.shapes)
+    _check_objects(record, source.annotations, setting, context, report)
+    _check_rasters(sample, source.annotations, setting, context, report)
+    _check_picture(sample.members, source, steps, context, report)
 
 
-def _objects(record: Mapping[str, Any], source: Annotations, setting: Setting, context: Context, f: Findings) -> None:
+def _check_objects(
+    record: Mapping[str, Any], source: Annotations, setting: Setting, context: Context, report: Reporter
+) -> None:
+    """Every object of the source was written or dropped once, and there are no others."""
     rows = {int(row["index"]): row for row in record["objects"]}
     drops = {int(row["index"]): row for row in record["dropped"]}
     if len(rows) + len(drops) != len(record["objects"]) + len(record["dropped"]) or rows.keys() & drops.keys():
-        f.fault(ObjectRef(setting.key), "an object is there twice")
+        report.fault("an object is there twice")
     objects = source.objects
     known = {int(index): i for i, index in enumerate(objects.index)}
-    unreadable = {d.index: d for d in source.dropped}
+    unreadable = {dropped.index: dropped for dropped in source.dropped}
     for index in sorted({*rows, *drops} - {*known, *unreadable}):
-        f.fault(ObjectRef(setting.key, index), "is no object of the source")
+        report.of(index).fault("is no object of the source")
     for index, dropped in unreadable.items():
         if index in rows:
-            f.fault(ObjectRef(setting.key, index), f"was kept, but makes no sense in the source ({dropped.reason})")
-        elif index not in drops:
-            f.fault(ObjectRef(setting.key, index), "vanished without a word")
+            report.of(index).fault(f"was kept, but makes no sense in the source ({dropped.reason})")
+        elif index in drops:
+            check_unreadable(drops[index], dropped, context.categories.get(dropped.category_id), report.of(index))
         else:
-            check_unreadable(dropped, drops[index], context.categories.get(dropped.category_id), f, setting.key)
+            report.of(index).fault("vanished without a word")
     for index, i in known.items():
         category = context.categories[int(objects.category_id[i])]
         if index in rows:
-            row = rows[index]
-            compare(objects, i, row, setting, category, f)
+            check_object(rows[index], expected_object(objects, i, category, setting), report.of(index))
         elif index in drops:
-            own = setting.of(category)
-            check_drop(objects, i, drops[index], seen_in(objects, i, own)[2], own, category.name, f)
+            check_drop(drops[index], expected_object(objects, i, category, setting), report.of(index))
         else:
-            f.fault(ObjectRef(setting.key, index), "vanished without a word")
+            report.of(index).fault("vanished without a word")
 
 
 # --- rasters ---------------------------------------------------------------------------------------------------------
@@ -156,44 +155,40 @@ def raster_of(png: bytes, size_wh: tuple[int, int] | None = None) -> Raster:
     return values
 
 
-def _rasters(
-    members: Mapping[str, bytes],
-    record: Mapping[str, Any],
-    source: Annotations,
-    setting: Setting,
-    context: Context,
-    f: Findings,
+def _check_rasters(
+    sample: WrittenSample, source: Annotations, setting: Setting, context: Context, report: Reporter
 ) -> None:
     panoptic: Raster | None = None
     for name in ("semantic", "instance", "panoptic"):
         raster: Raster | None = getattr(source, name)
-        where, ending = ObjectRef(setting.key), f"{name}.png"
-        if (raster is None) != (ending not in members):
-            f.fault(where, f"its {ending} is {'from nowhere' if raster is None else 'missing'}")
-        if raster is None or ending not in members:
+        ending = f"{name}.png"
+        png = sample.members.get(ending)
+        if (raster is None) != (png is None):
+            report.fault(f"its {ending} is {'from nowhere' if raster is None else 'missing'}")
+        if raster is None or png is None:
             continue
         try:
-            got, source_values = raster_of(members[ending], setting.out_wh), raster.astype(np.uint32)
+            got, source_values = raster_of(png, setting.out_wh), raster.astype(np.uint32)
         except ValueError as error:
-            f.fault(where, f"its {ending} {error}")
+            report.fault(f"its {ending} {error}")
             continue
         void = {"semantic": context.void, "instance": int(np.iinfo(raster.dtype).max), "panoptic": 0}[name]
         if name == "instance":
-            kept = np.array(sorted(int(row["instance"]) for row in record["objects"] if "instance" in row), np.uint32)
+            rows = sample.record["objects"]
+            kept = np.array(sorted(int(row["instance"]) for row in rows if "instance" in row), np.uint32)
             source_values = np.where((raster == 0) | np.isin(raster, kept), source_values, np.uint32(void))
-        sizes = (setting.size_wh, setting.out_wh)
-        expected = moved_raster(source_values, setting.steps, *sizes, void, setting.cuts_erased)
+        expected = setting.moved_raster(source_values, void)
         if not set(np.unique(got)) <= {*np.unique(source_values), void}:
-            f.fault(where, f"its {ending} has a value that the source has not")
-        f.measured(name, float((got != expected).sum()) / max(1, perimeter(expected)), where)
-        for value, off in off_by_value(got, expected).items():
-            f.measured("value", off, ObjectRef(setting.key, part=f"{ending} value {value}"))
+            report.fault(f"its {ending} has a value that the source has not")
+        report.measured(name, float((got != expected).sum()) / max(1, perimeter(expected)))
+        for value, off in _off_by_value(got, expected).items():
+            report.of(part=f"{ending} value {value}").measured("value", off)
         if name == "panoptic":
             panoptic = got
-    check_segments(record, panoptic, source, setting, f)
+    check_segments(sample.record, panoptic, source, setting, report)
 
 
-def off_by_value(got: Raster, expected: Raster) -> dict[int, float]:
+def _off_by_value(got: Raster, expected: Raster) -> dict[int, float]:
     """For each value that is expected in some pixels: how many are wrong, for each pixel of its border."""
     values, places = np.unique(np.stack([got, expected]), return_inverse=True)
     mine, theirs = places.reshape(2, *got.shape)
@@ -210,13 +205,8 @@ def off_by_value(got: Raster, expected: Raster) -> dict[int, float]:
 # --- the picture -----------------------------------------------------------------------------------------------------
 
 
-def _picture(
-    members: Mapping[str, bytes],
-    source: SourcePicture,
-    steps: Sequence[Step],
-    context: Context,
-    where: ObjectRef,
-    f: Findings,
+def _check_picture(
+    members: Mapping[str, bytes], source: SourcePicture, steps: Sequence[Step], context: Context, report: Reporter
 ) -> None:
     """The picture made again by the float64 reference and compressed alike; the mean difference in levels."""
     share = scale_denominator_of(source.header, steps) if context.shrinks else 1
@@ -225,11 +215,11 @@ def _picture(
     again = pixels_of(encode(np.ascontiguousarray(bgr), context.picture))
     got = pixels_of(members[context.picture.format])
     if got.shape != again.shape:
-        f.fault(where, f"its picture is {got.shape}, expected {again.shape}")
+        report.fault(f"its picture is {got.shape}, expected {again.shape}")
         return
     off = np.abs(got.astype(np.int16) - again).reshape(*got.shape[:2], -1).mean(axis=2)
-    f.measured("picture", float(off.mean()), where)
-    f.measured("spot", float(_in_blocks(off).max()), where)
+    report.measured("picture", float(off.mean()))
+    report.measured("spot", float(_in_blocks(off).max()))
 
 
 def _from_smaller(steps: Sequence[Step], share: int) -> tuple[Step, ...]:
@@ -238,14 +228,7 @@ def _from_smaller(steps: Sequence[Step], share: int) -> tuple[Step, ...]:
         return tuple(steps)
     matrix = np.reshape(first.matrix, (3, 3)) @ np.diag([share, share, 1.0])
     reduce = (first.reduce[0] // share, first.reduce[1] // share)
-    smaller = Warp(
-        matrix=tuple(matrix.ravel().tolist()),
-        size_wh=first.size_wh,
-        border=first.border,
-        fill=first.fill,
-        reduce=reduce,
-    )
-    return (smaller, *steps[1:])
+    return (replace(first, matrix=tuple(matrix.ravel().tolist()), reduce=reduce), *steps[1:])
 
 
 def _in_blocks(values: F64) -> F64:

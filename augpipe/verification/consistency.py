@@ -16,7 +16,7 @@ from augpipe.verification.safe_parse import object_of, read_document
 
 _A_FEW = 3
 NOT_OURS = (OSError, RecursionError, KeyError, TypeError, ValueError, AttributeError, OverflowError)
-"""What comes of taking a document for one of ours that is none."""
+"""The errors of reading a document that is not as docs/format.md has it."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Commit:
     """
 
     shard: Mapping[str, Any]
-    samples: int = 0
-    rejected: int = 0
-    objects: int = 0
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    sources: tuple[str, ...] = ()
-    span: tuple[int, int] = (0, 0)
-    rejects: tuple[Mapping[str, Any], ...] = ()
+    samples: int
+    rejected: int
+    objects: int
+    dropped: Mapping[str, int]
+    sources: tuple[str, ...]
+    span: tuple[int, int]
+    rejects: tuple[Mapping[str, Any], ...]
 
     @property
     def lost(self) -> list[tuple[str, int]]:
@@ -48,7 +48,7 @@ class Commit:
 
 @dataclass
 class ShardCounts:
-    """What the samples of a shard came to."""
+    """What the samples of a shard add up to."""
 
     objects: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
@@ -74,46 +74,46 @@ def read_commit(folder: Path, shard: Mapping[str, Any]) -> Commit:
     """
     record = object_of(read_document(folder / record_name(shard)))
     rejects = tuple(dict(row) for row in record["rejects"])
+    task = record["task"]
+    first, end = task["copies"]
     commit = Commit(
-        {name: record.get(name) for name in ("name", "samples", "bytes", "sha256")},
-        int(record["samples"]),
-        int(record["rejected"]),
-        int(record["objects"]),
-        {str(reason): int(count) for reason, count in record["dropped"].items()},
-        tuple(str(key) for key in record["task"]["sources"]),
-        _span(record["task"]["copies"]),
-        rejects,
+        shard={name: record.get(name) for name in ("name", "samples", "bytes", "sha256")},
+        samples=int(record["samples"]),
+        rejected=int(record["rejected"]),
+        objects=int(record["objects"]),
+        dropped={str(reason): int(count) for reason, count in record["dropped"].items()},
+        sources=tuple(str(key) for key in task["sources"]),
+        span=(int(first), int(end)),
+        rejects=rejects,
     )
     if len(commit.lost) != commit.rejected:
         raise ValueError(f"{commit.rejected} samples rejected, its rows say {len(commit.lost)}")
     return commit
 
 
-def _span(copies: Sequence[Any]) -> tuple[int, int]:
-    first, end = copies
-    return int(first), int(end)
-
-
 def check_books(folder: Path, manifest: Mapping[str, Any], f: Findings) -> None:
     """Manifest, run.json, commit records and rejects agree."""
-    totals, config = manifest["totals"], manifest["config"]
+    totals, config, shards = manifest["totals"], manifest["config"], manifest["shards"]
     commits = []
-    for shard in manifest["shards"]:
+    for shard in shards:
+        name = record_name(shard)
         try:
             commits.append(commit := read_commit(folder, shard))
         except NOT_OURS as error:
-            f.fault(record_name(shard), f"cannot be read: {_said(error)}")
+            no = "no " if isinstance(error, KeyError) else ""  # a bare key says little
+            f.fault(name, f"cannot be read: {no}{one_line(error, 200)}")
             continue
-        for name, value in commit.shard.items():
-            if value != shard.get(name):
-                shown = [one_line(repr(v), 80) for v in (value, shard.get(name))]
-                f.fault(record_name(shard), f"{name} is {shown[0]}, in the manifest {shown[1]}")
+        for field_name, value in commit.shard.items():
+            if value != shard.get(field_name):
+                there, stated = (one_line(repr(v), 80) for v in (value, shard.get(field_name)))
+                f.fault(name, f"{field_name} is {there}, in the manifest {stated}")
     _check_rejects(folder, [row for commit in commits for row in commit.rejects], f)
     _check_run(folder, manifest, f)
-    _check_names(folder, manifest, f)
-    if totals["expected"] != config["source"]["pictures"] * len(copies_of(config)):
+    _check_names(folder, shards, f)
+    copies = range(-1 if config["originals"] else 0, int(config["copies"]))
+    if totals["expected"] != config["source"]["pictures"] * len(copies):
         f.fault("manifest.json", f"totals.expected is {totals['expected']}, not pictures times copies")
-    if len(commits) == len(manifest["shards"]):  # without all of them nothing adds up, and why is told
+    if len(commits) == len(shards):  # without all of them nothing adds up, and the faults above say why
         _check_totals(totals, commits, f)
         _check_coverage(totals, config, commits, f)
 
@@ -148,56 +148,54 @@ def _check_coverage(
             f.fault("manifest.json", f"{totals['pictures']} pictures, the shards have {len(sources)}, {twice} twice")
 
 
-def _check_names(folder: Path, manifest: Mapping[str, Any], f: Findings) -> None:
-    known = {str(shard["name"]) for shard in manifest["shards"]}
-    records = {record_name(shard) for shard in manifest["shards"]}
-    if len(known) != len(manifest["shards"]):
+def _check_names(folder: Path, shards: Sequence[Mapping[str, Any]], f: Findings) -> None:
+    known = {str(shard["name"]) for shard in shards}
+    if len(known) != len(shards):
         f.fault("manifest.json", "names a shard twice")
+    known |= {record_name(shard) for shard in shards}
     for path in sorted([*folder.glob("*.tar"), *folder.glob("*-??????.json")]):
-        if path.name not in known | records:
+        if path.name not in known:
             f.fault(path.name, "the manifest does not know this shard")
 
 
-def copies_of(config: Mapping[str, Any]) -> range:
-    """The copy numbers of every picture; −1 is the original."""
-    return range(-1 if config["originals"] else 0, int(config["copies"]))
-
-
-def check_tally(
-    shard: Mapping[str, Any], commit: Commit, tally: ShardCounts, config: Mapping[str, Any], f: Findings
+def check_counts(
+    shard: Mapping[str, Any], commit: Commit, counts: ShardCounts, config: Mapping[str, Any], f: Findings
 ) -> None:
     """The samples of a shard are what its record says: every copy of every source written or rejected once."""
     name = str(shard["name"])
-    if tally.objects != commit.objects:
-        f.fault(name, f"its samples have {tally.objects} objects, its record says {commit.objects}")
-    if tally.dropped != Counter(commit.dropped):
-        f.fault(name, f"its samples dropped {dict(tally.dropped)}, its record says {dict(commit.dropped)}")
-    there = Counter([*tally.copies, *commit.lost])
-    _tell(name, "is there twice, or written and rejected", [pair for pair, count in there.items() if count > 1], f)
+    if counts.objects != commit.objects:
+        f.fault(name, f"its samples have {counts.objects} objects, its record says {commit.objects}")
+    if counts.dropped != Counter(commit.dropped):
+        f.fault(name, f"its samples dropped {dict(counts.dropped)}, its record says {dict(commit.dropped)}")
+
+    def fault_each(pairs: Sequence[tuple[str, int]], what: str) -> None:
+        for source, copy in pairs[:_A_FEW]:
+            f.fault(name, f"copy {copy} of {one_line(source, 100)} {what}")
+        if len(pairs) > _A_FEW:
+            f.fault(name, f"and {len(pairs) - _A_FEW} more: {what}")
+
+    there = Counter([*counts.copies, *commit.lost])
     numbers, sources = commit.numbers(bool(config["originals"])), set(commit.sources)
-    _tell(name, "belongs to no task of this shard", [p for p in there if p[0] not in sources or p[1] not in numbers], f)
+    fault_each([pair for pair, count in there.items() if count > 1], "is there twice, or written and rejected")
+    fault_each([p for p in there if p[0] not in sources or p[1] not in numbers], "belongs to no task of this shard")
     if len(sources) * len(numbers) > len(there) + commit.samples:  # far too few: not worth a list
         f.fault(name, f"{len(sources)} sources with {len(numbers)} copies, {len(there)} were written or rejected")
     else:
         expected = ((source, copy) for source in sorted(sources) for copy in numbers)
-        _tell(name, "was neither written nor rejected", [pair for pair in expected if pair not in there], f)
-
-
-def _tell(name: str, what: str, pairs: Sequence[tuple[str, int]], f: Findings) -> None:
-    for source, copy in pairs[:_A_FEW]:
-        f.fault(name, f"copy {copy} of {one_line(source, 100)} {what}")
-    if len(pairs) > _A_FEW:
-        f.fault(name, f"and {len(pairs) - _A_FEW} more: {what}")
+        fault_each([pair for pair in expected if pair not in there], "was neither written nor rejected")
 
 
 def _check_rejects(folder: Path, rows: Sequence[Mapping[str, Any]], f: Findings) -> None:
+    name = "rejects.jsonl"
     try:
-        told = [object_of(line) for line in read_document(folder / "rejects.jsonl").splitlines()]
+        there = [object_of(line) for line in read_document(folder / name).splitlines()]
     except (OSError, ValueError) as error:
-        f.fault("rejects.jsonl", f"cannot be read: {one_line(error)}")
+        f.fault(name, f"cannot be read: {one_line(error)}")
         return
-    if sorted(map(_sorted, told)) != sorted(map(_sorted, rows)):
-        f.fault("rejects.jsonl", "is not what the records say")
+    if sorted(json.dumps(row, sort_keys=True) for row in there) != sorted(
+        json.dumps(row, sort_keys=True) for row in rows
+    ):
+        f.fault(name, "is not what the records say")
 
 
 def _check_run(folder: Path, manifest: Mapping[str, Any], f: Findings) -> None:
@@ -214,13 +212,3 @@ def _check_run(folder: Path, manifest: Mapping[str, Any], f: Findings) -> None:
         return
     if run.get("config") != manifest["config"]:
         f.fault("run.json", "its config is not the manifest's")
-
-
-def _sorted(row: Mapping[str, Any]) -> str:
-    return json.dumps(row, sort_keys=True)
-
-
-def _said(error: Exception) -> str:
-    """An error in words; a bare key says little."""
-    words = one_line(error, 200)
-    return f"no {words}" if isinstance(error, KeyError) else words

@@ -1,13 +1,12 @@
-"""What a check has found: how far off each label is, by kind, and what is plainly wrong.
+"""What a verification finds: *measures* and *faults*.
 
-A *measure* has a limit for the worst and, for some, one for the mean; :data:`MEASURES` is the table of them all.
-A *fault* is a sentence about something that no limit applies to, such as an object that vanished.
+A measure is a number with a limit for the worst and, for some, one for the mean; a fault is a sentence about something
+that no limit applies to, such as an object that vanished.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Measure:
-    """One kind of number: what it is for people, its unit, the worst and the mean that are right."""
+    """One kind of number: its title, its unit, and the limits of the worst and of the mean."""
 
     title: str
     unit: str
@@ -80,30 +79,48 @@ class Findings:
     faults: list[Mistake] = field(default_factory=list)
     samples: int = 0
 
-    def measured(self, kind: str, value: float, where: ObjectRef) -> None:
-        """A number of one of the :data:`MEASURES`; one that is none counts as infinitely far off."""
-        self.values.setdefault(kind, []).append((value if not math.isnan(value) else math.inf, where))
-
     def fault(self, where: ObjectRef | str, message: str) -> None:
-        """Something that is wrong."""
+        """Add something that is wrong."""
         self.faults.append(Mistake(str(where), message))
 
-    def add(self, others: Iterable[Findings]) -> Findings:
-        """This one with what others have found."""
-        for other in others:
-            for kind, values in other.values.items():
-                self.values.setdefault(kind, []).extend(values)
-            for kind, shifts in other.shifts.items():
-                self.shifts.setdefault(kind, []).extend(shifts)
-            self.faults.extend(other.faults)
-            self.samples += other.samples
-        return self
+    def at(self, key: str) -> Reporter:
+        """The reporter of one sample."""
+        return Reporter(self, ObjectRef(key))
+
+    def add(self, other: Findings) -> None:
+        """Add all that was found elsewhere."""
+        for kind, values in other.values.items():
+            self.values.setdefault(kind, []).extend(values)
+        for kind, shifts in other.shifts.items():
+            self.shifts.setdefault(kind, []).extend(shifts)
+        self.faults.extend(other.faults)
+        self.samples += other.samples
+
+
+@dataclass(frozen=True, eq=False)
+class Reporter:
+    """Takes findings about one sample, object or part of a sample."""
+
+    findings: Findings
+    where: ObjectRef
+
+    def fault(self, message: str) -> None:
+        """Add something that is wrong."""
+        self.findings.fault(self.where, message)
+
+    def measured(self, kind: str, value: float) -> None:
+        """Add a number of one of the :data:`MEASURES`; NaN counts as infinitely far off."""
+        self.findings.values.setdefault(kind, []).append((math.inf if math.isnan(value) else value, self.where))
+
+    def of(self, number: int = -1, part: str = "") -> Reporter:
+        """The reporter of an object, or of a part, of the same sample."""
+        return Reporter(self.findings, ObjectRef(self.where.key, number, part))
 
 
 # --- verdict ----------------------------------------------------------------------------------------------------------
 
 
-_OF_ONE_MASK = 0.5  # pixels; its box goes by whole pixels, so that of one seems shifted by up to so much
+_OF_ONE_MASK = 0.5  # pixels; the box of a mask is rounded to whole pixels
 _OF_MANY_MASKS = 1.5  # over the root of their number: 3 standard deviations of the median of so many roundings
 _WORST = 50
 
@@ -122,7 +139,7 @@ class MeasureRow:
 
     @property
     def measure(self) -> Measure:
-        """What it is."""
+        """The entry of the table."""
         return MEASURES[self.kind]
 
     @property
@@ -133,10 +150,9 @@ class MeasureRow:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a verification came to.
+    """The result of a verification; ``checked`` of ``samples`` were compared with their source.
 
-    ``worst`` are the samples and objects that are furthest off for their limits, worst first. ``checked`` samples were
-    compared with their source, of ``samples``.
+    ``worst`` are (value by its limit, kind, where) of the samples and objects that are furthest off, worst first.
     """
 
     samples: int
@@ -182,30 +198,31 @@ def _finite(value: float) -> float | None:
 
 def rows_of(findings: Findings) -> list[MeasureRow]:
     """The rows of all measures that there are numbers of, in the order of the table."""
-    rows: list[MeasureRow] = []
+    rows = []
     for kind, measure in MEASURES.items():
-        if kind == "shift":
-            rows.extend(_shift_rows(findings, measure))
-        elif values := findings.values.get(kind):
+        if values := findings.values.get(kind):
             worst, where = max(values, key=lambda item: item[0])
             mean = float(np.mean([value for value, _ in values]))
             rows.append(MeasureRow(kind, len(values), mean, worst, where, measure.worst, measure.mean))
-    return rows
+    return rows + _shift_rows(findings, MEASURES["shift"])
 
 
-def _shift_rows(findings: Findings, measure: Measure) -> Iterable[MeasureRow]:
-    """The median by which boxes of a kind lie to one side: half a pixel too far is in no single box's limit."""
-    found = []
+def _shift_rows(findings: Findings, measure: Measure) -> list[MeasureRow]:
+    """The median by which boxes of a kind lie to one side, of the kind that is nearest to its limit.
+
+    A wrong convention of pixel centres moves all boxes by half a pixel, which is within the limit of a single box.
+    """
+    rows = []
     for kind, shifts in findings.shifts.items():
         rounding = min(_OF_ONE_MASK, _OF_MANY_MASKS / math.sqrt(len(shifts)))
         limit = measure.worst + (rounding if kind == "mask" else 0.0)
         off = float(np.abs(np.median(np.array(shifts), axis=0)).max())
-        found.append(MeasureRow("shift", len(shifts), off, off, ObjectRef(f"all boxes of {kind}"), limit))
-    return sorted(found, key=lambda row: row.limit - row.worst)[:1]
+        rows.append(MeasureRow("shift", len(shifts), off, off, ObjectRef(f"all boxes of {kind}"), limit))
+    return sorted(rows, key=lambda row: row.limit - row.worst)[:1]
 
 
 def worst_of(findings: Findings) -> tuple[tuple[float, str, ObjectRef], ...]:
-    """(how far off for its limit, kind, where) of the worst objects, worst first."""
+    """(value by its limit, kind, where) of the samples and objects that are furthest off, worst first."""
     rated = [
         (value / MEASURES[kind].worst, kind, where)
         for kind, values in findings.values.items()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from augpipe.core.errors import one_line
-from augpipe.verification.findings import Findings, ObjectRef
+from augpipe.verification.findings import Findings, Reporter
 from augpipe.verification.safe_parse import (
     SCHEMA,
     MemberRange,
@@ -21,9 +21,7 @@ from augpipe.verification.safe_parse import (
 )
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
-_CHUNK = 1 << 20
 _RASTERS = frozenset({"semantic.png", "instance.png", "panoptic.png"})
-_OFF = 0.0021  # two roundings to three decimals
 
 
 def check_shard(
@@ -31,19 +29,19 @@ def check_shard(
 ) -> Iterator[tuple[str, dict[str, MemberRange], dict[str, bytes]]]:
     """(KEY, places, members) of every sample of a shard, which is checked on the way: hash, size, count, names.
 
-    Headers are read here, as docs/format.md has them, and nothing is unpacked.
+    Tar headers are read by the words of docs/format.md, and nothing is unpacked.
     """
     name = str(shard["name"])
     path = folder / Path(name).name
     if not shard["samples"]:
         return
     try:
-        if (size := path.stat().st_size) != shard["bytes"]:
-            f.fault(name, f"has {size:,} bytes, in the manifest {one_line(shard['bytes'], 40)}")
-        elif _sha256(path) != shard["sha256"]:
-            f.fault(name, "its sha256 is not the one in the manifest")
-        seen = set[str]()
         with open(path, "rb") as file:
+            if (size := path.stat().st_size) != shard["bytes"]:
+                f.fault(name, f"has {size:,} bytes, in the manifest {one_line(shard['bytes'], 40)}")
+            elif hashlib.file_digest(file, "sha256").hexdigest() != shard["sha256"]:
+                f.fault(name, "its sha256 is not the one in the manifest")
+            seen = set[str]()
             for key, places in samples_of(path):
                 if key in seen:
                     f.fault(name, f"{one_line(key, 100)} is there twice, or its members do not stand together")
@@ -51,45 +49,37 @@ def check_shard(
                 try:
                     members = members_at(file, places)
                 except ValueError as error:
-                    f.fault(ObjectRef(key), one_line(error))
-                    continue
-                yield key, places, members
+                    f.at(key).fault(one_line(error))
+                else:
+                    yield key, places, members
         if len(seen) != shard["samples"]:
             f.fault(name, f"holds {len(seen)} samples, the manifest says {shard['samples']}")
     except (OSError, ValueError) as error:
         f.fault(name, f"cannot be read: {one_line(error)}")
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def check_sample_alone(
     key: str, members: Mapping[str, bytes], manifest: Mapping[str, Any], f: Findings
 ) -> dict[str, Any] | None:
     """A sample by itself: its name, its record, its picture; its record if more can be asked of it."""
-    where, ending = ObjectRef(key), manifest["config"]["picture"]["format"]
+    report, ending = f.at(key), manifest["config"]["picture"]["format"]
     if not _KEY.fullmatch(key):
-        f.fault(where, "is no KEY")
+        report.fault("is no KEY")
     if missing := {"json", ending} - members.keys():
-        f.fault(where, f"has no {', '.join(sorted(missing))}")
+        report.fault(f"has no {', '.join(sorted(missing))}")
         return None
     if unknown := members.keys() - {"json", ending} - _RASTERS:
-        f.fault(where, f"has {one_line(', '.join(sorted(unknown)), 100)}, which no sample has")
+        report.fault(f"has {one_line(', '.join(sorted(unknown)), 100)}, which no sample has")
     try:
         record = object_of(members["json"])
-        _check_record(key, record, manifest, f)
+        _check_record(key, record, manifest, report)
         size_wh = (record["width"], record["height"])
         if not all(isinstance(side, int) and side > 0 for side in size_wh):
             raise ValueError(f"its record has the size {size_wh}")
         try:
             pixels_of(members[ending], size_wh)
         except ValueError as error:
-            f.fault(where, f"its picture cannot be read: {one_line(error, 120)}")
+            report.fault(f"its picture cannot be read: {one_line(error, 120)}")
             return None
         for name in ("objects", "dropped"):
             if not isinstance(record[name], list):
@@ -97,59 +87,56 @@ def check_sample_alone(
         for row in record["objects"]:
             if isinstance(row["visible"], bool):
                 raise ValueError(f"visible is no number: {row['visible']}")
-            _check_object(ObjectRef(key, int(row["index"])), row, size_wh, f)
+            _check_object(row, size_wh, report.of(int(row["index"])))
         for row in record["dropped"]:
             if not isinstance(row["index"], int) or not isinstance(row["reason"], str):
                 raise ValueError(f"dropped {one_line(row, 80)}")
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        f.fault(where, f"its record is not as docs/format.md has it: {type(error).__name__}: {one_line(error, 120)}")
+        report.fault(f"its record is not as docs/format.md has it: {type(error).__name__}: {one_line(error, 120)}")
         return None
     return record
 
 
-def _check_record(key: str, record: Mapping[str, Any], manifest: Mapping[str, Any], f: Findings) -> None:
+def _check_record(key: str, record: Mapping[str, Any], manifest: Mapping[str, Any], report: Reporter) -> None:
     copy, source = record["copy"], record["source"]["key"]
     tail = f"-{hashlib.blake2b(source.encode()).hexdigest()[:10]}-{'orig' if copy < 0 else f'c{copy:03d}'}"
     if record["schema"] != SCHEMA or record["key"] != key or not key.endswith(tail):
-        f.fault(
-            ObjectRef(key),
+        report.fault(
             f"its record is of {one_line(record['schema'], 40)} {one_line(record['key'], 100)}, "
-            f"copy {copy} of {one_line(source, 100)}",
+            f"copy {copy} of {one_line(source, 100)}"
         )
     if record["plan"]["seed"] != manifest["config"]["seed"]:
-        f.fault(
-            ObjectRef(key), f"its plan is of the seed {record['plan']['seed']}, the run of {manifest['config']['seed']}"
-        )
+        report.fault(f"its plan is of the seed {record['plan']['seed']}, the run of {manifest['config']['seed']}")
     if copy < 0 and record["plan"]["steps"]:
-        f.fault(ObjectRef(key), "is the picture as it is, but its plan has steps")
+        report.fault("is the picture as it is, but its plan has steps")
 
 
-def _check_object(where: ObjectRef, row: Mapping[str, Any], size_wh: tuple[int, int], f: Findings) -> None:
+def _check_object(row: Mapping[str, Any], size_wh: tuple[int, int], report: Reporter) -> None:
     """What an object says of itself: its box is in the picture, its numbers fit each other."""
     x0, y0, x1, y1 = (float(v) for v in row["box_xyxy"])
     if not (0 <= x0 < x1 <= size_wh[0] and 0 <= y0 < y1 <= size_wh[1]):
-        f.fault(where, f"box {one_line(row['box_xyxy'], 100)} is not inside the picture")
+        report.fault(f"box {one_line(row['box_xyxy'], 100)} is not inside the picture")
     for name in ("iscrowd", "truncated", "difficult", "occluded"):
         if name in row and row[name] not in (0, 1):
-            f.fault(where, f"{name} is {one_line(row[name], 40)}, expected 0 or 1")
+            report.fault(f"{name} is {one_line(row[name], 40)}, expected 0 or 1")
     if not 0 <= float(row["visible"]) <= 1:
-        f.fault(where, f"visible is {row['visible']}, expected 0 to 1")
+        report.fault(f"visible is {row['visible']}, expected 0 to 1")
     written = row.get("segmentation")
     if isinstance(written, Mapping):
         pixels = int(bitmap_of_code(written, size_wh).sum())
         if abs(float(row["area"]) - pixels) > 0.5:
-            f.fault(where, f"area is {row['area']}, its mask has {pixels} pixels")
+            report.fault(f"area is {row['area']}, its mask has {pixels} pixels")
     if "keypoints" in row:
-        _check_keypoints(where, row, size_wh, f)
+        _check_keypoints(row, size_wh, report)
 
 
-def _check_keypoints(where: ObjectRef, row: Mapping[str, Any], size_wh: tuple[int, int], f: Findings) -> None:
+def _check_keypoints(row: Mapping[str, Any], size_wh: tuple[int, int], report: Reporter) -> None:
     flat = [float(v) for v in row["keypoints"]]
     points = list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
     for x, y, v in points:
         inside = 0 <= x <= size_wh[0] and 0 <= y <= size_wh[1] if v else x == y == 0
         if v not in (0, 1, 2) or not inside:
-            f.fault(where, f"has the keypoint {[x, y, v]}; expected v 0, 1 or 2, a place in the picture, 0 0 for v = 0")
+            report.fault(f"has the keypoint {[x, y, v]}; expected v 0, 1 or 2, a place in the picture, 0 0 for v = 0")
     count = sum(v > 0 for _, _, v in points)
     if row.get("num_keypoints") != count:
-        f.fault(where, f"num_keypoints is {one_line(row.get('num_keypoints'), 40)}, there are {count}")
+        report.fault(f"num_keypoints is {one_line(row.get('num_keypoints'), 40)}, there are {count}")

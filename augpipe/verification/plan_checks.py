@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from augpipe import __version__
-from augpipe.core.annotations import Annotations, Frame
+from augpipe.core.annotations import Frame
 from augpipe.core.errors import Reject
 from augpipe.core.plan import Plan, to_json
 from augpipe.core.step import Step
@@ -37,10 +37,10 @@ def fault_of(steps: Sequence[Step], size_wh: tuple[int, int]) -> str | None:
     return None
 
 
-# --- Whether a plan is the one that recipe, seed and copy lead to, so that no copy stands in the place of another -----
+# --- whether a plan is the one that recipe, seed and copy lead to, so that no copy stands in the place of another -----
 
 
-_APART = 1e-9  # of a number, for machines whose sines differ in the last bit
+_APART = 1e-9  # of a number; sines of two machines may differ in the last bit
 
 
 def recipe_of(config: Mapping[str, Any]) -> Recipe | None:
@@ -69,25 +69,12 @@ def _node(row: Mapping[str, Any], weight: float) -> Node:
     return Group(row["path"], row["group"], children, row["p"], (least, most), row["cut"], weight)
 
 
-def is_redrawn(
-    plan: Plan, recipe: Recipe, key: str, size_wh: tuple[int, int], labels: Annotations, seed: int, copy: int
-) -> bool:
-    """Whether a plan is what drawing gives again.
-
-    Args:
-        plan: as it was written.
-        recipe: of the run.
-        key: of the source picture.
-        size_wh: of the source picture, upright.
-        labels: of the source picture; some operations look at boxes.
-        seed: of the run.
-        copy: number of the sample.
-    """
+def is_redrawn(plan: Plan, recipe: Recipe, frame: Frame, seed: int, copy: int) -> bool:
+    """Whether drawing by the recipe of the run gives a written plan again; ``frame`` is the upright source picture."""
     try:
-        again = draw(recipe, Frame(key, size_wh, labels), seed, copy)
+        return _same(to_json(plan), to_json(draw(recipe, frame, seed, copy)))
     except Reject:
         return False
-    return _same(to_json(plan), to_json(again))
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -1,7 +1,7 @@
-"""Verify a finished folder: every shard in a process of its own, what they find put together.
+"""Verify a finished folder: every shard in a process of its own, and what they find put together.
 
-It shares the readers of sources with the run, the decoder with the size that it is asked for, the plan as data, and
-nothing that moves a label or a pixel.
+Verification shares with a run the readers of sources, the decoder with the size that it is asked for, and the plan as
+data, and nothing that moves a label or a pixel.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from augpipe.labels.normalize import aligned
 from augpipe.labels.transform import LabelRules
 from augpipe.pixels.codec.header import MAX_PIXELS, read_header
 from augpipe.pixels.codec.image import PictureFormat, decode
-from augpipe.verification.check_sample import Context, SourcePicture, check_sample
-from augpipe.verification.consistency import NOT_OURS, ShardCounts, check_books, check_tally, read_commit
-from augpipe.verification.findings import Findings, ObjectRef, Verdict, rows_of, worst_of
+from augpipe.verification.check_sample import Context, SourcePicture, WrittenSample, check_sample
+from augpipe.verification.consistency import NOT_OURS, ShardCounts, check_books, check_counts, read_commit
+from augpipe.verification.findings import Findings, Verdict, rows_of, worst_of
 from augpipe.verification.integrity import check_sample_alone, check_shard
 from augpipe.verification.plan_checks import recipe_of
 from augpipe.verification.safe_parse import MemberRange, members_at, object_of, read_manifest
@@ -41,7 +41,7 @@ _SILENT = Progress()
 
 @dataclass(frozen=True)
 class Reading:
-    """How the source is read: what the manifest says, and what of it only the user knows."""
+    """How the source is read: as the manifest says, and what of it only the user knows."""
 
     reader: Reader
     entries: Mapping[str, Entry]
@@ -70,15 +70,20 @@ class Reading:
 
         decoded(1)
         width, height = header.upright_wh
-        origin = {"key": key, "sha256": hashlib.sha256(data).hexdigest(), "width": width, "height": height}
-        return SourcePicture(
-            header, decoded, annotations, {**origin, "orientation": header.orientation, "split": self.split}
-        )
+        origin = {
+            "key": key,
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "width": width,
+            "height": height,
+            "orientation": header.orientation,
+            "split": self.split,
+        }
+        return SourcePicture(header, decoded, annotations, origin)
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """``most`` of the numbers 0 … total − 1, spread evenly; all if there are no more."""
+    """The set of ``most`` of the numbers 0 … total − 1, spread evenly; all if there are no more."""
 
     most: int
     total: int
@@ -117,7 +122,7 @@ def verify(
             and the books are checked.
         most: samples to compare with their source, spread evenly; all if not given. Files are always all checked.
         workers: processes; one a core if not given, 0 works in this one.
-        progress: is told how it goes, in shards.
+        progress: counts shards.
 
     Raises:
         DatasetError: no finished folder.
@@ -139,24 +144,15 @@ def verify(
             f"{against.root} is not what the folder was made of, or has changed since, "
             "or was read with other --images or --classes",
         )
-    chosen = Chosen(most or samples, samples)
-    firsts = accumulate((int(s["samples"]) for s in shards), initial=0)
-    jobs = [
-        _Job(
-            folder,
-            shard,
-            manifest,
-            context,
-            None if against is None else reading_of(against, manifest, _sources(folder, shard)),
-            first,
-            chosen,
-        )
-        for shard, first in zip(shards, firsts, strict=False)
-    ]
+    chosen, firsts = Chosen(most or samples, samples), accumulate((int(s["samples"]) for s in shards), initial=0)
+    jobs = []
+    for shard, first in zip(shards, firsts, strict=False):
+        reading = None if against is None else reading_of(against, manifest, _sources(folder, shard))
+        jobs.append(_Job(folder, shard, manifest, context, reading, first, chosen))
     progress.begin(len(jobs))
     with worker_pool(workers):
         for found in parallel_map(check_one_shard, jobs, None if len(jobs) > 1 else 0):
-            findings.add([found])
+            findings.add(found)
             progress.update(1)
     faults = tuple(sorted(findings.faults))
     return Verdict(samples, findings.samples, len(shards), size, tuple(rows_of(findings)), faults, worst_of(findings))
@@ -164,19 +160,19 @@ def verify(
 
 def check_one_shard(job: _Job) -> Findings:
     """Everything about one shard."""
-    findings, tally, whole = Findings(), ShardCounts(), True
+    findings, counts, whole = Findings(), ShardCounts(), True
     by_source: dict[str, list[tuple[str, dict[str, MemberRange]]]] = {}
     for number, (key, places, members) in enumerate(check_shard(job.folder, job.shard, findings), job.first):
         record = check_sample_alone(key, members, job.manifest, findings)
         if record is None:
             whole = False
             continue
-        tally.count(record)
+        counts.count(record)
         if number in job.chosen:
             by_source.setdefault(str(record["source"]["key"]), []).append((key, places))
-    if whole:  # else it does not add up, and why is told
-        with contextlib.suppress(*NOT_OURS):  # so for its record, which is told with the books
-            check_tally(job.shard, read_commit(job.folder, job.shard), tally, job.manifest["config"], findings)
+    if whole:  # else counts do not add up, and the fault above says why
+        with contextlib.suppress(*NOT_OURS):  # an unreadable record is a fault of the books
+            check_counts(job.shard, read_commit(job.folder, job.shard), counts, job.manifest["config"], findings)
     if job.reading is not None and by_source:
         _compare(job, job.reading, by_source, findings)
     return findings
@@ -185,18 +181,18 @@ def check_one_shard(job: _Job) -> Findings:
 def _compare(
     job: _Job, reading: Reading, by_source: Mapping[str, Sequence[tuple[str, dict[str, MemberRange]]]], f: Findings
 ) -> None:
-    """A source is read and painted once for all its copies, and samples are read again one at a time."""
+    """Compare samples with their sources; a source is read and painted once for all its copies."""
     with open(job.folder / Path(str(job.shard["name"])).name, "rb") as tar:
         for name, samples in by_source.items():
             try:
                 source = reading.source(name)
             except Reject as reject:
                 hint = "; if pictures lie elsewhere, say --images" if reject.code == "missing-picture" else ""
-                f.fault(ObjectRef(samples[0][0]), f"its source cannot be read: {one_line(reject.message)}{hint}")
+                f.at(samples[0][0]).fault(f"its source cannot be read: {one_line(reject.message)}{hint}")
                 continue
             for key, places in samples:
                 members = members_at(tar, places)
-                check_sample(key, object_of(members["json"]), members, source, job.context, f)
+                check_sample(WrittenSample(key, object_of(members["json"]), members), source, job.context, f)
             f.samples += len(samples)
 
 
@@ -258,7 +254,7 @@ def open_source(
 
 
 def _sources(folder: Path, shard: Mapping[str, Any]) -> frozenset[str] | None:
-    """The keys of the sources of a shard; ``None`` if its record cannot be read, which is told elsewhere."""
+    """The keys of the sources of a shard; ``None`` if its record cannot be read, which is a fault of the books."""
     try:
         return frozenset(read_commit(folder, shard).sources)
     except NOT_OURS:
@@ -266,7 +262,7 @@ def _sources(folder: Path, shard: Mapping[str, Any]) -> frozenset[str] | None:
 
 
 def reading_of(dataset: Dataset, manifest: Mapping[str, Any], keys: frozenset[str] | None) -> Reading:
-    """How the sources with these keys, or all, are read."""
+    """How the sources with some keys, or all, are read."""
     reading = manifest["config"].get("reading", {})
     return Reading(
         dataset.reader,

@@ -1,13 +1,13 @@
-"""Shapes painted on fine canvases and moved in float64: slow, plain, and with no code of what it checks.
+"""Shapes painted on fine canvases and moved in float64, by no code of what is checked.
 
-Two ways to one truth. *Looking up* walks from a sample of the written picture back through the steps to the source and
-reads the painted canvas there. *Particles* are samples of the source sent forward, each with the area that it stands
-for, so that what leaves the frame, is cut by bars or painted over can be counted.
+*Looking up* walks from a sample of the written picture back through the steps to the source and reads the painted
+canvas there. *Particles* are samples of the source sent forward, each with the area that it stands for, so that what
+leaves the frame, is cut by bars or painted over can be counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -25,7 +25,7 @@ Window: TypeAlias = tuple[int, int, int, int]
 FINE = 4
 """Samples a pixel in each direction, where an outline is painted to be compared as a mask."""
 
-_NEAREST = 1e-3  # what a projective map brings nearer than this is behind the eye
+_NEAREST = 1e-3  # depth below which a point of a projective map is behind the eye
 _BAND = 1 << 20  # samples that are looked up together
 
 
@@ -137,11 +137,10 @@ def walked_back(
 
 @dataclass(frozen=True, eq=False)
 class SampleGrid:
-    """Samples of the source picture: ``marks`` (H·fine, W·fine) from the pixel ``origin_xy`` on."""
+    """Samples of the source picture: ``marks`` (H·4, W·4) from the pixel ``origin_xy`` on."""
 
     marks: Marks
     origin_xy: tuple[int, int] = (0, 0)
-    fine: int = FINE
 
     def looked_up(
         self, steps: Sequence[Step], size_wh: tuple[int, int], window: Window, cut_erased: bool = False
@@ -150,25 +149,25 @@ class SampleGrid:
         x0, y0, x1, y1 = window
         columns, rows = np.arange(x0 * FINE, x1 * FINE), np.arange(y0 * FINE, y1 * FINE)
         out = np.zeros((rows.size, columns.size), bool)
-        for band in _bands(rows.size, columns.size):
-            x, y = np.meshgrid((columns + 0.5) / FINE, (rows[band] + 0.5) / FINE)
+        height = max(1, _BAND // max(1, columns.size))
+        for top in range(0, rows.size, height):
+            x, y = np.meshgrid((columns + 0.5) / FINE, (rows[top : top + height] + 0.5) / FINE)
             points, shown = walked_back(np.stack([x.ravel(), y.ravel()], axis=1), steps, size_wh, cut_erased)
-            out[band] = self._at(points, shown).reshape(x.shape)
+            out[top : top + height] = self._at(points, shown).reshape(x.shape)
         return out
 
     @cached_property
     def grown(self) -> SampleGrid:
-        """With every sample that has a marked one beside it."""
-        fine = self.fine
-        padded = np.pad(self.marks, fine).astype(np.uint8)
+        """The grid with every sample that has a marked one beside it."""
+        padded = np.pad(self.marks, FINE).astype(np.uint8)
         marks = cv2.dilate(padded, np.ones((3, 3), np.uint8)).astype(bool)
-        return SampleGrid(marks, (self.origin_xy[0] - 1, self.origin_xy[1] - 1), fine)
+        return SampleGrid(marks, (self.origin_xy[0] - 1, self.origin_xy[1] - 1))
 
     @cached_property
     def shrunk(self) -> SampleGrid:
-        """Only the samples that have nothing but marked ones around them, two samples far."""
+        """The grid with only the samples that have nothing but marked ones around them, two samples far."""
         marks = cv2.erode(np.pad(self.marks, 2).astype(np.uint8), np.ones((5, 5), np.uint8))[2:-2, 2:-2]
-        return SampleGrid(marks.astype(bool), self.origin_xy, self.fine)
+        return SampleGrid(marks.astype(bool), self.origin_xy)
 
     def has(self, points_xy: F64) -> Marks:
         """Which points of the source lie in a marked sample."""
@@ -177,24 +176,19 @@ class SampleGrid:
     def is_plain(self, low_xy: F64, high_xy: F64) -> bool:
         """Whether all samples of a rectangle of the source are marked, or none is."""
         size = np.array(self.marks.shape[::-1])
-        corners = np.stack([np.floor(low_xy - self.origin_xy), np.ceil(high_xy - self.origin_xy)]) * self.fine
+        corners = np.stack([np.floor(low_xy - self.origin_xy), np.ceil(high_xy - self.origin_xy)]) * FINE
         (x0, y0), (x1, y1) = np.clip(corners, 0, size).astype(np.int64).tolist()
         inside = self.marks[y0:y1, x0:x1]
         whole = bool((corners[0] >= 0).all() and (corners[1] <= size).all())
         return not inside.any() or (whole and bool(inside.all()))
 
     def _at(self, points_xy: F64, shown: Marks) -> Marks:
-        place = np.floor((np.where(shown[:, None], points_xy, -1e6) - self.origin_xy) * self.fine).astype(np.int64)
+        place = np.floor((np.where(shown[:, None], points_xy, -1e6) - self.origin_xy) * FINE).astype(np.int64)
         h, w = self.marks.shape
         inside = (place[:, 0] >= 0) & (place[:, 0] < w) & (place[:, 1] >= 0) & (place[:, 1] < h)
         out = np.zeros(len(points_xy), bool)
         out[inside] = self.marks[place[inside, 1], place[inside, 0]]
         return out
-
-
-def _bands(rows: int, columns: int) -> Iterator[slice]:
-    height = max(1, _BAND // max(1, columns))
-    return (slice(top, top + height) for top in range(0, rows, height))
 
 
 # --- forward ---------------------------------------------------------------------------------------------------------
@@ -203,8 +197,8 @@ def _bands(rows: int, columns: int) -> Iterator[slice]:
 class Particles:
     """Points of the source on their way through the steps of a plan.
 
-    ``xy`` are canvas points, ``weight`` the canvas area that each stands for, ``shown`` those that no canvas and no
-    bar has cut, ``bare`` those that nothing was painted over.
+    ``xy`` are points of the canvas, ``weight`` the area that each stands for, ``shown`` those that no canvas and no bar
+    has cut, ``bare`` those that nothing was painted over.
     """
 
     def __init__(self, points_xy: F64, steps: Sequence[Step], size_wh: tuple[int, int], area: float = 1.0) -> None:
@@ -223,7 +217,7 @@ class Particles:
             every += 2
         rows, columns = np.nonzero(canvas.marks[every // 2 :: every, every // 2 :: every])
         places = np.stack([columns, rows], axis=1) * every + (every // 2 + 0.5)
-        return cls(places / canvas.fine + np.array(canvas.origin_xy), steps, size_wh, (every / canvas.fine) ** 2)
+        return cls(places / FINE + np.array(canvas.origin_xy), steps, size_wh, (every / FINE) ** 2)
 
     def _through(self, step: Step, after: tuple[int, int]) -> None:
         change = step.canvas_change()
@@ -236,6 +230,10 @@ class Particles:
             self.shown &= in_convex(self.xy, change.hidden_outside)
         if change.covered_xyxy:
             self.bare &= ~in_boxes(self.xy, change.covered_xyxy)
+
+    def left(self, cut_erased: bool) -> Marks:
+        """The points that are shown, with ``cut_erased`` without those that were painted over."""
+        return self.shown & self.bare if cut_erased else self.shown
 
     def share(self, marks: Marks) -> float:
         """The share of all area that ``marks`` have, 0..1; of no area, 0."""
@@ -254,17 +252,16 @@ class Particles:
 # --- measuring -------------------------------------------------------------------------------------------------------
 
 
-def box_of(marks: Marks, fine: int = FINE, origin_xy: tuple[int, int] = (0, 0)) -> F64 | None:
-    """The box of the samples of a canvas in pixels; ``None`` if there are none."""
+def box_of(marks: NDArray[Any], origin_xy: tuple[int, int] = (0, 0)) -> F64 | None:
+    """The box of the pixels of a mask, [x0, y0, x1, y1]; ``None`` if there are none."""
     rows, columns = np.flatnonzero(marks.any(axis=1)), np.flatnonzero(marks.any(axis=0))
     if not rows.size:
         return None
-    corners = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
-    box: F64 = corners / fine + np.array([*origin_xy, *origin_xy])
-    return box
+    (x, y), (x0, x1), (y0, y1) = origin_xy, columns[[0, -1]], rows[[0, -1]]
+    return np.array([x + x0, y + y0, x + x1 + 1, y + y1 + 1], np.float64)
 
 
 def perimeter(values: NDArray[Any]) -> int:
-    """Number of sides between neighbours of different values; of a mask, its frame being outside."""
+    """The number of sides between neighbours of different values; around a mask lies what is outside of it."""
     padded = np.pad(values, 1) if values.dtype == bool else values
     return int((padded[1:] != padded[:-1]).sum() + (padded[:, 1:] != padded[:, :-1]).sum())

@@ -1,13 +1,14 @@
-"""Ink: every mark is a coverage, how much of each pixel its exact geometry takes, laid over the picture in a colour.
+"""Antialiased drawing: a mark is a coverage, the share of each pixel that its geometry takes, blended with a colour.
 
-So nothing is rounded to whole pixels: a box drawn at 10.25 covers three quarters of column 10. Shapes come from their
-distance to the pixels' centres, boxes and masks from areas. Coordinates are those of :mod:`augpipe.core.geometry`.
+A box at x = 10.25 covers three quarters of column 10. The coverage of lines and dots comes from the distance to pixel
+centres, that of boxes and masks from areas. Coordinates are those of :mod:`augpipe.core.geometry`.
 """
 
 from __future__ import annotations
 
 import math
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeAlias
@@ -25,11 +26,13 @@ from augpipe.labels.rle import bitmap_of_rings
 F32: TypeAlias = NDArray[np.float32]
 Box: TypeAlias = tuple[float, float, float, float]
 Point: TypeAlias = tuple[float, float]
+Window: TypeAlias = tuple[int, int, int, int]
+"""Whole pixels x0, y0, x1, y1 of a picture; x1 = x0 or y1 = y0 where there are none."""
 
 BLACK: Rgb = (0, 0, 0)
 WHITE: Rgb = (255, 255, 255)
 
-# Spread in OKLab: eight chosen ones, then always the one farthest from all before it.
+# Spread in OKLab: eight are chosen by hand, each further one is the farthest from all before it.
 _PALETTE = bytes.fromhex(
     "3faff3f9953240d868f537a1f2e32f9a6af5fd2c2937eee2fcc0f9798940b36675dc03efed7ef8fb89a024b6a12e79f5"
     "aeb96eb09ee304a3229ffd28c2f6b6bf7101238ea9b751b57d76b9f7c8857ad1f7c67ab4e96e4daf2bfc84a81d46fbae"
@@ -37,10 +40,7 @@ _PALETTE = bytes.fromhex(
 
 
 def color_of(label: int) -> Rgb:
-    """The colour of the category with that ``label`` (1, 2, …), always the same.
-
-    The first 32 are easily told apart; the next 32 are lighter kinds of them, the 32 after that darker ones.
-    """
+    """The colour of the category with a ``label`` of 1, 2, …: 32 distinct ones, then the same lighter, then darker."""
     turn, place = divmod(label - 1, len(_PALETTE) // 3)
     plain = _PALETTE[3 * place : 3 * place + 3]
     ground, share = ((0, 0.0), (255, 0.3), (0, 0.3))[turn % 3]
@@ -55,7 +55,7 @@ def text_color_on(ground: Rgb) -> Rgb:
 
 
 def rgb_copy(picture: U8) -> U8:
-    """An own RGB picture from a gray (H, W) or RGB (H, W, 3) one."""
+    """A copy of a gray (H, W) or RGB (H, W, 3) picture as RGB."""
     return np.repeat(picture[:, :, None], 3, axis=2) if picture.ndim == 2 else picture.copy()
 
 
@@ -67,28 +67,28 @@ class Canvas:
         self.size_wh = (self.pixels.shape[1], self.pixels.shape[0])
 
     def lay(self, coverage: F32, at: tuple[int, int], color: Rgb, opacity: float = 1.0) -> None:
-        """Lay ``colour`` on the pixels from the top left one ``at`` on, as far as ``coverage`` (0..1) says."""
+        """Blend ``color`` into the pixels from the top left one ``at`` on, by a coverage of 0..1."""
         (w, h), (x, y) = self.size_wh, at
         x0, y0, x1, y1 = max(0, x), max(0, y), min(w, x + coverage.shape[1]), min(h, y + coverage.shape[0])
-        if x1 <= x0 or y1 <= y0:
-            return
-        share = coverage[y0 - y : y1 - y, x0 - x : x1 - x, None] * np.float32(opacity)
-        under = self.pixels[y0:y1, x0:x1]
-        under[...] = np.rint(under + share * (np.asarray(color, np.float32) - under))
+        if x1 > x0 and y1 > y0:
+            share = coverage[y0 - y : y1 - y, x0 - x : x1 - x, None] * np.float32(opacity)
+            under = self.pixels[y0:y1, x0:x1]
+            under[...] = np.rint(under + share * (np.asarray(color, np.float32) - under))
 
-    def window(self, bounds: Box, margin: float = 0.0) -> tuple[int, int, int, int]:
-        """The whole pixels (x0, y0, x1, y1) of the picture around ``bounds``; empty ones have x1 ≤ x0 or y1 ≤ y0."""
+    def window(self, bounds: Box, margin: float = 0.0) -> Window:
+        """The pixels of the picture in and around ``bounds``."""
         w, h = self.size_wh
-        low = [math.floor(max(-1.0, min(v - margin, size))) for v, size in zip(bounds[:2], (w, h), strict=True)]
-        high = [math.ceil(max(0.0, min(v + margin, size))) for v, size in zip(bounds[2:], (w, h), strict=True)]
-        return max(0, low[0]), max(0, low[1]), high[0], high[1]
+        x0, y0 = (math.floor(max(0.0, min(v - margin, side))) for v, side in zip(bounds[:2], (w, h), strict=True))
+        x1, y1 = (math.ceil(max(0.0, min(v + margin, side))) for v, side in zip(bounds[2:], (w, h), strict=True))
+        return x0, y0, max(x0, x1), max(y0, y1)
 
     def frame(self, box: Box, width: float, color: Rgb, opacity: float = 1.0) -> None:
         """A line of ``width`` along the inside of a box; a negative width runs along its outside."""
-        outer, inner = (box, _grown(box, -width)) if width >= 0.0 else (_grown(box, -width), box)
-        x0, y0, x1, y1 = window = self.window(outer)
-        if x1 > x0 and y1 > y0:
-            self.lay(_rectangle(outer, window) - _rectangle(inner, window), (x0, y0), color, opacity)
+        x0, y0, x1, y1 = box
+        moved = (x0 + width, y0 + width, x1 - width, y1 - width)
+        outer, inner = (box, moved) if width >= 0.0 else (moved, box)
+        window = self.window(outer)
+        self.lay(box_coverage(outer, window) - box_coverage(inner, window), window[:2], color, opacity)
 
     def lines(
         self,
@@ -101,40 +101,33 @@ class Canvas:
     ) -> None:
         """A line centred on a way through ``points``, with round ends; ``dash`` is the length of a dash and a gap."""
         ends = [*points[1:], points[0]] if closed else points[1:]
-        xs, ys = [p[0] for p in points], [p[1] for p in points]
-        x0, y0, x1, y1 = self.window((min(xs), min(ys), max(xs), max(ys)), width / 2.0 + 1.0)
-        if x1 <= x0 or y1 <= y0:
-            return
+        x0, y0, x1, y1 = self.window(_bounds(points), width / 2.0 + 1.0)
         coverage = np.zeros((y1 - y0, x1 - x0), np.float32)
         for start, end in zip(points, ends, strict=False):
-            reach = (min(start[0], end[0]), min(start[1], end[1]), max(start[0], end[0]), max(start[1], end[1]))
-            a, b, c, d = part = self.window(reach, width / 2.0 + 1.0)
-            if c > a and d > b:
-                seen = coverage[b - y0 : d - y0, a - x0 : c - x0]
-                np.maximum(seen, _segment(start, end, width, dash, part), out=seen)
+            a, b, c, d = part = self.window(_bounds((start, end)), width / 2.0 + 1.0)
+            under = coverage[b - y0 : d - y0, a - x0 : c - x0]
+            np.maximum(under, _segment(start, end, width, dash, part), out=under)
         self.lay(coverage, (x0, y0), color, opacity)
 
     def disc(self, centre: Point, radius: float, color: Rgb, opacity: float = 1.0, hole: float = 0.0) -> None:
         """A round dot; with a ``hole`` of that radius it is a ring."""
         x, y = centre
-        x0, y0, x1, y1 = window = self.window((x, y, x, y), radius + 1.0)
-        if x1 > x0 and y1 > y0:
-            xs, ys = _centres(window)
-            away = np.hypot(xs - np.float32(x), ys - np.float32(y))
-            coverage = np.clip(radius + 0.5 - away, 0.0, 1.0)
-            if hole > 0.0:
-                coverage -= np.clip(hole + 0.5 - away, 0.0, 1.0)
-            self.lay(coverage, (x0, y0), color, opacity)
+        window = self.window((x, y, x, y), radius + 1.0)
+        xs, ys = _centres(window)
+        away = np.hypot(xs - np.float32(x), ys - np.float32(y))
+        coverage = np.clip(radius + 0.5 - away, 0.0, 1.0)
+        if hole > 0.0:
+            coverage -= np.clip(hole + 0.5 - away, 0.0, 1.0)
+        self.lay(coverage, window[:2], color, opacity)
 
     def plate(self, box: Box, radius: float, color: Rgb, opacity: float = 1.0) -> None:
         """A filled box with round corners."""
-        x0, y0, x1, y1 = window = self.window(box)
-        if x1 > x0 and y1 > y0:
-            xs, ys = _centres(window)
-            half_w, half_h = (box[2] - box[0]) / 2.0, (box[3] - box[1]) / 2.0
-            across = np.maximum(np.abs(xs - np.float32(box[0] + half_w)) - np.float32(half_w - radius), 0.0)
-            down = np.maximum(np.abs(ys - np.float32(box[1] + half_h)) - np.float32(half_h - radius), 0.0)
-            self.lay(np.clip(radius + 0.5 - np.hypot(across, down), 0.0, 1.0), (x0, y0), color, opacity)
+        window = self.window(box)
+        xs, ys = _centres(window)
+        half_w, half_h = (box[2] - box[0]) / 2.0, (box[3] - box[1]) / 2.0
+        across = np.maximum(np.abs(xs - np.float32(box[0] + half_w)) - np.float32(half_w - radius), 0.0)
+        down = np.maximum(np.abs(ys - np.float32(box[1] + half_h)) - np.float32(half_h - radius), 0.0)
+        self.lay(np.clip(radius + 0.5 - np.hypot(across, down), 0.0, 1.0), window[:2], color, opacity)
 
     def text(self, words: str, baseline: Point, size: float, color: Rgb, opacity: float = 1.0) -> None:
         """Words from a point on the baseline on, which is moved to a whole pixel so that letters stay crisp."""
@@ -146,16 +139,18 @@ class Canvas:
 # --- coverages -------------------------------------------------------------------------------------------------------
 
 
-def _grown(box: Box, by: float) -> Box:
-    return box[0] - by, box[1] - by, box[2] + by, box[3] + by
+def _bounds(points: Sequence[Point]) -> Box:
+    xs, ys = zip(*points, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
 
 
-def _centres(window: tuple[int, int, int, int]) -> tuple[F32, F32]:
+def _centres(window: Window) -> tuple[F32, F32]:
     x0, y0, x1, y1 = window
     return np.arange(x0, x1, dtype=np.float32)[None] + 0.5, np.arange(y0, y1, dtype=np.float32)[:, None] + 0.5
 
 
-def _rectangle(box: Box, window: tuple[int, int, int, int]) -> F32:
+def box_coverage(box: Box, window: Window) -> F32:
+    """How much of each pixel of ``window`` a box covers."""
     sides = []
     for low, high, first, end in ((box[0], box[2], window[0], window[2]), (box[1], box[3], window[1], window[3])):
         starts = np.arange(first, end, dtype=np.float32)
@@ -163,7 +158,7 @@ def _rectangle(box: Box, window: tuple[int, int, int, int]) -> F32:
     return np.outer(sides[1], sides[0])
 
 
-def _segment(start: Point, end: Point, width: float, dash: float, window: tuple[int, int, int, int]) -> F32:
+def _segment(start: Point, end: Point, width: float, dash: float, window: Window) -> F32:
     xs, ys = _centres(window)
     xs, ys = xs - np.float32(start[0]), ys - np.float32(start[1])
     dx, dy = end[0] - start[0], end[1] - start[1]
@@ -200,12 +195,7 @@ def rim_of(coverage: F32, width: int) -> F32:
     return rim
 
 
-def box_coverage(box: Box, window: tuple[int, int, int, int]) -> F32:
-    """How much of each pixel of ``window`` a box covers."""
-    return _rectangle(box, window)
-
-
-def rings_coverage(rings: Sequence[F64], window: tuple[int, int, int, int]) -> F32:
+def rings_coverage(rings: Sequence[F64], window: Window) -> F32:
     """How much of each pixel of ``window`` polygons cover together, to a sixteenth (a whole pixel in huge windows)."""
     x0, y0, x1, y1 = window
     w, h = x1 - x0, y1 - y0
@@ -217,9 +207,7 @@ def rings_coverage(rings: Sequence[F64], window: tuple[int, int, int, int]) -> F
     return coverage
 
 
-def bitmap_coverage(
-    bitmap: U8, at: tuple[int, int], scale_xy: tuple[float, float], window: tuple[int, int, int, int]
-) -> F32:
+def bitmap_coverage(bitmap: U8, at: tuple[int, int], scale_xy: tuple[float, float], window: Window) -> F32:
     """How much of each pixel of ``window`` a scaled bitmap of 0 and 1 covers, exactly; ``at`` is before scaling."""
     x0, y0, x1, y1 = window
     (sx, sy), (left, top) = scale_xy, at
@@ -256,21 +244,18 @@ def fitted(words: str, size: float, width: float) -> str:
     """As much of ``words`` as fits into ``width`` pixels, with an ellipsis where something is missing."""
     if text_width(words, size) <= width:
         return words
-    low, high = 0, len(words)  # so many letters fit; so many do not
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if text_width(words[:middle].rstrip() + "…", size) <= width else (low, middle)
-    return words[:low].rstrip() + "…" if low else ""
+    count = bisect_left(range(1, len(words)), True, key=lambda n: text_width(words[:n].rstrip() + "…", size) > width)
+    return words[:count].rstrip() + "…" if count else ""
 
 
 @lru_cache(maxsize=4096)
 def text_width(words: str, size: float) -> float:
-    """How far the words run, in pixels."""
+    """The advance of words in pixels."""
     return float(_font(size).getlength(words))
 
 
 def cap_height(size: float) -> float:
-    """How high a capital letter stands above the baseline, in pixels."""
+    """The height of capital letters in pixels."""
     return 0.72 * size
 
 
@@ -283,7 +268,7 @@ def _font(size: float) -> ImageFont.FreeTypeFont:
 
 @lru_cache(maxsize=4096)
 def _in_font(letter: str) -> bool:
-    """Whether the font draws more than its sign for a missing letter."""
+    """Whether the font has a letter: it draws something else than for one that it lacks."""
     font = _font(16.0)
     mask, missing = font.getmask(letter), font.getmask("\uffff")
     return mask.size != missing.size or bytes(mask) != bytes(missing)
@@ -291,7 +276,7 @@ def _in_font(letter: str) -> bool:
 
 @lru_cache(maxsize=512)
 def _text(words: str, size: float) -> tuple[F32, tuple[int, int]]:
-    """The coverage of words, and where its top left pixel lies from the start of the baseline."""
+    """The coverage of words, and its top left pixel from the start of the baseline."""
     left, top, right, bottom = _font(size).getbbox(words, anchor="ls")
     x0, y0 = math.floor(left) - 1, math.floor(top) - 1
     image = Image.new("L", (math.ceil(right) - x0 + 1, math.ceil(bottom) - y0 + 1))

@@ -1,6 +1,6 @@
 """The contact sheet: a row for each source picture, the original first and its copies beside it, labels drawn.
 
-Pictures are shrunk first and drawn on after, so lines and letters are crisp at every size.
+Pictures are shrunk before labels are drawn on them, so lines and letters are crisp at every size.
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -19,11 +21,8 @@ from augpipe.core.errors import RunError, UsageError, one_line
 from augpipe.core.opencv import cv2
 from augpipe.core.paths import StrPath, local_path
 from augpipe.core.plan import Rgb
-from augpipe.viz import canvas as ink
-from augpipe.viz.canvas import Canvas, color_of
+from augpipe.viz.canvas import Canvas, color_of, fitted, shown, text_width
 from augpipe.viz.labels import classes_of, draw_labels, label_of, name_of
-
-__all__ = ["Tile", "color_of", "draw_labels", "save_png", "sheet", "thumbnail"]
 
 MARGIN = 24
 GAP = 10
@@ -40,6 +39,9 @@ _SOFT: Rgb = (105, 107, 112)
 _HAIR: Rgb = (205, 205, 202)
 _LEGEND_LINES = 3
 
+_Block: TypeAlias = tuple[int, Callable[[Canvas, int], None]]
+"""A part of the sheet as wide as all of it: its height, and what draws it from a y on."""
+
 
 @dataclass(frozen=True, eq=False)
 class Tile:
@@ -49,26 +51,6 @@ class Tile:
     annotations: Annotations
     caption: str = ""
     heading: str | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class _Row:
-    key: str
-    tiles: Sequence[Tile]
-    pictures: Sequence[U8]
-
-    @property
-    def key_height(self) -> int:
-        return KEY_HEIGHT if self.key else 0
-
-    @property
-    def picture_height(self) -> int:
-        return max((picture.shape[0] for picture in self.pictures), default=0)
-
-    @property
-    def height(self) -> int:
-        captions = CAPTION_HEIGHT if any(tile.caption for tile in self.tiles) else 0
-        return self.key_height + self.picture_height + captions
 
 
 def sheet(
@@ -84,40 +66,35 @@ def sheet(
     Args:
         rows: a row for each source picture; they may differ in length.
         categories: by id, for colours and names.
-        tile_px: no side of a picture is larger on the sheet. Small pictures grow by whole factors, pixel by pixel.
+        tile_px: the longest side of a picture on the sheet. Small pictures grow by whole factors, pixel by pixel.
         title: a line above everything.
         keys: what to call each row, such as the source key, written above it.
     """
-    names = [*map(ink.shown, keys), *[""] * (len(rows) - len(keys))]
-    filled = [_Row(names[i], row, [_drawn(t, categories, tile_px) for t in row]) for i, row in enumerate(rows) if row]
-    columns = max((len(row.tiles) for row in filled), default=1)
-    width = 2 * MARGIN + columns * tile_px + (columns - 1) * GAP
-    legend = _legend([tile for row in filled for tile in row.tiles], categories, width - 2 * MARGIN)
-    headings = _headings(filled, columns)
-    head = (TITLE_HEIGHT if title else 0) + len(legend) * LEGEND_LINE + (HEADING_HEIGHT if any(headings) else 0)
-    body = sum(row.height for row in filled) + ROW_GAP * max(0, len(filled) - 1)
-    canvas = Canvas(np.full((2 * MARGIN + head + body, width, 3), _GROUND, np.uint8))
-    y = MARGIN
+    names = [*keys, *[""] * (len(rows) - len(keys))]
+    filled = [(name, row) for name, row in zip(names, rows, strict=False) if row]
+    columns = max((len(row) for _, row in filled), default=1)
+    width = columns * tile_px + (columns - 1) * GAP
+    blocks: list[_Block] = []
     if title:
-        canvas.text(ink.fitted(ink.shown(title), 19.0, width - 2 * MARGIN), (MARGIN, y + 15), 19.0, _INK)
-        y += TITLE_HEIGHT
-    for line in legend:
-        _write_legend(canvas, line, y)
-        y += LEGEND_LINE
-    if any(headings):
-        for column, heading in enumerate(headings):
-            _centred(canvas, heading, column, tile_px, y + 19, 13.0, _INK)
-        y += HEADING_HEIGHT
-    for row in filled:
-        _write_row(canvas, row, y, tile_px)
-        y += row.height + ROW_GAP
+        words = fitted(shown(title), 19.0, width)
+        blocks.append((TITLE_HEIGHT, lambda canvas, y: canvas.text(words, (MARGIN, y + 15), 19.0, _INK)))
+    blocks += _legend([tile for _, row in filled for tile in row], categories, width)
+    blocks += _headings([row for _, row in filled], tile_px)
+    for number, (name, row) in enumerate(filled):
+        blocks += [(ROW_GAP, lambda canvas, y: None)] if number else []
+        blocks += _row(shown(name), row, categories, tile_px, width)
+    height = 2 * MARGIN + sum(height for height, _ in blocks)
+    canvas, y = Canvas(np.full((height, width + 2 * MARGIN, 3), _GROUND, np.uint8)), MARGIN
+    for height, draw in blocks:
+        draw(canvas, y)
+        y += height
     return canvas.pixels
 
 
 def thumbnail(picture: U8, tile_px: int) -> tuple[U8, tuple[float, float]]:
     """The picture as large as fits a square of ``tile_px``, and its scale in x and y.
 
-    Small pictures grow by whole factors only, so that every pixel stays a square.
+    Small pictures grow by whole factors only, which keeps pixels square.
     """
     h, w = picture.shape[:2]
     fit = tile_px / max(h, w)
@@ -159,53 +136,68 @@ def save_png(path: StrPath, picture: U8) -> None:
 # --- parts of a sheet ------------------------------------------------------------------------------------------------
 
 
-def _drawn(tile: Tile, categories: Mapping[int, Category], tile_px: int) -> U8:
-    picture, scale_xy = thumbnail(tile.picture_rgb, tile_px)
-    return draw_labels(picture, tile.annotations, categories, scale_xy)
+def _row(
+    name: str, tiles: Sequence[Tile], categories: Mapping[int, Category], tile_px: int, width: int
+) -> list[_Block]:
+    """The name of a row, its pictures side by side and centred, their captions."""
+    thumbnails = [thumbnail(tile.picture_rgb, tile_px) for tile in tiles]
+    pictures = [
+        draw_labels(picture, tile.annotations, categories, scale_xy)
+        for tile, (picture, scale_xy) in zip(tiles, thumbnails, strict=True)
+    ]
+    height = max(picture.shape[0] for picture in pictures)
+
+    def draw_name(canvas: Canvas, y: int) -> None:
+        canvas.text(fitted(name, 12.0, width), (MARGIN, y + 14), 12.0, _INK)
+
+    def draw_pictures(canvas: Canvas, y: int) -> None:
+        for column, picture in enumerate(pictures):
+            h, w = picture.shape[:2]
+            x = MARGIN + column * (tile_px + GAP) + (tile_px - w) // 2
+            top = y + (height - h) // 2
+            canvas.pixels[top : top + h, x : x + w] = picture
+            canvas.frame((x, top, x + w, top + h), -1.0, _HAIR)
+
+    def draw_captions(canvas: Canvas, y: int) -> None:
+        _write_columns(canvas, [shown(tile.caption) for tile in tiles], tile_px, y + 14, 11.0, _SOFT)
+
+    named, captioned = bool(name), any(tile.caption for tile in tiles)
+    return [
+        *([(KEY_HEIGHT, draw_name)] if named else []),
+        (height, draw_pictures),
+        *([(CAPTION_HEIGHT, draw_captions)] if captioned else []),
+    ]
 
 
-def _headings(rows: Sequence[_Row], columns: int) -> list[str]:
+def _headings(rows: Sequence[Sequence[Tile]], tile_px: int) -> list[_Block]:
     """The first heading that a tile of each column has."""
-    found = [""] * columns
-    for row in reversed(rows):
-        for i, tile in enumerate(row.tiles):
-            found[i] = tile.heading or found[i]
-    return [ink.shown(heading) for heading in found]
+    found: dict[int, str] = {}
+    for row in rows:
+        for column, tile in enumerate(row):
+            found[column] = found.get(column) or shown(tile.heading or "")
+    if not any(found.values()):
+        return []
+    words = [found[column] for column in sorted(found)]
+    return [(HEADING_HEIGHT, lambda canvas, y: _write_columns(canvas, words, tile_px, y + 19, 13.0, _INK))]
 
 
-def _write_row(canvas: Canvas, row: _Row, y: int, tile_px: int) -> None:
-    if row.key:
-        whole = canvas.size_wh[0] - 2 * MARGIN
-        canvas.text(ink.fitted(row.key, 12.0, whole), (MARGIN, y + 14), 12.0, _INK)
-        y += row.key_height
-    for column, (tile, picture) in enumerate(zip(row.tiles, row.pictures, strict=True)):
-        h, w = picture.shape[:2]
-        x = MARGIN + column * (tile_px + GAP) + (tile_px - w) // 2
-        top = y + (row.picture_height - h) // 2
-        canvas.pixels[top : top + h, x : x + w] = picture
-        canvas.frame((x, top, x + w, top + h), -1.0, _HAIR)
-        _centred(canvas, ink.shown(tile.caption), column, tile_px, y + row.picture_height + 14, 11.0, _SOFT)
+def _write_columns(canvas: Canvas, words: Sequence[str], tile_px: int, baseline: int, size: float, color: Rgb) -> None:
+    """Words centred in their columns."""
+    for column, line in enumerate(fitted(line, size, tile_px) for line in words):
+        x = MARGIN + column * (tile_px + GAP) + (tile_px - text_width(line, size)) / 2.0
+        canvas.text(line, (x, baseline), size, color)
 
 
-def _centred(canvas: Canvas, words: str, column: int, tile_px: int, baseline: int, size: float, color: Rgb) -> None:
-    words = ink.fitted(words, size, tile_px)
-    x = MARGIN + column * (tile_px + GAP) + (tile_px - ink.text_width(words, size)) / 2.0
-    canvas.text(words, (x, baseline), size, color)
-
-
-_LegendLine = list[tuple[int, str, Rgb | None]]
-
-
-def _legend(tiles: Sequence[Tile], categories: Mapping[int, Category], width: int) -> list[_LegendLine]:
-    """Lines of (x, class name, colour) for the classes that are drawn; what does not fit is counted."""
+def _legend(tiles: Sequence[Tile], categories: Mapping[int, Category], width: int) -> list[_Block]:
+    """Lines of the names of the classes that are drawn, each with its colour; what does not fit is counted."""
     used = {category_id for tile in tiles for category_id in classes_of(tile.annotations, categories)}
-    lines: list[_LegendLine] = []
+    lines: list[list[tuple[int, str, Rgb | None]]] = []
     x = width + 1.0
     ordered = sorted(used, key=lambda c: (label_of(categories.get(c), c), c))
     for done, category_id in enumerate(ordered):
         category = categories.get(category_id)
-        name = ink.fitted(name_of(category, category_id), 12.0, min(200, width - 18))
-        reach = 18 + ink.text_width(name, 12.0)
+        name = fitted(name_of(category, category_id), 12.0, min(200, width - 18))
+        reach = 18 + text_width(name, 12.0)
         spare = 70 if len(lines) == _LEGEND_LINES and done < len(ordered) - 1 else 0
         if x + reach + spare > width:
             if len(lines) == _LEGEND_LINES:
@@ -215,10 +207,10 @@ def _legend(tiles: Sequence[Tile], categories: Mapping[int, Category], width: in
             x = 0.0
         lines[-1].append((round(x), name, color_of(label_of(category, category_id))))
         x += reach + 16
-    return lines
+    return [(LEGEND_LINE, partial(_write_legend, line)) for line in lines]
 
 
-def _write_legend(canvas: Canvas, line: _LegendLine, y: int) -> None:
+def _write_legend(line: Sequence[tuple[int, str, Rgb | None]], canvas: Canvas, y: int) -> None:
     for x, name, color in line:
         left = MARGIN + x
         if color is not None:

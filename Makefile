@@ -24,10 +24,10 @@ LOWEST_TESTS := tests/house/test_lowest.py tests/house/test_docs.py tests/cli/te
 	tests/train/test_loader.py tests/train/test_nodes.py tests/verification/test_verify.py tests/storage/test_archives.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format unit gpu lowest slim fuzz chaos peers bench clean
+.PHONY: help install demo test lint format unit gpu lowest slim fuzz chaos peers bench bench-test clean
 
 help:  ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -62,8 +62,8 @@ format: install  ## let ruff format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-unit: $(VENV)/.oracles  ## all tests, a process a core
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+unit: $(VENV)/.oracles  ## all tests but those of bench-test, a process a core
+	$(BIN)/python -m pytest -m "not bench" --numprocesses auto --maxprocesses 8 --dist loadfile
 
 gpu: $(VENV)/.oracles $(VENV)/.gpu  ## tests of what uses CuPy, NVRTC and nvImageCodec, with them, on any machine
 	PYTHONPATH=$(CURDIR)/$(VENV)/gpu LD_LIBRARY_PATH=$(CURDIR)/$(VENV)/gpu/nvidia/cuda_nvrtc/lib \
@@ -104,6 +104,9 @@ bench: peers  ## beside the peers on the CPU, operations and scaling: half an ho
 	$(BIN)/python benchmarks/cpu.py
 	$(BIN)/python benchmarks/operations.py
 	$(BIN)/python benchmarks/scaling.py
+
+bench-test: $(VENV)/.oracles  ## tests that run the benchmarks and their peers, three minutes
+	$(BIN)/python -m pytest -m bench tests/benchmarks
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

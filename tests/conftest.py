@@ -8,10 +8,17 @@ from pathlib import Path
 import datasets
 import devices
 import pytest
+from hypothesis.internal.conjecture import providers
 
 # Progress and help must not depend on the terminal that runs the tests.
 os.environ["COLUMNS"] = "100"
 os.environ["NO_COLOR"] = "1"
+
+if "AUGPIPE_FUZZ" not in os.environ and hasattr(providers, "_get_local_constants"):
+    # Hypothesis also draws constants that stand in the modules which happen to be loaded: examples would depend on
+    # what runs beside them, and on every number in the code.
+    nothing = providers.Constants(**{name: type(values)() for name, values in vars(providers.GLOBAL_CONSTANTS).items()})
+    providers._get_local_constants = lambda: nothing
 
 
 @pytest.fixture(scope="session")

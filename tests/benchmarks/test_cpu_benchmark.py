@@ -55,6 +55,7 @@ def datasets_of_peers(tmp_path_factory):
 # --- the peers -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.bench
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools
 @pytest.mark.parametrize("peer", PEERS)
 @pytest.mark.parametrize(("kind", "cached"), [("voc", False), ("coco", True)])
@@ -111,6 +112,7 @@ def decoded(shape) -> np.ndarray:
     return coco_mask.decode(code)
 
 
+@pytest.mark.bench
 def test_a_peer_says_what_it_cannot(datasets_of_peers, tmp_path):
     recipe = tmp_path / "other.yaml"
     recipe.write_text("version: 1\nsteps:\n  - rotate90: {times: 1}\n")
@@ -139,6 +141,7 @@ def quick(tmp_path_factory):
     return json.loads(out.with_suffix(".json").read_text()), out
 
 
+@pytest.mark.bench
 def test_every_cell_has_a_run_or_a_reason(quick):
     found, out = quick
     assert len(found["cells"]) == 3
@@ -160,6 +163,7 @@ def test_every_cell_has_a_run_or_a_reason(quick):
     assert len(np.unique(plot.reshape(-1, 3), axis=0)) > 10
 
 
+@pytest.mark.bench
 def test_a_program_that_makes_too_few_samples_has_no_result(tmp_path, datasets_of_peers):
     (tmp_path / "lazy.py").write_text("import sys, pathlib; pathlib.Path(sys.argv[1]).mkdir()")
     lazy = contest.Contender("lazy", lambda task, out: [sys.executable, str(tmp_path / "lazy.py"), str(out)])
@@ -176,6 +180,7 @@ def test_what_is_no_contender_is_refused():
     assert "Alchemy: expected some of" in done.stderr
 
 
+@pytest.mark.bench
 def test_operations_run(tmp_path):
     out = tmp_path / "operations"
     done = program("operations.py", "--quick", "--out", out)
@@ -193,6 +198,7 @@ def test_operations_run(tmp_path):
     assert "| affine | " in out.with_suffix(".md").read_text("utf-8")
 
 
+@pytest.mark.bench
 def test_scaling_runs(tmp_path):
     out = tmp_path / "scaling"
     done = program("scaling.py", "--quick", "--out", out, "--workers", 1)

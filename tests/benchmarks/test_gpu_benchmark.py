@@ -24,7 +24,10 @@ CALL = [
     "1",
 ]
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason="no C++ compiler to build the kernels with")
+pytestmark = [
+    pytest.mark.bench,
+    pytest.mark.skipif(compiler() is None, reason="no C++ compiler to build the kernels with"),
+]
 
 
 def call(out: Path, *more: str) -> subprocess.CompletedProcess[str]:

@@ -22,13 +22,13 @@ from conversions import (
     done,
     facts_of,
     image,
-    real,
     refused,
     row,
     voc_boxes,
     voc_of,
     xml,
 )
+from real_sets import real
 
 from augpipe.conversion import convert
 from augpipe.core.errors import UsageError

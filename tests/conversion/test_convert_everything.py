@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conversions import average_precision, check_with_pycocotools, real
+from conversions import average_precision, check_with_pycocotools
 from pycocotools import mask as api
+from real_sets import real
 
 from augpipe.conversion import ConversionReport, convert
 from augpipe.core import parallel

@@ -8,15 +8,8 @@ import cv2
 import numpy as np
 import pytest
 from command_line import call
-from conversions import (
-    average_precision,
-    check_with_pycocotools,
-    done,
-    real,
-    refused,
-    voc_boxes,
-    yolo_boxes,
-)
+from conversions import average_precision, check_with_pycocotools, done, refused, voc_boxes, yolo_boxes
+from real_sets import real
 from runs import samples
 
 

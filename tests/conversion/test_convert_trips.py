@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs import samples
 from trip_files import READ, WRITE
-from trip_model import NEW, Points, Shot, Thing, World, held, region
+from trip_model import NEW, Class, Points, Shot, Thing, World, held, region
 from trip_worlds import WORLDS, within
 
 from augpipe.conversion import convert
@@ -79,6 +79,20 @@ def test_there_and_back(before, by, tmp_path_factory):
         require_same(READ[back](folder / "three"), again)
 
     trip()
+
+
+def test_a_mask_with_a_hole_of_one_pixel(tmp_path):
+    """YOLO has one ring for it, which goes to the hole and back."""
+    mask = np.ones((29, 42), bool)
+    mask[11, 17] = False
+    thing = Thing("cat", (0.0, 0.0, 42.0, 29.0), mask=mask, id=1, class_id=1)
+    world = World((Class(1, "cat"),), (Shot("a.jpg", (42, 29), (thing,), id=1),))
+    WRITE["coco"](world, tmp_path / "one", lambda n: 0)
+    there, lost = held("yolo:segment", world)
+    assert turned(tmp_path / "one", "coco", tmp_path / "two", "yolo:segment") == lost
+    (found,) = READ["yolo:segment"](tmp_path / "two").shots[0].things
+    for thing in (there.shots[0].things[0], found):
+        assert region(thing).area == pytest.approx(29 * 42 - 1)
 
 
 # --- by way of shards ------------------------------------------------------------------------------------------------

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conversions import coco_boxes, done, loaded, mask_of, real, voc_boxes
+from conversions import coco_boxes, done, loaded, mask_of, voc_boxes
 from oracles import import_torchvision, oracle
+from real_sets import real
 
 oracle(import_torchvision)
 

@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 from builders import write_picture
 from command_line import call
-from conversions import coco_of, done, loaded, mask_of, real, row, voc_boxes
+from conversions import coco_of, done, loaded, mask_of, row, voc_boxes
 from oracles import oracle_is_there
 from PIL import Image
 from places import HELPERS
+from real_sets import real
 
 pytestmark = [pytest.mark.slow, oracle_is_there("ultralytics")]
 

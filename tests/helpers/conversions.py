@@ -14,10 +14,8 @@ from xml.etree import ElementTree
 
 import cv2
 import numpy as np
-import pytest
 import yaml
 from command_line import call as command
-from places import SHARED
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -51,12 +49,6 @@ def failed(*arguments: object) -> str:
     code, out, err = call(*arguments)
     assert code == 1
     return out + err
-
-
-def real(path: str) -> Path:
-    if not (SHARED / path).exists():
-        pytest.skip("the real data is not there")
-    return SHARED / path
 
 
 # --- oracles ---------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ cut by bars or painted over can be counted.
 from __future__ import annotations
 
 import numpy as np
+import shapely
 
 from augpipe.pixels.steps.cutout import Cutout
 from augpipe.pixels.steps.pad_fill import PadFill
@@ -18,18 +19,16 @@ FINE = 4
 
 def fill(rings, size_wh, fine=FINE):
     """The union of rings, each by the even-odd rule at sample centres: bool (H·fine, W·fine)."""
-    w, h = size_wh
-    out = np.zeros((h * fine, w * fine), bool)
+    w, h = np.multiply(size_wh, fine)
+    out = np.zeros((h, w), bool)
     for ring in rings:
-        flips = np.zeros((h * fine, w * fine + 1), np.uint8)
         points = np.asarray(ring, float) * fine - 0.5  # in indexes of samples
-        for (ax, ay), (bx, by) in zip(points, np.roll(points, -1, axis=0), strict=True):
-            low, high = min(ay, by), max(ay, by)
-            rows = np.arange(max(0, int(np.ceil(low))), min(h * fine, int(np.ceil(high))))
-            if rows.size:
-                x = ax + (rows - ay) / (by - ay) * (bx - ax)
-                np.bitwise_xor.at(flips, (rows, np.clip(np.ceil(x), 0, w * fine).astype(int)), 1)
-        out |= np.bitwise_xor.accumulate(flips, axis=1)[:, :-1].astype(bool)
+        x0, y0 = np.clip(np.floor(points.min(axis=0)).astype(int), 0, (w, h))
+        x1, y1 = np.clip(np.ceil(points.max(axis=0)).astype(int) + 1, 0, (w, h))
+        if x1 > x0 and y1 > y0:
+            shape = shapely.make_valid(shapely.Polygon(points))
+            shapely.prepare(shape)
+            out[y0:y1, x0:x1] |= shapely.contains_xy(shape, *np.meshgrid(np.arange(x0, x1), np.arange(y0, y1)))
     return out
 
 

@@ -400,9 +400,12 @@ def _segment(thing: Thing, size_wh: tuple[int, int], count: int) -> Made:
 
 
 def _rings_of(shape: Any) -> tuple[Points, ...]:
-    """Rings for the even-odd rule all together: a hole is one more."""
+    """A ring for each polygon, each by the even-odd rule: it goes to every hole, around it, and the same way back."""
     polygons = [p for p in getattr(shape, "geoms", [shape]) if p.geom_type == "Polygon"]
-    return tuple(tuple(ring.coords[:-1]) for p in polygons for ring in (p.exterior, *p.interiors))
+    return tuple(
+        (*p.exterior.coords, *(point for hole in p.interiors for point in (*hole.coords, p.exterior.coords[0])))[:-1]
+        for p in polygons
+    )
 
 
 def _obb(thing: Thing, size_wh: tuple[int, int], count: int) -> Made:

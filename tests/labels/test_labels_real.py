@@ -30,8 +30,17 @@ SETS = {"coco_permissive_kpt": 17, "teacher_occlusion/valid": 20}  # every so ma
 COPIES = 2
 
 
-def painted(segmentation, size_wh):
-    """(samples of an object in its own window, the window's top left pixel)."""
+PAINTED = {}
+
+
+def painted(segmentation, size_wh, name):
+    """(samples of an object in its own window, the window's top left pixel), painted once for all copies of it."""
+    if name not in PAINTED:
+        PAINTED[name] = _painted(segmentation, size_wh)
+    return PAINTED[name]
+
+
+def _painted(segmentation, size_wh):
     if isinstance(segmentation, Rings):
         low = np.floor(np.min([ring.min(axis=0) for ring in segmentation.rings], axis=0))
         high = np.ceil(np.max([ring.max(axis=0) for ring in segmentation.rings], axis=0)) + 1
@@ -55,7 +64,7 @@ def sharpest(segmentation):
 def measure(objects, row, out, kept, plan, where, errors):
     """What is wrong with one object goes to ``errors`` by kind: a number, and where."""
     segmentation = objects.segmentation[row]
-    canvas, origin = painted(segmentation, plan[0])
+    canvas, origin = painted(segmentation, plan[0], (where.partition(" copy ")[0], row))
     particles = Particles(canvas, origin=origin).through(plan[1])
     if kept is None:
         errors["missing"].append((particles.area if particles.visible > 0.15 else 0.0, where))

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 from command_line import call
-from conversions import done, real
+from conversions import done
+from real_sets import real
 
 from augpipe.conversion import convert
 from augpipe.formats.base import SourceOptions

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from command_line import call
-from conversions import coco_of, done, dota_of, image, real, refused, row, yolo_rows
+from conversions import coco_of, done, dota_of, image, refused, row, yolo_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from real_sets import real
 
 from augpipe.core.annotations import Annotations
 from augpipe.core.errors import DatasetError, Reject

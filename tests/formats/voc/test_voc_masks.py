@@ -7,10 +7,11 @@ import json
 import cv2
 import numpy as np
 import pytest
-from conversions import coco_of, done, image, loaded, mask_of, real, row
+from conversions import coco_of, done, image, loaded, mask_of, row
 from oracles import import_torchvision, oracle
 from PIL import Image
 from pycocotools import mask as api
+from real_sets import real
 
 from augpipe.core.annotations import Annotations, ObjectRow, Rings, objects_of
 from augpipe.formats.voc.write_masks import masks_of

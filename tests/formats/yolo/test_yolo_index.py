@@ -6,7 +6,8 @@ import os
 import time
 
 import pytest
-from conversions import real, yolo_of
+from conversions import yolo_of
+from real_sets import real
 
 from augpipe.core.errors import DatasetError
 from augpipe.formats.base import SourceOptions

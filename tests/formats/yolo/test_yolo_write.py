@@ -22,7 +22,6 @@ from conversions import (
     image,
     loaded,
     mask_of,
-    real,
     refused,
     row,
     voc_boxes,
@@ -31,6 +30,7 @@ from conversions import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from real_sets import real
 
 from augpipe.core.annotations import Rings
 from augpipe.labels.polygons import areas_of

@@ -38,9 +38,9 @@ MOST_MARKS = 500_000
 class Entry(NamedTuple):
     """One picture of a dataset.
 
-    ``key`` is the source key. ``picture`` is ``None`` where no picture was found; then ``file`` is what was looked
-    for. ``annotation`` means something to the format's reader alone. ``digest`` covers the annotations, ``size`` is
-    that of the picture's file, both for the dataset's fingerprint.
+    ``picture`` is ``None`` where none was found; then ``file`` is what was looked for. Only the format's reader
+    understands ``annotation``. ``digest`` of the labels and ``size`` of the picture's file are for the dataset's
+    fingerprint.
     """
 
     key: str
@@ -109,10 +109,7 @@ class SourceOptions:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A source that has been looked through. ``entries`` are sorted by source key.
-
-    ``remarks`` are sentences for the user about what was found and left out.
-    """
+    """A source that has been indexed; ``entries`` are sorted by key. ``remarks`` are sentences for the user."""
 
     format: str
     root: AnyPath
@@ -196,13 +193,7 @@ def left_out(count: int, noun: str, why: str) -> list[str]:
 def require_small(data: bytes, marks: bytes, file: str) -> None:
     """Refuse labels of one picture that would take a parser out of all proportion.
 
-    Args:
-        data: their text.
-        marks: the characters that begin a value in it.
-        file: for the message.
-
-    Raises:
-        Reject: ``too-large``.
+    ``marks`` are the characters that begin a value in ``data``. Raises ``Reject``: ``too-large``.
     """
     if len(data) > LARGEST_LABELS:
         message = f"{len(data) >> 20:,} MiB of labels for one picture; expected at most {LARGEST_LABELS >> 20}"
@@ -227,11 +218,7 @@ def is_deep(value: Any, most: int = DEEPEST) -> bool:
 
 
 def read_picture(entry: Entry) -> bytes:
-    """The encoded picture of an entry.
-
-    Raises:
-        Reject: ``missing-picture``, or as :func:`read_place`.
-    """
+    """The encoded picture of an entry; raises ``Reject`` if it is missing or cannot be read."""
     if entry.picture is None:
         raise Reject("read", "missing-picture", f"no picture {one_line(entry.file)} was found", file=entry.file)
     return read_place(entry.picture)
@@ -282,8 +269,7 @@ def digest_of(*parts: bytes) -> bytes:
 def categories_by_name(names: Iterable[str], options: SourceOptions, root: object) -> tuple[Category, ...]:
     """Categories 1..K for a format without ids: as ``options.classes`` lists them, else as ``names`` come.
 
-    Raises:
-        DatasetError: a name in the data that the classes file does not list.
+    Raises ``DatasetError`` for a name that the classes file does not list.
     """
     ordered = list(names)
     if options.classes is not None:
@@ -299,11 +285,7 @@ def categories_by_name(names: Iterable[str], options: SourceOptions, root: objec
 
 
 def read_classes(path: AnyPath) -> list[str]:
-    """Class names, one a line; empty lines do not count.
-
-    Raises:
-        DatasetError: if the file cannot be read or lists a name twice.
-    """
+    """Class names, one a line; raises ``DatasetError`` for a file that cannot be read or lists a name twice."""
     try:
         lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:

@@ -152,8 +152,7 @@ def segmentation_of(value: Any, size_wh: tuple[int, int] | None, notes: set[str]
 def rle_of_json(value: Mapping[str, Any], size_wh: tuple[int, int] | None = None) -> Rle:
     """A mask from COCO's ``{"size": [h, w], "counts": …}``, compressed or not.
 
-    Raises:
-        ValueError, TypeError, OverflowError: if it is none, or of another picture size.
+    Raises ``ValueError``, ``TypeError`` or ``OverflowError`` if it is none, or of another picture size.
     """
     size, counts = [whole_number(v) for v in value["size"]] if value.get("size") else [], value.get("counts")
     if len(size) != 2 or not all(v is not None and 0 < v < FARTHEST for v in size):
@@ -238,11 +237,7 @@ def obb_of(value: Any) -> F64 | None:
 
 
 def category_of(value: Any, file: str) -> Category:
-    """One category of a COCO file, without its label.
-
-    Raises:
-        ValueError: if it has no integer id or no name.
-    """
+    """A category of a COCO file, without its label; raises ``ValueError`` without an integer id or a name."""
     number = whole_number(value.get("id")) if isinstance(value, dict) else None
     if number is None or not isinstance(value.get("name"), str):
         raise ValueError(f"{file}: a category needs an integer 'id' and a 'name', got {one_line(repr(value), 80)}")

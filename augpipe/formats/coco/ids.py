@@ -29,7 +29,7 @@ def id_of(encoded: bytes) -> int:
 
 @dataclass
 class IdGiver:
-    """Keeps ids apart: one that is taken already becomes the stable one of what it names, and is counted.
+    """Gives each id once: one that is taken becomes the stable one of what it names, and is counted.
 
     ``rule`` says what becomes of the source's own ids: ``keep`` them, ``new`` stable ones, or ``sequential`` from 1.
     """

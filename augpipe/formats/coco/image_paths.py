@@ -19,18 +19,10 @@ _SAMPLE, _ASKED = 50, 8
 
 
 def picture_root(json: AnyPath, keys: Sequence[str], options: SourceOptions) -> AnyPath:
-    """The folder that holds most of the pictures, among the places where COCO sets keep them.
+    """The folder with most of the pictures ``keys``, among the places where COCO sets keep them.
 
-    Where no folder has any, archives are looked into: those beside the JSON, and those that are called like a folder
-    would be. Beside a JSON in an archive lies what is beside the archive, too.
-
-    Args:
-        json: the annotation file.
-        keys: names of the pictures (see :func:`augpipe.formats.coco.read.key_of`).
-        options: ``images`` says the folder, ``split`` may be a folder's name.
-
-    Raises:
-        DatasetError: ``options.images`` is no folder.
+    If no folder has any, archives are searched: those beside the JSON, and those named as a folder would be. Beside a
+    JSON in an archive lies what is beside the archive, too. Raises ``DatasetError`` if ``options.images`` is no folder.
     """
     few = _ASKED if isinstance(json, ArchivePath) and isinstance(json.tree, Asked) else _SAMPLE
     sample = keys[:: max(1, -(-len(keys) // few))]

@@ -30,10 +30,8 @@ _PICTURE_FIELDS = frozenset({"id", "width", "height", "file_name"})
 
 @dataclass(frozen=True)
 class CocoReader:
-    """Reads entries whose ``annotation`` is packed by :func:`pack`: where in which file the picture's JSON is.
-
-    The first range is the image object, the others are its annotations, file by file. What stands behind them in a
-    tuple is the panoptic PNG of a picture whose JSON was not a file of its own, so that its folder is not beside it.
+    """Reads entries whose ``annotation`` is packed by :func:`pack`: the byte ranges of the picture's image object and
+    of its annotations, file by file. With a JSON out of an archive, a tuple of that and the place of a panoptic PNG.
     """
 
     files: tuple[str, ...]
@@ -87,11 +85,7 @@ def unpack(packed: bytes) -> list[tuple[int, int, int]]:
 
 
 def decoded(data: bytes, file: str, offset: int = 0) -> Any:
-    """The value of a JSON text that starts at byte ``offset`` of ``file``.
-
-    Raises:
-        Reject: ``bad-json`` or ``too-large``.
-    """
+    """The value of a JSON text at byte ``offset`` of ``file``; raises ``Reject``: ``bad-json`` or ``too-large``."""
     require_small(data, b"[{", file)
     try:
         value = msgspec.json.decode(data)
@@ -112,7 +106,7 @@ def panoptic_pngs(file: AnyPath, rows: Iterable[Mapping[str, Any]]) -> list[AnyP
 def key_of(file_name: str) -> str:
     """A COCO ``file_name`` as a path below the picture root, POSIX, Unicode NFC; the source key.
 
-    It never leads out of the root: of an absolute path the last part is left, of one with ``..`` what follows it.
+    It stays in the root: of an absolute path the last part is taken, of one with ``..`` what follows it.
     """
     text = file_name.replace("\\", "/")
     parts = [part for part in text.split("/") if part not in ("", ".")]
@@ -126,16 +120,9 @@ def key_of(file_name: str) -> str:
 def annotations_of(
     image: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], categories: Mapping[int, Category], file: str
 ) -> Annotations:
-    """The labels of one picture from its decoded JSON.
+    """The labels of one picture from its decoded JSON: the image object and its annotations, one an object.
 
-    Args:
-        image: the image object: width, height, id and free fields.
-        rows: its annotations, one an object (see :func:`merged`).
-        categories: by id.
-        file: for messages.
-
-    Raises:
-        Reject: ``unknown-class``.
+    Raises ``Reject``: ``unknown-class``, naming ``file``.
     """
     size = _size(image)
     tags: list[str] = []
@@ -174,8 +161,7 @@ def annotations_of(
 def merged(groups: Sequence[Sequence[Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
     """The rows of several files about one picture; instances and person_keypoints share their annotation ids.
 
-    Rows of different files are one object if their id, category and box agree. Within a file they never are: real
-    files give an id twice.
+    Rows of different files are one object if id, category and box agree; of one file never: real files repeat ids.
     """
     if len(groups) == 1:
         return list(groups[0])

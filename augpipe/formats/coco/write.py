@@ -36,8 +36,7 @@ _COPY = re.compile(r"-[0-9a-f]{10}-(c\d{3,}|orig)$")  # the end of a sample's KE
 
 
 def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> DatasetWriter:
-    """Begin the JSON of a dataset: the one file of ``stage``, else ``annotations/instances_SPLIT.json``, beside which
-    ``panoptic_SPLIT.json`` is written if there are such labels."""
+    """Begin ``annotations/instances_SPLIT.json`` and ``panoptic_SPLIT.json``, or the one file of ``stage``."""
     copies = any(_COPY.search(entry.key) for entry in dataset.entries)
     return CocoWriter(dataset, stage, "sequential" if options.ids == "sequential" else "new" if copies else "keep")
 

@@ -157,11 +157,7 @@ def detect(source: Source) -> bool:
 
 
 def open_source(source: Source, options: SourceOptions) -> Dataset:
-    """Index a DOTA dataset: ``images/`` beside ``labelTxt/``, in the source or in a folder a split.
-
-    Raises:
-        DatasetError: no such folders, or no such split.
-    """
+    """Index ``images/`` beside ``labelTxt/``, in the source or in a folder a split."""
     src, folders = source.where, label_folders(source.where)
     if not folders:
         raise DatasetError(f"{src}: no DOTA data; expected images/ beside labelTxt/*.txt, or such folders a split")

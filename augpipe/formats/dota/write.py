@@ -32,11 +32,7 @@ _SAME = 1e-3  # pixels within which a box is the same
 
 
 def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> DatasetWriter:
-    """Begin a DOTA folder.
-
-    Raises:
-        DatasetError: two pictures would share a label file, or two classes would have one name.
-    """
+    """Begin a DOTA folder; raises ``DatasetError`` if two classes would have one name."""
     words: dict[str, str] = {}
     for category in dataset.categories:
         word = word_of(category.name)

@@ -76,11 +76,7 @@ def detect(source: Source) -> bool:
 
 
 def open_source(source: Source, options: SourceOptions) -> Dataset:
-    """Index ``root/CLASS/*.jpg``, or ``root/SPLIT/CLASS/*.jpg`` with a split.
-
-    Raises:
-        DatasetError: no class folders, or splits to choose from.
-    """
+    """Index ``root/CLASS/*.jpg``, or ``root/SPLIT/CLASS/*.jpg`` with a split."""
     src, splits = source.where, splits_of(source.where)
     if splits and options.split is None:
         raise DatasetError(f"{src}: several splits, {', '.join(splits)}; choose one with --split")

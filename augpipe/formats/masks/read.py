@@ -33,9 +33,9 @@ _MASK_ENDINGS = (".png", ".tif", ".tiff", ".bmp")
 
 @dataclass(frozen=True)
 class MaskReader:
-    """Reads entries whose ``annotation`` is the :class:`Place` of a semantic mask.
+    """Reads entries whose ``annotation`` is the :class:`ByteRange` of a semantic mask.
 
-    ``values`` maps a mask's values to category ids where they are not the same, as in black-and-white masks.
+    ``values`` maps values of masks to category ids where they differ, as in black-and-white masks.
     """
 
     values: Mapping[int, int]
@@ -84,9 +84,6 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     """Index ``images/`` and ``masks/``, joined by stem; the values that occur become the classes.
 
     A split is a folder in both. The values of all masks count, so that splits have the same classes.
-
-    Raises:
-        DatasetError: if the folders or the split are not there.
     """
     src, folders = source.where, mask_folders(source.where)
     if folders is None:

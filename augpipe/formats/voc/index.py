@@ -75,11 +75,7 @@ def detect(source: Source) -> bool:
 
 
 def open_source(source: Source, options: SourceOptions) -> Dataset:
-    """Index a VOC source.
-
-    Raises:
-        DatasetError: if there is none, or the split does not exist.
-    """
+    """Index the XML files and masks of a source."""
     src, roots = source.where, find_roots(source.where)
     if not roots:
         raise DatasetError(f"{src}: no Pascal VOC data; expected Annotations/*.xml, or a folder of XML files")
@@ -140,9 +136,9 @@ def _entries_of(root: VocRoot, src: AnyPath) -> Callable[[str | None, str, VocAt
 
 
 def _glances(ats: Sequence[VocAt]) -> tuple[set[str], list[tuple[str, bytes, bytes | None]]]:
-    """(class names, of each picture its ``<filename>``, the digest of its labels, and what its XML says, packed).
+    """(class names; of each picture ``<filename>``, the digest of its labels, and its XML packed).
 
-    A broken XML says nothing here and is rejected when it is read.
+    A broken XML gives nothing here and is rejected when it is read.
     """
     names: set[str] = set()
     out: list[tuple[str, bytes, bytes | None]] = []

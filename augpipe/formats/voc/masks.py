@@ -16,11 +16,7 @@ from augpipe.storage.byte_range import ByteRange, read_place
 
 
 def mask_at(place: ByteRange, colors: Mapping[int, int] | None) -> Raster:
-    """The values (H, W) of a mask's PNG; one that was saved as RGB has those of its ``colours``.
-
-    Raises:
-        Reject: if it cannot be read.
-    """
+    """The values (H, W) of a mask's PNG, by ``colors`` if it was saved as RGB; raises ``Reject``."""
     name = place.name or "/".join(Path(place.path).parts[-2:])
     raster = decode_raster(read_place(place), name)
     return indexes_of_colors(raster, colors, name) if raster.dtype == np.uint32 else raster
@@ -66,11 +62,7 @@ def _packed(colors: Sequence[tuple[int, int, int]]) -> dict[int, int]:
 
 
 def indexes_of_colors(raster: Raster, colors: Mapping[int, int] | None, file: str) -> Raster:
-    """A mask that was saved as RGB back to indexes.
-
-    Raises:
-        Reject: ``bad-mask`` if a colour is not of the palette.
-    """
+    """A mask that was saved as RGB back to indexes; raises ``Reject`` for a color that is not of the palette."""
     table = colors or _packed(palette())
     out = np.empty(raster.shape, np.uint8)
     for rows in bands(*raster.shape):

@@ -29,8 +29,8 @@ TWENTY = (
 
 
 class VocAt(NamedTuple):
-    """Where the annotations of one picture are; any of them may be missing. ``said`` is what its XML says, packed by
-    :func:`augpipe.formats.voc.xml_reader.pack`, if that is held already."""
+    """The places of one picture's labels, and its XML as packed by :mod:`~augpipe.formats.voc.xml_reader`, if it is
+    held."""
 
     xml: ByteRange | None
     class_mask: ByteRange | None = None
@@ -70,19 +70,11 @@ class VocReader:
         return None if at.class_mask is None else mask_at(at.class_mask, self.mask_colors), instance
 
     def parse(self, xml: bytes, file: str, instance: Raster | None = None) -> Annotations:
-        """The labels of one XML text.
-
-        Raises:
-            Reject: ``bad-xml`` or ``entity``, with the line; ``unknown-class``.
-        """
+        """The labels of an XML text; raises ``Reject``."""
         return self.labels(read_xml(xml, file), file, instance)
 
     def labels(self, said: Said, file: str, instance: Raster | None = None) -> Annotations:
-        """The labels of what an XML says.
-
-        Raises:
-            Reject: an object without a class, or of one that is not known.
-        """
+        """The labels of a parsed XML; raises ``Reject`` for an object without a class, or of an unknown one."""
         try:
             categories = [self.ids[name] for name in said.names]  # type: ignore[index]
         except KeyError:

@@ -51,13 +51,8 @@ def xml_of(
 ) -> bytes:
     """The XML of one picture.
 
-    Args:
-        filename: name of the picture's file, without folders.
-        size_wh: as the labels state it.
-        depth: channels.
-        annotations: its labels.
-        categories: by id.
-        segmented: whether masks are written, where the labels do not say so themselves.
+    ``filename`` is without folders, ``depth`` the number of channels. ``segmented`` says whether there are masks,
+    unless the labels have such a field.
     """
     root = Element("annotation")
     attributes = dict(annotations.attributes)
@@ -176,11 +171,7 @@ def _as_read(value: Any) -> Any:
 
 
 def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> DatasetWriter:
-    """Begin a VOC root: an XML a picture, and the list of them.
-
-    Raises:
-        DatasetError: two pictures would share an XML.
-    """
+    """Begin a VOC root."""
     return VocWriter(dataset, stage)
 
 

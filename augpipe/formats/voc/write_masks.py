@@ -35,12 +35,9 @@ class Masks:
 def masks_of(
     annotations: Annotations, size_wh: tuple[int, int] | None, labels: Mapping[int, int]
 ) -> tuple[Masks | None, list[Loss]]:
-    """(the masks of a picture, ``None`` if it has none, what of them has no place).
+    """(the masks of a picture, ``None`` if it has none; what of them is lost).
 
-    Args:
-        annotations: its labels, of the objects that its XML has.
-        size_wh: as the labels state it.
-        labels: category id → position in the labelmap.
+    ``labels`` is category id → position in the labelmap.
     """
     objects, losses = _object_mask(annotations, size_wh)
     semantic = annotations.semantic

@@ -39,8 +39,8 @@ _PICTURE_FIELDS = frozenset({"size", "object", "filename", "path"})
 class Said(msgspec.Struct, array_like=True, gc=False):
     """What an XML says of its picture and, in columns of one length, of its objects.
 
-    ``filename`` is without folders and in NFC, "" if there is none. ``attributes`` are the picture's other fields.
-    ``parts`` and ``fields``, an object's parts and its other fields, have those objects alone that have any, by index.
+    ``filename`` is without folders, in NFC, "" if absent; ``attributes`` are the picture's other fields. ``parts`` and
+    ``fields``, the parts and other fields of objects, are by index of the object.
     """
 
     filename: str
@@ -60,11 +60,7 @@ unpack = msgspec.msgpack.Decoder(Said).decode
 
 
 def read_xml(xml: bytes, file: str) -> Said:
-    """What an XML text says.
-
-    Raises:
-        Reject: ``bad-xml`` with the line, ``entity`` or ``too-large``.
-    """
+    """The content of an XML text; raises ``Reject``: ``bad-xml`` with the line, ``entity`` or ``too-large``."""
     root = parse_xml(xml, file)
     said = Said(_filename(root), _size(root), _as_json(root, _PICTURE_FIELDS), [], [], [], {}, {})
     names, corners = said.names, said.corners
@@ -83,11 +79,7 @@ def read_xml(xml: bytes, file: str) -> Said:
 
 
 def parse_xml(xml: bytes, file: str) -> Element:
-    """The root of an XML text, parsed without entities, DTDs or external references.
-
-    Raises:
-        Reject: ``bad-xml`` with the line, ``entity`` or ``too-large``.
-    """
+    """The root of an XML text, parsed without entities, DTDs or external references; raises ``Reject``."""
     require_small(xml, b"<=", file)
     root = _plainly_parsed(xml)
     if root is None:
@@ -101,10 +93,7 @@ def parse_xml(xml: bytes, file: str) -> Element:
 
 
 def _plainly_parsed(xml: bytes) -> Element | None:
-    """The root where nothing in the bytes could declare an entity.
-
-    ``None`` for all else, and for what is no XML, of which the other parser then says why.
-    """
+    """The root, ``None`` if something could declare an entity, or if it is no XML."""
     if b"<!D" in xml or b"\0" in xml:
         return None
     try:

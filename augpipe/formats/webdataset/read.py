@@ -82,11 +82,7 @@ def is_own(value: Any) -> bool:
 
 
 def class_number(data: bytes, file: str) -> int:
-    """The number in a ``.cls`` member.
-
-    Raises:
-        Reject: ``bad-class``.
-    """
+    """The number in a ``.cls`` member; raises ``Reject``: ``bad-class``."""
     text = data.strip()
     if text.isdigit() and len(text) <= _LONGEST_NUMBER:
         return int(text)
@@ -95,11 +91,7 @@ def class_number(data: bytes, file: str) -> int:
 
 
 def coco_style(value: Any, file: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """(image fields, objects) of a foreign JSON member.
-
-    Raises:
-        Reject: ``bad-json`` if it has no list of objects.
-    """
+    """(image fields, objects) of a foreign JSON member; raises ``Reject`` if it has no list of objects."""
     image: dict[str, Any] = {}
     rows = value
     if isinstance(value, dict):
@@ -144,11 +136,7 @@ def detect(source: Source) -> bool:
 
 
 def open_source(source: Source, options: SourceOptions) -> Dataset:
-    """Index tar shards.
-
-    Raises:
-        DatasetError: no tars, samples without labels, or a folder of ours that is not whole.
-    """
+    """Index the samples of tars."""
     src, where = source.text, source.where
     remarks: list[str] = []
     found = tar_paths(src, where)
@@ -198,11 +186,7 @@ class _Classes:
         self._own = _OwnRecords()
 
     def note(self, members: Mapping[str, ByteRange], data: Sequence[bytes], file: str) -> None:
-        """One sample; what cannot be read is rejected when its turn comes.
-
-        Raises:
-            DatasetError: an id that has two names.
-        """
+        """Gather the classes of a sample; raises ``DatasetError`` for an id with two names."""
         for ending, content in zip(members, data, strict=True):
             try:
                 if ending == "xml":
@@ -238,11 +222,7 @@ class _Classes:
             self._named[number] = before or name or ""
 
     def categories(self, src: str, remarks: list[str]) -> tuple[Category, ...]:
-        """The class map, as far as the samples tell; ``remarks`` gains what a user should know.
-
-        Raises:
-            DatasetError: a class that ``--classes`` does not list, or records of ours that need their manifest.
-        """
+        """The class map, as far as the samples tell; raises ``DatasetError`` if the manifest is needed."""
         if self._own.there:
             return self._of_records(src, remarks)
         if self._named:
@@ -289,11 +269,7 @@ class _OwnRecords:
         self._keypoints: str | None = None  # the first sample that has some
 
     def note(self, record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], file: str) -> None:
-        """One record.
-
-        Raises:
-            DatasetError: a class without a label, or with two.
-        """
+        """Gather from one record; raises ``DatasetError`` for a class without a label, or with two."""
         self.there = True
         tags = record.get("tags")
         self.tags.update(tag for tag in (tags if isinstance(tags, list) else ()) if isinstance(tag, str))
@@ -311,11 +287,7 @@ class _OwnRecords:
                 self._keypoints = file
 
     def check(self, src: str, names: set[str], by_name: bool) -> None:
-        """Refuse what would be read wrongly without the manifest.
-
-        Raises:
-            DatasetError: keypoints, tags without labels, or samples of others.
-        """
+        """Refuse what cannot be read without the manifest: keypoints, tags without labels, samples of others."""
         if self.others:
             raise DatasetError(f"{src}: samples of augpipe and others together; read them apart")
         if self._keypoints is not None:
@@ -327,10 +299,9 @@ class _OwnRecords:
             raise DatasetError(f"{src}: the tag '{one_line(unknown[0])}' has no label; {way}")
 
     def labelled(self, names: Mapping[int, str], src: str) -> tuple[Category, ...]:
-        """The classes with the labels of the records. Labels count 1..K, so those between get an id between.
+        """The classes with the labels of the records; a label between that no object has gets an id between.
 
-        Raises:
-            DatasetError: labels that no class map can have.
+        Raises ``DatasetError`` for labels that no class map can have.
         """
         out: list[Category] = []
         for number, name in sorted(names.items()):

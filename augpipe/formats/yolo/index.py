@@ -120,9 +120,7 @@ def label_of(picture: str) -> str:
 
 @dataclass
 class _Found:
-    """What is found on the way. ``pictures`` are absolute paths by split, in the order found; in an archive they
-    start at its root.
-    """
+    """The pictures by split, as absolute paths in the order found (in an archive from its root), and more."""
 
     root: AnyPath
     names: tuple[str, ...]
@@ -133,11 +131,7 @@ class _Found:
 
 
 def open_source(source: Source, options: SourceOptions) -> Dataset:
-    """Index a ``data.yaml``, or a folder; ``options.format`` may say what the rows hold, as in ``yolo:segment``.
-
-    Raises:
-        DatasetError: no pictures, no label file for any of them, no class names, or fields that make no sense.
-    """
+    """Index a ``data.yaml``, or a folder; ``options.format`` may name the kind of rows, as in ``yolo:segment``."""
     src, asked = source.where, (options.format or "").partition(":")[2]
     file = yaml_of(src) or (src if src.is_file() else None)
     found = _by_yaml(read_data_yaml(file), options) if file is not None else _by_folders(src, options)

@@ -42,7 +42,7 @@ _BOX, _CORNERS = 4, 8  # numbers behind the class
 class YoloReader:
     """Reads entries whose ``annotation`` is the :class:`ByteRange` of a label file, ``None`` for a picture without one.
 
-    ``ids`` are the category ids by class index, ``kpt_shape`` (K, 2 or 3) for a pose dataset.
+    ``ids`` are category ids by class index, ``kpt_shape`` is (K, 2 or 3) for a pose dataset.
     """
 
     kind: Kind
@@ -119,8 +119,7 @@ def _small(data: bytes, file: str) -> bytes:
 
 
 def lengths_of(data: bytes) -> Counter[int]:
-    """How many rows of a label file have how many numbers behind the class; a file that is too large has none here,
-    as reading will reject it."""
+    """Numbers behind the class → rows with so many; none of a file that is too large, which reading rejects."""
     try:
         return Counter(len(tokens) - 1 for _, tokens in rows_of(_small(data, "")))
     except Reject:
@@ -193,10 +192,10 @@ def _keypoints(
 
 
 def kind_of(lengths: Mapping[int, int], kpt_shape: tuple[int, int] | None) -> Kind:
-    """What the rows of a dataset hold, of how many numbers behind the class → how many rows.
+    """The kind of rows of a dataset, from numbers behind the class → rows with so many.
 
-    Rows that all have eight numbers may be oriented boxes or polygons of four corners. They are taken for oriented
-    boxes: a dataset in which every outline has four corners is one of those far more often.
+    Rows that all have eight numbers are taken for oriented boxes, not for polygons of four corners: a dataset in which
+    every outline has four corners is one of those far more often.
     """
     if kpt_shape is not None:
         return "pose"

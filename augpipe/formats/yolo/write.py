@@ -44,11 +44,7 @@ _HELD: dict[Kind, str] = {"segment": "segmentations", "pose": "keypoints", "obb"
 
 
 def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> DatasetWriter:
-    """Begin a YOLO folder.
-
-    Raises:
-        DatasetError: two pictures would share a label file, or the source has nothing of the kind that is asked for.
-    """
+    """Begin a YOLO folder; raises ``DatasetError`` if no object has keypoints and rows are to hold them."""
     found = survey(dataset) if options.kind in (None, "pose") else Survey()
     kind = next((k for k in KINDS if k == options.kind), None) or found.richest()
     count = max([found.most_keypoints, *(len(c.keypoints) for c in dataset.categories)])
@@ -105,8 +101,7 @@ def _survey_of(part: tuple[Reader, Sequence[Entry]]) -> Survey:
 
 @dataclass(frozen=True)
 class YoloEncoder(SampleEncoder):
-    """Writes the label file of a picture. ``index`` is category id → number of the class in rows, ``split`` the folder
-    that names begin with, ``None`` if they stay as they are."""
+    """Writes the label file of a picture. ``index`` is category id → class number, ``split`` a folder for names."""
 
     folder: Path
     kind: Kind
@@ -215,7 +210,7 @@ def _top_of(name: str) -> str:
 def splits_of(split: str | None, tops: set[str], before: dict[str, str]) -> tuple[dict[str, str], list[str]]:
     """(split → folder of pictures, remarks). Folders of the source that are named as splits are the splits.
 
-    Ultralytics asks for train and val, so one that is missing names the pictures of the other.
+    Ultralytics asks for train and val, so a missing one gets the pictures of the other.
     """
     known = {top: f"images/{top}" for top in sorted(tops) if top in SPLITS}
     if split is not None:

@@ -8,7 +8,7 @@ from builders import keys, opened, read_all, rejected, write_mask, write_picture
 from PIL import Image
 
 from augpipe.core.errors import DatasetError
-from augpipe.formats.base import names_in
+from augpipe.formats.indexing import names_in
 from augpipe.formats.masks.read import gray_of
 
 

@@ -28,7 +28,7 @@ from augpipe.core.annotations import (
 )
 from augpipe.core.errors import one_line
 from augpipe.core.geometry import bounds_of
-from augpipe.formats.base import FARTHEST
+from augpipe.formats.limits import FARTHEST
 from augpipe.labels import rle as masks
 from augpipe.labels.keypoints import flip_pairs_of
 from augpipe.labels.polygons import is_tangled

@@ -20,20 +20,12 @@ import numpy as np
 
 from augpipe.core.annotations import I64, Category
 from augpipe.core.errors import DatasetError, one_line
-from augpipe.formats.base import (
-    Dataset,
-    Entry,
-    Source,
-    SourceOptions,
-    digest_of,
-    labelled_by_id,
-    plural,
-    read_classes,
-)
+from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, plural
 from augpipe.formats.coco.fields import category_of, identity_of
 from augpipe.formats.coco.image_paths import finder, picture_root
 from augpipe.formats.coco.json_ranges import ranges_of
 from augpipe.formats.coco.read import CocoReader, key_of, pack, panoptic_pngs
+from augpipe.formats.indexing import digest_of, labelled_by_id, read_classes
 from augpipe.formats.webdataset.samples import has_samples, is_of_sample
 from augpipe.storage.byte_range import bytes_of
 from augpipe.storage.fs import children, files_in, place_of, row_name, size_of, start_of

@@ -19,8 +19,9 @@ import numpy as np
 
 from augpipe.core.annotations import Annotations, Category, Dropped, ObjectRow, objects_of
 from augpipe.core.errors import Reject, one_line
-from augpipe.formats.base import DEEPEST, FARTHEST, Entry, is_deep, require_small, source_key
+from augpipe.formats.base import Entry, source_key
 from augpipe.formats.coco.fields import identity_of, numbers_of, object_of, whole_number
+from augpipe.formats.limits import DEEPEST, FARTHEST, is_deep, require_small
 from augpipe.storage.byte_range import ByteRange, name_of, read_place, read_ranges
 from augpipe.storage.fs import place_of
 from augpipe.storage.tree import AnyPath

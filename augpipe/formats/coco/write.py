@@ -19,9 +19,8 @@ from augpipe.formats.coco.document import BETWEEN, CocoDocument, categories_json
 from augpipe.formats.coco.ids import IdGiver, Rule
 from augpipe.formats.coco.rows import OBJECT_FIELDS, PICTURE_FIELDS, Batch, Rows, batch_of, renumbered, rows_of
 from augpipe.formats.coco.write_panoptic import PanopticWriter, segments_of
+from augpipe.formats.losses import CLASSES_COUNTED, COUNTED
 from augpipe.formats.writer import (
-    CLASSES_COUNTED,
-    COUNTED,
     Closing,
     DatasetWriter,
     Encoded,

@@ -22,19 +22,9 @@ import numpy as np
 from augpipe.core.annotations import Annotations, Dropped, ObjectAttributes, ObjectRow, objects_of
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.geometry import bounds_of
-from augpipe.formats.base import (
-    FARTHEST,
-    Dataset,
-    Entry,
-    Source,
-    SourceOptions,
-    categories_by_name,
-    digest_of,
-    is_picture,
-    left_out,
-    names_in,
-    require_small,
-)
+from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture
+from augpipe.formats.indexing import categories_by_name, digest_of, left_out, names_in
+from augpipe.formats.limits import FARTHEST, require_small
 from augpipe.storage.byte_range import bytes_of, read_place
 from augpipe.storage.fs import below, children, place_of, row_name, walk_files
 from augpipe.storage.tree import AnyPath

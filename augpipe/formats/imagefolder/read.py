@@ -7,18 +7,8 @@ from dataclasses import dataclass
 
 from augpipe.core.annotations import Annotations
 from augpipe.core.errors import DatasetError, one_line
-from augpipe.formats.base import (
-    Dataset,
-    Entry,
-    Source,
-    SourceOptions,
-    categories_by_name,
-    digest_of,
-    is_picture,
-    left_out,
-    links_left_out,
-    subfolders,
-)
+from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture
+from augpipe.formats.indexing import categories_by_name, digest_of, left_out, links_left_out, subfolders
 from augpipe.storage.fs import names_of, row_name, walk_files
 from augpipe.storage.tree import AnyPath
 

@@ -10,18 +10,8 @@ import numpy as np
 
 from augpipe.core.annotations import Annotations, Category, Raster
 from augpipe.core.errors import DatasetError, Reject, one_line
-from augpipe.formats.base import (
-    Dataset,
-    Entry,
-    Source,
-    SourceOptions,
-    categories_by_name,
-    digest_of,
-    is_picture,
-    left_out,
-    links_left_out,
-    subfolders,
-)
+from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture
+from augpipe.formats.indexing import categories_by_name, digest_of, left_out, links_left_out, subfolders
 from augpipe.pixels.codec.image import bands
 from augpipe.pixels.codec.label_png import decode_raster
 from augpipe.storage.byte_range import bytes_of, read_place

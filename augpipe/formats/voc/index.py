@@ -15,32 +15,14 @@ from pathlib import PurePosixPath
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.parallel import batches_of, parallel_map
-from augpipe.formats.base import (
-    Dataset,
-    Entry,
-    Source,
-    SourceOptions,
-    categories_by_name,
-    digest_of,
-    is_picture,
-    left_out,
-    links_left_out,
-    source_key,
-)
+from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture, source_key
+from augpipe.formats.indexing import categories_by_name, digest_of, left_out, links_left_out
 from augpipe.formats.voc.read import TWENTY, VocAt, VocReader
 from augpipe.formats.voc.roots import VocRoot, find_roots
 from augpipe.formats.voc.xml_reader import pack, read_xml
 from augpipe.formats.webdataset.samples import has_samples
 from augpipe.storage.byte_range import ByteRange, bytes_of
-from augpipe.storage.fs import (
-    below,
-    place_of,
-    places_in,
-    row_name,
-    rows_below,
-    sizes_in,
-    walk_files,
-)
+from augpipe.storage.fs import below, place_of, places_in, row_name, rows_below, sizes_in, walk_files
 from augpipe.storage.tree import AnyPath
 
 _LISTS = ("Main", "Segmentation", "Layout", "Action", "")

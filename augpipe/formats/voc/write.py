@@ -20,18 +20,9 @@ from augpipe.core.annotations import Annotations, Category, ObjectPart, Objects
 from augpipe.core.errors import Reject
 from augpipe.formats.base import Dataset, plural
 from augpipe.formats.coco.rows import whole
+from augpipe.formats.output import lines_of, write_into
 from augpipe.formats.voc.write_masks import is_listable, labelmap_of, masks_of, png_of
-from augpipe.formats.writer import (
-    Closing,
-    DatasetWriter,
-    Encoded,
-    Picture,
-    SampleEncoder,
-    Stage,
-    WriteOptions,
-    lines_of,
-    write_into,
-)
+from augpipe.formats.writer import Closing, DatasetWriter, Encoded, Picture, SampleEncoder, Stage, WriteOptions
 from augpipe.pixels.codec.image import is_gray
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from augpipe.core.annotations import U8, Annotations, Category, Raster, Rings, Segmentation
+from augpipe.formats.losses import Loss
 from augpipe.formats.voc.masks import palette
-from augpipe.formats.writer import Loss
 from augpipe.labels.rle import rasterise
 from augpipe.pixels.codec.header import MAX_PIXELS
 from augpipe.pixels.codec.label_png import encode_palette

@@ -21,7 +21,7 @@ from xml.etree.ElementTree import Element, ParseError
 import msgspec
 
 from augpipe.core.errors import Reject, one_line
-from augpipe.formats.base import DEEPEST, require_small
+from augpipe.formats.limits import DEEPEST, require_small
 
 Corners: TypeAlias = tuple[float, float, float, float]
 """xmin, ymin, xmax, ymax as they are written: finite, in any order."""

@@ -14,19 +14,10 @@ from typing import Any
 
 from augpipe.core.annotations import Annotations, Category, Raster
 from augpipe.core.errors import DatasetError, Reject, one_line
-from augpipe.formats.base import (
-    Dataset,
-    Entry,
-    Source,
-    SourceOptions,
-    categories_by_name,
-    digest_of,
-    labelled_by_id,
-    left_out,
-    plural,
-)
+from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, plural
 from augpipe.formats.coco.fields import whole_number
 from augpipe.formats.coco.read import annotations_of, decoded
+from augpipe.formats.indexing import categories_by_name, digest_of, labelled_by_id, left_out
 from augpipe.formats.voc.read import TWENTY, VocReader
 from augpipe.formats.voc.xml_reader import read_xml
 from augpipe.formats.webdataset.index import samples_of, tar_paths, tars_of_runs

@@ -15,19 +15,8 @@ from pathlib import Path
 
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, one_line
-from augpipe.formats.base import (
-    Dataset,
-    Entry,
-    Source,
-    SourceOptions,
-    digest_of,
-    is_picture,
-    left_out,
-    links_left_out,
-    names_in,
-    plural,
-    read_classes,
-)
+from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture, plural
+from augpipe.formats.indexing import digest_of, left_out, links_left_out, names_in, read_classes
 from augpipe.formats.yolo.data_yaml import KINDS, SPLITS, DataYaml, Kind, read_data_yaml
 from augpipe.formats.yolo.read import YoloReader, kind_of, lengths_of
 from augpipe.labels.keypoints import flip_pairs_of

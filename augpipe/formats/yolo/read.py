@@ -24,8 +24,9 @@ import numpy as np
 from augpipe.core.annotations import F64, Annotations, Dropped, ObjectAttributes, ObjectRow, Rings, objects_of
 from augpipe.core.errors import Reject, one_line
 from augpipe.core.geometry import bounds_of
-from augpipe.formats.base import Entry, read_picture, require_small
+from augpipe.formats.base import Entry, read_picture
 from augpipe.formats.image_header import header_at
+from augpipe.formats.limits import require_small
 from augpipe.formats.yolo.data_yaml import Kind
 from augpipe.labels.polygons import is_tangled
 from augpipe.storage.byte_range import ByteRange, read_place

@@ -18,18 +18,17 @@ from augpipe.core.annotations import Annotations, Category, Header, Objects
 from augpipe.core.errors import DatasetError
 from augpipe.core.parallel import batches_of, parallel_map
 from augpipe.formats.base import Dataset, Entry, Reader
+from augpipe.formats.losses import Loss
+from augpipe.formats.output import lines_of, write_into
 from augpipe.formats.writer import (
     Closing,
     DatasetWriter,
     Encoded,
-    Loss,
     Picture,
     SampleEncoder,
     Stage,
     WriteOptions,
-    lines_of,
     require_size,
-    write_into,
 )
 from augpipe.formats.yolo.data_yaml import KINDS, SPLITS, Kind, read_data_yaml
 from augpipe.formats.yolo.index import label_of

@@ -177,9 +177,6 @@ def plural(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-# --- files -----------------------------------------------------------------------------------------------------------
-
-
 def read_picture(entry: Entry) -> bytes:
     """The encoded picture of an entry; raises ``Reject`` if it is missing or cannot be read."""
     if entry.picture is None:

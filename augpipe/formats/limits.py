@@ -1,4 +1,4 @@
-"""Limits on labels: what lies beyond is a mistake, or an attack on the parser."""
+"""Limits on labels, beyond which is a mistake or an attack on the parser, and rejecting them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ MOST_MARKS = 500_000
 """What begins a value in the labels of one picture: brackets of JSON, elements and attributes of XML."""
 
 
+def bad_labels(code: str, file: str, message: str) -> Reject:
+    """Why the labels of ``file`` are rejected."""
+    return Reject("labels", code, f"{file}: {message}", file=file)
+
+
 def require_small(data: bytes, marks: bytes, file: str) -> None:
     """Refuse labels of one picture that would take a parser out of all proportion.
 
@@ -24,10 +29,10 @@ def require_small(data: bytes, marks: bytes, file: str) -> None:
     """
     if len(data) > LARGEST_LABELS:
         message = f"{len(data) >> 20:,} MiB of labels for one picture; expected at most {LARGEST_LABELS >> 20}"
-        raise Reject("labels", "too-large", f"{file}: {message}", file=file)
+        raise bad_labels("too-large", file, message)
     if len(data) > MOST_MARKS and sum(map(data.count, (marks[i : i + 1] for i in range(len(marks))))) > MOST_MARKS:
         message = f"more than {MOST_MARKS:,} values in the labels of one picture"
-        raise Reject("labels", "too-large", f"{file}: {message}", file=file)
+        raise bad_labels("too-large", file, message)
 
 
 def is_deep(value: Any, most: int = DEEPEST) -> bool:

@@ -44,9 +44,6 @@ _FLAGS = ("truncated", "difficult", "occluded")
 _WORDS = {"0": 0, "1": 1, "false": 0, "true": 1}
 
 
-# --- values ----------------------------------------------------------------------------------------------------------
-
-
 def whole_number(value: Any) -> int | None:
     """A whole number of 64 bits, also where a tool has written 3 as 3.0; ``None`` for anything else, as for true."""
     if type(value) is not int and (isinstance(value, bool) or not isinstance(value, (int, float))):
@@ -79,9 +76,6 @@ def numbers_of(values: Any, count: int) -> list[float] | None:
     except OverflowError:
         return None
     return numbers if all(map(math.isfinite, numbers)) else None
-
-
-# --- one object ------------------------------------------------------------------------------------------------------
 
 
 def object_of(

@@ -77,7 +77,7 @@ def _archives(places: Sequence[AnyPath]) -> Iterator[AnyPath]:
     named = [place.parent / f"{place.name}{ending}" for place in places[1:] for ending in (".zip", ".tar")]
     here = [path for path in children(places[0]) if is_archive(path.name)][:_MOST_ARCHIVES]
     for path in dict.fromkeys(path for path in (*here, *named) if path.is_file()):
-        with suppress(DatasetError):  # nobody has named it, so it need not be one that can be read
+        with suppress(DatasetError):  # the user has not named it, so it may be unreadable
             yield where_of(str(path))
 
 

@@ -103,7 +103,7 @@ def looks_like_coco(path: AnyPath) -> bool:
     """Whether a JSON file has a list of COCO's near its top or its end."""
     head = start_of(path, _SNIFFED)
     if not head and size_of(path) > 0:
-        return True  # damaged in its archive, which is told when it is read
+        return True  # damaged in its archive, which is reported when it is read
     if head.removeprefix(_MARK).lstrip()[:1] != b"{":
         return False
     return _names_lists(head) or (len(head) == _SNIFFED and _names_lists(head + end_of(path, _SNIFFED)))

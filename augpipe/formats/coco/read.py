@@ -21,7 +21,7 @@ from augpipe.core.annotations import Annotations, Category, Dropped, ObjectRow, 
 from augpipe.core.errors import Reject, one_line
 from augpipe.formats.base import Entry, source_key
 from augpipe.formats.coco.fields import identity_of, numbers_of, object_of, whole_number
-from augpipe.formats.limits import DEEPEST, FARTHEST, is_deep, require_small
+from augpipe.formats.limits import DEEPEST, FARTHEST, bad_labels, is_deep, require_small
 from augpipe.storage.byte_range import ByteRange, name_of, read_place, read_ranges
 from augpipe.storage.fs import place_of
 from augpipe.storage.tree import AnyPath
@@ -39,7 +39,6 @@ class CocoReader:
     categories: Mapping[int, Category]
 
     def annotations(self, entry: Entry) -> Annotations:
-        """The labels of one picture; see :class:`augpipe.formats.base.Reader`."""
         packed, *elsewhere = entry.annotation if isinstance(entry.annotation, tuple) else (entry.annotation,)
         (first, *image_at), *ranges = unpack(packed)
         places: dict[int, list[tuple[int, int]]] = {first: [(image_at[0], image_at[1])]}
@@ -66,7 +65,7 @@ class CocoReader:
         values = [decoded(text, entry.file, start) for text, (start, _) in zip(texts, ranges, strict=True)]
         for value, (start, _) in zip(values, ranges, strict=True):
             if not isinstance(value, dict):
-                raise Reject("labels", "bad-json", f"{entry.file}: expected an object at byte {start}", file=entry.file)
+                raise bad_labels("bad-json", entry.file, f"expected an object at byte {start}")
         return values
 
     def _panoptic(self, groups: Mapping[int, list[dict[str, Any]]]) -> ByteRange | None:
@@ -91,10 +90,9 @@ def decoded(data: bytes, file: str, offset: int = 0) -> Any:
     try:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        message = f"{file}: not JSON at byte {offset}: {one_line(error)}"
-        raise Reject("labels", "bad-json", message, file=file) from error
+        raise bad_labels("bad-json", file, f"not JSON at byte {offset}: {one_line(error)}") from error
     if data.count(b"[") + data.count(b"{") > DEEPEST and is_deep(value):
-        raise Reject("labels", "bad-json", f"{file}: JSON nested in more than {DEEPEST} levels", file=file)
+        raise bad_labels("bad-json", file, f"JSON nested in more than {DEEPEST} levels")
     return value
 
 
@@ -207,7 +205,7 @@ def _category(row: Mapping[str, Any], categories: Mapping[int, Category], file: 
     category = None if number is None else categories.get(number)
     if category is None:
         shown = one_line(repr(row.get("category_id")), 40)
-        raise Reject("labels", "unknown-class", f"{file}: category_id {shown} is in no categories list", file=file)
+        raise bad_labels("unknown-class", file, f"category_id {shown} is in no categories list")
     return category
 
 

@@ -25,7 +25,6 @@ class TagReader:
     """Reads entries whose ``annotation`` is the class name."""
 
     def annotations(self, entry: Entry) -> Annotations:
-        """The one tag of a picture."""
         return Annotations(tags=(entry.annotation,))
 
 

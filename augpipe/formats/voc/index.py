@@ -267,7 +267,7 @@ def _names(line: str) -> Iterator[str]:
 def _categories(
     src: AnyPath, roots: list[VocRoot], names: set[str], options: SourceOptions
 ) -> tuple[tuple[Category, ...], dict[int, int] | None, list[str]]:
-    """(categories, colours of masks saved as RGB, remarks).
+    """(categories, colors of masks saved as RGB, remarks).
 
     Masks hold positions in the labelmap, so where there is one its order is the class map.
     """

@@ -18,6 +18,7 @@ import numpy as np
 from augpipe.core.annotations import Annotations, Dropped, ObjectAttributes, ObjectPart, Objects, Raster, Rle
 from augpipe.core.errors import Reject, one_line
 from augpipe.formats.base import Entry
+from augpipe.formats.limits import bad_labels
 from augpipe.formats.voc.xml_reader import Corners, Said, read_xml, unpack
 from augpipe.storage.byte_range import ByteRange, read_place
 
@@ -47,7 +48,6 @@ class VocReader:
     mask_colors: Mapping[int, int] | None = None
 
     def annotations(self, entry: Entry) -> Annotations:
-        """The labels of one picture; see :class:`augpipe.formats.base.Reader`."""
         at: VocAt = entry.annotation
         semantic, instance = self._rasters(at)
         out = Annotations()
@@ -61,7 +61,7 @@ class VocReader:
         return replace(out, semantic=semantic, instance=instance, size_wh=out.size_wh or (w, h))
 
     def _rasters(self, at: VocAt) -> tuple[Raster | None, Raster | None]:
-        """The mask of classes, and that of objects: their numbers, which are in the palette's own colours."""
+        """The mask of classes, and that of objects: their numbers, which are in the palette's own colors."""
         if at.class_mask is None and at.object_mask is None:
             return None, None
         from augpipe.formats.voc.masks import mask_at
@@ -115,8 +115,8 @@ class VocReader:
         """Why the first object that has no class of ours has none."""
         index, name = next((i, name) for i, name in enumerate(names) if name not in self.ids)
         if name is None:
-            return Reject("labels", "bad-xml", f"{file}: object {index + 1} has no <name>", file=file)
-        return Reject("labels", "unknown-class", f"{file}: class '{one_line(name)}' is not known", file=file)
+            return bad_labels("bad-xml", file, f"object {index + 1} has no <name>")
+        return bad_labels("unknown-class", file, f"class '{one_line(name)}' is not known")
 
     def _box(self, corners: Corners, notes: set[str]) -> Corners:
         """The half-open box. Swapped corners are put in order and noted: nothing is lost."""

@@ -158,9 +158,6 @@ def _as_read(value: Any) -> Any:
     return _legible(str(int(value) if isinstance(value, bool) else value)).strip() or None
 
 
-# --- a dataset -------------------------------------------------------------------------------------------------------
-
-
 def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> DatasetWriter:
     """Begin a VOC root."""
     return VocWriter(dataset, stage)

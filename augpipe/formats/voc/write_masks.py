@@ -1,7 +1,7 @@
 """Writing Pascal VOC's masks: SegmentationObject and SegmentationClass, palette PNGs whose values are positions.
 
 A value of SegmentationObject is the position of an object in the XML, from 1; one of SegmentationClass is that of its
-class in ``labelmap.txt``, whose colours are VOC's. 0 is background, 255 void. A pixel has one value, so of masks that
+class in ``labelmap.txt``, whose colors are VOC's. 0 is background, 255 void. A pixel has one value, so of masks that
 overlap the later one is whole. The rasters of a source that has them stay as they are, with their void borders.
 """
 
@@ -120,7 +120,7 @@ def png_of(mask: U8) -> bytes:
 
 
 def labelmap_of(categories: Sequence[Category]) -> str:
-    """``labelmap.txt``: what the values of SegmentationClass are, with their colours. Source: Datumaro, and CVAT."""
+    """``labelmap.txt``: what the values of SegmentationClass are, with their colors. Source: Datumaro, and CVAT."""
     names = ["background", *(c.name for c in categories)]
     colors = (_COLORS[i % len(_COLORS)] for i in range(len(names)))
     return "".join(f"{name}:{r},{g},{b}::\n" for name, (r, g, b) in zip(names, colors, strict=True))

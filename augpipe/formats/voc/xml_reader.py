@@ -21,7 +21,7 @@ from xml.etree.ElementTree import Element, ParseError
 import msgspec
 
 from augpipe.core.errors import Reject, one_line
-from augpipe.formats.limits import DEEPEST, require_small
+from augpipe.formats.limits import DEEPEST, bad_labels, require_small
 
 Corners: TypeAlias = tuple[float, float, float, float]
 """xmin, ymin, xmax, ymax as they are written: finite, in any order."""
@@ -75,9 +75,6 @@ def read_xml(xml: bytes, file: str) -> Said:
     return said
 
 
-# --- parsing ---------------------------------------------------------------------------------------------------------
-
-
 def parse_xml(xml: bytes, file: str) -> Element:
     """The root of an XML text, parsed without entities, DTDs or external references; raises ``Reject``."""
     require_small(xml, b"<=", file)
@@ -88,7 +85,7 @@ def parse_xml(xml: bytes, file: str) -> Element:
         message = f"{file}: expected <annotation>, got <{one_line(root.tag, 40)}>"
         raise Reject("labels", "bad-xml", message, file=file, line=1)
     if xml.count(b"<") > 2 * DEEPEST and _is_deep(root):  # each level is opened and, but for the last, closed
-        raise Reject("labels", "bad-xml", f"{file}: elements nested in more than {DEEPEST} levels", file=file)
+        raise bad_labels("bad-xml", file, f"elements nested in more than {DEEPEST} levels")
     return root
 
 
@@ -112,10 +109,9 @@ def _warily_parsed(xml: bytes, file: str) -> Element:
         line = error.position[0]
         raise Reject("labels", "bad-xml", f"{file}:{line}: {one_line(error)}", file=file, line=line) from error
     except defusedxml.DefusedXmlException as error:
-        message = f"{file}: XML with entities is not read; a VOC file needs none"
-        raise Reject("labels", "entity", message, file=file) from error
+        raise bad_labels("entity", file, "XML with entities is not read; a VOC file needs none") from error
     except (ValueError, LookupError, RecursionError) as error:
-        raise Reject("labels", "bad-xml", f"{file}: {one_line(error)}; save it as UTF-8", file=file) from error
+        raise bad_labels("bad-xml", file, f"{one_line(error)}; save it as UTF-8") from error
     return root
 
 
@@ -126,9 +122,6 @@ def _is_deep(root: Element) -> bool:
             return False
         level = list(chain.from_iterable(level))
     return bool(level)
-
-
-# --- elements --------------------------------------------------------------------------------------------------------
 
 
 def _text(element: Element | None) -> str | None:

@@ -61,9 +61,6 @@ def tar_paths(src: str, where: AnyPath | None = None) -> list[AnyPath]:
     return files_in(folder, "*.tar") if folder.is_dir() else []
 
 
-# --- folders of our own ----------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class _Book:
     """What a folder of ours says of its tars: name → bytes, or ``None`` while the run is unfinished."""
@@ -167,9 +164,6 @@ def _check_tar(path: AnyPath, book: _Book | None) -> None:
         raise DatasetError(f"{path}: {size} bytes, the manifest says {expected}; {mend}")
 
 
-# --- samples ---------------------------------------------------------------------------------------------------------
-
-
 def samples_of(paths: Iterable[AnyPath], remarks: list[str]) -> Iterator[tuple[str, dict[str, ByteRange]]]:
     """(key, ending → place) of every sample, in the order of the tars; adds to ``remarks``.
 
@@ -206,5 +200,5 @@ def _samples(path: AnyPath, remarks: list[str]) -> Iterator[tuple[str, dict[str,
         members[ending.lower()] = ByteRange(file, offset, size)
     if members:
         yield key, members
-    told = ((plural(left_out[kind], kind), way) for kind, way in LEFT_OUT.items() if left_out[kind])
-    remarks.extend(f"{one_line(path.name)}: left out: {number}{way}" for number, way in told)
+    counts = ((plural(left_out[kind], kind), way) for kind, way in LEFT_OUT.items() if left_out[kind])
+    remarks.extend(f"{one_line(path.name)}: left out: {count}{way}" for count, way in counts)

@@ -18,6 +18,7 @@ from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, plural
 from augpipe.formats.coco.fields import whole_number
 from augpipe.formats.coco.read import annotations_of, decoded
 from augpipe.formats.indexing import categories_by_name, digest_of, labelled_by_id, left_out
+from augpipe.formats.limits import bad_labels
 from augpipe.formats.voc.read import TWENTY, VocReader
 from augpipe.formats.voc.xml_reader import read_xml
 from augpipe.formats.webdataset.index import samples_of, tar_paths, tars_of_runs
@@ -42,7 +43,6 @@ class ShardReader:
     voc_origin: int = 1
 
     def annotations(self, entry: Entry) -> Annotations:
-        """The labels of one sample; see :class:`augpipe.formats.base.Reader`."""
         members: Mapping[str, ByteRange] = entry.annotation
         if "xml" in members:
             ids = {c.name: c.id for c in self.categories.values()}
@@ -60,7 +60,7 @@ class ShardReader:
     def _class(self, place: ByteRange, entry: Entry) -> str:
         number = class_number(read_place(place), entry.file)
         if number not in self.categories:
-            raise Reject("labels", "unknown-class", f"{entry.file}: class {number} is not known", file=entry.file)
+            raise bad_labels("unknown-class", entry.file, f"class {number} is not known")
         return self.categories[number].name
 
     def _raster(self, place: ByteRange | None, name: str, entry: Entry) -> Raster | None:
@@ -78,7 +78,7 @@ def class_number(data: bytes, file: str) -> int:
     if text.isdigit() and len(text) <= _LONGEST_NUMBER:
         return int(text)
     shown = one_line(repr(data[:20]))
-    raise Reject("labels", "bad-class", f"{file}: expected a class number from 0 on, got {shown}", file=file)
+    raise bad_labels("bad-class", file, f"expected a class number from 0 on, got {shown}")
 
 
 def coco_style(value: Any, file: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -109,7 +109,7 @@ def with_id(row: Mapping[str, Any], ids: Mapping[str, int], file: str) -> dict[s
     name = class_name(row)
     if name is None or name not in ids:
         shown = one_line(repr(name), 60)
-        raise Reject("labels", "unknown-class", f"{file}: the class {shown} is not known", file=file)
+        raise bad_labels("unknown-class", file, f"the class {shown} is not known")
     return {**row, "category_id": ids[name]}
 
 
@@ -172,7 +172,7 @@ class _Classes:
         self._options = options
         self._names: set[str] = set()  # of objects that state no id
         self._numbers: set[int] = set()  # of .cls members
-        self._named: dict[int, str] = {}  # id → name, "" where no object has told it
+        self._named: dict[int, str] = {}  # id → name, "" while no object has stated it
         self._xml = False
         self._own = _OwnRecords()
 

@@ -30,6 +30,7 @@ from augpipe.core.plan import Plan, to_json
 from augpipe.formats.coco.fields import identity_of, numbers_of, parts_of, rings_of, rle_of_json, whole_number
 from augpipe.formats.coco.json_fields import known, rle_json
 from augpipe.formats.coco.read import segments_of
+from augpipe.formats.limits import bad_labels
 from augpipe.labels.polygons import is_tangled
 from augpipe.labels.transform import DECIMALS, Labelled
 
@@ -269,8 +270,7 @@ def annotations_of_record(
             attributes=_mapping(_mapping(record.get("source", {})).get("attributes", {})),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        message = f"{file}: not a record of {SCHEMA}: {one_line(error, 100)}"
-        raise Reject("labels", "bad-json", message, file=file) from error
+        raise bad_labels("bad-json", file, f"not a record of {SCHEMA}: {one_line(error, 100)}") from error
 
 
 def _object_row(index: int, value: Any, categories: Mapping[int, Category]) -> ObjectRow:

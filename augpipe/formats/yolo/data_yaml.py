@@ -135,9 +135,6 @@ def _places(file: AnyPath, name: str, value: Any) -> tuple[str, ...]:
     return tuple(_place(file, name, one) for one in (value if isinstance(value, list) else [value]))
 
 
-# --- classes and keypoints -------------------------------------------------------------------------------------------
-
-
 def _names(file: AnyPath, fields: dict[str, Any]) -> tuple[str, ...]:
     """The class names by index; names may be missing where ``nc`` counts them, as for Ultralytics."""
     names, count = fields.get("names"), _whole(fields.get("nc"))

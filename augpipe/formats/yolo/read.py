@@ -52,7 +52,6 @@ class YoloReader:
     exif: Literal["upright", "stored"] = "upright"
 
     def annotations(self, entry: Entry) -> Annotations:
-        """The labels of one picture; see :class:`augpipe.formats.base.Reader`."""
         if entry.picture is None:
             read_picture(entry)  # rejects it
         place: ByteRange | None = entry.annotation
@@ -187,9 +186,6 @@ def _keypoints(
     if not np.array_equal(out[:, 2], values[:, 2]):
         notes.add("keypoint-visibility-mended")
     return out
-
-
-# --- which kind ------------------------------------------------------------------------------------------------------
 
 
 def kind_of(lengths: Mapping[int, int], kpt_shape: tuple[int, int] | None) -> Kind:

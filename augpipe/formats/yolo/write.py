@@ -52,9 +52,6 @@ def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> Datase
     return YoloWriter(dataset, stage, kind, count if kind == "pose" else 0, options.kind is None)
 
 
-# --- which kind ------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Survey:
     """How many objects of a dataset, crowds aside, have what a kind holds; and the most keypoints of one."""
@@ -69,7 +66,7 @@ class Survey:
 
 
 def survey(dataset: Dataset) -> Survey:
-    """Look through the labels; pictures whose labels cannot be read are told of when they are written."""
+    """Count over the labels; pictures whose labels cannot be read are reported when they are written."""
     total = Survey()
     parts = ((dataset.reader, entries) for entries in batches_of(dataset.entries))
     for found in parallel_map(_survey_of, parts, len(dataset.entries)):
@@ -93,9 +90,6 @@ def _survey_of(part: tuple[Reader, Sequence[Entry]]) -> Survey:
             counts["segment"] += objects.segmentation[i] is not None
             most = max(most, 0 if keypoints is None else len(keypoints))
     return Survey(counts, most)
-
-
-# --- a dataset -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -157,7 +151,7 @@ def is_read(name: str, header: Header | None, size_wh: tuple[int, int]) -> bool:
 
 
 class YoloWriter(DatasetWriter):
-    """Writes ``data.yaml``. ``chosen`` says that nobody has asked for the kind."""
+    """Writes ``data.yaml``. ``chosen`` says whether the kind was found by looking."""
 
     own_file = "label file"
 

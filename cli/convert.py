@@ -55,7 +55,7 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
     ] = None,
     debug: shared.Debug = False,
 ) -> None:
-    """Convert a dataset, exactly: boxes and free fields are kept as they are, and what B cannot hold is told."""
+    """Convert a dataset, exactly: boxes and free fields are kept as they are, and what B cannot hold is reported."""
     from augpipe.conversion import convert as run
     from augpipe.formats.writer import WriteOptions
 
@@ -74,8 +74,8 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
         before = f"{before}:{kind}"
     options = shared.source_options(before, split, classes, images, limit, voc_origin=voc_origin)
     try:
-        with progress.shown() as told:
-            report = run(src, dst, after, options, overwrite, told, write, workers)
+        with progress.shown() as shown:
+            report = run(src, dst, after, options, overwrite, shown, write, workers)
     except KeyboardInterrupt:
         raise RunError("stopped; nothing was written") from None
     _tell(report, one_line(dst, 4096), after)

@@ -1,6 +1,6 @@
 """Convert a dataset to another format, exactly: no coordinate changes beyond the formats' conventions.
 
-Nothing is clipped and nothing turned. What the target cannot hold is counted and told. The source is only read, and
+Nothing is clipped and nothing turned. What the target cannot hold is counted and reported. The source is only read, and
 nothing is written outside the target, whatever a file calls its pictures.
 """
 

@@ -38,7 +38,7 @@ def convert(
     write: WriteOptions = _PLAIN,
     workers: int | None = 0,
 ) -> ConversionReport:
-    """Write ``source`` in the format ``to``, a name of the table of writers, at ``target``.
+    """Write ``source`` in the format ``to``, one of :func:`augpipe.formats.catalogue.targets`, at ``target``.
 
     Args:
         source: a dataset of the format that ``options.format`` names, or any that is recognised.
@@ -46,7 +46,7 @@ def convert(
         to: name of the target format.
         options: how to read the source.
         overwrite: write over what is at ``target``; files that are not written again stay, and are counted.
-        progress: is told how it goes.
+        progress: receives the progress.
         write: what else is asked of the target.
         workers: processes beside this one, ``None`` for as many as it pays to have.
 

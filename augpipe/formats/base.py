@@ -10,37 +10,29 @@ import hashlib
 import itertools
 import os
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from augpipe.core.annotations import Annotations, Category
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.storage.byte_range import ByteRange, read_place
-from augpipe.storage.fs import children, names_of, place_of, relative_to, size_of
+from augpipe.storage.fs import place_of, size_of
 from augpipe.storage.resolve import ending_of
 from augpipe.storage.tree import AnyPath, ArchivePath
 
 PICTURE_ENDINGS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif", ".jp2",
 )  # fmt: skip
-FARTHEST = 1e7
-"""Pixels; a coordinate or size beyond this is a mistake."""
-DEEPEST = 64
-"""Levels of nesting that free fields may have. No dataset needs so many, and Python's own limit is near a thousand."""
-LARGEST_LABELS = 1 << 25
-"""Bytes of the labels of one picture. Real ones have some thousand; a parser holds ten to thirty times as many."""
-MOST_MARKS = 500_000
-"""What begins a value in the labels of one picture: brackets of JSON, elements and attributes of XML."""
 
 
 class Entry(NamedTuple):
     """One picture of a dataset.
 
-    ``key`` is the source key. ``picture`` is ``None`` where no picture was found; then ``file`` is what was looked
-    for. ``annotation`` means something to the format's reader alone. ``digest`` covers the annotations, ``size`` is
-    that of the picture's file, both for the dataset's fingerprint.
+    ``picture`` is ``None`` where none was found; then ``file`` is what was looked for. Only the format's reader
+    understands ``annotation``. ``digest`` of the labels and ``size`` of the picture's file are for the dataset's
+    fingerprint.
     """
 
     key: str
@@ -109,10 +101,7 @@ class SourceOptions:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A source that has been looked through. ``entries`` are sorted by source key.
-
-    ``remarks`` are sentences for the user about what was found and left out.
-    """
+    """A source that has been indexed; ``entries`` are sorted by key. ``remarks`` are sentences for the user."""
 
     format: str
     root: AnyPath
@@ -188,50 +177,8 @@ def plural(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def left_out(count: int, noun: str, why: str) -> list[str]:
-    """The remark ``left out: 2 pictures WHY``; none if there was nothing to leave out."""
-    return [f"left out: {plural(count, noun)} {why}"] if count else []
-
-
-def require_small(data: bytes, marks: bytes, file: str) -> None:
-    """Refuse labels of one picture that would take a parser out of all proportion.
-
-    Args:
-        data: their text.
-        marks: the characters that begin a value in it.
-        file: for the message.
-
-    Raises:
-        Reject: ``too-large``.
-    """
-    if len(data) > LARGEST_LABELS:
-        message = f"{len(data) >> 20:,} MiB of labels for one picture; expected at most {LARGEST_LABELS >> 20}"
-        raise Reject("labels", "too-large", f"{file}: {message}", file=file)
-    if len(data) > MOST_MARKS and sum(map(data.count, (marks[i : i + 1] for i in range(len(marks))))) > MOST_MARKS:
-        message = f"more than {MOST_MARKS:,} values in the labels of one picture"
-        raise Reject("labels", "too-large", f"{file}: {message}", file=file)
-
-
-def is_deep(value: Any, most: int = DEEPEST) -> bool:
-    """Whether lists and mappings are nested in more levels than ``most``; never recurses itself."""
-    level = [value]
-    for _ in range(most + 1):
-        inner = [v.values() if isinstance(v, dict) else v for v in level if isinstance(v, (dict, list))]
-        if not inner:
-            return False
-        level = list(itertools.chain.from_iterable(inner))
-    return True
-
-
-# --- files -----------------------------------------------------------------------------------------------------------
-
-
 def read_picture(entry: Entry) -> bytes:
-    """The encoded picture of an entry.
-
-    Raises:
-        Reject: ``missing-picture``, or as :func:`read_place`.
-    """
+    """The encoded picture of an entry; raises ``Reject`` if it is missing or cannot be read."""
     if entry.picture is None:
         raise Reject("read", "missing-picture", f"no picture {one_line(entry.file)} was found", file=entry.file)
     return read_place(entry.picture)
@@ -247,78 +194,4 @@ def is_picture(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in PICTURE_ENDINGS
 
 
-def subfolders(folder: AnyPath) -> dict[str, AnyPath]:
-    """Name → path of the visible folders in a folder, sorted."""
-    if not folder.is_dir():
-        return {}
-    return {c.name: c for c in children(folder) if c.is_dir() and not c.name.startswith(".")}
-
-
-def names_in(folder: AnyPath) -> list[str]:
-    """Names in a folder, sorted; none of one that may not be read, as ``lost+found`` of a disk: it is no dataset."""
-    try:
-        return names_of(folder)
-    except OSError:
-        return []
-
-
-def links_left_out(links: Collection[str], root: AnyPath) -> list[str]:
-    """A remark about links to folders that :func:`walk_files` has not followed, if there are any."""
-    if not links:
-        return []
-    first = one_line(relative_to(min(links), root), 80)
-    more = f" and {len(links) - 1} more" if len(links) > 1 else ""
-    return [f"left out: {first}{more}, a link to a folder, which is not followed; put the folder itself there"]
-
-
-def digest_of(*parts: bytes) -> bytes:
-    """A short digest of some bytes, for the fingerprint."""
-    return hashlib.blake2b(b"\0".join(parts), digest_size=16).digest()
-
-
 # --- classes ---------------------------------------------------------------------------------------------------------
-
-
-def categories_by_name(names: Iterable[str], options: SourceOptions, root: object) -> tuple[Category, ...]:
-    """Categories 1..K for a format without ids: as ``options.classes`` lists them, else as ``names`` come.
-
-    Raises:
-        DatasetError: a name in the data that the classes file does not list.
-    """
-    ordered = list(names)
-    if options.classes is not None:
-        listed = read_classes(options.classes)
-        unknown = sorted(set(ordered) - set(listed))
-        if unknown:
-            raise DatasetError(
-                f"{options.classes}: does not list the class '{one_line(unknown[0])}' that {root} uses"
-                + (f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else "")
-            )
-        ordered = listed
-    return tuple(Category(id=i, label=i, name=name) for i, name in enumerate(ordered, start=1))
-
-
-def read_classes(path: AnyPath) -> list[str]:
-    """Class names, one a line; empty lines do not count.
-
-    Raises:
-        DatasetError: if the file cannot be read or lists a name twice.
-    """
-    try:
-        lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else one_line(error)
-        raise DatasetError(f"{path}: cannot read the class names: {why}") from error
-    names = [line for line in lines if line]
-    if len(set(names)) != len(names):
-        twice = next(n for n in names if names.count(n) > 1)
-        raise DatasetError(f"{path}: lists '{one_line(twice)}' twice")
-    if not names:
-        raise DatasetError(f"{path}: lists no class; expected one name a line")
-    return names
-
-
-def labelled_by_id(categories: Iterable[Category]) -> tuple[Category, ...]:
-    """Categories in id order with labels 1..K."""
-    ordered = sorted(categories, key=lambda c: c.id)
-    return tuple(replace(c, label=label) for label, c in enumerate(ordered, start=1))

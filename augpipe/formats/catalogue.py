@@ -51,9 +51,6 @@ def sources_sentence() -> str:
     return f"{text[0].upper()}{text[1:]}; also in a .tar or .zip, or the URL of one."
 
 
-# --- Markdown --------------------------------------------------------------------------------------------------------
-
-
 def pairs_markdown() -> str:
     """The pairs as a Markdown table: a row a source, a column a target."""
     rows = [

@@ -35,11 +35,7 @@ _MODEST_BYTES = 1 << 22  # a larger file counts towards what decoding takes
 
 
 def header_at(place: ByteRange) -> Header:
-    """The header from the first part of a picture, which nearly always holds it; else from all of it.
-
-    Raises:
-        Reject: if it cannot be read or is no picture.
-    """
+    """The header of a picture, from its first bytes where they hold it; raises ``Reject`` if it has none."""
     for most in (_FIRST_BYTES, _HEAD_BYTES):
         head = head_of(place, most)
         if (plain := plain_jpeg(head)) is not None:
@@ -57,7 +53,7 @@ def header_at(place: ByteRange) -> Header:
 def plain_jpeg(head: bytes) -> Header | None:
     """The header of a baseline JFIF file of one or three channels without orientation, profiles or the like.
 
-    ``None`` for everything else, also for what is damaged, and where its pixels do not begin within ``head``.
+    ``None`` for everything else, for damaged files, and if the pixels do not begin within ``head``.
     """
     found = header_segments(head)
     if found is None:
@@ -80,8 +76,7 @@ def plain_jpeg(head: bytes) -> Header | None:
 def start_and_header(entry: Entry) -> tuple[bytes, Header]:
     """(the first bytes of the picture or all of them, the header that a run reads of it).
 
-    Raises:
-        Reject: if the picture or its header cannot be read.
+    Raises ``Reject`` if it cannot be read.
     """
     if entry.picture is not None and _RUN_HEAD_BYTES < entry.size <= _MODEST_BYTES:
         data = head_of(entry.picture, _RUN_HEAD_BYTES)

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from augpipe.core.annotations import Annotations, Category, Header, Objects
+from augpipe.core.annotations import Annotations, Header, Objects
 from augpipe.core.errors import DatasetError, Reject, one_line
-from augpipe.formats.base import FARTHEST, Dataset, is_picture
-
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+from augpipe.formats.base import Dataset, is_picture
+from augpipe.formats.limits import FARTHEST
+from augpipe.formats.losses import CLASSES_COUNTED, COUNTED, Loss
 
 
 @dataclass(frozen=True)
@@ -91,16 +91,6 @@ def require_size(size_wh: tuple[int, int] | None) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class Loss:
-    """Something that a format cannot hold, in how many objects, pictures or classes it is, and the index of one of the
-    objects in its picture."""
-
-    what: str
-    count: int
-    index: int | None = None
-
-
-@dataclass(frozen=True)
 class Encoded:
     """What was written of one picture.
 
@@ -120,45 +110,6 @@ class Closing:
 
     losses: Mapping[str, int] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
-
-
-# --- what formats cannot hold ----------------------------------------------------------------------------------------
-
-
-def _stated(column: Sequence[object]) -> int:
-    return sum([value is not None for value in column])
-
-
-COUNTED: Mapping[str, Callable[[Annotations], int]] = {
-    "object ids": lambda a: sum([f.id is not None for f in a.objects.facts]),
-    "crowd flags": lambda a: int(a.objects.iscrowd.sum()),
-    "segmentations": lambda a: _stated(a.objects.segmentation),
-    "keypoints": lambda a: _stated(a.objects.keypoints),
-    "oriented boxes": lambda a: _stated(a.objects.obb),
-    "truncated, difficult and occluded flags": lambda a: sum(
-        [f.truncated is not None or f.difficult is not None or f.occluded is not None for f in a.objects.facts]
-    ),
-    "poses": lambda a: sum([f.pose is not None for f in a.objects.facts]),
-    "parts": lambda a: sum(map(len, a.objects.parts)),
-    "fields of objects": lambda a: sum([bool(f.attributes) for f in a.objects.facts]),
-    "fields of pictures": lambda a: int(bool(a.attributes)),
-    "image ids": lambda a: int(a.image_id is not None),
-    "semantic masks": lambda a: int(a.semantic is not None),
-    "instance masks": lambda a: int(a.instance is not None and not a.objects.instance.any()),
-    "panoptic masks": lambda a: int(a.panoptic is not None or bool(a.segments_info)),
-    "captions": lambda a: len(a.captions),
-    "tags": lambda a: len(a.tags),
-}
-"""What labels may have besides boxes and classes → in how many objects, or pictures, they have it."""
-
-CLASSES_COUNTED: Mapping[str, Callable[[Sequence[Category]], int]] = {
-    "class ids": lambda rows: sum(c.id != c.label for c in rows),
-    "supercategories": lambda rows: sum(c.supercategory is not None for c in rows),
-    "keypoint names": lambda rows: sum(bool(c.keypoints) for c in rows),
-    "skeletons": lambda rows: sum(bool(c.skeleton) for c in rows),
-    "keypoint names and skeletons": lambda rows: sum(bool(c.keypoints or c.skeleton) for c in rows),
-}
-"""What classes may have besides names → how many classes have it."""
 
 
 # --- one picture -----------------------------------------------------------------------------------------------------
@@ -284,21 +235,3 @@ def _require_own_stems(dataset: Dataset, file: str) -> None:
         other = stems.setdefault(stem_of(entry.key), entry.key)
         if other != entry.key:
             raise DatasetError(f"'{one_line(other)}' and '{one_line(entry.key)}' would share one {file}; rename one")
-
-
-def write_into(path: str | Path, data: bytes) -> None:
-    """Write a file, and make its folder if it is the first in it."""
-    try:
-        number = os.open(path, _NEW_FILE, 0o666)
-    except FileNotFoundError:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        number = os.open(path, _NEW_FILE, 0o666)
-    with open(number, "wb", buffering=0) as file:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[file.write(rest) :]
-
-
-def lines_of(lines: Iterable[str]) -> bytes:
-    """Lines of text as the bytes of a file, each with its end."""
-    return "".join([f"{line}\n" for line in lines]).encode()

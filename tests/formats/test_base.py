@@ -6,7 +6,7 @@ import pytest
 from builders import keys, object_xml, opened, voc_xml, write_mask, write_picture, write_voc
 
 from augpipe.core.errors import Reject
-from augpipe.formats.base import MOST_MARKS, require_small
+from augpipe.formats.limits import MOST_MARKS, require_small
 from augpipe.storage.byte_range import LARGEST_FILE, ByteRange, bytes_of, read_place
 
 

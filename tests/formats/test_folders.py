@@ -8,7 +8,7 @@ from builders import keys, opened, read_all, rejected, write_mask, write_picture
 from PIL import Image
 
 from augpipe.core.errors import DatasetError
-from augpipe.formats.base import names_in
+from augpipe.formats.indexing import names_in
 from augpipe.formats.masks.read import gray_of
 
 
@@ -165,7 +165,7 @@ def test_colored_masks_are_rejected(tmp_path):
     assert classes(source) == [(1, 1, "class_1")]
     reject = rejected(source, "b.jpg")
     assert (reject.stage, reject.code, reject.file) == ("labels", "bad-mask", "masks/b.png")
-    assert reject.message == "masks/b.png: the mask is coloured; expected gray values or palette indexes"
+    assert reject.message == "masks/b.png: the mask is colored; expected gray values or palette indexes"
 
 
 def test_a_broken_mask_is_rejected(tmp_path):

@@ -28,7 +28,7 @@ from augpipe.core.annotations import (
 )
 from augpipe.core.errors import one_line
 from augpipe.core.geometry import bounds_of
-from augpipe.formats.base import FARTHEST
+from augpipe.formats.limits import FARTHEST
 from augpipe.labels import rle as masks
 from augpipe.labels.keypoints import flip_pairs_of
 from augpipe.labels.polygons import is_tangled
@@ -42,9 +42,6 @@ _COCO_FIELDS = frozenset(
 _NUMBERS = frozenset({int, float})  # and not bool, which is an int to Python
 _FLAGS = ("truncated", "difficult", "occluded")
 _WORDS = {"0": 0, "1": 1, "false": 0, "true": 1}
-
-
-# --- values ----------------------------------------------------------------------------------------------------------
 
 
 def whole_number(value: Any) -> int | None:
@@ -79,9 +76,6 @@ def numbers_of(values: Any, count: int) -> list[float] | None:
     except OverflowError:
         return None
     return numbers if all(map(math.isfinite, numbers)) else None
-
-
-# --- one object ------------------------------------------------------------------------------------------------------
 
 
 def object_of(
@@ -152,8 +146,7 @@ def segmentation_of(value: Any, size_wh: tuple[int, int] | None, notes: set[str]
 def rle_of_json(value: Mapping[str, Any], size_wh: tuple[int, int] | None = None) -> Rle:
     """A mask from COCO's ``{"size": [h, w], "counts": …}``, compressed or not.
 
-    Raises:
-        ValueError, TypeError, OverflowError: if it is none, or of another picture size.
+    Raises ``ValueError``, ``TypeError`` or ``OverflowError`` if it is none, or of another picture size.
     """
     size, counts = [whole_number(v) for v in value["size"]] if value.get("size") else [], value.get("counts")
     if len(size) != 2 or not all(v is not None and 0 < v < FARTHEST for v in size):
@@ -238,11 +231,7 @@ def obb_of(value: Any) -> F64 | None:
 
 
 def category_of(value: Any, file: str) -> Category:
-    """One category of a COCO file, without its label.
-
-    Raises:
-        ValueError: if it has no integer id or no name.
-    """
+    """A category of a COCO file, without its label; raises ``ValueError`` without an integer id or a name."""
     number = whole_number(value.get("id")) if isinstance(value, dict) else None
     if number is None or not isinstance(value.get("name"), str):
         raise ValueError(f"{file}: a category needs an integer 'id' and a 'name', got {one_line(repr(value), 80)}")

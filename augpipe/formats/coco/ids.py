@@ -1,7 +1,7 @@
 """Ids of pictures and objects in COCO.
 
 An id that the source has is kept. A new one is 53 bits of the BLAKE2b of what it names, which is what a float still
-holds, so nothing moves when a picture is added. Two that are one are told apart in the order of the source.
+holds, so nothing moves when a picture is added. Equal ids are made different in the order of the source.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def id_of(encoded: bytes) -> int:
 
 @dataclass
 class IdGiver:
-    """Keeps ids apart: one that is taken already becomes the stable one of what it names, and is counted.
+    """Gives each id once: one that is taken becomes the stable one of what it names, and is counted.
 
     ``rule`` says what becomes of the source's own ids: ``keep`` them, ``new`` stable ones, or ``sequential`` from 1.
     """

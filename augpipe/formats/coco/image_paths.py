@@ -19,18 +19,10 @@ _SAMPLE, _ASKED = 50, 8
 
 
 def picture_root(json: AnyPath, keys: Sequence[str], options: SourceOptions) -> AnyPath:
-    """The folder that holds most of the pictures, among the places where COCO sets keep them.
+    """The folder with most of the pictures ``keys``, among the places where COCO sets keep them.
 
-    Where no folder has any, archives are looked into: those beside the JSON, and those that are called like a folder
-    would be. Beside a JSON in an archive lies what is beside the archive, too.
-
-    Args:
-        json: the annotation file.
-        keys: names of the pictures (see :func:`augpipe.formats.coco.read.key_of`).
-        options: ``images`` says the folder, ``split`` may be a folder's name.
-
-    Raises:
-        DatasetError: ``options.images`` is no folder.
+    If no folder has any, archives are searched: those beside the JSON, and those named as a folder would be. Beside a
+    JSON in an archive lies what is beside the archive, too. Raises ``DatasetError`` if ``options.images`` is no folder.
     """
     few = _ASKED if isinstance(json, ArchivePath) and isinstance(json.tree, Asked) else _SAMPLE
     sample = keys[:: max(1, -(-len(keys) // few))]
@@ -85,7 +77,7 @@ def _archives(places: Sequence[AnyPath]) -> Iterator[AnyPath]:
     named = [place.parent / f"{place.name}{ending}" for place in places[1:] for ending in (".zip", ".tar")]
     here = [path for path in children(places[0]) if is_archive(path.name)][:_MOST_ARCHIVES]
     for path in dict.fromkeys(path for path in (*here, *named) if path.is_file()):
-        with suppress(DatasetError):  # nobody has named it, so it need not be one that can be read
+        with suppress(DatasetError):  # the user has not named it, so it may be unreadable
             yield where_of(str(path))
 
 

@@ -20,20 +20,12 @@ import numpy as np
 
 from augpipe.core.annotations import I64, Category
 from augpipe.core.errors import DatasetError, one_line
-from augpipe.formats.base import (
-    Dataset,
-    Entry,
-    Source,
-    SourceOptions,
-    digest_of,
-    labelled_by_id,
-    plural,
-    read_classes,
-)
+from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, plural
 from augpipe.formats.coco.fields import category_of, identity_of
 from augpipe.formats.coco.image_paths import finder, picture_root
 from augpipe.formats.coco.json_ranges import ranges_of
 from augpipe.formats.coco.read import CocoReader, key_of, pack, panoptic_pngs
+from augpipe.formats.indexing import digest_of, labelled_by_id, read_classes
 from augpipe.formats.webdataset.samples import has_samples, is_of_sample
 from augpipe.storage.byte_range import bytes_of
 from augpipe.storage.fs import children, files_in, place_of, row_name, size_of, start_of
@@ -58,8 +50,8 @@ class _Row(msgspec.Struct, gc=False):
 
 
 class _Known(msgspec.Struct):
-    """What is kept of each object. Read first: where a list holds something else, as a hostile one of millions of zeros
-    does, reading ends at the first of it, which would fill the memory as texts."""
+    """What is kept of each object. It is read first, since reading a list of something else, such as millions of zeros,
+    ends at its first value, whereas :class:`_Texts` would fill the memory."""
 
     images: list[_Image]
     annotations: list[_Row] = []
@@ -83,10 +75,10 @@ class _Texts(msgspec.Struct):
 class CocoFile:
     """The index of one JSON.
 
-    ``keys`` is image id, as text, → source key. ``images`` (start, size) has a row an image in that order, ``rows``
-    (image number, start, size) a row an annotation, sorted by image and otherwise as in the file. ``panoptic`` is
-    image id → its PNGs; ``unlisted`` counts annotations of images that are not there. ``text`` is where the ranges
-    lead, which is the JSON itself if it is a file.
+    ``keys`` is image id, as text, → source key; ``images`` (start, size) has a row an image in that order, ``rows``
+    (image number, start, size) a row an annotation, sorted by image. ``panoptic`` is image id → its PNGs; ``unlisted``
+    counts annotations of unknown images. ``text`` is the file that the ranges are of: the JSON, or a copy out of its
+    archive.
     """
 
     path: AnyPath
@@ -111,7 +103,7 @@ def looks_like_coco(path: AnyPath) -> bool:
     """Whether a JSON file has a list of COCO's near its top or its end."""
     head = start_of(path, _SNIFFED)
     if not head and size_of(path) > 0:
-        return True  # damaged in its archive, which is told when it is read
+        return True  # damaged in its archive, which is reported when it is read
     if head.removeprefix(_MARK).lstrip()[:1] != b"{":
         return False
     return _names_lists(head) or (len(head) == _SNIFFED and _names_lists(head + end_of(path, _SNIFFED)))
@@ -151,11 +143,7 @@ def detect(source: Source) -> bool:
 
 
 def open_source(source: Source, options: SourceOptions) -> Dataset:
-    """Index a COCO source.
-
-    Raises:
-        DatasetError: no COCO JSON, several that do not belong together, or a split that does not exist.
-    """
+    """Index the JSONs of a source, or of its split, which must be about the same images."""
     src, groups = source.where, json_files(source.where)
     if not groups:
         raise DatasetError(f"{src}: no COCO JSON; expected a .json with 'images', or a folder of them")
@@ -208,21 +196,13 @@ def _remarks(files: Sequence[CocoFile], entries: Sequence[Entry]) -> list[str]:
 
 
 def index_file(path: AnyPath) -> CocoFile:
-    """Split a JSON into the byte ranges of its objects.
-
-    Raises:
-        DatasetError: not JSON, or without the lists that make it COCO.
-    """
+    """Split a JSON into the byte ranges of its objects; raises ``DatasetError`` if it is no COCO JSON."""
     with _open(path) as (file, mapped):
         return _index(path, file, mapped)
 
 
 def categories_in(path: AnyPath) -> tuple[Category, ...]:
-    """The categories of a JSON of which no more is asked, as it is one of another split.
-
-    Raises:
-        DatasetError: not JSON, or categories that are none.
-    """
+    """The categories of a JSON of another split; raises ``DatasetError`` if it has none that can be read."""
     with _open(path) as (_, mapped):
         return _own_categories(path, msgspec.json.decode(_text(mapped), type=_Classes).categories)
 

@@ -19,8 +19,9 @@ import numpy as np
 
 from augpipe.core.annotations import Annotations, Category, Dropped, ObjectRow, objects_of
 from augpipe.core.errors import Reject, one_line
-from augpipe.formats.base import DEEPEST, FARTHEST, Entry, is_deep, require_small, source_key
+from augpipe.formats.base import Entry, source_key
 from augpipe.formats.coco.fields import identity_of, numbers_of, object_of, whole_number
+from augpipe.formats.limits import DEEPEST, FARTHEST, bad_labels, is_deep, require_small
 from augpipe.storage.byte_range import ByteRange, name_of, read_place, read_ranges
 from augpipe.storage.fs import place_of
 from augpipe.storage.tree import AnyPath
@@ -30,17 +31,14 @@ _PICTURE_FIELDS = frozenset({"id", "width", "height", "file_name"})
 
 @dataclass(frozen=True)
 class CocoReader:
-    """Reads entries whose ``annotation`` is packed by :func:`pack`: where in which file the picture's JSON is.
-
-    The first range is the image object, the others are its annotations, file by file. What stands behind them in a
-    tuple is the panoptic PNG of a picture whose JSON was not a file of its own, so that its folder is not beside it.
+    """Reads entries whose ``annotation`` is packed by :func:`pack`: the byte ranges of the picture's image object and
+    of its annotations, file by file. With a JSON out of an archive, a tuple of that and the place of a panoptic PNG.
     """
 
     files: tuple[str, ...]
     categories: Mapping[int, Category]
 
     def annotations(self, entry: Entry) -> Annotations:
-        """The labels of one picture; see :class:`augpipe.formats.base.Reader`."""
         packed, *elsewhere = entry.annotation if isinstance(entry.annotation, tuple) else (entry.annotation,)
         (first, *image_at), *ranges = unpack(packed)
         places: dict[int, list[tuple[int, int]]] = {first: [(image_at[0], image_at[1])]}
@@ -67,7 +65,7 @@ class CocoReader:
         values = [decoded(text, entry.file, start) for text, (start, _) in zip(texts, ranges, strict=True)]
         for value, (start, _) in zip(values, ranges, strict=True):
             if not isinstance(value, dict):
-                raise Reject("labels", "bad-json", f"{entry.file}: expected an object at byte {start}", file=entry.file)
+                raise bad_labels("bad-json", entry.file, f"expected an object at byte {start}")
         return values
 
     def _panoptic(self, groups: Mapping[int, list[dict[str, Any]]]) -> ByteRange | None:
@@ -87,19 +85,14 @@ def unpack(packed: bytes) -> list[tuple[int, int, int]]:
 
 
 def decoded(data: bytes, file: str, offset: int = 0) -> Any:
-    """The value of a JSON text that starts at byte ``offset`` of ``file``.
-
-    Raises:
-        Reject: ``bad-json`` or ``too-large``.
-    """
+    """The value of a JSON text at byte ``offset`` of ``file``; raises ``Reject``: ``bad-json`` or ``too-large``."""
     require_small(data, b"[{", file)
     try:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        message = f"{file}: not JSON at byte {offset}: {one_line(error)}"
-        raise Reject("labels", "bad-json", message, file=file) from error
+        raise bad_labels("bad-json", file, f"not JSON at byte {offset}: {one_line(error)}") from error
     if data.count(b"[") + data.count(b"{") > DEEPEST and is_deep(value):
-        raise Reject("labels", "bad-json", f"{file}: JSON nested in more than {DEEPEST} levels", file=file)
+        raise bad_labels("bad-json", file, f"JSON nested in more than {DEEPEST} levels")
     return value
 
 
@@ -112,7 +105,7 @@ def panoptic_pngs(file: AnyPath, rows: Iterable[Mapping[str, Any]]) -> list[AnyP
 def key_of(file_name: str) -> str:
     """A COCO ``file_name`` as a path below the picture root, POSIX, Unicode NFC; the source key.
 
-    It never leads out of the root: of an absolute path the last part is left, of one with ``..`` what follows it.
+    It stays in the root: of an absolute path the last part is taken, of one with ``..`` what follows it.
     """
     text = file_name.replace("\\", "/")
     parts = [part for part in text.split("/") if part not in ("", ".")]
@@ -126,16 +119,9 @@ def key_of(file_name: str) -> str:
 def annotations_of(
     image: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], categories: Mapping[int, Category], file: str
 ) -> Annotations:
-    """The labels of one picture from its decoded JSON.
+    """The labels of one picture from its decoded JSON: the image object and its annotations, one an object.
 
-    Args:
-        image: the image object: width, height, id and free fields.
-        rows: its annotations, one an object (see :func:`merged`).
-        categories: by id.
-        file: for messages.
-
-    Raises:
-        Reject: ``unknown-class``.
+    Raises ``Reject``: ``unknown-class``, naming ``file``.
     """
     size = _size(image)
     tags: list[str] = []
@@ -174,8 +160,7 @@ def annotations_of(
 def merged(groups: Sequence[Sequence[Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
     """The rows of several files about one picture; instances and person_keypoints share their annotation ids.
 
-    Rows of different files are one object if their id, category and box agree. Within a file they never are: real
-    files give an id twice.
+    Rows of different files are one object if id, category and box agree; of one file never: real files repeat ids.
     """
     if len(groups) == 1:
         return list(groups[0])
@@ -220,7 +205,7 @@ def _category(row: Mapping[str, Any], categories: Mapping[int, Category], file: 
     category = None if number is None else categories.get(number)
     if category is None:
         shown = one_line(repr(row.get("category_id")), 40)
-        raise Reject("labels", "unknown-class", f"{file}: category_id {shown} is in no categories list", file=file)
+        raise bad_labels("unknown-class", file, f"category_id {shown} is in no categories list")
     return category
 
 

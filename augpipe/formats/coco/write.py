@@ -19,9 +19,8 @@ from augpipe.formats.coco.document import BETWEEN, CocoDocument, categories_json
 from augpipe.formats.coco.ids import IdGiver, Rule
 from augpipe.formats.coco.rows import OBJECT_FIELDS, PICTURE_FIELDS, Batch, Rows, batch_of, renumbered, rows_of
 from augpipe.formats.coco.write_panoptic import PanopticWriter, segments_of
+from augpipe.formats.losses import CLASSES_COUNTED, COUNTED
 from augpipe.formats.writer import (
-    CLASSES_COUNTED,
-    COUNTED,
     Closing,
     DatasetWriter,
     Encoded,
@@ -36,8 +35,7 @@ _COPY = re.compile(r"-[0-9a-f]{10}-(c\d{3,}|orig)$")  # the end of a sample's KE
 
 
 def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> DatasetWriter:
-    """Begin the JSON of a dataset: the one file of ``stage``, else ``annotations/instances_SPLIT.json``, beside which
-    ``panoptic_SPLIT.json`` is written if there are such labels."""
+    """Begin ``annotations/instances_SPLIT.json`` and ``panoptic_SPLIT.json``, or the one file of ``stage``."""
     copies = any(_COPY.search(entry.key) for entry in dataset.entries)
     return CocoWriter(dataset, stage, "sequential" if options.ids == "sequential" else "new" if copies else "keep")
 

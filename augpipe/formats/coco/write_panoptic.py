@@ -18,7 +18,7 @@ import msgspec
 from augpipe.core.annotations import Annotations
 from augpipe.formats.coco.document import CocoDocument
 from augpipe.formats.coco.json_fields import known
-from augpipe.formats.writer import write_into
+from augpipe.formats.output import write_into
 
 
 class Segments(NamedTuple):

@@ -22,19 +22,9 @@ import numpy as np
 from augpipe.core.annotations import Annotations, Dropped, ObjectAttributes, ObjectRow, objects_of
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.geometry import bounds_of
-from augpipe.formats.base import (
-    FARTHEST,
-    Dataset,
-    Entry,
-    Source,
-    SourceOptions,
-    categories_by_name,
-    digest_of,
-    is_picture,
-    left_out,
-    names_in,
-    require_small,
-)
+from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture
+from augpipe.formats.indexing import categories_by_name, digest_of, left_out, names_in
+from augpipe.formats.limits import FARTHEST, bad_labels, require_small
 from augpipe.storage.byte_range import bytes_of, read_place
 from augpipe.storage.fs import below, children, place_of, row_name, walk_files
 from augpipe.storage.tree import AnyPath
@@ -59,7 +49,6 @@ class DotaReader:
     ids: Mapping[str, int]
 
     def annotations(self, entry: Entry) -> Annotations:
-        """The labels of one picture; see :class:`augpipe.formats.base.Reader`."""
         data = read_place(entry.annotation)
         require_small(data, b" \t\n", entry.file)
         heads, rows = parsed(data)
@@ -71,8 +60,7 @@ class DotaReader:
                 notes.add("row-of-other-length")
                 continue
             if row.name not in self.ids:
-                message = f"{entry.file}: class '{one_line(row.name)}' is not known"
-                raise Reject("labels", "unknown-class", message, file=entry.file)
+                raise bad_labels("unknown-class", entry.file, f"class '{one_line(row.name)}' is not known")
             made = _object(index, self.ids[row.name], row, notes)
             if made is None:
                 dropped.append(Dropped(index, self.ids[row.name], "degenerate"))
@@ -139,9 +127,6 @@ def _number(token: str) -> float:
         return math.nan
 
 
-# --- index -----------------------------------------------------------------------------------------------------------
-
-
 def label_folders(src: AnyPath) -> list[AnyPath]:
     """Folders of label files (``labelTxt``, ``labelTxt-v1.5``, ``annfiles``) in a source or in a folder of it."""
     if not src.is_dir():
@@ -157,11 +142,7 @@ def detect(source: Source) -> bool:
 
 
 def open_source(source: Source, options: SourceOptions) -> Dataset:
-    """Index a DOTA dataset: ``images/`` beside ``labelTxt/``, in the source or in a folder a split.
-
-    Raises:
-        DatasetError: no such folders, or no such split.
-    """
+    """Index ``images/`` beside ``labelTxt/``, in the source or in a folder a split."""
     src, folders = source.where, label_folders(source.where)
     if not folders:
         raise DatasetError(f"{src}: no DOTA data; expected images/ beside labelTxt/*.txt, or such folders a split")

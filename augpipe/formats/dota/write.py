@@ -17,26 +17,15 @@ from augpipe.core.errors import DatasetError, one_line
 from augpipe.core.geometry import bounds_of, corners_of
 from augpipe.formats.base import Dataset
 from augpipe.formats.dota.read import HEADS, DotaRow, lines_of
-from augpipe.formats.writer import (
-    DatasetWriter,
-    Encoded,
-    Loss,
-    Picture,
-    SampleEncoder,
-    Stage,
-    WriteOptions,
-    write_into,
-)
+from augpipe.formats.losses import Loss
+from augpipe.formats.output import write_into
+from augpipe.formats.writer import DatasetWriter, Encoded, Picture, SampleEncoder, Stage, WriteOptions
 
 _SAME = 1e-3  # pixels within which a box is the same
 
 
 def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> DatasetWriter:
-    """Begin a DOTA folder.
-
-    Raises:
-        DatasetError: two pictures would share a label file, or two classes would have one name.
-    """
+    """Begin a DOTA folder; raises ``DatasetError`` if two classes would have one name."""
     words: dict[str, str] = {}
     for category in dataset.categories:
         word = word_of(category.name)

@@ -7,18 +7,8 @@ from dataclasses import dataclass
 
 from augpipe.core.annotations import Annotations
 from augpipe.core.errors import DatasetError, one_line
-from augpipe.formats.base import (
-    Dataset,
-    Entry,
-    Source,
-    SourceOptions,
-    categories_by_name,
-    digest_of,
-    is_picture,
-    left_out,
-    links_left_out,
-    subfolders,
-)
+from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture
+from augpipe.formats.indexing import categories_by_name, digest_of, left_out, links_left_out, subfolders
 from augpipe.storage.fs import names_of, row_name, walk_files
 from augpipe.storage.tree import AnyPath
 
@@ -35,7 +25,6 @@ class TagReader:
     """Reads entries whose ``annotation`` is the class name."""
 
     def annotations(self, entry: Entry) -> Annotations:
-        """The one tag of a picture."""
         return Annotations(tags=(entry.annotation,))
 
 
@@ -76,11 +65,7 @@ def detect(source: Source) -> bool:
 
 
 def open_source(source: Source, options: SourceOptions) -> Dataset:
-    """Index ``root/CLASS/*.jpg``, or ``root/SPLIT/CLASS/*.jpg`` with a split.
-
-    Raises:
-        DatasetError: no class folders, or splits to choose from.
-    """
+    """Index ``root/CLASS/*.jpg``, or ``root/SPLIT/CLASS/*.jpg`` with a split."""
     src, splits = source.where, splits_of(source.where)
     if splits and options.split is None:
         raise DatasetError(f"{src}: several splits, {', '.join(splits)}; choose one with --split")

@@ -10,18 +10,9 @@ import numpy as np
 
 from augpipe.core.annotations import Annotations, Category, Raster
 from augpipe.core.errors import DatasetError, Reject, one_line
-from augpipe.formats.base import (
-    Dataset,
-    Entry,
-    Source,
-    SourceOptions,
-    categories_by_name,
-    digest_of,
-    is_picture,
-    left_out,
-    links_left_out,
-    subfolders,
-)
+from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture
+from augpipe.formats.indexing import categories_by_name, digest_of, left_out, links_left_out, subfolders
+from augpipe.formats.limits import bad_labels
 from augpipe.pixels.codec.image import bands
 from augpipe.pixels.codec.label_png import decode_raster
 from augpipe.storage.byte_range import bytes_of, read_place
@@ -33,26 +24,24 @@ _MASK_ENDINGS = (".png", ".tif", ".tiff", ".bmp")
 
 @dataclass(frozen=True)
 class MaskReader:
-    """Reads entries whose ``annotation`` is the :class:`Place` of a semantic mask.
+    """Reads entries whose ``annotation`` is the :class:`ByteRange` of a semantic mask.
 
-    ``values`` maps a mask's values to category ids where they are not the same, as in black-and-white masks.
+    ``values`` maps values of masks to category ids where they differ, as in black-and-white masks.
     """
 
     values: Mapping[int, int]
 
     def annotations(self, entry: Entry) -> Annotations:
-        """The semantic raster of a picture; see :class:`augpipe.formats.base.Reader`."""
         raster = gray_of(decode_raster(read_place(entry.annotation), entry.file))
         if raster is None:
-            message = f"{entry.file}: the mask is coloured; expected gray values or palette indexes"
-            raise Reject("labels", "bad-mask", message, file=entry.file)
+            raise bad_labels("bad-mask", entry.file, "the mask is colored; expected gray values or palette indexes")
         if self.values:
             raster = _replaced(raster, self.values)
         return Annotations(semantic=raster, size_wh=(raster.shape[1], raster.shape[0]))
 
 
 def gray_of(raster: Raster) -> Raster | None:
-    """A mask's values, also where gray was saved as RGB; ``None`` for colours, which stand for no number."""
+    """A mask's values, also where gray was saved as RGB; ``None`` for colors, which stand for no number."""
     if raster.dtype != np.uint32:
         return raster
     gray = raster & 255
@@ -84,9 +73,6 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     """Index ``images/`` and ``masks/``, joined by stem; the values that occur become the classes.
 
     A split is a folder in both. The values of all masks count, so that splits have the same classes.
-
-    Raises:
-        DatasetError: if the folders or the split are not there.
     """
     src, folders = source.where, mask_folders(source.where)
     if folders is None:

@@ -15,32 +15,14 @@ from pathlib import PurePosixPath
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.parallel import batches_of, parallel_map
-from augpipe.formats.base import (
-    Dataset,
-    Entry,
-    Source,
-    SourceOptions,
-    categories_by_name,
-    digest_of,
-    is_picture,
-    left_out,
-    links_left_out,
-    source_key,
-)
+from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture, source_key
+from augpipe.formats.indexing import categories_by_name, digest_of, left_out, links_left_out
 from augpipe.formats.voc.read import TWENTY, VocAt, VocReader
 from augpipe.formats.voc.roots import VocRoot, find_roots
 from augpipe.formats.voc.xml_reader import pack, read_xml
 from augpipe.formats.webdataset.samples import has_samples
 from augpipe.storage.byte_range import ByteRange, bytes_of
-from augpipe.storage.fs import (
-    below,
-    place_of,
-    places_in,
-    row_name,
-    rows_below,
-    sizes_in,
-    walk_files,
-)
+from augpipe.storage.fs import below, place_of, places_in, row_name, rows_below, sizes_in, walk_files
 from augpipe.storage.tree import AnyPath
 
 _LISTS = ("Main", "Segmentation", "Layout", "Action", "")
@@ -75,11 +57,7 @@ def detect(source: Source) -> bool:
 
 
 def open_source(source: Source, options: SourceOptions) -> Dataset:
-    """Index a VOC source.
-
-    Raises:
-        DatasetError: if there is none, or the split does not exist.
-    """
+    """Index the XML files and masks of a source."""
     src, roots = source.where, find_roots(source.where)
     if not roots:
         raise DatasetError(f"{src}: no Pascal VOC data; expected Annotations/*.xml, or a folder of XML files")
@@ -140,9 +118,9 @@ def _entries_of(root: VocRoot, src: AnyPath) -> Callable[[str | None, str, VocAt
 
 
 def _glances(ats: Sequence[VocAt]) -> tuple[set[str], list[tuple[str, bytes, bytes | None]]]:
-    """(class names, of each picture its ``<filename>``, the digest of its labels, and what its XML says, packed).
+    """(class names; of each picture ``<filename>``, the digest of its labels, and its XML packed).
 
-    A broken XML says nothing here and is rejected when it is read.
+    A broken XML gives nothing here and is rejected when it is read.
     """
     names: set[str] = set()
     out: list[tuple[str, bytes, bytes | None]] = []
@@ -289,7 +267,7 @@ def _names(line: str) -> Iterator[str]:
 def _categories(
     src: AnyPath, roots: list[VocRoot], names: set[str], options: SourceOptions
 ) -> tuple[tuple[Category, ...], dict[int, int] | None, list[str]]:
-    """(categories, colours of masks saved as RGB, remarks).
+    """(categories, colors of masks saved as RGB, remarks).
 
     Masks hold positions in the labelmap, so where there is one its order is the class map.
     """

@@ -1,4 +1,4 @@
-"""Reading Pascal VOC's masks: palette PNGs of classes and of instances, and the colours of those saved as RGB."""
+"""Reading Pascal VOC's masks: palette PNGs of classes and of instances, and the colors of those saved as RGB."""
 
 from __future__ import annotations
 
@@ -16,11 +16,7 @@ from augpipe.storage.byte_range import ByteRange, read_place
 
 
 def mask_at(place: ByteRange, colors: Mapping[int, int] | None) -> Raster:
-    """The values (H, W) of a mask's PNG; one that was saved as RGB has those of its ``colours``.
-
-    Raises:
-        Reject: if it cannot be read.
-    """
+    """The values (H, W) of a mask's PNG, by ``colors`` if it was saved as RGB; raises ``Reject``."""
     name = place.name or "/".join(Path(place.path).parts[-2:])
     raster = decode_raster(read_place(place), name)
     return indexes_of_colors(raster, colors, name) if raster.dtype == np.uint32 else raster
@@ -43,11 +39,8 @@ def mask_of(instance: Raster, value: int) -> Rle | None:
     return rle_of(bitmap, (int(columns[0]), int(rows[0])), (instance.shape[1], instance.shape[0]))
 
 
-# --- colours ---------------------------------------------------------------------------------------------------------
-
-
 def palette() -> list[tuple[int, int, int]]:
-    """VOC's colour map: the colour of each index 0..255 (devkit, VOClabelcolormap.m)."""
+    """VOC's color map: the color of each index 0..255 (devkit, VOClabelcolormap.m)."""
     colors = []
     for index in range(256):
         r = g = b = 0
@@ -66,11 +59,7 @@ def _packed(colors: Sequence[tuple[int, int, int]]) -> dict[int, int]:
 
 
 def indexes_of_colors(raster: Raster, colors: Mapping[int, int] | None, file: str) -> Raster:
-    """A mask that was saved as RGB back to indexes.
-
-    Raises:
-        Reject: ``bad-mask`` if a colour is not of the palette.
-    """
+    """A mask that was saved as RGB back to indexes; raises ``Reject`` for a color that is not of the palette."""
     table = colors or _packed(palette())
     out = np.empty(raster.shape, np.uint8)
     for rows in bands(*raster.shape):
@@ -78,7 +67,7 @@ def indexes_of_colors(raster: Raster, colors: Mapping[int, int] | None, file: st
         unknown = [int(v) for v in values if int(v) not in table]
         if unknown:
             v = unknown[0]
-            message = f"{file}: the mask has the colour ({v & 255}, {v >> 8 & 255}, {v >> 16}), which is no class"
+            message = f"{file}: the mask has the color ({v & 255}, {v >> 8 & 255}, {v >> 16}), which is no class"
             raise Reject("labels", "bad-mask", message, file=file)
         indexes = np.array([table[int(v)] for v in values], np.uint8)
         out[rows] = indexes[places].reshape(out[rows].shape)
@@ -86,7 +75,7 @@ def indexes_of_colors(raster: Raster, colors: Mapping[int, int] | None, file: st
 
 
 def read_labelmap(data: bytes) -> tuple[list[str], dict[int, int]]:
-    """(names by index, packed colour → index) of a ``labelmap.txt``: lines ``name:r,g,b:parts:actions``."""
+    """(names by index, packed color → index) of a ``labelmap.txt``: lines ``name:r,g,b:parts:actions``."""
     names: list[str] = []
     colors: list[tuple[int, int, int]] = []
     standard = palette()

@@ -18,6 +18,7 @@ import numpy as np
 from augpipe.core.annotations import Annotations, Dropped, ObjectAttributes, ObjectPart, Objects, Raster, Rle
 from augpipe.core.errors import Reject, one_line
 from augpipe.formats.base import Entry
+from augpipe.formats.limits import bad_labels
 from augpipe.formats.voc.xml_reader import Corners, Said, read_xml, unpack
 from augpipe.storage.byte_range import ByteRange, read_place
 
@@ -29,8 +30,8 @@ TWENTY = (
 
 
 class VocAt(NamedTuple):
-    """Where the annotations of one picture are; any of them may be missing. ``said`` is what its XML says, packed by
-    :func:`augpipe.formats.voc.xml_reader.pack`, if that is held already."""
+    """The places of one picture's labels, and its XML as packed by :mod:`~augpipe.formats.voc.xml_reader`, if it is
+    held."""
 
     xml: ByteRange | None
     class_mask: ByteRange | None = None
@@ -47,7 +48,6 @@ class VocReader:
     mask_colors: Mapping[int, int] | None = None
 
     def annotations(self, entry: Entry) -> Annotations:
-        """The labels of one picture; see :class:`augpipe.formats.base.Reader`."""
         at: VocAt = entry.annotation
         semantic, instance = self._rasters(at)
         out = Annotations()
@@ -61,7 +61,7 @@ class VocReader:
         return replace(out, semantic=semantic, instance=instance, size_wh=out.size_wh or (w, h))
 
     def _rasters(self, at: VocAt) -> tuple[Raster | None, Raster | None]:
-        """The mask of classes, and that of objects: their numbers, which are in the palette's own colours."""
+        """The mask of classes, and that of objects: their numbers, which are in the palette's own colors."""
         if at.class_mask is None and at.object_mask is None:
             return None, None
         from augpipe.formats.voc.masks import mask_at
@@ -70,19 +70,11 @@ class VocReader:
         return None if at.class_mask is None else mask_at(at.class_mask, self.mask_colors), instance
 
     def parse(self, xml: bytes, file: str, instance: Raster | None = None) -> Annotations:
-        """The labels of one XML text.
-
-        Raises:
-            Reject: ``bad-xml`` or ``entity``, with the line; ``unknown-class``.
-        """
+        """The labels of an XML text; raises ``Reject``."""
         return self.labels(read_xml(xml, file), file, instance)
 
     def labels(self, said: Said, file: str, instance: Raster | None = None) -> Annotations:
-        """The labels of what an XML says.
-
-        Raises:
-            Reject: an object without a class, or of one that is not known.
-        """
+        """The labels of a parsed XML; raises ``Reject`` for an object without a class, or of an unknown one."""
         try:
             categories = [self.ids[name] for name in said.names]  # type: ignore[index]
         except KeyError:
@@ -123,8 +115,8 @@ class VocReader:
         """Why the first object that has no class of ours has none."""
         index, name = next((i, name) for i, name in enumerate(names) if name not in self.ids)
         if name is None:
-            return Reject("labels", "bad-xml", f"{file}: object {index + 1} has no <name>", file=file)
-        return Reject("labels", "unknown-class", f"{file}: class '{one_line(name)}' is not known", file=file)
+            return bad_labels("bad-xml", file, f"object {index + 1} has no <name>")
+        return bad_labels("unknown-class", file, f"class '{one_line(name)}' is not known")
 
     def _box(self, corners: Corners, notes: set[str]) -> Corners:
         """The half-open box. Swapped corners are put in order and noted: nothing is lost."""

@@ -20,18 +20,9 @@ from augpipe.core.annotations import Annotations, Category, ObjectPart, Objects
 from augpipe.core.errors import Reject
 from augpipe.formats.base import Dataset, plural
 from augpipe.formats.coco.rows import whole
+from augpipe.formats.output import lines_of, write_into
 from augpipe.formats.voc.write_masks import is_listable, labelmap_of, masks_of, png_of
-from augpipe.formats.writer import (
-    Closing,
-    DatasetWriter,
-    Encoded,
-    Picture,
-    SampleEncoder,
-    Stage,
-    WriteOptions,
-    lines_of,
-    write_into,
-)
+from augpipe.formats.writer import Closing, DatasetWriter, Encoded, Picture, SampleEncoder, Stage, WriteOptions
 from augpipe.pixels.codec.image import is_gray
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -51,13 +42,8 @@ def xml_of(
 ) -> bytes:
     """The XML of one picture.
 
-    Args:
-        filename: name of the picture's file, without folders.
-        size_wh: as the labels state it.
-        depth: channels.
-        annotations: its labels.
-        categories: by id.
-        segmented: whether masks are written, where the labels do not say so themselves.
+    ``filename`` is without folders, ``depth`` the number of channels. ``segmented`` says whether there are masks,
+    unless the labels have such a field.
     """
     root = Element("annotation")
     attributes = dict(annotations.attributes)
@@ -172,15 +158,8 @@ def _as_read(value: Any) -> Any:
     return _legible(str(int(value) if isinstance(value, bool) else value)).strip() or None
 
 
-# --- a dataset -------------------------------------------------------------------------------------------------------
-
-
 def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> DatasetWriter:
-    """Begin a VOC root: an XML a picture, and the list of them.
-
-    Raises:
-        DatasetError: two pictures would share an XML.
-    """
+    """Begin a VOC root."""
     return VocWriter(dataset, stage)
 
 

@@ -1,7 +1,7 @@
 """Writing Pascal VOC's masks: SegmentationObject and SegmentationClass, palette PNGs whose values are positions.
 
 A value of SegmentationObject is the position of an object in the XML, from 1; one of SegmentationClass is that of its
-class in ``labelmap.txt``, whose colours are VOC's. 0 is background, 255 void. A pixel has one value, so of masks that
+class in ``labelmap.txt``, whose colors are VOC's. 0 is background, 255 void. A pixel has one value, so of masks that
 overlap the later one is whole. The rasters of a source that has them stay as they are, with their void borders.
 """
 
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from augpipe.core.annotations import U8, Annotations, Category, Raster, Rings, Segmentation
+from augpipe.formats.losses import Loss
 from augpipe.formats.voc.masks import palette
-from augpipe.formats.writer import Loss
 from augpipe.labels.rle import rasterise
 from augpipe.pixels.codec.header import MAX_PIXELS
 from augpipe.pixels.codec.label_png import encode_palette
@@ -35,12 +35,9 @@ class Masks:
 def masks_of(
     annotations: Annotations, size_wh: tuple[int, int] | None, labels: Mapping[int, int]
 ) -> tuple[Masks | None, list[Loss]]:
-    """(the masks of a picture, ``None`` if it has none, what of them has no place).
+    """(the masks of a picture, ``None`` if it has none; what of them is lost).
 
-    Args:
-        annotations: its labels, of the objects that its XML has.
-        size_wh: as the labels state it.
-        labels: category id → position in the labelmap.
+    ``labels`` is category id → position in the labelmap.
     """
     objects, losses = _object_mask(annotations, size_wh)
     semantic = annotations.semantic
@@ -123,7 +120,7 @@ def png_of(mask: U8) -> bytes:
 
 
 def labelmap_of(categories: Sequence[Category]) -> str:
-    """``labelmap.txt``: what the values of SegmentationClass are, with their colours. Source: Datumaro, and CVAT."""
+    """``labelmap.txt``: what the values of SegmentationClass are, with their colors. Source: Datumaro, and CVAT."""
     names = ["background", *(c.name for c in categories)]
     colors = (_COLORS[i % len(_COLORS)] for i in range(len(names)))
     return "".join(f"{name}:{r},{g},{b}::\n" for name, (r, g, b) in zip(names, colors, strict=True))

@@ -21,7 +21,7 @@ from xml.etree.ElementTree import Element, ParseError
 import msgspec
 
 from augpipe.core.errors import Reject, one_line
-from augpipe.formats.base import DEEPEST, require_small
+from augpipe.formats.limits import DEEPEST, bad_labels, require_small
 
 Corners: TypeAlias = tuple[float, float, float, float]
 """xmin, ymin, xmax, ymax as they are written: finite, in any order."""
@@ -39,8 +39,8 @@ _PICTURE_FIELDS = frozenset({"size", "object", "filename", "path"})
 class Said(msgspec.Struct, array_like=True, gc=False):
     """What an XML says of its picture and, in columns of one length, of its objects.
 
-    ``filename`` is without folders and in NFC, "" if there is none. ``attributes`` are the picture's other fields.
-    ``parts`` and ``fields``, an object's parts and its other fields, have those objects alone that have any, by index.
+    ``filename`` is without folders, in NFC, "" if absent; ``attributes`` are the picture's other fields. ``parts`` and
+    ``fields``, the parts and other fields of objects, are by index of the object.
     """
 
     filename: str
@@ -60,11 +60,7 @@ unpack = msgspec.msgpack.Decoder(Said).decode
 
 
 def read_xml(xml: bytes, file: str) -> Said:
-    """What an XML text says.
-
-    Raises:
-        Reject: ``bad-xml`` with the line, ``entity`` or ``too-large``.
-    """
+    """The content of an XML text; raises ``Reject``: ``bad-xml`` with the line, ``entity`` or ``too-large``."""
     root = parse_xml(xml, file)
     said = Said(_filename(root), _size(root), _as_json(root, _PICTURE_FIELDS), [], [], [], {}, {})
     names, corners = said.names, said.corners
@@ -79,15 +75,8 @@ def read_xml(xml: bytes, file: str) -> Said:
     return said
 
 
-# --- parsing ---------------------------------------------------------------------------------------------------------
-
-
 def parse_xml(xml: bytes, file: str) -> Element:
-    """The root of an XML text, parsed without entities, DTDs or external references.
-
-    Raises:
-        Reject: ``bad-xml`` with the line, ``entity`` or ``too-large``.
-    """
+    """The root of an XML text, parsed without entities, DTDs or external references; raises ``Reject``."""
     require_small(xml, b"<=", file)
     root = _plainly_parsed(xml)
     if root is None:
@@ -96,15 +85,12 @@ def parse_xml(xml: bytes, file: str) -> Element:
         message = f"{file}: expected <annotation>, got <{one_line(root.tag, 40)}>"
         raise Reject("labels", "bad-xml", message, file=file, line=1)
     if xml.count(b"<") > 2 * DEEPEST and _is_deep(root):  # each level is opened and, but for the last, closed
-        raise Reject("labels", "bad-xml", f"{file}: elements nested in more than {DEEPEST} levels", file=file)
+        raise bad_labels("bad-xml", file, f"elements nested in more than {DEEPEST} levels")
     return root
 
 
 def _plainly_parsed(xml: bytes) -> Element | None:
-    """The root where nothing in the bytes could declare an entity.
-
-    ``None`` for all else, and for what is no XML, of which the other parser then says why.
-    """
+    """The root, ``None`` if something could declare an entity, or if it is no XML."""
     if b"<!D" in xml or b"\0" in xml:
         return None
     try:
@@ -123,10 +109,9 @@ def _warily_parsed(xml: bytes, file: str) -> Element:
         line = error.position[0]
         raise Reject("labels", "bad-xml", f"{file}:{line}: {one_line(error)}", file=file, line=line) from error
     except defusedxml.DefusedXmlException as error:
-        message = f"{file}: XML with entities is not read; a VOC file needs none"
-        raise Reject("labels", "entity", message, file=file) from error
+        raise bad_labels("entity", file, "XML with entities is not read; a VOC file needs none") from error
     except (ValueError, LookupError, RecursionError) as error:
-        raise Reject("labels", "bad-xml", f"{file}: {one_line(error)}; save it as UTF-8", file=file) from error
+        raise bad_labels("bad-xml", file, f"{one_line(error)}; save it as UTF-8") from error
     return root
 
 
@@ -137,9 +122,6 @@ def _is_deep(root: Element) -> bool:
             return False
         level = list(chain.from_iterable(level))
     return bool(level)
-
-
-# --- elements --------------------------------------------------------------------------------------------------------
 
 
 def _text(element: Element | None) -> str | None:

@@ -149,11 +149,7 @@ class Folder:
 
 
 def open_folders(paths: Sequence[str | os.PathLike[str]]) -> tuple[Folder, ...]:
-    """Finished folders with one class map.
-
-    Raises:
-        DatasetError: if one is unfinished, of another schema, damaged, or of other classes than the first.
-    """
+    """Finished folders with one class map; raises ``DatasetError`` as :func:`open_folder`, or for another class map."""
     folders = tuple(open_folder(path) for path in paths)
     for other in folders[1:]:
         _require_same_classes(folders[0], other)
@@ -161,11 +157,7 @@ def open_folders(paths: Sequence[str | os.PathLike[str]]) -> tuple[Folder, ...]:
 
 
 def open_folder(path: str | os.PathLike[str]) -> Folder:
-    """What the manifest says, with the size of every shard checked.
-
-    Raises:
-        DatasetError: if the folder is unfinished, of another schema, or damaged.
-    """
+    """A folder by its manifest; raises ``DatasetError`` if it is unfinished, of another schema, or damaged."""
     root = local_path(path, "the folder of shards")
     file = root / "manifest.json"
     try:
@@ -277,11 +269,7 @@ class StoredSampleReader:
             os.close(file)
 
     def sample(self, shard: int, member: int) -> StoredSample:
-        """One sample, by one read.
-
-        Raises:
-            DatasetError: naming the shard, if it is damaged.
-        """
+        """One sample, by one read; raises ``DatasetError``, naming the shard, if it is damaged."""
         file = self._file(shard)
         if shard not in self._starts:
             self._starts[shard] = array("q", _starts_of_samples(file, self.shards[shard]))

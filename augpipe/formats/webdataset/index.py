@@ -37,10 +37,8 @@ _MOST_NAMES = 3
 def tar_paths(src: str, where: AnyPath | None = None) -> list[AnyPath]:
     """The tars that ``src`` names: one, a folder of them, or a brace pattern such as ``x-{000..009}.tar``.
 
-    ``where`` is the place of that name, if it is open already.
-
-    Raises:
-        DatasetError: a compressed tar, a pipe, or a file of the pattern that is not there.
+    ``where`` is the place of ``src``. Raises ``DatasetError`` for compressed tars, pipes, and missing files of a
+    pattern.
     """
     if src.startswith("pipe:"):
         raise DatasetError(f"{one_line(src)}: pipes are not read; save the shards as files first")
@@ -63,9 +61,6 @@ def tar_paths(src: str, where: AnyPath | None = None) -> list[AnyPath]:
     return files_in(folder, "*.tar") if folder.is_dir() else []
 
 
-# --- folders of our own ----------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class _Book:
     """What a folder of ours says of its tars: name → bytes, or ``None`` while the run is unfinished."""
@@ -78,15 +73,11 @@ class _Book:
 def tars_of_runs(
     whole: AnyPath | None, paths: Sequence[AnyPath], remarks: list[str]
 ) -> tuple[list[AnyPath], tuple[Category, ...] | None]:
-    """(the tars to read, their classes), as the manifest or ``run.json`` beside them has it.
+    """(the tars to read, their classes), by the manifest or ``run.json`` beside them; ``None`` where there is neither.
 
-    ``whole`` is the folder that was named, ``None`` where the tars were, one by one.
-
-    The classes are ``None`` where there is neither. Tars that are named one by one are taken of an unfinished run too;
-    of a finished folder all are read that the manifest names, and no others.
-
-    Raises:
-        DatasetError: an unfinished run, a tar that is missing or not as the manifest has it, or two class maps.
+    ``whole`` is the folder that was named, ``None`` if tars were named one by one: these are read of an unfinished run
+    too. Of a finished folder the tars of its manifest are read and no others. Raises ``DatasetError`` for an unfinished
+    run, a tar that is missing or not as the manifest has it, and two class maps.
     """
     folders = [whole] if whole is not None else list(dict.fromkeys(path.parent for path in paths))
     books = {folder: book for folder in folders if (book := _book_of(folder)) is not None}
@@ -173,14 +164,10 @@ def _check_tar(path: AnyPath, book: _Book | None) -> None:
         raise DatasetError(f"{path}: {size} bytes, the manifest says {expected}; {mend}")
 
 
-# --- samples ---------------------------------------------------------------------------------------------------------
-
-
 def samples_of(paths: Iterable[AnyPath], remarks: list[str]) -> Iterator[tuple[str, dict[str, ByteRange]]]:
-    """(key, ending → place) of every sample, in the order of the tars; ``remarks`` gains what a user should know.
+    """(key, ending → place) of every sample, in the order of the tars; adds to ``remarks``.
 
-    Raises:
-        DatasetError: not a tar, or a key or a member that occurs in two places.
+    Raises ``DatasetError`` for what is no tar, and for a key or a member that occurs in two places.
     """
     seen: dict[str, AnyPath] = {}
     for path in paths:
@@ -213,5 +200,5 @@ def _samples(path: AnyPath, remarks: list[str]) -> Iterator[tuple[str, dict[str,
         members[ending.lower()] = ByteRange(file, offset, size)
     if members:
         yield key, members
-    told = ((plural(left_out[kind], kind), way) for kind, way in LEFT_OUT.items() if left_out[kind])
-    remarks.extend(f"{one_line(path.name)}: left out: {number}{way}" for number, way in told)
+    counts = ((plural(left_out[kind], kind), way) for kind, way in LEFT_OUT.items() if left_out[kind])
+    remarks.extend(f"{one_line(path.name)}: left out: {count}{way}" for count, way in counts)

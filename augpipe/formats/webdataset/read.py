@@ -14,19 +14,11 @@ from typing import Any
 
 from augpipe.core.annotations import Annotations, Category, Raster
 from augpipe.core.errors import DatasetError, Reject, one_line
-from augpipe.formats.base import (
-    Dataset,
-    Entry,
-    Source,
-    SourceOptions,
-    categories_by_name,
-    digest_of,
-    labelled_by_id,
-    left_out,
-    plural,
-)
+from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, plural
 from augpipe.formats.coco.fields import whole_number
 from augpipe.formats.coco.read import annotations_of, decoded
+from augpipe.formats.indexing import categories_by_name, digest_of, labelled_by_id, left_out
+from augpipe.formats.limits import bad_labels
 from augpipe.formats.voc.read import TWENTY, VocReader
 from augpipe.formats.voc.xml_reader import read_xml
 from augpipe.formats.webdataset.index import samples_of, tar_paths, tars_of_runs
@@ -51,7 +43,6 @@ class ShardReader:
     voc_origin: int = 1
 
     def annotations(self, entry: Entry) -> Annotations:
-        """The labels of one sample; see :class:`augpipe.formats.base.Reader`."""
         members: Mapping[str, ByteRange] = entry.annotation
         if "xml" in members:
             ids = {c.name: c.id for c in self.categories.values()}
@@ -69,7 +60,7 @@ class ShardReader:
     def _class(self, place: ByteRange, entry: Entry) -> str:
         number = class_number(read_place(place), entry.file)
         if number not in self.categories:
-            raise Reject("labels", "unknown-class", f"{entry.file}: class {number} is not known", file=entry.file)
+            raise bad_labels("unknown-class", entry.file, f"class {number} is not known")
         return self.categories[number].name
 
     def _raster(self, place: ByteRange | None, name: str, entry: Entry) -> Raster | None:
@@ -82,24 +73,16 @@ def is_own(value: Any) -> bool:
 
 
 def class_number(data: bytes, file: str) -> int:
-    """The number in a ``.cls`` member.
-
-    Raises:
-        Reject: ``bad-class``.
-    """
+    """The number in a ``.cls`` member; raises ``Reject``: ``bad-class``."""
     text = data.strip()
     if text.isdigit() and len(text) <= _LONGEST_NUMBER:
         return int(text)
     shown = one_line(repr(data[:20]))
-    raise Reject("labels", "bad-class", f"{file}: expected a class number from 0 on, got {shown}", file=file)
+    raise bad_labels("bad-class", file, f"expected a class number from 0 on, got {shown}")
 
 
 def coco_style(value: Any, file: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """(image fields, objects) of a foreign JSON member.
-
-    Raises:
-        Reject: ``bad-json`` if it has no list of objects.
-    """
+    """(image fields, objects) of a foreign JSON member; raises ``Reject`` if it has no list of objects."""
     image: dict[str, Any] = {}
     rows = value
     if isinstance(value, dict):
@@ -126,7 +109,7 @@ def with_id(row: Mapping[str, Any], ids: Mapping[str, int], file: str) -> dict[s
     name = class_name(row)
     if name is None or name not in ids:
         shown = one_line(repr(name), 60)
-        raise Reject("labels", "unknown-class", f"{file}: the class {shown} is not known", file=file)
+        raise bad_labels("unknown-class", file, f"the class {shown} is not known")
     return {**row, "category_id": ids[name]}
 
 
@@ -144,11 +127,7 @@ def detect(source: Source) -> bool:
 
 
 def open_source(source: Source, options: SourceOptions) -> Dataset:
-    """Index tar shards.
-
-    Raises:
-        DatasetError: no tars, samples without labels, or a folder of ours that is not whole.
-    """
+    """Index the samples of tars."""
     src, where = source.text, source.where
     remarks: list[str] = []
     found = tar_paths(src, where)
@@ -193,16 +172,12 @@ class _Classes:
         self._options = options
         self._names: set[str] = set()  # of objects that state no id
         self._numbers: set[int] = set()  # of .cls members
-        self._named: dict[int, str] = {}  # id → name, "" where no object has told it
+        self._named: dict[int, str] = {}  # id → name, "" while no object has stated it
         self._xml = False
         self._own = _OwnRecords()
 
     def note(self, members: Mapping[str, ByteRange], data: Sequence[bytes], file: str) -> None:
-        """One sample; what cannot be read is rejected when its turn comes.
-
-        Raises:
-            DatasetError: an id that has two names.
-        """
+        """Gather the classes of a sample; raises ``DatasetError`` for an id with two names."""
         for ending, content in zip(members, data, strict=True):
             try:
                 if ending == "xml":
@@ -238,11 +213,7 @@ class _Classes:
             self._named[number] = before or name or ""
 
     def categories(self, src: str, remarks: list[str]) -> tuple[Category, ...]:
-        """The class map, as far as the samples tell; ``remarks`` gains what a user should know.
-
-        Raises:
-            DatasetError: a class that ``--classes`` does not list, or records of ours that need their manifest.
-        """
+        """The class map, as far as the samples tell; raises ``DatasetError`` if the manifest is needed."""
         if self._own.there:
             return self._of_records(src, remarks)
         if self._named:
@@ -289,11 +260,7 @@ class _OwnRecords:
         self._keypoints: str | None = None  # the first sample that has some
 
     def note(self, record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], file: str) -> None:
-        """One record.
-
-        Raises:
-            DatasetError: a class without a label, or with two.
-        """
+        """Gather from one record; raises ``DatasetError`` for a class without a label, or with two."""
         self.there = True
         tags = record.get("tags")
         self.tags.update(tag for tag in (tags if isinstance(tags, list) else ()) if isinstance(tag, str))
@@ -311,11 +278,7 @@ class _OwnRecords:
                 self._keypoints = file
 
     def check(self, src: str, names: set[str], by_name: bool) -> None:
-        """Refuse what would be read wrongly without the manifest.
-
-        Raises:
-            DatasetError: keypoints, tags without labels, or samples of others.
-        """
+        """Refuse what cannot be read without the manifest: keypoints, tags without labels, samples of others."""
         if self.others:
             raise DatasetError(f"{src}: samples of augpipe and others together; read them apart")
         if self._keypoints is not None:
@@ -327,10 +290,9 @@ class _OwnRecords:
             raise DatasetError(f"{src}: the tag '{one_line(unknown[0])}' has no label; {way}")
 
     def labelled(self, names: Mapping[int, str], src: str) -> tuple[Category, ...]:
-        """The classes with the labels of the records. Labels count 1..K, so those between get an id between.
+        """The classes with the labels of the records; a label between that no object has gets an id between.
 
-        Raises:
-            DatasetError: labels that no class map can have.
+        Raises ``DatasetError`` for labels that no class map can have.
         """
         out: list[Category] = []
         for number, name in sorted(names.items()):

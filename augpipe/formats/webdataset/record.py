@@ -30,6 +30,7 @@ from augpipe.core.plan import Plan, to_json
 from augpipe.formats.coco.fields import identity_of, numbers_of, parts_of, rings_of, rle_of_json, whole_number
 from augpipe.formats.coco.json_fields import known, rle_json
 from augpipe.formats.coco.read import segments_of
+from augpipe.formats.limits import bad_labels
 from augpipe.labels.polygons import is_tangled
 from augpipe.labels.transform import DECIMALS, Labelled
 
@@ -207,9 +208,7 @@ def keypoints_json(keypoints: F64) -> list[float]:
 def categories_of_manifest(manifest: Mapping[str, Any]) -> tuple[Category, ...]:
     """The class map of a finished folder.
 
-    Raises:
-        ValueError: another schema.
-        KeyError, TypeError: not a manifest.
+    Raises ``ValueError`` for another schema, ``KeyError`` or ``TypeError`` for what is no manifest.
     """
     if manifest["schema"] != SCHEMA:
         raise ValueError(f"schema {one_line(manifest['schema'])}, expected {SCHEMA}")
@@ -217,11 +216,7 @@ def categories_of_manifest(manifest: Mapping[str, Any]) -> tuple[Category, ...]:
 
 
 def category_from_json(value: Mapping[str, Any]) -> Category:
-    """The category back from the manifest.
-
-    Raises:
-        ValueError, TypeError, KeyError, AttributeError: it is none.
-    """
+    """A category of the manifest; raises ``ValueError``, ``TypeError``, ``KeyError`` or ``AttributeError``."""
     number, label, names = whole_number(value["id"]), whole_number(value["label"]), value.get("keypoints", [])
     supercategory = value.get("supercategory")
     if number is None or label is None or not isinstance(supercategory, str | None):
@@ -252,16 +247,9 @@ def _pairs(values: Any) -> tuple[tuple[int, int], ...]:
 def annotations_of_record(
     record: Mapping[str, Any], rasters: Mapping[str, Raster | None], categories: Mapping[int, Category], file: str
 ) -> Annotations:
-    """The labels of a sample that augpipe wrote.
+    """The labels of a sample that augpipe wrote, from KEY.json and its decoded rasters by member name.
 
-    Args:
-        record: the decoded KEY.json.
-        rasters: ``semantic.png``, ``instance.png``, ``panoptic.png`` → decoded raster.
-        categories: by id.
-        file: for messages.
-
-    Raises:
-        Reject: ``unsupported`` for another major schema, ``bad-json`` if a field is not what it should be.
+    Raises ``Reject``: ``unsupported`` for another major schema, ``bad-json`` for a wrong field, naming ``file``.
     """
     if record.get("schema") != SCHEMA:
         message = f"{file}: schema {one_line(record.get('schema'), 40)}, this version reads {SCHEMA}"
@@ -282,8 +270,7 @@ def annotations_of_record(
             attributes=_mapping(_mapping(record.get("source", {})).get("attributes", {})),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        message = f"{file}: not a record of {SCHEMA}: {one_line(error, 100)}"
-        raise Reject("labels", "bad-json", message, file=file) from error
+        raise bad_labels("bad-json", file, f"not a record of {SCHEMA}: {one_line(error, 100)}") from error
 
 
 def _object_row(index: int, value: Any, categories: Mapping[int, Category]) -> ObjectRow:

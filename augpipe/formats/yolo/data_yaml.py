@@ -33,10 +33,10 @@ _NOTHING = ("", "~", "null", "Null", "NULL")
 
 @dataclass(frozen=True)
 class DataYaml:
-    """What a ``data.yaml`` says.
+    """The fields of a ``data.yaml``.
 
-    ``path`` is its own field of that name; ``splits`` name → folders or lists of pictures; ``kpt_shape`` (K, 2 or 3).
-    ``flip_idx`` has the keypoint that each one becomes in a mirror image.
+    ``splits`` is name → folders or lists of pictures, ``kpt_shape`` (K, 2 or 3), ``flip_idx`` the keypoint that each
+    one becomes in a mirror image.
     """
 
     file: AnyPath
@@ -50,11 +50,7 @@ class DataYaml:
 
 
 def read_data_yaml(file: AnyPath) -> DataYaml:
-    """Read and check a ``data.yaml``.
-
-    Raises:
-        DatasetError: naming the field, what was expected and what came.
-    """
+    """Read and check a ``data.yaml``; raises ``DatasetError``, naming the field, what was expected and what came."""
     fields = _loaded(file)
     kpt_shape = _kpt_shape(file, fields.get("kpt_shape"))
     splits = {name: _places(file, name, fields[name]) for name in SPLITS if not _is_nothing(fields.get(name))}
@@ -137,9 +133,6 @@ def _place(file: AnyPath, name: str, value: Any) -> str:
 
 def _places(file: AnyPath, name: str, value: Any) -> tuple[str, ...]:
     return tuple(_place(file, name, one) for one in (value if isinstance(value, list) else [value]))
-
-
-# --- classes and keypoints -------------------------------------------------------------------------------------------
 
 
 def _names(file: AnyPath, fields: dict[str, Any]) -> tuple[str, ...]:

@@ -15,19 +15,8 @@ from pathlib import Path
 
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, one_line
-from augpipe.formats.base import (
-    Dataset,
-    Entry,
-    Source,
-    SourceOptions,
-    digest_of,
-    is_picture,
-    left_out,
-    links_left_out,
-    names_in,
-    plural,
-    read_classes,
-)
+from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture, plural
+from augpipe.formats.indexing import digest_of, left_out, links_left_out, names_in, read_classes
 from augpipe.formats.yolo.data_yaml import KINDS, SPLITS, DataYaml, Kind, read_data_yaml
 from augpipe.formats.yolo.read import YoloReader, kind_of, lengths_of
 from augpipe.labels.keypoints import flip_pairs_of
@@ -120,9 +109,7 @@ def label_of(picture: str) -> str:
 
 @dataclass
 class _Found:
-    """What is found on the way. ``pictures`` are absolute paths by split, in the order found; in an archive they
-    start at its root.
-    """
+    """The pictures by split, as absolute paths in the order found (in an archive from its root), and more."""
 
     root: AnyPath
     names: tuple[str, ...]
@@ -133,11 +120,7 @@ class _Found:
 
 
 def open_source(source: Source, options: SourceOptions) -> Dataset:
-    """Index a ``data.yaml``, or a folder; ``options.format`` may say what the rows hold, as in ``yolo:segment``.
-
-    Raises:
-        DatasetError: no pictures, no label file for any of them, no class names, or fields that make no sense.
-    """
+    """Index a ``data.yaml``, or a folder; ``options.format`` may name the kind of rows, as in ``yolo:segment``."""
     src, asked = source.where, (options.format or "").partition(":")[2]
     file = yaml_of(src) or (src if src.is_file() else None)
     found = _by_yaml(read_data_yaml(file), options) if file is not None else _by_folders(src, options)

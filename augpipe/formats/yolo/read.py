@@ -24,8 +24,9 @@ import numpy as np
 from augpipe.core.annotations import F64, Annotations, Dropped, ObjectAttributes, ObjectRow, Rings, objects_of
 from augpipe.core.errors import Reject, one_line
 from augpipe.core.geometry import bounds_of
-from augpipe.formats.base import Entry, read_picture, require_small
+from augpipe.formats.base import Entry, read_picture
 from augpipe.formats.image_header import header_at
+from augpipe.formats.limits import require_small
 from augpipe.formats.yolo.data_yaml import Kind
 from augpipe.labels.polygons import is_tangled
 from augpipe.storage.byte_range import ByteRange, read_place
@@ -42,7 +43,7 @@ _BOX, _CORNERS = 4, 8  # numbers behind the class
 class YoloReader:
     """Reads entries whose ``annotation`` is the :class:`ByteRange` of a label file, ``None`` for a picture without one.
 
-    ``ids`` are the category ids by class index, ``kpt_shape`` (K, 2 or 3) for a pose dataset.
+    ``ids`` are category ids by class index, ``kpt_shape`` is (K, 2 or 3) for a pose dataset.
     """
 
     kind: Kind
@@ -51,7 +52,6 @@ class YoloReader:
     exif: Literal["upright", "stored"] = "upright"
 
     def annotations(self, entry: Entry) -> Annotations:
-        """The labels of one picture; see :class:`augpipe.formats.base.Reader`."""
         if entry.picture is None:
             read_picture(entry)  # rejects it
         place: ByteRange | None = entry.annotation
@@ -119,8 +119,7 @@ def _small(data: bytes, file: str) -> bytes:
 
 
 def lengths_of(data: bytes) -> Counter[int]:
-    """How many rows of a label file have how many numbers behind the class; a file that is too large has none here,
-    as reading will reject it."""
+    """Numbers behind the class → rows with so many; none of a file that is too large, which reading rejects."""
     try:
         return Counter(len(tokens) - 1 for _, tokens in rows_of(_small(data, "")))
     except Reject:
@@ -189,14 +188,11 @@ def _keypoints(
     return out
 
 
-# --- which kind ------------------------------------------------------------------------------------------------------
-
-
 def kind_of(lengths: Mapping[int, int], kpt_shape: tuple[int, int] | None) -> Kind:
-    """What the rows of a dataset hold, of how many numbers behind the class → how many rows.
+    """The kind of rows of a dataset, from numbers behind the class → rows with so many.
 
-    Rows that all have eight numbers may be oriented boxes or polygons of four corners. They are taken for oriented
-    boxes: a dataset in which every outline has four corners is one of those far more often.
+    Rows that all have eight numbers are taken for oriented boxes, not for polygons of four corners: a dataset in which
+    every outline has four corners is one of those far more often.
     """
     if kpt_shape is not None:
         return "pose"

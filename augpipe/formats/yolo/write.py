@@ -18,18 +18,17 @@ from augpipe.core.annotations import Annotations, Category, Header, Objects
 from augpipe.core.errors import DatasetError
 from augpipe.core.parallel import batches_of, parallel_map
 from augpipe.formats.base import Dataset, Entry, Reader
+from augpipe.formats.losses import Loss
+from augpipe.formats.output import lines_of, write_into
 from augpipe.formats.writer import (
     Closing,
     DatasetWriter,
     Encoded,
-    Loss,
     Picture,
     SampleEncoder,
     Stage,
     WriteOptions,
-    lines_of,
     require_size,
-    write_into,
 )
 from augpipe.formats.yolo.data_yaml import KINDS, SPLITS, Kind, read_data_yaml
 from augpipe.formats.yolo.index import label_of
@@ -44,20 +43,13 @@ _HELD: dict[Kind, str] = {"segment": "segmentations", "pose": "keypoints", "obb"
 
 
 def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> DatasetWriter:
-    """Begin a YOLO folder.
-
-    Raises:
-        DatasetError: two pictures would share a label file, or the source has nothing of the kind that is asked for.
-    """
+    """Begin a YOLO folder; raises ``DatasetError`` if no object has keypoints and rows are to hold them."""
     found = survey(dataset) if options.kind in (None, "pose") else Survey()
     kind = next((k for k in KINDS if k == options.kind), None) or found.richest()
     count = max([found.most_keypoints, *(len(c.keypoints) for c in dataset.categories)])
     if kind == "pose" and not count:
         raise DatasetError(f"{dataset.root}: has no keypoints to write; choose another --kind")
     return YoloWriter(dataset, stage, kind, count if kind == "pose" else 0, options.kind is None)
-
-
-# --- which kind ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -74,7 +66,7 @@ class Survey:
 
 
 def survey(dataset: Dataset) -> Survey:
-    """Look through the labels; pictures whose labels cannot be read are told of when they are written."""
+    """Count over the labels; pictures whose labels cannot be read are reported when they are written."""
     total = Survey()
     parts = ((dataset.reader, entries) for entries in batches_of(dataset.entries))
     for found in parallel_map(_survey_of, parts, len(dataset.entries)):
@@ -100,13 +92,9 @@ def _survey_of(part: tuple[Reader, Sequence[Entry]]) -> Survey:
     return Survey(counts, most)
 
 
-# --- a dataset -------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class YoloEncoder(SampleEncoder):
-    """Writes the label file of a picture. ``index`` is category id → number of the class in rows, ``split`` the folder
-    that names begin with, ``None`` if they stay as they are."""
+    """Writes the label file of a picture. ``index`` is category id → class number, ``split`` a folder for names."""
 
     folder: Path
     kind: Kind
@@ -163,7 +151,7 @@ def is_read(name: str, header: Header | None, size_wh: tuple[int, int]) -> bool:
 
 
 class YoloWriter(DatasetWriter):
-    """Writes ``data.yaml``. ``chosen`` says that nobody has asked for the kind."""
+    """Writes ``data.yaml``. ``chosen`` says whether the kind was found by looking."""
 
     own_file = "label file"
 
@@ -215,7 +203,7 @@ def _top_of(name: str) -> str:
 def splits_of(split: str | None, tops: set[str], before: dict[str, str]) -> tuple[dict[str, str], list[str]]:
     """(split → folder of pictures, remarks). Folders of the source that are named as splits are the splits.
 
-    Ultralytics asks for train and val, so one that is missing names the pictures of the other.
+    Ultralytics asks for train and val, so a missing one gets the pictures of the other.
     """
     known = {top: f"images/{top}" for top in sorted(tops) if top in SPLITS}
     if split is not None:

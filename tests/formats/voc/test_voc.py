@@ -282,7 +282,7 @@ def test_a_color_that_is_no_class_rejects_the_picture(tmp_path):
     reject = rejected(opened(root))
     assert (reject.code, reject.message) == (
         "bad-mask",
-        "SegmentationClass/a.png: the mask has the colour (1, 2, 3), which is no class",
+        "SegmentationClass/a.png: the mask has the color (1, 2, 3), which is no class",
     )
 
 

@@ -1,0 +1,87 @@
+"""What the indexes of formats have in common: folders, classes, and remarks on what is left out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+
+from augpipe.core.annotations import Category
+from augpipe.core.errors import DatasetError, one_line
+from augpipe.formats.base import SourceOptions, plural
+from augpipe.storage.fs import children, names_of, relative_to
+from augpipe.storage.tree import AnyPath
+
+
+def left_out(count: int, noun: str, why: str) -> list[str]:
+    """The remark ``left out: 2 pictures WHY``; none if there was nothing to leave out."""
+    return [f"left out: {plural(count, noun)} {why}"] if count else []
+
+
+def subfolders(folder: AnyPath) -> dict[str, AnyPath]:
+    """Name → path of the visible folders in a folder, sorted."""
+    if not folder.is_dir():
+        return {}
+    return {c.name: c for c in children(folder) if c.is_dir() and not c.name.startswith(".")}
+
+
+def names_in(folder: AnyPath) -> list[str]:
+    """Names in a folder, sorted; none of one that may not be read, as ``lost+found`` of a disk: it is no dataset."""
+    try:
+        return names_of(folder)
+    except OSError:
+        return []
+
+
+def links_left_out(links: Collection[str], root: AnyPath) -> list[str]:
+    """A remark about links to folders that :func:`walk_files` has not followed, if there are any."""
+    if not links:
+        return []
+    first = one_line(relative_to(min(links), root), 80)
+    more = f" and {len(links) - 1} more" if len(links) > 1 else ""
+    return [f"left out: {first}{more}, a link to a folder, which is not followed; put the folder itself there"]
+
+
+def digest_of(*parts: bytes) -> bytes:
+    """A short digest of some bytes, for the fingerprint."""
+    return hashlib.blake2b(b"\0".join(parts), digest_size=16).digest()
+
+
+def categories_by_name(names: Iterable[str], options: SourceOptions, root: object) -> tuple[Category, ...]:
+    """Categories 1..K for a format without ids: as ``options.classes`` lists them, else as ``names`` come.
+
+    Raises ``DatasetError`` for a name that the classes file does not list.
+    """
+    ordered = list(names)
+    if options.classes is not None:
+        listed = read_classes(options.classes)
+        unknown = sorted(set(ordered) - set(listed))
+        if unknown:
+            raise DatasetError(
+                f"{options.classes}: does not list the class '{one_line(unknown[0])}' that {root} uses"
+                + (f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else "")
+            )
+        ordered = listed
+    return tuple(Category(id=i, label=i, name=name) for i, name in enumerate(ordered, start=1))
+
+
+def read_classes(path: AnyPath) -> list[str]:
+    """Class names, one a line; raises ``DatasetError`` for a file that cannot be read or lists a name twice."""
+    try:
+        lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else one_line(error)
+        raise DatasetError(f"{path}: cannot read the class names: {why}") from error
+    names = [line for line in lines if line]
+    if len(set(names)) != len(names):
+        twice = next(n for n in names if names.count(n) > 1)
+        raise DatasetError(f"{path}: lists '{one_line(twice)}' twice")
+    if not names:
+        raise DatasetError(f"{path}: lists no class; expected one name a line")
+    return names
+
+
+def labelled_by_id(categories: Iterable[Category]) -> tuple[Category, ...]:
+    """Categories in id order with labels 1..K."""
+    ordered = sorted(categories, key=lambda c: c.id)
+    return tuple(replace(c, label=label) for label, c in enumerate(ordered, start=1))

@@ -198,7 +198,7 @@ class Verdict:
                 }
                 for row in self.rows
             },
-            "faults": [{"where": fault.where, "message": fault.message} for fault in self.faults],
+            "faults": [fault._asdict() for fault in self.faults],
         }
 
 

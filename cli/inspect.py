@@ -79,21 +79,21 @@ def _inspect(
     if output is not None:
         from augpipe.survey.plots import sheet  # before the work, as matplotlib may be missing
         from augpipe.viz.sheet import save_png
-    reports = [_report(path, options, workers)]
-    if other is not None:
-        reports.append(_report(other, SourceOptions(), workers))
+    report = _report(path, options, workers)
+    second = None if other is None else _report(other, SourceOptions(), workers)
     if output is not None:
-        save_png(output, sheet(reports))
-    result = reports[0] if other is None else diff.difference_of(*reports)
-    if as_json:
-        _print_json(result.as_json())
-        return
-    if isinstance(result, diff.Difference):
-        lines = diff.lines_of(result, shared.table)
+        save_png(output, sheet([report] if second is None else [report, second]))
+    if second is None:
+        result = report.as_json()
+        run = [] if report.run is None else table.lines_of_run(path, report.run, shared.table)
+        lines = [*run, *table.lines_of(report, shared.table)]
     else:
-        run = [] if result.run is None else table.lines_of_run(path, result.run, shared.table)
-        lines = [*run, *table.lines_of(result, shared.table)]
-    typer.echo("\n".join([*lines, *(("", one_line(output, 4096)) if output is not None else ())]))
+        result = diff.difference_of(report, second)
+        lines = diff.lines_of(report, second, result, shared.table)
+    if as_json:
+        _print_json(result)
+    else:
+        typer.echo("\n".join([*lines, *(("", one_line(output, 4096)) if output is not None else ())]))
 
 
 def _report(path: str, options: SourceOptions, workers: int | None) -> SurveyReport:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,29 +58,27 @@ class _Count:
 
     def run(self, number: int) -> None:
         self.out.pictures += 1
-        try:
+        with self.rejects("read"):
             self.count_file(number)
-        except Reject as reject:
-            self.rejected(reject)
-        except Exception as error:  # as in a run
-            self.rejected(fault("read", error))
-        try:
+        with self.rejects("labels"):
             self.count_labels()
-        except Reject as reject:
-            self.rejected(reject)
+
+    @contextmanager
+    def rejects(self, stage: str) -> Iterator[None]:
+        """Count what is raised as a run would reject it."""
+        try:
+            yield
         except Exception as error:
-            self.rejected(fault("labels", error))
+            reject = error if isinstance(error, Reject) else fault(stage, error)
+            file = reject.file or self.entry.file
+            example = Example(file, self.entry.key, reject.line, message=reject.message)
+            with_one(self.out.oddities, reject.code, example)
 
     def odd(self, code: str, object: int | None = None, id: int | str | None = None) -> None:
         with_one(self.out.oddities, code, Example(self.entry.file, self.entry.key, object=object, id=id))
 
     def odd_object(self, code: str, objects: Objects, i: int) -> None:
         self.odd(code, int(objects.index[i]), objects.facts[i].id)
-
-    def rejected(self, reject: Reject) -> None:
-        file = reject.file or self.entry.file
-        example = Example(file, self.entry.key, reject.line, message=reject.message)
-        with_one(self.out.oddities, reject.code, example)
 
     def count_file(self, number: int) -> None:
         out = self.out

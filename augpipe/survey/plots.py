@@ -15,8 +15,8 @@ import numpy as np
 from augpipe.core.annotations import U8
 from augpipe.core.errors import one_line
 from augpipe.core.extras import missing
-from augpipe.formats.base import plural
 from augpipe.survey.report import SurveyReport, weight_of
+from augpipe.survey.table import counts_of
 
 try:
     from matplotlib import font_manager, rc_context
@@ -97,10 +97,9 @@ def _write_head(top: SubFigure, reports: Reports) -> None:
     for k, report in enumerate(reports):
         y = 1.0 - (k + 0.7) / (len(reports) + 0.4)
         classes = "1 class" if len(report.classes) == 1 else f"{len(report.classes):,} classes"
-        counts = f"{plural(report.pictures.count, 'picture')}, {plural(report.every.objects, 'object')}"
         color = COLORS[k] if len(reports) > 1 else INK
         top.text(0.015, y, shown(report.path, 44), size=13, color=color, va="center")
-        top.text(0.985, y, f"{report.format} · {counts} · {classes}", color=SOFT, va="center", ha="right")
+        top.text(0.985, y, f"{report.format} · {counts_of(report)} · {classes}", color=SOFT, va="center", ha="right")
 
 
 def _panels(reports: Reports) -> Iterator[Panel]:

@@ -21,10 +21,14 @@ _SHOWN_EXAMPLES = 3
 _MOST_REMARKS = 15
 
 
+def counts_of(report: SurveyReport) -> str:
+    """``3 pictures, 5 objects``."""
+    return f"{plural(report.pictures.count, 'picture')}, {plural(report.every.objects, 'object')}"
+
+
 def headline(report: SurveyReport) -> str:
     """``path: format, 3 pictures, 5 objects``."""
-    counts = f"{plural(report.pictures.count, 'picture')}, {plural(report.every.objects, 'object')}"
-    return f"{one_line(report.path)}: {one_line(report.format)}, {counts}"
+    return f"{one_line(report.path)}: {one_line(report.format)}, {counts_of(report)}"
 
 
 def lines_of(report: SurveyReport, table: Table) -> list[str]:
@@ -35,7 +39,7 @@ def lines_of(report: SurveyReport, table: Table) -> list[str]:
         ("pictures", [("", ""), *_picture_rows(report.pictures)]),
         ("labels", [("", ""), *((kind, f"{n:,}") for kind, n in report.kinds.items())]),
         ("objects per picture", _object_rows(report)),
-        (f"classes ({len(report.classes):,}{some})", class_rows(used)),
+        (f"classes ({len(report.classes):,}{some})", _class_rows(used)),
     )
     out = [headline(report)]
     for title, rows in sections:
@@ -125,7 +129,7 @@ def _object_rows(report: SurveyReport) -> list[TableRow]:
     ]
 
 
-def class_rows(classes: Sequence[ClassRow]) -> list[TableRow]:
+def _class_rows(classes: Sequence[ClassRow]) -> list[TableRow]:
     """Headings and a row for each class, the most frequent first; columns without a number are left out."""
     ordered = sorted(classes, key=lambda c: (-max(c.boxes.objects, c.tags, c.pixels), c.id))[:MOST_CLASSES]
     boxes = [c.boxes for c in classes]

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64, U8, Annotations, Category, Frame, Header, Raster
-from augpipe.core.errors import one_line
 from augpipe.core.plan import from_json
 from augpipe.core.step import Step
 from augpipe.labels.transform import LabelRules
@@ -23,7 +22,7 @@ from augpipe.recipe.compile import Recipe
 from augpipe.verification.check_attributes import check_drop, check_segments, check_source, check_unreadable
 from augpipe.verification.check_object import check_object
 from augpipe.verification.expected import Painted, Setting, expected_object
-from augpipe.verification.findings import Findings, Reporter
+from augpipe.verification.findings import MISFIT, Findings, Reporter
 from augpipe.verification.plan_checks import fault_of, is_redrawn
 from augpipe.verification.safe_parse import pixels_of
 from augpipe.verification.supersample import perimeter, sizes_of
@@ -84,8 +83,8 @@ def check_sample(sample: WrittenSample, source: SourcePicture, context: Context,
     report = f.at(sample.key)
     try:
         _check_sample(sample, source, context, f)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
-        report.fault(f"its record is not as docs/format.md has it: {type(error).__name__}: {one_line(error, 120)}")
+    except MISFIT as error:
+        report.misfit(error)
     except MemoryError:
         report.fault("there is not enough memory to compare it")
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from augpipe.core.errors import one_line
-from augpipe.verification.findings import Findings
+from augpipe.verification.findings import MISFIT, Findings
 from augpipe.verification.safe_parse import object_of, read_document
 
 _A_FEW = 3
-NOT_OURS = (OSError, RecursionError, KeyError, TypeError, ValueError, AttributeError, OverflowError)
-"""The errors of reading a document that is not as docs/format.md has it."""
+NOT_OURS = (OSError, RecursionError, *MISFIT)
+"""The errors of reading a document that is damaged, or none of ours."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from augpipe.core.errors import one_line
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -46,6 +48,10 @@ MEASURES = {
     "spot": Measure("pictures, where they differ most", "levels", 8.0),
     "shift": Measure("boxes, shifted as a whole", "px", 0.1),
 }
+
+
+MISFIT = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
+"""The errors of taking JSON for one of ours that is not as docs/format.md has it."""
 
 
 class ObjectRef(NamedTuple):
@@ -107,6 +113,10 @@ class Reporter:
     def fault(self, message: str) -> None:
         """Add something that is wrong."""
         self.findings.fault(self.where, message)
+
+    def misfit(self, error: Exception) -> None:
+        """Add that the record of a sample cannot be read as one."""
+        self.fault(f"its record is not as docs/format.md has it: {type(error).__name__}: {one_line(error, 120)}")
 
     def measured(self, kind: str, value: float) -> None:
         """Add a number of one of the :data:`MEASURES`; NaN counts as infinitely far off."""
@@ -188,7 +198,7 @@ class Verdict:
                 }
                 for row in self.rows
             },
-            "faults": [{"where": fault.where, "message": fault.message} for fault in self.faults],
+            "faults": [fault._asdict() for fault in self.faults],
         }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from augpipe.core.errors import one_line
-from augpipe.verification.findings import Findings, Reporter
+from augpipe.verification.findings import MISFIT, Findings, Reporter
 from augpipe.verification.safe_parse import (
     SCHEMA,
     MemberRange,
@@ -91,8 +91,8 @@ def check_sample_alone(
         for row in record["dropped"]:
             if not isinstance(row["index"], int) or not isinstance(row["reason"], str):
                 raise ValueError(f"dropped {one_line(row, 80)}")
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        report.fault(f"its record is not as docs/format.md has it: {type(error).__name__}: {one_line(error, 120)}")
+    except MISFIT as error:
+        report.misfit(error)
         return None
     return record
 

@@ -19,7 +19,7 @@ from augpipe.verification.check_mask import window_around
 from augpipe.verification.check_object import expected_keypoints
 from augpipe.verification.check_sample import Context, SourcePicture, raster_of
 from augpipe.verification.expected import ExpectedObject, Setting, expected_object
-from augpipe.verification.findings import MEASURES, ObjectRef, Verdict
+from augpipe.verification.findings import MEASURES, MISFIT, ObjectRef, Verdict
 from augpipe.verification.plan_checks import fault_of
 from augpipe.verification.run import Reading, context_of, reading_of
 from augpipe.verification.safe_parse import members_at, object_of, pixels_of, read_manifest, samples_of
@@ -42,7 +42,7 @@ def sheet_of_worst(folder: Path, dataset: Dataset, verdict: Verdict, most: int =
     rows = {}
     for key, words in chosen.items():
         # What cannot be drawn is left out; verify says in words what is wrong with it.
-        with contextlib.suppress(Reject, KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError):
+        with contextlib.suppress(Reject, *MISFIT):
             rows[key] = _row(key, found[key], words, reading, context)
     title = f"{folder.name} · what is off, and the furthest from what was painted"
     return sheet(list(rows.values()), context.categories, tile_px=480, title=title, keys=list(rows))

@@ -243,7 +243,7 @@ def files_to_files(bench: Bench) -> None:
     jobs = bench.jobs("detection", 1)
     host = HostCodec(bench.accelerator, bench.options)
     own = bench.codec()
-    limit = bench.accelerator.memory().limit
+    limit = bench.accelerator.memory_limit()
     codecs_: dict[str, Any] = {"the CPU's codec": host}
     if own is not None:
         codecs_["nvImageCodec"] = DeviceFirst(own, host)

@@ -23,7 +23,7 @@ from places import HELPERS
 
 from augpipe.core.annotations import U8
 from augpipe.pixels.cuda import kernel_source
-from augpipe.pixels.cuda.device_api import Argument, DeviceMemory
+from augpipe.pixels.cuda.device_api import Argument
 
 SHIM = HELPERS / "cuda_shim.h"
 _GUARD, _GUARD_BYTE, _FRESH_BYTE = 256, 0xA5, 0x77
@@ -172,8 +172,8 @@ class CpuAccelerator:
             ctypes.c_void_p(bank or None),
         )
 
-    def memory(self) -> DeviceMemory:
-        return DeviceMemory(self.limit - self.held, self.limit, self.held, self.limit)
+    def memory_limit(self) -> int:
+        return self.limit
 
     def trim(self) -> None:
         """Nothing is pooled; that it was asked for is noted."""

@@ -304,7 +304,7 @@ def on_cuda(index: int, codec: str, options: BackendOptions, sharing: int = 1) -
 
             own = DeviceCodec(index, options.picture, min(_THREADS, cores()))
             files = DeviceFirst(own, HostCodec(accelerator, options))
-        return GpuBackend(accelerator, files, options, accelerator.memory().limit)
+        return GpuBackend(accelerator, files, options, accelerator.memory_limit())
     except Exception as error:  # of CuPy, the driver, the compiler of kernels or the codec; no memory, too
         message = f"cuda:{index} does not work: {type(error).__name__}: {one_line(error)}"
         raise DeviceError(f"{message}; augpipe doctor says what there is, --device cpu needs none") from error

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from augpipe.core.annotations import U8
 from augpipe.pixels.cuda import kernel_source
-from augpipe.pixels.cuda.device_api import Argument, DeviceMemory, Event, Stream
+from augpipe.pixels.cuda.device_api import Argument, Event, Stream
 
 POOL_SHARE = 0.75
 """Of the device's memory: codecs allocate outside the pool."""
@@ -164,10 +164,8 @@ class CudaAccelerator:
         with _memory_errors(), self._device, _cuda(stream).stream:
             self._kernels[kernel]((blocks,), threads_xy, arguments)
 
-    def memory(self) -> DeviceMemory:
-        with self._device:
-            free, total = self._device.mem_info
-            return DeviceMemory(free, total, self._pool.total_bytes(), self._pool.get_limit())
+    def memory_limit(self) -> int:
+        return int(self._pool.get_limit())
 
     def trim(self) -> None:
         with self._device:

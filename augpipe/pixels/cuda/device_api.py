@@ -78,16 +78,6 @@ class Stream(Protocol):
         """Wait until all work is done."""
 
 
-@dataclass(frozen=True)
-class DeviceMemory:
-    """Bytes: ``free`` and ``total`` of the device, ``held`` by this process's pool, ``limit`` of that pool."""
-
-    free: int
-    total: int
-    held: int
-    limit: int
-
-
 class Accelerator(Protocol):
     """A device that runs the kernels of :mod:`augpipe.pixels.cuda.kernel_source`."""
 
@@ -126,8 +116,8 @@ class Accelerator(Protocol):
     ) -> None:
         """Run a kernel on a row of ``blocks`` blocks."""
 
-    def memory(self) -> DeviceMemory:
-        """How much there is."""
+    def memory_limit(self) -> int:
+        """Bytes that this process may take on the device."""
 
     def trim(self) -> None:
         """Give back to the device what the pool holds and nobody uses, before trying a smaller batch."""

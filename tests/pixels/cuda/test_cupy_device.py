@@ -76,12 +76,12 @@ def test_no_memory_is_a_memory_error(gpu):
     assert all(pool.trimmed for pool in pools)
     (small,) = run_batch(accelerator, [OutputJob(source, (Warp(matrix=g.IDENTITY, size_wh=(50, 50)),))], stream)
     assert downloaded(accelerator, small, stream).shape == (50, 50, 3)
-    assert accelerator.memory().limit == 100_000
+    assert accelerator.memory_limit() == 100_000
 
 
 def test_processes_share_three_quarters_of_the_device(gpu):
-    assert gpu.CudaAccelerator().memory().limit == 750_000_000
-    assert gpu.CudaAccelerator(sharing=3).memory().limit == 250_000_000
+    assert gpu.CudaAccelerator().memory_limit() == 750_000_000
+    assert gpu.CudaAccelerator(sharing=3).memory_limit() == 250_000_000
 
 
 def test_a_stream_waits_for_another(gpu):
@@ -106,7 +106,7 @@ def test_the_pipeline_on_another_device_than_the_first_starts_nothing_on_the_fir
         try:
             return list(backend.render(jobs))
         finally:
-            accelerator.memory()
+            accelerator.memory_limit()
             backend.close()
 
     with ThreadPoolExecutor(1) as worker:  # not this thread, for which no device must be chosen

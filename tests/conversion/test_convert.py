@@ -28,7 +28,7 @@ from conversions import (
     voc_of,
     xml,
 )
-from real_sets import real
+from real_sets import is_real, real
 
 from augpipe.conversion import convert
 from augpipe.core.errors import UsageError
@@ -45,14 +45,14 @@ def test_voc_to_coco_agrees_with_a_few_line_parser(voc, tmp_path):
     check_with_pycocotools(tmp_path / "out.json", 27)
 
 
-@pytest.mark.parametrize(("path", "objects"), [("raccoon", 217), ("bccd/BCCD", 4888)])
+@pytest.mark.parametrize("path", ["raccoon", "bccd/BCCD"])
 @pytest.mark.parametrize("ending", ["", ".json"])
-def test_real_voc_sets_agree_with_a_few_line_parser(path, objects, ending, tmp_path):
+def test_real_voc_sets_agree_with_a_few_line_parser(path, ending, tmp_path):
     source, target = real(path), tmp_path / f"out{ending}"
     done("voc-to-coco", source, target)
     written = target if ending else target / "annotations" / "instances_all.json"
     assert coco_boxes(written) == voc_boxes(source)
-    check_with_pycocotools(written, objects)
+    check_with_pycocotools(written, sum(map(len, voc_boxes(source).values())))
 
 
 def test_a_folder_takes_the_pictures_byte_for_byte(voc, tmp_path):
@@ -220,7 +220,7 @@ def test_real_coco_sets_come_back_but_for_what_is_told(path, json_name, tmp_path
     assert f"polygons, written as pixels {polygons:,}" in out
     assert f"object ids {len(document['annotations']):,}" in out
     assert f"class ids {len(document['categories'])}" in out
-    if path.startswith("coco"):
+    if path.startswith("coco") and is_real(source):
         assert "captions 415" in out
         assert "keypoints 165" in out
         assert "crowd flags 9" in out

@@ -71,7 +71,7 @@ def test_voc_segmentation_reads_classes_of_coco(devkit):
     label = {c["id"]: i for i, c in enumerate(sorted(document["categories"], key=lambda c: c["id"]), start=1)}
     stems = {os.path.splitext(i["file_name"])[0]: i["id"] for i in document["images"]}
     dataset = VOCSegmentation(devkit, image_set="val")
-    assert len(dataset) > 50
+    assert len(dataset) > 10
     for path, (picture, mask) in zip(dataset.masks, dataset, strict=True):
         expected = np.zeros(picture.size[::-1], np.uint8)
         for row in annotations.imgToAnns[stems[Path(path).stem]]:

@@ -233,14 +233,14 @@ def test_outlines_cover_what_the_masks_cover(name, path, reads):
                 painted = mask_of(annotations, {**r, "segmentation": [points.reshape(-1).tolist()]})
                 mask = mask_of(annotations, r)
                 overlaps.append((painted & mask).sum() / max(1, (painted | mask).sum()))
-    assert same > 50 or name == "teacher"
+    assert same > 20 or name == "teacher"
     assert np.mean(overlaps) > 0.99
     assert np.quantile(overlaps, 0.05) > 0.95
 
 
 def test_keypoints(reads):
     found = read_of(reads, "people by keypoints")
-    _, rows = rows_of(real(SETS["people by keypoints"][1]))
+    _, rows = rows_of(real(SETS["people by keypoints"][1], itself=True))
     labelled = 0
     for stem, of_picture in rows.items():
         labels = found[stem]

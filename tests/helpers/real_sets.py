@@ -28,6 +28,11 @@ def real(path: str, *, itself: bool = False) -> Path:
     return _drawn(name) / path
 
 
+def is_real(path: Path) -> bool:
+    """Whether a set is itself and no drawn copy."""
+    return SHARED in path.parents
+
+
 @functools.cache
 def _drawn(name: str) -> Path:
     root = Path(tempfile.mkdtemp(prefix="drawn-"))

@@ -30,7 +30,7 @@ from conversions import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from real_sets import real
+from real_sets import is_real, real
 
 from augpipe.core.annotations import Rings
 from augpipe.labels.polygons import areas_of
@@ -70,13 +70,13 @@ def passes_ultralytics(root: Path) -> None:
 # --- real sets -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("path", "objects"), [("raccoon", 217), ("bccd/BCCD", 4888)])
-def test_real_voc_sets_come_back_exactly(path, objects, tmp_path):
+@pytest.mark.parametrize("path", ["raccoon", "bccd/BCCD"])
+def test_real_voc_sets_come_back_exactly(path, tmp_path):
     source = real(path)
-    out = done("voc-to-yolo", source, tmp_path / "yolo")
-    assert f"{objects:,} objects to" in out
-    passes_ultralytics(tmp_path / "yolo")
     expected = voc_boxes(source)
+    objects = sum(map(len, expected.values()))
+    assert f"{objects:,} objects to" in done("voc-to-yolo", source, tmp_path / "yolo")
+    passes_ultralytics(tmp_path / "yolo")
     assert yolo_boxes(tmp_path / "yolo") == {
         s: [(n, *(round(v, 3) for v in b)) for n, *b in r] for s, r in expected.items()
     }
@@ -99,7 +99,7 @@ def test_real_coco_sets_keep_their_masks(path, json_name, said, tmp_path):
     """Every object that is no crowd comes back, with the same picture of it but for the pixels of its edge."""
     source = real(path)
     out = done("coco-to-yolo", source, tmp_path / "yolo")
-    for loss in said:
+    for loss in said if is_real(source) else ():
         assert loss in out
     passes_ultralytics(tmp_path / "yolo")
     done("yolo-to-coco", tmp_path / "yolo", tmp_path / "back.json")
@@ -125,7 +125,7 @@ def test_real_coco_sets_keep_their_masks(path, json_name, said, tmp_path):
 
 
 def test_keypoints_of_a_real_set_come_back(tmp_path):
-    source = real("coco_permissive_kpt/annotations/person_keypoints.json")
+    source = real("coco_permissive_kpt/annotations/person_keypoints.json", itself=True)
     done("coco-to-yolo", source, tmp_path / "yolo", "--kind", "pose")
     passes_ultralytics(tmp_path / "yolo")
     document = yaml.safe_load((tmp_path / "yolo" / "data.yaml").read_text())

@@ -22,8 +22,8 @@ from augpipe.core import opencv
 from augpipe.core.errors import one_line
 from augpipe.core.extras import version_of
 from augpipe.core.machine import cores, memory
+from augpipe.core.plan import Pixels
 from augpipe.core.processes import python_command
-from augpipe.core.step import Pixels
 from augpipe.pixels.cuda.probe import Gpu, Probe, cuda_text, probe
 from augpipe.pixels.cuda.select import extra, resolve, way_out
 

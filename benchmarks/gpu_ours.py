@@ -9,8 +9,7 @@ import numpy as np
 from gpu_bench import Bench, agreement
 
 from augpipe.core.geometry import about, rotation, rounded
-from augpipe.core.plan import Matrix3x4
-from augpipe.core.step import Step
+from augpipe.core.plan import Matrix3x4, Step
 from augpipe.pixels.codec.baseline_jpeg import is_plain, whole
 from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.codec.image import decode, encode

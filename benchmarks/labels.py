@@ -19,7 +19,7 @@ import numpy as np
 from augpipe.core import geometry as g
 from augpipe.core.annotations import Annotations, Category, ObjectRow, Rings, Segmentation, objects_of
 from augpipe.core.canvas import CanvasState, follow
-from augpipe.core.step import Step
+from augpipe.core.plan import Step
 from augpipe.labels.rle import rle_of
 from augpipe.labels.transform import LabelRules, apply
 from augpipe.pixels.steps.cutout import Cutout

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from augpipe.core.geometry import Matrix, Region, clip_convex, in_front, move_region, rectangle
 from augpipe.core.maps import UNMOVED, Map
-from augpipe.core.step import Box, Step
+from augpipe.core.plan import Box, Step
 
 _APART = 1e-6  # pixels
 

@@ -12,7 +12,7 @@ from typing import ParamSpec, Protocol, TypeVar
 
 from augpipe.core.annotations import Header
 from augpipe.core.errors import Reject, fault
-from augpipe.core.step import Step
+from augpipe.core.plan import Step
 from augpipe.pixels.codec.image import PictureFormat, as_memory_error
 
 P = ParamSpec("P")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from augpipe.core.errors import Reject
 from augpipe.core.opencv import cv2
-from augpipe.core.step import Pixels, SharedSource, Step
+from augpipe.core.plan import Pixels, SharedSource, Step
 from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered, or_reject
 from augpipe.pixels.codec.image import decode, encode
 from augpipe.pixels.resample import SharedMeans

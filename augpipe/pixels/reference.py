@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from augpipe.core.annotations import F64, U8
-from augpipe.core.step import Step
+from augpipe.core.plan import Step
 
 
 def apply(picture_rgb: U8, steps: Iterable[Step]) -> U8:

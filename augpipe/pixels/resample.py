@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from augpipe.core.annotations import Raster
 from augpipe.core.geometry import Matrix, Region, inverse, is_affine, scaling, then, translation
 from augpipe.core.opencv import cv2
-from augpipe.core.plan import Border
-from augpipe.core.step import Pixels
+from augpipe.core.plan import Border, Pixels
 
 F32: TypeAlias = NDArray[np.float32]
 
@@ -132,7 +131,7 @@ def _positions(back: Matrix, window_xyxy: tuple[int, int, int, int]) -> Iterator
 class SharedMeans:
     """Block means of the decoded source, shared by its copies, since those of a large one take longer than all else.
 
-    Fulfils :class:`augpipe.core.step.SharedSource`.
+    Fulfils :class:`augpipe.core.plan.SharedSource`.
     """
 
     def __init__(self, picture: Pixels) -> None:

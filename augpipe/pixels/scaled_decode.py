@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from augpipe.core.annotations import Header
-from augpipe.core.step import Step
+from augpipe.core.plan import Step
 from augpipe.pixels.backend import PictureJob
 
 _BY_DECODER = (8, 4, 2)

@@ -27,8 +27,7 @@ from augpipe.core.geometry import (
     then,
 )
 from augpipe.core.maps import Map, MatrixMap
-from augpipe.core.plan import Border, ColorStage, Rgb
-from augpipe.core.step import Step
+from augpipe.core.plan import Border, ColorStage, Rgb, Step
 from augpipe.pixels.steps.color import Color
 from augpipe.pixels.steps.pad_fill import PadFill
 from augpipe.pixels.steps.warp import Warp

@@ -9,8 +9,7 @@ from typing import Any
 from augpipe.core.annotations import Annotations, Frame, Header
 from augpipe.core.canvas import CanvasState, follow
 from augpipe.core.errors import Reject
-from augpipe.core.plan import Plan, to_json
-from augpipe.core.step import Pixels
+from augpipe.core.plan import Pixels, Plan, to_json
 from augpipe.formats.base import Dataset, Entry, read_picture
 from augpipe.labels.normalize import aligned
 from augpipe.labels.transform import Labelled, apply

@@ -11,8 +11,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64, U8, Annotations, Category, Frame, Header, Raster
-from augpipe.core.plan import from_json
-from augpipe.core.step import Step
+from augpipe.core.plan import Step, from_json
 from augpipe.labels.transform import LabelRules
 from augpipe.pixels import reference
 from augpipe.pixels.codec.image import PictureFormat, encode

@@ -12,7 +12,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from augpipe.core.annotations import F64, Category, Objects, Raster, Rings, Rle, Segmentation
-from augpipe.core.step import Step
+from augpipe.core.plan import Step
 from augpipe.labels.transform import LabelRules
 from augpipe.verification.supersample import (
     FINE,

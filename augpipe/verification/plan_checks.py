@@ -9,8 +9,7 @@ from typing import Any
 from augpipe import __version__
 from augpipe.core.annotations import Frame
 from augpipe.core.errors import Reject
-from augpipe.core.plan import Plan, to_json
-from augpipe.core.step import Step
+from augpipe.core.plan import Plan, Step, to_json
 from augpipe.labels.transform import LabelRules
 from augpipe.recipe.compile import Group, Leaf, Node, Recipe
 from augpipe.recipe.ops import OPERATIONS

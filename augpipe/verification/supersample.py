@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64
 from augpipe.core.opencv import cv2
-from augpipe.core.step import Step
+from augpipe.core.plan import Step
 
 Marks: TypeAlias = NDArray[np.bool_]
 Window: TypeAlias = tuple[int, int, int, int]

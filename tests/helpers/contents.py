@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from augpipe.core.annotations import U8
-from augpipe.core.step import Step
+from augpipe.core.plan import Step
 from augpipe.pixels import cpu
 
 

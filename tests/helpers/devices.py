@@ -10,7 +10,7 @@ from cpu_accelerator import CpuAccelerator
 
 from augpipe.core.annotations import U8
 from augpipe.core.errors import Reject
-from augpipe.core.step import Step
+from augpipe.core.plan import Step
 from augpipe.pixels.cuda.device_api import Accelerator, DevicePicture
 from augpipe.pixels.cuda.launch import OutputJob, run_batch
 

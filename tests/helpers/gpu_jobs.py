@@ -10,8 +10,7 @@ from builders import encoded, photo
 
 from augpipe.core.errors import Reject
 from augpipe.core.geometry import about, rotation, rounded, scaling
-from augpipe.core.plan import Matrix3x4
-from augpipe.core.step import Step
+from augpipe.core.plan import Matrix3x4, Step
 from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered
 from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.cpu import CpuBackend

@@ -21,7 +21,7 @@ from recipe_tools import recipe_of
 from runs import run, samples
 from verifying import problems, verified
 
-from augpipe.core import step as steps
+from augpipe.core import plan as plans
 from augpipe.core.canvas import CanvasState, follow
 from augpipe.core.plan import Curve, Plan, from_json, to_json
 from augpipe.pixels import reference
@@ -50,7 +50,7 @@ def median(tmp_path):
         spec.loader.exec_module(module)
         yield module.Median
     finally:
-        steps._KINDS.pop("median", None)
+        plans._KINDS.pop("median", None)
         del sys.modules[NAME]
 
 
@@ -71,11 +71,11 @@ def test_a_kind_that_nothing_registers_is_refused():
 
 
 def test_two_kinds_of_one_name_are_refused(median):
-    class Other(steps.Step, frozen=True, tag="median"):
+    class Other(plans.Step, frozen=True, tag="median"):
         pass
 
     with pytest.raises(ValueError, match="two step kinds are called 'median'"):
-        steps.register(Other)
+        plans.register(Other)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -21,7 +21,7 @@ from augpipe.core.annotations import Header, Raster
 from augpipe.core.errors import Reject, of_system, one_line
 from augpipe.core.geometry import upright
 from augpipe.core.opencv import cv2
-from augpipe.core.step import Pixels
+from augpipe.core.plan import Pixels
 from augpipe.pixels.codec import captured_stderr
 from augpipe.pixels.codec.header import PARSER_FAULTS, opened
 from augpipe.pixels.codec.jpeg2000 import is_whole

@@ -13,7 +13,7 @@ from PIL import Image
 
 from augpipe.core.annotations import U8, Raster
 from augpipe.core.errors import Reject, of_system, one_line
-from augpipe.core.step import Pixels
+from augpipe.core.plan import Pixels
 from augpipe.pixels.codec.header import MAX_PIXELS, PARSER_FAULTS, USUAL, opened
 from augpipe.pixels.codec.image import bands, muted
 

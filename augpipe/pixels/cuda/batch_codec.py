@@ -13,7 +13,7 @@ import numpy as np
 
 from augpipe.core.errors import Reject
 from augpipe.core.opencv import cv2
-from augpipe.core.step import Pixels
+from augpipe.core.plan import Pixels
 from augpipe.pixels.backend import BackendOptions, PictureJob, or_reject
 from augpipe.pixels.codec.image import decode, encode
 from augpipe.pixels.cuda.device_api import Accelerator, DevicePicture, Stream

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augpipe.core.errors import Reject
-from augpipe.core.step import Instruction, Pass, Step
+from augpipe.core.plan import Instruction, Pass, Step
 from augpipe.pixels.backend import or_reject
 from augpipe.pixels.cuda.device_api import Accelerator, DevicePicture, Stream
 from augpipe.pixels.steps import noise

@@ -11,7 +11,7 @@ import numpy as np
 
 from augpipe.core.annotations import F64, I64
 from augpipe.core.opencv import cv2
-from augpipe.core.step import Pass, Pixels, SharedSource, Step, register
+from augpipe.core.plan import Pass, Pixels, SharedSource, Step, register
 from augpipe.pixels.reference import rounded
 
 _MOST_SIGMA = 50.0

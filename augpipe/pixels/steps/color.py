@@ -12,8 +12,18 @@ from numpy.typing import NDArray
 from augpipe.core.annotations import F64
 from augpipe.core.color import Linear, Stage, Table, apply_integers, compiled, gray_table
 from augpipe.core.opencv import cv2
-from augpipe.core.plan import ColorStage, Curve, Matrix3x4
-from augpipe.core.step import MOST_PARTS, Instruction, Pass, Pixels, SharedSource, Step, register
+from augpipe.core.plan import (
+    MOST_PARTS,
+    ColorStage,
+    Curve,
+    Instruction,
+    Matrix3x4,
+    Pass,
+    Pixels,
+    SharedSource,
+    Step,
+    register,
+)
 from augpipe.pixels.reference import rounded
 
 _BGR = [2, 1, 0]

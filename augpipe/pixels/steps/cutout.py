@@ -9,13 +9,13 @@ import numpy as np
 
 from augpipe.core.annotations import F64
 from augpipe.core.color import fill_levels
-from augpipe.core.plan import Rgb
-from augpipe.core.step import (
+from augpipe.core.plan import (
     MOST_PARTS,
     Box,
     CanvasChange,
     Instruction,
     Pixels,
+    Rgb,
     SharedSource,
     Step,
     fault_of_fill,

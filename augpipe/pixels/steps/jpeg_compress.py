@@ -10,7 +10,7 @@ import numpy as np
 
 from augpipe.core.annotations import F64
 from augpipe.core.opencv import cv2
-from augpipe.core.step import Pass, Pixels, SharedSource, Step, register
+from augpipe.core.plan import Pass, Pixels, SharedSource, Step, register
 from augpipe.pixels.reference import levels_of
 
 _BLOCKS_A_GRID = 64  # JPEG_BLOCKS in jpeg.cu: a thread each

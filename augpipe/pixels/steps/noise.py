@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64
 from augpipe.core.opencv import cv2
-from augpipe.core.step import Instruction, Pixels, SharedSource, Step, register
+from augpipe.core.plan import Instruction, Pixels, SharedSource, Step, register
 
 LENGTH = 4_194_301
 """Numbers in the bank. A prime, so that a picture larger than the bank repeats it at other columns."""

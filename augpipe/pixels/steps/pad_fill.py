@@ -11,8 +11,17 @@ import numpy as np
 from augpipe.core.annotations import F64
 from augpipe.core.color import fill_levels
 from augpipe.core.geometry import Region
-from augpipe.core.plan import Rgb
-from augpipe.core.step import MOST_PARTS, CanvasChange, Instruction, Pixels, SharedSource, Step, fault_of_fill, register
+from augpipe.core.plan import (
+    MOST_PARTS,
+    CanvasChange,
+    Instruction,
+    Pixels,
+    Rgb,
+    SharedSource,
+    Step,
+    fault_of_fill,
+    register,
+)
 from augpipe.pixels.reference import color_for
 
 _FAR = 2**30

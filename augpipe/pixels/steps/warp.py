@@ -14,8 +14,18 @@ from augpipe.core.annotations import F64, I64
 from augpipe.core.color import fill_levels
 from augpipe.core.errors import Reject
 from augpipe.core.geometry import Matrix, is_affine, is_exact, scaling, then
-from augpipe.core.plan import LONGEST_SIDE, Border, Rgb
-from augpipe.core.step import CanvasChange, Pass, Pixels, SharedSource, Step, fault_of_fill, register
+from augpipe.core.plan import (
+    LONGEST_SIDE,
+    Border,
+    CanvasChange,
+    Pass,
+    Pixels,
+    Rgb,
+    SharedSource,
+    Step,
+    fault_of_fill,
+    register,
+)
 from augpipe.pixels.reference import color_for, rounded
 
 _Marks: TypeAlias = NDArray[np.bool_]

@@ -15,9 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from augpipe.core.annotations import F64
 from augpipe.core.geometry import Matrix
-from augpipe.core.plan import ColorStage
+from augpipe.core.plan import ColorStage, Step
 from augpipe.core.rng import OpRng
-from augpipe.core.step import Step
 from augpipe.recipe.ops.label_effects import LabelEffects
 from augpipe.recipe.ops.params import MaybeName, MaybeWeight, Share
 

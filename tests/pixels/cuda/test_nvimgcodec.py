@@ -16,7 +16,7 @@ from pictures import GRAY, PHOTO, PICTURE, WRITTEN
 
 from augpipe.core.annotations import Header
 from augpipe.core.errors import Reject
-from augpipe.core.step import Step
+from augpipe.core.plan import Step
 from augpipe.pixels.backend import BackendOptions, PictureJob
 from augpipe.pixels.codec import image as codec
 from augpipe.pixels.codec.header import read_header

@@ -31,7 +31,7 @@ struct Pass {                                               // 128 bytes, as pix
   double head[9];                                           // the kernel's own, see head_of
 };
 
-// What a kernel reads besides, as the `head` of its core.step.Pass is packed; the place of its `table` comes first.
+// What a kernel reads besides, as the `head` of its core.plan.Pass is packed; the place of its `table` comes first.
 template <typename T>
 static __device__ __forceinline__ const T& head_of(const Pass& pass) { return *(const T*)pass.head; }
 

@@ -16,7 +16,7 @@ from augpipe.core.errors import Reject, RunError, UsageError, one_line
 from augpipe.core.paths import StrPath, local_path
 from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset, Entry, Reader, SourceOptions, plural
-from augpipe.formats.catalogue import FORMATS, targets
+from augpipe.formats.catalogue import FORMATS, format_named, targets
 from augpipe.formats.format import Target
 from augpipe.formats.registry import open_dataset
 from augpipe.formats.writer import SampleEncoder, Stage, WriteOptions
@@ -87,7 +87,7 @@ def _converted(
     staging.require_no_pictures_of(dataset, target)
     if write.pictures != "copy":
         require_linkable(dataset)
-    stays = FORMATS[dataset.format.partition(":")[0]].stays
+    stays = format_named(dataset.format).stays
     report = ConversionReport(remarks=[*dataset.remarks, *([stays] if stays else [])])
     try:
         with staging.staged(target, require_free) as stage:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from augpipe.core.errors import Reject, RunError, UsageError, one_line
 from augpipe.core.paths import StrPath, local_path
 from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset, Entry, Reader, SourceOptions, plural
-from augpipe.formats.catalogue import FORMATS, targets
+from augpipe.formats.catalogue import FORMATS, format_named, targets
 from augpipe.formats.format import Target
 from augpipe.formats.registry import open_dataset
 from augpipe.formats.writer import SampleEncoder, Stage, WriteOptions
@@ -70,40 +70,32 @@ def convert(
         staging.require_free(None if is_url(source) else Path(source), target, writes, overwrite)
 
     with parallel.worker_pool(workers):
-        return _converted(source, target, writes, options, require_free, progress, write)
-
-
-def _converted(
-    source: str,
-    target: Path,
-    writes: Target,
-    options: SourceOptions,
-    require_free: Callable[[], None],
-    progress: Progress,
-    write: WriteOptions,
-) -> ConversionReport:
-    require_free()
-    dataset = open_dataset(source, options)
-    staging.require_no_pictures_of(dataset, target)
-    if write.pictures != "copy":
-        require_linkable(dataset)
-    stays = FORMATS[dataset.format.partition(":")[0]].stays
-    report = ConversionReport(remarks=[*dataset.remarks, *([stays] if stays else [])])
-    try:
-        with staging.staged(target, require_free) as stage:
-            _write(dataset, writes, target, stage, report, progress, write)
-            if not report.pictures:
-                first = f"\nthe first of them: {report.lost[0]}" if report.lost else ""
-                raise RunError(f"{source}: none of the pictures can be converted, so nothing was written{first}")
-            if write.strict and (odd := report.oddities()):
-                raise RunError(f"{source}: something is lost or odd, so --strict wrote nothing\n{'; '.join(odd)}")
-    except OSError as error:
-        at = f" ({error.filename})" if error.filename else ""
-        raise RunError(
-            f"{target}: the conversion stopped: {error.strerror or error}{at}; nothing was written\n"
-            "make room or mend that, and run the same command again"
-        ) from error
+        require_free()
+        dataset = open_dataset(source, options)
+        staging.require_no_pictures_of(dataset, target)
+        if write.pictures != "copy":
+            require_linkable(dataset)
+        stays = format_named(dataset.format).stays
+        report = ConversionReport(remarks=[*dataset.remarks, *([stays] if stays else [])])
+        try:
+            with staging.staged(target, require_free) as stage:
+                _write(dataset, writes, target, stage, report, progress, write)
+                _require_wanted(report, source, write.strict)
+        except OSError as error:
+            at = f" ({error.filename})" if error.filename else ""
+            raise RunError(
+                f"{target}: the conversion stopped: {error.strerror or error}{at}; nothing was written\n"
+                "make room or mend that, and run the same command again"
+            ) from error
     return report
+
+
+def _require_wanted(report: ConversionReport, source: str, strict: bool) -> None:
+    if not report.pictures:
+        first = f"\nthe first of them: {report.lost[0]}" if report.lost else ""
+        raise RunError(f"{source}: none of the pictures can be converted, so nothing was written{first}")
+    if strict and (odd := report.oddities()):
+        raise RunError(f"{source}: something is lost or odd, so --strict wrote nothing\n{'; '.join(odd)}")
 
 
 def _write(
@@ -159,22 +151,18 @@ class PictureBatch:
 
 
 def make_part(part: PictureBatch) -> tuple[Any, ConversionReport]:
-    """(what the writer takes of the pictures, ``None`` if there are none, what came of them)."""
-    with kept_open():
-        return _made(part)
-
-
-def _made(part: PictureBatch) -> tuple[Any, ConversionReport]:
+    """(what the writer takes of the pictures, ``None`` if there are none; what was counted)."""
     report = ConversionReport()
     rests = []
-    for entry, picture in pictures(part.reader, part.entries, report):
-        try:
-            encoded = part.encoder.make(picture)
-        except Reject as reject:
-            report.lost.append(f"{one_line(reject.file or picture.name)}: {one_line(reject.message)}")
-            continue
-        rests.append(encoded.rest)
-        report.count(encoded, picture.name)
-        if part.folder is not None:
-            put_picture(entry, part.folder / (encoded.name or picture.name), part.link, report)
+    with kept_open():
+        for entry, picture in pictures(part.reader, part.entries, report):
+            try:
+                encoded = part.encoder.make(picture)
+            except Reject as reject:
+                report.lost.append(f"{one_line(reject.file or picture.name)}: {one_line(reject.message)}")
+                continue
+            rests.append(encoded.rest)
+            report.count(encoded, picture.name)
+            if part.folder is not None:
+                put_picture(entry, part.folder / (encoded.name or picture.name), part.link, report)
     return part.encoder.pack(rests) if rests else None, report

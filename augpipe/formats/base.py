@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from augpipe.core.annotations import Annotations, Category
 from augpipe.core.errors import DatasetError, Reject, one_line
+from augpipe.formats.catalogue import format_named
 from augpipe.storage.byte_range import ByteRange, read_place
 from augpipe.storage.fs import place_of, size_of
 from augpipe.storage.resolve import ending_of
@@ -150,6 +151,16 @@ class Dataset:
             except Reject:
                 continue
             yield entry.key, labels
+
+    @property
+    def has_places(self) -> bool:
+        """Whether its labels lie somewhere in the picture, as tags do not."""
+        return format_named(self.format).places
+
+    @property
+    def may_lack_keypoint_names(self) -> bool:
+        """Whether objects may have keypoints for which their class has no names."""
+        return format_named(self.format).unnamed_keypoints
 
     def fingerprint(self) -> str:
         """See :func:`fingerprint_of`."""

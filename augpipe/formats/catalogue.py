@@ -35,6 +35,11 @@ for _package in _PACKAGES:
     register(_package.FORMAT)
 
 
+def format_named(name: str) -> Format:
+    """The format of a dataset, whose name may be followed by a kind, as in ``yolo:segment``."""
+    return FORMATS[name.partition(":")[0]]
+
+
 def targets() -> dict[str, Target]:
     """The formats that are written, by name."""
     return {f.name: f.target for f in FORMATS.values() if f.target is not None}

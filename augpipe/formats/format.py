@@ -80,6 +80,9 @@ class Format:
         stays: a sentence about what no other format can hold.
         kinds: what its rows may hold, where files do not say so; chosen by ``--kind``, or as ``NAME:KIND``.
         fallback: whether it is taken only where no other format fits.
+        places: whether labels lie somewhere in the picture, as tags do not.
+        unnamed_keypoints: whether objects may have keypoints for which their class has no names.
+        images: whether ``--images`` says where the pictures are.
         reads_archives: whether the reader opens archives itself rather than a tree of their files.
         target: how it is written, ``None`` if it is only read.
     """
@@ -91,6 +94,9 @@ class Format:
     stays: str = ""
     kinds: tuple[str, ...] = ()
     fallback: bool = False
+    places: bool = True
+    unnamed_keypoints: bool = False
+    images: bool = False
     reads_archives: bool = False
     target: Target | None = None
 

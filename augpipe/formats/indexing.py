@@ -52,17 +52,18 @@ def categories_by_name(names: Iterable[str], options: SourceOptions, root: objec
 
     Raises ``DatasetError`` for a name that the classes file does not list.
     """
-    ordered = list(names)
-    if options.classes is not None:
-        listed = read_classes(options.classes)
-        unknown = sorted(set(ordered) - set(listed))
-        if unknown:
-            raise DatasetError(
-                f"{options.classes}: does not list the class '{one_line(unknown[0])}' that {root} uses"
-                + (f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else "")
-            )
-        ordered = listed
+    ordered = list(names) if options.classes is None else listed_classes(options.classes, names, root)
     return tuple(Category(id=i, label=i, name=name) for i, name in enumerate(ordered, start=1))
+
+
+def listed_classes(path: AnyPath, names: Iterable[str], root: object) -> list[str]:
+    """The classes of a file; raises ``DatasetError`` if it lists not all of the ``names`` that ``root`` uses."""
+    listed = read_classes(path)
+    unknown = sorted(set(names) - set(listed))
+    if unknown:
+        more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+        raise DatasetError(f"{path}: does not list the class '{one_line(unknown[0])}' that {root} uses{more}")
+    return listed
 
 
 def read_classes(path: AnyPath) -> list[str]:

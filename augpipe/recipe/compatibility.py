@@ -15,16 +15,18 @@ from augpipe.recipe.ops.label_effects import LABEL_KINDS
 
 _MOST_NAMES = 3
 _A_FEW = 32
-_MAY_LACK_KEYPOINT_NAMES = ("coco", "shards")
-_WITHOUT_PLACES = "imagefolder"
 
 
 class LabelSource(Protocol):
     """What the check asks of a dataset."""
 
     @property
-    def format(self) -> str:
-        """Name of the format."""
+    def has_places(self) -> bool:
+        """Whether its labels lie somewhere in the picture, as tags do not."""
+
+    @property
+    def may_lack_keypoint_names(self) -> bool:
+        """Whether objects may have keypoints for which their class has no names."""
 
     @property
     def categories(self) -> tuple[Category, ...]:
@@ -67,7 +69,7 @@ def check(recipe: Recipe, dataset: LabelSource) -> Compatibility:
         return Compatibility(dataset.categories, refusals)
     categories = tuple(_paired(category, recipe) for category in dataset.categories)
     remarks = []
-    if recipe.border != "constant" and dataset.format != _WITHOUT_PLACES:
+    if recipe.border != "constant" and dataset.has_places:
         remarks.append(f"border: {recipe.border} invents picture beyond the edge, whose objects have no labels")
     if any(leaf.operation.mirrors for leaf in recipe.possible()):
         remarks += _unpaired(recipe, categories)
@@ -123,7 +125,7 @@ def _unpaired(recipe: Recipe, categories: Iterable[Category]) -> Iterator[str]:
 def _nameless(dataset: LabelSource) -> Iterator[str]:
     """A sentence for each class whose keypoints have no names; whether it has keypoints, only its objects tell."""
     unnamed = {category.id: category.name for category in dataset.categories if not category.keypoints}
-    if not unnamed or dataset.format not in _MAY_LACK_KEYPOINT_NAMES:
+    if not unnamed or not dataset.may_lack_keypoint_names:
         return
     found = {
         int(number)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, plural
+from augpipe.formats.catalogue import format_named
 from augpipe.recipe.compatibility import check
 from augpipe.recipe.compile import Recipe
 
@@ -30,7 +31,8 @@ def _require_pictures(dataset: Dataset) -> None:
     first = dataset.entries[0].key
     limit = dataset.options.limit
     asked = "" if limit is None else f" (--limit {limit})"
-    where = "say where they are with --images DIR" if dataset.format == "coco" else "put them beside their labels"
+    elsewhere = format_named(dataset.format).images
+    where = "say where they are with --images DIR" if elsewhere else "put them beside their labels"
     raise DatasetError(
         f"{one_line(dataset.root)}: none of its {plural(len(dataset.entries), 'picture')}{asked} was found; "
         f"the first is {one_line(first)}\n{where}, and run the same command again"

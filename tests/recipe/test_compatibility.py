@@ -36,7 +36,8 @@ class Labelled:
 
     categories: tuple[Category, ...] = CLASSES
     pictures: tuple[tuple[str, Annotations], ...] = ()
-    format: str = "coco"
+    has_places: bool = True
+    may_lack_keypoint_names: bool = True
 
     def labels(self, most=None):
         return iter(self.pictures[:most])
@@ -162,11 +163,11 @@ def test_given_pairs_are_swapped_and_in_the_manifest(tmp_path):
         assert config["categories"][0].get("flip_pairs", []) == ([[0, 1]] if pairs else [])
 
 
-@pytest.mark.parametrize(("border", "format", "told"), [
-    ("constant", "coco", False), ("reflect", "coco", True), ("reflect", "imagefolder", False),
+@pytest.mark.parametrize(("border", "places", "told"), [
+    ("constant", True, False), ("reflect", True, True), ("reflect", False, False),
 ])  # fmt: skip
-def test_a_border_that_invents_picture_is_remarked_where_objects_have_places(border, format, told):
-    found = check(recipe_of("- to_gray", border=border), Labelled(format=format))
+def test_a_border_that_invents_picture_is_remarked_where_objects_have_places(border, places, told):
+    found = check(recipe_of("- to_gray", border=border), Labelled(has_places=places))
     assert found.remarks == (
         ("border: reflect invents picture beyond the edge, whose objects have no labels",) if told else ()
     )

@@ -25,7 +25,7 @@ from augpipe.formats.coco.fields import category_of, identity_of
 from augpipe.formats.coco.image_paths import finder, picture_root
 from augpipe.formats.coco.json_ranges import ranges_of
 from augpipe.formats.coco.read import CocoReader, key_of, pack, panoptic_pngs
-from augpipe.formats.indexing import digest_of, labelled_by_id, read_classes
+from augpipe.formats.indexing import digest_of, labelled_by_id, listed_classes
 from augpipe.formats.webdataset.samples import has_samples, is_of_sample
 from augpipe.storage.byte_range import bytes_of
 from augpipe.storage.fs import children, files_in, place_of, row_name, size_of, start_of
@@ -327,10 +327,7 @@ def _categories(files: Mapping[AnyPath, Iterable[Category]], options: SourceOpti
                 found[category.id] = category
                 named[category.id] = path
     if options.classes is not None:
-        listed = set(read_classes(options.classes))
-        unknown = [c.name for c in found.values() if c.name not in listed]
-        if unknown:
-            raise DatasetError(f"{options.classes}: does not list the class '{one_line(unknown[0])}'")
+        listed_classes(options.classes, (c.name for c in found.values()), next(iter(files)))
     return labelled_by_id(found.values())
 
 

@@ -3,5 +3,9 @@
 from augpipe.formats.format import Format
 
 FORMAT = Format(
-    name="imagefolder", looks_like="a folder a class", reader="augpipe.formats.imagefolder.read", fallback=True
+    name="imagefolder",
+    looks_like="a folder a class",
+    reader="augpipe.formats.imagefolder.read",
+    fallback=True,
+    places=False,
 )

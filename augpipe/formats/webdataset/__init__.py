@@ -9,4 +9,5 @@ FORMAT = Format(
     source="a folder of shards",
     stays="plans, visible shares and what was dropped stay in the shards",
     reads_archives=True,
+    unnamed_keypoints=True,
 )

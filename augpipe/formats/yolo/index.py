@@ -16,7 +16,7 @@ from pathlib import Path
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture, plural
-from augpipe.formats.indexing import digest_of, left_out, links_left_out, names_in, read_classes
+from augpipe.formats.indexing import digest_of, left_out, links_left_out, listed_classes, names_in, read_classes
 from augpipe.formats.yolo.data_yaml import KINDS, SPLITS, DataYaml, Kind, read_data_yaml
 from augpipe.formats.yolo.read import YoloReader, kind_of, lengths_of
 from augpipe.labels.keypoints import flip_pairs_of
@@ -318,10 +318,7 @@ def _categories(found: _Found, options: SourceOptions, kind: Kind) -> tuple[tupl
     names, ids = found.names, tuple(range(1, len(found.names) + 1))
     listed = list(names)
     if options.classes is not None:
-        listed = read_classes(options.classes)
-        unknown = [name for name in names if name not in listed]
-        if unknown:
-            raise DatasetError(f"{options.classes}: does not list the class '{one_line(unknown[0])}' of {found.root}")
+        listed = listed_classes(options.classes, names, found.root)
         ids = tuple(listed.index(name) + 1 for name in names)
     plain = Category(0, 0, "")
     if kind == "pose" and found.data is not None:

@@ -21,8 +21,8 @@ from runs import promised
 from augpipe.core import parallel
 from augpipe.formats.registry import open_dataset
 from augpipe.recipe.load import load
-from augpipe.run import runner
 from augpipe.run.dry_run import plans, samples
+from augpipe.run.engine.local import LocalProcesses
 from augpipe.viz.sheet import MARGIN, TITLE_HEIGHT
 
 SETS = [pytest.param(row, id=name) for name, row in ROWS.items() if "augment" in row.commands]
@@ -240,12 +240,13 @@ def test_workers_are_processes_and_change_nothing(tmp_path, pools):
 def test_the_time_limit_comes_to_the_engine(tmp_path, monkeypatch):
     found = []
 
-    class Seen(runner.LocalProcesses):
-        def __init__(self, workers: int, patience: float | None = None) -> None:
-            found.append((workers, patience))
-            super().__init__(workers, patience)
+    def started(
+        self: LocalProcesses, workers: int, patience: float | None = None, *, start=LocalProcesses.__init__
+    ) -> None:
+        found.append((workers, patience))
+        start(self, workers, patience)
 
-    monkeypatch.setattr(runner, "LocalProcesses", Seen)
+    monkeypatch.setattr(LocalProcesses, "__init__", started)
     source, out = plain(tmp_path), tmp_path / "out"
     succeeds("augment", source, out, "-r", "gentle", "-w", 1, "--time-limit", 77)
     next(out.glob("*.tar")).unlink()

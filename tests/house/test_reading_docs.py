@@ -91,9 +91,13 @@ def codes_in_the_code() -> dict[str, set[str]]:
     for call_, around in calls("Reject"):
         for code in texts(call_.args[1], around):
             found.setdefault(code, set()).update(texts(call_.args[0], around))
-    for call_, around in calls("fault"):
-        for code in ("fault", "io", "memory"):
-            found.setdefault(code, set()).update(texts(call_.args[0], around))
+    for call_, around in calls("bad_labels"):
+        for code in texts(call_.args[0], around):
+            found.setdefault(code, set()).add("labels")
+    for name in ("fault", "or_reject"):
+        for call_, around in calls(name):
+            for code in ("fault", "io", "memory"):
+                found.setdefault(code, set()).update(texts(call_.args[0], around))
     return found
 
 

@@ -144,7 +144,7 @@ def test_zip64_is_read(tmp_path):
             with archive.open(name, "w", force_zip64=True) as member:
                 member.write(data)
     assert read_picture(opened(path).entries[0]) == good(tmp_path)["JPEGImages/a.jpg"]
-    many = write_zip(tmp_path / "many.zip", {**good(tmp_path), **{f"more/{i}": b"" for i in range(70_000)}})
+    many = write_zip(tmp_path / "many.zip", {**good(tmp_path), **{f"more/{i}": b"" for i in range(1 << 16)}})
     assert keys(opened(many)) == ["a.jpg"]
 
 

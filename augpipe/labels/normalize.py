@@ -24,9 +24,9 @@ from augpipe.core.annotations import (
     Rle,
     Segmentation,
 )
+from augpipe.core.canvas import MatrixMap
 from augpipe.core.errors import Reject
 from augpipe.core.geometry import bounds_of, corners_of, rectangle, upright
-from augpipe.core.maps import MatrixMap
 from augpipe.labels.label_maps import warped
 from augpipe.labels.polygons import clip_rings
 from augpipe.labels.rle import LONGEST_OUTLINE, bitmap_of_rings, box_of, length_of, rle_of, window_of

@@ -30,6 +30,7 @@ from augpipe.core.geometry import (
     inverse,
     is_affine,
     is_exact,
+    move_point,
     move_points,
     move_region,
     rectangle,
@@ -144,7 +145,7 @@ class MatrixMap(msgspec.Struct, frozen=True):
         w = back[6] * at[0] + back[7] * at[1] + back[8]
         if w <= 0.0:
             return math.nan, math.nan
-        x, y = move_points(back, np.array(at)).tolist()
+        x, y = move_point(back, at)
         dx = ((back[0] - x * back[6]) / w, (back[1] - x * back[7]) / w)
         dy = ((back[3] - y * back[6]) / w, (back[4] - y * back[7]) / w)
         return math.hypot(*dx), math.hypot(*dy)

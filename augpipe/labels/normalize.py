@@ -164,8 +164,8 @@ def clipped(annotations: Annotations, size_wh: tuple[int, int]) -> Annotations:
             continue
         box, reason = _box_in_frame(boxes[i], segmentations[i], size_wh)
         if reason is not None:
-            fact = objects.facts[i]
-            dropped.append(Dropped(int(objects.index[i]), int(objects.category_id[i]), reason, None, fact.id))
+            identity = objects.facts[i].id
+            dropped.append(Dropped(int(objects.index[i]), int(objects.category_id[i]), reason, None, identity))
             notes |= found
             continue
         keypoints[i], points_found = _keypoints_in_frame(keypoints[i], size_wh)

@@ -42,7 +42,7 @@ class DatasetError(UsageError):
 
 
 class MissingLibrary(UsageError, ImportError):
-    """A library that is needed and cannot be imported; the message says what brings it."""
+    """A library that is needed and cannot be imported; the message says how to install it."""
 
 
 class RunError(AugpipeError):
@@ -50,7 +50,7 @@ class RunError(AugpipeError):
 
 
 class DeviceError(RunError):
-    """A GPU that failed. Its state is lost with all that was on it, so only another process can use it again."""
+    """A GPU that failed; only another process can use it again."""
 
 
 class Reject(AugpipeError):
@@ -84,7 +84,7 @@ class Reject(AugpipeError):
         self.transient = transient
 
     def bare(self) -> Reject:
-        """A copy without the traceback and causes, whose frames would hold on to pictures as long as it lives."""
+        """A copy without traceback and causes, whose frames would keep pictures in memory."""
         return _rebuild_reject(self.stage, self.code, self.message, self.file, self.line, self.transient)
 
     def __reduce__(self) -> tuple[object, ...]:  # keyword arguments survive the way between processes
@@ -96,15 +96,12 @@ def _rebuild_reject(stage: str, code: str, message: str, file: str | None, line:
 
 
 def of_system(error: BaseException) -> bool:
-    """Whether the system refused something, which may pass; a damaged file is an OSError too, but one without errno."""
+    """Whether the system refused something, which may pass; the OSError of a damaged file has no errno."""
     return isinstance(error, OSError) and error.errno is not None
 
 
 def fault(stage: str, error: Exception) -> Reject:
-    """What becomes of a picture over which something unforeseen was raised: it alone is lost, and the row says why.
-
-    What the system refused may pass. All else is a fault of this program.
-    """
+    """The reject of a picture for an unforeseen error: transient if the system refused something, else a bug."""
     if isinstance(error, MemoryError):
         return Reject(stage, "memory", "not enough memory for this picture", transient=True)
     if isinstance(error, OSError) and of_system(error):
@@ -123,15 +120,15 @@ def one_line(text: object, limit: int = 300) -> str:
     return escaped if len(escaped) <= limit else escaped[: limit - 1] + "…"
 
 
-# --- What the system refuses, as the one sentence that ends a run: where, what, and that the same command goes on -----
+# --- errors of the system that end a run -----------------------------------------------------------------------------
 
 
 @contextmanager
 def refusals_told(folder: Path | str) -> Iterator[None]:
-    """Turn what the system refuses meanwhile into a :class:`RunError` about ``folder``, or the file that it names."""
+    """Within this context, an OSError or MemoryError becomes a :class:`RunError` about its file or ``folder``."""
     try:
         yield
-    except BrokenPipeError:  # whoever listens to the run has gone; nothing was refused
+    except BrokenPipeError:  # the reader of our output has gone; nothing was refused
         raise
     except MemoryError as error:
         raise RunError(
@@ -143,7 +140,7 @@ def refusals_told(folder: Path | str) -> Iterator[None]:
 
 
 def refused(path: Path | str, error: OSError, what: str = "") -> RunError:
-    """The end of a run, with the way out; ``what`` says what was tried."""
+    """The error that ends a run, with the way out; ``what`` says what was tried."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return RunError(
         f"{one_line(path)}: {what}{error.strerror or one_line(error)}\n"

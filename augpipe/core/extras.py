@@ -1,4 +1,4 @@
-"""The optional parts of an installation: what they consist of, and the command that brings one."""
+"""The extras of an installation: their requirements, and the command that installs one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from augpipe.core.errors import MissingLibrary, one_line
 
 
 def requirements_of(extra: str) -> list[str]:
-    """What the extra asks for, such as ``torch>=2.4``, by the metadata of the installed package."""
+    """The requirements of an extra, such as ``torch>=2.4``, by the metadata of the installed package."""
     try:
         every = metadata.requires("augpipe") or []
     except metadata.PackageNotFoundError:
@@ -23,10 +23,7 @@ def requirements_of(extra: str) -> list[str]:
 
 
 def install_command(extra: str) -> str:
-    """The command that brings an extra, wherever it is run.
-
-    It names the packages, as augpipe itself is on no index yet.
-    """
+    """The command that installs an extra. It names the packages, as augpipe itself is on no index yet."""
     return f"pip install {' '.join(map(shlex.quote, requirements_of(extra))) or f'.[{extra}]'}"
 
 

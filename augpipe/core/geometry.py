@@ -232,10 +232,13 @@ def clip_convex(subject: Region, clip: Region) -> Region:
         return ()
     turn = 1.0 if _signed_area(clip) >= 0.0 else -1.0
     out = list(subject)
+    if not out:
+        return ()
     for (ax, ay), (bx, by) in zip(clip, clip[1:] + clip[:1], strict=True):
         ex, ey = (bx - ax) * turn, (by - ay) * turn
         sides = [ex * (y - ay) - ey * (x - ax) for x, y in out]
-        out = _keep_side(out, sides)
+        if min(sides) < 0.0:
+            out = _keep_side(out, sides)
         if not out:
             return ()
     return tuple(out)

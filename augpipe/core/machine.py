@@ -1,7 +1,7 @@
-"""What this process may use of the machine: cores and memory, by its affinity and by the limits of its control groups.
+"""Cores and memory that this process may use, by its affinity and the limits of its control groups.
 
-A container or a batch system gives a process less than the machine has; ``os.cpu_count()`` does not see that.
-Formats: https://docs.kernel.org/admin-guide/cgroup-v2.html (cpu.max, memory.max) and cgroup v1 (cpu.cfs_quota_us,
+A container or a batch system gives a process less than ``os.cpu_count()`` says. Formats:
+https://docs.kernel.org/admin-guide/cgroup-v2.html (cpu.max, memory.max) and cgroup v1 (cpu.cfs_quota_us,
 memory.limit_in_bytes).
 """
 
@@ -19,13 +19,13 @@ _UNLIMITED = 1 << 60  # cgroup v1 writes "no limit" as the largest multiple of a
 
 
 def cores(root: Path = _ROOT) -> int:
-    """How many cores this process may use: the least of its affinity and its control groups' quotas, at least 1.
+    """Cores that this process may use: the least of its affinity and its control groups' quotas, at least 1.
 
     Args:
         root: where ``proc`` and ``sys`` are.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quotas = [-(-quota // period) for quota, period in _cpu_quotas(root)]  # half a core more still gets work done
+    quotas = [-(-quota // period) for quota, period in _cpu_quotas(root)]  # rounded up
     return max(1, min(allowed, *quotas)) if quotas else allowed
 
 
@@ -63,10 +63,9 @@ def _memory_limits(root: Path) -> Iterator[int]:
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:
-    """The folders of the control groups that this process is in, up to the topmost: a parent's limit holds, too.
+    """The folders of the control groups that this process is in, and of their parents, whose limits hold too.
 
-    A container sees its own group as the topmost, but /proc/self/cgroup may name the path that the host sees, so the
-    topmost is always among them.
+    In a container /proc/self/cgroup may name a path of the host, so the topmost folder is always among them.
     """
     for line in _text(root / "proc/self/cgroup").splitlines():
         number, controllers, path = [*line.split(":", 2), "", ""][:3]

@@ -29,7 +29,7 @@ def installed_builds() -> dict[str, str]:
 
 
 def way_out(why: str) -> str:
-    """What to do where ``import cv2`` fails, in one line."""
+    """The command that repairs ``import cv2``, in one line."""
     others = [name for name in installed_builds() if name != BUILDS[0]]
     remove = f"pip uninstall --yes {' '.join(others)}; " if others else ""
     needs_desktop = any(name in why for name in (".so", "libGL", "libgthread"))
@@ -53,7 +53,7 @@ def _load() -> ModuleType:
 
 
 class _LazyModule(ModuleType):
-    """Loads ``cv2`` with its first attribute and keeps each one that was asked for, so that the next costs nothing."""
+    """Loads ``cv2`` with its first attribute, and keeps each attribute that was used."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name != "__version__":  # asked of every module by inspect, doctest and pickle

@@ -1,8 +1,7 @@
-"""Work in parts on several processes, with the results in the order of the parts: the same for any number of them.
+"""Work in parts on several processes, with results in the order of the parts, whatever the number of processes.
 
-The pool starts its processes when there is work for which that pays, and keeps them until its end. A program of one
-thread, as the command line is, forks: the copies have every library loaded. Forking a program with more threads may
-deadlock, since one of them may hold a lock, so there the processes come from a fork server.
+A program of one thread, as the command line is, forks, so that the copies have every library loaded. Forking a program
+with more threads may deadlock, since one of them may hold a lock; its processes come from a fork server.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from augpipe.core.errors import RunError, one_line
 from augpipe.core.machine import cores, processes_that_fit
 
 WORTH_PROCESSES = 3000
-"""Pictures or files from which on other processes are worth the time that they take to start."""
+"""Pictures or files from which on other processes are worth their start."""
 
 _BATCH = 250
 _AHEAD = 3  # parts that wait for each process
@@ -47,7 +46,7 @@ class _Pool:
         self._executor: ProcessPoolExecutor | None = None
 
     def map(self, work: Callable[[Item], Result], parts: Iterable[Item]) -> Iterator[Result]:
-        """``work`` of every part, in order. It is begun at once, whenever the first result is asked for."""
+        """``work`` of every part, in order; it begins at once, not with the first result that is asked for."""
         rest = iter(parts)
         first = list(islice(rest, _AHEAD * self._workers))
         if self._executor is None:
@@ -57,7 +56,7 @@ class _Pool:
     def _results(
         self, work: Callable[[Item], Result], waiting: deque[Future[Result]], rest: Iterator[Item]
     ) -> Iterator[Result]:
-        """A few parts are ahead; all at once would be the whole index once more."""
+        """Results in order, with a few parts ahead; all at once would be the whole index once more in memory."""
         while waiting:
             with _death_reported():
                 result = waiting.popleft().result()
@@ -71,13 +70,13 @@ class _Pool:
             return self._executor.submit(work, part)
 
     def close(self) -> None:
-        """End the processes; what they have not begun is forgotten."""
+        """End the processes and cancel what they have not begun."""
         if self._executor is not None:
             self._executor.shutdown(cancel_futures=True)
 
 
 def _started(workers: int) -> ProcessPoolExecutor:
-    """An executor with so many processes.
+    """An executor with ``workers`` processes.
 
     Raises:
         RunError: this process may not have any, or the system starts none.
@@ -101,7 +100,7 @@ def _death_reported() -> Iterator[None]:
 
 
 def _context() -> BaseContext:
-    """How processes are started. Threads of libraries count too, so the system is asked how many there are."""
+    """How processes are started. The system counts the threads, as libraries have some too."""
     try:
         alone = len(os.listdir("/proc/self/task")) == 1
     except OSError:
@@ -113,12 +112,11 @@ def _context() -> BaseContext:
 
 
 def _begin() -> None:
-    """Ctrl-C goes to every process of the terminal; the parent alone tells of it. When the parent is gone, so are we:
-    what is still written would go into the folder of whoever does it again."""
+    """Prepare a process: leave Ctrl-C to the parent, and end with it, so that nothing is written after it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _pool.set(None)  # a fork has its parent's, whose processes do not answer it
-    gc.freeze()  # what the parent has made stays in the pages that both share
+    gc.freeze()  # keeps the parent's objects in shared pages
     gc.set_threshold(*_SELDOM)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -131,7 +129,7 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def rare_collection() -> Iterator[None]:
-    """Within this context the garbage collector looks less often: it would go over a large index again and again."""
+    """Within this context the garbage collector runs less often, as it would visit a large index again and again."""
     before = gc.get_threshold()
     gc.set_threshold(*_SELDOM)
     try:
@@ -163,22 +161,22 @@ def worker_pool(workers: int | None) -> Iterator[None]:
 
 
 def stop() -> None:
-    """Wait until the processes of this context have ended, and forget what they have not begun.
+    """Cancel what the processes of this context have not begun, and wait for their end.
 
-    Call it before files are removed that they work on, as after an error.
+    Call it before deleting their files.
     """
     if (pool := _pool.get()) is not None:
         pool.close()
 
 
 def parallel_map(work: Callable[[Item], Result], parts: Iterable[Item], size: int | None = None) -> Iterator[Result]:
-    """``work`` of every part, in order; begun at once in the processes of the context, while the caller goes on.
+    """``work`` of every part, in order; it begins at once in the processes of the context, while the caller goes on.
 
     Args:
-        work: a function of a module; what it is given and gives back is pickled.
-        parts: what it is given.
-        size: how many pictures or files all parts have together; of less than :data:`WORTH_PROCESSES` the work is done
-            here, part by part. ``None`` is worth processes.
+        work: a function of a module; arguments and results are pickled.
+        parts: its arguments.
+        size: pictures or files of all parts together; below :data:`WORTH_PROCESSES` the work is done in this process.
+            ``None`` is worth processes.
 
     Raises:
         RunError: a process died, as for want of memory.

@@ -1,4 +1,4 @@
-"""Paths that users name. Everything is written to local paths, and this is the one place that says so."""
+"""Local paths that users name; URLs are refused with a way out."""
 
 from __future__ import annotations
 

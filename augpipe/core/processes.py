@@ -31,7 +31,7 @@ _lock = threading.RLock()
 
 
 def _restore_environment() -> None:
-    """In a process that was started with a safe path: let those that it starts have the path that the caller wanted."""
+    """In a process that was started with a safe path: give the processes that it starts the caller's setting."""
     before = os.environ.pop(_SAFE_PATH_BEFORE, None)
     if before is not None:
         del os.environ[_SAFE_PATH]
@@ -43,7 +43,7 @@ _restore_environment()
 
 
 class _MainWithoutFile(ModuleType):
-    """Stands in for ``__main__``: has all of its names but those by which multiprocessing finds the program."""
+    """Stands in for ``__main__`` with all names but ``__file__``, by which multiprocessing finds the program."""
 
     def __init__(self, main: ModuleType) -> None:
         super().__init__("__main__")
@@ -71,10 +71,7 @@ def clean_start() -> Iterator[None]:
 
 
 def leave_working_directory_off_path() -> None:
-    """Take out of ``sys.path`` what the parent had there for its working directory, however it is spelt.
-
-    It stays where PYTHONPATH names it, or where it is a folder of packages itself.
-    """
+    """Remove the working directory from ``sys.path``, unless PYTHONPATH names it or pip installs into it."""
     named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:] = [
         entry
@@ -106,12 +103,10 @@ class CleanProcess(ForkServerProcess):
     """A process of :func:`context`."""
 
     def start(self) -> None:
-        """As its base class does, within :func:`clean_start`."""
         with clean_start():
             super().start()
 
     def run(self) -> None:
-        """Do the work in the new process."""
         leave_working_directory_off_path()
         super().run()
 
@@ -121,14 +116,14 @@ class _CleanContext(ForkServerContext):
 
 
 def context() -> BaseContext:
-    """What :mod:`multiprocessing` and :mod:`concurrent.futures` take to start clean processes."""
+    """The context with which :mod:`multiprocessing` and :mod:`concurrent.futures` start clean processes."""
     return _CleanContext()
 
 
 def start_fork_server(preload: Sequence[str]) -> None:
-    """Start the fork server, and let it import the modules ``preload``; nothing happens where it runs.
+    """Start the fork server, which imports the modules ``preload``; does nothing if it runs.
 
-    SIGINT is blocked in it, and so in the workers that come from it: the parent alone decides what Ctrl-C means.
+    SIGINT is blocked in it and in the workers that come from it: Ctrl-C is for the parent alone.
 
     Raises:
         RunError: the system starts none.
@@ -151,18 +146,18 @@ def start_fork_server(preload: Sequence[str]) -> None:
 
 
 def not_started(why: object) -> RunError:
-    """The end of work for which no process can be started, with the way out."""
+    """The error of work for which no process can be started, with the way out."""
     way = "what is finished is kept; --workers 0 takes this process alone"
     return RunError(f"workers do not start: {one_line(why)}\n{way}")
 
 
 def may_start_processes() -> bool:
-    """Whether this process may have children: the daemonic workers of pools and data loaders may not."""
+    """Whether this process may have children, as daemonic workers of pools and data loaders may not."""
     return not process.current_process().daemon
 
 
 def python_command(code: str) -> list[str]:
-    """The command that runs ``code`` in a Python with this one's path, less the working directory."""
+    """The command that runs ``code`` in a Python with the path of this one without the working directory."""
     path = [str(entry) for entry in sys.path]
     working = [entry for entry in path if _is_working_directory(entry)]
     kept = f"[p for p in {path!r} if p in sys.path or p not in {working!r}]"
@@ -170,7 +165,7 @@ def python_command(code: str) -> list[str]:
 
 
 def import_error(module: str, seconds: float = 60) -> str | None:
-    """Why ``module`` cannot be imported in a process of its own: the last line that Python says; ``None`` if it can."""
+    """The last line of Python's error if ``module`` cannot be imported in a process of its own, else ``None``."""
     try:
         done = subprocess.run(
             python_command(f"import {module}"),

@@ -1,13 +1,13 @@
-"""How far a piece of work is, told by the library to whoever calls it."""
+"""Progress of a piece of work, reported by the library to its caller."""
 
 from __future__ import annotations
 
 
 class Progress:
-    """Is told how the work goes; this base class says nothing. Counts are of pictures, or of shards in ``verify``."""
+    """Receives progress; this base class ignores it. Counts are of pictures, or of shards in ``verify``."""
 
     def begin(self, total: int | None, done: int = 0) -> None:
-        """Work begins on ``total`` things, ``None`` if it is not known how many, of which ``done`` are done already."""
+        """Work begins on ``total`` things (``None``: unknown), of which ``done`` are done already."""
 
     def update(self, count: int, rejected: int = 0) -> None:
-        """So many more are done, with so many samples rejected; fewer than none if work was lost."""
+        """``count`` more are done, with ``rejected`` samples; negative if work was lost."""

@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64
-from augpipe.core.canvas import CanvasState
+from augpipe.core.canvas import CanvasState, Map
 from augpipe.core.geometry import Region, area_of, clip_convex
-from augpipe.core.maps import Map
 
 Box: TypeAlias = tuple[float, float, float, float]
 Bools: TypeAlias = NDArray[np.bool_]

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from augpipe.core.annotations import I64, Attributes, Raster
-from augpipe.core.canvas import CanvasState
+from augpipe.core.canvas import CanvasState, Map, MatrixMap
 from augpipe.core.geometry import Region, then, translation
-from augpipe.core.maps import Map, MatrixMap
 from augpipe.core.opencv import cv2
 from augpipe.pixels.resample import copy_exact, region_mask, resample_labels
 

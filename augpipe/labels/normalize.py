@@ -24,9 +24,9 @@ from augpipe.core.annotations import (
     Rle,
     Segmentation,
 )
+from augpipe.core.canvas import MatrixMap
 from augpipe.core.errors import Reject
 from augpipe.core.geometry import bounds_of, corners_of, rectangle, upright
-from augpipe.core.maps import MatrixMap
 from augpipe.labels.label_maps import warped
 from augpipe.labels.polygons import clip_rings
 from augpipe.labels.rle import LONGEST_OUTLINE, bitmap_of_rings, box_of, length_of, rle_of, window_of
@@ -164,8 +164,8 @@ def clipped(annotations: Annotations, size_wh: tuple[int, int]) -> Annotations:
             continue
         box, reason = _box_in_frame(boxes[i], segmentations[i], size_wh)
         if reason is not None:
-            fact = objects.facts[i]
-            dropped.append(Dropped(int(objects.index[i]), int(objects.category_id[i]), reason, None, fact.id))
+            identity = objects.facts[i].id
+            dropped.append(Dropped(int(objects.index[i]), int(objects.category_id[i]), reason, None, identity))
             notes |= found
             continue
         keypoints[i], points_found = _keypoints_in_frame(keypoints[i], size_wh)

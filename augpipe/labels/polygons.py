@@ -18,8 +18,8 @@ import shapely
 from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64, Rings
+from augpipe.core.canvas import Map
 from augpipe.core.geometry import Region, rectangle
-from augpipe.core.maps import Map
 from augpipe.labels.boxes import points_inside, with_short_sides
 
 _THIN = 1e-3

@@ -38,6 +38,7 @@ TruncatedRule: TypeAlias = Literal["clip", "drop"]
 ErasedRule: TypeAlias = Literal["lower", "cut"]
 
 _TRUNCATED_BELOW = 0.999
+_CLEARLY = 0.01  # more than rounding changes a share, a side or an area
 
 
 @dataclass(frozen=True)
@@ -187,19 +188,25 @@ def _fault(shape: Shape, rules: LabelRules) -> tuple[str, float | None] | None:
         return "outside", None
     if rules.truncated == "drop" and shape.in_frame < _TRUNCATED_BELOW:
         return "min_visibility", round(shape.in_frame, DECIMALS)
-    visible = round(shape.visible, DECIMALS)
-    if shape.visible <= 0.0 or visible < rules.min_visibility:
-        by_frame = round(shape.in_frame, DECIMALS) < rules.min_visibility
-        return ("min_visibility" if by_frame else "erased"), visible
+    if shape.visible <= 0.0 or _below(shape.visible, rules.min_visibility):
+        by_frame = _below(shape.in_frame, rules.min_visibility)
+        return ("min_visibility" if by_frame else "erased"), round(shape.visible, DECIMALS)
     if shape.box_xyxy is None:
         return "degenerate", None
-    x0, y0, x1, y1 = (round(v, DECIMALS) for v in shape.box_xyxy)
-    side, area = round(min(x1 - x0, y1 - y0), DECIMALS), round(shape.area, DECIMALS)
-    if side <= 0.0:
-        return "degenerate", None
-    if side < rules.min_side:
-        return "min_side", side
-    return ("min_area", area) if area < rules.min_area else None
+    x0, y0, x1, y1 = shape.box_xyxy
+    if min(x1 - x0, y1 - y0) < rules.min_side + _CLEARLY:
+        x0, y0, x1, y1 = (round(v, DECIMALS) for v in shape.box_xyxy)
+        side = round(min(x1 - x0, y1 - y0), DECIMALS)
+        if side <= 0.0:
+            return "degenerate", None
+        if side < rules.min_side:
+            return "min_side", side
+    return ("min_area", round(shape.area, DECIMALS)) if _below(shape.area, rules.min_area) else None
+
+
+def _below(value: float, limit: float) -> bool:
+    """Whether a number is below a limit as it is written. Most are clear of it, and need not be rounded."""
+    return value < limit + _CLEARLY and round(value, DECIMALS) < limit
 
 
 def _moved_objects(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from augpipe.core.canvas import CanvasState, follow
+from augpipe.core.canvas import CanvasState, Map, MatrixMap, follow
 from augpipe.core.color import merged, recolored
 from augpipe.core.geometry import (
     IDENTITY,
@@ -26,7 +26,6 @@ from augpipe.core.geometry import (
     rounded,
     then,
 )
-from augpipe.core.maps import Map, MatrixMap
 from augpipe.core.plan import Border, ColorStage, Rgb, Step
 from augpipe.pixels.steps.color import Color
 from augpipe.pixels.steps.pad_fill import PadFill

@@ -1,4 +1,4 @@
-"""What a recipe says under ``labels``: which objects stay, how plain boxes turn, which keypoints are a pair."""
+"""The options under ``labels`` of a recipe: which objects stay, how plain boxes turn, which keypoints are pairs."""
 
 from __future__ import annotations
 

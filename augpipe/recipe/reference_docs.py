@@ -1,4 +1,4 @@
-"""What a recipe can say, in words made from the operations themselves, so that no list can be out of date.
+"""The reference of recipes, made from the operations: for the command line, and as tables in docs/recipes.md.
 
 ``python -m augpipe.recipe.reference_docs docs/recipes.md`` writes the tables of that page anew; a test compares them.
 """
@@ -46,21 +46,21 @@ def summary(name: str) -> str:
 
 
 def example(name: str) -> str:
-    """An operation or a group as a recipe has it, behind the dash of its list."""
+    """An operation or a group as a recipe writes it, after the dash of its list."""
     if name in GROUPS:
         return GROUPS[name][1] + ("\n  n: 1" if name == "some_of" else "")
     return OPERATIONS[name].example
 
 
 def parameters(name: str) -> list[Parameter]:
-    """The parameters that an operation has for itself, or what stands beside a group's list."""
+    """The parameters of an operation alone, or the options of a group."""
     if name in GROUPS:
         return [p for p in _parameters(GroupOptions) if p.name != "n" or name == "some_of"]
     return [p for p in _parameters(OPERATIONS[name]) if p.name not in COMMON_FIELDS]
 
 
 def exactly_one(name: str) -> str:
-    """What to know of parameters of which one must be given; empty if there are none."""
+    """ "exactly one of …" if one of some parameters must be given, else an empty string."""
     fields = () if name in GROUPS else OPERATIONS[name].exactly_one
     return f"exactly one of {listing(fields)}" if fields else ""
 
@@ -118,8 +118,8 @@ def operations_markdown() -> str:
     rows = []
     for name in OPERATIONS:
         lines = [f"`{p.name}`: {p.meaning} ({'; '.join(filter(None, p[2:]))})" for p in parameters(name)]
-        told = "<br>".join(filter(None, [exactly_one(name), *lines]))
-        rows.append((f"`{name}`", summary(name), told or "none of its own", f"`{example(name)}`"))
+        cell = "<br>".join(filter(None, [exactly_one(name), *lines])) or "none of its own"
+        rows.append((f"`{name}`", summary(name), cell, f"`{example(name)}`"))
     return _table(("operation", "what it does", "parameters", "example"), rows)
 
 
@@ -140,7 +140,7 @@ def carried_markdown() -> str:
 def label_effects_markdown() -> str:
     """The words of that table."""
     used = {cls.label_effects.of(kind) for cls in OPERATIONS.values() for kind in LABEL_KINDS}
-    return _table(("word", "the label"), [(word, told) for word, told in LABEL_EFFECTS.items() if word in used])
+    return _table(("word", "the label"), [(word, meaning) for word, meaning in LABEL_EFFECTS.items() if word in used])
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -155,7 +155,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "labels under operations": carried_markdown,
     "words": label_effects_markdown,
 }
-"""What stands in a document between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``."""
+"""Name → the text of a document between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``."""
 
 
 def updated(text: str) -> str:

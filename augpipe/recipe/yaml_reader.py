@@ -114,9 +114,9 @@ def _composed(name: str, text: str, lines: bool) -> yaml.Node | None:
         return yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark and lines else ""
-        told = ": ".join(part for part in (error.context, error.problem) if part)
-        hint = next((f"; {hint}" for sign, hint in _HINTS.items() if sign in told), "")
-        raise RecipeError(f"{name}{line}: not YAML: {one_line(told)}{hint}") from error
+        problem = ": ".join(part for part in (error.context, error.problem) if part)
+        hint = next((f"; {hint}" for sign, hint in _HINTS.items() if sign in problem), "")
+        raise RecipeError(f"{name}{line}: not YAML: {one_line(problem)}{hint}") from error
     except yaml.reader.ReaderError as error:
         line = f":{text.count(chr(10), 0, error.position) + 1}" if lines else ""
         raise RecipeError(f"{name}{line}: not YAML: the character U+{error.character:04X} is not text") from error

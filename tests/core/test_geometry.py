@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from augpipe.core import geometry as g
-from augpipe.core.maps import MatrixMap
+from augpipe.core.canvas import MatrixMap
 
 quick = settings(derandomize=True, database=None, deadline=None, max_examples=60)
 

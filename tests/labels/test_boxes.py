@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from painted import Particles, fill, in_convex
 
 from augpipe.core import geometry as g
-from augpipe.core.canvas import follow
-from augpipe.core.maps import MatrixMap
+from augpipe.core.canvas import MatrixMap, follow
 from augpipe.labels import boxes as o
 from augpipe.pixels.steps.cutout import Cutout
 from augpipe.pixels.steps.pad_fill import PadFill

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from painted import fill, in_convex, looked_up
 
 from augpipe.core import geometry as g
-from augpipe.core.maps import MatrixMap
+from augpipe.core.canvas import MatrixMap
 from augpipe.labels import polygons as p
 from augpipe.labels.polygons import is_tangled
 

@@ -1,8 +1,8 @@
-"""Point operations on colour. They never end a run, and those that are linear become one matrix together."""
+"""Point operations on color. They never end a run; neighbours that are linear become one matrix."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import Field
 
@@ -13,10 +13,11 @@ from augpipe.recipe.ops.base import ColorEffect, Operation, OpInput, OpResult
 from augpipe.recipe.ops.label_effects import NOTHING
 from augpipe.recipe.ops.params import Pair, between, span
 
-_NONE = (0.0, 0.0)
+Factor: TypeAlias = Annotated[Pair, span(10)]
+_FACTOR: Any = Field((0.0, 0.0), description="change of the factor: 0.2 is 0.8 to 1.2")
 
 
-def _tone(rows: color.Rows) -> ColorEffect:
+def _linear(rows: color.Rows) -> ColorEffect:
     return ColorEffect(Matrix3x4(tuple(map(float, rows))))
 
 
@@ -26,13 +27,13 @@ class BrightnessContrast(Operation):
     label_effects = NOTHING
     example = "brightness_contrast: {brightness: 0.2, contrast: 0.2}"
 
-    brightness: Annotated[Pair, span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
-    contrast: Annotated[Pair, span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
+    brightness: Factor = _FACTOR
+    contrast: Factor = _FACTOR
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         brightness, contrast = _factor(rng, "brightness", self.brightness), _factor(rng, "contrast", self.contrast)
-        tones = (_tone(color.brightness(brightness)), _tone(color.contrast(contrast)))
-        return OpResult(tones, {"brightness": brightness, "contrast": contrast})
+        effects = (_linear(color.brightness(brightness)), _linear(color.contrast(contrast)))
+        return OpResult(effects, {"brightness": brightness, "contrast": contrast})
 
 
 class ColorJitter(Operation):
@@ -41,21 +42,17 @@ class ColorJitter(Operation):
     label_effects = NOTHING
     example = "color_jitter: {brightness: 0.2, contrast: 0.2, saturation: 0.2, hue: 0.05}"
 
-    brightness: Annotated[Pair, span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
-    contrast: Annotated[Pair, span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
-    saturation: Annotated[Pair, span(10)] = Field(_NONE, description="change of the factor: 0.2 is 0.8 to 1.2")
-    hue: Annotated[Pair, span(0.5)] = Field(_NONE, description="fraction of the colour circle")
+    brightness: Factor = _FACTOR
+    contrast: Factor = _FACTOR
+    saturation: Factor = _FACTOR
+    hue: Annotated[Pair, span(0.5)] = Field((0.0, 0.0), description="fraction of the colour circle")
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         brightness, contrast = _factor(rng, "brightness", self.brightness), _factor(rng, "contrast", self.contrast)
         saturation, hue = _factor(rng, "saturation", self.saturation), rng.uniform("hue", self.hue)
-        tones = (
-            _tone(color.brightness(brightness)),
-            _tone(color.contrast(contrast)),
-            _tone(color.saturation_hue(saturation, hue)),
-        )
+        matrices = (color.brightness(brightness), color.contrast(contrast), color.saturation_hue(saturation, hue))
         drawn = {"brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue}
-        return OpResult(tones, drawn)
+        return OpResult(tuple(map(_linear, matrices)), drawn)
 
 
 class Gamma(Operation):
@@ -78,7 +75,7 @@ class ToGray(Operation):
     example = "to_gray: {p: 0.1}"
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
-        return OpResult((_tone(color.to_gray()),), {})
+        return OpResult((_linear(color.to_gray()),), {})
 
 
 def _factor(rng: OpRng, parameter: str, change: Pair) -> float:

@@ -1,4 +1,4 @@
-"""Moves that choose what the canvas shows: crops, and the frames that hide what lies outside them."""
+"""Warps that choose what the canvas shows: crops, and pads, which hide what lies outside their frame."""
 
 from __future__ import annotations
 

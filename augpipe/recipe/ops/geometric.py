@@ -1,4 +1,4 @@
-"""Moves that keep, turn or stretch the canvas: flips, turns, the general affine map, perspective, resize."""
+"""Warps that keep, turn or stretch the canvas: flips, turns, the general affine map, perspective, resize."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ class Resize(Operation):
 
 
 def stretched(size_wh: tuple[int, int], target_wh: tuple[int, int]) -> WarpEffect:
-    """The move that stretches a canvas to another size."""
+    """The warp that stretches a canvas to another size."""
     return WarpEffect(scaling(target_wh[0] / size_wh[0], target_wh[1] / size_wh[1]), target_wh)
 
 

@@ -1,7 +1,7 @@
 """What becomes of each kind of label under an operation, as the operation declares it.
 
-The table of docs/recipes.md is made from these declarations, a test runs every cell of it, and a recipe with an
-operation that cannot carry a kind of label is refused where that kind is met.
+The table of docs/recipes.md is made from these declarations, and a test runs every cell of it. A recipe with an
+operation that cannot carry a kind of label is refused for a dataset that has it.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def retry(
         engine: see :func:`augpipe.augment`, as for the rest.
         execution: how it is carried out.
         limits: when a complete run has still failed.
-        watcher: is told how it goes.
+        watcher: receives progress and remarks.
 
     Raises:
         UsageError: there is no run, or its source is another one now.

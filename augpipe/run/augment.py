@@ -55,7 +55,7 @@ def augment(
         engine: what carries out the tasks: the name of an engine, or an engine.
         execution: how it is carried out, which changes no byte.
         limits: when a complete run has still failed.
-        watcher: is told how it goes.
+        watcher: receives progress and remarks.
 
     Raises:
         UsageError: the request cannot work; nothing was written.

@@ -26,13 +26,13 @@ def device_of(
     overwrite: bool = False,
     probed: Callable[[], Probe] = probe,
 ) -> Device:
-    """The device for a run into ``folder``.
+    """The device for a run into ``folder``, which may hold a run that goes on.
 
     Args:
-        folder: may hold a run that goes on.
+        folder: the output.
         device: as ``--device``.
         codec: as ``--codec``.
-        overwrite: the run in the folder will be deleted, so its device does not count.
+        overwrite: the run in the folder does not count.
         probed: finds the devices.
 
     Raises:

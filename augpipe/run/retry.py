@@ -53,7 +53,7 @@ def retry(
         engine: see :func:`augpipe.augment`, as for the rest.
         execution: how it is carried out.
         limits: when a complete run has still failed.
-        watcher: is told how it goes.
+        watcher: receives progress and remarks.
 
     Raises:
         UsageError: there is no run, or its source is another one now.
@@ -81,7 +81,8 @@ def retry(
                 changed = fingerprint != before.config["source"]["fingerprint"]
                 if changed and not everything:
                     raise UsageError(f"{place}: pictures or labels have changed since the run; --all takes them up")
-                now = _with_fingerprint(before, fingerprint)
+                source_now = {**before.config["source"], "fingerprint": fingerprint}
+                now = replace(before, config={**before.config, "source": source_now})
                 state = continued(now, made_of.config, as_it_is, store.folder, shard_size_asked=True)
                 if changed:
                     watcher.remarks.append(_take_over(output, before, state, made_of))
@@ -97,10 +98,6 @@ def _run_in(output: RunFolder) -> RunState:
     if state is None:
         raise UsageError(f"{one_line(output.store.folder)}: holds no run of augpipe")
     return state
-
-
-def _with_fingerprint(state: RunState, fingerprint: str) -> RunState:
-    return replace(state, config={**state.config, "source": {**state.config["source"], "fingerprint": fingerprint}})
 
 
 def _has_lost(record: Record) -> bool:

@@ -13,7 +13,7 @@ from augpipe.formats.base import Dataset
 from augpipe.recipe.compile import Recipe
 from augpipe.run.config import Execution, RunOptions
 from augpipe.run.dry_run import bytes_of_samples, remark_on_space
-from augpipe.run.engine.base import Engine
+from augpipe.run.engine.base import Engine, Listener
 from augpipe.run.folder.inventory import Inventory, Record, take_stock
 from augpipe.run.folder.lock import WHOLE
 from augpipe.run.folder.manifest import Limits, Summary, manifest_of, summary_of
@@ -26,8 +26,8 @@ _MOST_REMARKS = 3
 
 
 @dataclass
-class Watcher:
-    """What a caller is told while a run goes on; each method may be overridden.
+class Watcher(Listener):
+    """The listener of a caller; each method may be overridden.
 
     ``remarks`` are sentences about the source, the recipe and the folder, complete when :meth:`started` is called.
     """
@@ -36,12 +36,6 @@ class Watcher:
 
     def started(self, dataset: Dataset, done: int, pictures: int) -> None:
         """Work begins on so many pictures, of which some are done already."""
-
-    def progress(self, pictures: int, rejected: int) -> None:
-        """More pictures are done, with so many samples rejected; negative numbers take back lost work."""
-
-    def trouble(self, sentence: str) -> None:
-        """Something that the run survives, such as a worker that was killed."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +63,7 @@ class PendingWork:
         state: the run.
         tasks: numbers of the tasks to consider.
         execution: how to carry them out.
-        watcher: is told how it goes.
+        watcher: receives progress and remarks.
         again: whether to make a shard again, by its valid record.
         command: for the manifest.
         missing: whether to make shards without a record.

@@ -50,14 +50,13 @@ ReportProgress: TypeAlias = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Loaded:
-    """A source that was read: its bytes, header and labels, or why not; ``end`` ends the whole run."""
+    """A source that was read: its bytes, header and labels, or why not; a RunError ends the whole run."""
 
     entry: Entry
     data: bytes = b""
     header: Header | None = None
     annotations: Annotations | None = None
-    reject: Reject | None = None
-    end: RunError | None = None
+    error: Reject | RunError | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,7 @@ class _ShardTask:
         """Read a source, without decoding its pixels. Runs ahead in a thread."""
         data = b""
         if entry.key in self._attempt.lost:
-            return Loaded(entry, reject=self._attempt.lost[entry.key])
+            return Loaded(entry, error=self._attempt.lost[entry.key])
         try:
             data = read_picture(entry)
             header = read_header(data, self._job.max_pixels)
@@ -166,18 +165,18 @@ class _ShardTask:
             try:
                 require_there(self._job.roots, reject)
             except RunError as error:
-                return Loaded(entry, end=error)
-            return Loaded(entry, data, reject=reject)
+                return Loaded(entry, error=error)
+            return Loaded(entry, data, error=reject)
         except Exception as error:  # one picture of a hundred thousand must not end the run
-            return Loaded(entry, data, reject=fault("read", error))
+            return Loaded(entry, data, error=fault("read", error))
         return Loaded(entry, data, header, annotations)
 
     def _prepare(self, loaded: Loaded) -> Prepared | None:
         """Plans and labels of every copy; ``None`` if no copy can be made."""
-        if loaded.end is not None:
-            raise loaded.end
-        if loaded.reject is not None or loaded.annotations is None or loaded.header is None:
-            reject = loaded.reject or Reject("read", "unreadable", "nothing was read")
+        if isinstance(loaded.error, RunError):
+            raise loaded.error
+        if loaded.annotations is None or loaded.header is None:
+            reject = loaded.error or Reject("read", "unreadable", "nothing was read")
             self._reject(loaded, self._task.copies, reject)
             self._progress(1, len(self._task.copies))
             return None

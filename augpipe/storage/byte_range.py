@@ -6,6 +6,7 @@ A byte range holds all that is needed to read it, so any process can. Every read
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 import struct
@@ -193,6 +194,19 @@ def regular_file(path: str, flags: int) -> int:
     return number
 
 
+class BoundedFile(io.BufferedReader):
+    """A file or URL of which a ``part`` has at most ``most`` bytes: a hostile archive may claim any size."""
+
+    def __init__(self, path: str, part: str, most: int, buffer: int) -> None:
+        super().__init__(remote.Ranges(path) if remote.is_url(path) else io.FileIO(path, opener=regular_file), buffer)
+        self._part, self._most = part, most
+
+    def read(self, size: int | None = None, /) -> bytes:
+        if size is not None and not 0 <= size <= self._most:
+            raise ValueError(f"a {self._part} of {size} bytes")
+        return super().read(size)
+
+
 def _bytes(place: ByteRange, offset: int, size: int) -> bytes:
     """Up to ``size`` bytes of the file or URL of a place, all if negative; fewer at its end.
 
@@ -255,13 +269,8 @@ def _unpacked(place: ByteRange, packed: ZipMember, name: str, most: int) -> byte
         raise _too_large(name, packed.size)
     wanted = packed.size if most == place.size else min(packed.size, most + _USUAL_NAMES)
     data = _bytes(place, place.offset, _ZIP_HEADER.size + _USUAL_NAMES + wanted)
-    if len(data) < _ZIP_HEADER.size:
-        raise Reject("read", "truncated", f"{name}: its archive ends before byte {place.offset + _ZIP_HEADER.size}")
-    mark, of_name, of_more = _ZIP_HEADER.unpack_from(data)
-    if mark != b"PK\3\4":
-        raise _bad_archive(name, f"no member begins at byte {place.offset} of its archive")
-    start = _ZIP_HEADER.size + of_name + of_more
-    if start + wanted > len(data) and of_name + of_more > _USUAL_NAMES:
+    start = _header_size(data, place, name)
+    if start + wanted > len(data) and start - _ZIP_HEADER.size > _USUAL_NAMES:
         data, start = _bytes(place, place.offset + start, wanted), 0
     content = data[start : start + wanted]
     if len(content) < wanted:
@@ -276,18 +285,18 @@ def _unpacked(place: ByteRange, packed: ZipMember, name: str, most: int) -> byte
 
 
 def start_in_zip(place: ByteRange) -> int:
-    """The offset in its archive of the content of a zip's member.
+    """The offset in its archive of the content of a zip's member; Reject if no member is there."""
+    return place.offset + _header_size(_bytes(place, place.offset, _ZIP_HEADER.size), place, name_of(place))
 
-    Raises:
-        Reject: no member is there.
-        OSError: it cannot be read.
-    """
-    name = name_of(place)
-    data = _bytes(place, place.offset, _ZIP_HEADER.size)
-    if data[:4] != b"PK\3\4" or len(data) < _ZIP_HEADER.size:
+
+def _header_size(data: bytes, place: ByteRange, name: str) -> int:
+    """The size of the header of a zip's member that begins with ``data``."""
+    if len(data) < _ZIP_HEADER.size:
+        raise Reject("read", "truncated", f"{name}: its archive ends before byte {place.offset + _ZIP_HEADER.size}")
+    magic, of_name, of_extra = _ZIP_HEADER.unpack_from(data)
+    if magic != b"PK\3\4":
         raise _bad_archive(name, f"no member begins at byte {place.offset} of its archive")
-    _, of_name, of_more = _ZIP_HEADER.unpack_from(data)
-    return place.offset + _ZIP_HEADER.size + int(of_name) + int(of_more)
+    return _ZIP_HEADER.size + int(of_name) + int(of_extra)
 
 
 def _inflated(data: bytes, most: int, name: str) -> bytes:

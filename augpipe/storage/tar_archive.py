@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
@@ -10,12 +9,12 @@ from contextlib import closing
 
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.storage import remote
-from augpipe.storage.byte_range import regular_file
-from augpipe.storage.remote import Ranges
+from augpipe.storage.byte_range import BoundedFile
 
 _BLOCK = 512
 _LOOKED_AT = 1 << 16
 _LARGEST_HEADER = 1 << 20
+_BUFFER = 1 << 20  # of a file on a server
 
 
 def members_of_tar(path: str, remarks: list[str], left_out: Counter[str]) -> Iterator[tuple[str, int, int]]:
@@ -26,7 +25,8 @@ def members_of_tar(path: str, remarks: list[str], left_out: Counter[str]) -> Ite
     """
     shown = remote.shown(path) if remote.is_url(path) else path
     try:
-        with closing(_opened(path)) as file, tarfile.open(fileobj=file, mode="r:") as tar:
+        file = BoundedFile(path, "header", _LARGEST_HEADER, _BUFFER if remote.is_url(path) else _BLOCK)
+        with closing(file), tarfile.open(fileobj=file, mode="r:") as tar:
             place = -1
             while (member := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[attr-defined]  # tarfile would keep every header
@@ -50,41 +50,13 @@ def _why(error: BaseException) -> object:
     return error.strerror if isinstance(error, OSError) and error.errno is not None and error.filename else error
 
 
-def _opened(path: str) -> _Headers | _HeadersThere:
-    return _HeadersThere(path) if remote.is_url(path) else _Headers(path, opener=regular_file)
-
-
 def _kind_of(member: tarfile.TarInfo) -> str:
     if member.issparse():
         return "sparse file"
     return "link" if member.issym() or member.islnk() else "device"
 
 
-def _require_modest(size: int | None) -> int:
-    """The size of a read, if no larger than any header."""
-    if size is None or not 0 <= size <= _LARGEST_HEADER:
-        raise tarfile.ReadError(f"a header of {size} bytes")
-    return size
-
-
-class _Headers(io.FileIO):
-    """A file of which tarfile reads headers, but never as much at a time as a hostile header asks for."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        return super().read(_require_modest(size))
-
-
-class _HeadersThere(io.BufferedReader):
-    """The same for a file on a server."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(Ranges(url), 1 << 20)
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        return super().read(_require_modest(size))
-
-
-def _check_end(shown: str, file: _Headers | _HeadersThere, end: int, remarks: list[str]) -> None:
+def _check_end(shown: str, file: BoundedFile, end: int, remarks: list[str]) -> None:
     """Check the blocks of zeros that end a tar: without them it may be cut short, and no reader looks behind them."""
     file.seek(end)
     tail = file.read(_LOOKED_AT)

@@ -6,7 +6,6 @@ and rare compression methods.
 
 from __future__ import annotations
 
-import io
 import stat
 import zipfile
 from collections import Counter
@@ -15,7 +14,7 @@ from contextlib import closing
 
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.storage import remote
-from augpipe.storage.byte_range import ZipMember, regular_file
+from augpipe.storage.byte_range import BoundedFile, ZipMember
 from augpipe.storage.remote import Ranges
 
 _HEADER = 30  # bytes of a member's own header, without its name
@@ -45,23 +44,14 @@ def members_of_zip(path: str, left_out: Counter[str]) -> Iterator[tuple[str, int
 
 
 def _directory(path: str, shown: str) -> list[zipfile.ZipInfo]:
-    raw = Ranges(path) if remote.is_url(path) else io.FileIO(path, opener=regular_file)
+    file = BoundedFile(path, "directory", _LARGEST_DIRECTORY, _BUFFER)
     try:
-        with closing(_Modest(raw, _BUFFER)) as file, zipfile.ZipFile(file) as archive:
+        with closing(file), zipfile.ZipFile(file) as archive:
             return archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, OverflowError, RecursionError) as error:
-        if isinstance(raw, Ranges) and raw.failure is not None:
-            raise raw.failure from error
+        if isinstance(file.raw, Ranges) and file.raw.failure is not None:
+            raise file.raw.failure from error
         raise DatasetError(f"{shown}: not a zip that can be read: {one_line(error)}; copy it again") from error
-
-
-class _Modest(io.BufferedReader):
-    """A file of which no more is read at a time than a directory can have."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > _LARGEST_DIRECTORY:
-            raise zipfile.BadZipFile(f"a directory of {size} bytes")
-        return super().read(-1 if size is None else size)
 
 
 def _checked(shown: str, infos: list[zipfile.ZipInfo]) -> Sequence[zipfile.ZipInfo]:

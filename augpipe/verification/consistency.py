@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from augpipe.core.errors import one_line
+from augpipe.formats.webdataset.safe_parse import object_of, read_document
 from augpipe.verification.findings import MISFIT, Findings
-from augpipe.verification.safe_parse import object_of, read_document
 
 _A_FEW = 3
 NOT_OURS = (OSError, RecursionError, *MISFIT)

@@ -9,16 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from augpipe.core.errors import one_line
+from augpipe.formats.webdataset.safe_parse import SCHEMA, MemberRange, members_at, object_of, samples_of
 from augpipe.verification.findings import MISFIT, Findings, Reporter
-from augpipe.verification.safe_parse import (
-    SCHEMA,
-    MemberRange,
-    bitmap_of_code,
-    members_at,
-    object_of,
-    pixels_of,
-    samples_of,
-)
+from augpipe.verification.safe_parse import bitmap_of_code, pixels_of
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 _RASTERS = frozenset({"semantic.png", "instance.png", "panoptic.png"})
@@ -42,12 +35,12 @@ def check_shard(
             elif hashlib.file_digest(file, "sha256").hexdigest() != shard["sha256"]:
                 f.fault(name, "its sha256 is not the one in the manifest")
             seen = set[str]()
-            for key, places in samples_of(path):
+            for key, places in samples_of(file.fileno()):
                 if key in seen:
                     f.fault(name, f"{one_line(key, 100)} is there twice, or its members do not stand together")
                 seen.add(key)
                 try:
-                    members = members_at(file, places)
+                    members = members_at(file.fileno(), places)
                 except ValueError as error:
                     f.at(key).fault(one_line(error))
                 else:

@@ -10,11 +10,11 @@ from augpipe import __version__
 from augpipe.core.annotations import Frame
 from augpipe.core.errors import Reject
 from augpipe.core.plan import Plan, Step, to_json
+from augpipe.formats.webdataset.safe_parse import object_of
 from augpipe.labels.transform import LabelRules
 from augpipe.recipe.compile import Group, Leaf, Node, Recipe
 from augpipe.recipe.ops import OPERATIONS
 from augpipe.recipe.planner import draw
-from augpipe.verification.safe_parse import object_of
 
 MOST_STEPS = 1000
 MOST_PIXELS = 64_000_000

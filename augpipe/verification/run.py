@@ -25,6 +25,7 @@ from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset, Entry, Reader, SourceOptions, read_picture
 from augpipe.formats.registry import open_dataset
 from augpipe.formats.webdataset.record import categories_of_manifest
+from augpipe.formats.webdataset.safe_parse import MemberRange, members_at, object_of
 from augpipe.labels.normalize import aligned
 from augpipe.labels.transform import LabelRules
 from augpipe.pixels.codec.header import MAX_PIXELS, read_header
@@ -34,7 +35,7 @@ from augpipe.verification.consistency import NOT_OURS, ShardCounts, check_books,
 from augpipe.verification.findings import Findings, Verdict, rows_of, worst_of
 from augpipe.verification.integrity import check_sample_alone, check_shard
 from augpipe.verification.plan_checks import recipe_of
-from augpipe.verification.safe_parse import MemberRange, members_at, object_of, read_manifest
+from augpipe.verification.safe_parse import read_manifest
 
 _SILENT = Progress()
 
@@ -191,7 +192,7 @@ def _compare(
                 f.at(samples[0][0]).fault(f"its source cannot be read: {one_line(reject.message)}{hint}")
                 continue
             for key, places in samples:
-                members = members_at(tar, places)
+                members = members_at(tar.fileno(), places)
                 check_sample(WrittenSample(key, object_of(members["json"]), members), source, job.context, f)
             f.samples += len(samples)
 

@@ -1,158 +1,23 @@
-"""Reading what may be damaged or made to do harm: JSON, tars, pictures and run-length codes, within bounds.
+"""Reading pictures, run-length codes and manifests that may be damaged or made to do harm, within bounds.
 
-Everything here ends with a value or a ``ValueError`` (``OSError`` for a file), and holds no more than it has checked.
+JSON documents and tars are read by :mod:`augpipe.formats.webdataset.safe_parse`.
 """
 
 from __future__ import annotations
 
 import io
-import json
-import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 import numpy as np
 from PIL import Image
 
 from augpipe.core.errors import DatasetError, one_line
+from augpipe.formats.webdataset import safe_parse
 from augpipe.verification.supersample import Marks
-
-MOST_JSON = 64 << 20
-"""Bytes of a JSON document."""
-
-MOST_MEMBER = 256 << 20
-"""Bytes of a picture or mask in a tar."""
-
-_BLOCK = 512
-_LARGEST = 2**53
-
-
-class MemberRange(NamedTuple):
-    """Where a member's bytes are in its tar."""
-
-    offset: int
-    size: int
-
-
-# --- JSON ------------------------------------------------------------------------------------------------------------
-
-
-def object_of(data: bytes) -> dict[str, Any]:
-    """A JSON object whose numbers are all finite.
-
-    Raises:
-        ValueError: it is none, or too large or too deep to be one of ours.
-    """
-    if len(data) > MOST_JSON:
-        raise ValueError(f"{len(data):,} bytes of JSON, expected at most {MOST_JSON:,}")
-    try:
-        value = json.loads(data, parse_constant=_no_number, parse_float=_finite, parse_int=_whole)
-    except RecursionError:
-        raise ValueError("JSON that is nested too deeply") from None
-    if not isinstance(value, dict):
-        raise ValueError(f"expected a JSON object, got {one_line(value, 40)}")
-    return value
-
-
-def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is no number of JSON")
-
-
-def _finite(text: str) -> float:
-    if not math.isfinite(value := float(text)):
-        raise ValueError(f"{one_line(text, 40)} is too large a number")
-    return value
-
-
-def _whole(text: str) -> int:
-    return int(text) if len(text) < 64 else int(_finite(text))
-
-
-def read_document(path: Path) -> bytes:
-    """The bytes of a JSON file of the folder.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is too large.
-    """
-    if (size := path.stat().st_size) > MOST_JSON:
-        raise ValueError(f"{size:,} bytes, expected at most {MOST_JSON:,}")
-    return path.read_bytes()
-
-
-# --- tars ------------------------------------------------------------------------------------------------------------
-
-
-def samples_of(path: Path) -> Iterator[tuple[str, dict[str, MemberRange]]]:
-    """(KEY, ending → place) of every run of members with one KEY, in the order of the tar.
-
-    Raises:
-        ValueError: not a tar as docs/format.md has it: plain files with ustar headers, no member twice.
-        OSError: it cannot be read.
-    """
-    key, places = "", dict[str, MemberRange]()
-    for name, place in _members(path):
-        stem, _, ending = name.partition(".")
-        if stem != key and places:
-            yield key, places
-            places = {}
-        if ending in places:
-            raise ValueError(f"{one_line(name, 100)} is there twice")
-        key, places[ending] = stem, place
-    if places:
-        yield key, places
-
-
-def _members(path: Path) -> Iterator[tuple[str, MemberRange]]:
-    with open(path, "rb") as file:
-        end, offset = path.stat().st_size, 0
-        while True:
-            file.seek(offset)
-            header = file.read(_BLOCK)
-            if len(header) < _BLOCK:
-                raise ValueError(f"ends after {end:,} bytes, in the middle of a member or without its last two blocks")
-            if not header.strip(b"\0"):
-                return
-            name, size = _header(header)
-            if offset + _BLOCK + size > end:
-                raise ValueError(f"{one_line(name, 100)} is cut short")
-            yield name, MemberRange(offset + _BLOCK, size)
-            offset += _BLOCK + -(-size // _BLOCK) * _BLOCK
-
-
-def _header(header: bytes) -> tuple[str, int]:
-    """(name, size) of a plain file's ustar header."""
-    try:
-        checksum = int(header[148:156].strip(b"\0 ") or b"0", 8)
-        size = int(header[124:136].strip(b"\0 ") or b"0", 8)
-        name = header[:100].rstrip(b"\0").decode("ascii")
-    except ValueError:
-        raise ValueError("a header that is none of a tar") from None
-    if checksum != sum(header[:148]) + 8 * 32 + sum(header[156:]) or size < 0:
-        raise ValueError("a header that is none of a tar")
-    if header[156:157] not in (b"0", b"\0") or header[257:262] != b"ustar" or header[345:500].strip(b"\0"):
-        raise ValueError(f"{one_line(name, 100)} is no plain file of a ustar tar")
-    return name, size
-
-
-def members_at(file: IO[bytes], places: Mapping[str, MemberRange]) -> dict[str, bytes]:
-    """Ending → bytes of a sample.
-
-    Raises:
-        ValueError: a member that is larger than any of ours.
-    """
-    out: dict[str, bytes] = {}
-    for ending, place in places.items():
-        most = MOST_JSON if ending == "json" else MOST_MEMBER
-        if place.size > most:
-            raise ValueError(f"its {one_line(ending, 40)} has {place.size:,} bytes, expected at most {most:,}")
-        file.seek(place.offset)
-        out[ending] = file.read(place.size)
-    return out
-
 
 # --- pictures and masks ----------------------------------------------------------------------------------------------
 
@@ -214,10 +79,8 @@ def bitmap_of_code(segmentation: Mapping[str, Any], size_wh: tuple[int, int]) ->
     return marks
 
 
-# --- manifest.json, read and checked as far as a verification rests on it; other fields are not looked at -------------
+# --- manifest.json, checked as far as a verification rests on it ------------------------------------------------------
 
-
-SCHEMA = "augpipe/1"
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -287,23 +150,10 @@ class _Manifest(msgspec.Struct):
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """manifest.json, as it stands.
-
-    Raises:
-        DatasetError: there is none, or it is not one.
-    """
-    path = folder / "manifest.json"
-    try:
-        manifest = object_of(read_document(path))
-    except FileNotFoundError:
-        there = "the run is not finished" if (folder / "run.json").exists() else "expected a folder that augment made"
-        raise DatasetError(f"{folder}: no manifest.json; {there}") from None
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{path}: cannot be read: {one_line(error)}") from error
-    if manifest.get("schema") != SCHEMA:
-        raise DatasetError(f"{path}: not a manifest of {SCHEMA}")
+    """The manifest, checked but otherwise as it stands; DatasetError if there is none, or it is not one."""
+    manifest = safe_parse.read_manifest(folder)
     try:
         msgspec.convert(manifest, _Manifest)
     except msgspec.ValidationError as error:
-        raise DatasetError(f"{path}: not as docs/format.md has it: {one_line(error)}") from error
+        raise DatasetError(f"{folder / 'manifest.json'}: not as docs/format.md has it: {one_line(error)}") from error
     return manifest

@@ -15,6 +15,7 @@ from augpipe.core.errors import Reject, one_line
 from augpipe.core.plan import from_json
 from augpipe.formats.base import Dataset
 from augpipe.formats.webdataset.record import annotations_of_record
+from augpipe.formats.webdataset.safe_parse import members_at, object_of, samples_of
 from augpipe.verification.check_mask import window_around
 from augpipe.verification.check_object import expected_keypoints
 from augpipe.verification.check_sample import Context, SourcePicture, raster_of
@@ -22,7 +23,7 @@ from augpipe.verification.expected import ExpectedObject, Setting, expected_obje
 from augpipe.verification.findings import MEASURES, MISFIT, ObjectRef, Verdict
 from augpipe.verification.plan_checks import fault_of
 from augpipe.verification.run import Reading, context_of, reading_of
-from augpipe.verification.safe_parse import members_at, object_of, pixels_of, read_manifest, samples_of
+from augpipe.verification.safe_parse import pixels_of, read_manifest
 from augpipe.viz.sheet import Tile, sheet
 
 
@@ -94,7 +95,8 @@ def _find(folder: Path, manifest: Mapping[str, Any], keys: set[str]) -> dict[str
         if shard["samples"] and len(found) < len(keys):
             path = folder / Path(str(shard["name"])).name
             with contextlib.suppress(OSError, ValueError), open(path, "rb") as tar:  # verify reports it
-                found |= {key: members_at(tar, places) for key, places in samples_of(path) if key in keys}
+                file = tar.fileno()
+                found |= {key: members_at(file, places) for key, places in samples_of(file) if key in keys}
     return found
 
 

@@ -407,10 +407,10 @@ def test_a_source_picture_that_has_changed_is_noticed(finished, coco, tmp_path):
 
 
 def test_what_is_no_finished_folder_is_refused(tmp_path, coco):
-    with pytest.raises(DatasetError, match=r"no manifest.json; expected a folder that augment made"):
+    with pytest.raises(DatasetError, match=r"expected a folder that `augpipe augment` has finished, but"):
         verify(tmp_path)
     (tmp_path / "run.json").write_text("{}")
-    with pytest.raises(DatasetError, match="the run is not finished"):
+    with pytest.raises(DatasetError, match="is not finished, it has no manifest"):
         verify(tmp_path)
     for text in ("[]", "{", '{"schema": "augpipe/2"}', '{"schema": "augpipe/1", "totals": 3}', "[" * 100_000):
         (tmp_path / "manifest.json").write_text(text)

@@ -64,7 +64,7 @@ def test_what_is_off_is_said_and_ends_in_1(finished, coco, tmp_path):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["{tmp}/nothing"], "no manifest.json; expected a folder that augment made"),
+        (["{tmp}/nothing"], "expected a folder that `augpipe augment` has finished, but there is no such folder"),
         (["{out}", "--samples", "5"], "say which one with --against SRC"),
         (["{out}", "--sheet", "x.png"], "say which one with --against SRC"),
         (["{out}", "--against", "{coco}", "--samples", "0"], "expected 1 or more --samples"),

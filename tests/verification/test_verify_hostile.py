@@ -17,7 +17,8 @@ from runs import recipe_of, run
 from verifying import first, is_mask, is_polygon, problems, verified
 
 from augpipe.core.errors import DatasetError
-from augpipe.verification import safe_parse
+from augpipe.formats.webdataset import safe_parse
+from augpipe.verification.safe_parse import bitmap_of_code
 
 RECIPE = """
 version: 1
@@ -319,7 +320,7 @@ def test_run_length_codes_are_those_of_pycocotools():
         height, width = rng.integers(1, 70, 2).tolist()
         bitmap = (rng.random((height, width)) < rng.random() ** 3).astype(np.uint8)
         code = {"size": [height, width], "counts": coco_mask.encode(np.asfortranarray(bitmap))["counts"].decode()}
-        assert (safe_parse.bitmap_of_code(code, (width, height)) == bitmap.astype(bool)).all()
+        assert (bitmap_of_code(code, (width, height)) == bitmap.astype(bool)).all()
 
 
 def test_what_is_read_of_a_tar_is_what_tarfile_reads(finished):
@@ -327,8 +328,9 @@ def test_what_is_read_of_a_tar_is_what_tarfile_reads(finished):
 
     for path in sorted(finished.glob("*.tar")):
         ours = {}
-        for key, places in safe_parse.samples_of(path):
-            with open(path, "rb") as file:
+        with open(path, "rb") as opened:
+            file = opened.fileno()
+            for key, places in safe_parse.samples_of(file):
                 ours |= {f"{key}.{ending}": data for ending, data in safe_parse.members_at(file, places).items()}
         with tarfile.open(path) as tar:
             theirs = {member.name: io.BytesIO(tar.extractfile(member).read()).getvalue() for member in tar}

@@ -1,7 +1,7 @@
 """Finished folders of shards (docs/format.md), read at random and without torch.
 
-The members of a sample stand together in its tar, so the places where samples begin are the whole index: the headers
-of a shard are walked once, eight bytes a sample are kept, and from then on a sample is a single read of the file.
+The members of a sample stand together in its tar, so the offsets of samples are the whole index: the headers of a shard
+are read once, eight bytes a sample are kept, and from then on a sample is a single read.
 """
 
 from __future__ import annotations
@@ -10,27 +10,24 @@ import os
 import re
 from array import array
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.core.paths import local_path
+from augpipe.formats.webdataset.safe_parse import end_of, members_of, read_manifest, samples_of, start_of
 
-SCHEMA = "augpipe/1"
 SHARD_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(\.tar)?")
 KINDS = ("boxes", "segmentation", "keypoints", "semantic", "instance", "tags", "captions")
-_BLOCK = 512
-_NO_BLOCK = bytes(_BLOCK)
 _OPEN_FILES = 32
-_T = TypeVar("_T")
+_SMALLEST_SAMPLE = 4 * 512  # a picture and a record, each with its header
 
 
-# --- what the JSON documents say, as far as training needs it --------------------------------------------------------
+# --- the JSON documents, as far as training needs them ---------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -67,11 +64,6 @@ class _Manifest:
     config: _Config
     shards: tuple[_ShardRecord, ...]
     totals: _Totals = field(default_factory=_Totals)
-
-
-@dataclass(frozen=True)
-class _Schema:
-    schema: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,19 +109,12 @@ class SampleRecord:
 _record_decoder = msgspec.json.Decoder(SampleRecord)
 
 
-def _decoded(data: bytes, kind: type[_T], where: str) -> _T:
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:  # a ValueError is bytes that are no UTF-8
-        raise DatasetError(f"{where}: not as docs/format.md has it: {one_line(error)}") from error
-
-
 # --- folders ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A tar with samples in it. ``void`` is the value of the folder's semantic masks that means nothing."""
+    """A tar with samples in it. ``void`` is the value of the folder's semantic masks for no class."""
 
     path: str
     samples: int
@@ -159,32 +144,16 @@ def open_folders(paths: Sequence[str | os.PathLike[str]]) -> tuple[Folder, ...]:
 def open_folder(path: str | os.PathLike[str]) -> Folder:
     """A folder by its manifest; raises ``DatasetError`` if it is unfinished, of another schema, or damaged."""
     root = local_path(path, "the folder of shards")
-    file = root / "manifest.json"
     try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise DatasetError(_no_manifest(root, error)) from error
-    schema = _decoded(data, _Schema, str(file)).schema
-    if not re.fullmatch(rf"{re.escape(SCHEMA)}(\.\d+)?", schema):
-        raise DatasetError(f"{file}: schema {schema!r}, but this augpipe reads {SCHEMA!r}: another version wrote it")
-    manifest = _decoded(data, _Manifest, str(file))
+        manifest = msgspec.convert(read_manifest(root), _Manifest)
+    except msgspec.ValidationError as error:
+        raise DatasetError(f"{root / 'manifest.json'}: not as docs/format.md has it: {one_line(error)}") from error
     void = manifest.config.void.get("semantic", 255)
     shards = tuple(_shard(root, record, void) for record in manifest.shards if record.samples)
     kinds = manifest.totals.label_kinds
     if kinds is None:
         kinds = kinds_in(shards[0]) if shards else {}
     return Folder(str(root), manifest.config.categories, shards, kinds)
-
-
-def _no_manifest(root: Path, error: OSError) -> str:
-    if not root.is_dir():
-        return f"{root}: expected a folder that `augpipe augment` has finished, but there is no such folder"
-    if (root / "run.json").exists():
-        again = f"run the same `augpipe augment SRC {root} …` again, it goes on where it stopped"
-        return f"{root} is not finished, it has no manifest.json: {again}"
-    if isinstance(error, FileNotFoundError):
-        return f"{root}: expected a folder that `augpipe augment` has finished, but it has no manifest.json"
-    return f"{root}: manifest.json cannot be read: {error.strerror}"
 
 
 def _shard(root: Path, record: _ShardRecord, void: int) -> Shard:
@@ -198,7 +167,7 @@ def _shard(root: Path, record: _ShardRecord, void: int) -> Shard:
         raise DatasetError(f"{path}: the manifest names this shard, but {error.strerror}; {_mend(root)}") from error
     if record.bytes is not None and size != record.bytes:
         raise DatasetError(f"{path}: damaged: {size} bytes, the manifest says {record.bytes}; {_mend(root)}")
-    if not 0 < record.samples <= size // (4 * _BLOCK):  # a picture and a record, each with its header
+    if not 0 < record.samples <= size // _SMALLEST_SAMPLE:
         raise DatasetError(f"{path}: {size} bytes, but the manifest says {record.samples} samples; {_mend(root)}")
     return Shard(str(path), record.samples, size, record.sha256 or "", void)
 
@@ -277,7 +246,7 @@ class StoredSampleReader:
         path = self.shards[shard].path
         try:
             data = os.pread(file, end - first, first)
-            key, members = _members_of(memoryview(data))
+            key, members = members_of(memoryview(data))
         except (OSError, ValueError) as error:
             raise DatasetError(f"{path}: cannot be read: {error}; {_mend(os.path.dirname(path))}") from error
         where = f"{path}: {key}"
@@ -305,63 +274,13 @@ class StoredSampleReader:
 
 def _starts_of_samples(file: int, shard: Shard) -> list[int]:
     """First byte of every sample, then the byte past the last one."""
-    starts: list[int] = []
-    previous = None
-    offset = 0
-    while (header := os.pread(file, _BLOCK, offset)) != _NO_BLOCK:
-        name, size = _parsed(header)
-        end = offset + _BLOCK + _padded(size)
-        if name is None or end > shard.size:
-            raise DatasetError(
-                f"{shard.path}: damaged at byte {offset}: expected the ustar header of a regular file that ends inside "
-                f"the tar's {shard.size} bytes; {_mend(os.path.dirname(shard.path))}"
-            )
-        key = name.partition(".")[0]
-        if key != previous:
-            starts.append(offset)
-            previous = key
-        offset = end
-    if len(starts) != shard.samples:
-        says = f"the manifest says {shard.samples}; {_mend(os.path.dirname(shard.path))}"
-        raise DatasetError(f"{shard.path}: damaged: {len(starts)} samples, {says}")
-    return [*starts, offset]
-
-
-def _members_of(data: memoryview) -> tuple[str, dict[str, memoryview]]:
-    """Key, and members by extension, of a sample whose headers are known to be good."""
-    key, members = "", {}
-    for name, content in _walk(data):
-        key, _, extension = name.partition(".")
-        members[extension] = content
-    return key, members
-
-
-def _walk(data: memoryview) -> Iterator[tuple[str, memoryview]]:
-    offset = 0
-    while offset < len(data):
-        name, size = _fields(data[offset : offset + _BLOCK].tobytes())
-        begin, offset = offset + _BLOCK, offset + _BLOCK + _padded(size)
-        if offset > len(data):
-            raise ValueError("cut short since it was indexed")
-        yield name, data[begin : begin + size]
-
-
-def _parsed(header: bytes) -> tuple[str | None, int]:
-    """Name and size from a header; no name if it is none of a regular ustar file, or its checksum is wrong."""
-    if len(header) < _BLOCK or header[257:262] != b"ustar" or header[156:157] not in (b"0", b"\0"):
-        return None, 0
+    starts, end, mend = [], 0, _mend(os.path.dirname(shard.path))
     try:
-        checksum = int(header[148:156].strip(b"\0 "), 8)
-        if sum(header) - sum(header[148:156]) + 8 * ord(" ") != checksum:
-            return None, 0
-        return _fields(header)
-    except ValueError:
-        return None, 0
-
-
-def _fields(header: bytes) -> tuple[str, int]:
-    return header[:100].partition(b"\0")[0].decode("ascii"), int(header[124:136].strip(b"\0 "), 8)
-
-
-def _padded(size: int) -> int:
-    return -(-size // _BLOCK) * _BLOCK
+        for _, ranges in samples_of(file):
+            starts.append(start_of(ranges))
+            end = end_of(ranges)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{shard.path}: damaged {error}; {mend}") from error
+    if len(starts) != shard.samples:
+        raise DatasetError(f"{shard.path}: damaged: {len(starts)} samples, the manifest says {shard.samples}; {mend}")
+    return [*starts, end]

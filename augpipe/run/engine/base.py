@@ -8,8 +8,8 @@ from typing import Protocol
 from augpipe.run.job import Job, Task
 
 
-class Listener(Protocol):
-    """Is told how the work goes."""
+class Listener:
+    """Receives what happens during a run; each method may be overridden."""
 
     def progress(self, pictures: int, rejected: int) -> None:
         """More pictures are done, with so many samples rejected; negative numbers take back lost work."""

@@ -1,6 +1,6 @@
 """Imported by the fork server: what makes shards, and OpenCV, which is otherwise loaded where it is first used.
 
-What cannot be loaded is met again by the worker, which says so; here it must neither be printed nor end the server.
+A library that does not load fails again in the worker, which reports it; here it must not end the server.
 """
 
 from contextlib import suppress

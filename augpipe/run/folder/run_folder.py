@@ -72,7 +72,7 @@ class RunFolder:
         Raises:
             UsageError: run.json is damaged, or another version's.
         """
-        run = read_json(self.store, RUN)
+        run = read_json(self.store, RUN) if self.store.size(RUN) >= 0 else None
         return None if run is None else state_from(run, f"{self.store.folder}/{RUN}")
 
     def is_finished(self) -> bool:

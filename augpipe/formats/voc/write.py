@@ -163,7 +163,7 @@ def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> Datase
     return VocWriter(dataset, stage)
 
 
-class Listed(NamedTuple):
+class ImageSetRows(NamedTuple):
     """What the lists and remarks say of a picture. ``fractions`` counts boxes that do not end between pixels."""
 
     stem: str
@@ -198,7 +198,7 @@ class VocEncoder(SampleEncoder):
                 write_into(self.folder / "SegmentationObject" / f"{stem}.png", png_of(masks.objects))
         objects = annotations.objects
         used = set(objects.category_id.tolist())
-        listed = Listed(stem, used, fractional(objects), picture.size_wh is not None, masked)
+        listed = ImageSetRows(stem, used, fractional(objects), picture.size_wh is not None, masked)
         return Encoded(len(objects), tuple(losses), rest=listed)
 
     def unwritable(self, objects: Objects) -> Sequence[str | None]:
@@ -230,9 +230,9 @@ class VocWriter(DatasetWriter):
     def __init__(self, dataset: Dataset, stage: Stage) -> None:
         super().__init__(dataset, stage)
         self.encoder = VocEncoder(stage.folder, {c.id: c for c in dataset.categories})
-        self._listed: list[Listed] = []
+        self._listed: list[ImageSetRows] = []
 
-    def take(self, packed: Sequence[Listed]) -> None:
+    def take(self, packed: Sequence[ImageSetRows]) -> None:
         self._listed += packed
 
     def close(self) -> Closing:

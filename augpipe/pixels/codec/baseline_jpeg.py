@@ -29,7 +29,7 @@ from augpipe.pixels.codec.jpeg_segments import (
     EOI,
     FRAMES,
     SOF0,
-    Frame,
+    JpegFrame,
     Segment,
     frame_of,
     has_byte_tables,
@@ -67,14 +67,14 @@ def is_plain(data: bytes, header: Header) -> bool:
     )
 
 
-def _is_whole_scan(scan: bytes, frame: Frame) -> bool:
+def _is_whole_scan(scan: bytes, frame: JpegFrame) -> bool:
     """All channels in the frame's order, all coefficients at once."""
     count = len(frame.components)
     identifiers = bytes(identifier for identifier, _, _ in frame.components)
     return len(scan) == 4 + 2 * count and scan[0] == count and scan[1:-3:2] == identifiers and scan[-3:] == b"\0\x3f\0"
 
 
-def _is_ycc(segments: Sequence[Segment], frame: Frame) -> bool:
+def _is_ycc(segments: Sequence[Segment], frame: JpegFrame) -> bool:
     """Whether three channels are YCbCr by all that may define it: JFIF, Adobe, their identifiers."""
     adobe = [s.content[11] for s in segments if s.marker == APP14 and s.content[:5] == b"Adobe" and len(s.content) > 11]
     jfif = any(s.marker == APP0 and s.content[:5] == b"JFIF\0" for s in segments)

@@ -25,7 +25,7 @@ class Segment(NamedTuple):
     end: int
 
 
-class Frame(NamedTuple):
+class JpegFrame(NamedTuple):
     """A frame header. ``components`` has (identifier, sampling, quantisation table) of each channel."""
 
     bits: int
@@ -59,13 +59,13 @@ def header_segments(jpeg: bytes) -> list[Segment] | None:
     return None
 
 
-def frame_of(content: bytes) -> Frame | None:
+def frame_of(content: bytes) -> JpegFrame | None:
     """The content of a frame segment; ``None`` if its length does not suit its number of components."""
     if len(content) < 6 or len(content) != 6 + 3 * content[5]:
         return None
     height, width = int.from_bytes(content[1:3], "big"), int.from_bytes(content[3:5], "big")
     components = tuple((content[i], content[i + 1], content[i + 2]) for i in range(6, len(content), 3))
-    return Frame(content[0], (width, height), components)
+    return JpegFrame(content[0], (width, height), components)
 
 
 def has_byte_tables(content: bytes) -> bool:

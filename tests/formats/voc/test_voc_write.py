@@ -12,7 +12,7 @@ from augpipe.core.annotations import Annotations, Category, ObjectAttributes, Ob
 from augpipe.formats.base import Dataset, SourceOptions
 from augpipe.formats.voc import write
 from augpipe.formats.voc.read import VocReader
-from augpipe.formats.voc.write import Listed, VocEncoder, VocWriter, xml_of
+from augpipe.formats.voc.write import ImageSetRows, VocEncoder, VocWriter, xml_of
 from augpipe.formats.writer import Stage
 
 CATEGORIES = {1: Category(1, 1, "cat"), 5: Category(5, 2, "a <b> & c"), 9: Category(9, 3, "")}
@@ -189,7 +189,7 @@ def test_what_classes_have_beyond_a_name_is_counted(tmp_path):
     ]
     dataset = Dataset("voc", tmp_path, tuple(categories), (), None, SourceOptions())
     writer = VocWriter(dataset, Stage(tmp_path, tmp_path))
-    writer.take([Listed("a", {1, 9}, 0, True, False)])
+    writer.take([ImageSetRows("a", {1, 9}, 0, True, False)])
     assert writer.close().losses == {
         "class ids": 3,
         "classes without objects": 1,

@@ -1,1 +1,1 @@
-"""What every other package stands on: processes, the machine, OpenCV, places to write to."""
+"""What all packages build on: annotations, geometry, plans, random numbers, errors; processes, OpenCV, local paths."""

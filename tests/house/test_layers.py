@@ -118,3 +118,9 @@ def test_no_two_public_classes_have_one_name():
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, []).append(file.relative_to(ROOT).as_posix())
     assert {name: files for name, files in homes.items() if len(files) > 1} == {}
+
+
+@pytest.mark.parametrize("file", sorted(FILES.values()), ids=lambda file: str(file.relative_to(ROOT)))
+def test_the_first_line_of_a_file_says_what_it_does(file):
+    """docs/design.md sends a reader there."""
+    assert re.match(r'""".{10,}[.:]("""$|$)|""".{10,}[.:] ', file.read_text("utf-8").split("\n")[0])

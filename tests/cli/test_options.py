@@ -220,6 +220,15 @@ def pools(monkeypatch) -> list[int]:
     return found
 
 
+def test_copies_are_added_to_as_many_or_fewer(tmp_path):
+    source = plain(tmp_path)
+    arguments = ("augment", source, tmp_path / "out", "-r", "gentle", "-w", 0)
+    succeeds(*arguments, "-n", 2)
+    assert "nothing to do" in succeeds(*arguments, "-n", 2, "--extend", 2)
+    assert call(*arguments, "-n", 3, "--extend", 2).exit_code == 2
+    succeeds(*arguments, "-n", 2, "--extend", 3)
+
+
 def test_workers_are_processes_and_change_nothing(tmp_path, pools):
     source = plain(tmp_path)
     succeeds("augment", source, tmp_path / "out", "-r", "gentle", "-w", 0, "--sources-per-shard", 1)

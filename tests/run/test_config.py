@@ -14,7 +14,7 @@ from augpipe.core.errors import UsageError
 from augpipe.formats.registry import open_dataset
 from augpipe.recipe.compile import Recipe
 from augpipe.recipe.load import load
-from augpipe.run.config import RunOptions, config_of, differences, versions
+from augpipe.run.config import RunOptions, config_of, differences, sources_per_shard, versions
 
 RECIPE = """version: 1
 labels: {min_visibility: 0.1}
@@ -35,6 +35,15 @@ def configured(voc, recipe: Recipe, **options) -> dict:
 
 def after(voc, changed: str, recipe: str = RECIPE, **options) -> list[str]:
     return differences(configured(voc, recipe_of(recipe)), configured(voc, recipe_of(changed), **options))
+
+
+@pytest.mark.parametrize(
+    ("copies", "pictures", "expected"),
+    [(1, 1, 1), (1, 16, 1), (1, 17, 2), (1, 33, 3), (1, 40_000, 1000), (4, 40_000, 250), (2000, 40_000, 1), (0, 99, 7)],
+)
+def test_a_shard_has_about_a_thousand_samples_and_a_set_sixteen_shards(copies, pictures, expected):
+    assert sources_per_shard(RunOptions(copies=copies), pictures) == expected
+    assert sources_per_shard(RunOptions(copies=copies, sources_per_shard=5), pictures) == 5
 
 
 # --- options ---------------------------------------------------------------------------------------------------------

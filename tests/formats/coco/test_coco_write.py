@@ -203,6 +203,8 @@ def test_areas_are_of_mask_else_polygon_else_box():
     drawn = row_of(a_row(segmentation=Rings((SQUARE, SQUARE + 8.0))))
     assert (drawn["area"], drawn["segmentation"][0]) == (32, [0, 0, 4, 0, 4, 4, 0, 4])
     assert row_of(a_row())["area"] == 100
+    small = row_of(a_row(segmentation=Rings((SQUARE * 0.1234,))))
+    assert small["area"] == 0.244, "of 0.24364544, in three decimals"
 
 
 def test_keypoints_are_counted_again():

@@ -8,7 +8,6 @@ cut by bars or painted over can be counted.
 from __future__ import annotations
 
 import numpy as np
-import shapely
 
 from augpipe.pixels.steps.cutout import Cutout
 from augpipe.pixels.steps.pad_fill import PadFill
@@ -26,10 +25,19 @@ def fill(rings, size_wh, fine=FINE):
         x0, y0 = np.clip(np.floor(points.min(axis=0)).astype(int), 0, (w, h))
         x1, y1 = np.clip(np.ceil(points.max(axis=0)).astype(int) + 1, 0, (w, h))
         if x1 > x0 and y1 > y0:
-            shape = shapely.make_valid(shapely.Polygon(points))
-            shapely.prepare(shape)
-            out[y0:y1, x0:x1] |= shapely.contains_xy(shape, *np.meshgrid(np.arange(x0, x1), np.arange(y0, y1)))
+            out[y0:y1, x0:x1] |= _inside(points, np.arange(x0, x1), np.arange(y0, y1)[:, None])
     return out
+
+
+def _inside(points, x, y):
+    """Whether a ray to the right crosses an odd number of edges (W. R. Franklin, PNPOLY), for each point of a grid."""
+    inside = np.zeros(np.broadcast_shapes(x.shape, y.shape), bool)
+    for one, other in zip(points, np.roll(points, -1, axis=0), strict=True):
+        (x0, y0), (x1, y1) = sorted((tuple(one), tuple(other)), key=lambda point: point[::-1])  # so that a line cancels
+        if y0 < y1:
+            rows = slice(*np.searchsorted(y[:, 0], (y0, y1)))
+            inside[rows] ^= x < x0 + (y[rows] - y0) / (y1 - y0) * (x1 - x0)
+    return inside
 
 
 def enlarged(bitmap, fine=FINE):

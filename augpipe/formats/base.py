@@ -49,6 +49,11 @@ class Entry(NamedTuple):
         size = size_of(path)
         return cls(source_key(key), place_of(path) if size >= 0 else None, annotation, file, digest, max(size, 0))
 
+    @classmethod
+    def listed(cls, key: str, path: AnyPath, annotation: Any, file: str, digest: bytes) -> Entry:
+        """The entry of a picture that a folder lists. If it is no file, as a pipe is, reading it fails."""
+        return cls(source_key(key), place_of(path), annotation, file, digest, size_of(path))
+
 
 class Reader(Protocol):
     """Opens entries of one format. It is sent to workers, so it stays small."""

@@ -79,7 +79,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     categories = categories_by_name(sorted(names), options, src)
     links: set[str] = set()
     entries = [
-        Entry.at(relative, path, name, row_name(path, root), digest_of(name.encode("utf-8", "surrogateescape")))
+        Entry.listed(relative, path, name, row_name(path, root), digest_of(name.encode("utf-8", "surrogateescape")))
         for name, pictures in class_folders(root, links).items()
         for relative in pictures
         for path in (root / relative,)

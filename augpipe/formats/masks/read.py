@@ -98,7 +98,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
             continue
         used.add(mask)
         key, shown = picture.removeprefix(prefix), row_name(masks / mask, src)
-        entries.append(Entry.at(key, pictures / picture, place_of(masks / mask), shown, digests[mask]))
+        entries.append(Entry.listed(key, pictures / picture, place_of(masks / mask), shown, digests[mask]))
     remarks += left_out(without, "picture", "without a mask")
     remarks += links_left_out(links, src)
     alone = sum(mask.startswith(prefix) and mask not in used for mask in contents.values())

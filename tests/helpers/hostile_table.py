@@ -21,6 +21,7 @@ import traceback
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,16 @@ def _odd(path: Path) -> Odd:
 
 # --- the page --------------------------------------------------------------------------------------------------------
 
+PRELOADED = (
+    "augpipe.run.engine.preload",
+    "augpipe.cli.main",
+    "augpipe.cli.augment",
+    "augpipe.survey",
+    "augpipe.conversion",
+    *(f"augpipe.formats.{name}.read" for name in ("voc", "coco", "yolo", "dota", "masks", "imagefolder", "webdataset")),
+)
+"""What a fork server has loaded; each case is forked, and would load it anew."""
+
 HEAD = """# Hostile input
 
 What is read may have been made to do harm. None of it is believed, unpacked, fetched or executed: every input below
@@ -265,6 +276,8 @@ def main(arguments: list[str]) -> None:
     """See the top of this file."""
     from hostile_cases import CASES
 
+    for name in PRELOADED:
+        import_module(name)
     base = forked(lambda: memory("VmRSS"))
     results = [(c, run(c)) for c in CASES]
     if arguments == ["--json"]:

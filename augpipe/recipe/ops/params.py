@@ -33,7 +33,7 @@ class ParamType:
         checked = core_schema.custom_error_schema(
             self.schema, "expected", custom_error_message=f"expected {self.words}"
         )
-        plain = core_schema.simple_ser_schema("any")
+        plain = core_schema.plain_serializer_function_ser_schema(_same)  # "any" of simple_ser_schema is new in 2.8
         return core_schema.no_info_after_validator_function(self.made, checked, serialization=plain)
 
 

@@ -72,11 +72,11 @@ def clean_start() -> Iterator[None]:
 
 def leave_working_directory_off_path() -> None:
     """Remove the working directory from ``sys.path``, unless PYTHONPATH names it or pip installs into it."""
-    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    named = {os.path.realpath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry}
     sys.path[:] = [
         entry
         for entry in map(str, sys.path)
-        if not _is_working_directory(entry) or (entry and entry in named) or _holds_packages(entry)
+        if not _is_working_directory(entry) or (entry and os.path.realpath(entry) in named) or _holds_packages(entry)
     ]
 
 

@@ -182,7 +182,8 @@ def test_no_spelling_of_the_working_directory_is_on_a_workers_path(tmp_path, bef
 
 def test_what_pythonpath_names_is_kept_though_it_is_the_working_directory(tmp_path):
     start = "processes.start_fork_server([])"
-    assert str(tmp_path) in said_by(PATH_OF_A_WORKER.format(before=start), tmp_path, PYTHONPATH=str(tmp_path))
+    for name in (str(tmp_path), "."):
+        assert str(tmp_path) in said_by(PATH_OF_A_WORKER.format(before=start), tmp_path, PYTHONPATH=name)
     command = "from augpipe.core.processes import python_command; import subprocess\n"
     command += "subprocess.run(python_command('import sys; print(*sys.path, sep=chr(10))'))"
     assert str(tmp_path) in said_by(command, tmp_path, PYTHONPATH=str(tmp_path))

@@ -114,9 +114,9 @@ def test_labels_stay(median):
 
 @pytest.fixture
 def median_filter(median):
-    """The operation of the listing, registered for one test, with what its file imports."""
+    """The operation of the listing in its file, registered for one test."""
     try:
-        exec(OPERATION, {**vars(pixel), "Median": median})
+        exec(OPERATION, dict(vars(pixel)))
         yield
     finally:
         OPERATIONS.pop("median_filter", None)

@@ -23,6 +23,7 @@ WHOLE = range(1 << 40)
 """All tasks of any run."""
 
 _PREPARING = 30.0  # seconds to wait for another process that reads or writes run.json
+_MOST_TRIES = 1000  # to make a folder that other runs remove
 _OFD = getattr(fcntl, "F_OFD_SETLK", None)
 
 
@@ -59,7 +60,7 @@ class FolderLock:
 
     def _hold(self, first: int, count: int) -> bool:
         """Lock some bytes of the file at the path, not of one that a run which ends has just removed."""
-        while True:
+        for _ in range(_MOST_TRIES):
             if self._file < 0:
                 self._open()
             # To the system a count of 0 means all bytes.
@@ -68,6 +69,7 @@ class FolderLock:
             if self._file >= 0 and _is_at(self._file, self._path):
                 return True
             self.drop()
+        raise UsageError(f"{self._folder}: no folder can be made there; choose another DST")
 
     def _open(self) -> None:
         try:

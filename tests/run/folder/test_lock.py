@@ -116,3 +116,9 @@ def test_where_locks_belong_to_the_process_they_work_between_processes(path, mon
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     assert done.stdout == "False True\n"
     mine.drop()
+
+
+def test_a_place_where_no_folder_can_be_made_is_refused():
+    """/proc says that a folder which is made there is not found, as if another run had removed it."""
+    with pytest.raises(UsageError, match=r"^/proc/out: no folder can be made there; choose another DST$"):
+        FolderLock(Path("/proc/out/.augpipe/lock")).take(range(1))

@@ -15,6 +15,7 @@ from augpipe.run.config import Execution, RunOptions
 from augpipe.run.dry_run import bytes_of_samples, remark_on_space
 from augpipe.run.engine.base import Engine, Listener
 from augpipe.run.folder.inventory import Inventory, Record, take_stock
+from augpipe.run.folder.local import LocalStore
 from augpipe.run.folder.lock import WHOLE
 from augpipe.run.folder.manifest import Limits, Summary, manifest_of, summary_of
 from augpipe.run.folder.run_folder import RunFolder, sha256_of
@@ -113,9 +114,15 @@ class PendingWork:
         missing = [index for index in asked if index not in stock.done]
         if missing:
             why = stock.broken.get(missing[0], "its record is gone")
+            store = self.output.store
+            check = (
+                "see whether the disk is sound"
+                if isinstance(store, LocalStore)
+                else "see whether the engine's processes reach the store"
+            )
             raise RunError(
-                f"{self.output.store.folder}: {shard_name(self.state.prefix, missing[0])} was made, but {why}\n"
-                "what is finished is kept; see whether the disk is sound, and run the same command to go on"
+                f"{store.folder}: {shard_name(self.state.prefix, missing[0])} was made, but {why}\n"
+                f"what is finished is kept; {check}, and run the same command to go on"
             )
 
     def _reopen(self, stock: Inventory) -> None:

@@ -12,7 +12,7 @@ from places import ROOT
 from runs import hashes, promised
 
 import augpipe
-from augpipe.core.errors import UsageError
+from augpipe.core.errors import RunError, UsageError
 from augpipe.run.folder.local import LocalStore
 from augpipe.run.folder.run_folder import MANIFEST, REJECTS, RUN
 from augpipe.run.retry import finish, retry
@@ -104,3 +104,25 @@ def test_an_unknown_engine_is_refused(voc, tmp_path):
     with pytest.raises(UsageError, match="engine spark: expected local, or an object"):
         augpipe.augment(voc, tmp_path / "out", "detection", OPTIONS, engine="spark")
     assert not (tmp_path / "out").exists()
+
+
+class Elsewhere:
+    """Takes the tasks, and nothing of them reaches the store, as with a store that its processes do not share."""
+
+    def get_ready(self):
+        pass
+
+    def run(self, job, tasks, listener):
+        list(tasks)
+
+
+@pytest.mark.parametrize(
+    ("store", "check"),
+    [("MemoryStore", "whether the engine's processes reach the store"), (None, "whether the disk is sound")],
+)
+def test_shards_that_do_not_arrive_end_the_run_with_what_to_check(voc, tmp_path, store, check):
+    place = listed(store)() if store else tmp_path / "out"
+    with pytest.raises(
+        RunError, match=rf"all-000000 was made, but its record is gone\nwhat is finished .*; see {check}"
+    ):
+        augpipe.augment(voc, place, "gentle", OPTIONS, engine=Elsewhere())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -131,7 +132,7 @@ def handled(command: Command) -> Command:
             raise typer.Exit(0) from None
         except OSError as error:
             name = f"{error.filename}: " if error.filename else ""
-            _complain(f"{name}{error.strerror or error}")
+            _complain(f"{name}{error.strerror or error}{_hint_if_folder_is_gone()}")
             raise typer.Exit(1) from error
         except MemoryError as error:
             _complain("not enough memory; close other programs, or take fewer --workers")
@@ -145,6 +146,14 @@ def handled(command: Command) -> Command:
             _set_debug(False)
 
     return wrapper  # type: ignore[return-value]
+
+
+def _hint_if_folder_is_gone() -> str:
+    try:
+        os.getcwd()
+    except OSError:
+        return "\nthe working directory has been deleted; go to another one, and run the same command again"
+    return ""
 
 
 def _complain(message: str) -> None:

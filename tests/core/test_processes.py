@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import call
 from places import HELPERS
 
 from augpipe.core.processes import import_error, python_command
@@ -224,6 +225,15 @@ main()
     said = said_by(program, tmp_path)
     assert said[0] == "fine"
     assert len([line for line in said if line.endswith("  fine")]) == 4
+
+
+def test_a_relative_path_in_a_working_directory_that_is_gone_has_a_way_out(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    done = call("convert", "voc-to-coco", "SRC", "out", "-w", 0)
+    assert done.exit_code != 0
+    assert done.stderr.splitlines()[-1].strip().startswith("the working directory has been deleted; go to another one")
 
 
 def test_threads_start_processes_at_the_same_time(tmp_path):

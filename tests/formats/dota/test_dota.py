@@ -105,7 +105,7 @@ def test_through_coco_and_back_to_the_same_text(tmp_path):
 
 
 def test_real_tiles_come_back_to_the_same_text(tmp_path):
-    source = real("mmrotate/tests/data")
+    source = real("mmrotate/tests/data", itself=True)
     code = call("convert", "dota-to-coco", source, tmp_path / "coco")
     assert code.exit_code == 1  # one of the two tiles has no picture
     assert "P0004__1__0___1024.png: neither the labels nor a picture tell its size" in code.stderr

@@ -14,6 +14,7 @@ FRAMES = frozenset(range(0xC0, 0xD0)) - {DHT, 0xC8, 0xCC}
 PROGRESSIVE_FRAMES = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 
 _MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd8\xff])")  # those that a length follows, and EOI
+_WITH_LENGTH = frozenset(range(0x02, 0xFF)) - frozenset(range(0xD0, EOI + 1))
 
 
 class Segment(NamedTuple):
@@ -47,15 +48,17 @@ def header_segments(jpeg: bytes) -> list[Segment] | None:
 
     ``None`` if something else lies between them, one leaves the data, or there is no scan.
     """
+    # By bytes, not by `segments`: a conversion asks this of every picture, and does little else with it.
     found: list[Segment] = []
-    place = 2
-    for segment in segments(jpeg) if jpeg[:2] == b"\xff\xd8" else ():
-        if segment.start != place or segment.end < segment.start + 4 or segment.end > len(jpeg):
+    place = 2 if jpeg[:2] == b"\xff\xd8" else len(jpeg)
+    while place + 4 <= len(jpeg) and jpeg[place] == 0xFF and jpeg[place + 1] in _WITH_LENGTH:
+        start, marker = place, jpeg[place + 1]
+        place = start + 2 + (jpeg[start + 2] << 8 | jpeg[start + 3])
+        if place < start + 4 or place > len(jpeg):
             return None
-        found.append(segment)
-        if segment.marker == SOS:
+        found.append(Segment(marker, jpeg[start + 4 : place], start, place))
+        if marker == SOS:
             return found
-        place = segment.end
     return None
 
 

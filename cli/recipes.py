@@ -41,6 +41,7 @@ def show(name: Name, debug: shared.Debug = False) -> None:
 def check(name: Name, overrides: shared.Set = None, debug: shared.Debug = False) -> None:
     """Check a recipe, and say what it costs."""
     from augpipe.recipe.fuse import most_warps
+    from augpipe.recipe.idle import idle_steps
     from augpipe.recipe.load import load
 
     recipe = load(name, overrides or ())
@@ -51,6 +52,8 @@ def check(name: Name, overrides: shared.Set = None, debug: shared.Debug = False)
     )
     if warps > 1:
         typer.echo("a move behind blur, noise, erase, jpeg or 'cut: true' resamples the picture again; put moves first")
+    for remark in idle_steps(recipe.nodes):
+        typer.echo(remark)
 
 
 @app.command(epilog="Example: augpipe recipes operations affine")
@@ -81,6 +84,8 @@ def operations(
         typer.echo(f"  {'':<16}{row.written}{f' ({row.default})' if row.default else ''}")
     if reference_docs.exactly_one(name):
         typer.echo(f"\nExpected: {reference_docs.exactly_one(name)}.")
+    if name in OPERATIONS and OPERATIONS[name].typical:
+        typer.echo(f"\nBy its name alone:\n  - {reference_docs.usual_step(name)}")
     example = reference_docs.example(name).replace("\n", "\n  ")
     typer.echo(f"\nExample:\n  - {example}")
 

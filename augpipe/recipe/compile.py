@@ -39,11 +39,12 @@ _DEEPEST = 10
 
 @dataclass(frozen=True)
 class Leaf:
-    """One operation of a recipe."""
+    """One operation of a recipe. ``place`` is where it was written."""
 
     path: str
     operation: Operation
     weight: float = 1.0
+    place: str = field(default="", compare=False)
 
     @property
     def p(self) -> float:
@@ -61,6 +62,7 @@ class Group:
     count: WholePair = (1, 1)
     cut: bool = False
     weight: float = 1.0
+    place: str = field(default="", compare=False)
 
     @functools.cached_property
     def weights(self) -> tuple[float, ...]:
@@ -198,7 +200,7 @@ class _Compiler:
         checked = _validated(operation, arguments, self._document, inside, name, operation.example)
         self._check_share(checked, arguments, where, inside)
         path = prefix + self._name(name, checked.id, inside, siblings)
-        return Leaf(path, checked, 1.0 if checked.weight is None else checked.weight)
+        return Leaf(path, checked, 1.0 if checked.weight is None else checked.weight, self._document.place(inside))
 
     def _parts(self, item: Any, where: Path_) -> tuple[str, Any, dict[str, Any]]:
         """(name, arguments, what stands beside) of one item of a list of steps."""
@@ -248,7 +250,8 @@ class _Compiler:
         count = self._count(kind, options.n, eligible, where)
         weight = 1.0 if options.weight is None else options.weight
         group_kind: Literal["one_of", "some_of", "all_of"] = kind  # type: ignore[assignment]
-        return Group(path, group_kind, children, options.p, count, options.cut, weight)
+        place = self._document.place((*where, kind))
+        return Group(path, group_kind, children, options.p, count, options.cut, weight, place)
 
     def _count(self, kind: str, n: Any, eligible: int, where: Path_) -> WholePair:
         if kind != "some_of":

@@ -137,10 +137,17 @@ MaybeSide: TypeAlias = Annotated[int | None, _SIDE]
 Size: TypeAlias = Annotated[tuple[int, int], _SIZE]
 """(width, height) in pixels; one number is a square."""
 MaybeSize: TypeAlias = Annotated[tuple[int, int] | None, _SIZE]
+MaybeFlag: TypeAlias = Annotated[
+    bool | None, ParamType("true or false", core_schema.bool_schema(strict=True), lambda value: value or None)
+]
+"""False is what the step does without it, and leaves no trace in the canonical form."""
 MaybeSides: TypeAlias = Annotated[
     tuple[int, int, int, int] | None, repeated(4, 0, 16_000, "pixels, or [left, top, right, bottom]")
 ]
 Rgb: TypeAlias = Annotated[tuple[int, int, int], repeated(3, 0, 255, "a level, or [red, green, blue]")]
+Ratio: TypeAlias = Annotated[Pair, between(0.01, 100)]
+"""Of width to height."""
+MaybeRatio: TypeAlias = Annotated[Pair | None, between(0.01, 100)]
 Share: TypeAlias = Annotated[float, number(0, 1)]
 """A probability or a fraction."""
 MaybeWeight: TypeAlias = Annotated[float | None, number(0, 1e6)]

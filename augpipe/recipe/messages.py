@@ -76,8 +76,10 @@ def validation_message(
     if fault["type"] == "missing":
         return path[:-1], f"{what or 'the recipe'} needs '{path[-1]}'{f', as in {example!r}' if example else ''}"
     came = shown(fault["input"]) if path else ""
+    known = fault.get("ctx", {}).get("known", [])
     if fault["type"] == "literal_error":
         known = [str(name).strip("'") for name in re.split(r", | or ", fault["ctx"]["expected"])]
+    if known:
         near = difflib.get_close_matches(str(fault["input"]), known, n=1)
         guess = f"; did you mean '{near[0]}'?" if near else ""
         return path, f"{subject}: expected {listing(known, 'or')}, got {came}{guess}"

@@ -22,16 +22,21 @@ class ParamType:
     """A parameter type.
 
     ``words`` say how it is written; errors ("expected …") and documents use them. ``schema`` checks a YAML value and
-    becomes JSON schema, ``made`` is the parameter of a checked value.
+    becomes JSON schema, ``made`` is the parameter of a checked value. ``known`` are the words to choose from, if it is
+    one of some.
     """
 
     words: str
     schema: CoreSchema
     made: Callable[[Any], Any]
+    known: tuple[str, ...] = ()
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         checked = core_schema.custom_error_schema(
-            self.schema, "expected", custom_error_message=f"expected {self.words}"
+            self.schema,
+            "expected",
+            custom_error_message=f"expected {self.words}",
+            custom_error_context={"known": list(self.known)},
         )
         plain = core_schema.plain_serializer_function_ser_schema(_same)  # "any" of simple_ser_schema is new in 2.8
         return core_schema.no_info_after_validator_function(self.made, checked, serialization=plain)
@@ -117,7 +122,7 @@ def repeated(count: int, low: int, high: int, what: str) -> ParamType:
 
 def choice(possible: tuple[str, ...]) -> ParamType:
     """One of some words."""
-    return ParamType(" or ".join(possible), core_schema.literal_schema(list(possible)), _same)
+    return ParamType(" or ".join(possible), core_schema.literal_schema(list(possible)), _same, possible)
 
 
 def _name_pairs(pairs: list[list[str]]) -> tuple[tuple[str, ...], ...]:

@@ -113,6 +113,7 @@ def test_a_turn_turns_the_bars(degrees, before):
 def test_nothing_is_painted_twice_without_need():
     """One paint where only moves and colour follow, and one more behind each step that has changed the bars."""
     assert len(painted(steps_of(BOX, "horizontal_flip", CHANGES["brightness"]))) == 1
+    assert len(painted(steps_of(BOX.replace("}", ", cut: true}"), "all_of: [vertical_flip: {p: 0}]\n  cut: true"))) == 1
     assert len(painted(steps_of(BOX, CHANGES["noise"]))) == 2
     assert len(painted(steps_of(BOX, CHANGES["noise"], CHANGES["blur"]))) == 3
     assert steps_of(BOX, size_wh=(64, 64)) == steps_of("to_gray", size_wh=(64, 64))[1:]  # no bars at all

@@ -140,3 +140,16 @@ def test_operations_tells_what_a_bare_name_means():
     assert "default [0.5, 2]" in fine("operations", "bbox_safe_crop")
     assert "only" in fine("operations", "resize")
     assert "fill_after" in fine("operations", "letterbox")
+
+
+def test_check_of_several_recipes_tells_the_mistakes_of_all(tmp_path):
+    good, bad, worse = (tmp_path / f"{name}.yaml" for name in ("good", "bad", "worse"))
+    good.write_text("version: 1\nsteps: [to_gray]\n")
+    bad.write_text("version: 1\nsteps:\n- rotate: {limit: 5}\n- CLAHE\n")
+    worse.write_text("steps: [to_gray]\n")
+    assert len(fine("check", str(good), "detection").splitlines()) == 2
+    result = call("recipes", "check", str(bad), str(good), str(worse))
+    assert result.exit_code == 2
+    assert result.stdout == f"{good}: fine, 1 operation, at most 0 warps a picture\n"
+    places = [line.removeprefix("augpipe: ").split(": ")[0].strip() for line in result.stderr.splitlines()]
+    assert places == [f"{bad}:3", f"{bad}:4", f"{worse}:1"]

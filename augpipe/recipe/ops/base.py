@@ -131,9 +131,8 @@ class Operation(BaseModel):
     def _one_is_given(self) -> Self:
         given = [name for name in self.exactly_one if getattr(self, name) is not None]
         if self.exactly_one and len(given) != 1:
-            raise ValueError(
-                f"expected exactly one of {', '.join(self.exactly_one)}, got {' and '.join(given) or 'none'}"
-            )
+            got = " and ".join(given) or f"none, as in '{self.example}'"
+            raise ValueError(f"expected exactly one of {', '.join(self.exactly_one)}, got {got}")
         return self
 
     @classmethod

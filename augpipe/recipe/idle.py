@@ -37,7 +37,7 @@ def _never(node: Node) -> str:
 def _identity(leaf: Leaf) -> str:
     """Why a step that takes part changes nothing; empty if it may change something."""
     operation, name = leaf.operation, leaf.operation.name()
-    if not operation.is_identity():
+    if operation.cut or not operation.is_identity():  # a cut may be all that is wanted of it
         return ""
     given = operation.model_fields_set - COMMON_FIELDS
     said = ", ".join(

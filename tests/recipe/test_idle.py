@@ -75,6 +75,11 @@ def test_steps_of_groups():
     ]
 
 
+def test_a_cut_is_something():
+    assert told("- affine: {rotate: 0, cut: true}") == []
+    assert len(told("- affine: {rotate: 0, cut: false}")) == 1
+
+
 def test_an_override_is_the_place():
     recipe = recipe_of("- rotate: {degrees: 5}", "steps.rotate.degrees=0")
     assert [sentence.split(": ")[0] for sentence in idle_steps(recipe.nodes)] == ["x.yaml:3"]

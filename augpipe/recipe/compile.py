@@ -156,15 +156,15 @@ def compile_recipe(document: Document, name: str) -> Recipe:
     """
     if not isinstance(document.value, dict):
         fail(document, (), f"expected a recipe, with 'version: 1' and 'steps:', got {shown(document.value)}")
-    if "version" not in document.value:
-        fail(document, (), "the recipe needs 'version: 1', the format that it is written in")
     if not isinstance(document.value.get("steps", []), list):
         fail(document, ("steps",), f"steps: {_STEPS}, got {shown(document.value['steps'])}")
-    compiler = _Compiler(document)
-    head = compiler.tried(lambda: _validated(Head, document.value, document, (), ""))
+    compiler, options = _Compiler(document), {"version": VERSION, **document.value}
+    if "version" not in document.value:
+        compiler.mistakes.append(told(document, (), "the recipe needs 'version: 1', the format that it is written in"))
+    head = compiler.tried(lambda: _validated(Head, options, document, (), ""))
     given = document.value.get("steps")
     nodes = compiler.tried(lambda: compiler.steps(given, ("steps",), "")) if given is not None or head else None
-    if head is None or nodes is None:
+    if head is None or nodes is None or compiler.mistakes:
         more = len(compiler.mistakes) - _MOST_MISTAKES
         rest = [f"and {more} more"] if more > 0 else []
         raise RecipeError("\n".join([*compiler.mistakes[:_MOST_MISTAKES], *rest]))

@@ -140,6 +140,7 @@ _TONES = {
 _SHAPES = {"aspect": "ratio", "aspectratio": "ratio"}
 
 PARAMETERS_ELSEWHERE: dict[str, dict[str, str]] = {
+    "": dict.fromkeys(("augmentations", "augmenters", "operations", "pipeline", "transform", "transforms"), "steps"),
     "affine": {
         **dict.fromkeys(("degrees", "limit", "angle", "rotatelimit"), "rotate"),
         **dict.fromkeys(("shift", "shiftlimit", "translatepercent"), "translate"),
@@ -168,7 +169,7 @@ PARAMETERS_ELSEWHERE: dict[str, dict[str, str]] = {
     "rotate": {**_ANGLE, "rotate": "degrees"},
     "rotate90": {"factor": "times", "k": "times", "n": "times"},
 }
-"""Operation → parameter elsewhere → parameter here."""
+"""Operation, or nothing for the top of a recipe → parameter elsewhere → parameter here."""
 
 _CHANCE = dict.fromkeys(("prob", "probability", "chance"), "p")
 
@@ -191,9 +192,11 @@ def step_elsewhere(name: str) -> str:
 
 
 def parameter_elsewhere(operation: str, name: str) -> str:
-    """A hint for a parameter that other libraries give to such an operation; empty for any other name."""
+    """A hint for what other libraries call a parameter of an operation, or of the top of a recipe; else empty."""
     asked = bare(name)
+    if not operation and asked in ("copies", "seed"):
+        return f"; that is the option --{asked} of the command"
     if asked == "alwaysapply":
         return "; a step takes part with p, always if it is not given"
-    here = PARAMETERS_ELSEWHERE.get(operation, {}).get(asked) or _CHANCE.get(asked)
+    here = PARAMETERS_ELSEWHERE.get(operation, {}).get(asked) or (_CHANCE.get(asked) if operation else None)
     return f"; here that is '{here}'" if here else ""

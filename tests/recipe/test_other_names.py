@@ -6,6 +6,8 @@ import pytest
 from recipe_tools import recipe_of
 
 from augpipe.core.errors import RecipeError
+from augpipe.recipe.compile import Head
+from augpipe.recipe.load import compiled
 from augpipe.recipe.ops import OPERATIONS
 from augpipe.recipe.other_names import (
     NOT_HERE,
@@ -15,6 +17,7 @@ from augpipe.recipe.other_names import (
     bare,
     step_elsewhere,
 )
+from augpipe.recipe.yaml_reader import read
 
 
 def mistakes(steps, **head):
@@ -72,7 +75,7 @@ def test_every_hint_is_a_step_that_can_be_written():
         recipe_of(f"- {step}")
         assert name == bare(name)
     for operation, names in PARAMETERS_ELSEWHERE.items():
-        fields = OPERATIONS[operation].model_fields
+        fields = (OPERATIONS[operation] if operation else Head).model_fields
         for name, here in names.items():
             assert here in fields
             assert name == bare(name)
@@ -111,6 +114,18 @@ def test_every_mistake_is_told_at_once_with_its_line():
         "x.yaml:8: a step of one_of takes 'weight', its share of the choice, not 'p'",
         "x.yaml:10: letterbox needs 'size', as in 'letterbox: {size: 640}'",
         "x.yaml:12: resize: expected exactly one of size, longest, shortest, got size and longest",
+    ]
+
+
+def test_words_for_the_top_of_a_recipe():
+    with pytest.raises(RecipeError) as caught:
+        compiled(read("x.yaml", "transforms:\n- HorizontalFlip\nseed: 5\ncopies: 2\nfill: red\n"), "x")
+    assert str(caught.value).split("\n") == [
+        "x.yaml:1: the recipe needs 'version: 1', the format that it is written in",
+        "x.yaml:1: unknown name 'transforms' in the recipe; here that is 'steps'",
+        "x.yaml:3: unknown name 'seed' in the recipe; that is the option --seed of the command",
+        "x.yaml:4: unknown name 'copies' in the recipe; that is the option --copies of the command",
+        'x.yaml:5: fill: expected a level, or [red, green, blue], from 0 to 255, got "red"',
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -12,6 +13,8 @@ from . import shared
 app = typer.Typer(no_args_is_help=True, help="List, show and check recipes; what they can say, and their JSON schema.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A shipped recipe's name, or a .yaml file.")]
+
+Names = Annotated[list[str], typer.Argument(metavar="NAME|FILE...", help="Names of shipped recipes, or .yaml files.")]
 
 
 @app.command("list", epilog="Example: augpipe recipes list")
@@ -38,12 +41,26 @@ def show(name: Name, debug: shared.Debug = False) -> None:
 
 @app.command(epilog="Example: augpipe recipes check my.yaml --set steps.affine.rotate='[-5, 5]'")
 @shared.handled
-def check(name: Name, overrides: shared.Set = None, debug: shared.Debug = False) -> None:
-    """Check a recipe, and say what it costs."""
+def check(names: Names, overrides: shared.Set = None, debug: shared.Debug = False) -> None:
+    """Check recipes, and say what each costs, and which of its steps do nothing."""
+    from augpipe.core.errors import RecipeError
+
+    mistakes = []
+    for name in names:
+        try:
+            _check(name, overrides or ())
+        except RecipeError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise RecipeError("\n".join(mistakes))
+
+
+def _check(name: str, overrides: Sequence[str]) -> None:
     from augpipe.recipe.fuse import most_warps
+    from augpipe.recipe.idle import idle_steps
     from augpipe.recipe.load import load
 
-    recipe = load(name, overrides or ())
+    recipe = load(name, overrides)
     operations = sum(1 for _ in recipe.leaves())
     warps = most_warps(recipe)
     typer.echo(
@@ -51,6 +68,8 @@ def check(name: Name, overrides: shared.Set = None, debug: shared.Debug = False)
     )
     if warps > 1:
         typer.echo("a move behind blur, noise, erase, jpeg or 'cut: true' resamples the picture again; put moves first")
+    for remark in idle_steps(recipe.nodes):
+        typer.echo(remark)
 
 
 @app.command(epilog="Example: augpipe recipes operations affine")
@@ -81,6 +100,8 @@ def operations(
         typer.echo(f"  {'':<16}{row.written}{f' ({row.default})' if row.default else ''}")
     if reference_docs.exactly_one(name):
         typer.echo(f"\nExpected: {reference_docs.exactly_one(name)}.")
+    if name in OPERATIONS and OPERATIONS[name].typical:
+        typer.echo(f"\nBy its name alone:\n  - {reference_docs.usual_step(name)}")
     example = reference_docs.example(name).replace("\n", "\n  ")
     typer.echo(f"\nExample:\n  - {example}")
 

@@ -9,7 +9,8 @@
     │   └── DeviceError    the device failed; this process can do nothing more with it
     └── Reject            one picture cannot be used; the run goes on and writes a row (see docs/format.md)
 
-A message is one or two lines, names the file, says what was expected and what came, and the way out.
+A message is one or two lines, or one for each mistake of a recipe. It names the file, says what was expected and what
+came, and the way out.
 """
 
 from __future__ import annotations

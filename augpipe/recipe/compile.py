@@ -12,15 +12,15 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, NoReturn, TypeAlias
+from typing import Annotated, Any, Literal, NoReturn, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from augpipe.core.errors import one_line
+from augpipe.core.errors import RecipeError, one_line
 from augpipe.core.plan import Border
 from augpipe.labels.transform import LabelRules
 from augpipe.recipe.label_options import FlipPairs, LabelOptions
-from augpipe.recipe.messages import fail, listing, nearest, shown, validation_message
+from augpipe.recipe.messages import fail, listing, nearest, shown, told, validation_messages
 from augpipe.recipe.ops import OPERATIONS, Operation
 from augpipe.recipe.ops.params import (
     MaybeName,
@@ -31,19 +31,23 @@ from augpipe.recipe.ops.params import (
     whole,
     whole_between,
 )
+from augpipe.recipe.other_names import step_elsewhere
 from augpipe.recipe.yaml_reader import Document, Path_
 
 VERSION = 1
 _DEEPEST = 10
+_MOST_MISTAKES = 10
+"""That are told of one recipe."""
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """One operation of a recipe."""
+    """One operation of a recipe. ``place`` is where it was written."""
 
     path: str
     operation: Operation
     weight: float = 1.0
+    place: str = field(default="", compare=False)
 
     @property
     def p(self) -> float:
@@ -61,6 +65,7 @@ class Group:
     count: WholePair = (1, 1)
     cut: bool = False
     weight: float = 1.0
+    place: str = field(default="", compare=False)
 
     @functools.cached_property
     def weights(self) -> tuple[float, ...]:
@@ -147,20 +152,33 @@ def compile_recipe(document: Document, name: str) -> Recipe:
     """Check a document and make the recipe of it.
 
     Raises:
-        RecipeError: with file, line, what was expected and the nearest name.
+        RecipeError: every mistake on a line of its own, with file, line, what was expected and the nearest name.
     """
     if not isinstance(document.value, dict):
         fail(document, (), f"expected a recipe, with 'version: 1' and 'steps:', got {shown(document.value)}")
-    if "version" not in document.value:
-        fail(document, (), "the recipe needs 'version: 1', the format that it is written in")
     if not isinstance(document.value.get("steps", []), list):
         fail(document, ("steps",), f"steps: {_STEPS}, got {shown(document.value['steps'])}")
-    head = _validated(Head, document.value, document, (), "")
-    nodes = _Compiler(document).steps(head.steps, ("steps",), "")
+    compiler, options = _Compiler(document), {"version": VERSION, **document.value}
+    if "version" not in document.value:
+        compiler.mistakes.append(told(document, (), "the recipe needs 'version: 1', the format that it is written in"))
+    head = compiler.tried(lambda: _validated(Head, options, document, (), ""))
+    given = document.value.get("steps")
+    nodes = compiler.tried(lambda: compiler.steps(given, ("steps",), "")) if given is not None or head else None
+    if head is None or nodes is None or compiler.mistakes:
+        more = len(compiler.mistakes) - _MOST_MISTAKES
+        rest = [f"and {more} more"] if more > 0 else []
+        raise RecipeError("\n".join([*compiler.mistakes[:_MOST_MISTAKES], *rest]))
     canonical = json.dumps(_canonical(head, nodes), sort_keys=True, separators=(",", ":"))
     digest = hashlib.blake2b(canonical.encode()).hexdigest()
     rules, pairs = head.labels.rules(), head.labels.flip_pairs
     return Recipe(name, document.text, canonical, digest, rules, head.border, head.fill, nodes, pairs)
+
+
+_T = TypeVar("_T")
+
+
+class _Told(Exception):
+    """Something cannot be made because of mistakes that are noted already."""
 
 
 class _Compiler:
@@ -168,6 +186,17 @@ class _Compiler:
 
     def __init__(self, document: Document) -> None:
         self._document = document
+        self.mistakes: list[str] = []
+
+    def tried(self, make: Callable[[], _T]) -> _T | None:
+        """What ``make`` returns; ``None``, and its mistakes noted, if it fails."""
+        try:
+            return make()
+        except _Told:
+            return None
+        except RecipeError as error:
+            self.mistakes += str(error).split("\n")
+            return None
 
     def _fail(self, where: Path_, message: str) -> NoReturn:
         fail(self._document, where, message)
@@ -182,15 +211,24 @@ class _Compiler:
         if len(where) > 2 * _DEEPEST + 1:  # two parts a level: the place in the list, and the kind of the group
             self._fail(where, f"groups are nested more than {_DEEPEST} deep")
         siblings = Siblings()
-        return tuple(self._node(item, (*where, i), prefix, siblings) for i, item in enumerate(items))
+        nodes = [
+            self.tried(functools.partial(self._node, item, (*where, i), prefix, siblings))
+            for i, item in enumerate(items)
+        ]
+        sound = tuple(node for node in nodes if node is not None)
+        if len(sound) < len(nodes):
+            raise _Told
+        return sound
 
     def _node(self, item: Any, where: Path_, prefix: str, siblings: Siblings) -> Node:
         name, arguments, beside = self._parts(item, where)
         if name in GROUPS:
-            options = _validated(GroupOptions, beside, self._document, where, name)
-            self._check_share(options, beside, where, where)
-            path = prefix + self._name(name, options.id, where, siblings)
-            return self._group(name, arguments, options, where, path)
+            options = self.tried(lambda: self._options(name, beside, where))
+            path = prefix + self._name(name, options.id if options else None, where, siblings)
+            children = self.steps(arguments, (*where, name), path + "/")
+            if options is None:
+                raise _Told
+            return self._group(name, children, options, where, path)
         inside, operation = (*where, name), OPERATIONS[name]
         if not isinstance(arguments, dict):
             message = f"{name}: expected its parameters in braces, as in '{operation.example}', got {shown(arguments)}"
@@ -198,7 +236,7 @@ class _Compiler:
         checked = _validated(operation, arguments, self._document, inside, name, operation.example)
         self._check_share(checked, arguments, where, inside)
         path = prefix + self._name(name, checked.id, inside, siblings)
-        return Leaf(path, checked, 1.0 if checked.weight is None else checked.weight)
+        return Leaf(path, checked, 1.0 if checked.weight is None else checked.weight, self._document.place(inside))
 
     def _parts(self, item: Any, where: Path_) -> tuple[str, Any, dict[str, Any]]:
         """(name, arguments, what stands beside) of one item of a list of steps."""
@@ -212,7 +250,7 @@ class _Compiler:
             self._fail(where, f"expected one step, got {listing(known)}; begin each with '- '")
         if not known:
             key = next(iter(item))
-            near = nearest(key, [*OPERATIONS, *GROUPS], "'augpipe recipes operations'")
+            near = step_elsewhere(key) or nearest(key, [*OPERATIONS, *GROUPS], "'augpipe recipes operations'")
             self._fail((*where, key), f"unknown operation '{one_line(key, 80)}'{near}")
         name, arguments = known[0], item[known[0]]
         if name in OPERATIONS and others:
@@ -240,15 +278,20 @@ class _Compiler:
             self._fail(where, message)
         return name
 
-    def _group(self, kind: str, items: Any, options: GroupOptions, where: Path_, path: str) -> Group:
-        children = self.steps(items, (*where, kind), path + "/")
+    def _options(self, kind: str, beside: dict[str, Any], where: Path_) -> GroupOptions:
+        options: GroupOptions = _validated(GroupOptions, beside, self._document, where, kind)
+        self._check_share(options, beside, where, where)
+        return options
+
+    def _group(self, kind: str, children: tuple[Node, ...], options: GroupOptions, where: Path_, path: str) -> Group:
         eligible = sum(child.weight > 0.0 for child in children)
         if not eligible:
             self._fail((*where, kind), f"{kind}: all weights are 0, so nothing could be chosen")
         count = self._count(kind, options.n, eligible, where)
         weight = 1.0 if options.weight is None else options.weight
         group_kind: Literal["one_of", "some_of", "all_of"] = kind  # type: ignore[assignment]
-        return Group(path, group_kind, children, options.p, count, options.cut, weight)
+        place = self._document.place((*where, kind))
+        return Group(path, group_kind, children, options.p, count, options.cut, weight, place)
 
     def _count(self, kind: str, n: Any, eligible: int, where: Path_) -> WholePair:
         if kind != "some_of":
@@ -268,8 +311,10 @@ def _validated(model: Any, value: Any, document: Document, where: Path_, what: s
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        path, message = validation_message(error, what, model.model_fields, example)
-        fail(document, (*where, *path), message)
+        order = [*value] if isinstance(value, dict) else []
+        found = validation_messages(error, what, model.model_fields, example)
+        found.sort(key=lambda fault: order.index(fault[0][0]) if fault[0] and fault[0][0] in order else -1)
+        raise RecipeError("\n".join(told(document, (*where, *path), message) for path, message in found)) from None
 
 
 def _canonical(head: Head, nodes: tuple[Node, ...]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 A *run* is a sequence of effects with at most one interpolation. Its warps compose into one map, and the canvases
 between them cut nothing. A pad does cut: its region goes along with later warps, and its bars are painted last, in the
-fill that the color effects after it make of its own. Color effects never end a run; they are applied after its warp, to
+fill that the color effects after it make of its own. With ``fill_after`` they keep its own, and are painted again where
+a later run or step has changed them. Color effects never end a run; they are applied after its warp, to
 the border too. A step that needs the pixels ends the run, and the canvas cuts there.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 
 from augpipe.core.canvas import CanvasState, Map, MatrixMap, follow
@@ -39,6 +41,22 @@ _TOUCH = 1 / 32
 rounding a map moves the edge of a picture of thousands of pixels by less."""
 
 
+class _Frame(msgspec.Struct, frozen=True):
+    """What a pad shows the picture in, on the canvas so far.
+
+    ``colors`` is how many of the run's color stages came before it, ``kept`` whether later runs paint its bars again.
+    """
+
+    region: Region
+    fill: Rgb
+    colors: int
+    kept: bool
+
+    def moved(self, matrix: Matrix) -> _Frame:
+        """The frame after a move; the part that the matrix does not put behind its horizon."""
+        return msgspec.structs.replace(self, region=move_region(matrix, in_front(matrix, self.region)))
+
+
 @dataclass
 class Fuser:
     """Takes effects one by one; :meth:`finish` returns the steps. ``size_wh`` is the canvas so far."""
@@ -51,7 +69,9 @@ class Fuser:
     _start_wh: tuple[int, int] = (0, 0)
     _matrix: Matrix = IDENTITY
     _colors: list[ColorStage] = field(default_factory=list)
-    _frames: list[tuple[Region, Rgb, int]] = field(default_factory=list)
+    _frames: list[_Frame] = field(default_factory=list)
+    _painted: int = 0
+    """How many of the first frames have bars that nothing has changed since they were painted."""
 
     def __post_init__(self) -> None:
         self._source_wh = self._start_wh = self.size_wh
@@ -61,33 +81,42 @@ class Fuser:
         if isinstance(effect, WarpEffect):
             self._move(effect.matrix, effect.size_wh)
         elif isinstance(effect, PadEffect):
-            frame = rectangle(self.size_wh)
+            # What is painted again would cover bars around it, so they are painted again with it.
+            kept = effect.fill_after or any(frame.kept for frame in self._frames)
+            frame = _Frame(rectangle(self.size_wh), effect.fill, len(self._colors), kept).moved(effect.matrix)
             self._move(effect.matrix, effect.size_wh)
-            self._frames.append((_moved(effect.matrix, frame), effect.fill, len(self._colors)))
+            self._frames.append(frame)
         elif isinstance(effect, PixelStep):
             self.end_run()
-            self.steps.append(effect.step)
+            self._append(effect.step)
         else:
             self._colors.append(effect.stage)
 
     def _move(self, matrix: Matrix, size_wh: tuple[int, int]) -> None:
         self._matrix = then(self._matrix, matrix)
-        self._frames = [(_moved(matrix, region), fill, colors) for region, fill, colors in self._frames]
+        self._frames = [frame.moved(matrix) for frame in self._frames]
         self.size_wh = size_wh
+
+    def _append(self, step: Step) -> None:
+        self.steps.append(step)
+        self._painted = 0
 
     def end_run(self) -> None:
         """Make the steps of the run so far; later effects start from its canvas."""
         matrix = IDENTITY if self._matrix is IDENTITY else rounded(self._matrix)
-        frames = [(_on_grid(region), fill, colors) for region, fill, colors in self._frames]
+        frames = [msgspec.structs.replace(frame, region=_on_grid(frame.region)) for frame in self._frames]
         if matrix != IDENTITY or self.size_wh != self._start_wh:
-            self.steps.append(self._warp(matrix, [region for region, _, _ in frames]))
+            self._append(self._warp(matrix, [frame.region for frame in frames]))
         if self._colors:
-            self.steps.append(Color(stages=merged(self._colors)))
-        for region, fill, colors in frames:
+            self._append(Color(stages=merged(self._colors)))
+        for frame in frames[self._painted :]:
             canvas = rectangle(self.size_wh)
-            if area_of(clip_convex(canvas, region)) < area_of(canvas) - 1e-9:
-                self.steps.append(PadFill(region=region, fill=recolored(merged(self._colors[colors:]), fill)))
-        self._start_wh, self._matrix, self._colors, self._frames = self.size_wh, IDENTITY, [], []
+            if area_of(clip_convex(canvas, frame.region)) < area_of(canvas) - 1e-9:
+                later = [] if frame.kept else self._colors[frame.colors :]
+                self.steps.append(PadFill(region=frame.region, fill=recolored(merged(later), frame.fill)))
+        self._start_wh, self._matrix, self._colors = self.size_wh, IDENTITY, []
+        self._frames = [frame for frame in frames if frame.kept]
+        self._painted = len(self._frames)
 
     def _warp(self, matrix: Matrix, frames: list[Region]) -> Warp:
         map, reduce, border = MatrixMap(matrix), (1, 1), self.border
@@ -106,19 +135,14 @@ class Fuser:
         matrix = rounded(self._matrix)
         if matrix != IDENTITY or self.size_wh != self._start_wh:
             state = state.warped(matrix, self.size_wh)
-        for region, _, _ in self._frames:
-            state = state.framed(_on_grid(region))
+        for frame in self._frames:
+            state = state.framed(_on_grid(frame.region))
         return state
 
     def finish(self) -> tuple[Step, ...]:
         """The steps of everything that was added."""
         self.end_run()
         return tuple(self.steps)
-
-
-def _moved(matrix: Matrix, region: Region) -> Region:
-    """The part of a frame that a matrix does not put behind its horizon, moved."""
-    return move_region(matrix, in_front(matrix, region))
 
 
 def _on_grid(region: Region) -> Region:

@@ -65,6 +65,17 @@ def exactly_one(name: str) -> str:
     return f"exactly one of {listing(fields)}" if fields else ""
 
 
+def usual_step(name: str) -> str:
+    """What an operation means by its name alone, written out; empty if it has no parameters, or needs one."""
+    operation = OPERATIONS[name]
+    fields = {key: field for key, field in operation.model_fields.items() if key not in COMMON_FIELDS}
+    if operation.exactly_one or any(field.is_required() for field in fields.values()):
+        return ""
+    defaults = {key: field.default for key, field in fields.items() if field.default is not None}
+    usual = operation.typical or defaults
+    return f"{name}: {{{', '.join(f'{key}: {as_written(value)}' for key, value in usual.items())}}}" if usual else ""
+
+
 def common_parameters() -> list[Parameter]:
     """The parameters that every operation has."""
     return _parameters(Operation)
@@ -97,13 +108,13 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     default = field.get_default(call_default_factory=True)
-    return "" if default in (None, {}) else f"default {_short(default)}"
+    return "" if default in (None, {}) else f"default {as_written(default)}"
 
 
-def _short(value: Any) -> str:
-    """A default as one would write it: numbers with four digits, a pair of equal numbers as one."""
-    if isinstance(value, tuple):
-        numbers = [_short(v) for v in value]
+def as_written(value: Any) -> str:
+    """A parameter as one would write it: numbers with four digits, a pair of equal numbers as one."""
+    if isinstance(value, tuple | list):
+        numbers = [as_written(v) for v in value]
         return numbers[0] if len(set(numbers)) == 1 else f"[{', '.join(numbers)}]"
     if isinstance(value, float):
         return f"{value:.4g}"
@@ -118,7 +129,8 @@ def operations_markdown() -> str:
     rows = []
     for name in OPERATIONS:
         lines = [f"`{p.name}`: {p.meaning} ({'; '.join(filter(None, p[2:]))})" for p in parameters(name)]
-        cell = "<br>".join(filter(None, [exactly_one(name), *lines])) or "none of its own"
+        alone = f"by its name alone: `{usual_step(name)}`" if OPERATIONS[name].typical else ""
+        cell = "<br>".join(filter(None, [exactly_one(name), *lines, alone])) or "none of its own"
         rows.append((f"`{name}`", summary(name), cell, f"`{example(name)}`"))
     return _table(("operation", "what it does", "parameters", "example"), rows)
 

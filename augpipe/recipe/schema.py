@@ -42,7 +42,8 @@ def _any_step(without: str) -> dict[str, Any]:
         del parameters["properties"][without]
         if OPERATIONS[name].exactly_one:
             parameters["oneOf"] = [{"required": [field]} for field in OPERATIONS[name].exactly_one]
-        arguments = {"anyOf": [parameters, {"type": "null"}]} if name in bare else parameters
+        alone = {"description": parameters["description"], "anyOf": [parameters, {"type": "null"}]}
+        arguments = alone if name in bare else parameters
         steps.append(_mapping({name: arguments}, [name]))
     return {"oneOf": steps + [_group(name, without) for name in GROUPS]}
 

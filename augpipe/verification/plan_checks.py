@@ -63,7 +63,9 @@ def _nodes(rows: Sequence[Mapping[str, Any]], weights: Iterable[float]) -> tuple
 def _node(row: Mapping[str, Any], weight: float) -> Node:
     if "operation" in row:
         parameters = {name: value for name, value in row.items() if name not in ("path", "operation")}
-        return Leaf(row["path"], OPERATIONS[row["operation"]].model_validate(parameters), weight)
+        operation = OPERATIONS[row["operation"]]
+        older = {name: value for name, value in operation.before.items() if name not in parameters}
+        return Leaf(row["path"], operation.model_validate(parameters).model_copy(update=older), weight)
     children, (least, most) = _nodes(row["steps"], row["weights"]), row["n"]
     return Group(row["path"], row["group"], children, row["p"], (least, most), row["cut"], weight)
 

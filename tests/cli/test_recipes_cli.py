@@ -11,6 +11,7 @@ from augpipe.cli import shared
 from augpipe.recipe.compile import GROUPS
 from augpipe.recipe.load import load, shipped
 from augpipe.recipe.ops import OPERATIONS
+from augpipe.recipe.reference_docs import usual_step
 from augpipe.recipe.schema import recipe_schema
 
 
@@ -95,7 +96,7 @@ def test_operations_of_a_name_tells_its_parameters():
         assert f"\n  {name} " in text
     assert "a number, or [low, high], from 0.01 to 100 (default 1)" in text
     assert text.endswith(f"\nExample:\n  - {OPERATIONS['affine'].example}\n")
-    assert "(required)" in fine("operations", "rotate")
+    assert "(required)" in fine("operations", "letterbox")
     assert "Expected: exactly one of size, longest and shortest." in fine("operations", "resize")
 
 
@@ -117,3 +118,38 @@ def test_schema():
 def test_help_has_an_example():
     text = " ".join(call("recipes", "operations", "--help").output.split())
     assert "Example: augpipe recipes operations affine" in text
+
+
+def test_check_tells_steps_that_do_nothing_with_their_lines(tmp_path):
+    path = tmp_path / "my.yaml"
+    path.write_text("version: 1\nsteps:\n- affine: {rotate: 0}\n- to_gray: {p: 0}\n- horizontal_flip\n")
+    first, *remarks = fine("check", str(path)).splitlines()
+    assert first == f"{path}: fine, 3 operations, at most 1 warp a picture"
+    assert remarks == [
+        f"{path}:3: affine changes nothing (rotate: 0); '- affine' alone means {usual_step('affine')}",
+        f"{path}:4: to_gray never takes part (p: 0); give p a value above 0, or leave the step out",
+    ]
+
+
+def test_operations_tells_what_a_bare_name_means():
+    text = fine("operations", "affine")
+    assert "By its name alone:\n  - affine: {rotate: 10, scale: [0.8, 1.2], translate: 0.1}\n" in text
+    assert "By its name alone" not in fine("operations", "rotate")
+    assert "(default [-15, 15])" in fine("operations", "rotate")
+    assert "ratio" in fine("operations", "bbox_safe_crop")
+    assert "default [0.5, 2]" in fine("operations", "bbox_safe_crop")
+    assert "only" in fine("operations", "resize")
+    assert "fill_after" in fine("operations", "letterbox")
+
+
+def test_check_of_several_recipes_tells_the_mistakes_of_all(tmp_path):
+    good, bad, worse = (tmp_path / f"{name}.yaml" for name in ("good", "bad", "worse"))
+    good.write_text("version: 1\nsteps: [to_gray]\n")
+    bad.write_text("version: 1\nsteps:\n- rotate: {limit: 5}\n- CLAHE\n")
+    worse.write_text("steps: [to_gray]\n")
+    assert len(fine("check", str(good), "detection").splitlines()) == 2
+    result = call("recipes", "check", str(bad), str(good), str(worse))
+    assert result.exit_code == 2
+    assert result.stdout == f"{good}: fine, 1 operation, at most 0 warps a picture\n"
+    places = [line.removeprefix("augpipe: ").split(": ")[0].strip() for line in result.stderr.splitlines()]
+    assert places == [f"{bad}:3", f"{bad}:4", f"{worse}:1"]

@@ -164,16 +164,17 @@ def damaged(draw_: Callable[..., Any], files: tuple[bytes, ...], most: int = 4) 
 # --- what is done with it --------------------------------------------------------------------------------------------
 
 
-def only_our_errors(work: Callable[[], Any]) -> AugpipeError | None:
+def only_our_errors(work: Callable[[], Any], most_lines: int = MOST_LINES) -> AugpipeError | None:
     """Do something, and return the error of augpipe that comes of it; anything else that is raised is a fault.
 
-    What an error says must fit a terminal: a line or two, no control characters, not endless.
+    What an error says must fit a terminal: a line or two, or one for each mistake of a recipe; no control characters,
+    not endless.
     """
     try:
         work()
     except AugpipeError as error:
         lines = str(error).split("\n")
-        assert 1 <= len(lines) <= MOST_LINES, lines
+        assert 1 <= len(lines) <= most_lines, lines
         for line in lines:
             assert line == one_line(line, 2000), line
         return error

@@ -84,9 +84,9 @@ MISTAKES = [
     (LABELS % "{flip_pairs: {cat: [[a, 5]]}}", "labels.flip_pairs.cat: expected a list of pairs of names"),
     (LABELS % "{flip_pairs: {cat: [[a, b], [b, c]]}}", "labels.flip_pairs.cat: expected each name once"),
     # parameters
-    (S + "- rotate\n", ":3: rotate needs 'degrees', as in 'rotate: {degrees: 15}'"),
-    (S + "- rotate: {}\n", ":3: rotate needs 'degrees'"),
-    (S + "- rotate:\n", ":3: rotate needs 'degrees'"),
+    (S + "- letterbox\n", ":3: letterbox needs 'size', as in 'letterbox: {size: 640}'"),
+    (S + "- letterbox: {}\n", ":3: letterbox needs 'size'"),
+    (S + "- letterbox:\n", ":3: letterbox needs 'size'"),
     (S + "- rotate:\n    degree: 5\n", ":4: unknown name 'degree' in rotate; did you mean 'degrees'?"),
     (S + "- rotate: {degrees: 5, q: 1}\n", ":3: unknown name 'q' in rotate; known are p, id, cut, weight and degrees"),
     (S + "- rotate:\n    degrees: abc\n", ":4: rotate.degrees: expected a number s for [-s, s], or [low, high], withi"),

@@ -213,7 +213,9 @@ def test_a_bad_override_is_named(override, expected):
 def test_the_place_of_a_mistake_is_the_override_or_the_line_that_made_it():
     assert refused("steps.rotate.degrees=x").startswith("--set steps.rotate.degrees=x: ")
     assert refused("steps.rotate.p=0.5", steps="- to_gray\n- rotate: {degrees: x}").startswith("x.yaml:4: ")
-    assert refused("steps.rotate.p=0.5", steps="- to_gray\n- rotate").startswith("x.yaml:4: rotate needs 'degrees'")
+    assert refused("steps.letterbox.p=0.5", steps="- to_gray\n- letterbox").startswith(
+        "x.yaml:4: letterbox needs 'size'"
+    )
     assert refused("steps=[{rotate: {degrees: x}}]").startswith("--set steps=[{rotate: {degrees: x}}]: ")
     assert refused("fill=1", "fill=[1]").startswith("--set fill=[1]: ")
     assert refused("fill=[1]", "border=wrap").startswith("--set fill=[1]: ")

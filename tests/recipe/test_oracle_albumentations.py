@@ -23,8 +23,10 @@ from oracles import (
     same_ring,
     semantic,
 )
+from recipe_tools import drawn, frame_of, recipe_of
 
 from augpipe.core import geometry as g
+from augpipe.recipe.planner import draw
 
 A = oracle(import_albumentations)
 
@@ -197,3 +199,28 @@ def test_difference_turn_and_shear_are_in_another_order():
     expected = g.bounds_of(g.move_points(g.about(centre, g.then(g.shearing(15.0, 0.0), g.rotation(20.0))),
                                          g.corners_of(BOXES)))  # fmt: skip
     np.testing.assert_allclose(ours.boxes, expected, rtol=0, atol=CLOSE)
+
+
+def test_difference_a_safe_crop_of_theirs_has_any_shape():
+    """Both hold every box whole. Theirs draws the sides freely, so slivers come out; ours keep within 1/2 and 2."""
+    size_wh, box = (640, 480), (300.0, 220.0, 330.0, 240.0)
+    crop = A.BBoxSafeRandomCrop(erosion_rate=0.0, p=1)
+    compose = A.Compose([crop], bbox_params=A.BboxParams("pascal_voc", label_fields=["number"]), seed=1)
+    picture = np.zeros((size_wh[1], size_wh[0], 1), np.uint8)
+    there, kept = [], 0
+    for _ in range(300):
+        out = compose(image=picture, bboxes=[box], number=[0])
+        h, w = out["image"].shape[:2]
+        there.append(w / h)
+        x0, y0, x1, y1 = out["bboxes"][0]
+        kept += (x1 - x0, y1 - y0) == pytest.approx((30, 20), abs=1e-3)
+    recipe = recipe_of("- bbox_safe_crop")
+    plans = [draw(recipe, frame_of(size_wh, [box]), 0, copy) for copy in range(300)]
+    ours = np.array([drawn(plan)["bbox_safe_crop"]["box_xyxy"] for plan in plans])
+    assert kept == 300
+    assert (ours[:, :2] <= box[:2]).all()
+    assert (ours[:, 2:] >= box[2:]).all()
+    shape = (ours[:, 2] - ours[:, 0]) / (ours[:, 3] - ours[:, 1])
+    assert (shape.min(), shape.max()) == pytest.approx((0.5, 2.0), abs=0.1)
+    assert max(there) > 3
+    assert min(there) < 1 / 3

@@ -26,15 +26,18 @@ from oracles import (
     same_ring,
     semantic,
 )
+from recipe_tools import outcome_of
 
 from augpipe.core import geometry as g
 from augpipe.core.canvas import follow
 from augpipe.labels import transform as labels
+from augpipe.recipe.ops import OPERATIONS
 
 oracle(import_torchvision)
 
 import torch  # noqa: E402
 from torchvision import tv_tensors  # noqa: E402
+from torchvision.transforms import v2 as transforms  # noqa: E402
 from torchvision.transforms.v2 import functional as outside  # noqa: E402
 
 CLOSE = 1e-3  # pixels: three decimals of ours, and a matrix of 32-bit floats in between
@@ -200,3 +203,62 @@ def test_difference_left_and_right_are_swapped_here():
     points = swapped.annotations.objects.keypoints[0][:, :2]
     theirs = There(call(outside.horizontal_flip)).points + np.array([1.0, 0.0])
     np.testing.assert_allclose(points, theirs[[0, 2, 1, 3, 4]], rtol=0, atol=CLOSE)
+
+
+# --- the law of a crop's shape ---------------------------------------------------------------------------------------
+
+
+def furthest_apart(a, b):
+    """The statistic of Kolmogorov and Smirnov: the greatest distance of two samples' distribution functions."""
+    grid = np.sort(np.concatenate([a, b]))
+    here, there = (np.searchsorted(np.sort(x), grid, side="right") / len(x) for x in (a, b))
+    return np.abs(here - there).max()
+
+
+def shapes_there(size_wh, count, **parameters):
+    """Widths and heights that their RandomResizedCrop draws."""
+    torch.manual_seed(1)
+    crop = transforms.RandomResizedCrop(9, **parameters)
+    picture = tv_tensors.Image(torch.zeros((1, size_wh[1], size_wh[0]), dtype=torch.uint8))
+    drawn = [crop.make_params([picture]) for _ in range(count)]
+    return np.array([(found["width"], found["height"]) for found in drawn], np.float64).T
+
+
+def shapes_here(name, size_wh, count, **parameters):
+    boxes = [outcome_of(name, size_wh, copy, **parameters).parameters["box_xyxy"] for copy in range(count)]
+    return np.array([(x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes], np.float64).T
+
+
+@pytest.mark.parametrize("ratio", [(3 / 4, 4 / 3), (0.5, 2.0), (1.5, 3.0)])
+def test_a_drawn_crop_has_the_law_of_random_resized_crop(ratio):
+    """Where every shape fits: area evenly, width / height evenly in its logarithm."""
+    count, size_wh, scale = 1500, (900, 800), (0.05, 0.2)
+    there = shapes_there(size_wh, count, scale=scale, ratio=ratio)
+    here = shapes_here("random_crop", size_wh, count, scale=list(scale), ratio=list(ratio))
+    assert furthest_apart(here[0] / here[1], there[0] / there[1]) < 0.07  # 0.0725 is passed once in 1000 by chance
+    assert furthest_apart(here[0] * here[1], there[0] * there[1]) < 0.07
+    wide = shapes_here("random_crop", size_wh, count, scale=list(scale), ratio=[0.1, 10])
+    assert furthest_apart(wide[0] / wide[1], there[0] / there[1]) > 0.2
+
+
+def test_a_crop_that_fits_in_no_shape_is_the_one_that_random_resized_crop_falls_back_to():
+    for size_wh, ratio in (((640, 100), (0.5, 2.0)), ((100, 640), (0.5, 2.0)), ((640, 480), (0.9, 1.0))):
+        there = shapes_there(size_wh, 5, scale=(1.0, 1.0), ratio=ratio)
+        here = shapes_here("random_crop", size_wh, 5, scale=1, ratio=list(ratio))
+        np.testing.assert_array_equal(here, there)
+
+
+def test_the_shapes_of_a_safe_crop_are_those_of_their_crop_for_detection():
+    """RandomIoUCrop keeps width / height within 1/2 and 2, after Liu et al. (SSD, 2016), as the default here does."""
+    crop = transforms.RandomIoUCrop()
+    assert OPERATIONS["bbox_safe_crop"].model_fields["ratio"].default == (crop.min_aspect_ratio, crop.max_aspect_ratio)
+
+
+def test_one_way_resizes_are_theirs_with_a_greatest_side():
+    """``resize(size, max_size)`` shrinks until the longer side fits: ``longest`` with ``only: shrink`` behind."""
+    for size_wh in ((640, 480), (100, 300), (31, 17)):
+        picture = tv_tensors.Image(torch.zeros((1, size_wh[1], size_wh[0]), dtype=torch.uint8))
+        shortest = min(size_wh)
+        theirs = outside.resize(picture, [shortest], max_size=max(shortest + 1, 200)).shape[:0:-1]
+        ours = outcome_of("resize", size_wh, longest=max(shortest + 1, 200), only="shrink").parameters["size"]
+        assert np.abs(np.subtract(ours, theirs)).max() <= 1  # they cut fractions off where ours rounds

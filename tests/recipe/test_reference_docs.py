@@ -83,11 +83,20 @@ def test_what_is_told_of_a_parameter_is_so(name):
 
 def test_the_words_of_some_parameters():
     (rotate,) = reference_docs.parameters("rotate")
-    assert rotate == ("degrees", "angle", "a number s for [-s, s], or [low, high], within -360 to 360", "required")
+    assert rotate == (
+        "degrees",
+        "angle",
+        "a number s for [-s, s], or [low, high], within -360 to 360",
+        "default [-15, 15]",
+    )
     pad = {p.name: p for p in reference_docs.parameters("pad")}
     assert pad["place"].written == "centre or top_left"
     assert pad["place"].default == "default centre"
     assert pad["size"].default == ""
+    assert pad["fill_after"][2:] == ("true or false", "")
+    assert reference_docs.usual_step("affine") == "affine: {rotate: 10, scale: [0.8, 1.2], translate: 0.1}"
+    assert reference_docs.usual_step("gamma") == "gamma: {amount: [0.7, 1.4]}"
+    assert [reference_docs.usual_step(name) for name in ("to_gray", "pad", "letterbox", "random_crop")] == [""] * 4
     assert reference_docs.exactly_one("pad") == "exactly one of size, multiple and sides"
     assert reference_docs.exactly_one("rotate") == reference_docs.exactly_one("one_of") == ""
     assert [p.name for p in reference_docs.common_parameters()] == ["p", "id", "cut", "weight"]

@@ -110,6 +110,10 @@ RIGHT = [
     with_steps({"one_of": ["to_gray", {"gamma": {"amount": 1, "weight": 3}}], "p": 0.5, "id": "g", "cut": False}),
     with_steps({"some_of": ["to_gray", {"all_of": ["to_gray"], "weight": 2}], "n": [0, 2]}),
     with_steps({"all_of": [{"to_gray": {"p": 0.5}}, {"one_of": ["to_gray"], "p": 0.1}]}),
+    with_steps("affine", "rotate", {"perspective": None}, {"gamma": {}}, "jpeg", {"gaussian_noise": {"p": 0.5}}),
+    with_steps({"random_crop": {"scale": 0.5, "ratio": [0.5, 2]}}, {"random_crop": {"size": 5, "ratio": 1}}),
+    with_steps({"resize": {"longest": 5, "only": "shrink"}}, {"resize": {"size": 5, "only": "grow"}}),
+    with_steps({"pad": {"sides": 5, "fill_after": True}}, {"letterbox": {"size": 5, "fill_after": False}}),
     with_steps("to_gray", border="wrap", fill=[1, 2, 3], labels={"box": "ellipse"}, description="x"),
     with_steps("to_gray", fill=9, labels={}),
     with_steps("to_gray", labels={"truncated": "drop", "erased": "cut", "classes": {}, "flip_pairs": {}}),
@@ -126,7 +130,7 @@ WRONG = [
     {"version": "1", "steps": ["to_gray"]},
     with_steps(),
     with_steps("to_grey"),
-    with_steps("rotate"),
+    with_steps("letterbox"),
     with_steps("resize"),
     with_steps("one_of"),
     with_steps(5),
@@ -146,9 +150,16 @@ WRONG = [
     with_steps("to_gray", labels={"flip_pairs": {"a": [["x", "y", "z"]]}}),
     with_steps("to_gray", labels={"flip_pairs": {"a": [["x", 1]]}}),
     with_steps("to_gray", border="mirror"),
-    with_steps({"rotate": None}),
+    with_steps({"letterbox": None}),
     with_steps({"rotate": 5}),
-    with_steps({"rotate": {}}),
+    with_steps({"letterbox": {}}),
+    with_steps("random_crop"),
+    with_steps({"random_crop": {"ratio": 1}}),
+    with_steps({"random_crop": {"size": 5, "scale": 0.5}}),
+    with_steps({"bbox_safe_crop": {"ratio": 0}}),
+    with_steps({"resize": {"longest": 5, "only": "enlarge"}}),
+    with_steps({"resize": {"longest": 5, "only": None}}),
+    with_steps({"pad": {"sides": 5, "fill_after": 1}}),
     with_steps({"rotate": {"degree": 5}}),
     with_steps({"rotate": {"degrees": "5"}}),
     with_steps({"rotate": {"degrees": 361}}),
@@ -240,8 +251,9 @@ def test_the_schema_is_the_same_in_every_process():
 
 def test_editors_find_words_to_show():
     (rotate,) = [s for s in SCHEMA["$defs"]["step"]["oneOf"] if "rotate" in s.get("properties", {})]
-    parameters = rotate["properties"]["rotate"]
-    assert parameters["description"] == "Turn about the centre, positive clockwise; the canvas stays."
+    told = rotate["properties"]["rotate"]
+    assert told["description"] == "Turn about the centre, positive clockwise; the canvas stays."
+    parameters = told["anyOf"][0]
     assert parameters["properties"]["degrees"]["description"] == "angle"
     text = json.dumps(SCHEMA)
     assert '"default": null' not in text

@@ -7,7 +7,8 @@ change of color, or a step that needs the pixels made. Fusion (:mod:`augpipe.rec
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeAlias
 
 import msgspec
@@ -30,11 +31,15 @@ class WarpEffect(msgspec.Struct, frozen=True):
 
 
 class PadEffect(msgspec.Struct, frozen=True):
-    """A warp whose old canvas becomes a frame: outside it the picture is hidden and painted with ``fill``."""
+    """A warp whose old canvas becomes a frame: outside it the picture is hidden and painted with ``fill``.
+
+    With ``fill_after`` the bars have that color whatever comes later; else they are picture from then on.
+    """
 
     matrix: Matrix
     size_wh: tuple[int, int]
     fill: tuple[int, int, int]
+    fill_after: bool = False
 
 
 class ColorEffect(msgspec.Struct, frozen=True):
@@ -66,6 +71,11 @@ class OpResult(msgspec.Struct, frozen=True):
     parameters: dict[str, Any]
 
 
+def values(**named: Any) -> Mapping[str, Any]:
+    """Parameters by name, for the class attributes of an operation."""
+    return MappingProxyType(named)
+
+
 OPERATIONS: dict[str, type[Operation]] = {}
 """Every operation that a recipe can name, by name."""
 
@@ -88,6 +98,12 @@ class Operation(BaseModel):
     """Whether it can turn left into right."""
     exactly_one: ClassVar[tuple[str, ...]] = ()
     """Parameters of which exactly one must be given."""
+    typical: ClassVar[Mapping[str, Any]] = values()
+    """The parameters, as written, of a step that has none of its own, where defaults alone would change nothing."""
+    neutral: ClassVar[Mapping[str, Any]] = values()
+    """Checked parameters with which the step can only be the identity, whatever its others are."""
+    before: ClassVar[Mapping[str, Any]] = values()
+    """Checked parameters of canonical recipes that lack them, having been written before there were such."""
 
     p: Share = Field(1.0, description="probability that the step takes part")
     id: MaybeName = Field(None, description="a name of its own for its random numbers")
@@ -104,19 +120,29 @@ class Operation(BaseModel):
         if (other := OPERATIONS.setdefault(cls.name(), cls)) is not cls:
             raise TypeError(f"two operations are called '{cls.name()}': in {other.__module__} and {cls.__module__}")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_name_is_typical(cls, given: Any) -> Any:
+        if isinstance(given, dict) and cls.typical and given.keys() <= Operation.model_fields.keys():
+            return {**cls.typical, **given}
+        return given
+
     @model_validator(mode="after")
     def _one_is_given(self) -> Self:
         given = [name for name in self.exactly_one if getattr(self, name) is not None]
         if self.exactly_one and len(given) != 1:
-            raise ValueError(
-                f"expected exactly one of {', '.join(self.exactly_one)}, got {' and '.join(given) or 'none'}"
-            )
+            got = " and ".join(given) or f"none, as in '{self.example}'"
+            raise ValueError(f"expected exactly one of {', '.join(self.exactly_one)}, got {got}")
         return self
 
     @classmethod
     def name(cls) -> str:
         """The name in a recipe: the class name in snake case."""
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+
+    def is_identity(self) -> bool:
+        """Whether the step can only leave every picture as it is."""
+        return bool(self.neutral) and all(getattr(self, name) == value for name, value in self.neutral.items())
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         """Decide what happens, from the numbers of ``rng`` and the canvas alone."""

@@ -9,7 +9,7 @@ from pydantic import Field
 from augpipe.core import color
 from augpipe.core.plan import Curve, Matrix3x4
 from augpipe.core.rng import OpRng
-from augpipe.recipe.ops.base import ColorEffect, Operation, OpInput, OpResult
+from augpipe.recipe.ops.base import ColorEffect, Operation, OpInput, OpResult, values
 from augpipe.recipe.ops.label_effects import NOTHING
 from augpipe.recipe.ops.params import Pair, between, span
 
@@ -26,6 +26,8 @@ class BrightnessContrast(Operation):
 
     label_effects = NOTHING
     example = "brightness_contrast: {brightness: 0.2, contrast: 0.2}"
+    typical = values(brightness=0.2, contrast=0.2)
+    neutral = values(brightness=(0.0, 0.0), contrast=(0.0, 0.0))
 
     brightness: Factor = _FACTOR
     contrast: Factor = _FACTOR
@@ -41,6 +43,8 @@ class ColorJitter(Operation):
 
     label_effects = NOTHING
     example = "color_jitter: {brightness: 0.2, contrast: 0.2, saturation: 0.2, hue: 0.05}"
+    typical = values(brightness=0.2, contrast=0.2, saturation=0.2, hue=0.05)
+    neutral = values(brightness=(0.0, 0.0), contrast=(0.0, 0.0), saturation=(0.0, 0.0), hue=(0.0, 0.0))
 
     brightness: Factor = _FACTOR
     contrast: Factor = _FACTOR
@@ -60,8 +64,9 @@ class Gamma(Operation):
 
     label_effects = NOTHING
     example = "gamma: {amount: [0.7, 1.4]}"
+    neutral = values(amount=(1.0, 1.0))
 
-    amount: Annotated[Pair, between(0.05, 20)] = Field(description="the exponent")
+    amount: Annotated[Pair, between(0.05, 20)] = Field((0.7, 1.4), description="the exponent")
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         amount = rng.uniform("amount", self.amount)

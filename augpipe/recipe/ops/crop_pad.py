@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from augpipe.core.geometry import bounds_of, translation
 from augpipe.core.rng import OpRng
-from augpipe.recipe.ops.base import Effect, Operation, OpInput, OpResult, PadEffect, WarpEffect
+from augpipe.recipe.ops.base import Effect, Operation, OpInput, OpResult, PadEffect, WarpEffect, values
 from augpipe.recipe.ops.geometric import scaled_size, stretched
 from augpipe.recipe.ops.label_effects import STRETCH, STRETCHED_WINDOW, WHOLE, WINDOW
-from augpipe.recipe.ops.params import MaybeSide, MaybeSides, MaybeSize, Pair, Rgb, Share, Size, between
+from augpipe.recipe.ops.params import (
+    MaybeFlag,
+    MaybeRatio,
+    MaybeSide,
+    MaybeSides,
+    MaybeSize,
+    Pair,
+    Ratio,
+    Rgb,
+    Share,
+    Size,
+    between,
+)
+from augpipe.recipe.ops.windows import Box, box_around, random_box, shape_within
 
-Box: TypeAlias = tuple[int, int, int, int]
-
+_USUAL_RATIO = (3 / 4, 4 / 3)
 GRAY = (114, 114, 114)
+_FILL_AFTER = "whether later colour, blur, noise, erasing and compression leave the bars alone"
 
 
 class Pad(Operation):
@@ -32,6 +45,7 @@ class Pad(Operation):
     sides: MaybeSides = Field(None, description="the width of each bar")
     place: Literal["centre", "top_left"] = Field("centre", description="where the picture stands on a larger canvas")
     fill: Rgb = Field((0, 0, 0), description="colour of the bars")
+    fill_after: MaybeFlag = Field(None, description=_FILL_AFTER)
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         w, h = canvas.size_wh
@@ -42,9 +56,11 @@ class Pad(Operation):
                 left, top = extra_w // 2, extra_h // 2
             right, bottom = extra_w - left, extra_h - top
         size = (w + left + right, h + top + bottom)
-        return OpResult(
-            (PadEffect(translation(left, top), size, self.fill),), {"offset": [left, top], "size": list(size)}
-        )
+        bars = PadEffect(translation(left, top), size, self.fill, bool(self.fill_after))
+        return OpResult((bars,), {"offset": [left, top], "size": list(size)})
+
+    def is_identity(self) -> bool:
+        return self.sides == (0, 0, 0, 0) or self.multiple == 1 or self.size == (1, 1)
 
     def _extra(self, w: int, h: int) -> tuple[int, int]:
         if self.multiple is not None:
@@ -62,6 +78,7 @@ class Letterbox(Operation):
     size: Size = Field(description="of the result")
     enlarge: bool = Field(True, description="whether a smaller canvas is enlarged")
     fill: Rgb = Field(GRAY, description="colour of the bars")
+    fill_after: MaybeFlag = Field(None, description=_FILL_AFTER)
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         (w, h), (cw, ch) = self.size, canvas.size_wh
@@ -70,26 +87,8 @@ class Letterbox(Operation):
             factor = min(1.0, factor)
         fitted = scaled_size(canvas.size_wh, factor)
         left, top = (w - fitted[0]) // 2, (h - fitted[1]) // 2
-        effects = (stretched(canvas.size_wh, fitted), PadEffect(translation(left, top), self.size, self.fill))
-        return OpResult(effects, {"offset": [left, top], "fitted": list(fitted)})
-
-
-def random_box(rng: OpRng, size_wh: tuple[int, int], area: float, ratio: Pair, suffix: str = "") -> Box:
-    """A box of whole pixels at a random place of a canvas.
-
-    Args:
-        rng: draws the parameters ``ratio``, ``x`` and ``y``, each with ``suffix`` behind its name.
-        size_wh: of the canvas, to which the box is limited.
-        area: share of the canvas.
-        ratio: least and greatest width / height, drawn evenly in its logarithm.
-    """
-    cw, ch = size_wh
-    pixels, (low, high) = area * cw * ch, ratio
-    drawn = math.exp(rng.uniform(f"ratio{suffix}", (math.log(low), math.log(high))))
-    w = min(cw, max(1, math.floor(math.sqrt(pixels * drawn) + 0.5)))
-    h = min(ch, max(1, math.floor(math.sqrt(pixels / drawn) + 0.5)))
-    x, y = rng.integer(f"x{suffix}", 0, cw - w), rng.integer(f"y{suffix}", 0, ch - h)
-    return x, y, x + w, y + h
+        bars = PadEffect(translation(left, top), self.size, self.fill, bool(self.fill_after))
+        return OpResult((stretched(canvas.size_wh, fitted), bars), {"offset": [left, top], "fitted": list(fitted)})
 
 
 def _window(box_xyxy: Box, size: tuple[int, int] | None = None) -> tuple[Effect, ...]:
@@ -100,18 +99,29 @@ def _window(box_xyxy: Box, size: tuple[int, int] | None = None) -> tuple[Effect,
 
 
 class RandomCrop(Operation):
-    """A window of fixed size at a random place; where the canvas is smaller, the border shows."""
+    """A window at a random place, of fixed size, or of drawn area or shape; only a fixed one may show the border."""
 
+    exactly_one = ("size", "scale")
     label_effects = WINDOW
     example = "random_crop: {size: [512, 512]}"
 
-    size: Size = Field(description="of the window")
+    size: MaybeSize = Field(None, description="of the window; with ratio, another shape of the same area")
+    scale: Annotated[Pair | None, between(1e-4, 1)] = Field(None, description="share of the canvas area")
+    ratio: MaybeRatio = Field(
+        None, description="width / height, evenly in its logarithm where it fits; 3/4 to 4/3 with scale if not given"
+    )
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
-        (w, h), (cw, ch) = self.size, canvas.size_wh
+        (w, h), (cw, ch) = self._size(rng, canvas.size_wh), canvas.size_wh
         x = rng.integer("x", min(0, cw - w), max(0, cw - w))
         y = rng.integer("y", min(0, ch - h), max(0, ch - h))
         return OpResult(_window((x, y, x + w, y + h)), {"box_xyxy": [x, y, x + w, y + h]})
+
+    def _size(self, rng: OpRng, canvas_wh: tuple[int, int]) -> tuple[int, int]:
+        if self.size is not None:
+            return self.size if self.ratio is None else shape_within(rng, canvas_wh, math.prod(self.size), self.ratio)
+        pixels = rng.uniform("scale", self.scale or (1.0, 1.0)) * math.prod(canvas_wh)
+        return shape_within(rng, canvas_wh, pixels, self.ratio or _USUAL_RATIO)
 
 
 class RandomResizedCrop(Operation):
@@ -122,9 +132,7 @@ class RandomResizedCrop(Operation):
 
     size: Size = Field(description="what the window is stretched to")
     scale: Annotated[Pair, between(1e-4, 1)] = Field((0.08, 1.0), description="share of the canvas area")
-    ratio: Annotated[Pair, between(0.01, 100)] = Field(
-        (3 / 4, 4 / 3), description="width / height, evenly in its logarithm"
-    )
+    ratio: Ratio = Field(_USUAL_RATIO, description="width / height, evenly in its logarithm")
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         box = random_box(rng, canvas.size_wh, rng.uniform("scale", self.scale), self.ratio)
@@ -136,9 +144,11 @@ class BboxSafeCrop(Operation):
 
     label_effects = replace(STRETCHED_WINDOW, box="moved")
     example = "bbox_safe_crop: {size: [640, 640]}"
+    before = values(ratio=None)
 
     size: MaybeSize = Field(None, description="what the window is stretched to; its own size if not given")
     least: Share = Field(0.3, description="without objects: the least share of each side")
+    ratio: MaybeRatio = Field((0.5, 2.0), description="width / height of the window, as far as the objects let it")
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         cw, ch = canvas.size_wh
@@ -153,4 +163,8 @@ class BboxSafeCrop(Operation):
             ux1, uy1 = ux0 + w, uy0 + h
         x0, y0 = rng.integer("x0", 0, min(ux0, cw - 1)), rng.integer("y0", 0, min(uy0, ch - 1))
         x1, y1 = rng.integer("x1", max(ux1, x0 + 1), cw), rng.integer("y1", max(uy1, y0 + 1), ch)
-        return OpResult(_window((x0, y0, x1, y1), self.size), {"box_xyxy": [x0, y0, x1, y1]})
+        box = (x0, y0, x1, y1)
+        if self.ratio is not None and not self.ratio[0] <= (x1 - x0) / (y1 - y0) <= self.ratio[1]:
+            ux0, uy0 = min(ux0, cw - 1), min(uy0, ch - 1)
+            box = box_around(rng, canvas.size_wh, (ux0, uy0, max(ux1, ux0 + 1), max(uy1, uy0 + 1)), self.ratio)
+        return OpResult(_window(box, self.size), {"box_xyxy": list(box)})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Self
+import operator
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -20,9 +21,9 @@ from augpipe.core.geometry import (
     translation,
 )
 from augpipe.core.rng import OpRng
-from augpipe.recipe.ops.base import Operation, OpInput, OpResult, WarpEffect
+from augpipe.recipe.ops.base import Operation, OpInput, OpResult, WarpEffect, values
 from augpipe.recipe.ops.label_effects import MAP, STRETCH, TURN, WHOLE
-from augpipe.recipe.ops.params import MaybeSide, MaybeSize, Pair, between, span, whole_choice
+from augpipe.recipe.ops.params import MaybeSide, MaybeSize, Pair, between, choice, span, whole_choice
 
 _MOST_SHEAR = 80
 
@@ -54,6 +55,7 @@ class Rotate90(Operation):
 
     label_effects = WHOLE
     example = "rotate90: {times: [0, 1, 2, 3]}"
+    neutral = values(times=(0,))
 
     times: Annotated[tuple[int, ...], whole_choice(0, 3)] = Field((1, 2, 3), description="quarter turns")
 
@@ -69,8 +71,9 @@ class Rotate(Operation):
 
     label_effects = TURN
     example = "rotate: {degrees: 15}"
+    neutral = values(degrees=(0.0, 0.0))
 
-    degrees: Annotated[Pair, span(360)] = Field(description="angle")
+    degrees: Annotated[Pair, span(360)] = Field((-15.0, 15.0), description="angle")
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         degrees = rng.uniform("degrees", self.degrees)
@@ -82,6 +85,8 @@ class Affine(Operation):
 
     label_effects = MAP
     example = "affine: {rotate: [-15, 15], scale: [0.8, 1.2], translate: 0.1, shear: 5}"
+    typical = values(rotate=10, scale=[0.8, 1.2], translate=0.1)
+    neutral = values(rotate=(0.0, 0.0), scale=(1.0, 1.0), translate=(0.0, 0.0), shear=(0.0, 0.0), shear_y=(0.0, 0.0))
 
     rotate: Annotated[Pair, span(360)] = Field((0.0, 0.0), description="degrees, positive clockwise")
     scale: Annotated[Pair, between(0.01, 100)] = Field((1.0, 1.0), description="one factor for both axes")
@@ -115,9 +120,12 @@ class Perspective(Operation):
 
     label_effects = MAP
     example = "perspective: {scale: [0.02, 0.1]}"
+    neutral = values(scale=(0.0, 0.0))
 
     # Corners that move by less than a quarter of the side cannot make a figure that is not convex.
-    scale: Annotated[Pair, between(0, 0.24)] = Field(description="how far at most, as a fraction of the side")
+    scale: Annotated[Pair, between(0, 0.24)] = Field(
+        (0.02, 0.08), description="how far at most, as a fraction of the side"
+    )
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         scale = rng.uniform("scale", self.scale)
@@ -141,9 +149,15 @@ class Resize(Operation):
     size: MaybeSize = Field(None, description="width and height; the shape is not kept")
     longest: MaybeSide = Field(None, description="pixels of the longer side")
     shortest: MaybeSide = Field(None, description="pixels of the shorter side")
+    only: Annotated[Literal["shrink", "grow"] | None, choice(("shrink", "grow"))] = Field(
+        None, description="leave a canvas alone of which a side would have to be changed the other way"
+    )
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         size = self.size or self._scaled(canvas.size_wh)
+        grows, shrinks = (any(map(bigger, size, canvas.size_wh)) for bigger in (operator.gt, operator.lt))
+        if (self.only == "shrink" and grows) or (self.only == "grow" and shrinks):
+            return OpResult((), {"size": list(canvas.size_wh)})
         return OpResult((stretched(canvas.size_wh, size),), {"size": list(size)})
 
     def _scaled(self, size_wh: tuple[int, int]) -> tuple[int, int]:

@@ -22,16 +22,21 @@ class ParamType:
     """A parameter type.
 
     ``words`` say how it is written; errors ("expected …") and documents use them. ``schema`` checks a YAML value and
-    becomes JSON schema, ``made`` is the parameter of a checked value.
+    becomes JSON schema, ``made`` is the parameter of a checked value. ``known`` are the words to choose from, if it is
+    one of some.
     """
 
     words: str
     schema: CoreSchema
     made: Callable[[Any], Any]
+    known: tuple[str, ...] = ()
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         checked = core_schema.custom_error_schema(
-            self.schema, "expected", custom_error_message=f"expected {self.words}"
+            self.schema,
+            "expected",
+            custom_error_message=f"expected {self.words}",
+            custom_error_context={"known": list(self.known)},
         )
         plain = core_schema.plain_serializer_function_ser_schema(_same)  # "any" of simple_ser_schema is new in 2.8
         return core_schema.no_info_after_validator_function(self.made, checked, serialization=plain)
@@ -117,7 +122,7 @@ def repeated(count: int, low: int, high: int, what: str) -> ParamType:
 
 def choice(possible: tuple[str, ...]) -> ParamType:
     """One of some words."""
-    return ParamType(" or ".join(possible), core_schema.literal_schema(list(possible)), _same)
+    return ParamType(" or ".join(possible), core_schema.literal_schema(list(possible)), _same, possible)
 
 
 def _name_pairs(pairs: list[list[str]]) -> tuple[tuple[str, ...], ...]:
@@ -137,10 +142,17 @@ MaybeSide: TypeAlias = Annotated[int | None, _SIDE]
 Size: TypeAlias = Annotated[tuple[int, int], _SIZE]
 """(width, height) in pixels; one number is a square."""
 MaybeSize: TypeAlias = Annotated[tuple[int, int] | None, _SIZE]
+MaybeFlag: TypeAlias = Annotated[
+    bool | None, ParamType("true or false", core_schema.bool_schema(strict=True), lambda value: value or None)
+]
+"""False is what the step does without it, and leaves no trace in the canonical form."""
 MaybeSides: TypeAlias = Annotated[
     tuple[int, int, int, int] | None, repeated(4, 0, 16_000, "pixels, or [left, top, right, bottom]")
 ]
 Rgb: TypeAlias = Annotated[tuple[int, int, int], repeated(3, 0, 255, "a level, or [red, green, blue]")]
+Ratio: TypeAlias = Annotated[Pair, between(0.01, 100)]
+"""Of width to height."""
+MaybeRatio: TypeAlias = Annotated[Pair | None, between(0.01, 100)]
 Share: TypeAlias = Annotated[float, number(0, 1)]
 """A probability or a fraction."""
 MaybeWeight: TypeAlias = Annotated[float | None, number(0, 1e6)]

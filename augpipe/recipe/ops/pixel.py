@@ -11,10 +11,10 @@ from augpipe.pixels.steps.blur import Blur
 from augpipe.pixels.steps.cutout import Cutout
 from augpipe.pixels.steps.jpeg_compress import JpegCompress
 from augpipe.pixels.steps.noise import Noise
-from augpipe.recipe.ops.base import Operation, OpInput, OpResult, PixelStep
-from augpipe.recipe.ops.crop_pad import random_box
+from augpipe.recipe.ops.base import Operation, OpInput, OpResult, PixelStep, values
 from augpipe.recipe.ops.label_effects import NOTHING, PAINT
-from augpipe.recipe.ops.params import Pair, Rgb, WholePair, between, whole_between
+from augpipe.recipe.ops.params import Pair, Ratio, Rgb, WholePair, between, whole_between
+from augpipe.recipe.ops.windows import random_box
 
 _NOISE_STARTS = 2**31
 
@@ -26,7 +26,7 @@ class GaussianBlur(Operation):
     label_effects = NOTHING
     example = "gaussian_blur: {sigma: [0.3, 1.5]}"
 
-    sigma: Annotated[Pair, between(0.1, 50)] = Field(description="standard deviation in pixels")
+    sigma: Annotated[Pair, between(0.1, 50)] = Field((0.3, 1.5), description="standard deviation in pixels")
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         sigma = rng.uniform("sigma", self.sigma)
@@ -39,8 +39,9 @@ class GaussianNoise(Operation):
     ends_run = True
     label_effects = NOTHING
     example = "gaussian_noise: {std: [2, 12]}"
+    neutral = values(std=(0.0, 0.0))
 
-    std: Annotated[Pair, between(0, 128)] = Field(description="standard deviation in levels of 0..255")
+    std: Annotated[Pair, between(0, 128)] = Field((2.0, 12.0), description="standard deviation in levels of 0..255")
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         std = rng.uniform("std", self.std)
@@ -53,12 +54,11 @@ class Erase(Operation):
     ends_run = True
     label_effects = PAINT
     example = "erase: {count: [1, 3], area: [0.02, 0.1]}"
+    neutral = values(count=(0, 0))
 
     count: Annotated[WholePair, whole_between(0, 100)] = Field((1, 1), description="how many rectangles")
     area: Annotated[Pair, between(0, 1)] = Field((0.02, 0.1), description="share of the canvas for each")
-    ratio: Annotated[Pair, between(0.01, 100)] = Field(
-        (0.3, 3.3), description="width / height, evenly in its logarithm"
-    )
+    ratio: Ratio = Field((0.3, 3.3), description="width / height, evenly in its logarithm")
     fill: Rgb = Field((0, 0, 0), description="colour")
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
@@ -77,7 +77,7 @@ class Jpeg(Operation):
     label_effects = NOTHING
     example = "jpeg: {quality: [40, 90]}"
 
-    quality: Annotated[WholePair, whole_between(1, 100)] = Field(description="1 worst, 100 best")
+    quality: Annotated[WholePair, whole_between(1, 100)] = Field((40, 95), description="1 worst, 100 best")
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         quality = rng.integer("quality", *self.quality)

@@ -82,9 +82,9 @@ def test_hue_turns_the_circle_and_keeps_luma_and_gray():
     assert toned(back, toned(forwards, rgb)) == pytest.approx(rgb, abs=1e-6)
 
 
-def test_nothing_given_changes_nothing():
+def test_one_parameter_leaves_the_others_neutral():
     for name in ("brightness_contrast", "color_jitter"):
-        assert toned(outcome_of(name, SIZE), (3, 100, 255)) == pytest.approx([3, 100, 255], abs=1e-9)
+        assert toned(outcome_of(name, SIZE, contrast=0), (3, 100, 255)) == pytest.approx([3, 100, 255], abs=1e-9)
 
 
 def test_to_gray_is_the_luma():

@@ -42,6 +42,7 @@ KNOWN: dict[str, tuple[str, str]] = {
     "keypoint-visibility-mended": ("picture", "v of a keypoint is not 0, 1 or 2"),
     "mask-left-out": ("picture", "run lengths that are broken"),
     "ring-left-out": ("picture", "a polygon that cannot be used"),
+    "obb-left-out": ("picture", "an oriented box without a number or an area"),
     "part-left-out": ("picture", "a part without a box"),
     "panoptic-missing": ("picture", "the panoptic PNG is not there"),
     "segment-left-out": ("picture", "a panoptic segment without an id"),

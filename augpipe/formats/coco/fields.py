@@ -128,6 +128,8 @@ def box_of(bbox: Any) -> tuple[float, float, float, float] | None:
 def segmentation_of(value: Any, size_wh: tuple[int, int] | None, notes: set[str]) -> Segmentation | None:
     """Polygons or a mask; rings without three points and codes that are none are left out and noted."""
     if isinstance(value, list):
+        if value and _NUMBERS.issuperset(map(type, value)):
+            value = [value]  # one ring, without the list around it
         rings = tuple(rings_of(value))
         if is_tangled(rings):
             rings = ()

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import chain
 
 from augpipe.core.errors import DatasetError
-from augpipe.formats.base import SourceOptions
+from augpipe.formats.base import SourceOptions, is_picture, source_key
+from augpipe.formats.name_matching import Match, match_names
 from augpipe.storage.byte_range import ByteRange
-from augpipe.storage.fs import above, children, places_in, sizes_in
+from augpipe.storage.fs import above, children, places_in, sizes_in, walk_files
 from augpipe.storage.resolve import is_archive, where_of
 from augpipe.storage.tree import AnyPath, ArchivePath, Asked, only_folder
 
 _MOST_ARCHIVES = 8
 _SAMPLE, _ASKED = 50, 8
+_OF_LABELS = ("annotations", "labels", "json")
+"""Folders that hold nothing but labels; the dataset is around them."""
 
 
 def picture_root(json: AnyPath, keys: Sequence[str], options: SourceOptions) -> AnyPath:
     """The folder with most of the pictures ``keys``, among the places where COCO sets keep them.
 
     If no folder has any, archives are searched: those beside the JSON, and those named as a folder would be. Beside a
-    JSON in an archive lies what is beside the archive, too. Raises ``DatasetError`` if ``options.images`` is no folder.
+    JSON in an archive lies what is beside the archive, too. At last, pictures may be called by other names: see
+    :func:`augpipe.formats.name_matching.match_names`. Raises ``DatasetError`` if ``options.images`` is no folder.
     """
     few = _ASKED if isinstance(json, ArchivePath) and isinstance(json.tree, Asked) else _SAMPLE
     sample = keys[:: max(1, -(-len(keys) // few))]
@@ -44,7 +49,31 @@ def picture_root(json: AnyPath, keys: Sequence[str], options: SourceOptions) -> 
         inside = chain.from_iterable(_within(archive, json, options.split) for archive in _archives(places))
         other, count = _best([best, *inside], sample)
         best = other if count else best
-    return best
+    return best if count else _loosely_best(best, _around(json, options.split), sample)
+
+
+def _around(json: AnyPath, split: str | None) -> list[AnyPath]:
+    """The places of :func:`_places` that are the dataset's own, the narrowest first.
+
+    What is around the JSON's folder may hold other datasets, unless the folder is called as one of labels.
+    """
+    here, around = json.parent, json.parent.parent
+    narrow = [place for place in _places(here, json, split) if place not in (here, around)]
+    return [*narrow, here, *([around] if here.name.lower() in _OF_LABELS else [])]
+
+
+def _loosely_best(otherwise: AnyPath, places: Sequence[AnyPath], keys: Sequence[str]) -> AnyPath:
+    """The place where most pictures have another name that fits; ``otherwise`` if there is none."""
+    counts = [len(match_names(keys, pictures_below(place))) for place in places]
+    return places[counts.index(max(counts))] if any(counts) else otherwise
+
+
+def pictures_below(folder: AnyPath) -> list[str]:
+    """The pictures of a folder, by relative path; none of one that cannot be listed, such as a web server's."""
+    try:
+        return [name for name in walk_files(folder) if is_picture(name)] if folder.is_dir() else []
+    except OSError:
+        return []
 
 
 def _best(places: Sequence[AnyPath], keys: Sequence[str]) -> tuple[AnyPath, int]:
@@ -79,6 +108,35 @@ def _archives(places: Sequence[AnyPath]) -> Iterator[AnyPath]:
     for path in dict.fromkeys(path for path in (*here, *named) if path.is_file()):
         with suppress(DatasetError):  # the user has not named it, so it may be unreadable
             yield where_of(str(path))
+
+
+@dataclass(frozen=True)
+class FoundPictures:
+    """Where the pictures of a JSON are: ``at`` is key → (relative path, place, bytes); ``matches`` those among them
+    that the JSON calls by another name."""
+
+    at: Mapping[str, tuple[str, ByteRange, int]]
+    matches: Mapping[str, Match]
+
+    def key_of(self, key: str) -> str:
+        """The source key of the picture that a JSON calls ``key``."""
+        found = self.matches.get(key)
+        return key if found is None else source_key(found.name)
+
+
+def find_pictures(root: AnyPath, keys: Sequence[str]) -> FoundPictures:
+    """The pictures of ``keys`` below ``root``, by their names and, where there is none, by names that fit."""
+    if isinstance(root, ArchivePath):
+        root.tree.look_up(root.path, [(root / key).path for key in keys])
+    find = finder(root)
+    at = {key: (key, *found) for key in keys if (found := find(key)) is not None}
+    missing = [key for key in keys if key not in at]
+    taken = {form for key in at for form in _forms(key)}
+    matches = match_names(missing, pictures_below(root), taken) if missing else {}
+    for key, match in matches.items():
+        if (found := find(match.name)) is not None:
+            at[key] = (match.name, *found)
+    return FoundPictures(at, matches)
 
 
 def finder(root: AnyPath) -> Callable[[str], tuple[ByteRange, int] | None]:

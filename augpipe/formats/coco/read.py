@@ -8,6 +8,7 @@ several that speak of the same pictures (instances, keypoints, captions, panopti
 from __future__ import annotations
 
 import itertools
+import json
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -88,12 +89,17 @@ def decoded(data: bytes, file: str, offset: int = 0) -> Any:
     """The value of a JSON text at byte ``offset`` of ``file``; raises ``Reject``: ``bad-json`` or ``too-large``."""
     require_small(data, b"[{", file)
     try:
-        value = msgspec.json.decode(data)
+        value = _without_nan(data) if b"NaN" in data or b"Infinity" in data else msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise bad_labels("bad-json", file, f"not JSON at byte {offset}: {one_line(error)}") from error
     if data.count(b"[") + data.count(b"{") > DEEPEST and is_deep(value):
         raise bad_labels("bad-json", file, f"JSON nested in more than {DEEPEST} levels")
     return value
+
+
+def _without_nan(data: bytes) -> Any:
+    """The value of a text as Python's json module writes it, in which NaN and Infinity are unknown."""
+    return json.loads(data, parse_constant=lambda _: None)
 
 
 def panoptic_pngs(file: AnyPath, rows: Iterable[Mapping[str, Any]]) -> list[AnyPath]:
@@ -130,6 +136,7 @@ def annotations_of(
     found: list[ObjectRow] = []
     dropped: list[Dropped] = []
     notes: set[str] = set()
+    before: dict[int | str, Mapping[str, Any]] = {}
     for row in rows:
         has_geometry = bool(row.get("bbox") or row.get("segmentation") or row.get("keypoints"))
         if not has_geometry and isinstance(row.get("caption"), str):
@@ -142,6 +149,10 @@ def annotations_of(
                 tags.append(category.name)
                 continue
             index = len(found) + len(dropped)
+            identity = identity_of(row.get("id"))
+            if identity is not None and before.setdefault(identity, row) is not row and before[identity] == row:
+                dropped.append(Dropped(index, category.id, "merged", None, identity))  # the same row, listed twice
+                continue
             made = object_of(row, index, category, size, notes)
             (dropped if isinstance(made, Dropped) else found).append(made)  # type: ignore[arg-type]
     return Annotations(

@@ -1,13 +1,14 @@
 """Indexing Pascal VOC data: the picture, XML and masks of each entry, the split, the classes.
 
-A picture is looked for by its XML's own stem, then by ``<filename>``, in the
-picture folder that belongs to the XML folder; a picture whose stem is that of another XML is never taken from it.
+A picture is looked for by its XML's own stem, then by ``<filename>``, in the picture folder that belongs to the XML
+folder, at last by names that fit these two; a picture whose stem is that of another XML is never taken from it.
 """
 
 from __future__ import annotations
 
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -15,8 +16,9 @@ from pathlib import PurePosixPath
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.parallel import batches_of, parallel_map
-from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture, source_key
+from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture, plural, source_key
 from augpipe.formats.indexing import categories_by_name, digest_of, left_out, links_left_out
+from augpipe.formats.name_matching import Match, match_names, rule_remarks
 from augpipe.formats.voc.read import TWENTY, VocAt, VocReader
 from augpipe.formats.voc.roots import VocRoot, find_roots
 from augpipe.formats.voc.xml_reader import pack, read_xml
@@ -38,6 +40,8 @@ class _Found:
     names: set[str] = field(default_factory=set)
     links: set[str] = field(default_factory=set)
     unannotated: int = 0
+    matches: dict[str, Match] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
     room: int = HELD_BYTES
 
     def held(self, at: VocAt, said: bytes | None) -> VocAt:
@@ -70,7 +74,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
         _gather(root, src, split, lines, found)
     categories, colors, remarks = _categories(src, roots, found.names, options)
     remarks = [*left_out(found.unannotated, "picture", "without annotations"), *remarks]
-    remarks += links_left_out(found.links, src)
+    remarks += [*found.remarks, *rule_remarks(found.matches), *links_left_out(found.links, src)]
     reader = VocReader({c.name: c.id for c in categories}, options.voc_origin, colors)
     return Dataset.of("voc", src, categories, found.entries, reader, options, remarks)
 
@@ -86,18 +90,33 @@ def _gather(root: VocRoot, src: AnyPath, split: str | None, lines: list[str] | N
     pictures, used = _pictures(root, found.links), set[str]()
     wanted, unknown = _chosen(root, split, lines, stems)
     rest = iter(zip(stems, ats, strict=True))
+    missing: list[tuple[str, str, VocAt, bytes]] = []
     for names, glances in seen:
         found.names |= names
         for (filename, digest, said), (stem, at) in zip(glances, rest, strict=False):
             picture = _picture_for(stem, filename, pictures, xmls)
             if picture:
                 used.add(picture)
-            if stem in wanted:
-                expected = "" if picture else stem + (os.path.splitext(filename)[1] if is_picture(filename) else ".jpg")
-                found.entries.append(entry_of(picture, expected, found.held(at, said), digest))
+            if stem in wanted and picture is not None:
+                found.entries.append(entry_of(picture, "", found.held(at, said), digest))
+            elif picture is None:  # also of other splits, so that a picture belongs to one
+                missing.append((stem, filename, found.held(at, said) if stem in wanted else at, digest))
+    background = 0
     for stem in unknown:
         picture = _picture_for(stem, "", pictures, xmls)
-        found.entries.append(entry_of(picture, f"{stem}.jpg", VocAt(place(f"{stem}.xml")), digest_of(b"")))
+        at = VocAt(place(f"{stem}.xml")) if picture is None else VocAt(None)
+        found.entries.append(entry_of(picture, f"{stem}.jpg", at, digest_of(b"")))
+        background += picture is not None
+    if background:
+        what = plural(background, "picture")
+        found.remarks.append(f"{what} that a list names without an XML: background, without objects")
+    matches = _matches([(stem, filename) for stem, filename, *_ in missing], pictures, used)
+    used.update(match.name for match in matches.values())
+    for stem, filename, at, digest in missing:
+        if stem in wanted:
+            match = matches.get(stem)
+            found.matches.update({} if match is None else {_file_of(stem, filename): match})
+            found.entries.append(entry_of(None if match is None else match.name, _file_of(stem, filename), at, digest))
     if split is None:
         found.unannotated += sum(map(len, pictures.values())) - len(used)
 
@@ -179,6 +198,30 @@ def _picture_for(stem: str, filename: str, pictures: Mapping[str, list[str]], xm
             exact = [c for c in there if unicodedata.normalize("NFC", c) == named]
             return (exact or there)[0]
     return None
+
+
+def _file_of(stem: str, filename: str) -> str:
+    """What the picture of an XML is called, as far as it says."""
+    return stem + (os.path.splitext(filename)[1] if is_picture(filename) else ".jpg")
+
+
+def _matches(
+    missing: Sequence[tuple[str, str]], pictures: Mapping[str, list[str]], used: Collection[str]
+) -> dict[str, Match]:
+    """Stem → the picture whose name fits it, else ``<filename>``, of the (stem, filename) that have none of theirs."""
+    if not missing:
+        return {}
+    there = [name for names in pictures.values() for name in names]
+    by_stem = match_names([_file_of(*one) for one in missing], there, used)
+    out = {stem: by_stem[name] for stem, filename in missing if (name := _file_of(stem, filename)) in by_stem}
+    named = {
+        stem: f"{os.path.dirname(stem)}/{filename}".replace("\\", "/").lstrip("/")
+        for stem, filename in missing
+        if filename and stem not in out
+    }
+    by_name = match_names(named.values(), there, {*used, *(match.name for match in out.values())})
+    claimed = Counter(named.values())  # the same <filename> in several XML files says nothing
+    return out | {stem: by_name[name] for stem, name in named.items() if name in by_name and claimed[name] == 1}
 
 
 def _stems(stem: str, named: str) -> Iterator[str]:

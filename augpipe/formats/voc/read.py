@@ -11,14 +11,27 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from augpipe.core.annotations import Annotations, Dropped, ObjectAttributes, ObjectPart, Objects, Raster, Rle
+from augpipe.core.annotations import (
+    F64,
+    Annotations,
+    Dropped,
+    ObjectAttributes,
+    ObjectPart,
+    Objects,
+    Raster,
+    Rings,
+    Rle,
+    Segmentation,
+)
 from augpipe.core.errors import Reject, one_line
+from augpipe.core.geometry import bounds_of
 from augpipe.formats.base import Entry
 from augpipe.formats.limits import bad_labels
+from augpipe.formats.voc.shapes import ORIENTED, POLYGON, obb_of, rings_of
 from augpipe.formats.voc.xml_reader import Corners, Said, read_xml, unpack
 from augpipe.storage.byte_range import ByteRange, read_place
 
@@ -81,14 +94,19 @@ class VocReader:
             raise self._unknown(said.names, file) from None
         notes: set[str] = set()
         boxes = [None if corners is None else self._box(corners, notes) for corners in said.corners]
-        masks: Sequence[Rle | None] = (None,) * len(boxes)
+        masks: Sequence[Segmentation | None] = (None,) * len(boxes)
         if instance is not None:
             masks = _masks_for(boxes, instance, notes)
+        obbs: list[F64 | None] = [None] * len(boxes)
+        fields = said.fields
+        if any(POLYGON in of_object or ORIENTED in of_object for of_object in fields.values()):
+            masks, obbs, fields = self._shapes(said, boxes, list(masks), notes)
+        has_masks = instance is not None or any(mask is not None for mask in masks)
         kept = [i for i, box in enumerate(boxes) if box is not None]
         lost = [i for i, box in enumerate(boxes) if box is None] if len(kept) < len(boxes) else []
         parts = {i: self._parts(said, i, notes) for i in kept if i in said.parts} if said.parts else {}
         numbers = (
-            np.zeros(len(kept), np.int64) if instance is None else [0 if masks[i] is None else i + 1 for i in kept]
+            np.zeros(len(kept), np.int64) if instance is None else [i + 1 if _is_rle(masks[i]) else 0 for i in kept]
         )
         nothing = (None,) * len(kept)
         objects = Objects(
@@ -97,11 +115,11 @@ class VocReader:
             np.array([boxes[i] for i in kept] if lost else boxes, np.float64).reshape(-1, 4),
             np.zeros(len(kept), np.uint8),
             np.asarray(numbers, np.int64),
-            nothing if instance is None else tuple([masks[i] for i in kept]),
+            tuple([masks[i] for i in kept]) if has_masks else nothing,
             nothing,
-            nothing,
+            tuple([obbs[i] for i in kept]),
             tuple([parts.get(i, ()) for i in kept]) if parts else ((),) * len(kept),
-            tuple([_facts(said, i) for i in kept]),
+            tuple([_facts(said, fields, i) for i in kept]),
         )
         return Annotations(
             objects=objects,
@@ -127,6 +145,39 @@ class VocReader:
         last = 1 - self.origin
         return (x0 - self.origin, y0 - self.origin, x1 + last, y1 + last)
 
+    def _shapes(
+        self, said: Said, boxes: list[Corners | None], masks: list[Segmentation | None], notes: set[str]
+    ) -> tuple[list[Segmentation | None], list[F64 | None], dict[int, dict[str, Any]]]:
+        """(masks, oriented boxes, fields that are left) of objects with polygons or oriented boxes of their own.
+
+        An object without ``<bndbox>`` gets the box around them.
+        """
+        obbs: list[F64 | None] = [None] * len(boxes)
+        left = dict(said.fields)
+        for i, fields in said.fields.items():
+            taken: set[str] = set()
+            rings: tuple[F64, ...] = ()
+            if POLYGON in fields and masks[i] is None:
+                if rings := rings_of(fields, self.origin):
+                    masks[i] = Rings(rings)
+                    taken.add(POLYGON)
+                else:
+                    notes.add("ring-left-out")
+            points = list(rings)
+            if ORIENTED in fields:
+                obbs[i] = obb = obb_of(fields, self.origin)
+                if obb is None:
+                    notes.add("obb-left-out")
+                else:
+                    points.append(obb)
+                    taken |= {ORIENTED, "type"}
+            left[i] = {name: value for name, value in fields.items() if name not in taken}
+            if boxes[i] is None and points:
+                x0, y0, x1, y1 = bounds_of(np.concatenate(points)).tolist()
+                boxes[i] = (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+                notes.add("box-remade")
+        return masks, obbs, left
+
     def _parts(self, said: Said, index: int, notes: set[str]) -> tuple[ObjectPart, ...]:
         found = said.parts[index]
         parts = [ObjectPart(name, self._box(corners, set())) for name, corners in found if corners is not None]
@@ -147,8 +198,12 @@ def _masks_for(boxes: list[Corners | None], instance: Raster, notes: set[str]) -
     return masks
 
 
-def _facts(said: Said, index: int) -> ObjectAttributes:
-    fields = said.fields.get(index) if said.fields else None
+def _is_rle(mask: Segmentation | None) -> bool:
+    return isinstance(mask, Rle)
+
+
+def _facts(said: Said, of_objects: Mapping[int, dict[str, Any]], index: int) -> ObjectAttributes:
+    fields = of_objects.get(index) if of_objects else None
     return _plain_facts(*said.facts[index]) if fields is None else ObjectAttributes(None, *said.facts[index], fields)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture, plural
 from augpipe.formats.indexing import digest_of, left_out, links_left_out, listed_classes, names_in, read_classes
+from augpipe.formats.name_matching import match_names
 from augpipe.formats.yolo.data_yaml import KINDS, SPLITS, DataYaml, Kind, read_data_yaml
 from augpipe.formats.yolo.read import YoloReader, kind_of, lengths_of
 from augpipe.labels.keypoints import flip_pairs_of
@@ -132,22 +133,22 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     chosen = everything if options.split is None else list(dict.fromkeys(found.pictures[options.split]))
     lengths: Counter[int] = Counter()
     without = 0
-    entries, wanted, labels = [], set(chosen), set[str]()
+    entries, wanted = [], set(chosen)
+    label_at = _labels(everything, found)
     for path in everything:  # of all splits, so that they agree on the kind
-        label = _label(path, found.root)
-        labels.add(label or "")
+        label = label_at.get(path)
         data = b"" if label is None else bytes_of(place_of(at_path(found.root, label)))
         lengths.update(lengths_of(data))
         if path in wanted:
             without += label is None
             entries.append(_entry(path, base, label, data, found.root))
-    _require_labels(labels, everything, found.root)
+    _require_labels(label_at.values(), everything, found.root)
     if without:
         found.remarks.append(
             f"{plural(without, 'picture')} without a label file: background, as Ultralytics takes them"
         )
-    alone = _labels_without_picture(everything, labels, found.root)
-    found.remarks += left_out(alone, "label file", "without a picture")
+    alone = _labels_without_picture(everything, label_at.values(), found.root)
+    found.remarks += left_out(len(alone), "label file", "without a picture")
     kpt_shape = None if found.data is None else found.data.kpt_shape
     kind = _kind(asked, found, lengths, kpt_shape)
     ids, categories = _categories(found, options, kind)
@@ -173,26 +174,51 @@ def _kind(asked: str, found: _Found, lengths: Counter[int], kpt_shape: tuple[int
     return kind
 
 
+def _labels(pictures: Sequence[str], found: _Found) -> dict[str, str]:
+    """Picture → its label file: where Ultralytics looks, beside it or, as told in a remark, under a name that fits."""
+    out = {picture: label for picture in pictures if (label := _label(picture, found.root)) is not None}
+    bare = [picture for picture in pictures if picture not in out]
+    alone = _labels_without_picture(pictures, out.values(), found.root) if bare else []
+    named = {_picture_of(label): label for label in alone}
+    matches = match_names(named, bare)
+    if matches:
+        name, match = next(iter(matches.items()))
+        label, picture = (relative_to(at_path(found.root, path), found.root) for path in (named[name], match.name))
+        found.remarks.append(
+            f"{plural(len(matches), 'label file')} found by another name, which Ultralytics does not look for: "
+            f"{one_line(label, 80)} is that of {one_line(picture, 80)}"
+        )
+    return out | {match.name: named[name] for name, match in matches.items()}
+
+
+def _picture_of(label: str) -> str:
+    """What the picture of a label file is called; some tools keep its ending, as in ``a.png.txt``."""
+    before, folder, after = os.path.splitext(label)[0].rpartition("/labels/")
+    name = f"{before}/images/{after}" if folder else after
+    return name if is_picture(name) else f"{name}.jpg"
+
+
 def _label(picture: str, root: AnyPath) -> str | None:
     """The label file of a picture, by the rule, else beside it; ``None`` if there is none."""
     beside = os.path.splitext(picture)[0] + ".txt"
     return next((p for p in (label_of(picture), beside) if size_of(at_path(root, p)) >= 0), None)
 
 
-def _require_labels(labels: set[str], pictures: Sequence[str], root: AnyPath) -> None:
+def _require_labels(labels: Collection[str], pictures: Sequence[str], root: AnyPath) -> None:
     if not pictures:
         raise DatasetError(f"{root}: no pictures found where the dataset should have them")
-    if labels <= {""}:
+    if not labels:
         expected = f"{label_of(pictures[0])} for {pictures[0]}"
         raise DatasetError(f"{root}: no picture has a label file; expected {one_line(expected, 400)}")
 
 
-def _labels_without_picture(pictures: Iterable[str], labels: set[str], root: AnyPath) -> int:
+def _labels_without_picture(pictures: Iterable[str], labels: Collection[str], root: AnyPath) -> list[str]:
+    taken = set(labels)
     folders = {os.path.dirname(label_of(picture)) for picture in pictures}
     apart = folders - {os.path.dirname(picture) for picture in pictures}  # beside pictures other texts may lie
     folders_there = [(f, at) for f in apart if (at := at_path(root, f)).is_dir()]
     there = (f"{f}/{n}" for f, at in folders_there for n in names_of(at) if n.endswith(".txt"))
-    return sum(path not in labels and os.path.basename(path) not in _NAME_FILES for path in there)
+    return [path for path in there if path not in taken and os.path.basename(path) not in _NAME_FILES]
 
 
 def _base(pictures: Sequence[str], root: AnyPath) -> str:

@@ -274,8 +274,8 @@ def test_what_a_list_names_and_nothing_has_stays_an_entry(tmp_path):
     (root / "ImageSets" / "Main" / "val.txt").write_text("b 1\nc -1\n")
     source = opened(root, split="val")
     assert list(zip(keys(source), pictures(source), strict=True)) == [("b.jpg", "JPEGImages/b.jpg"), ("c.jpg", None)]
-    assert rejected(source, "b.jpg").code == "missing-file"
-    assert source.remarks == ()
+    assert source.remarks == ("1 picture that a list names without an XML: background, without objects",)
+    assert rejected(source, "c.jpg").code == "missing-file"
 
 
 def test_a_split_may_be_a_folder_of_annotations(tmp_path):

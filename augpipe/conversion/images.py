@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from augpipe.conversion.report import ConversionReport
-from augpipe.core.annotations import Annotations, Header
-from augpipe.core.errors import Reject, UsageError, fault, one_line
-from augpipe.formats.base import Dataset, Entry, Reader, is_picture
+from augpipe.core.annotations import Header
+from augpipe.core.errors import Reject, UsageError, one_line
+from augpipe.formats.base import Dataset, Entry, Reader, is_picture, read_labels
 from augpipe.formats.image_header import header_at
 from augpipe.formats.writer import Picture
 from augpipe.storage.byte_range import is_file, read_place
@@ -19,7 +19,7 @@ def pictures(reader: Reader, entries: Iterable[Entry], report: ConversionReport)
     """Every entry with the picture of it; those whose labels cannot be read are in the report alone."""
     for entry in entries:
         try:
-            annotations = _annotations(reader, entry)
+            annotations = read_labels(reader, entry)
             header = _header(entry, report)
             name = _name_of(entry, header)
         except Reject as reject:
@@ -32,15 +32,6 @@ def pictures(reader: Reader, entries: Iterable[Entry], report: ConversionReport)
         if header is not None and size not in (header.stored_wh, header.upright_wh):
             report.notes["size-mismatch"] += 1
         yield entry, Picture(name, annotations, header, size)
-
-
-def _annotations(reader: Reader, entry: Entry) -> Annotations:
-    try:
-        return reader.annotations(entry)
-    except Reject:
-        raise
-    except Exception as error:
-        raise fault("labels", error) from error
 
 
 def _name_of(entry: Entry, header: Header | None) -> str:

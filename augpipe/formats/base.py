@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from augpipe.core.annotations import Annotations, Category
-from augpipe.core.errors import DatasetError, Reject, one_line
+from augpipe.core.errors import DatasetError, Reject, fault, one_line
 from augpipe.formats.catalogue import format_named
+from augpipe.formats.limits import require_few
 from augpipe.storage.byte_range import ByteRange, read_place
 from augpipe.storage.fs import place_of, size_of
 from augpipe.storage.resolve import ending_of
@@ -152,7 +153,7 @@ class Dataset:
         step = 1 if most is None else max(1, -(-len(self.entries) // most))
         for entry in self.entries[::step]:
             try:
-                labels = self.reader.annotations(entry)
+                labels = read_labels(self.reader, entry)
             except Reject:
                 continue
             yield entry.key, labels
@@ -198,6 +199,33 @@ def read_picture(entry: Entry) -> bytes:
     if entry.picture is None:
         raise Reject("read", "missing-picture", f"no picture {one_line(entry.file)} was found", file=entry.file)
     return read_place(entry.picture)
+
+
+def read_labels(reader: Reader, entry: Entry) -> Annotations:
+    """The labels of an entry as its files state them. Whatever they were made to do costs that picture, in any process.
+
+    Work and memory are bounded by counting and not by a clock, so that the same pictures are rejected on every machine:
+    readers refuse too many bytes and values before they parse them (:mod:`augpipe.formats.limits`), and here too many
+    objects.
+
+    Raises:
+        Reject: they cannot be read, for whatever reason.
+    """
+    try:
+        found = reader.annotations(entry)
+    except Reject:
+        raise
+    except Exception as error:  # one picture of a hundred thousand must not end a command
+        raise label_fault(error, entry) from error
+    require_few(len(found.objects) + len(found.dropped), entry.file)
+    return found
+
+
+def label_fault(error: Exception, entry: Entry) -> Reject:
+    """The reject of an entry for an unforeseen error over its labels."""
+    reject = fault("labels", error)
+    reject.file = entry.file
+    return reject
 
 
 def source_key(relative: str | os.PathLike[str]) -> str:

@@ -24,8 +24,8 @@ from augpipe.core.errors import Reject, RunError, fault, one_line, refused
 from augpipe.core.plan import Plan
 from augpipe.core.rng import rank
 from augpipe.formats.base import Entry, fingerprint_of, read_picture
+from augpipe.formats.look import upright_labels
 from augpipe.formats.webdataset.record import SourceFacts, record_of
-from augpipe.labels.normalize import aligned
 from augpipe.labels.transform import Labelled, apply
 from augpipe.pixels.backend import Backend, Rendered
 from augpipe.pixels.backend import PictureJob as PixelJob
@@ -158,7 +158,7 @@ class _ShardTask:
         try:
             data = read_picture(entry)
             header = read_header(data, self._job.max_pixels)
-            annotations = aligned(self._job.reader.annotations(entry), header, self._job.exif)
+            annotations = upright_labels(self._job.reader, entry, header, self._job.exif)
             if self._job.strict:
                 require_sound(annotations)
         except Reject as reject:

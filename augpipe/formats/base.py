@@ -142,8 +142,9 @@ class Dataset:
                 raise DatasetError(f"{root}: the file name {entry.file!a} is not UTF-8; rename the file")
         for before, after in itertools.pairwise(ordered):
             if before.key == after.key:
+                one, other = told_apart(*_names_of(before, after))
                 raise DatasetError(
-                    f"{root}: two pictures are called '{one_line(after.key)}' ({before.file} and {after.file}); "
+                    f"{root}: two pictures are called '{one_line(after.key)}' ({one} and {other}); "
                     "keys must be unique, rename or remove one"
                 )
         return cls(format, root, tuple(categories), ordered[: options.limit], reader, options, tuple(remarks))
@@ -171,6 +172,12 @@ class Dataset:
     def fingerprint(self) -> str:
         """See :func:`fingerprint_of`."""
         return fingerprint_of(self.entries)
+
+
+def _names_of(one: Entry, other: Entry) -> tuple[str, str]:
+    """What tells entries of one key apart: the forms in which their pictures' names are written, else their files."""
+    first, second = (e.picture.name or os.path.basename(e.picture.path) if e.picture else "" for e in (one, other))
+    return (first, second) if first != second and source_key(first) == source_key(second) else (one.file, other.file)
 
 
 def fingerprint_of(entries: Iterable[Entry]) -> str:
@@ -231,6 +238,13 @@ def label_fault(error: Exception, entry: Entry) -> Reject:
 def source_key(relative: str | os.PathLike[str]) -> str:
     """A path below the picture root as a source key: POSIX, Unicode NFC."""
     return unicodedata.normalize("NFC", str(relative).replace(os.sep, "/"))
+
+
+def told_apart(one: str, other: str) -> tuple[str, str]:
+    """Two names for a message; where they look the same, as two Unicode forms of one name do, with escapes."""
+    if one != other and unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other):
+        return one_line(one.encode("unicode_escape").decode()), one_line(other.encode("unicode_escape").decode())
+    return one_line(one), one_line(other)
 
 
 def is_picture(name: str) -> bool:

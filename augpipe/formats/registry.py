@@ -17,7 +17,7 @@ from augpipe.formats.catalogue import FORMATS
 from augpipe.formats.format import Format
 from augpipe.storage import remote
 from augpipe.storage.fs import walk_files
-from augpipe.storage.resolve import COMPRESSED, ending_of, file_at, is_pattern, where_of
+from augpipe.storage.resolve import COMPRESSED, ending_of, file_at, is_pattern, require_possible, where_of
 from augpipe.storage.tree import AnyPath, ArchivePath, Listed, only_folder
 
 _MOST_NAMES = 10_000
@@ -73,6 +73,9 @@ def _asked_format(options: SourceOptions) -> Format | None:
 
 def _opened(src: str, options: SourceOptions) -> Dataset:
     asked = _asked_format(options)
+    for named in (src, options.images):
+        if named is not None:
+            require_possible(os.fspath(named))
     needs_tree = asked is None or not asked.reads_archives or ending_of(src) != ".tar"
     source = _source(src) if needs_tree else Source(src, file_at(src))
     if not is_pattern(src) and not src.startswith("pipe:") and not source.where.exists():

@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from augpipe.core.errors import DatasetError, one_line
-from augpipe.formats.base import Dataset, Source, SourceOptions, is_picture
+from augpipe.formats.base import Dataset, Source, SourceOptions, is_picture, plural
 from augpipe.formats.catalogue import FORMATS
 from augpipe.formats.format import Format
 from augpipe.storage import remote
 from augpipe.storage.fs import walk_files
+from augpipe.storage.patience import waited
 from augpipe.storage.resolve import COMPRESSED, ending_of, file_at, is_pattern, require_possible, where_of
 from augpipe.storage.tree import AnyPath, ArchivePath, Listed, only_folder
 
@@ -39,8 +40,9 @@ def open_dataset(src: str | os.PathLike[str], options: SourceOptions | None = No
         DatasetError: nothing there, no format that fits, two that do, or something that the system cannot read.
     """
     src = os.fspath(src)
+    before = waited()
     try:
-        return _opened(src, options or SourceOptions())
+        dataset = _opened(src, options or SourceOptions())
     except MemoryError as error:
         raise DatasetError(f"{one_line(src)}: not enough memory to look through it; nothing was done") from error
     except OSError as error:
@@ -50,6 +52,11 @@ def open_dataset(src: str | os.PathLike[str], options: SourceOptions | None = No
             mend = "see that the server has it and answers"
         why = error.strerror or one_line(error)
         raise DatasetError(f"{file}: cannot be read: {why}\n{mend}, and run the same command again") from error
+    waits = waited().since(before)
+    if waits.times:
+        said = f"the server asked to wait {plural(waits.times, 'time')}, {waits.seconds:,.0f} s in all"
+        dataset = replace(dataset, remarks=(*dataset.remarks, said))
+    return dataset
 
 
 def _source(src: str) -> Source:

@@ -40,6 +40,7 @@ from augpipe.run.prefetch import reading_ahead
 from augpipe.run.source_guard import require_sound, require_there
 from augpipe.storage.byte_range import is_file
 from augpipe.storage.fs import relative_to
+from augpipe.storage.patience import waited
 
 HELD_BYTES = 256 * 1024 * 1024
 """Encoded bytes of a shard that are kept in memory; more are spilled to disk."""
@@ -107,6 +108,7 @@ class _ShardTask:
         self._rejects: list[dict[str, Any]] = []
         self._fallbacks: list[dict[str, str]] = []
         self._members: list[tuple[bytes, int, int]] = []
+        self._waited = waited()
 
     def run(self) -> None:
         started = time.monotonic()
@@ -345,7 +347,14 @@ class _ShardTask:
 
     def _circumstances(self, seconds: float) -> dict[str, Any]:
         """How the shard was made; not covered by the promise of the same bytes."""
-        run = {"seconds": round(seconds, 3), "attempts": self._attempt.number, "fallbacks": self._fallbacks}
+        run: dict[str, Any] = {
+            "seconds": round(seconds, 3),
+            "attempts": self._attempt.number,
+            "fallbacks": self._fallbacks,
+        }
+        waits = waited().since(self._waited)
+        if waits.times:  # for servers that asked for it
+            run["waited"] = {"times": waits.times, "seconds": round(waits.seconds, 3)}
         return run if self._job.versions is None else {**run, "versions": dict(self._job.versions)}
 
     def _content(self, spool: IO[bytes]) -> Iterator[bytes]:

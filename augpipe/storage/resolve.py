@@ -30,11 +30,12 @@ def is_archive(path: str) -> bool:
 
 
 def require_possible(src: str) -> None:
-    """Raise :class:`DatasetError` if a path that a user has named leads to no file or folder, but to something else.
+    """Raise :class:`DatasetError` for what looks like a URL and is none, and for a path to no file or folder.
 
     What is not there at all is no error here.
     """
     if remote.is_url(src):
+        remote.require_url(src)
         return
     shown = one_line(src)
     if not os.path.isabs(src):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,7 +17,9 @@ from urllib.parse import unquote, urlsplit
 class Web:
     """What a server does.
 
-    ``faults`` has a path's end → ``hang``, ``cut``, a status, ``bytes-500`` (HEAD works), or ``flaky`` (fails once).
+    ``faults`` has a path's end → ``hang``, ``cut``, ``drop``, a status, ``bytes-FAULT`` (HEAD works), ``flaky`` (fails
+    once), ``to URL`` (a redirect), or ``busy STATUS RETRY-AFTER TIMES`` (so often, then it answers). ``disturb`` gives
+    such a fault, or "", for every request.
 
     ``asked`` are (method, path, range or "") of the requests so far.
     """
@@ -28,6 +31,7 @@ class Web:
     faults: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     url: str = ""
+    disturb: Callable[[str], str] | None = None
 
 
 @contextlib.contextmanager
@@ -53,12 +57,25 @@ def serving(folder: Path, **manners: object) -> Iterator[Web]:
             part = self.headers.get("Range", "")
             web.asked.append((self.command, path, part))
             fault = next((f for end, f in web.faults.items() if path.endswith(end)), "")
+            if not fault and web.disturb is not None:
+                fault = web.disturb(path)
+            if fault.startswith("bytes-"):
+                fault = fault.removeprefix("bytes-") if with_body else ""
             file = web.folder / path.lstrip("/")
-            if fault == "bytes-500":
-                fault = "500" if with_body else ""
             if fault == "flaky":
                 fault = "500"
                 web.faults = {end: f for end, f in web.faults.items() if not path.endswith(end)}
+            if fault.startswith("to "):
+                return self.refuse(302, Location=fault.removeprefix("to "))
+            if fault.startswith("busy "):
+                _, status, seconds, times = fault.split(" ", 3)
+                left = f"busy {status} {seconds} {int(times) - 1}" if int(times) > 1 else ""
+                web.faults.update({end: left for end in web.faults if path.endswith(end)})
+                return self.refuse(int(status), **{"Retry-After": seconds.replace("_", " ")})
+            if fault == "drop":
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return None
             if fault == "hang":
                 time.sleep(3)
             if not web.head and not with_body:
@@ -89,8 +106,10 @@ def serving(folder: Path, **manners: object) -> Iterator[Web]:
                 self.close_connection = True
             return None
 
-        def refuse(self, status: int) -> None:
+        def refuse(self, status: int, **headers: str) -> None:
             self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", "0")
             self.end_headers()
 

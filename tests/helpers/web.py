@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import socket
 import threading
 import time
@@ -19,7 +20,7 @@ class Web:
 
     ``faults`` has a path's end → ``hang``, ``cut``, ``drop``, a status, ``bytes-FAULT`` (HEAD works), ``flaky`` (fails
     once), ``to URL`` (a redirect), or ``busy STATUS RETRY-AFTER TIMES`` (so often, then it answers). ``disturb`` gives
-    such a fault, or "", for every request.
+    such a fault, or "", for every request. With ``upstream`` (host:port) the answers are those of another server.
 
     ``asked`` are (method, path, range or "") of the requests so far.
     """
@@ -32,6 +33,7 @@ class Web:
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     url: str = ""
     disturb: Callable[[str], str] | None = None
+    upstream: str = ""
 
 
 @contextlib.contextmanager
@@ -82,6 +84,8 @@ def serving(folder: Path, **manners: object) -> Iterator[Web]:
                 return self.refuse(405)
             if fault.isdigit():
                 return self.refuse(int(fault))
+            if web.upstream:
+                return self.forward(with_body, fault == "cut")
             if not file.is_file():
                 return self.refuse(404)
             data, status, ranged = file.read_bytes(), 200, None
@@ -105,6 +109,21 @@ def serving(folder: Path, **manners: object) -> Iterator[Web]:
             if fault == "cut":
                 self.close_connection = True
             return None
+
+        def forward(self, with_body: bool, cut: bool) -> None:
+            there = http.client.HTTPConnection(web.upstream, timeout=60)
+            there.request(self.command, self.path, headers=dict(self.headers))
+            answer = there.getresponse()
+            data = answer.read()
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in ("transfer-encoding", "connection", "content-length", "date", "server"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(data)) if with_body else answer.getheader("Content-Length", "0"))
+            self.end_headers()
+            self.wfile.write(data[: len(data) // 2] if cut else data)
+            self.close_connection = self.close_connection or cut
+            there.close()
 
         def refuse(self, status: int, **headers: str) -> None:
             self.send_response(status)

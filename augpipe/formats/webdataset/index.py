@@ -189,8 +189,9 @@ def _samples(path: AnyPath, remarks: list[str]) -> Iterator[tuple[str, dict[str,
                 yield key, members
             key, members, named = own, {}, {}
         if ending.lower() in members:
-            one, other = told_apart(named[ending.lower()], name)
-            also = "" if one == other else f" (also as '{one}')"
+            before = named[ending.lower()]
+            one, other = told_apart(before, name)
+            also = f" (also as '{one}')" if before != name and source_key(before) == source_key(name) else ""
             raise DatasetError(f"{path}: the member '{other}' is there twice{also}; names must be unique")
         members[ending.lower()] = ByteRange(file, offset, size)
         named[ending.lower()] = name

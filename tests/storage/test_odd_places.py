@@ -30,6 +30,7 @@ from builders import (
     write_voc,
 )
 from command_line import call
+from packing import write_zip
 
 from augpipe.core.errors import DatasetError
 from augpipe.formats.webdataset import patterns
@@ -222,6 +223,24 @@ def test_as_many_names_as_are_allowed_are_looked_for():
     message = said(f"nowhere-{{1..{MOST_TARS}}}.tar")
     assert "nowhere-1.tar: no such file (100000 of 100000 of the pattern missing)" in message
     assert patterns.MOST_TARS == 100_000
+
+
+# --- names that no file has ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "/".join(["d" * 100] * 30)])
+@pytest.mark.parametrize("target", ["coco", "yolo"])
+def test_a_member_whose_name_no_file_can_have_costs_that_picture(name, target, tmp_path):
+    data = write_picture(tmp_path / "a.jpg").read_bytes()
+    files = {f"JPEGImages/{stem}.jpg": data for stem in ("a", name)}
+    files |= {f"Annotations/{stem}.xml": voc_xml(object_xml()).encode() for stem in ("a", name)}
+    source = write_zip(tmp_path / "x.zip", files)
+    assert len(opened(source).entries) == 2
+    done = call("convert", f"voc-to-{target}", source, tmp_path / "out")
+    assert done.exit_code == 1, done.output
+    assert "1 picture could not be converted" in done.output
+    assert "the name is longer than that of a file may be" in done.output
+    assert len(list((tmp_path / "out").rglob("*.jpg"))) == 1
 
 
 # --- names of two forms ----------------------------------------------------------------------------------------------

@@ -96,17 +96,21 @@ def drawing_to(output: str | None, option: str, *datasets: str | Path | None) ->
     """The file for a sheet, checked before the work; UsageError if it is no local .png, or lies in a dataset."""
     if output is None:
         return None
-    from augpipe.core.paths import local_path
+    from augpipe.core.paths import local_path, real_path
     from augpipe.storage.remote import is_url
+    from augpipe.storage.resolve import require_possible
 
     path = local_path(output, option)
     if path.suffix.lower() != ".png":
         raise UsageError(f"{one_line(path, 4096)}: expected a name that ends in .png")
     if path.is_dir() or not path.parent.is_dir():
         raise UsageError(f"{one_line(path, 4096)}: is a folder, or its folder does not exist; choose another place")
-    place = path.resolve()
     for dataset in datasets:
-        root = None if dataset is None or is_url(str(dataset)) else Path(dataset).resolve()
+        if dataset is not None:
+            require_possible(str(dataset))
+    place = real_path(path)
+    for dataset in datasets:
+        root = None if dataset is None or is_url(str(dataset)) else real_path(dataset)
         if root is not None and (place == root or root in place.parents):
             raise UsageError(f"{one_line(path, 4096)}: lies in {one_line(dataset, 4096)}; choose a place outside it")
     return path

@@ -7,19 +7,21 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from augpipe.conversion.report import ConversionReport
-from augpipe.core.annotations import Annotations, Header
-from augpipe.core.errors import Reject, UsageError, fault, one_line
-from augpipe.formats.base import Dataset, Entry, Reader, is_picture
+from augpipe.core.annotations import Header
+from augpipe.core.errors import Reject, UsageError, one_line
+from augpipe.formats.base import Dataset, Entry, Reader, is_picture, read_labels
 from augpipe.formats.image_header import header_at
 from augpipe.formats.writer import Picture
 from augpipe.storage.byte_range import is_file, read_place
+
+_LONGEST_PART, _LONGEST_NAME = 255, 2048  # bytes, of a name and of all of a path below the target
 
 
 def pictures(reader: Reader, entries: Iterable[Entry], report: ConversionReport) -> Iterator[tuple[Entry, Picture]]:
     """Every entry with the picture of it; those whose labels cannot be read are in the report alone."""
     for entry in entries:
         try:
-            annotations = _annotations(reader, entry)
+            annotations = read_labels(reader, entry)
             header = _header(entry, report)
             name = _name_of(entry, header)
         except Reject as reject:
@@ -34,23 +36,17 @@ def pictures(reader: Reader, entries: Iterable[Entry], report: ConversionReport)
         yield entry, Picture(name, annotations, header, size)
 
 
-def _annotations(reader: Reader, entry: Entry) -> Annotations:
-    try:
-        return reader.annotations(entry)
-    except Reject:
-        raise
-    except Exception as error:
-        raise fault("labels", error) from error
-
-
 def _name_of(entry: Entry, header: Header | None) -> str:
     """Where a picture goes. Members of a tar have keys without an ending, and any name at all.
 
     Raises:
-        Reject: for a name that leads out of the target.
+        Reject: for a name that leads out of the target, or that no file system takes, as archives may have it.
     """
     if entry.key.startswith("/") or ".." in entry.key.split("/") or "\0" in entry.key:
         raise Reject("read", "bad-name", "the name leads out of the target; rename that picture")
+    encoded = os.fsencode(entry.key)
+    if len(encoded) > _LONGEST_NAME or max(map(len, encoded.split(b"/"))) > _LONGEST_PART:
+        raise Reject("read", "bad-name", "the name is longer than that of a file may be; rename that picture")
     if is_picture(entry.key) or header is None:
         return entry.key
     return f"{entry.key}.{'jpg' if header.format in ('JPEG', 'MPO') else header.format.lower()}"

@@ -22,6 +22,7 @@ from augpipe.formats.registry import open_dataset
 from augpipe.formats.writer import SampleEncoder, Stage, WriteOptions
 from augpipe.storage.byte_range import kept_open
 from augpipe.storage.remote import is_url
+from augpipe.storage.resolve import require_possible
 
 _PLAIN = WriteOptions()
 _ANY = SourceOptions()
@@ -69,6 +70,7 @@ def convert(
     def require_free() -> None:
         staging.require_free(None if is_url(source) else Path(source), target, writes, overwrite)
 
+    require_possible(source)
     with parallel.worker_pool(workers):
         require_free()
         dataset = open_dataset(source, options)

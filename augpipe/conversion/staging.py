@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from augpipe.core.errors import UsageError
+from augpipe.core.paths import real_path
 from augpipe.formats.base import Dataset
 from augpipe.formats.format import Target
 from augpipe.run.folder.lock import WHOLE, FolderLock
@@ -46,11 +47,11 @@ def require_free(source: Path | None, target: Path, kind: Target, overwrite: boo
 
 
 def _require_apart(source: Path, places: list[Path]) -> None:
-    src, target = source.resolve(), places[0]
-    for place in (p.resolve() for p in places):
+    src, target = real_path(source), places[0]
+    for place in map(real_path, places):
         if src == place or (src.is_dir() and src in place.parents):
             raise UsageError(f"{target}: lies in the source {source}; choose a DST outside it")
-    if target.resolve() in src.parents:
+    if real_path(target) in src.parents:
         raise UsageError(f"{target}: holds the source {source}; choose a DST of its own")
 
 
@@ -62,9 +63,10 @@ def require_no_pictures_of(dataset: Dataset, target: Path) -> None:
     """
     pictures = (entry.picture for entry in dataset.entries if entry.picture is not None)
     folders = {os.path.dirname(picture.path) for picture in pictures if not is_url(picture.path)}
-    place = target.resolve()
+    place = real_path(target)
     for folder in sorted(folders):
-        if place in (Path(folder).resolve(), *Path(folder).resolve().parents):
+        there = real_path(folder)
+        if place in (there, *there.parents):
             raise UsageError(f"{target}: holds pictures of the source, in {folder}; choose a DST of its own")
 
 

@@ -41,3 +41,8 @@ def local_path(path: StrPath, what: str = "DST") -> Path:
         )
     path = Path(text)
     return Path.cwd() / path if _SCHEME.match(str(path)) else path  # ./s3:/x, which Path calls s3:/x
+
+
+def real_path(path: StrPath) -> Path:
+    """A path without links; :meth:`pathlib.Path.resolve` raises where a link leads to itself, this leaves it there."""
+    return Path(os.path.realpath(path))

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from augpipe.core.annotations import Annotations, Category
-from augpipe.core.errors import DatasetError, Reject, one_line
+from augpipe.core.errors import DatasetError, Reject, fault, one_line
 from augpipe.formats.catalogue import format_named
+from augpipe.formats.limits import require_few
 from augpipe.storage.byte_range import ByteRange, read_place
 from augpipe.storage.fs import place_of, size_of
 from augpipe.storage.resolve import ending_of
@@ -141,8 +142,9 @@ class Dataset:
                 raise DatasetError(f"{root}: the file name {entry.file!a} is not UTF-8; rename the file")
         for before, after in itertools.pairwise(ordered):
             if before.key == after.key:
+                one, other = told_apart(*_names_of(before, after))
                 raise DatasetError(
-                    f"{root}: two pictures are called '{one_line(after.key)}' ({before.file} and {after.file}); "
+                    f"{root}: two pictures are called '{one_line(after.key)}' ({one} and {other}); "
                     "keys must be unique, rename or remove one"
                 )
         return cls(format, root, tuple(categories), ordered[: options.limit], reader, options, tuple(remarks))
@@ -152,7 +154,7 @@ class Dataset:
         step = 1 if most is None else max(1, -(-len(self.entries) // most))
         for entry in self.entries[::step]:
             try:
-                labels = self.reader.annotations(entry)
+                labels = read_labels(self.reader, entry)
             except Reject:
                 continue
             yield entry.key, labels
@@ -170,6 +172,12 @@ class Dataset:
     def fingerprint(self) -> str:
         """See :func:`fingerprint_of`."""
         return fingerprint_of(self.entries)
+
+
+def _names_of(one: Entry, other: Entry) -> tuple[str, str]:
+    """What tells entries of one key apart: the forms in which their pictures' names are written, else their files."""
+    first, second = (e.picture.name or os.path.basename(e.picture.path) if e.picture else "" for e in (one, other))
+    return (first, second) if first != second and source_key(first) == source_key(second) else (one.file, other.file)
 
 
 def fingerprint_of(entries: Iterable[Entry]) -> str:
@@ -200,9 +208,43 @@ def read_picture(entry: Entry) -> bytes:
     return read_place(entry.picture)
 
 
+def read_labels(reader: Reader, entry: Entry) -> Annotations:
+    """The labels of an entry as its files state them. Whatever they were made to do costs that picture, in any process.
+
+    Work and memory are bounded by counting and not by a clock, so that the same pictures are rejected on every machine:
+    readers refuse too many bytes and values before they parse them (:mod:`augpipe.formats.limits`), and here too many
+    objects.
+
+    Raises:
+        Reject: they cannot be read, for whatever reason.
+    """
+    try:
+        found = reader.annotations(entry)
+    except Reject:
+        raise
+    except Exception as error:  # one picture of a hundred thousand must not end a command
+        raise label_fault(error, entry) from error
+    require_few(len(found.objects) + len(found.dropped), entry.file)
+    return found
+
+
+def label_fault(error: Exception, entry: Entry) -> Reject:
+    """The reject of an entry for an unforeseen error over its labels."""
+    reject = fault("labels", error)
+    reject.file = entry.file
+    return reject
+
+
 def source_key(relative: str | os.PathLike[str]) -> str:
     """A path below the picture root as a source key: POSIX, Unicode NFC."""
     return unicodedata.normalize("NFC", str(relative).replace(os.sep, "/"))
+
+
+def told_apart(one: str, other: str) -> tuple[str, str]:
+    """Two names for a message; where they look the same, as two Unicode forms of one name do, with escapes."""
+    if one != other and unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other):
+        return one_line(one.encode("unicode_escape").decode()), one_line(other.encode("unicode_escape").decode())
+    return one_line(one), one_line(other)
 
 
 def is_picture(name: str) -> bool:

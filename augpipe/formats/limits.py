@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 from augpipe.core.errors import Reject
@@ -15,6 +16,8 @@ LARGEST_LABELS = 1 << 25
 """Bytes of the labels of one picture. Real ones have some thousand; a parser holds ten to thirty times as many."""
 MOST_MARKS = 500_000
 """What begins a value in the labels of one picture: brackets of JSON, elements and attributes of XML."""
+MOST_OBJECTS = 100_000
+"""Objects of one picture. Each takes about 0.1 ms a copy; of 64 million pixels no more are left for one than 25×25."""
 
 
 def bad_labels(code: str, file: str, message: str) -> Reject:
@@ -22,16 +25,30 @@ def bad_labels(code: str, file: str, message: str) -> Reject:
     return Reject("labels", code, f"{file}: {message}", file=file)
 
 
-def require_small(data: bytes, marks: bytes, file: str) -> None:
-    """Refuse labels of one picture that would take a parser out of all proportion.
-
-    ``marks`` are the characters that begin a value in ``data``. Raises ``Reject``: ``too-large``.
-    """
-    if len(data) > LARGEST_LABELS:
-        message = f"{len(data) >> 20:,} MiB of labels for one picture; expected at most {LARGEST_LABELS >> 20}"
+def require_size(size: int, file: str) -> None:
+    """Refuse so many bytes of labels for one picture. Raises ``Reject``: ``too-large``."""
+    if size > LARGEST_LABELS:
+        message = f"{size >> 20:,} MiB of labels for one picture; expected at most {LARGEST_LABELS >> 20}"
         raise bad_labels("too-large", file, message)
-    if len(data) > MOST_MARKS and sum(map(data.count, (marks[i : i + 1] for i in range(len(marks))))) > MOST_MARKS:
+
+
+def require_small(texts: Sequence[bytes], marks: bytes, file: str) -> None:
+    """Refuse labels of one picture, in one or several texts, that would take a parser out of all proportion.
+
+    ``marks`` are the characters that begin a value in them. Raises ``Reject``: ``too-large``.
+    """
+    size = sum(map(len, texts))
+    require_size(size, file)
+    each = [marks[i : i + 1] for i in range(len(marks))]
+    if size > MOST_MARKS and sum(text.count(mark) for text in texts for mark in each) > MOST_MARKS:
         message = f"more than {MOST_MARKS:,} values in the labels of one picture"
+        raise bad_labels("too-large", file, message)
+
+
+def require_few(objects: int, file: str) -> None:
+    """Refuse so many objects in one picture that moving them takes minutes. Raises ``Reject``: ``too-large``."""
+    if objects > MOST_OBJECTS:
+        message = f"{objects:,} objects in one picture; expected at most {MOST_OBJECTS:,}"
         raise bad_labels("too-large", file, message)
 
 

@@ -12,12 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from augpipe.core.errors import DatasetError, one_line
-from augpipe.formats.base import Dataset, Source, SourceOptions, is_picture
+from augpipe.formats.base import Dataset, Source, SourceOptions, is_picture, plural
 from augpipe.formats.catalogue import FORMATS
 from augpipe.formats.format import Format
 from augpipe.storage import remote
 from augpipe.storage.fs import walk_files
-from augpipe.storage.resolve import COMPRESSED, ending_of, file_at, is_pattern, where_of
+from augpipe.storage.patience import waited
+from augpipe.storage.resolve import COMPRESSED, ending_of, file_at, is_pattern, require_possible, where_of
 from augpipe.storage.tree import AnyPath, ArchivePath, Listed, only_folder
 
 _MOST_NAMES = 10_000
@@ -39,8 +40,9 @@ def open_dataset(src: str | os.PathLike[str], options: SourceOptions | None = No
         DatasetError: nothing there, no format that fits, two that do, or something that the system cannot read.
     """
     src = os.fspath(src)
+    before = waited()
     try:
-        return _opened(src, options or SourceOptions())
+        dataset = _opened(src, options or SourceOptions())
     except MemoryError as error:
         raise DatasetError(f"{one_line(src)}: not enough memory to look through it; nothing was done") from error
     except OSError as error:
@@ -50,6 +52,11 @@ def open_dataset(src: str | os.PathLike[str], options: SourceOptions | None = No
             mend = "see that the server has it and answers"
         why = error.strerror or one_line(error)
         raise DatasetError(f"{file}: cannot be read: {why}\n{mend}, and run the same command again") from error
+    waits = waited().since(before)
+    if waits.times:
+        said = f"the server asked to wait {plural(waits.times, 'time')}, {waits.seconds:,.0f} s in all"
+        dataset = replace(dataset, remarks=(*dataset.remarks, said))
+    return dataset
 
 
 def _source(src: str) -> Source:
@@ -73,6 +80,9 @@ def _asked_format(options: SourceOptions) -> Format | None:
 
 def _opened(src: str, options: SourceOptions) -> Dataset:
     asked = _asked_format(options)
+    for named in (src, options.images):
+        if named is not None:
+            require_possible(os.fspath(named))
     needs_tree = asked is None or not asked.reads_archives or ending_of(src) != ".tar"
     source = _source(src) if needs_tree else Source(src, file_at(src))
     if not is_pattern(src) and not src.startswith("pipe:") and not source.where.exists():

@@ -114,14 +114,15 @@ def cut_rings(
     crossing = sorted({*behind, *_leaving(rings, boxes, region)})
     areas = shapely.area(polygons)
     pieces = [[Piece(ring, box, [], polygon)] for ring, box, polygon in zip(rings, boxes, polygons, strict=True)]
+    is_cut = [False] * len(rings)
     if crossing:
         for i, inside in zip(crossing, _inside(polygons[crossing], region), strict=True):
-            pieces[i] = inside
+            pieces[i], is_cut[i] = inside, True
     cuts = []
     for start, stop in _spans(objects):
         left = list(chain.from_iterable(pieces[start:stop]))
         area = whole = _union_area(polygons[start:stop], areas[start:stop])
-        if any(start <= i < stop for i in crossing):
+        if any(is_cut[start:stop]):
             parts = _array([piece.polygon for piece in left])
             area = min(whole, _union_area(parts, shapely.area(parts)))
         cuts.append(ClippedRings(whole, area, left))
@@ -327,6 +328,8 @@ def is_tangled(rings: Sequence[F64]) -> bool:
     if sides <= _FEW_SIDES or (len(rings) == 1 and _is_simple(rings[0])):
         return False
     starts, ends = (np.concatenate(points) for points in zip(*map(_sides_of, rings), strict=True))
+    if not len(starts):  # all points are one
+        return False
     tried = np.linspace(0, len(starts) - 1, min(_TRIED, len(starts))).astype(int)
     met = sum(int(_meets(starts[i], ends[i], starts, ends).sum()) - 3 for i in tried)  # itself and its neighbours
     return met * len(starts) / len(tried) / 2 > _MOST_CROSSINGS

@@ -8,10 +8,10 @@ from typing import Any
 
 from augpipe.core.annotations import Annotations, Frame, Header
 from augpipe.core.canvas import CanvasState, follow
-from augpipe.core.errors import Reject
+from augpipe.core.errors import Reject, fault
 from augpipe.core.plan import Pixels, Plan, to_json
 from augpipe.formats.base import Dataset, Entry, read_picture
-from augpipe.labels.normalize import aligned
+from augpipe.formats.look import upright_labels
 from augpipe.labels.transform import Labelled, apply
 from augpipe.pixels import cpu
 from augpipe.pixels.codec.header import read_header
@@ -25,7 +25,7 @@ from augpipe.run.folder.store import Store
 def _opened(dataset: Dataset, entry: Entry) -> tuple[bytes, Header, Annotations]:
     data = read_picture(entry)
     header = read_header(data)
-    return data, header, aligned(dataset.reader.annotations(entry), header, dataset.options.exif)
+    return data, header, upright_labels(dataset.reader, entry, header, dataset.options.exif)
 
 
 def plans(dataset: Dataset, recipe: Recipe, seed: int, copies: int) -> Iterator[dict[str, Any]]:
@@ -41,7 +41,8 @@ def plans(dataset: Dataset, recipe: Recipe, seed: int, copies: int) -> Iterator[
             frame = Frame(entry.key, header.upright_wh, annotations)
             for copy in range(copies):
                 yield {"source": entry.key, "copy": copy, "plan": to_json(draw(recipe, frame, seed, copy))}
-        except Reject as reject:
+        except Exception as error:  # one picture must not end the command
+            reject = error if isinstance(error, Reject) else fault("plan", error)
             yield {"source": entry.key, "error": reject.code, "message": reject.message}
 
 
@@ -88,8 +89,8 @@ def samples(
                 labels = apply(annotations, canvas, recipe.rules, categories, dataset.options.void)
                 made.append(Sample(_rgb(cpu.apply(picture, plan.steps)), labels, plan))
             yield Sampled(entry.key, tuple(made))
-        except Reject as reject:
-            yield reject
+        except Exception as error:  # as in plans
+            yield error if isinstance(error, Reject) else fault("plan", error)
 
 
 def _rgb(picture: Pixels) -> Pixels:

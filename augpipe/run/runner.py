@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any
 
 from augpipe.core.errors import RunError
+from augpipe.core.paths import real_path
 from augpipe.formats.base import Dataset
 from augpipe.recipe.compile import Recipe
 from augpipe.run.config import Execution, RunOptions
@@ -175,7 +176,7 @@ class PendingWork:
     def _job(self) -> Job:
         dataset, options = self.input.dataset, self.input.options
         versions: Mapping[str, str] | None = self.input.config["versions"]
-        root = [dataset.root.resolve()] if isinstance(dataset.root, Path) else []
+        root = [real_path(dataset.root)] if isinstance(dataset.root, Path) else []
         return Job(
             store=self.output.store,
             recipe=self.input.recipe,

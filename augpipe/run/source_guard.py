@@ -8,10 +8,11 @@ from pathlib import Path
 
 from augpipe.core.annotations import Annotations
 from augpipe.core.errors import Reject, RunError, UsageError
+from augpipe.core.paths import real_path
 from augpipe.formats.base import SourceOptions
 from augpipe.formats.webdataset.index import tar_paths
 from augpipe.storage.remote import is_url
-from augpipe.storage.resolve import is_pattern
+from augpipe.storage.resolve import is_pattern, require_possible
 
 _OF_THE_DISK = ("missing-picture", "missing-file", "io")
 
@@ -24,16 +25,19 @@ def roots_of(source: str, options: SourceOptions) -> tuple[Path, ...]:
     """
     if not source.strip():
         raise UsageError("SRC is empty; expected a file, a folder, or a pattern of tars")
-    named = tar_paths(source) if is_pattern(source) else [source]
-    places = [*named, *([options.images] if options.images else [])]
-    return tuple(Path(str(place)).resolve() for place in places if not is_url(str(place)))
+    for named in (source, options.images):
+        if named:
+            require_possible(os.fspath(named))
+    tars = tar_paths(source) if is_pattern(source) else [source]
+    places = [*tars, *([options.images] if options.images else [])]
+    return tuple(real_path(str(place)) for place in places if not is_url(str(place)))
 
 
 def require_apart(roots: Sequence[Path], folder: Path | str) -> None:
     """Raise :class:`UsageError` if source and DST lie in each other: a run would change the source."""
     if not isinstance(folder, Path):  # no local folder
         return
-    dst = folder.resolve()
+    dst = real_path(folder)
     for src in roots:
         if src == dst or src in dst.parents:
             raise UsageError(f"{folder}: lies in the source {src}; choose a DST outside it")

@@ -24,8 +24,8 @@ from augpipe.core.errors import Reject, RunError, fault, one_line, refused
 from augpipe.core.plan import Plan
 from augpipe.core.rng import rank
 from augpipe.formats.base import Entry, fingerprint_of, read_picture
+from augpipe.formats.look import upright_labels
 from augpipe.formats.webdataset.record import SourceFacts, record_of
-from augpipe.labels.normalize import aligned
 from augpipe.labels.transform import Labelled, apply
 from augpipe.pixels.backend import Backend, Rendered
 from augpipe.pixels.backend import PictureJob as PixelJob
@@ -40,6 +40,7 @@ from augpipe.run.prefetch import reading_ahead
 from augpipe.run.source_guard import require_sound, require_there
 from augpipe.storage.byte_range import is_file
 from augpipe.storage.fs import relative_to
+from augpipe.storage.patience import waited
 
 HELD_BYTES = 256 * 1024 * 1024
 """Encoded bytes of a shard that are kept in memory; more are spilled to disk."""
@@ -107,6 +108,7 @@ class _ShardTask:
         self._rejects: list[dict[str, Any]] = []
         self._fallbacks: list[dict[str, str]] = []
         self._members: list[tuple[bytes, int, int]] = []
+        self._waited = waited()
 
     def run(self) -> None:
         started = time.monotonic()
@@ -158,7 +160,7 @@ class _ShardTask:
         try:
             data = read_picture(entry)
             header = read_header(data, self._job.max_pixels)
-            annotations = aligned(self._job.reader.annotations(entry), header, self._job.exif)
+            annotations = upright_labels(self._job.reader, entry, header, self._job.exif)
             if self._job.strict:
                 require_sound(annotations)
         except Reject as reject:
@@ -345,7 +347,14 @@ class _ShardTask:
 
     def _circumstances(self, seconds: float) -> dict[str, Any]:
         """How the shard was made; not covered by the promise of the same bytes."""
-        run = {"seconds": round(seconds, 3), "attempts": self._attempt.number, "fallbacks": self._fallbacks}
+        run: dict[str, Any] = {
+            "seconds": round(seconds, 3),
+            "attempts": self._attempt.number,
+            "fallbacks": self._fallbacks,
+        }
+        waits = waited().since(self._waited)
+        if waits.times:  # for servers that asked for it
+            run["waited"] = {"times": waits.times, "seconds": round(waits.seconds, 3)}
         return run if self._job.versions is None else {**run, "versions": dict(self._job.versions)}
 
     def _content(self, spool: IO[bytes]) -> Iterator[bytes]:

@@ -22,6 +22,7 @@ from augpipe.storage import remote
 LARGEST_FILE = 1 << 28
 """The most bytes that are read of a file or member."""
 _ABSENT = (errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO)
+_KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
 _ZIP_HEADER = struct.Struct("<4s22xHH")  # of a member: its magic, then lengths of its name and extra field
 _USUAL_NAMES = 512
 _MOST_OPEN = 16
@@ -75,7 +76,7 @@ def read_place(place: ByteRange) -> bytes:
             return _unpacked(place, place.packed, name_of(place), place.size)
         data = _bytes(place, place.offset, place.size)
     except OSError as error:
-        raise _refused(error, name_of(place)) from error
+        raise _refused(error, place) from error
     if place.size >= 0 and len(data) != place.size:
         raise Reject("read", "truncated", f"{name_of(place)}: ends before byte {place.offset + place.size}")
     return data
@@ -96,7 +97,7 @@ def read_ranges(path: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
                 block = _up_to(number, start, size)
                 out += [block[offset - start : offset - start + length] for offset, length in group]
     except OSError as error:
-        raise _refused(error, name) from error
+        raise _refused(error, ByteRange(path)) from error
     for (offset, size), data in zip(ranges, out, strict=True):
         if len(data) != size:
             raise Reject("read", "truncated", f"{name}: ends before byte {offset + size}")
@@ -162,7 +163,7 @@ def head_of(place: ByteRange, most: int) -> bytes:
             return _unpacked(place, place.packed, name_of(place), size)
         return _bytes(place, place.offset, size)
     except OSError as error:
-        raise _refused(error, name_of(place)) from error
+        raise _refused(error, place) from error
 
 
 def bytes_of(place: ByteRange) -> bytes:
@@ -251,9 +252,23 @@ def _too_large(name: str, size: int) -> Reject:
     return Reject("read", "too-large", f"{name}: {size >> 20:,} MiB; expected at most {most} for one file")
 
 
-def _refused(error: OSError, name: str) -> Reject:
-    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return Reject("read", "missing-file", f"{name}: the file is not there")
+def kind_of(path: str) -> str | None:
+    """What a path leads to if that is no file, for messages; ``None`` if it is a file, or nothing is there."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        return "a link that leads to itself" if error.errno == errno.ELOOP else None
+    except ValueError:
+        return None
+    return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "a device")
+
+
+def _refused(error: OSError, place: ByteRange) -> Reject:
+    name = name_of(place)
+    if is_absent(error):
+        kind = None if remote.is_url(place.path) else kind_of(place.path)
+        why = "the file is not there" if kind is None else f"is {kind}, expected a file"
+        return Reject("read", "missing-file", f"{name}: {why}")
     return Reject("read", "io", f"{name}: cannot be read: {error.strerror}", transient=True)
 
 

@@ -12,6 +12,7 @@ import errno
 import functools
 import io
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -19,6 +20,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.core.extras import install_command
+from augpipe.storage.http_client import Elsewhere, client_options
+from augpipe.storage.patience import asked_for, count
 
 SCHEMES = {"http": "http", "https": "http", "s3": "s3", "gs": "gs", "gcs": "gs"}
 """Scheme of a URL → the extra that reads it."""
@@ -26,12 +29,16 @@ CONNECT_SECONDS, READ_SECONDS, WHOLE_SECONDS = 10.0, 30.0, 600.0
 TRIES = 3
 MOST_FILES = 4_000_000
 _PAUSE_SECONDS = 0.5
+PATIENCE_SECONDS = 30.0
+"""How long a request waits in all for a server that asks for it; well below what a worker may take for a picture."""
 _PART = 1 << 24
 _SMALL, _AHEAD, _MOST_WINDOWS = 1 << 16, 1 << 20, 8
 _windows: dict[str, tuple[int, bytes]] = {}
 """URL → offset and bytes of the last read: labels in an archive are small neighbors, one request each would be slow."""
 _GONE = (404, 410)
+_HOST = re.compile(r"[^\s\x00-\x20\x7f]+$")
 _T = TypeVar("_T")
+_sleep = time.sleep
 
 
 def is_url(path: str) -> bool:
@@ -40,13 +47,29 @@ def is_url(path: str) -> bool:
 
 
 def require_known(url: str) -> None:
-    """Raise :class:`DatasetError` for an unknown scheme, a password in the URL, or a missing library."""
+    """Raise :class:`DatasetError` for what is no URL, an unknown scheme, a password in it, or a missing library."""
+    require_url(url)
     scheme = urlsplit(url).scheme.lower()
     if scheme not in SCHEMES:
         raise DatasetError(f"{one_line(shown(url))}: {scheme}:// is not read; known are {', '.join(SCHEMES)}")
     if "@" in urlsplit(url).netloc:
         raise DatasetError(f"{one_line(shown(url))}: a password in SRC would be written into run.json; use ~/.netrc")
     _filesystem(scheme)
+
+
+def require_url(url: str) -> None:
+    """Raise :class:`DatasetError` for what looks like a URL and is none."""
+    try:
+        parts = urlsplit(url)
+        has_host = parts.hostname and parts.port != 0 and _HOST.match(parts.netloc)
+        why = "" if has_host or parts.scheme not in SCHEMES else "expected a host behind ://"
+    except ValueError as error:
+        why = str(error)
+    if why:
+        scheme, _, rest = url.partition("://")
+        host, slash, path = rest.partition("/")
+        named = f"{scheme}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
+        raise DatasetError(f"{one_line(named)}: is no URL: {one_line(why, 120)}")
 
 
 def shown(url: str) -> str:
@@ -79,13 +102,7 @@ def _filesystem(scheme: str) -> Any:
 
 def _options(scheme: str) -> dict[str, Any]:
     if SCHEMES[scheme] == "http":
-        import aiohttp
-
-        limits = aiohttp.ClientTimeout(
-            WHOLE_SECONDS, sock_connect=CONNECT_SECONDS, connect=None, sock_read=READ_SECONDS
-        )
-        # Without compression on the way, which would change sizes.
-        return {"client_kwargs": {"timeout": limits, "trust_env": True, "headers": {"Accept-Encoding": "identity"}}}
+        return {"client_kwargs": client_options(CONNECT_SECONDS, READ_SECONDS, WHOLE_SECONDS)}
     if SCHEMES[scheme] == "s3":
         seconds = {"connect_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS, "retries": {"max_attempts": 1}}
         return {"config_kwargs": seconds, "use_listings_cache": False}
@@ -115,7 +132,21 @@ def listed(url: str) -> dict[str, int]:
     if len(found) > MOST_FILES:
         raise DatasetError(f"{shown(url)}: more than {MOST_FILES:,} files; name a folder with fewer")
     base = _filesystem(urlsplit(url).scheme)._strip_protocol(url).rstrip("/") + "/"
-    return {p[len(base) :]: int(info.get("size") or 0) for p, info in found.items() if p.startswith(base)}
+    sizes = {p[len(base) :]: int(info.get("size") or 0) for p, info in found.items() if p.startswith(base)}
+    return _without_markers(sizes)
+
+
+def _without_markers(sizes: dict[str, int]) -> dict[str, int]:
+    """The files without the empty ones by which consoles and tools mark a folder: ``a/``, or ``a`` beside ``a/b``."""
+    empty = {name for name, size in sizes.items() if not size}
+    if not empty:
+        return sizes
+    markers = {name for name in empty if not name or name.endswith("/")}
+    for name in sizes:
+        while name := name.rpartition("/")[0]:
+            if name in empty:
+                markers.add(name)
+    return {name: size for name, size in sizes.items() if name not in markers}
 
 
 def lists_folders(url: str) -> bool:
@@ -204,17 +235,33 @@ def _streamed(files: Any, url: str, offset: int, most: int, ranged: bool) -> byt
 def _tried(url: str, call: Callable[[Any], _T]) -> _T:
     """The result of a call, tried again after a transient failure; OSError if it fails."""
     files = _filesystem(urlsplit(url).scheme.lower())
-    for left in reversed(range(TRIES)):
+    tries, patience = 0, PATIENCE_SECONDS
+    while True:
         try:
             return call(files)
         except DatasetError:
             raise
         except Exception as error:  # each library has errors of its own
             failure = _failure(error, url)
-            if left == 0 or not _may_pass(failure):
-                raise failure from error
-            time.sleep(_PAUSE_SECONDS * (TRIES - left))
-    raise AssertionError("unreachable")
+            asked = asked_for(_causes(error))
+            if asked is not None:
+                pause = max(asked, _PAUSE_SECONDS)
+                if pause > patience:
+                    raise _impatient(failure, asked, url) from error
+                patience -= pause
+                count(pause)
+            else:
+                tries += 1
+                if tries == TRIES or not _may_pass(failure):
+                    raise failure from error
+                pause = _PAUSE_SECONDS * tries
+            _sleep(pause)
+
+
+def _impatient(failure: OSError, seconds: float, url: str) -> OSError:
+    wait = f"{seconds:,.0f} s" if seconds < 1e6 else "very long"
+    why = f"{failure.strerror} and asks to wait {wait}; run the same command again after that"
+    return OSError(errno.EAGAIN, why, shown(url))
 
 
 def _may_pass(failure: OSError) -> bool:
@@ -223,6 +270,11 @@ def _may_pass(failure: OSError) -> bool:
 
 def _failure(error: BaseException, url: str) -> OSError:
     causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, Elsewhere):
+            return PermissionError(errno.EACCES, str(cause), shown(url))
+        if type(cause).__name__ == "TooManyRedirects":
+            return PermissionError(errno.EACCES, "the server sends it round in a circle", shown(url))
     statuses = [s for e in causes if isinstance(s := getattr(e, "status", None), int)]
     if statuses:  # HTTP: fsspec calls everything "not found"
         if statuses[0] in _GONE:

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.storage import remote
-from augpipe.storage.byte_range import ByteRange
+from augpipe.storage.byte_range import ByteRange, kind_of
 from augpipe.storage.tar_archive import members_of_tar
 from augpipe.storage.tree import AnyPath, ArchivePath, Asked, Listed, listed_tree
 from augpipe.storage.zip_archive import members_of_zip
@@ -27,6 +27,27 @@ LEFT_OUT = {
 def is_archive(path: str) -> bool:
     """Whether a path or URL has the name of an archive whose members can be read at random."""
     return ending_of(path) in (".tar", ".zip")
+
+
+def require_possible(src: str) -> None:
+    """Raise :class:`DatasetError` for what looks like a URL and is none, and for a path to no file or folder.
+
+    What is not there at all is no error here.
+    """
+    if remote.is_url(src):
+        remote.require_url(src)
+        return
+    shown = one_line(src)
+    if not os.path.isabs(src):
+        try:
+            os.getcwd()
+        except FileNotFoundError as error:
+            raise DatasetError(
+                f"{shown}: the working directory has been deleted; go to another one, and run the same command again"
+            ) from error
+    kind = kind_of(src)
+    if kind not in (None, "a folder"):
+        raise DatasetError(f"{shown}: is {kind}, expected a file or a folder")
 
 
 def is_pattern(src: str) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 
 from augpipe.core.annotations import Annotations, Header, Objects, Raster, Rings, Rle, Segmentation
 from augpipe.core.errors import Reject, fault
-from augpipe.formats.base import Entry, Reader, SourceOptions
+from augpipe.formats.base import Entry, Reader, SourceOptions, read_labels
 from augpipe.formats.image_header import start_and_header
 from augpipe.labels.normalize import aligned, turned
 from augpipe.labels.polygons import ring_area
@@ -95,7 +95,7 @@ class _Count:
 
     def count_labels(self) -> None:
         view, out = self.view, self.out
-        stated = view.reader.annotations(self.entry)
+        stated = read_labels(view.reader, self.entry)
         if self.header is None and stated.size_wh is not None:
             self.header = Header("", stated.size_wh)
             out.sizes[stated.size_wh] += 1

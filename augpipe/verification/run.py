@@ -23,10 +23,10 @@ from augpipe.core.parallel import parallel_map, worker_pool
 from augpipe.core.paths import StrPath, local_path
 from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset, Entry, Reader, SourceOptions, read_picture
+from augpipe.formats.look import upright_labels
 from augpipe.formats.registry import open_dataset
 from augpipe.formats.webdataset.record import categories_of_manifest
 from augpipe.formats.webdataset.safe_parse import MemberRange, members_at, object_of
-from augpipe.labels.normalize import aligned
 from augpipe.labels.transform import LabelRules
 from augpipe.pixels.codec.header import MAX_PIXELS, read_header
 from augpipe.pixels.codec.image import PictureFormat, decode
@@ -62,7 +62,7 @@ class Reading:
         entry = self.entries[key]
         data = read_picture(entry)
         header = read_header(data, self.max_pixels)
-        annotations = aligned(self.reader.annotations(entry), header, self.exif)
+        annotations = upright_labels(self.reader, entry, header, self.exif)
 
         @lru_cache
         def decoded(share: int) -> U8:

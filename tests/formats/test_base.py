@@ -24,12 +24,12 @@ def test_a_file_that_is_a_hole_is_not_read(tmp_path):
 
 
 def test_labels_have_a_limit_on_values():
-    require_small(b"[" * MOST_MARKS + b"1" * MOST_MARKS, b"[{", "a.json")
+    require_small([b"[" * MOST_MARKS + b"1" * MOST_MARKS], b"[{", "a.json")
     for data in (b"[" * (MOST_MARKS + 1), b"[{" * (MOST_MARKS // 2 + 1)):
         with pytest.raises(Reject, match=r"a\.json: more than 500,000 values in the labels of one picture"):
-            require_small(data, b"[{", "a.json")
+            require_small([data], b"[{", "a.json")
     with pytest.raises(Reject, match="33 MiB of labels for one picture; expected at most 32"):
-        require_small(bytes(33 << 20), b"[{", "a.json")
+        require_small([bytes(33 << 20)], b"[{", "a.json")
 
 
 @pytest.mark.parametrize("form", ["voc", "imagefolder", "masks"])

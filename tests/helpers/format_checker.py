@@ -140,6 +140,7 @@ class _Work(_Strict, kw_only=True):
     attempts: Some
     fallbacks: Any
     versions: dict[str, str] | UnsetType = UNSET
+    waited: dict[str, float] | UnsetType = UNSET
 
 
 class _Record(_Strict, kw_only=True):

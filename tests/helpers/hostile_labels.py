@@ -126,6 +126,17 @@ def with_row(**more: Any) -> dict[str, Any]:
     return coco([image(1), image(2, "b.jpg")], [row(1), row(2, 2, **more)])
 
 
+def with_rows(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """These objects are all in the second picture."""
+    return coco([image(1), image(2, "b.jpg")], [row(-1), *rows])
+
+
+def square(number: int) -> dict[str, Any]:
+    """One of many small polygons, half of which cross the edge of the picture."""
+    x, y = number % 20, number % 10
+    return row(number, 2, bbox=[x, y, 4, 4], segmentation=[[x, y, x + 4, y, x + 4, y + 4, x, y + 4]])
+
+
 def raw(value: bytes, **more: Any) -> bytes:
     """A document in which a field of the second picture's object is this text."""
     return json.dumps(with_row(x="@", **more)).encode().replace(b'"@"', value)
@@ -250,6 +261,26 @@ coco_case(
     "a box as far as numbers go",
     "reject size-mismatch",
     with_row(bbox=[-1e308, -1e308, 1.5e308, 1.5e308]) | {"images": [image(1), image(2, "b.jpg", size=(4, 4))]},
+)
+for command in ((), ("plan", "SRC", "--recipe", "detection"), ("inspect", "SRC")):
+    coco_case(
+        f"a polygon of 1,000 equal points{f', in {command[0]}' if command else ''}",
+        READ,
+        lambda: with_row(segmentation=[[5, 5] * 1000]),
+        "",
+        *command,
+    )
+coco_case("200,000 objects in one picture", "reject too-large", lambda: with_rows([row(i, 2) for i in range(200_000)]))
+coco_case("40,000 polygons in one picture", READ, lambda: with_rows([square(i) for i in range(40_000)]))
+coco_case(
+    "40 objects of a megabyte each in one picture",
+    "reject too-large",
+    lambda: with_rows([row(i, 2, more="x" * (1 << 20)) for i in range(40)]),
+)
+coco_case(
+    "ten objects of 100,000 values each in one picture",
+    "reject too-large",
+    lambda: with_rows([row(i, 2, more=[[]] * 100_000) for i in range(10)]),
 )
 coco_case("100,000 keypoints", READ, lambda: with_row(keypoints=[1, 1, 2] * 100_000))
 

@@ -229,9 +229,17 @@ Seconds are of one core; the peak is `VmHWM`, of which about {base} MB are the l
   left out, and counted in a note. Of a deflated member no more is made than its zip says, and at most 256 MiB; members
   that lie in one another, as bombs have them, are refused ([reading.md](reading.md#places)).
 - **Servers** are asked only for what `SRC` and `--images` name, and what lies beside it. No request waits for ever, no
-  answer is kept beyond 256 MiB, and no name in annotations can lead to another server.
-- **Labels** of one picture have at most 32 MiB and 500,000 values. A polygon that crosses itself thousands of times,
-  or is too long to be drawn, is left out; its box stays.
+  answer is kept beyond 256 MiB, no name in annotations can lead to another server, and no redirect is followed to
+  another host, port or scheme than the one asked (http to https is), nor more than ten. A server that asks for patience
+  gets 30 seconds a request.
+- **Labels** of one picture have at most 32 MiB, 500,000 values and 100,000 objects, in however many rows and files they
+  lie. These are counts and not times, so every machine rejects the same pictures. Labels are read by one function in
+  all commands and processes; an error in it that nobody has foreseen is a reject, too. A polygon that crosses itself
+  thousands of times, or is too long to be drawn, is left out; its box stays.
+- **What is no file** among the pictures, a pipe, a socket, a device or a link that leads to itself, is a reject that is
+  not tried again; as `SRC` it is an error. No pipe is waited for.
+- **Names** that are one in Unicode's composed form are an error before the run. A brace pattern is counted before it is
+  expanded, and stands for 100,000 tars at most.
 - **Recipes** name operations of a fixed list. There are no tags, no modules and no code in them.
 - **Text** from files is printed on one line, with everything that could steer a terminal escaped.
 """

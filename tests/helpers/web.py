@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,7 +18,9 @@ from urllib.parse import unquote, urlsplit
 class Web:
     """What a server does.
 
-    ``faults`` has a path's end → ``hang``, ``cut``, a status, ``bytes-500`` (HEAD works), or ``flaky`` (fails once).
+    ``faults`` has a path's end → ``hang``, ``cut``, ``drop``, a status, ``bytes-FAULT`` (HEAD works), ``flaky`` (fails
+    once), ``to URL`` (a redirect), or ``busy STATUS RETRY-AFTER TIMES`` (so often, then it answers). ``disturb`` gives
+    such a fault, or "", for every request. With ``upstream`` (host:port) the answers are those of another server.
 
     ``asked`` are (method, path, range or "") of the requests so far.
     """
@@ -28,6 +32,8 @@ class Web:
     faults: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     url: str = ""
+    disturb: Callable[[str], str] | None = None
+    upstream: str = ""
 
 
 @contextlib.contextmanager
@@ -53,18 +59,33 @@ def serving(folder: Path, **manners: object) -> Iterator[Web]:
             part = self.headers.get("Range", "")
             web.asked.append((self.command, path, part))
             fault = next((f for end, f in web.faults.items() if path.endswith(end)), "")
+            if not fault and web.disturb is not None:
+                fault = web.disturb(path)
+            if fault.startswith("bytes-"):
+                fault = fault.removeprefix("bytes-") if with_body else ""
             file = web.folder / path.lstrip("/")
-            if fault == "bytes-500":
-                fault = "500" if with_body else ""
             if fault == "flaky":
                 fault = "500"
                 web.faults = {end: f for end, f in web.faults.items() if not path.endswith(end)}
+            if fault.startswith("to "):
+                return self.refuse(302, Location=fault.removeprefix("to "))
+            if fault.startswith("busy "):
+                _, status, seconds, times = fault.split(" ", 3)
+                left = f"busy {status} {seconds} {int(times) - 1}" if int(times) > 1 else ""
+                web.faults.update({end: left for end in web.faults if path.endswith(end)})
+                return self.refuse(int(status), **{"Retry-After": seconds.replace("_", " ")})
+            if fault == "drop":
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return None
             if fault == "hang":
                 time.sleep(3)
             if not web.head and not with_body:
                 return self.refuse(405)
             if fault.isdigit():
                 return self.refuse(int(fault))
+            if web.upstream:
+                return self.forward(with_body, fault == "cut")
             if not file.is_file():
                 return self.refuse(404)
             data, status, ranged = file.read_bytes(), 200, None
@@ -89,8 +110,25 @@ def serving(folder: Path, **manners: object) -> Iterator[Web]:
                 self.close_connection = True
             return None
 
-        def refuse(self, status: int) -> None:
+        def forward(self, with_body: bool, cut: bool) -> None:
+            there = http.client.HTTPConnection(web.upstream, timeout=60)
+            there.request(self.command, self.path, headers=dict(self.headers))
+            answer = there.getresponse()
+            data = answer.read()
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in ("transfer-encoding", "connection", "content-length", "date", "server"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(data)) if with_body else answer.getheader("Content-Length", "0"))
+            self.end_headers()
+            self.wfile.write(data[: len(data) // 2] if cut else data)
+            self.close_connection = self.close_connection or cut
+            there.close()
+
+        def refuse(self, status: int, **headers: str) -> None:
             self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", "0")
             self.end_headers()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import numpy as np
@@ -348,3 +349,29 @@ def test_many_faces_are_filled_some_at_a_time(monkeypatch):
     whole = p.areas_of([[scribble]])
     monkeypatch.setattr(p, "_AT_ONCE", 100)
     assert p.areas_of([[scribble]]) == whole
+
+
+# --- work ------------------------------------------------------------------------------------------------------------
+
+
+def comparisons(objects: int) -> int:
+    """How often a line of the package is passed while so many polygons are cut, half of which cross the edge."""
+    rings = [[shifted(SQUARE, 0, 15.0 * (i % 2 == 0) + i / 10_000)] for i in range(objects)]
+    passed = 0
+
+    def count(frame, event, argument):
+        nonlocal passed
+        passed += event == "line"
+        return count if frame.f_code.co_filename == p.__file__ else None
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        p.cut_rings(rings, None, CANVAS)
+    finally:
+        sys.settrace(before)
+    return passed
+
+
+def test_work_grows_with_the_number_of_polygons_and_not_with_its_square():
+    assert comparisons(800) < 5 * comparisons(200)

@@ -285,7 +285,10 @@ def bucket(site, voc) -> Iterator[str]:
         for name, path in files.items():
             client.put_object(Bucket="data", Key=name, Body=path.read_bytes())
         client.put_object(Bucket="data", Key="empty.zip", Body=b"")
-        client.put_object(Bucket="data", Key="VOC2012/", Body=b"")  # what consoles make of a folder
+        for folder in ("", "JPEGImages/", "Annotations/", "ImageSets/", "ImageSets/Main/", "empty/"):
+            client.put_object(Bucket="data", Key=f"VOC2012/{folder}", Body=b"")  # what consoles make of a folder
+        for folder in ("coco/", "coco/images/", "markers/", "markers/images/"):
+            client.put_object(Bucket="data", Key=folder, Body=b"")
         client.close()
         yield "s3://data"
     server.stop()
@@ -320,12 +323,19 @@ def test_pictures_of_a_local_json_in_a_bucket(bucket, coco):
 def test_what_a_bucket_does_not_have(bucket):
     assert said(f"{bucket}/nope.json") == f"{bucket}/nope.json: no such file or folder"
     assert said(f"{bucket}/nope/") == f"{bucket}/nope/: nothing is there; expected a folder with files"
+    assert said(f"{bucket}/markers/") == f"{bucket}/markers/: nothing is there; expected a folder with files"
     assert "cannot be read: not found" in said(f"{bucket}/nope.tar")
     assert "cannot be read: not found" in said("s3://nobucket/x/")
     assert "cannot be read: it is empty" in said(f"{bucket}/empty.zip")
     assert reject_of(ByteRange(f"{bucket}/nope.jpg")).code == "missing-file"
     assert reject_of(ByteRange(f"{bucket}/voc.tar", 1 << 40, 10)).code == "truncated"
     assert read_place(ByteRange(f"{bucket}/empty.zip")) == b""
+
+
+def test_folder_markers_are_folders_and_files_are_files():
+    sizes = {"": 0, "a/": 0, "a/x.jpg": 5, "b": 0, "b/y.jpg": 5, "b/c": 0, "b/c/d/z": 0, "empty.txt": 0, "f/": 3}
+    files = {"a/x.jpg": 5, "b/y.jpg": 5, "b/c/d/z": 0, "empty.txt": 0, "f/": 3}
+    assert remote._without_markers(sizes) == files
 
 
 class _Google(MemoryFileSystem):

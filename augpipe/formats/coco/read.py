@@ -22,11 +22,20 @@ from augpipe.core.annotations import Annotations, Category, Dropped, ObjectRow, 
 from augpipe.core.errors import Reject, one_line
 from augpipe.formats.base import Entry, source_key
 from augpipe.formats.coco.fields import identity_of, numbers_of, object_of, whole_number
-from augpipe.formats.limits import DEEPEST, FARTHEST, bad_labels, is_deep, require_small
+from augpipe.formats.limits import (
+    DEEPEST,
+    FARTHEST,
+    bad_labels,
+    is_deep,
+    require_few,
+    require_size,
+    require_small,
+)
 from augpipe.storage.byte_range import ByteRange, name_of, read_place, read_ranges
 from augpipe.storage.fs import place_of
 from augpipe.storage.tree import AnyPath
 
+_MARKS = b"[{"
 _PICTURE_FIELDS = frozenset({"id", "width", "height", "file_name"})
 
 
@@ -45,7 +54,8 @@ class CocoReader:
         places: dict[int, list[tuple[int, int]]] = {first: [(image_at[0], image_at[1])]}
         for file, start, size in ranges:
             places.setdefault(file, []).append((start, size))
-        groups = {file: self._objects(file, of_file, entry) for file, of_file in places.items()}
+        texts = self._texts(places, entry)
+        groups = {file: _objects(texts[file], of_file, entry) for file, of_file in places.items()}
         image, groups[first] = groups[first][0], groups[first][1:]
         labels = annotations_of(image, merged(list(groups.values())), self.categories, entry.file)
         png = elsewhere[0] if elsewhere else self._panoptic(groups)
@@ -61,17 +71,25 @@ class CocoReader:
             return replace(labels, notes=tuple(sorted({*labels.notes, "panoptic-missing"})))
         return replace(labels, panoptic=raster.astype(np.uint32))
 
-    def _objects(self, file: int, ranges: Sequence[tuple[int, int]], entry: Entry) -> list[dict[str, Any]]:
-        texts = read_ranges(self.files[file], ranges)
-        values = [decoded(text, entry.file, start) for text, (start, _) in zip(texts, ranges, strict=True)]
-        for value, (start, _) in zip(values, ranges, strict=True):
-            if not isinstance(value, dict):
-                raise bad_labels("bad-json", entry.file, f"expected an object at byte {start}")
-        return values
+    def _texts(self, places: Mapping[int, Sequence[tuple[int, int]]], entry: Entry) -> dict[int, list[bytes]]:
+        """The JSON texts of each file, which together are no more than one picture may have."""
+        require_few(max(map(len, places.values())) - 1, entry.file)  # of several files they are the same objects
+        require_size(sum(size for ranges in places.values() for _, size in ranges), entry.file)
+        texts = {file: read_ranges(self.files[file], ranges) for file, ranges in places.items()}
+        require_small([text for of_file in texts.values() for text in of_file], _MARKS, entry.file)
+        return texts
 
     def _panoptic(self, groups: Mapping[int, list[dict[str, Any]]]) -> ByteRange | None:
         pngs = [png for file, rows in groups.items() for png in panoptic_pngs(Path(self.files[file]), rows)]
         return place_of(pngs[0]) if pngs else None
+
+
+def _objects(texts: Sequence[bytes], ranges: Sequence[tuple[int, int]], entry: Entry) -> list[dict[str, Any]]:
+    values = [_decoded(text, entry.file, start) for text, (start, _) in zip(texts, ranges, strict=True)]
+    for value, (start, _) in zip(values, ranges, strict=True):
+        if not isinstance(value, dict):
+            raise bad_labels("bad-json", entry.file, f"expected an object at byte {start}")
+    return values
 
 
 def pack(ranges: Iterable[tuple[int, int, int]]) -> bytes:
@@ -87,7 +105,11 @@ def unpack(packed: bytes) -> list[tuple[int, int, int]]:
 
 def decoded(data: bytes, file: str, offset: int = 0) -> Any:
     """The value of a JSON text at byte ``offset`` of ``file``; raises ``Reject``: ``bad-json`` or ``too-large``."""
-    require_small(data, b"[{", file)
+    require_small([data], _MARKS, file)
+    return _decoded(data, file, offset)
+
+
+def _decoded(data: bytes, file: str, offset: int) -> Any:
     try:
         value = _without_nan(data) if b"NaN" in data or b"Infinity" in data else msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:

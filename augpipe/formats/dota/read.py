@@ -50,7 +50,7 @@ class DotaReader:
 
     def annotations(self, entry: Entry) -> Annotations:
         data = read_place(entry.annotation)
-        require_small(data, b" \t\n", entry.file)
+        require_small([data], b" \t\n", entry.file)
         heads, rows = parsed(data)
         found: list[ObjectRow] = []
         dropped: list[Dropped] = []
@@ -90,7 +90,7 @@ def _object(index: int, category_id: int, row: DotaRow, notes: set[str]) -> Obje
 def names_of(data: bytes) -> set[str]:
     """The classes of a label file; none of one that is too large, as reading will reject it."""
     try:
-        require_small(data, b" \t\n", "")
+        require_small([data], b" \t\n", "")
     except Reject:
         return set()
     return {row.name for row in parsed(data)[1] if row is not None}

@@ -6,6 +6,7 @@ folder, at last by names that fit these two; a picture whose stem is that of ano
 
 from __future__ import annotations
 
+import itertools
 import os
 import unicodedata
 from collections import Counter
@@ -16,7 +17,16 @@ from pathlib import PurePosixPath
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.parallel import batches_of, parallel_map
-from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture, plural, source_key
+from augpipe.formats.base import (
+    Dataset,
+    Entry,
+    Source,
+    SourceOptions,
+    is_picture,
+    plural,
+    source_key,
+    told_apart,
+)
 from augpipe.formats.indexing import categories_by_name, digest_of, left_out, links_left_out
 from augpipe.formats.name_matching import Match, match_names, rule_remarks
 from augpipe.formats.voc.read import TWENTY, VocAt, VocReader
@@ -163,7 +173,15 @@ def _glances(ats: Sequence[VocAt]) -> tuple[set[str], list[tuple[str, bytes, byt
 def _by_stem(folder: AnyPath | None, endings: tuple[str, ...], links: set[str] | None = None) -> dict[str, str]:
     """Stem → relative path of the files with such endings; stems are in NFC, as some systems decompose names."""
     files = walk_files(folder, links) if folder is not None and folder.is_dir() else []
-    return {_nfc_stem(f): f for f in files if f.lower().endswith(endings)}
+    out: dict[str, str] = {}
+    for file in (f for f in files if f.lower().endswith(endings)):
+        stem = _nfc_stem(file)
+        if stem in out:
+            one, other = told_apart(out[stem], file)
+            message = f"{folder}: '{one}' and '{other}' are both the labels of one picture; rename or remove one"
+            raise DatasetError(message)
+        out[stem] = file
+    return out
 
 
 def _nfc_stem(file: str) -> str:
@@ -181,6 +199,13 @@ def _pictures(root: VocRoot, links: set[str]) -> dict[str, list[str]]:
     for relative in walk_files(root.pictures, links) if root.pictures.is_dir() else []:
         if is_picture(relative) and relative.partition("/")[0] not in others:
             out.setdefault(_nfc_stem(relative), []).append(relative)
+    for there in (there for there in out.values() if len(there) > 1):
+        for one, other in itertools.combinations(there, 2):
+            if source_key(one) == source_key(other):
+                names = "' and '".join(told_apart(one, other))
+                raise DatasetError(
+                    f"{root.pictures}: '{names}' are one name; keys must be unique, rename or remove one"
+                )
     return out
 
 

@@ -77,7 +77,7 @@ def read_xml(xml: bytes, file: str) -> Said:
 
 def parse_xml(xml: bytes, file: str) -> Element:
     """The root of an XML text, parsed without entities, DTDs or external references; raises ``Reject``."""
-    require_small(xml, b"<=", file)
+    require_small([xml], b"<=", file)
     root = _plainly_parsed(xml)
     if root is None:
         root = _warily_parsed(xml, file)

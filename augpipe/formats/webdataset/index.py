@@ -8,7 +8,6 @@ is its source key, whatever the shard is called. Names are only names here: noth
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 from collections import Counter
@@ -16,12 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from braceexpand import braceexpand
-
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, one_line
-from augpipe.formats.base import plural, source_key
+from augpipe.formats.base import plural, source_key, told_apart
 from augpipe.formats.webdataset.folder import SHARD_NAME
+from augpipe.formats.webdataset.patterns import expanded
 from augpipe.formats.webdataset.record import categories_of_manifest, category_from_json
 from augpipe.storage.byte_range import ByteRange, is_absent
 from augpipe.storage.fs import files_in, place_of, size_of
@@ -29,7 +27,6 @@ from augpipe.storage.resolve import COMPRESSED, LEFT_OUT, ending_of, file_at, is
 from augpipe.storage.tar_archive import members_of_tar
 from augpipe.storage.tree import AnyPath
 
-MOST_TARS = 100_000
 _RUN_SCHEMA = "augpipe-run/1"
 _MOST_NAMES = 3
 
@@ -45,12 +42,7 @@ def tar_paths(src: str, where: AnyPath | None = None) -> list[AnyPath]:
     if src.endswith(COMPRESSED):
         raise DatasetError(f"{src}: a compressed tar cannot be read at random; unpack it with 'gunzip' or the like")
     if is_pattern(src):
-        try:
-            paths = [file_at(p) for p in itertools.islice(braceexpand(src), MOST_TARS + 1)]
-        except ValueError as error:
-            raise DatasetError(f"{one_line(src)}: the braces do not match") from error
-        if len(paths) > MOST_TARS:
-            raise DatasetError(f"{one_line(src)}: names more than {MOST_TARS} files")
+        paths = [file_at(path) for path in expanded(src)]
         missing = [p for p in paths if not p.is_file()]
         if missing:
             raise DatasetError(f"{missing[0]}: no such file ({len(missing)} of {len(paths)} of the pattern missing)")
@@ -182,6 +174,7 @@ def samples_of(paths: Iterable[AnyPath], remarks: list[str]) -> Iterator[tuple[s
 def _samples(path: AnyPath, remarks: list[str]) -> Iterator[tuple[str, dict[str, ByteRange]]]:
     key = ""
     members: dict[str, ByteRange] = {}
+    named: dict[str, str] = {}
     left_out: Counter[str] = Counter()
     file = place_of(path).path
     for name, offset, size in members_of_tar(file, remarks, left_out):
@@ -194,10 +187,14 @@ def _samples(path: AnyPath, remarks: list[str]) -> Iterator[tuple[str, dict[str,
         if own != key:
             if members:
                 yield key, members
-            key, members = own, {}
+            key, members, named = own, {}, {}
         if ending.lower() in members:
-            raise DatasetError(f"{path}: the member '{one_line(name)}' is there twice; names must be unique")
+            before = named[ending.lower()]
+            one, other = told_apart(before, name)
+            also = f" (also as '{one}')" if before != name and source_key(before) == source_key(name) else ""
+            raise DatasetError(f"{path}: the member '{other}' is there twice{also}; names must be unique")
         members[ending.lower()] = ByteRange(file, offset, size)
+        named[ending.lower()] = name
     if members:
         yield key, members
     counts = ((plural(left_out[kind], kind), way) for kind, way in LEFT_OUT.items() if left_out[kind])

@@ -114,7 +114,7 @@ class YoloReader:
 
 
 def _small(data: bytes, file: str) -> bytes:
-    require_small(data, _BETWEEN, file)
+    require_small([data], _BETWEEN, file)
     return data
 
 

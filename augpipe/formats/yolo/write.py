@@ -15,9 +15,9 @@ import numpy as np
 import yaml
 
 from augpipe.core.annotations import Annotations, Category, Header, Objects
-from augpipe.core.errors import DatasetError
+from augpipe.core.errors import DatasetError, Reject
 from augpipe.core.parallel import batches_of, parallel_map
-from augpipe.formats.base import Dataset, Entry, Reader
+from augpipe.formats.base import Dataset, Entry, Reader, read_labels
 from augpipe.formats.losses import Loss
 from augpipe.formats.output import lines_of, write_into
 from augpipe.formats.writer import (
@@ -80,8 +80,8 @@ def _survey_of(part: tuple[Reader, Sequence[Entry]]) -> Survey:
     most = 0
     for entry in entries:
         try:
-            objects = reader.annotations(entry).objects
-        except Exception:  # whatever it is, writing meets it again and tells it
+            objects = read_labels(reader, entry).objects
+        except Reject:  # writing meets it again and tells it
             continue
         for i in np.flatnonzero(objects.iscrowd == 0).tolist():
             keypoints = objects.keypoints[i]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from augpipe.core.errors import UsageError, refused
+from augpipe.core.paths import real_path
 from augpipe.run.folder.lock import FolderLock
 from augpipe.storage.fs import size_of
 
@@ -31,7 +32,7 @@ class LocalStore:
         self._lock = FolderLock(self._work / "lock")
 
     def __reduce__(self) -> tuple[Any, ...]:  # a worker may have another working directory
-        return LocalStore, (self.folder.resolve(),)
+        return LocalStore, (real_path(self.folder),)
 
     def names(self) -> list[str]:
         if not self.folder.exists():
@@ -85,7 +86,7 @@ class LocalStore:
         return str(self._work)
 
     def free_bytes(self) -> int | None:
-        there = next(path for path in (self.folder, *self.folder.resolve().parents) if path.exists())
+        there = next(path for path in (self.folder, *real_path(self.folder).parents) if path.exists())
         try:
             status = os.statvfs(there)
         except OSError:  # an estimate of room must not stop a run

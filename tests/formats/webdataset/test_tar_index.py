@@ -202,7 +202,7 @@ def test_braces_in_a_files_own_name(tmp_path):
         ("x.tar.zst", "a compressed tar cannot be read at random"),
         ("x-{000..001}.tar", "no such file (2 of 2 of the pattern missing)"),
         ("x-{000..001.tar", "the braces do not match"),
-        ("x-{0..100001}.tar", "names more than 100000 files"),
+        ("x-{0..100001}.tar", "names 100,002 files; expected at most 100,000"),
     ],
 )
 def test_names_that_cannot_be_read(tmp_path, monkeypatch, src, expected):

@@ -17,14 +17,15 @@ from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.parallel import batches_of, parallel_map
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture, plural, source_key
-from augpipe.formats.indexing import categories_by_name, digest_of, left_out, links_left_out
+from augpipe.formats.indexing import categories_by_name, digest_of, left_out, links_left_out, subfolders
 from augpipe.formats.name_matching import Match, match_names, rule_remarks
+from augpipe.formats.splits import chosen_split, in_order, known_split, shown_splits, split_called, split_in
 from augpipe.formats.voc.read import TWENTY, VocAt, VocReader
 from augpipe.formats.voc.roots import VocRoot, find_roots
 from augpipe.formats.voc.xml_reader import pack, read_xml
 from augpipe.formats.webdataset.samples import has_samples
 from augpipe.storage.byte_range import ByteRange, bytes_of
-from augpipe.storage.fs import below, place_of, places_in, row_name, rows_below, sizes_in, walk_files
+from augpipe.storage.fs import below, files_in, place_of, places_in, row_name, rows_below, sizes_in, walk_files
 from augpipe.storage.tree import AnyPath
 
 _LISTS = ("Main", "Segmentation", "Layout", "Action", "")
@@ -69,6 +70,9 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     split = options.split
     lists = [_lines(root, split) for root in roots]
     if split is not None and all(lines is None for lines in lists) and not any(_is_folder(r, split) for r in roots):
+        split = _by_alias(roots, split) or split
+        lists = [_lines(root, split) for root in roots]
+    if split is not None and all(lines is None for lines in lists) and not any(_is_folder(r, split) for r in roots):
         raise DatasetError(f"{src}: no ImageSets/Main/{split}.txt; {_splits_there(roots)}")
     for root, lines in zip(roots, lists, strict=True):
         _gather(root, src, split, lines, found)
@@ -89,6 +93,7 @@ def _gather(root: VocRoot, src: AnyPath, split: str | None, lines: list[str] | N
     seen = parallel_map(_glances, batches_of(ats), len(ats))
     pictures, used = _pictures(root, found.links), set[str]()
     wanted, unknown = _chosen(root, split, lines, stems)
+    split_of = (lambda _: split_called(split)) if split is not None else _splits_of(root, stems, found)
     rest = iter(zip(stems, ats, strict=True))
     missing: list[tuple[str, str, VocAt, bytes]] = []
     for names, glances in seen:
@@ -98,14 +103,15 @@ def _gather(root: VocRoot, src: AnyPath, split: str | None, lines: list[str] | N
             if picture:
                 used.add(picture)
             if stem in wanted and picture is not None:
-                found.entries.append(entry_of(picture, "", found.held(at, said), digest))
+                entry = entry_of(picture, "", found.held(at, said), digest)
+                found.entries.append(entry._replace(split=split_of(stem)))
             elif picture is None:  # also of other splits, so that a picture belongs to one
                 missing.append((stem, filename, found.held(at, said) if stem in wanted else at, digest))
     background = 0
     for stem in unknown:
         picture = _picture_for(stem, "", pictures, xmls)
         at = VocAt(place(f"{stem}.xml")) if picture is None else VocAt(None)
-        found.entries.append(entry_of(picture, f"{stem}.jpg", at, digest_of(b"")))
+        found.entries.append(entry_of(picture, f"{stem}.jpg", at, digest_of(b""))._replace(split=split_of(stem)))
         background += picture is not None
     if background:
         what = plural(background, "picture")
@@ -116,7 +122,9 @@ def _gather(root: VocRoot, src: AnyPath, split: str | None, lines: list[str] | N
         if stem in wanted:
             match = matches.get(stem)
             found.matches.update({} if match is None else {_file_of(stem, filename): match})
-            found.entries.append(entry_of(None if match is None else match.name, _file_of(stem, filename), at, digest))
+            name = None if match is None else match.name
+            entry = entry_of(name, _file_of(stem, filename), at, digest)
+            found.entries.append(entry._replace(split=split_of(stem)))
     if split is None:
         found.unannotated += sum(map(len, pictures.values())) - len(used)
 
@@ -249,17 +257,53 @@ def _lines(root: VocRoot, split: str | None) -> list[str] | None:
     return None
 
 
+def _list_names(root: VocRoot) -> set[str]:
+    """The names of a root's lists, but for those of single classes: aeroplane_train.txt lists what train.txt does."""
+    groups = [root.sets / group for group in _LISTS] if root.sets is not None else []
+    names = {path.stem for group in groups if group.is_dir() for path in files_in(group, "*.txt")}
+    return {name for name in names if name.rpartition("_")[2] not in names - {name}}
+
+
+def _by_alias(roots: Sequence[VocRoot], split: str) -> str | None:
+    """The list, root or folder of annotations that is meant by another name of a split."""
+    folders = {name for root in roots for name in subfolders(root.xml)}
+    return chosen_split(split, {*(n for root in roots for n in _list_names(root)), *(r.name for r in roots), *folders})
+
+
+def _splits_of(root: VocRoot, stems: Sequence[str], found: _Found) -> Callable[[str], str]:
+    """What gives the split of a stem: by the root's name or the folder of its XML, else by the lists.
+
+    Lists of train, val and test part a dataset, and that of trainval where there is no train. A stem in several of them
+    belongs to the first.
+    """
+    if (own := known_split(root.name)) is not None:
+        return lambda stem: own
+    names = _list_names(root)
+    parts = [name for name in in_order(names) if known_split(name) is not None]
+    if "train" not in map(known_split, parts) and "trainval" in names:
+        parts.append("trainval")
+    out: dict[str, str] = {}
+    twice: dict[str, str] = {}
+    for name in parts:
+        wanted, unknown = _chosen(root, name, _lines(root, name), list(stems))
+        for stem in (*wanted, *unknown):
+            if out.setdefault(stem, split_called(name)) != split_called(name):
+                twice.setdefault(stem, f"{out[stem]} and {split_called(name)}")
+    if twice:
+        stem, both = next(iter(twice.items()))
+        count = plural(len(twice), "picture")
+        found.remarks.append(f"{count} in the lists of two splits, taken for the first: {one_line(stem)}, {both}")
+    return lambda stem: out.get(stem) or split_in(stem)
+
+
 def _is_folder(root: VocRoot, split: str) -> bool:
     """Whether a split is a root of its own, or a folder of annotations."""
     return root.name == split or (root.xml / split).is_dir()
 
 
 def _splits_there(roots: list[VocRoot]) -> str:
-    names = {f.stem for root in roots if root.sets for f in root.sets.glob("Main/*.txt")}
-    # aeroplane_train.txt lists the same pictures as train.txt, with marks for one class.
-    names = {name for name in names if name.rpartition("_")[2] not in names - {name}}
-    shown = sorted(names | {root.name for root in roots if root.name})
-    return f"there are {', '.join(shown[:8])}{' …' if len(shown) > 8 else ''}" if shown else "there are no lists"
+    names = {n for root in roots for n in _list_names(root)} | {root.name for root in roots if root.name}
+    return f"there are {shown_splits(names)}" if names else "there are no lists"
 
 
 def _chosen(

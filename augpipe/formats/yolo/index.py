@@ -18,6 +18,7 @@ from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture, plural
 from augpipe.formats.indexing import digest_of, left_out, links_left_out, listed_classes, names_in, read_classes
 from augpipe.formats.name_matching import match_names
+from augpipe.formats.splits import chosen_split, in_order, known_split, shown_splits, split_called, split_in
 from augpipe.formats.yolo.data_yaml import KINDS, SPLITS, DataYaml, Kind, read_data_yaml
 from augpipe.formats.yolo.read import YoloReader, kind_of, lengths_of
 from augpipe.labels.keypoints import flip_pairs_of
@@ -110,7 +111,10 @@ def label_of(picture: str) -> str:
 
 @dataclass
 class _Found:
-    """The pictures by split, as absolute paths in the order found (in an archive from its root), and more."""
+    """The pictures by split, as absolute paths in the order found (in an archive from its root), and more.
+
+    ``chosen`` is the split that is read, ``None`` if all are.
+    """
 
     root: AnyPath
     names: tuple[str, ...]
@@ -118,6 +122,7 @@ class _Found:
     outside: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     data: DataYaml | None = None
+    chosen: str | None = None
 
 
 def open_source(source: Source, options: SourceOptions) -> Dataset:
@@ -126,11 +131,15 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     file = yaml_of(src) or (src if src.is_file() else None)
     found = _by_yaml(read_data_yaml(file), options) if file is not None else _by_folders(src, options)
     everything = list(dict.fromkeys(path for paths in found.pictures.values() for path in paths))
-    repeated = sum(map(len, found.pictures.values())) - len(everything)
-    if options.split is None and repeated:
-        found.remarks.append(f"{plural(repeated, 'picture')} named by more than one split, taken once")
+    named = Counter(path for split, paths in found.pictures.items() if split != "all" for path in set(paths))
+    repeated = [path for path, times in named.items() if times > 1]
+    if found.chosen is None and repeated:
+        first = one_line(relative_to(at_path(found.root, repeated[0]), found.root), 80)
+        count = plural(len(repeated), "picture")
+        found.remarks.append(f"{count} named by more than one split, taken once, by the first of them: {first}")
     base = _base(everything, found.root)
-    chosen = everything if options.split is None else list(dict.fromkeys(found.pictures[options.split]))
+    split_of = _splits_of(found)
+    chosen = everything if found.chosen is None else list(dict.fromkeys(found.pictures[found.chosen]))
     lengths: Counter[int] = Counter()
     without = 0
     entries, wanted = [], set(chosen)
@@ -141,7 +150,8 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
         lengths.update(lengths_of(data))
         if path in wanted:
             without += label is None
-            entries.append(_entry(path, base, label, data, found.root))
+            split = split_of.get(path, "") if found.chosen is None else split_called(found.chosen)
+            entries.append(_entry(path, base, label, data, found.root)._replace(split=split))
     _require_labels(label_at.values(), everything, found.root)
     if without:
         found.remarks.append(
@@ -250,14 +260,18 @@ def _by_yaml(data: DataYaml, options: SourceOptions) -> _Found:
             f"path of {data.file.name} is not there ({one_line(data.path, 200)}): read from its folder"
         )
         found.root = root = here
-    if options.split is not None and options.split not in data.splits:
-        raise DatasetError(f"{data.file}: no split '{one_line(options.split)}'; there are {', '.join(data.splits)}")
+    if options.split is not None:
+        found.chosen = chosen_split(options.split, data.splits)
+        if found.chosen is None:
+            raise DatasetError(
+                f"{data.file}: no split '{one_line(options.split)}'; there are {shown_splits(data.splits)}"
+            )
     links: set[str] = set()
     for split, places in data.splits.items():
         for place in places:
             at = _resolved(place, root, here)
             if at is None:
-                if options.split == split:
+                if found.chosen == split:
                     raise DatasetError(f"{data.file}: {split} names {one_line(place, 200)}, which is not there")
                 found.remarks.append(f"left out: {split} names {one_line(place, 200)}, which is not there")
                 continue
@@ -316,18 +330,47 @@ def _by_folders(src: AnyPath, options: SourceOptions) -> _Found:
         *(p for folder in _linked(root) for p in _pictures(folder, root, links)),
     ]
     found.remarks += links_left_out(links - {str(folder) for folder in _linked(root)}, root)
+    _part(found, everything)
     if options.split is not None:
-        wanted = options.split
-        listed = root / f"{wanted}.txt"
-        if listed.is_file() and listed.parent == root:
-            found.pictures[wanted] = _pictures(listed, root, links)
-        else:
-            base = absolute_of(root)
-            parts = (f"{base}/{wanted}/", f"{base}/images/{wanted}/")
-            found.pictures[wanted] = [path for path in everything if path.startswith(parts)]
-        if not found.pictures[wanted]:
-            raise DatasetError(f"{src}: no split '{one_line(wanted)}'; expected a folder or a list of that name")
+        found.chosen = _chosen_of_folders(found, options.split, everything, links)
     return found
+
+
+def _part(found: _Found, everything: Sequence[str]) -> None:
+    """Add the splits of a folder: lists of pictures beside its folders, as ``train.txt``, and folders of that name."""
+    links: set[str] = set()
+    for path in files_in(found.root, "*.txt"):
+        if (split := known_split(path.stem)) is not None and (listed := _pictures(path, found.root, links)):
+            found.pictures[split] = listed
+    base = absolute_of(found.root)
+    for path_of in everything:
+        if split := split_in(path_of.removeprefix(f"{base}/")):
+            found.pictures.setdefault(split, []).append(path_of)
+
+
+def _chosen_of_folders(found: _Found, asked: str, everything: Sequence[str], links: set[str]) -> str:
+    """The split that is asked for: one of those found, else a list or a folder of that name."""
+    own = found.root / f"{asked}.txt"
+    base = absolute_of(found.root)
+    if (name := chosen_split(asked, (n for n in found.pictures if n != "all"))) is not None:
+        return name
+    if own.is_file() and own.parent == found.root:
+        found.pictures[asked] = _pictures(own, found.root, links)
+    else:
+        parts = (f"{base}/{asked}/", f"{base}/images/{asked}/")
+        found.pictures[asked] = [path for path in everything if path.startswith(parts)]
+    if not found.pictures[asked]:
+        raise DatasetError(f"{found.root}: no split '{one_line(asked)}'; expected a folder or a list of that name")
+    return asked
+
+
+def _splits_of(found: _Found) -> dict[str, str]:
+    """Picture → its split; of several that name it the first in the order train, val, test."""
+    out: dict[str, str] = {}
+    for split in in_order(name for name in found.pictures if name != "all"):
+        for path in found.pictures[split]:
+            out.setdefault(path, split_called(split))
+    return out
 
 
 def _linked(root: AnyPath) -> list[AnyPath]:

@@ -18,7 +18,7 @@ from augpipe.formats.coco.json_file import MARK, CocoFile, categories_in, index_
 from augpipe.formats.coco.read import CocoReader, pack
 from augpipe.formats.indexing import digest_of, labelled_by_id, listed_classes
 from augpipe.formats.name_matching import rule_remarks
-from augpipe.formats.splits import chosen_split, in_order, known_split, shown_splits, split_called
+from augpipe.formats.splits import chosen_split, in_order, known_split, shown_splits, split_called, split_in
 from augpipe.formats.webdataset.samples import has_samples, is_of_sample
 from augpipe.storage.byte_range import bytes_of
 from augpipe.storage.fs import below, children, files_in, place_of, row_name, size_of, start_of
@@ -167,7 +167,8 @@ def _entries(
         entries, told = _of_split(src, files, pictures, firsts[split])
         remarks += told
         for entry in entries:
-            named = entry._replace(key=f"{prefix}{entry.key}", split=split_called(split))
+            own = split_called(split) or split_in(entry.key)
+            named = entry._replace(key=f"{prefix}{entry.key}", split=own)
             if out.setdefault(named.key, named) is not named:
                 twice.append(f"{named.key}, {out[named.key].split} and {named.split}")
     if twice:

@@ -215,6 +215,7 @@ def splits_of(own: Sequence[str], tops: set[str], before: dict[str, str]) -> tup
         splits = {**before, "train": f"images/{own[0]}"}
     else:
         splits = {**before, **{split: f"images/{split}" for split in parted if split in tops}}
+    splits = splits or {"train": f"images/{parted[0]}"}  # no picture could be written
     if parted and "" in own:
         remarks.append(f"pictures of no split lie in images/{UNSPLIT}, which data.yaml does not name")
     splits = {_ULTRALYTICS.get(name, name): place for name, place in splits.items()}

@@ -33,7 +33,7 @@ def pictures(reader: Reader, entries: Iterable[Entry], report: ConversionReport)
         size = annotations.size_wh or (header.upright_wh if header else None)
         if header is not None and size not in (header.stored_wh, header.upright_wh):
             report.notes["size-mismatch"] += 1
-        yield entry, Picture(name, annotations, header, size)
+        yield entry, Picture(name, annotations, header, size, entry.split)
 
 
 def _name_of(entry: Entry, header: Header | None) -> str:

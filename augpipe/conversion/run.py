@@ -113,10 +113,16 @@ def _write(
     alone = staging.is_json(target) or options.pictures == "reference"
     place = None if alone else stage / writes.pictures
     part = PictureBatch(dataset.reader, writer.encoder, (), place, options.pictures == "link")
-    parts = (replace(part, entries=entries) for entries in parallel.batches_of(dataset.entries))
+    batches = [(split, batch) for split in dataset.splits for batch in parallel.batches_of(_of_split(dataset, split))]
+    parts = (replace(part, entries=entries) for _, entries in batches)
+    begun: str | None = None
     try:
         progress.begin(len(dataset.entries))
-        for packed, found in parallel.parallel_map(make_part, parts, len(dataset.entries)):
+        made = parallel.parallel_map(make_part, parts, len(dataset.entries))
+        for (split, _), (packed, found) in zip(batches, made, strict=True):
+            if split != begun:
+                writer.begin(split)
+                begun = split
             if found.pictures:
                 writer.take(packed)
             report.add(found)
@@ -126,6 +132,9 @@ def _write(
         writer.discard()
         raise
     closing = writer.close()
+    if staging.is_json(target) and len(dataset.splits) > 1:
+        counts = ", ".join(f"{name or 'no split'} {n:,}" for name, n in dataset.splits.items())
+        report.remarks.append(f"{target.name} has all splits together ({counts}); a folder as DST keeps them apart")
     report.losses.update(closing.losses)
     report.remarks.extend(closing.remarks)
     if alone:
@@ -136,6 +145,10 @@ def _write(
             )
     elif old := staging.old_files(target, stage, writes):
         report.remarks.append(f"{plural(old, 'file')} of before in the target: not written again, and still there")
+
+
+def _of_split(dataset: Dataset, split: str) -> Sequence[Entry]:
+    return dataset.entries if len(dataset.splits) == 1 else [e for e in dataset.entries if e.split == split]
 
 
 # --- A part of a conversion: pictures of the source read and made ready for the writer, in any process ----------------

@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from augpipe.core.annotations import Annotations, Category
 from augpipe.core.errors import DatasetError, Reject, fault, one_line
 from augpipe.formats.catalogue import format_named
 from augpipe.formats.limits import require_few
+from augpipe.formats.splits import in_order
 from augpipe.storage.byte_range import ByteRange, read_place
 from augpipe.storage.fs import place_of, size_of
 from augpipe.storage.resolve import ending_of
@@ -34,7 +36,7 @@ class Entry(NamedTuple):
 
     ``picture`` is ``None`` where none was found; then ``file`` is what was looked for. Only the format's reader
     understands ``annotation``. ``digest`` of the labels and ``size`` of the picture's file are for the dataset's
-    fingerprint.
+    fingerprint. ``split`` is that of the dataset, as :mod:`augpipe.formats.splits` calls it, "" if it has none.
     """
 
     key: str
@@ -43,6 +45,7 @@ class Entry(NamedTuple):
     file: str
     digest: bytes = b""
     size: int = 0
+    split: str = ""
 
     @classmethod
     def at(cls, key: str, path: AnyPath, annotation: Any, file: str, digest: bytes) -> Entry:
@@ -51,9 +54,9 @@ class Entry(NamedTuple):
         return cls(source_key(key), place_of(path) if size >= 0 else None, annotation, file, digest, max(size, 0))
 
     @classmethod
-    def listed(cls, key: str, path: AnyPath, annotation: Any, file: str, digest: bytes) -> Entry:
+    def listed(cls, key: str, path: AnyPath, annotation: Any, file: str, digest: bytes, split: str = "") -> Entry:
         """The entry of a picture that a folder lists. If it is no file, as a pipe is, reading it fails."""
-        return cls(source_key(key), place_of(path), annotation, file, digest, size_of(path))
+        return cls(source_key(key), place_of(path), annotation, file, digest, size_of(path), split)
 
 
 class Reader(Protocol):
@@ -158,6 +161,12 @@ class Dataset:
             except Reject:
                 continue
             yield entry.key, labels
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """Split → how many pictures it has, in the order train, val, test, others; "" is that of pictures in none."""
+        counts = Counter(entry.split for entry in self.entries)
+        return {name: counts[name] for name in in_order(counts)}
 
     @property
     def has_places(self) -> bool:

@@ -23,6 +23,9 @@ from augpipe.formats.base import Dataset, is_picture
 from augpipe.formats.limits import FARTHEST
 from augpipe.formats.losses import CLASSES_COUNTED, COUNTED, Loss
 
+ALL = "all"
+"""What a file of pictures that are in no split is called."""
+
 
 @dataclass(frozen=True)
 class WriteOptions:
@@ -57,12 +60,14 @@ class Picture:
 
     ``name`` is its path below the target's picture folder. ``size_wh`` is the size that its labels state, else that
     of its header, ``None`` where neither tells. ``header`` is ``None`` if no picture was found or it cannot be read.
+    ``split`` is that of its entry.
     """
 
     name: str
     annotations: Annotations
     header: Header | None
     size_wh: tuple[int, int] | None
+    split: str = ""
 
     @property
     def stem(self) -> str:
@@ -192,7 +197,8 @@ class DatasetWriter:
     """Writes what is the whole dataset's. A format sets ``encoder``, and overrides what it needs.
 
     ``own_file`` is the kind of file, such as an XML, that each picture gets by its stem, "" if there is none.
-    ``class_holds`` names what of :data:`CLASSES_COUNTED` the format holds.
+    ``class_holds`` names what of :data:`CLASSES_COUNTED` the format holds. ``split`` is what files of the split that
+    has begun are called by.
     """
 
     own_file: ClassVar[str] = ""
@@ -202,9 +208,13 @@ class DatasetWriter:
     def __init__(self, dataset: Dataset, stage: Stage) -> None:
         self.folder, self.target = stage.folder, stage.target
         self.categories = sorted(dataset.categories, key=lambda c: c.label)
-        self.split = (dataset.options.split or "all").replace("/", "_")
+        self.split = ALL
         if self.own_file:
             _require_own_stems(dataset, self.own_file)
+
+    def begin(self, split: str) -> None:
+        """Begin a split: until the next call ``take`` is given its pictures. "" is that of pictures in none."""
+        self.split = split.replace("/", "_") or ALL
 
     def take(self, packed: Any) -> None:
         """Take what the encoder has packed of the next pictures, in the order of the source."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from augpipe.core.errors import UsageError, refusals_told
 from augpipe.core.paths import StrPath
+from augpipe.formats.base import Dataset
 from augpipe.formats.registry import open_dataset
 from augpipe.pixels.factory import remark_on_processes
 from augpipe.recipe.compile import Recipe
@@ -75,7 +76,7 @@ def augment(
         if not output.is_finished():
             engine.get_ready()  # while the source is looked through
         made_of = open_run(source, recipe, options)
-        watcher.remarks = list(made_of.dataset.remarks)
+        watcher.remarks = [*made_of.dataset.remarks, *_together(made_of.dataset)]
         if execution.workers is None and (remark := remark_on_processes(options.device)):
             watcher.remarks.append(remark)
         with output:
@@ -99,6 +100,14 @@ def augment(
                     f"the samples are those of one run with --copies {state.ends[-1]}, the shards are not"
                 )
             return PendingWork(made_of, output, state, tasks, execution, watcher).execute(engine, limits)
+
+
+def _together(dataset: Dataset) -> list[str]:
+    """A remark if pictures of several splits are augmented: those of val and test are then no longer apart."""
+    if dataset.options.split is not None or len(dataset.splits) < 2:
+        return []
+    counts = ", ".join(f"{name or 'no split'} {n:,}" for name, n in dataset.splits.items())
+    return [f"several splits are augmented together ({counts}); --split train takes one, in a DST of its own"]
 
 
 def _require_ours(output: RunFolder) -> None:

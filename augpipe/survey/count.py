@@ -58,6 +58,7 @@ class _Count:
 
     def run(self, number: int) -> None:
         self.out.pictures += 1
+        self.out.of_splits[self.entry.split] += 1
         with self.rejects("read"):
             self.count_file(number)
         with self.rejects("labels"):
@@ -133,6 +134,7 @@ class _Count:
 
     def count_objects(self, objects: Objects, picture_wh: tuple[int, int] | None) -> None:
         self.out.per_picture[len(objects)] += 1
+        self.out.objects_of_splits[self.entry.split] += len(objects)
         seen: set[tuple[float, ...]] = set()
         ids, crowds = objects.category_id.tolist(), objects.iscrowd.tolist()
         for i, (x0, y0, x1, y1) in enumerate(objects.boxes_xyxy.tolist()):

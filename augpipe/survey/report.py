@@ -12,6 +12,7 @@ from typing import Any
 
 from augpipe.core.annotations import Category
 from augpipe.formats.base import Dataset
+from augpipe.formats.splits import in_order
 from augpipe.survey.issues import KNOWN, Oddity, meaning_of, unit_of
 from augpipe.survey.tally import ClassCounts, PictureCounts, Spread, histogram, median_of, significant, spread_of
 
@@ -77,6 +78,15 @@ class ClassRow:
 
 
 @dataclass(frozen=True)
+class SplitRow:
+    """The pictures and objects of one split; ``name`` is "" for those in none."""
+
+    name: str
+    pictures: int
+    objects: int
+
+
+@dataclass(frozen=True)
 class Plots:
     """Counts to draw: ``edges`` has one number more than ``counts``; ``centres`` rows from the top, left to right."""
 
@@ -104,6 +114,7 @@ class SurveyReport:
     oddities: Mapping[str, Oddity]
     remarks: tuple[str, ...]
     plots: Plots
+    splits: tuple[SplitRow, ...] = ()
     run: Mapping[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -122,6 +133,7 @@ class SurveyReport:
             "pictures_without_objects": self.without_objects,
             "boxes": asdict(self.every),
             "kinds": dict(self.kinds),
+            "splits": [asdict(row) for row in self.splits],
             "classes": [
                 {"id": c.id, "name": c.name, **asdict(c.boxes), "tags": c.tags, "pixels": c.pixels}
                 for c in self.classes
@@ -201,6 +213,7 @@ def report_of(dataset: Dataset, name: str, counts: PictureCounts) -> SurveyRepor
             tuple(map(tuple, counts.heat.tolist())),
             _grouped_sizes(counts.sizes),
         ),
+        splits=tuple(SplitRow(n, counts.of_splits[n], counts.objects_of_splits[n]) for n in in_order(counts.of_splits)),
     )
 
 

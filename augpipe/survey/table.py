@@ -37,6 +37,7 @@ def lines_of(report: SurveyReport, table: Table) -> list[str]:
     some = f", {len(used):,} used" if len(used) < len(report.classes) else ""
     sections = (
         ("pictures", [("", ""), *_picture_rows(report.pictures)]),
+        ("splits", _split_rows(report)),
         ("labels", [("", ""), *((kind, f"{n:,}") for kind, n in report.kinds.items())]),
         ("objects per picture", _object_rows(report)),
         (f"classes ({len(report.classes):,}{some})", _class_rows(used)),
@@ -101,6 +102,12 @@ def _picture_rows(pictures: Pictures) -> list[TableRow]:
         ("sizes", _sizes(pictures)),
     ]
     return [row for row in rows if row[1]]
+
+
+def _split_rows(report: SurveyReport) -> list[TableRow]:
+    """A row a split; none if no picture is in one."""
+    rows = [(row.name or "in none", f"{row.pictures:,}", f"{row.objects:,}") for row in report.splits]
+    return [("split", "pictures", "objects"), *rows] if any(row.name for row in report.splits) else []
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -63,7 +63,8 @@ class PictureCounts:
     """Some pictures.
 
     ``sizes`` is (width, height), upright → pictures; ``per_picture`` number of objects → pictures; ``kinds`` label kind
-    → how many; ``heat`` (HEAT, HEAT) the centres of boxes, row by row.
+    → how many; ``heat`` (HEAT, HEAT) the centres of boxes, row by row. ``of_splits`` are pictures and
+    ``objects_of_splits`` objects by split.
     """
 
     pictures: int = 0
@@ -78,6 +79,8 @@ class PictureCounts:
     heat: I64 = field(default_factory=lambda: np.zeros((HEAT, HEAT), np.int64))
     oddities: dict[str, Oddity] = field(default_factory=dict)
     heads: list[HeadDigest] = field(default_factory=list)
+    of_splits: Counter[str] = field(default_factory=Counter)
+    objects_of_splits: Counter[str] = field(default_factory=Counter)
 
     def of_class(self, category_id: int) -> ClassCounts:
         """The counts of one class."""

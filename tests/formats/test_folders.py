@@ -73,8 +73,9 @@ def test_a_classes_file_fixes_the_ids(animals, tmp_path):
 def test_splits_have_the_same_classes(tmp_path):
     for name in ("train/cat/1.jpg", "train/dog/2.jpg", "val/cat/3.jpg", "val/owl/4.jpg"):
         write_picture(tmp_path / name)
-    with pytest.raises(DatasetError, match="several splits, train, val; choose one with --split"):
-        opened(tmp_path)
+    assert [(e.key, e.split) for e in opened(tmp_path).entries] == [
+        ("train/cat/1.jpg", "train"), ("train/dog/2.jpg", "train"), ("val/cat/3.jpg", "val"), ("val/owl/4.jpg", "val"),
+    ]  # fmt: skip
     train, val = opened(tmp_path, split="train"), opened(tmp_path, split="val")
     assert (keys(train), keys(val)) == (["cat/1.jpg", "dog/2.jpg"], ["cat/3.jpg", "owl/4.jpg"])
     assert classes(train) == classes(val) == [(1, 1, "cat"), (2, 2, "dog"), (3, 3, "owl")]
@@ -216,8 +217,27 @@ def test_splits_of_masks_have_the_same_classes(tmp_path):
     assert (keys(train), keys(val), keys(whole)) == (["a.jpg"], ["b.jpg"], ["train/a.jpg", "val/b.jpg"])
     assert classes(train) == classes(val) == classes(whole) == [(2, 1, "class_2"), (5, 2, "class_5")]
     assert train.remarks == ()
-    with pytest.raises(DatasetError, match="no split 'test' in images/ and masks/"):
+    with pytest.raises(DatasetError, match="no split 'test'; there are train, val"):
         opened(tmp_path, split="test")
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [("train/images", "train/masks", "val/images", "val/masks"), ("train", "trainannot", "val", "valannot"),
+     ("img_dir/train", "ann_dir/train", "img_dir/val", "ann_dir/val"),
+     ("train", "train_labels", "valid", "valid_labels"),
+     ("images/training", "annotations/training", "images/validation", "annotations/validation")],
+)  # fmt: skip
+def test_masks_of_splits_as_tools_lay_them_out(tmp_path, folders):
+    for (pictures, masks), value in zip((folders[:2], folders[2:]), (1, 2), strict=True):
+        write_picture(tmp_path / pictures / "a.jpg", (4, 3))
+        write_mask(tmp_path / masks / "a.png", values(value))
+    whole = opened(tmp_path)
+    assert whole.format == "masks"
+    assert [entry.split for entry in whole.entries] == ["train", "val"]
+    assert [np.unique(labels.semantic).tolist() for labels in read_all(whole)] == [[0, 1], [0, 2]]
+    assert classes(whole) == classes(opened(tmp_path, split="val")) == [(1, 1, "class_1"), (2, 2, "class_2")]
+    assert [a.semantic.max() for a in read_all(opened(tmp_path, split="validation"))] == [2]
 
 
 @pytest.mark.parametrize("names", [("imgs", "masks"), ("Images", "Masks"), ("images", "labels_png")])

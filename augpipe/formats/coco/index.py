@@ -6,6 +6,8 @@ import mmap
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from itertools import accumulate
 from typing import NamedTuple
 
 from augpipe.core.annotations import Category
@@ -16,9 +18,10 @@ from augpipe.formats.coco.json_file import MARK, CocoFile, categories_in, index_
 from augpipe.formats.coco.read import CocoReader, pack
 from augpipe.formats.indexing import digest_of, labelled_by_id, listed_classes
 from augpipe.formats.name_matching import rule_remarks
+from augpipe.formats.splits import chosen_split, in_order, known_split, shown_splits, split_called, split_in
 from augpipe.formats.webdataset.samples import has_samples, is_of_sample
 from augpipe.storage.byte_range import bytes_of
-from augpipe.storage.fs import children, files_in, place_of, row_name, size_of, start_of
+from augpipe.storage.fs import below, children, files_in, place_of, row_name, size_of, start_of
 from augpipe.storage.temp_copy import end_of
 from augpipe.storage.tree import AnyPath, ArchivePath
 
@@ -41,21 +44,34 @@ def _names_lists(text: bytes) -> bool:
 
 
 def json_files(src: AnyPath) -> dict[str, list[AnyPath]]:
-    """Split name → the COCO JSONs of it. ``""`` holds those that stand together without a split folder."""
+    """Split → the COCO JSONs of it: those of a folder, or those whose names end in it, as ``instances_val2017``.
+
+    ``""`` holds files that stand together and name no split.
+    """
     if src.is_file():
-        return {"": [src]} if src.suffix == ".json" else {}
+        return {_split_of(src.stem): [src]} if src.suffix == ".json" else {}
     if not src.is_dir():
         return {}
     folders = [src, src / "annotations"]
     together = [f for folder in folders if folder.is_dir() for f in files_in(folder, "*.json") if looks_like_coco(f)]
     if together:
-        return {"": together}
+        named: dict[str, list[AnyPath]] = {}
+        for file in together:
+            named.setdefault(_split_of(file.stem), []).append(file)
+        return named if any(map(known_split, named)) else {"": together}
     out = {}
     for child in children(src):
         jsons = [f for f in files_in(child, "*.json") if looks_like_coco(f)] if child.is_dir() else []
         if jsons:
             out[child.name] = jsons
     return out
+
+
+def _split_of(stem: str) -> str:
+    """The split that a file's name is or ends in, as in ``instances_val2017``; "" if it names none."""
+    end = stem.rpartition("_")[2]
+    own = end if end.startswith(("test-", "minival")) else ""
+    return next((name for name in (stem, end) if known_split(name)), own)
 
 
 def detect(source: Source) -> bool:
@@ -70,38 +86,32 @@ def detect(source: Source) -> bool:
 
 
 def open_source(source: Source, options: SourceOptions) -> Dataset:
-    """Index the JSONs of a source, or of its split, which must be about the same images."""
+    """Index the JSONs of a source, or of its split. Those of one split must be about the same images."""
     src, groups = source.where, json_files(source.where)
     if not groups:
         raise DatasetError(f"{src}: no COCO JSON; expected a .json with 'images', or a folder of them")
-    chosen = _chosen(src, groups, options.split)
-    indexed = {path: index_file(path) for path in sorted(chosen)}
-    files = [indexed[path] for path in chosen]
-    _require_same_images(src, files)
+    chosen = groups if options.split is None else _chosen(src, groups, options.split)
+    indexed = {path: index_file(path) for path in sorted({path for paths in chosen.values() for path in paths})}
     every = sorted({path for paths in groups.values() for path in paths})
     listed = {path: indexed[path].categories if path in indexed else categories_in(path) for path in every}
     categories = _categories(listed, options)
-    root = picture_root(files[0].path, list(files[0].keys.values()), options)
+    files = [indexed[path] for paths in chosen.values() for path in paths]
     reader = CocoReader(tuple(str(f.text) for f in files), {c.id: c for c in categories})
-    pictures = find_pictures(root, list(files[0].keys.values()))
-    entries, remarks = _entries(src, root, files, pictures)
-    remarks = [*(r for file in files for r in file.remarks), *rule_remarks(pictures.matches), *remarks]
+    entries, remarks = _entries(src, {split: [indexed[p] for p in paths] for split, paths in chosen.items()}, options)
+    remarks = [*(r for file in files for r in file.remarks), *remarks]
     return Dataset.of("coco", src, categories, entries, reader, options, remarks)
 
 
-def _chosen(src: AnyPath, groups: Mapping[str, list[AnyPath]], split: str | None) -> list[AnyPath]:
-    """The files to read. A split is a folder's name, a JSON's name, or the end of one."""
-    if split is None:
-        if len(groups) > 1:
-            raise DatasetError(f"{src}: several splits, {', '.join(groups)}; choose one with --split")
-        return next(iter(groups.values()))
-    if split in groups:
-        return groups[split]
-    ending = [f for paths in groups.values() for f in paths if f.stem == split or f.stem.endswith(f"_{split}")]
+def _chosen(src: AnyPath, groups: Mapping[str, list[AnyPath]], asked: str) -> dict[str, list[AnyPath]]:
+    """Split → the files to read. A split is a folder's name, a JSON's name, or the end of one."""
+    if (split := chosen_split(asked, groups)) is not None and split:
+        return {split: groups[split]}
+    files = [f for paths in groups.values() for f in paths]
+    ending = [f for f in files if f.stem == asked or f.stem.endswith(f"_{asked}")]
     if not ending:
-        there = sorted({*filter(None, groups), *(f.stem for paths in groups.values() for f in paths)})
-        raise DatasetError(f"{src}: no split '{one_line(split)}'; there are {', '.join(there[:8])}")
-    return ending
+        there = {*filter(None, groups), *(f.stem for f in files)}
+        raise DatasetError(f"{src}: no split '{one_line(asked)}'; there are {shown_splits(there)}")
+    return {_split_of(ending[0].stem) or asked: ending}
 
 
 def _require_same_images(src: AnyPath, files: list[CocoFile]) -> None:
@@ -139,16 +149,57 @@ def _categories(files: Mapping[AnyPath, Iterable[Category]], options: SourceOpti
 
 
 def _entries(
-    src: AnyPath, root: AnyPath, files: Sequence[CocoFile], pictures: FoundPictures
+    src: AnyPath, groups: Mapping[str, Sequence[CocoFile]], options: SourceOptions
 ) -> tuple[list[Entry], list[str]]:
-    """(an entry a picture, remarks); images that name the same picture are one."""
+    """(an entry a picture, remarks) of the files of each split; a picture of several belongs to the first."""
+    out: dict[str, Entry] = {}
+    remarks: list[str] = []
+    firsts = dict(zip(groups, accumulate(map(len, groups.values()), initial=0), strict=False))
+    twice: list[str] = []
+    for split in in_order(groups):
+        files = groups[split]
+        _require_same_images(src, files)
+        keys = list(files[0].keys.values())
+        root = picture_root(files[0].path, keys, replace(options, split=split or None))
+        pictures = find_pictures(root, keys)
+        remarks += rule_remarks(pictures.matches)
+        prefix = _prefix(src, root, split, bool(pictures.at)) if len(groups) > 1 else ""
+        entries, told = _of_split(src, files, pictures, firsts[split])
+        remarks += told
+        for entry in entries:
+            own = split_called(split) or split_in(entry.key)
+            named = entry._replace(key=f"{prefix}{entry.key}", split=own)
+            if out.setdefault(named.key, named) is not named:
+                twice.append(f"{named.key}, {out[named.key].split} and {named.split}")
+    if twice:
+        count = plural(len(twice), "picture")
+        remarks.append(f"{count} listed by two splits, taken for the first: {one_line(twice[0], 100)}")
+    return list(out.values()), remarks
+
+
+def _prefix(src: AnyPath, root: AnyPath, split: str, found: bool) -> str:
+    """What precedes the keys of a split, so that 1.jpg of train is not that of val: the folder of its pictures."""
+    base = src if src.is_dir() else src.parent
+    if not found or (root != base and base not in root.parents):
+        return f"{split}/"
+    path = below(root, base)
+    return "" if path in ("", ".") else f"{path}/"
+
+
+def _of_split(
+    src: AnyPath, files: Sequence[CocoFile], pictures: FoundPictures, first: int
+) -> tuple[list[Entry], list[str]]:
+    """(an entry a picture, remarks) of files, of which ``first`` is the reader's number of the first one.
+
+    Images that name the same picture are one.
+    """
     out: list[Entry] = []
     keys = files[0].keys
     named = Counter(pictures.key_of(key) for key in keys.values())
     twice: dict[str, list[_Image]] = {}
     with ExitStack() as stack:
         texts = [stack.enter_context(mapped_text(file.text)) for file in files]
-        entry_of = _entry_maker(src, root, files, texts, pictures)
+        entry_of = _entry_maker(src, files, texts, pictures, first)
         ranges = zip(*(f.ranges(keys) for f in files), strict=True)
         for (identity, key), at, rows in zip(keys.items(), files[0].images.tolist(), ranges, strict=True):
             image = _Image(identity, at, [(k, *place) for k, some in enumerate(rows) for place in some.tolist()])
@@ -176,7 +227,7 @@ class _Image(NamedTuple):
 
 
 def _entry_maker(
-    src: AnyPath, root: AnyPath, files: Sequence[CocoFile], texts: Sequence[mmap.mmap], pictures: FoundPictures
+    src: AnyPath, files: Sequence[CocoFile], texts: Sequence[mmap.mmap], pictures: FoundPictures, first: int
 ) -> Callable[[str, Sequence[_Image]], Entry]:
     """What makes the entry of a key, of the images that are this picture; what the first says of it holds."""
     shown = row_name(files[0].path, src if src.is_dir() else src.parent)
@@ -186,7 +237,7 @@ def _entry_maker(
         start, size = images[0].at
         places = [place for image in images for place in image.rows]
         pngs = [place_of(png) for file in files for i in images for png in file.panoptic.get(i.identity, ())]
-        packed = pack([(0, start, size), *places])
+        packed = pack([(first, start, size), *((first + k, s, n) for k, s, n in places)])
         digest = digest_of(
             texts[0][start : start + size], *[texts[k][s : s + n] for k, s, n in places], *map(bytes_of, pngs)
         )

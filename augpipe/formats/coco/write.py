@@ -76,38 +76,65 @@ class CocoWriter(DatasetWriter):
 
     def __init__(self, dataset: Dataset, stage: Stage, ids: Rule = "keep") -> None:
         super().__init__(dataset, stage)
-        path = stage.folder / (stage.json or f"annotations/instances_{self.split}.json")
-        path.parent.mkdir(exist_ok=True)
-        categories = categories_json(dataset.categories)
-        self._json = CocoDocument(path, categories)
-        self._panoptic = PanopticWriter(path.with_name(f"panoptic_{self.split}.json"), categories)
-        self._images, self._objects = IdGiver(rule=ids), IdGiver(rule=ids)
+        self._stage, self._ids = stage, ids
+        self._parts: list[_Part] = []
         self.encoder = CocoEncoder(ids, panoptic=not stage.json)
+
+    def begin(self, split: str) -> None:
+        """Begin the files of a split; a JSON alone takes all splits."""
+        super().begin(split)
+        if self._parts and self._stage.json:
+            return
+        path = self.folder / (self._stage.json or f"annotations/instances_{self.split}.json")
+        path.parent.mkdir(exist_ok=True)
+        categories = categories_json(self.categories)
+        panoptic = PanopticWriter(path.with_name(f"panoptic_{self.split}.json"), categories)
+        ids = IdGiver(rule=self._ids), IdGiver(rule=self._ids)
+        self._parts.append(_Part(CocoDocument(path, categories), panoptic, *ids))
+
+    def take(self, packed: Batch) -> None:
+        if not self._parts:
+            self.begin("")
+        self._parts[-1].take(packed)
+
+    def discard(self) -> None:
+        for part in self._parts:
+            part.json.discard()
+            part.panoptic.discard()
+
+    def close(self) -> Closing:
+        if not self._parts:  # a set without pictures has a document too
+            self.begin("")
+        for part in self._parts:
+            part.json.close()
+            part.panoptic.close()
+        if self._ids == "new":
+            return Closing(remarks=("ids of pictures and objects are new ones: copies share those of their source",))
+        changed = sum(part.images.collisions + part.objects.collisions for part in self._parts)
+        return Closing(remarks=(f"{plural(changed, 'id')} came twice and had to be changed",) if changed else ())
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The files of one split, and the ids in them."""
+
+    json: CocoDocument
+    panoptic: PanopticWriter
+    images: IdGiver
+    objects: IdGiver
 
     def take(self, packed: Batch) -> None:
         names, ends = packed.file_names, list(accumulate(packed.counts))
-        image_ids = self._images.settle_all(packed.image_ids, lambda i: (names[i],))
-        object_ids = self._objects.settle_all(
+        image_ids = self.images.settle_all(packed.image_ids, lambda i: (names[i],))
+        object_ids = self.objects.settle_all(
             packed.object_ids, lambda i: (names[bisect_right(ends, i)], packed.indexes[i])
         )
         images, objects = packed.images, packed.objects
         if image_ids != packed.image_ids or object_ids != packed.object_ids:
             images, objects = renumbered(packed, image_ids, object_ids)
-        self._json.add(images, objects)
+        self.json.add(images, objects)
         if any(packed.segments):
             rows = zip(images.split(BETWEEN), image_ids, names, packed.segments, strict=True)
             for image, number, name, segments in rows:
                 if segments is not None:
-                    self._panoptic.add(image, msgspec.json.encode(number), name, segments)
-
-    def discard(self) -> None:
-        self._json.discard()
-        self._panoptic.discard()
-
-    def close(self) -> Closing:
-        self._json.close()
-        self._panoptic.close()
-        if self._images.rule == "new":
-            return Closing(remarks=("ids of pictures and objects are new ones: copies share those of their source",))
-        changed = self._images.collisions + self._objects.collisions
-        return Closing(remarks=(f"{plural(changed, 'id')} came twice and had to be changed",) if changed else ())
+                    self.panoptic.add(image, msgspec.json.encode(number), name, segments)

@@ -25,6 +25,7 @@ from augpipe.core.geometry import bounds_of
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture
 from augpipe.formats.indexing import categories_by_name, digest_of, left_out, names_in
 from augpipe.formats.limits import FARTHEST, bad_labels, require_small
+from augpipe.formats.splits import chosen_split, known_split, split_in
 from augpipe.storage.byte_range import bytes_of, read_place
 from augpipe.storage.fs import below, children, place_of, row_name, walk_files
 from augpipe.storage.tree import AnyPath
@@ -153,13 +154,15 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
         pictures = _pictures(folder.parent)
         stems = {os.path.splitext(name)[0]: name for name in pictures}
         used: set[str] = set()
-        chosen = _is_of(folder, src, options.split)
+        own = folder.parent.name if folder.parent != src else ""
+        chosen = options.split is None or (own != "" and chosen_split(options.split, [own]) is not None)
         for file in (name for name in walk_files(folder) if name.endswith(".txt")):
             data = bytes_of(place_of(folder / file))
             names |= names_of(data)
             stem = os.path.splitext(file)[0]
-            if chosen or (options.split is not None and stem.startswith(f"{options.split}/")):
-                entries.append(_entry(src, folder, file, stems.get(stem), data))
+            if chosen or (options.split is not None and _is_in(stem, options.split)):
+                entry = _entry(src, folder, file, stems.get(stem), data)
+                entries.append(entry._replace(split=known_split(own) or split_in(stem)))
             used.add(stem)
         unlabelled += sum(stem not in used for stem in stems)
     if options.split is not None and not entries:
@@ -170,8 +173,10 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     return Dataset.of("dota", src, categories, entries, reader, options, remarks)
 
 
-def _is_of(folder: AnyPath, src: AnyPath, split: str | None) -> bool:
-    return split is None or (folder.parent != src and folder.parent.name == split)
+def _is_in(stem: str, split: str) -> bool:
+    """Whether a label file lies in the folder of a split."""
+    top, below, _ = stem.partition("/")
+    return bool(below) and chosen_split(split, [top]) is not None
 
 
 def _pictures(place: AnyPath) -> list[str]:

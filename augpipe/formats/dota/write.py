@@ -19,7 +19,8 @@ from augpipe.formats.base import Dataset
 from augpipe.formats.dota.read import HEADS, DotaRow, lines_of
 from augpipe.formats.losses import Loss
 from augpipe.formats.output import write_into
-from augpipe.formats.writer import DatasetWriter, Encoded, Picture, SampleEncoder, Stage, WriteOptions
+from augpipe.formats.splits import in_split
+from augpipe.formats.writer import DatasetWriter, Encoded, Picture, SampleEncoder, Stage, WriteOptions, stem_of
 
 _SAME = 1e-3  # pixels within which a box is the same
 
@@ -56,8 +57,9 @@ class DotaEncoder(SampleEncoder):
         changes = [Loss(what, 1, int(objects.index[i])) for i in range(len(objects)) if (what := changed(objects, i))]
         heads = {k: str(v) for k, v in attributes.items() if k in HEADS and _is_line(v)}
         text = lines_of(heads, (row_of(objects, i, self.words) for i in range(len(objects))))
-        write_into(self.folder / f"{picture.stem}.txt", text.encode())
-        return Encoded(len(objects), tuple(changes))
+        name = in_split(picture.name, picture.split) if picture.split else picture.name
+        write_into(self.folder / f"{stem_of(name)}.txt", text.encode())
+        return Encoded(len(objects), tuple(changes), name)
 
     def unwritable(self, objects: Objects) -> Sequence[str | None]:
         return ["crowds" if c else far for c, far in zip(objects.iscrowd, super().unwritable(objects), strict=True)]

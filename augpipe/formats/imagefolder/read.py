@@ -9,10 +9,10 @@ from augpipe.core.annotations import Annotations
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture
 from augpipe.formats.indexing import categories_by_name, digest_of, left_out, links_left_out, subfolders
-from augpipe.storage.fs import names_of, row_name, walk_files
+from augpipe.formats.splits import chosen_split, known_split, shown_splits, split_called
+from augpipe.storage.fs import below, names_of, row_name, walk_files
 from augpipe.storage.tree import AnyPath
 
-_SPLITS = frozenset({"train", "val", "valid", "validation", "test", "trainval"})
 _NO_CLASSES = frozenset(
     {"images", "imgs", "img", "jpegimages", "masks", "labels", "annotations", "annotation", "segmentationclass"}
 )
@@ -55,7 +55,7 @@ def _any_ending(folder: AnyPath, endings: tuple[str, ...]) -> bool:
 def splits_of(src: AnyPath) -> dict[str, AnyPath]:
     """Split folders of a source that is divided into train, val, test."""
     folders = subfolders(src)
-    return {n: f for n, f in folders.items() if n.lower() in _SPLITS} if set(map(str.lower, folders)) <= _SPLITS else {}
+    return folders if all(known_split(name) or name.lower() == "trainval" for name in folders) else {}
 
 
 def detect(source: Source) -> bool:
@@ -67,24 +67,31 @@ def detect(source: Source) -> bool:
 def open_source(source: Source, options: SourceOptions) -> Dataset:
     """Index ``root/CLASS/*.jpg``, or ``root/SPLIT/CLASS/*.jpg`` with a split."""
     src, splits = source.where, splits_of(source.where)
-    if splits and options.split is None:
-        raise DatasetError(f"{src}: several splits, {', '.join(splits)}; choose one with --split")
-    root = src
-    names = set(class_folders(src))
+    parts = {"": src}
     if options.split is not None:
-        if options.split not in splits:
-            raise DatasetError(f"{src}: no split '{one_line(options.split)}'; there are {', '.join(splits) or 'none'}")
-        root = splits[options.split]
-        names = {name for folder in splits.values() for name in class_folders(folder)}
+        if (chosen := chosen_split(options.split, splits)) is None:
+            raise DatasetError(f"{src}: no split '{one_line(options.split)}'; there are {shown_splits(splits)}")
+        parts = {chosen: splits[chosen]}
+    elif splits:
+        parts = splits
+    names = {name for folder in (splits or parts).values() for name in class_folders(folder)}
     categories = categories_by_name(sorted(names), options, src)
     links: set[str] = set()
+    root = src if len(parts) > 1 else next(iter(parts.values()))
     entries = [
-        Entry.listed(relative, path, name, row_name(path, root), digest_of(name.encode("utf-8", "surrogateescape")))
-        for name, pictures in class_folders(root, links).items()
-        for relative in pictures
-        for path in (root / relative,)
+        Entry.listed(
+            below(path, root),
+            path,
+            name,
+            row_name(path, root),
+            digest_of(name.encode("utf-8", "surrogateescape")),
+            split_called(split),
+        )
+        for split, part in parts.items()
+        for name, pictures in class_folders(part, links).items()
+        for path in (part / relative for relative in pictures)
     ]
-    remarks = [*_left_out(root), *links_left_out(links, src)]
+    remarks = [*(r for part in parts.values() for r in _left_out(part)), *links_left_out(links, src)]
     return Dataset.of("imagefolder", src, categories, entries, TagReader(), options, remarks)
 
 

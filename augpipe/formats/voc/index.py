@@ -12,7 +12,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, Reject, one_line
@@ -29,6 +28,8 @@ from augpipe.formats.base import (
 )
 from augpipe.formats.indexing import categories_by_name, digest_of, left_out, links_left_out
 from augpipe.formats.name_matching import Match, match_names, rule_remarks
+from augpipe.formats.splits import split_called
+from augpipe.formats.voc.image_sets import chosen_lists, listed_stems, splits_of
 from augpipe.formats.voc.read import TWENTY, VocAt, VocReader
 from augpipe.formats.voc.roots import VocRoot, find_roots
 from augpipe.formats.voc.xml_reader import pack, read_xml
@@ -37,7 +38,6 @@ from augpipe.storage.byte_range import ByteRange, bytes_of
 from augpipe.storage.fs import below, place_of, places_in, row_name, rows_below, sizes_in, walk_files
 from augpipe.storage.tree import AnyPath
 
-_LISTS = ("Main", "Segmentation", "Layout", "Action", "")
 HELD_BYTES = 1 << 26
 """What is held of XML that has been parsed: some hundred thousand pictures."""
 
@@ -76,10 +76,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     if not roots:
         raise DatasetError(f"{src}: no Pascal VOC data; expected Annotations/*.xml, or a folder of XML files")
     found = _Found()
-    split = options.split
-    lists = [_lines(root, split) for root in roots]
-    if split is not None and all(lines is None for lines in lists) and not any(_is_folder(r, split) for r in roots):
-        raise DatasetError(f"{src}: no ImageSets/Main/{split}.txt; {_splits_there(roots)}")
+    split, lists = chosen_lists(src, roots, options.split)
     for root, lines in zip(roots, lists, strict=True):
         _gather(root, src, split, lines, found)
     categories, colors, remarks = _categories(src, roots, found.names, options)
@@ -98,7 +95,8 @@ def _gather(root: VocRoot, src: AnyPath, split: str | None, lines: list[str] | N
     ats = [VocAt(place(xmls[s]) if s in xmls else None, class_masks.get(s), object_masks.get(s)) for s in stems]
     seen = parallel_map(_glances, batches_of(ats), len(ats))
     pictures, used = _pictures(root, found.links), set[str]()
-    wanted, unknown = _chosen(root, split, lines, stems)
+    wanted, unknown = listed_stems(root, split, lines, stems)
+    split_of = (lambda _: split_called(split)) if split is not None else splits_of(root, stems, found.remarks)
     rest = iter(zip(stems, ats, strict=True))
     missing: list[tuple[str, str, VocAt, bytes]] = []
     for names, glances in seen:
@@ -108,14 +106,15 @@ def _gather(root: VocRoot, src: AnyPath, split: str | None, lines: list[str] | N
             if picture:
                 used.add(picture)
             if stem in wanted and picture is not None:
-                found.entries.append(entry_of(picture, "", found.held(at, said), digest))
+                entry = entry_of(picture, "", found.held(at, said), digest)
+                found.entries.append(entry._replace(split=split_of(stem)))
             elif picture is None:  # also of other splits, so that a picture belongs to one
                 missing.append((stem, filename, found.held(at, said) if stem in wanted else at, digest))
     background = 0
     for stem in unknown:
         picture = _picture_for(stem, "", pictures, xmls)
         at = VocAt(place(f"{stem}.xml")) if picture is None else VocAt(None)
-        found.entries.append(entry_of(picture, f"{stem}.jpg", at, digest_of(b"")))
+        found.entries.append(entry_of(picture, f"{stem}.jpg", at, digest_of(b""))._replace(split=split_of(stem)))
         background += picture is not None
     if background:
         what = plural(background, "picture")
@@ -126,7 +125,9 @@ def _gather(root: VocRoot, src: AnyPath, split: str | None, lines: list[str] | N
         if stem in wanted:
             match = matches.get(stem)
             found.matches.update({} if match is None else {_file_of(stem, filename): match})
-            found.entries.append(entry_of(None if match is None else match.name, _file_of(stem, filename), at, digest))
+            name = None if match is None else match.name
+            entry = entry_of(name, _file_of(stem, filename), at, digest)
+            found.entries.append(entry._replace(split=split_of(stem)))
     if split is None:
         found.unannotated += sum(map(len, pictures.values())) - len(used)
 
@@ -255,78 +256,6 @@ def _stems(stem: str, named: str) -> Iterator[str]:
     for name in (named, os.path.basename(named)):
         if name:
             yield os.path.splitext(name)[0] if is_picture(name) else name
-
-
-# --- splits ----------------------------------------------------------------------------------------------------------
-
-
-def _lines(root: VocRoot, split: str | None) -> list[str] | None:
-    """The lines of the list of that name, ``None`` if there is none."""
-    if split is None:
-        return None
-    if not split or PurePosixPath(split).name != split:
-        raise DatasetError(f"--split {one_line(split)}: expected a name such as trainval")
-    for group in _LISTS if root.sets is not None else ():
-        path = (root.sets or root.xml) / group / f"{split}.txt"
-        if path.is_file():
-            text = path.read_text("utf-8-sig", errors="replace")
-            return [unicodedata.normalize("NFC", line.strip()) for line in text.splitlines() if line.strip()]
-    return None
-
-
-def _is_folder(root: VocRoot, split: str) -> bool:
-    """Whether a split is a root of its own, or a folder of annotations."""
-    return root.name == split or (root.xml / split).is_dir()
-
-
-def _splits_there(roots: list[VocRoot]) -> str:
-    names = {f.stem for root in roots if root.sets for f in root.sets.glob("Main/*.txt")}
-    # aeroplane_train.txt lists the same pictures as train.txt, with marks for one class.
-    names = {name for name in names if name.rpartition("_")[2] not in names - {name}}
-    shown = sorted(names | {root.name for root in roots if root.name})
-    return f"there are {', '.join(shown[:8])}{' …' if len(shown) > 8 else ''}" if shown else "there are no lists"
-
-
-def _chosen(
-    root: VocRoot, split: str | None, lines: list[str] | None, stems: list[str]
-) -> tuple[Collection[str], list[str]]:
-    """(stems of the split, names in its list that nothing has)."""
-    if split is None or (lines is None and root.name == split):
-        return set(stems), []
-    if lines is None:
-        return {stem for stem in stems if stem.startswith(f"{split}/")}, []
-    known: dict[str, list[str]] = {}
-    for stem in stems:
-        known.setdefault(os.path.basename(stem), []).append(stem)
-    known |= {stem: [stem] for stem in stems}
-    wanted, unknown = set[str](), dict[str, None]()
-    for line in lines:
-        if line in known:
-            wanted.update(known[line])
-            continue
-        names = list(_names(line))
-        match = next((known[name] for name in names if name in known), None)
-        if match is None:
-            unknown[names[-1]] = None
-        wanted.update(match or ())
-    return wanted, list(unknown)
-
-
-def _names(line: str) -> Iterator[str]:
-    """What a line of a list may mean, the plainest first: class lists have a 1, 0 or −1 behind, others an ending.
-
-    >>> list(_names("img (3).jpg -1"))
-    ['img (3).jpg -1', 'img (3).jpg', 'img (3)']
-    """
-    yield line
-    while len(parts := line.rsplit(maxsplit=1)) == 2 and parts[1].lstrip("+-").isdecimal():
-        line = parts[0]
-        yield line
-    if is_picture(line):
-        line = os.path.splitext(line)[0]
-        yield line
-    if "/" in line:
-        yield os.path.basename(line)
 
 
 # --- classes ---------------------------------------------------------------------------------------------------------

@@ -231,15 +231,19 @@ class VocWriter(DatasetWriter):
         super().__init__(dataset, stage)
         self.encoder = VocEncoder(stage.folder, {c.id: c for c in dataset.categories})
         self._listed: list[ImageSetRows] = []
+        self._of_split: dict[str, list[ImageSetRows]] = {}
 
     def take(self, packed: Sequence[ImageSetRows]) -> None:
         self._listed += packed
+        self._of_split.setdefault(self.split, []).extend(packed)
 
     def close(self) -> Closing:
         lists = self.folder / "ImageSets"
-        write_into(lists / "Main" / f"{self.split}.txt", lines_of(picture.stem for picture in self._listed))
-        if masked := [picture.stem for picture in self._listed if picture.masked]:
-            write_into(lists / "Segmentation" / f"{self.split}.txt", lines_of(masked))
+        for split, listed in self._of_split.items():
+            write_into(lists / "Main" / f"{split}.txt", lines_of(picture.stem for picture in listed))
+            if masked := [picture.stem for picture in listed if picture.masked]:
+                write_into(lists / "Segmentation" / f"{split}.txt", lines_of(masked))
+        if any(picture.masked for picture in self._listed):
             write_into(self.folder / "labelmap.txt", labelmap_of(self.categories).encode())
         remarks = []
         if fractions := sum(picture.fractions for picture in self._listed):

@@ -8,6 +8,7 @@ Our own record says everything (docs/format.md). A foreign ``.json`` holds COCO-
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from augpipe.formats.coco.fields import whole_number
 from augpipe.formats.coco.read import annotations_of, decoded
 from augpipe.formats.indexing import categories_by_name, digest_of, labelled_by_id, left_out
 from augpipe.formats.limits import bad_labels
+from augpipe.formats.splits import chosen_split, known_split
 from augpipe.formats.voc.read import TWENTY, VocReader
 from augpipe.formats.voc.xml_reader import read_xml
 from augpipe.formats.webdataset.index import samples_of, tar_paths, tars_of_runs
@@ -33,6 +35,7 @@ from augpipe.storage.tree import ArchivePath
 _LONGEST_NUMBER = 5  # digits; all classes below the highest are listed, so it must not be just any number
 _RASTERS = ("semantic.png", "instance.png", "panoptic.png")
 _PUT_IT_BACK = "put manifest.json beside the tars"
+_NUMBER = re.compile(r"[-_]?\d*\.tar$")
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,10 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     named = is_pattern(src) or (ending_of(src) == ".tar" and not os.path.isdir(src))
     whole = None if named else where
     paths, categories = tars_of_runs(whole, found, remarks)
-    chosen = {place_of(p).path for p in paths if options.split is None or p.name.startswith(f"{options.split}-")}
+    prefixes = {place_of(p).path: _NUMBER.sub("", p.name) for p in paths}
+    wanted = None if options.split is None else chosen_split(options.split, set(prefixes.values())) or options.split
+    chosen = {path for path, prefix in prefixes.items() if wanted is None or f"{prefix}-".startswith(f"{wanted}-")}
+    split_of = {path: _split_of(prefix, own=categories is not None) for path, prefix in prefixes.items()}
     if not chosen:
         split = f" of split '{one_line(options.split)}'" if options.split else ""
         raise DatasetError(f"{one_line(src)}: no tar shards{split}")
@@ -154,7 +160,8 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
             classes.note(labels, data, file)
         if tar in chosen:
             picture = next((members[e] for e in PICTURES if e in members), None)
-            entries.append(Entry(key, picture, labels, file, digest_of(*data), picture.size if picture else 0))
+            size = picture.size if picture else 0
+            entries.append(Entry(key, picture, labels, file, digest_of(*data), size, split_of[tar]))
     if unlabelled and not entries:
         without = plural(unlabelled, "sample")
         raise DatasetError(f"{src}: {without}, none with .json, .xml or .cls beside the picture")
@@ -163,6 +170,12 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
         categories = classes.categories(src, remarks)
     reader = ShardReader({c.id: c for c in categories}, options.voc_origin)
     return Dataset.of("shards", base, categories, entries, reader, options, remarks)
+
+
+def _split_of(prefix: str, own: bool) -> str:
+    """The split of a shard by what stands before its number; of one that is not our own, if that is a known name."""
+    known = known_split(prefix) or known_split(prefix.rpartition("-")[2])
+    return known or (prefix if own and prefix != "all" else "")
 
 
 class _Classes:

@@ -10,37 +10,33 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture, plural
-from augpipe.formats.indexing import digest_of, left_out, links_left_out, listed_classes, names_in, read_classes
+from augpipe.formats.indexing import digest_of, left_out, listed_classes, names_in
 from augpipe.formats.name_matching import match_names
+from augpipe.formats.splits import split_called
 from augpipe.formats.yolo.data_yaml import KINDS, SPLITS, DataYaml, Kind, read_data_yaml
+from augpipe.formats.yolo.pictures import NAME_FILES, YoloPictures, by_folders, by_yaml, names_file, splits_of
 from augpipe.formats.yolo.read import YoloReader, kind_of, lengths_of
 from augpipe.labels.keypoints import flip_pairs_of
 from augpipe.storage.byte_range import bytes_of
 from augpipe.storage.fs import (
-    above,
     absolute_of,
     at_path,
     children,
-    files_in,
     first_bytes,
     names_of,
-    normal,
     place_of,
     relative_to,
     size_of,
     walk_files,
 )
-from augpipe.storage.tree import AnyPath, ArchivePath
+from augpipe.storage.tree import AnyPath
 
-_NAME_FILES = ("classes.txt", "obj.names")
 _SNIFFED_BYTES = 65_536
-_SHOWN = 3
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
@@ -77,22 +73,16 @@ def _has_labels(src: AnyPath) -> bool:
     places = [src, *(src / split for split in SPLITS)]
     if any((p / "images").is_dir() and _has_texts(p / "labels") for p in places):
         return True
-    return _names_file(src) is not None and any(
+    return names_file(src) is not None and any(
         name.endswith(".txt") and any((folder / name).with_suffix(e).exists() for e in (".jpg", ".png", ".jpeg"))
         for folder in (src, *(f for f in children(src) if f.is_dir()))
         for name in names_in(folder)
-        if name not in _NAME_FILES
+        if name not in NAME_FILES
     )
 
 
 def _has_texts(folder: AnyPath) -> bool:
     return folder.is_dir() and any(name.endswith(".txt") for name in walk_files(folder))
-
-
-def _names_file(src: AnyPath) -> AnyPath | None:
-    """A file of class names, one a line, beside the folders or, as labelImg puts it, among the labels."""
-    listed = [src / name for name in _NAME_FILES] + [src / "labels" / name for name in _NAME_FILES]
-    return next((p for p in (*listed, *files_in(src, "*.names")) if p.is_file()), None)
 
 
 def label_of(picture: str) -> str:
@@ -108,29 +98,21 @@ def label_of(picture: str) -> str:
 # --- opening ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class _Found:
-    """The pictures by split, as absolute paths in the order found (in an archive from its root), and more."""
-
-    root: AnyPath
-    names: tuple[str, ...]
-    pictures: dict[str, list[str]] = field(default_factory=dict)
-    outside: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    data: DataYaml | None = None
-
-
 def open_source(source: Source, options: SourceOptions) -> Dataset:
     """Index a ``data.yaml``, or a folder; ``options.format`` may name the kind of rows, as in ``yolo:segment``."""
     src, asked = source.where, (options.format or "").partition(":")[2]
     file = yaml_of(src) or (src if src.is_file() else None)
-    found = _by_yaml(read_data_yaml(file), options) if file is not None else _by_folders(src, options)
+    found = by_yaml(read_data_yaml(file), options) if file is not None else by_folders(src, options)
     everything = list(dict.fromkeys(path for paths in found.pictures.values() for path in paths))
-    repeated = sum(map(len, found.pictures.values())) - len(everything)
-    if options.split is None and repeated:
-        found.remarks.append(f"{plural(repeated, 'picture')} named by more than one split, taken once")
+    named = Counter(path for split, paths in found.pictures.items() if split != "all" for path in set(paths))
+    repeated = [path for path, times in named.items() if times > 1]
+    if found.chosen is None and repeated:
+        first = one_line(relative_to(at_path(found.root, repeated[0]), found.root), 80)
+        count = plural(len(repeated), "picture")
+        found.remarks.append(f"{count} named by more than one split, taken once, by the first of them: {first}")
     base = _base(everything, found.root)
-    chosen = everything if options.split is None else list(dict.fromkeys(found.pictures[options.split]))
+    split_of = splits_of(found)
+    chosen = everything if found.chosen is None else list(dict.fromkeys(found.pictures[found.chosen]))
     lengths: Counter[int] = Counter()
     without = 0
     entries, wanted = [], set(chosen)
@@ -141,7 +123,8 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
         lengths.update(lengths_of(data))
         if path in wanted:
             without += label is None
-            entries.append(_entry(path, base, label, data, found.root))
+            split = split_of.get(path, "") if found.chosen is None else split_called(found.chosen)
+            entries.append(_entry(path, base, label, data, found.root)._replace(split=split))
     _require_labels(label_at.values(), everything, found.root)
     if without:
         found.remarks.append(
@@ -157,7 +140,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     return Dataset.of(name, found.root, categories, entries, reader, options, found.remarks)
 
 
-def _kind(asked: str, found: _Found, lengths: Counter[int], kpt_shape: tuple[int, int] | None) -> Kind:
+def _kind(asked: str, found: YoloPictures, lengths: Counter[int], kpt_shape: tuple[int, int] | None) -> Kind:
     stated = next((kind for kind in KINDS if kind == asked), found.data.task if found.data else None)
     if stated == "pose" and kpt_shape is None:
         raise DatasetError(f"{found.root}: no kpt_shape, so rows cannot be parted; add it to data.yaml")
@@ -174,7 +157,7 @@ def _kind(asked: str, found: _Found, lengths: Counter[int], kpt_shape: tuple[int
     return kind
 
 
-def _labels(pictures: Sequence[str], found: _Found) -> dict[str, str]:
+def _labels(pictures: Sequence[str], found: YoloPictures) -> dict[str, str]:
     """Picture → its label file: where Ultralytics looks, beside it or, as told in a remark, under a name that fits."""
     out = {picture: label for picture in pictures if (label := _label(picture, found.root)) is not None}
     bare = [picture for picture in pictures if picture not in out]
@@ -218,7 +201,7 @@ def _labels_without_picture(pictures: Iterable[str], labels: Collection[str], ro
     apart = folders - {os.path.dirname(picture) for picture in pictures}  # beside pictures other texts may lie
     folders_there = [(f, at) for f in apart if (at := at_path(root, f)).is_dir()]
     there = (f"{f}/{n}" for f, at in folders_there for n in names_of(at) if n.endswith(".txt"))
-    return [path for path in there if path not in taken and os.path.basename(path) not in _NAME_FILES]
+    return [path for path in there if path not in taken and os.path.basename(path) not in NAME_FILES]
 
 
 def _base(pictures: Sequence[str], root: AnyPath) -> str:
@@ -237,109 +220,10 @@ def _entry(path: str, base: str, label: str | None, data: bytes, root: AnyPath) 
     return entry._replace(file=relative_to(at_path(root, shown), root))
 
 
-# --- where the pictures are ------------------------------------------------------------------------------------------
-
-
-def _by_yaml(data: DataYaml, options: SourceOptions) -> _Found:
-    """The pictures that a ``data.yaml`` names."""
-    here = above(data.file)
-    root = here if data.path is None else normal(here / data.path)
-    found = _Found(root, data.names, data=data)
-    if not root.is_dir():
-        found.remarks.append(
-            f"path of {data.file.name} is not there ({one_line(data.path, 200)}): read from its folder"
-        )
-        found.root = root = here
-    if options.split is not None and options.split not in data.splits:
-        raise DatasetError(f"{data.file}: no split '{one_line(options.split)}'; there are {', '.join(data.splits)}")
-    links: set[str] = set()
-    for split, places in data.splits.items():
-        for place in places:
-            at = _resolved(place, root, here)
-            if at is None:
-                if options.split == split:
-                    raise DatasetError(f"{data.file}: {split} names {one_line(place, 200)}, which is not there")
-                found.remarks.append(f"left out: {split} names {one_line(place, 200)}, which is not there")
-                continue
-            found.pictures.setdefault(split, []).extend(_pictures(at, root, links))
-            if here != at and here not in at.parents:
-                found.outside.append(str(at))
-    if not found.pictures:
-        raise DatasetError(f"{data.file}: nothing that it names is there; see its path, train and val")
-    found.remarks += links_left_out(links, root)
-    if found.outside:
-        shown = ", ".join(found.outside[:_SHOWN]) + (" …" if len(found.outside) > _SHOWN else "")
-        found.remarks.append(f"{data.file.name} names places outside its own folder, which are read: {shown}")
-    return found
-
-
-def _resolved(place: str, root: AnyPath, here: AnyPath) -> AnyPath | None:
-    """A place of a ``data.yaml``: below its path; without ``../`` as exports of one tool have it; beside the file."""
-    for candidate in (root / place, root / place.removeprefix("../"), here / place):
-        path = normal(candidate)
-        if isinstance(path, Path) and path == Path(path.anchor):
-            raise DatasetError(f"{one_line(place, 60)}: data.yaml names the whole disk; expected a folder of pictures")
-        if path.exists():
-            return path
-    return None
-
-
-def _pictures(at: AnyPath, root: AnyPath, links: set[str]) -> list[str]:
-    """Absolute paths of the pictures in a folder, or in a list of them."""
-    if at.is_dir():
-        base = absolute_of(at)
-        return [f"{base}/{name}" for name in walk_files(at, links) if is_picture(name)]
-    lines = [line.strip() for line in bytes_of(place_of(at)).decode("utf-8-sig", "replace").splitlines()]
-    return [_listed(line, at.parent, root) for line in lines if line and is_picture(line) and "\0" not in line]
-
-
-def _listed(line: str, folder: AnyPath, root: AnyPath) -> str:
-    """A line of a list: ``./`` starts at the list's own folder, as for Ultralytics; others at the root, if there."""
-    starts = (folder,) if line.startswith("./") else (root, folder)
-    paths = [os.path.normpath(os.path.join(absolute_of(start) or "/", line)) for start in starts]
-    return next((path for path in paths if at_path(root, path).exists()), paths[0])
-
-
-def _by_folders(src: AnyPath, options: SourceOptions) -> _Found:
-    """All pictures below a folder without a ``data.yaml``; splits are its folders, or lists of pictures beside them."""
-    root = src if isinstance(src, ArchivePath) else Path(os.path.abspath(src))
-    file = _names_file(root)
-    if file is None and options.classes is None:
-        raise DatasetError(
-            f"{src}: no class names; expected a data.yaml, classes.txt or obj.names in it, or --classes FILE"
-        )
-    names = tuple(read_classes(file if file is not None else options.classes or root))
-    found = _Found(root, names)
-    links: set[str] = set()
-    found.pictures["all"] = everything = [
-        *_pictures(root, root, links),
-        *(p for folder in _linked(root) for p in _pictures(folder, root, links)),
-    ]
-    found.remarks += links_left_out(links - {str(folder) for folder in _linked(root)}, root)
-    if options.split is not None:
-        wanted = options.split
-        listed = root / f"{wanted}.txt"
-        if listed.is_file() and listed.parent == root:
-            found.pictures[wanted] = _pictures(listed, root, links)
-        else:
-            base = absolute_of(root)
-            parts = (f"{base}/{wanted}/", f"{base}/images/{wanted}/")
-            found.pictures[wanted] = [path for path in everything if path.startswith(parts)]
-        if not found.pictures[wanted]:
-            raise DatasetError(f"{src}: no split '{one_line(wanted)}'; expected a folder or a list of that name")
-    return found
-
-
-def _linked(root: AnyPath) -> list[AnyPath]:
-    """Folders ``images`` that are links: they have a meaning of their own, so they are followed."""
-    places = (root, *(root / split for split in SPLITS))
-    return [p / "images" for p in places if (p / "images").is_symlink() and (p / "images").is_dir()]
-
-
 # --- classes ---------------------------------------------------------------------------------------------------------
 
 
-def _categories(found: _Found, options: SourceOptions, kind: Kind) -> tuple[tuple[int, ...], list[Category]]:
+def _categories(found: YoloPictures, options: SourceOptions, kind: Kind) -> tuple[tuple[int, ...], list[Category]]:
     """(category id of each class index, categories). Ids are the index plus one, or the line of ``--classes``."""
     names, ids = found.names, tuple(range(1, len(found.names) + 1))
     listed = list(names)

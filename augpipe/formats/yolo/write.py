@@ -20,6 +20,7 @@ from augpipe.core.parallel import batches_of, parallel_map
 from augpipe.formats.base import Dataset, Entry, Reader, read_labels
 from augpipe.formats.losses import Loss
 from augpipe.formats.output import lines_of, write_into
+from augpipe.formats.splits import in_split
 from augpipe.formats.writer import (
     Closing,
     DatasetWriter,
@@ -37,6 +38,8 @@ from augpipe.formats.yolo.rows import row_of, text_of
 _READ_ENDINGS = frozenset((".bmp", ".jp2", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
 _READ_FORMATS = frozenset(("BMP", "JPEG", "JPEG2000", "MPO", "PNG", "TIFF", "WEBP"))
 _LEAST_SIDE = 10  # pixels
+UNSPLIT = "unsplit"
+"""The folder of pictures of no split, where others have one."""
 _ULTRALYTICS = {"valid": "val", "validation": "val"}
 _RICHEST: tuple[Kind, ...] = ("pose", "obb", "segment")
 _HELD: dict[Kind, str] = {"segment": "segmentations", "pose": "keypoints", "obb": "oriented boxes"}
@@ -94,13 +97,14 @@ def _survey_of(part: tuple[Reader, Sequence[Entry]]) -> Survey:
 
 @dataclass(frozen=True)
 class YoloEncoder(SampleEncoder):
-    """Writes the label file of a picture. ``index`` is category id → class number, ``split`` a folder for names."""
+    """Writes the label file of a picture. ``index`` is category id → class number, ``parted`` whether there are splits,
+    whose names then begin those of pictures."""
 
     folder: Path
     kind: Kind
     keypoints: int
     index: Mapping[int, int]
-    split: str | None
+    parted: bool
     holds = frozenset({"crowd flags"})
 
     def prepared(self, picture: Picture) -> Annotations:
@@ -117,9 +121,7 @@ class YoloEncoder(SampleEncoder):
 
     def encode(self, picture: Picture) -> Encoded:
         picture.require_ending()
-        name = picture.name
-        if self.split is not None and not name.startswith(f"{self.split}/"):
-            name = f"{self.split}/{name}"
+        name = in_split(picture.name, picture.split or UNSPLIT) if self.parted else picture.name
         size = require_size(picture.header.upright_wh if picture.header is not None else picture.size_wh)
         objects = picture.annotations.objects
         lines: list[str] = []
@@ -158,18 +160,18 @@ class YoloWriter(DatasetWriter):
     def __init__(self, dataset: Dataset, stage: Stage, kind: Kind, keypoints: int, chosen: bool) -> None:
         super().__init__(dataset, stage)
         self._kind, self._keypoints, self._chosen = kind, keypoints, chosen
-        self._split = None if dataset.options.split is None else self.split
+        self._splits = [name.replace("/", "_") for name in dataset.splits]
         self._tops: set[str] = set()
         self.class_holds = frozenset({"keypoint names and skeletons", *(["keypoint names"] if kind == "pose" else [])})
         index = {c.id: i for i, c in enumerate(self.categories)}
-        self.encoder = YoloEncoder(stage.folder, kind, keypoints, index, self._split)
+        self.encoder = YoloEncoder(stage.folder, kind, keypoints, index, parted=any(self._splits))
 
     def take(self, packed: set[str]) -> None:
         """``packed`` are the folders that the pictures' names begin with."""
         self._tops |= packed
 
     def close(self) -> Closing:
-        splits, remarks = splits_of(self._split, self._tops, self._before())
+        splits, remarks = splits_of(self._splits, self._tops, self._before())
         document = data_yaml(self.categories, self._kind, self._keypoints, splits)
         (self.folder / "data.yaml").write_text(document, "utf-8")
         if self._chosen:
@@ -189,7 +191,7 @@ class YoloWriter(DatasetWriter):
         except DatasetError:
             return {}
         same = data.names == tuple(c.name for c in self.categories) and data.task == self._kind
-        return {name: places[0] for name, places in data.splits.items()} if same and self._split else {}
+        return {name: places[0] for name, places in data.splits.items()} if same and any(self._splits) else {}
 
 
 def _top_of(name: str) -> str:
@@ -200,28 +202,37 @@ def _top_of(name: str) -> str:
     return PurePosixPath(name).parts[0] if top in ("", ".") else top
 
 
-def splits_of(split: str | None, tops: set[str], before: dict[str, str]) -> tuple[dict[str, str], list[str]]:
-    """(split → folder of pictures, remarks). Folders of the source that are named as splits are the splits.
+def splits_of(own: Sequence[str], tops: set[str], before: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+    """(split → folder of pictures, remarks), of the dataset's own splits and those that were converted before.
 
     Ultralytics asks for train and val, so a missing one gets the pictures of the other.
     """
-    known = {top: f"images/{top}" for top in sorted(tops) if top in SPLITS}
-    if split is not None:
-        splits = {**before, split if split in SPLITS else "train": f"images/{split}"}
+    parted = [split for split in own if split]
+    remarks = []
+    if not parted:
+        splits = {"train": "images"}
+    elif len(own) == 1 and own[0] not in SPLITS:  # the only one there is, under a name of its own
+        splits = {**before, "train": f"images/{own[0]}"}
     else:
-        splits = known if known and set(known) == tops else {"train": "images"}
+        splits = {**before, **{split: f"images/{split}" for split in parted if split in tops}}
+    splits = splits or {"train": f"images/{parted[0]}"}  # no picture could be written
+    if parted and "" in own:
+        remarks.append(f"pictures of no split lie in images/{UNSPLIT}, which data.yaml does not name")
     splits = {_ULTRALYTICS.get(name, name): place for name, place in splits.items()}
     missing = [name for name in ("train", "val") if name not in splits]
-    if not missing:
-        return splits, []
-    first = next(iter(splits.values()))
-    said = f"data.yaml names {first} for {' and '.join(missing)} too, as there is no other split; part them to train"
-    return {**splits, **dict.fromkeys(missing, first)}, [said]
+    if missing:
+        first = next(iter(splits.values()))
+        many = (
+            f"data.yaml names {first} for {' and '.join(missing)} too, as there is no other split; part them to train"
+        )
+        remarks.append(many)
+        splits |= dict.fromkeys(missing, first)
+    return splits, remarks
 
 
 def data_yaml(categories: Sequence[Category], kind: Kind, keypoints: int, splits: dict[str, str]) -> str:
     """The text of ``data.yaml``. It names no ``path``: then its own folder is the root."""
-    order = {name: splits[name] for name in SPLITS if name in splits}
+    order = {name: splits[name] for name in (*SPLITS, *sorted(set(splits) - set(SPLITS))) if name in splits}
     fields: dict[str, object] = {**order, "nc": len(categories), "names": {i: c.name for i, c in enumerate(categories)}}
     if kind == "pose":
         shown = next((c for c in categories if len(c.keypoints) == keypoints), None)

@@ -48,10 +48,41 @@ def test_the_official_layout(tmp_path):
     assert [(len(a.objects), a.captions) for a in read_all(source)] == [(1, ("val2017",))]
     assert [entry.file for entry in source.entries] == ["annotations/captions_val2017.json"]
     assert found(opened(tmp_path / "annotations" / "instances_train2017.json")) == ["../train2017/1.jpg"]
-    message = refused(tmp_path)
-    assert "these files are not about the same images: captions_train2017.json (1 image)" in message
-    assert message.endswith("name one, or use --split")
-    assert "there are captions_train2017, captions_val2017" in refused(tmp_path, split="test")
+    assert "there are train2017, val2017" in refused(tmp_path, split="test")
+    for name in ("val", "valid", "val2017"):
+        assert found(opened(tmp_path, split=name)) == ["val2017/2.jpg"]
+
+
+def test_a_root_of_several_splits_is_read_whole(tmp_path):
+    for split, number in (("train2017", 1), ("val2017", 2)):
+        images = [image(number, "1.jpg")]
+        picture(tmp_path / split / "1.jpg")
+        for kind in ("instances", "person_keypoints"):
+            write_json(tmp_path / "annotations" / f"{kind}_{split}.json", document(images, [row(number, number)]))
+    source = opened(tmp_path)
+    assert keys(source) == ["train2017/1.jpg", "val2017/1.jpg"]
+    assert found(source) == ["train2017/1.jpg", "val2017/1.jpg"]
+    assert [entry.split for entry in source.entries] == ["train", "val"]
+    assert source.splits == {"train": 1, "val": 1}
+    assert [a.image_id for a in read_all(source)] == [1, 2]
+    assert [f.id for a in read_all(source) for f in a.objects.facts] == [1, 2]
+
+
+def test_a_picture_that_two_splits_list_belongs_to_the_first(tmp_path):
+    for split in ("val", "train"):
+        write_json(tmp_path / "annotations" / f"{split}.json", document([image(1, "a.jpg")], [row()]))
+    picture(tmp_path / "images" / "a.jpg")
+    source = opened(tmp_path)
+    assert [(entry.key, entry.split) for entry in source.entries] == [("images/a.jpg", "train")]
+    assert source.remarks == ("1 picture listed by two splits, taken for the first: images/a.jpg, train and val",)
+
+
+def test_files_without_a_split_stand_apart(tmp_path):
+    write_json(tmp_path / "train.json", document([image(1, "a.jpg")], [row()]))
+    write_json(tmp_path / "more.json", document([image(1, "b.jpg")], [row()]))
+    for name in ("a.jpg", "b.jpg"):
+        picture(tmp_path / name)
+    assert [(entry.key, entry.split) for entry in opened(tmp_path).entries] == [("a.jpg", "train"), ("b.jpg", "")]
 
 
 def test_the_layout_of_roboflow(tmp_path):
@@ -60,9 +91,9 @@ def test_the_layout_of_roboflow(tmp_path):
         doc = document([image(0, "a.jpg")], [row(0, 0, category_id=number)], categories)
         write_json(tmp_path / split / "_annotations.coco.json", doc)
         picture(tmp_path / split / "a.jpg")
-    assert "several splits, train, valid; choose one with --split" in refused(tmp_path)
+    assert [(e.key, e.split) for e in opened(tmp_path).entries] == [("train/a.jpg", "train"), ("valid/a.jpg", "val")]
     source = opened(tmp_path, split="valid")
-    assert found(source) == ["valid/a.jpg"]
+    assert (found(source), source.splits) == (["valid/a.jpg"], {"val": 1})
     assert [(c.id, c.label, c.name) for c in source.categories] == [
         (0, 1, "things"), (1, 2, "class 1"), (2, 3, "class 2")
     ]  # fmt: skip

@@ -93,7 +93,8 @@ def test_a_json_alone_has_no_place_for_them(tmp_path):
 
 def test_nothing_is_written_where_there_is_nothing_panoptic(voc, tmp_path):
     done("voc-to-coco", voc, tmp_path / "out")
-    assert [p.name for p in (tmp_path / "out" / "annotations").iterdir()] == ["instances_all.json"]
+    names = sorted(p.name for p in (tmp_path / "out" / "annotations").iterdir())
+    assert names == ["instances_train.json", "instances_val.json"]
 
 
 def test_two_pictures_of_one_stem_have_pngs_of_their_own(tmp_path):

@@ -88,7 +88,9 @@ def test_places_elsewhere_are_read_and_told(tmp_path):
 def test_a_picture_of_two_splits_is_taken_once(tmp_path):
     dataset = open_dataset(str(yolo_of(tmp_path / "set", "train: images\nval: images\nnames: [cat]\n", a=BOX)))
     assert len(dataset.entries) == 1
-    assert dataset.remarks == ("1 picture named by more than one split, taken once",)
+    assert dataset.remarks == (
+        "1 picture named by more than one split, taken once, by the first of them: images/a.jpg",
+    )
 
 
 def test_pictures_without_label_file_and_label_files_without_picture(tmp_path):

@@ -16,7 +16,10 @@ GIB = 1 << 30
 
 
 def test_a_process_that_dies_is_told_in_one_line():
-    with parallel.worker_pool(1), pytest.raises(RunError, match=r"a process died .*, or --workers 0"):
+    with (
+        parallel.worker_pool(1),
+        pytest.raises(RunError, match=r"a process ended with exit code 3, .*\n.*, or --workers 0"),
+    ):
         list(parallel.parallel_map(os._exit, [3], parallel.WORTH_PROCESSES))
 
 
@@ -30,10 +33,8 @@ def test_results_come_in_the_order_of_the_parts_and_errors_with_them():
 @pytest.fixture
 def started(monkeypatch) -> list[int]:
     """How many processes each pool was started with."""
-    counts, start = [], parallel.ProcessPoolExecutor
-    monkeypatch.setattr(
-        parallel, "ProcessPoolExecutor", lambda n, *rest, **more: counts.append(n) or start(n, *rest, **more)
-    )
+    counts, begin = [], parallel._Pool._begin
+    monkeypatch.setattr(parallel._Pool, "_begin", lambda pool, n: counts.append(n) or begin(pool, n))
     return counts
 
 

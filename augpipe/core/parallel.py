@@ -37,6 +37,7 @@ WORTH_PROCESSES = 3000
 _BATCH = 250
 _AHEAD = 3  # parts that wait for each process
 _MOST_DEATHS = 3  # over one part
+_NO_ROOM = 73  # exit code of a process
 _SELDOM = (50_000, 20, 50)
 _PRELOADED = ("augpipe.conversion", "augpipe.survey", "augpipe.verification")
 
@@ -73,7 +74,7 @@ class _Pool:
     def map(self, work: Callable[[Item], Result], parts: Iterable[Item], ahead: int) -> Iterator[Result]:
         """``work`` of every part, in order; it begins at once, not with the first result that is asked for."""
         rest = iter(parts)
-        first = list(islice(rest, _AHEAD * self._count))
+        first = list(islice(rest, _AHEAD * max(1, self._count)))
         if not self._begun:
             self._begin(min(self._count, max(1, len(first))))
         return self._in_order(work, deque([self._submit(work, part, ahead) for part in first]), rest, ahead)
@@ -166,6 +167,9 @@ class _Pool:
         worker.connection.close()
         self._workers.remove(worker)
         self._waiting.extendleft(reversed(worker.has))
+        if worker.process.exitcode == _NO_ROOM:
+            self._count = len(self._workers)
+            return
         first = worker.has[0]
         self._deaths[first] += 1
         if self._deaths[first] >= _MOST_DEATHS:
@@ -218,7 +222,10 @@ def _serve(connection: Connection, of_parent: Sequence[Connection] = ()) -> None
     gc.freeze()  # keeps the parent's objects in shared pages
     gc.set_threshold(*_SELDOM)
     orders: SimpleQueue[tuple[int, bytes]] = SimpleQueue()
-    threading.Thread(target=_receive, args=(connection, orders), daemon=True).start()
+    try:
+        threading.Thread(target=_receive, args=(connection, orders), daemon=True).start()
+    except RuntimeError:  # the system has room for the process and not for its thread
+        os._exit(_NO_ROOM)
     while True:
         number, order = orders.get()
         value, error = _done(*pickle.loads(order))

@@ -165,7 +165,20 @@ def _outcome(error: Exception) -> tuple[int, str]:
         return 1, f"{name}{error.strerror or error}{_hint_if_folder_is_gone()}"
     if isinstance(error, MemoryError):
         return 1, "not enough memory; close other programs, or take fewer --workers"
+    if isinstance(error, ImportError):
+        return 1, (
+            f"a library does not load: {one_line(_first_cause(error), 400)}\n"
+            "give it more memory and descriptors, or install it again; --debug shows the traceback"
+        )
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return 1, "the system allows no further thread; raise its limit (ulimit -u), or take fewer --workers"
     return 1, f"{one_line(fault('read', error).message, 500)}; --debug shows the traceback"  # a fault of this program
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _hint_if_folder_is_gone() -> str:

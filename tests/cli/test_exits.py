@@ -143,7 +143,11 @@ def test_a_reader_who_is_slow_gets_everything(places):
 
 
 # What is started in the background of a shell is born deaf to Ctrl-C.
-HEARING = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp('bash', ['bash', '-c', sys.argv[1]])"
+HEARING = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execvp("bash", ["bash", "-c", sys.argv[1]])
+"""
 LOOP = 'for i in 1 2 3; do echo "$i"; {augpipe} augment {voc} {out} -r gentle -n 4000 -w 1 2>/dev/null; done'
 
 

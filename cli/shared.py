@@ -159,7 +159,8 @@ def _stopped(command: Callable[..., Any], error: BaseException) -> typer.Exit:
 def _outcome(error: Exception) -> tuple[int, str]:
     """Exit code and message of what went wrong."""
     if isinstance(error, AugpipeError):
-        return error.exit_code, str(error)
+        hint = _hint_if_folder_is_gone()
+        return error.exit_code, f"{str(error).partition(chr(10))[0]}{hint}" if hint else str(error)
     if isinstance(error, OSError):
         name = f"{error.filename}: " if error.filename else ""
         return 1, f"{name}{error.strerror or error}{_hint_if_folder_is_gone()}"

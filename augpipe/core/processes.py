@@ -68,7 +68,7 @@ def clean_start() -> Iterator[None]:
 
     A resource tracker that was killed is started again without the warning that nobody can do anything about.
     """
-    with _lock, warnings.catch_warnings(action="ignore"):
+    with _lock, _somewhere(), warnings.catch_warnings(action="ignore"):
         main = sys.modules["__main__"]
         os.environ[_SAFE_PATH_BEFORE] = os.environ.get(_SAFE_PATH, "")
         os.environ[_SAFE_PATH] = "1"
@@ -78,6 +78,21 @@ def clean_start() -> Iterator[None]:
         finally:
             sys.modules["__main__"] = main
             _restore_environment()
+
+
+@contextmanager
+def _somewhere() -> Iterator[None]:
+    """Within this context there is a working directory, which processes are told: / where it has been deleted."""
+    if _working_directory() is not None:
+        yield
+        return
+    gone = os.open(".", os.O_RDONLY)
+    os.chdir("/")
+    try:
+        yield
+    finally:
+        os.fchdir(gone)
+        os.close(gone)
 
 
 def leave_working_directory_off_path() -> None:

@@ -215,8 +215,8 @@ def _serve(connection: Connection, of_parent: Sequence[Connection] = ()) -> None
     """Do parts as they come, and end with the parent, so that nothing is written after it is gone."""
     for inherited in of_parent:
         inherited.close()
-    for number in (signal.SIGINT, signal.SIGHUP):  # the parent decides what they mean
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what they mean
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _pool.set(None)  # a fork has its parent's, whose processes do not answer it
     gc.freeze()  # keeps the parent's objects in shared pages

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import io
 import errno
+import io
 import os
 import subprocess
 import sys

@@ -4,10 +4,10 @@
 
 Each run is a command as a shell starts it, with stdout and stderr in some state, and one event at a moment that is
 drawn from all of its time, the loading of libraries included, or as soon as there is whom it strikes: Ctrl-C, another
-one, SIGTERM, SIGHUP, SIGSTOP and SIGCONT, SIGKILL of a worker, of the fork server, of the resource tracker, of the command alone, or of all of them with
-the same command started again at once. What ended well must have done its work, to the bytes of a calm run; what failed
-must say why in a line or two and must not have done it; after what did not end well the same command comes to the same
-bytes. Nothing hangs, and no process is left over.
+one, SIGTERM, SIGHUP, SIGSTOP and SIGCONT, SIGKILL of a worker, of the fork server, of the resource tracker, of the
+command alone, or of all of them with the same command started again at once. What ended well must have done its work,
+to the bytes of a calm run; what failed must not have done it; after what did not end well the same command comes to
+the same bytes. No traceback is seen, nothing hangs, and no process is left over.
 """
 
 from __future__ import annotations

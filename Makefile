@@ -90,8 +90,9 @@ slim: install  ## what README says, as an ordinary user of a minimal Debian (as 
 fuzz: $(VENV)/.oracles  ## every parser and every conversion with FACTOR times as many files as make test
 	AUGPIPE_FUZZ=$(FACTOR) $(BIN)/python -m pytest $(shell find tests -name 'test_fuzz_*.py') tests/conversion/test_convert_trips.py
 
-chaos: install  ## 500 runs disturbed at any operation, 100 from servers that fail; all must come to the same bytes
+chaos: install  ## 500 disturbed runs, 500 real processes, 100 from servers that fail: all come to the same bytes
 	$(BIN)/python tests/helpers/chaos.py --runs 500 --seed 1
+	$(BIN)/python tests/helpers/chaos_real.py --runs 500 --seed 1
 	$(BIN)/python tests/helpers/chaos_servers.py --runs 100 --seed 1
 
 $(VENV)/.peers: $(VENV)/.installed benchmarks/peers/requirements.txt benchmarks/peers/requirements-dali.txt

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from augpipe.core.errors import RunError, UsageError, one_line
+from augpipe.core.errors import UsageError, one_line
 from augpipe.formats.catalogue import FORMATS, pairs, sources_sentence, targets
 
 from . import progress, shared
@@ -73,11 +73,8 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
     if kind is not None and FORMATS[before].kinds:
         before = f"{before}:{kind}"
     options = shared.source_options(before, split, classes, images, limit, voc_origin=voc_origin)
-    try:
-        with progress.shown() as shown:
-            report = run(src, dst, after, options, overwrite, shown, write, workers)
-    except KeyboardInterrupt:
-        raise RunError("stopped; nothing was written") from None
+    with progress.shown() as shown:
+        report = run(src, dst, after, options, overwrite, shown, write, workers)
     _tell(report, one_line(dst, 4096), after)
     if report.lost:
         raise typer.Exit(1)

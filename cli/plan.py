@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Annotated
 
 import typer
 
 from augpipe.core.errors import UsageError
 
-from . import shared
+from . import interrupts, shared, streams
 
 EXAMPLE = "Example: augpipe plan data/voc --recipe detection --limit 3"
 
@@ -48,3 +49,5 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
     dataset = open_dataset(src, source)
     for row in plans(dataset, loaded, seed, copies):
         typer.echo(msgspec.json.encode(row, order="sorted").decode())
+        if streams.reader_gone():  # as after `| head`: the rest is for nobody
+            raise typer.Exit(interrupts.end_by(signal.SIGPIPE))

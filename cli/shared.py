@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
+import signal
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ import typer
 from augpipe.core.errors import AugpipeError, UsageError, fault, one_line
 from augpipe.formats.catalogue import FORMATS
 
-from . import interrupts
+from . import interrupts, streams
 
 if TYPE_CHECKING:
     from augpipe.formats.base import SourceOptions
@@ -90,6 +90,12 @@ def source_options(
 
 
 _GO_ON = ("augment", "retry", "finish")
+_ELSEWHERE = (*_GO_ON, "convert", "preview", "verify", "doctor", "check")
+"""Commands whose result is a folder, a file or the exit code, and not what they print."""
+_STOPPED = {
+    **dict.fromkeys(_GO_ON, "stopped; what is finished stays, run the same command to go on"),
+    "convert": "stopped; nothing was written",
+}
 
 
 def drawing_to(output: str | None, option: str, *datasets: str | Path | None) -> Path | None:
@@ -117,39 +123,67 @@ def drawing_to(output: str | None, option: str, *datasets: str | Path | None) ->
 
 
 def handled(command: Command) -> Command:
-    """The command with errors as one or two lines on stderr and an exit code."""
+    """The command with errors as one or two lines on stderr and an exit code.
+
+    A command that was asked to stop has stopped, whatever became of the interrupt on its way through libraries.
+    """
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        streams.result_is_printed(command.__name__ not in _ELSEWHERE)
         try:
             with interrupts.heard():
-                return command(*args, **kwargs)
-        except AugpipeError as error:
-            _complain(str(error))
-            raise typer.Exit(error.exit_code) from error
-        except KeyboardInterrupt:
-            goes_on = "; what is finished stays, run the same command to go on"
-            typer.echo(f"augpipe: stopped{goes_on if command.__name__ in _GO_ON else ''}", err=True)
-            raise typer.Exit(1) from None
-        except BrokenPipeError:  # `| head` has read enough
-            sys.stderr.close()
-            raise typer.Exit(0) from None
-        except OSError as error:
-            name = f"{error.filename}: " if error.filename else ""
-            _complain(f"{name}{error.strerror or error}{_hint_if_folder_is_gone()}")
-            raise typer.Exit(1) from error
-        except MemoryError as error:
-            _complain("not enough memory; close other programs, or take fewer --workers")
-            raise typer.Exit(1) from error
-        except (typer.Exit, typer.Abort):
-            raise
-        except Exception as error:  # a fault of this program
-            _complain(f"{one_line(fault('read', error).message, 500)}; --debug shows the traceback")
-            raise typer.Exit(1) from error
+                result = command(*args, **kwargs)
+                interrupts.check()
+                return result
+        except (typer.Exit, typer.Abort) as end:
+            raise _stopped(command, end) if interrupts.asked() else end from None
+        except KeyboardInterrupt as error:
+            raise _stopped(command, error) from None
+        except Exception as error:
+            if interrupts.asked():
+                raise _stopped(command, error) from None
+            code, message = _outcome(error)
+            _complain(message)
+            raise typer.Exit(code) from error
         finally:
             _set_debug(False)
 
     return wrapper  # type: ignore[return-value]
+
+
+def _stopped(command: Callable[..., Any], error: BaseException) -> typer.Exit:
+    """Say that the command was stopped."""
+    if _debug:
+        traceback.print_exception(error)
+    typer.echo(f"augpipe: {_STOPPED.get(command.__name__, 'stopped')}", err=True)
+    return typer.Exit(interrupts.end_by(interrupts.asked() or signal.SIGINT))
+
+
+def _outcome(error: Exception) -> tuple[int, str]:
+    """Exit code and message of what went wrong."""
+    if isinstance(error, AugpipeError):
+        hint = _hint_if_folder_is_gone()
+        return error.exit_code, f"{str(error).partition(chr(10))[0]}{hint}" if hint else str(error)
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        return 1, f"{name}{error.strerror or error}{_hint_if_folder_is_gone()}"
+    if isinstance(error, MemoryError):
+        return 1, "not enough memory; close other programs, or take fewer --workers"
+    if isinstance(error, ImportError):
+        return 1, (
+            f"a library does not load: {one_line(_first_cause(error), 400)}\n"
+            "give it more memory and descriptors, or install it again; --debug shows the traceback"
+        )
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return 1, "the system allows no further thread; raise its limit (ulimit -u), or take fewer --workers"
+    return 1, f"{one_line(fault('read', error).message, 500)}; --debug shows the traceback"  # a fault of this program
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _hint_if_folder_is_gone() -> str:

@@ -11,15 +11,20 @@ file is shown while a process is started.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import process
+from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext, ForkServerContext, ForkServerProcess
+from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any
 
@@ -27,6 +32,8 @@ from augpipe.core.errors import RunError, one_line
 
 _SAFE_PATH = "PYTHONSAFEPATH"
 _SAFE_PATH_BEFORE = "AUGPIPE_PYTHONSAFEPATH_BEFORE"
+_SERVERS = 3  # fork servers in a row that may end before a process has come from them
+_GOING = 0.05  # seconds for one that is going to be gone
 _lock = threading.RLock()
 
 
@@ -57,8 +64,11 @@ class _MainWithoutFile(ModuleType):
 
 @contextmanager
 def clean_start() -> Iterator[None]:
-    """Within this context, Python processes start with a safe path and without the caller's ``__main__``."""
-    with _lock:
+    """Within this context, Python processes start with a safe path and without the caller's ``__main__``.
+
+    A resource tracker that was killed is started again without the warning that nobody can do anything about.
+    """
+    with _lock, _somewhere(), warnings.catch_warnings(action="ignore"):
         main = sys.modules["__main__"]
         os.environ[_SAFE_PATH_BEFORE] = os.environ.get(_SAFE_PATH, "")
         os.environ[_SAFE_PATH] = "1"
@@ -68,6 +78,21 @@ def clean_start() -> Iterator[None]:
         finally:
             sys.modules["__main__"] = main
             _restore_environment()
+
+
+@contextmanager
+def _somewhere() -> Iterator[None]:
+    """Within this context there is a working directory, which processes are told: / where it has been deleted."""
+    if _working_directory() is not None:
+        yield
+        return
+    gone = os.open(".", os.O_RDONLY)
+    os.chdir("/")
+    try:
+        yield
+    finally:
+        os.fchdir(gone)
+        os.close(gone)
 
 
 def leave_working_directory_off_path() -> None:
@@ -123,7 +148,7 @@ def context() -> BaseContext:
 def start_fork_server(preload: Sequence[str]) -> None:
     """Start the fork server, which imports the modules ``preload``; does nothing if it runs.
 
-    SIGINT is blocked in it and in the workers that come from it: Ctrl-C is for the parent alone.
+    SIGINT and SIGHUP are blocked in it and in the workers that come from it: they are for the parent alone.
 
     Raises:
         RunError: the system starts none.
@@ -136,13 +161,112 @@ def start_fork_server(preload: Sequence[str]) -> None:
             resource_tracker.ensure_running()  # first, since starting it unblocks SIGINT again
         except OSError as error:
             raise not_started(error) from error
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
         try:
             forkserver.ensure_running()
         except OSError as error:
             raise not_started(error) from error
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+class Refused(Exception):
+    """The system starts no further process; the message says why."""
+
+
+def connected(
+    context: BaseContext,
+    target: Callable[..., None],
+    *,
+    restart: Callable[[], None],
+    inherited: Sequence[Connection] | None = None,
+) -> tuple[BaseProcess, Connection]:
+    """A new process, which calls ``target`` with a connection, and our end of that.
+
+    Args:
+        context: how it is started.
+        target: a function of a module.
+        restart: starts the fork server, called where that has ended.
+        inherited: for a fork, connections that it is to close; ``target`` gets them and ours as a second argument.
+
+    Raises:
+        Refused: the system starts none.
+    """
+    for _ in range(_SERVERS):
+        try:
+            if isinstance(context, ForkServerContext):
+                _require_room()
+            ours, theirs = context.Pipe()
+        except OSError as error:
+            raise Refused(one_line(error.strerror)) from error
+        arguments = (theirs,) if inherited is None else (theirs, [ours, *inherited])
+        made: BaseProcess = context.Process(target=target, args=arguments, daemon=True)  # type: ignore[attr-defined]
+        try:
+            made.start()
+        except (EOFError, ConnectionError, FileNotFoundError):  # the server is gone, or just going
+            ours.close()
+            time.sleep(_GOING)
+            restart()
+        except OSError as error:
+            ours.close()
+            raise Refused(one_line(error.strerror or error)) from error
+        else:
+            return made, ours
+        finally:
+            theirs.close()
+    raise Refused("the fork server ended")
+
+
+def _require_room() -> None:
+    """Raise OSError if the system has no room for a process and its thread, which it counts like threads of this one.
+
+    A fork server that is refused one ends, and then nothing can be learnt of its workers any more.
+    """
+    done = threading.Event()
+    threads = [threading.Thread(target=done.wait) for _ in range(2)]
+    started = []
+    try:
+        for thread in threads:
+            thread.start()
+            started.append(thread)
+    except RuntimeError as error:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
+    finally:
+        done.set()
+        for thread in started:
+            thread.join()
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold back Ctrl-C, SIGTERM and SIGHUP: a process that got half of what it needs would end with a traceback."""
+    if threading.current_thread() is not threading.main_thread():  # signals arrive there only
+        yield
+        return
+    arrived: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: arrived.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not None  # set by another language, so it could not be given back
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for missed in arrived:
+            os.kill(os.getpid(), missed)
+
+
+def ending_of(code: int | None) -> str:
+    """How a process ended, as far as its exit code tells."""
+    if code is None or code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"was ended by {name}{', perhaps by the system for want of memory' if -code == signal.SIGKILL else ''}"
 
 
 def not_started(why: object) -> RunError:

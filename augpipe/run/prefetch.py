@@ -28,6 +28,11 @@ def reading_ahead(items: Sequence[S], read: Callable[[S], T], largest: int = 0) 
     under_way: deque[Future[list[T]]] = deque()
     with ThreadPoolExecutor(1, "augpipe-read") as thread:
         try:
+            thread.submit(bool)
+        except RuntimeError:  # the system allows no further thread
+            yield from map(read, items)
+            return
+        try:
             for start in range(0, len(items), _AT_A_TIME):
                 under_way.append(thread.submit(list, map(read, items[start : start + _AT_A_TIME])))
                 if len(under_way) > _AHEAD:

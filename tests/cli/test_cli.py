@@ -298,7 +298,7 @@ def test_an_interrupt_says_how_to_go_on(voc, tmp_path, monkeypatch):
 
     monkeypatch.setattr(task._ShardTask, "_commit", interrupt)
     result = call("augment", voc, tmp_path / "out", "-r", "gentle", "-w", 0)
-    assert result.exit_code == 1
+    assert result.exit_code == 130
     assert "run the same command to go on" in result.stderr
 
 
@@ -411,4 +411,4 @@ def test_what_has_no_going_on_does_not_promise_it(voc, monkeypatch):
 
     monkeypatch.setattr(dry_run, "plans", interrupted)
     result = call("plan", voc, "-r", "gentle")
-    assert (result.exit_code, result.stderr) == (1, "augpipe: stopped\n")
+    assert (result.exit_code, result.stderr) == (130, "augpipe: stopped\n")

@@ -212,11 +212,9 @@ def test_limits_decide_the_exit_code_alone(tmp_path):
 @pytest.fixture
 def pools(monkeypatch) -> list[int]:
     """How many processes were started at a time."""
-    found, start = [], parallel.ProcessPoolExecutor
+    found, begin = [], parallel._Pool._begin
     monkeypatch.setattr(parallel, "WORTH_PROCESSES", 1)
-    monkeypatch.setattr(
-        parallel, "ProcessPoolExecutor", lambda n, *rest, **more: found.append(n) or start(n, *rest, **more)
-    )
+    monkeypatch.setattr(parallel._Pool, "_begin", lambda pool, n: found.append(n) or begin(pool, n))
     return found
 
 

@@ -317,7 +317,7 @@ def test_the_source_is_only_read(voc, coco, tmp_path):
 
 @pytest.mark.parametrize("target", ["out.json", "out", "deep/er/out"])
 def test_a_conversion_that_stops_leaves_nothing(voc, tmp_path, monkeypatch, target):
-    for error, code in ((OSError(28, "No space left on device"), 1), (KeyboardInterrupt(), 1)):
+    for error, code in ((OSError(28, "No space left on device"), 1), (KeyboardInterrupt(), 130)):
 
         def stop(*arguments, error=error):
             raise error

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from augpipe.core import machine, parallel
+from augpipe.core import machine, parallel, processes
 from augpipe.core.errors import RunError
 
 GIB = 1 << 30
 
 
 def test_a_process_that_dies_is_told_in_one_line():
-    with parallel.worker_pool(1), pytest.raises(RunError, match=r"a process died .*, or --workers 0"):
+    with (
+        parallel.worker_pool(1),
+        pytest.raises(RunError, match=r"a process ended with exit code 3, .*\n.*, or --workers 0"),
+    ):
         list(parallel.parallel_map(os._exit, [3], parallel.WORTH_PROCESSES))
 
 
@@ -30,10 +36,8 @@ def test_results_come_in_the_order_of_the_parts_and_errors_with_them():
 @pytest.fixture
 def started(monkeypatch) -> list[int]:
     """How many processes each pool was started with."""
-    counts, start = [], parallel.ProcessPoolExecutor
-    monkeypatch.setattr(
-        parallel, "ProcessPoolExecutor", lambda n, *rest, **more: counts.append(n) or start(n, *rest, **more)
-    )
+    counts, begin = [], parallel._Pool._begin
+    monkeypatch.setattr(parallel._Pool, "_begin", lambda pool, n: counts.append(n) or begin(pool, n))
     return counts
 
 
@@ -55,6 +59,79 @@ def test_small_work_is_done_here_and_no_process_is_without_a_part(started, worke
     with parallel.worker_pool(workers):
         assert list(parallel.parallel_map(abs, [-1, -2, -3], size)) == [1, 2, 3]
     assert started == processes
+
+
+def _dying_once(part: tuple[Path, int]) -> int:
+    """Kills its process the first time that a part is done which is divisible by 5."""
+    marks, number = part
+    if number % 5 == 0 and not (marks / str(number)).exists():
+        (marks / str(number)).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number * number
+
+
+def _dying_over_its_result(part: tuple[Path, int]) -> bytes:
+    """Kills its process while half of a result that is larger than any pipe is on its way."""
+    marks, number = part
+    if not (marks / "died").exists():
+        (marks / "died").touch()
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGKILL)).start()
+    return bytes([number]) * 50_000_000
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_what_a_process_had_that_died_is_done_again(tmp_path, workers):
+    with parallel.worker_pool(workers):
+        parts = [(tmp_path, n) for n in range(23)]
+        assert list(parallel.parallel_map(_dying_once, parts, 10**6)) == [n * n for n in range(23)]
+
+
+def test_a_process_that_dies_over_half_a_result_blocks_nobody(tmp_path):
+    with parallel.worker_pool(2):
+        found = parallel.parallel_map(_dying_over_its_result, [(tmp_path, n) for n in range(4)])
+        time.sleep(0.6)  # nobody takes the results meanwhile
+        assert [result[:1] + result[-1:] for result in found] == [bytes([n, n]) for n in range(4)]
+
+
+def test_where_the_system_starts_no_process_this_one_does_the_work(monkeypatch):
+    def refused(*_: object, **__: object) -> None:
+        raise processes.Refused("no room")
+
+    monkeypatch.setattr(processes, "connected", refused)
+    with parallel.worker_pool(3):
+        assert list(parallel.parallel_map(abs, range(-30, 0))) == list(range(30, 0, -1))
+        assert list(parallel.parallel_map(abs, range(-30, 0))) == list(range(30, 0, -1))
+        with pytest.raises(TypeError):
+            list(parallel.parallel_map(abs, ["x"]))
+
+
+def test_where_it_starts_only_one_that_one_does_the_work(monkeypatch):
+    made, real = [], processes.connected
+
+    def one(*arguments, **named):
+        if made:
+            raise processes.Refused("no room")
+        made.append(1)
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(processes, "connected", one)
+    with parallel.worker_pool(3):
+        pids = set(parallel.parallel_map(_pid, range(30)))
+    assert len(pids) == 1
+    assert os.getpid() not in pids
+
+
+def _pid(_: int) -> int:
+    return os.getpid()
+
+
+def test_what_cannot_be_sent_is_an_error_and_no_hanging():
+    with parallel.worker_pool(1), pytest.raises(RunError, match=r"pickle"):
+        list(parallel.parallel_map(_unsendable, [1]))
+
+
+def _unsendable(_: int) -> object:
+    return lambda: None
 
 
 # --- in programs of their own ----------------------------------------------------------------------------------------

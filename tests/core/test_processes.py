@@ -227,6 +227,22 @@ main()
     assert len([line for line in said if line.endswith("  fine")]) == 4
 
 
+def test_a_run_works_where_the_working_directory_is_gone(voc, tmp_path):
+    (tmp_path / "gone").mkdir()
+    program = f"""
+import os, sys
+os.chdir("gone"); os.rmdir("../gone")
+from augpipe.cli.main import main
+sys.argv = ["augpipe", "augment", {str(voc)!r}, {str(tmp_path / "out")!r}, "-r", "gentle", "-w", "2"]
+main()
+"""
+    (tmp_path / "program.py").write_text(program)
+    command = [sys.executable, tmp_path / "program.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "manifest.json").exists()
+
+
 def test_a_relative_path_in_a_working_directory_that_is_gone_has_a_way_out(tmp_path, monkeypatch):
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")

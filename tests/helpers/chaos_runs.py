@@ -29,6 +29,7 @@ from augpipe.run.engine import local
 from augpipe.run.retry import finish, retry
 
 SEED = 7
+_SIGNALED = (130, 143)  # stopped by Ctrl-C or SIGTERM
 _PATIENCE = 60  # seconds until a run counts as hung
 
 
@@ -206,9 +207,9 @@ def _line(calls: Sequence[Call], source: Path, folder: Path) -> End:
         sys.stderr = said = io.StringIO()  # what the call before has said says nothing of this one
         code = call.by_command_line(source, folder)
         text = said.getvalue()
-        if "Traceback" in text or code not in (0, 1, 2, 130):  # 130: stopped before augpipe itself was called
+        if "Traceback" in text or code not in (0, 1, 2, *_SIGNALED):
             return End("raw", f"exit code {code}: {text}")
-        if "augpipe: stopped" in text or code == 130:
+        if "augpipe: stopped" in text or code in _SIGNALED:
             return End("stopped")
         if code and "may pass" not in text:
             return End("error", text)

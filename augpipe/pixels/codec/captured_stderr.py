@@ -142,6 +142,12 @@ def _restore(file: int, saved: int | None) -> None:
 def _nameless_file() -> int:
     """The descriptor of an empty file, in memory where the system has such."""
     if hasattr(os, "memfd_create"):
-        return os.memfd_create("codecs")
+        try:
+            return os.memfd_create("codecs")
+        except (
+            OSError
+        ) as error:  # a sandbox may forbid it; where there is no descriptor left, none is for a file either
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+                raise
     with tempfile.TemporaryFile() as made:
         return os.dup(made.fileno())

@@ -2,24 +2,35 @@
 
 A worker is one process with one pipe and a sentinel to wait on, so a dead one is seen at once, and a silent one is
 stopped; :mod:`augpipe.run.engine.retry_policy` decides what becomes of its task. (A pool that only notices a broken
-queue would hang, or lose the whole run.) Workers are forked from a server that has the libraries loaded.
+queue would hang, or lose the whole run.) Workers are forked from a server that has the libraries loaded. Where that
+server dies, it is started again, and so are the tasks of its workers, of which nothing could be learnt any more. Where
+the system allows fewer processes than were asked for, those that there are do the work.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from augpipe.core.errors import Reject, RunError, one_line
-from augpipe.core.processes import context, import_error, may_start_processes, not_started
+from augpipe.core.processes import (
+    Refused,
+    connected,
+    context,
+    ending_of,
+    import_error,
+    may_start_processes,
+    not_started,
+    undisturbed,
+)
 from augpipe.pixels.factory import WorkerSlot, backend_for
 from augpipe.run.engine import fork_server
 from augpipe.run.engine.base import Listener
@@ -31,6 +42,8 @@ _TICK = 1.0
 _FALSE_STARTS = 3
 _STARTING = 120.0  # seconds that a worker may take to load its libraries
 _STOPPING = 3.0
+_SERVER_ENDED = 255  # what multiprocessing gives as the exit code of a process whose fork server is gone
+_MOST_ORPHANS = 5  # a worker, without a shard in between
 
 
 class InProcess:
@@ -65,9 +78,11 @@ class LocalProcesses:
     """Up to ``workers`` processes on this machine; for ``patience`` see :class:`Execution`."""
 
     def __init__(self, workers: int, patience: float | None = None) -> None:
-        self._count = workers
+        self._count = self._slots = workers
         self._patience = patience
-        self._false_starts = 0
+        self._false_starts = self._orphans = 0
+        self._again: deque[TaskAttempts] = deque()  # tasks that have lost their worker
+        self._why_fewer = ""
         self._context: Any = context()
 
     def get_ready(self) -> None:
@@ -83,6 +98,7 @@ class LocalProcesses:
         try:
             while True:
                 self._hand_out(job, tasks, workers)
+                self._tell_if_fewer(workers, listener)
                 busy = [w for w in workers if w.attempts is not None]
                 if not busy:
                     return
@@ -93,9 +109,9 @@ class LocalProcesses:
                 for worker in busy:
                     worker.silent += waited
                     if worker.connection in ready or worker.process.sentinel in ready:
-                        self._hear(job, worker, listener)
+                        self._hear(worker, workers, listener)
                     elif worker.silent > self._limit(worker):
-                        self._give_up(job, worker, listener)
+                        self._give_up(worker, workers, listener)
         finally:
             _stop(workers)
 
@@ -103,27 +119,51 @@ class LocalProcesses:
         """Give idle workers a task each; start one more where there is still work for it."""
         idle = [w for w in workers if w.attempts is None]
         while idle or len(workers) < self._count:
-            task = next(tasks, None)
-            if task is None:
+            attempts = self._next(tasks)
+            if attempts is None:
                 return
             if idle:
                 worker = idle.pop()
             else:
-                worker = self._started(job, WorkerSlot(len(workers), self._count))
+                try:
+                    worker = self._started(job, self._free_slot(workers))
+                except Refused as error:
+                    self._again.appendleft(attempts)
+                    self._do_with(workers, str(error))
+                    return
                 workers.append(worker)
-            worker.attempts = TaskAttempts(task)
+            worker.attempts = attempts
             self._send_order(worker)
 
+    def _next(self, tasks: Iterator[Task]) -> TaskAttempts | None:
+        if self._again:
+            return self._again.popleft()
+        task = next(tasks, None)
+        return None if task is None else TaskAttempts(task)
+
+    def _free_slot(self, workers: list[_Worker]) -> WorkerSlot:
+        taken = {worker.slot.number for worker in workers}
+        return WorkerSlot(next(i for i in range(len(taken) + 1) if i not in taken), self._slots)
+
+    def _do_with(self, workers: list[_Worker], why: str) -> None:
+        """Go on with the workers that there are.
+
+        Raises:
+            RunError: there are none.
+        """
+        if not workers:
+            raise not_started(why)
+        self._count, self._why_fewer = len(workers), why
+
+    def _tell_if_fewer(self, workers: list[_Worker], listener: Listener) -> None:
+        if self._why_fewer and any(worker.ready for worker in workers):
+            listener.trouble(f"{self._count} of {self._slots} workers could be started: {self._why_fewer}")
+            self._why_fewer = ""
+
     def _started(self, job: Job, slot: WorkerSlot) -> _Worker:
-        """A new process that has received the job. Raises RunError if the system starts none."""
-        with _undisturbed():
-            ours, theirs = self._context.Pipe()
-            process = self._context.Process(target=serve, args=(theirs,), daemon=True)
-            try:
-                process.start()
-            except (OSError, EOFError) as error:  # EOFError: the fork server itself is gone
-                raise not_started(one_line(error) or "the fork server ended") from error
-            theirs.close()
+        """A new process that has received the job. Raises :class:`Refused` if the system starts none."""
+        with undisturbed():
+            process, ours = connected(self._context, serve, restart=fork_server.start)
             try:
                 ours.send(Start(job, slot))
             except (BrokenPipeError, ConnectionResetError):
@@ -146,12 +186,13 @@ class LocalProcesses:
             return _STARTING
         return self._patience or 60.0 + 2.0 * len(worker.attempts.task.copies)
 
-    def _hear(self, job: Job, worker: _Worker, listener: Listener) -> None:
+    def _hear(self, worker: _Worker, workers: list[_Worker], listener: Listener) -> None:
         """Handle a message of a worker, or its death."""
+        hung_up = False
         try:
             message = worker.connection.recv() if worker.connection.poll() else None
         except (EOFError, ConnectionResetError):
-            message = None
+            message, hung_up = None, True
             worker.process.join(timeout=_TICK)  # it is on its way out
         worker.silent = 0.0
         if isinstance(message, Ready):
@@ -161,6 +202,7 @@ class LocalProcesses:
             worker.rejected += message.rejected
             listener.progress(message.pictures, message.rejected)
         elif isinstance(message, Done):
+            self._orphans = 0
             if worker.attempts is not None and worker.attempts.done():
                 worker.attempts = None
             else:
@@ -168,45 +210,66 @@ class LocalProcesses:
         elif isinstance(message, Broken):
             worker.process.join(timeout=_STOPPING)
             why = Reject("pixels", "crash", f"the device failed: {message.why}", transient=True)
-            self._replace(job, worker, why, listener)
+            self._take_back(worker, workers, why, listener)
         elif isinstance(message, NotStarted):
-            raise not_started(message.why)
+            self._drop(worker, workers)
+            self._do_with(workers, message.why)
         elif isinstance(message, Failed):
             if message.error is not None:
                 raise message.error
             raise _failure(worker.attempts, message.trace)
         elif not worker.process.is_alive():
-            self._replace(job, worker, _crash(worker.process.exitcode), listener)
+            if worker.process.exitcode == _SERVER_ENDED and not hung_up:
+                self._take_from_orphan(worker, workers, listener)
+            else:
+                self._take_back(worker, workers, _crash(worker.process.exitcode), listener)
 
-    def _give_up(self, job: Job, worker: _Worker, listener: Listener) -> None:
+    def _give_up(self, worker: _Worker, workers: list[_Worker], listener: Listener) -> None:
         """Kill a worker that hangs."""
         seconds = self._limit(worker)
         worker.process.kill()
         worker.process.join(timeout=_STOPPING)
         why = Reject("pixels", "timeout", f"a worker did nothing for {seconds:.0f} seconds over it", transient=True)
-        self._replace(job, worker, why, listener)
+        self._take_back(worker, workers, why, listener)
 
-    def _replace(self, job: Job, worker: _Worker, why: Reject, listener: Listener) -> None:
-        """Start a new process for one that is gone, with the next order.
+    def _take_back(self, worker: _Worker, workers: list[_Worker], why: Reject, listener: Listener) -> None:
+        """Give up a worker that is gone; its task goes on with its next order.
 
         Raises:
             RunError: workers do not even start.
         """
         attempts = worker.attempts
-        worker.connection.close()
-        if attempts is None:
-            return
-        if worker.ready:
+        if attempts is not None and worker.ready:
             attempts.died(why)
-            listener.progress(-worker.pictures, -worker.rejected)
             listener.trouble(f"{attempts.task.name}: {why.message}; {_next_step(attempts)}")
-        else:
+        self._drop(worker, workers)
+        listener.progress(-worker.pictures, -worker.rejected)
+        if attempts is not None and not worker.ready:
             self._false_starts += 1
             if self._false_starts >= _FALSE_STARTS:
-                raise not_started(import_error("augpipe.run.task") or why.message)
-        fresh = self._started(job, worker.slot)
-        worker.process, worker.connection, worker.ready = fresh.process, fresh.connection, False
-        self._send_order(worker)
+                others = workers if any(other.ready for other in workers) else []
+                self._do_with(others, import_error("augpipe.run.task") or why.message)
+
+    def _take_from_orphan(self, worker: _Worker, workers: list[_Worker], listener: Listener) -> None:
+        """Give up a worker whose fork server has ended, which is no fault of its task.
+
+        Raises:
+            RunError: that happens again and again.
+        """
+        _kill_orphan(worker)
+        self._orphans += 1
+        if self._orphans > _MOST_ORPHANS * self._slots:
+            raise not_started("the fork server ended again and again")
+        if worker.attempts is not None:
+            listener.trouble(f"{worker.attempts.task.name}: the process that starts workers ended; it is done again")
+        self._drop(worker, workers)
+        listener.progress(-worker.pictures, -worker.rejected)
+
+    def _drop(self, worker: _Worker, workers: list[_Worker]) -> None:
+        workers.remove(worker)
+        worker.connection.close()
+        if worker.attempts is not None:
+            self._again.append(worker.attempts)
 
 
 def _next_step(attempts: TaskAttempts) -> str:
@@ -220,16 +283,7 @@ def _crash(code: int | None) -> Reject:
     """Why a process ended, as far as its exit code tells."""
     if code == OUT_OF_MEMORY:
         return Reject("pixels", "memory", "the worker had no memory left", transient=True)
-    if code is not None and code < 0:
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = f"signal {-code}"
-        hint = ", perhaps by the system for want of memory" if -code == signal.SIGKILL else ""
-        how = f"was ended by {name}{hint}"
-    else:
-        how = f"ended with exit code {code}"
-    return Reject("pixels", "crash", f"the worker {how}", transient=True)
+    return Reject("pixels", "crash", f"the worker {ending_of(code)}", transient=True)
 
 
 def _stop(workers: list[_Worker]) -> None:
@@ -248,28 +302,20 @@ def _stop(workers: list[_Worker]) -> None:
         if worker.process.is_alive():
             worker.process.kill()
             worker.process.join(timeout=1.0)  # one that waits for a disk cannot even be killed
+        if worker.process.exitcode == _SERVER_ENDED:
+            _kill_orphan(worker)
         worker.connection.close()
 
 
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Hold back Ctrl-C and SIGTERM meanwhile: a worker that got half of its job would end with a traceback."""
-    if threading.current_thread() is not threading.main_thread():  # signals arrive there only
-        yield
-        return
-    arrived: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _: arrived.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-        if signal.getsignal(number) is not None  # set by another language, so it could not be given back
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for missed in arrived:
-            os.kill(os.getpid(), missed)
+def _kill_orphan(worker: _Worker) -> None:
+    """End a worker of which only the connection tells whether it is alive, as its fork server is gone."""
+    end = time.monotonic() + _STOPPING
+    with suppress(EOFError, OSError):
+        while worker.connection.poll() or time.monotonic() < end:
+            if worker.connection.poll(_TICK / 20):
+                worker.connection.recv()  # raises EOFError when it is gone
+            elif worker.process.pid is not None:
+                os.kill(worker.process.pid, signal.SIGKILL)
 
 
 def _failure(attempts: TaskAttempts | None, trace: str) -> RunError:

@@ -2,8 +2,9 @@
 
 A *run* is a sequence of effects with at most one interpolation. Its warps compose into one map, and the canvases
 between them cut nothing. A pad does cut: its region goes along with later warps, and its bars are painted last, in the
-fill that the color effects after it make of its own. Color effects never end a run; they are applied after its warp, to
-the border too. A step that needs the pixels ends the run, and the canvas cuts there.
+fill that the color effects after it make of its own, or before those effects where they depend on the source's pixels.
+Color effects never end a run; they are applied after its warp, to the border too. A step that needs the pixels ends the
+run, and the canvas cuts there.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from augpipe.core.geometry import (
     rounded,
     then,
 )
-from augpipe.core.plan import Border, ColorStage, Rgb, Step
+from augpipe.core.plan import Border, ColorStage, Contrast, Rgb, Step
 from augpipe.pixels.steps.color import Color
 from augpipe.pixels.steps.pad_fill import PadFill
 from augpipe.pixels.steps.warp import Warp
@@ -81,13 +82,21 @@ class Fuser:
         frames = [(_on_grid(region), fill, colors) for region, fill, colors in self._frames]
         if matrix != IDENTITY or self.size_wh != self._start_wh:
             self.steps.append(self._warp(matrix, [region for region, _, _ in frames]))
-        if self._colors:
-            self.steps.append(Color(stages=merged(self._colors)))
-        for region, fill, colors in frames:
-            canvas = rectangle(self.size_wh)
-            if area_of(clip_convex(canvas, region)) < area_of(canvas) - 1e-9:
-                self.steps.append(PadFill(region=region, fill=recolored(merged(self._colors[colors:]), fill)))
+        canvas, done = rectangle(self.size_wh), 0
+        bars = [frame for frame in frames if area_of(clip_convex(canvas, frame[0])) < area_of(canvas) - 1e-9]
+        painted_first = [frame for frame in bars if any(isinstance(c, Contrast) for c in self._colors[frame[2] :])]
+        for region, fill, colors in painted_first:
+            self._recolor(self._colors[done:colors])
+            self.steps.append(PadFill(region=region, fill=fill))
+            done = colors
+        self._recolor(self._colors[done:])
+        for region, fill, colors in bars[len(painted_first) :]:  # frames come in order, so these are the last ones
+            self.steps.append(PadFill(region=region, fill=recolored(merged(self._colors[colors:]), fill)))
         self._start_wh, self._matrix, self._colors, self._frames = self.size_wh, IDENTITY, [], []
+
+    def _recolor(self, colors: list[ColorStage]) -> None:
+        if colors:
+            self.steps.append(Color(stages=merged(colors)))
 
     def _warp(self, matrix: Matrix, frames: list[Region]) -> Warp:
         map, reduce, border = MatrixMap(matrix), (1, 1), self.border

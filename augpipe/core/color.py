@@ -58,7 +58,8 @@ class Linear:
 
         ``cv2.transform`` computes such a one in floats, which round halves to even; old pictures were made so.
         """
-        if self.is_wide or self.q[:, :3][~np.eye(3, dtype=bool)].any():
+        rows = self.q.tolist()
+        if any(rows[i][j] for i in range(3) for j in range(3) if i != j) or self.is_wide:
             return None
         levels = (np.outer(np.arange(256), np.diag(self.q)) + self.q[:, 3]) / _ONE
         table: U8 = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
@@ -193,6 +194,8 @@ def compiled(stages: Sequence[ColorStage]) -> list[Stage]:
         if levels is not None:
             out.append(_table(levels))
             levels = None
+        if not isinstance(stage, Matrix3x4):
+            raise TypeError(f"{type(stage).__name__.lower()} of no source; expected matrices and curves, see aimed()")
         out.append(Linear(np.rint(np.array(stage.rows) * _ONE).astype(np.int64).reshape(3, 4)))
     if levels is not None:
         out.append(_table(levels))

@@ -148,12 +148,14 @@ def _transform(matrix: NDArray[np.float64], row: Pixels, out: Pixels) -> None:
 
 def sums_behind(picture: Pixels, stages: Sequence[ColorStage]) -> Sums:
     """The sums of a picture's levels behind some stages, red, green, blue or gray, and its number of pixels."""
-    made, row = compiled(stages), picture.reshape(1, -1, *picture.shape[2:])
+    row, count = picture.reshape(1, -1, *picture.shape[2:]), picture.shape[0] * picture.shape[1]
     sums = np.zeros(4)  # cv2 adds whole numbers, far below the 2⁵³ that a float64 holds
-    for start in range(0, row.shape[1], _AT_ONCE):
-        piece = row[:, start : start + _AT_ONCE]
-        if made:
+    if stages:
+        made = compiled(stages)
+        for start in range(0, count, _AT_ONCE):
+            piece = row[:, start : start + _AT_ONCE]
             recolor(piece, made, behind := np.empty_like(piece))
-            piece = behind
-        sums += cv2.sumElems(piece)
-    return tuple(int(v) for v in (sums[:1] if picture.ndim == 2 else sums[_BGR])), row.shape[1]
+            sums += cv2.sumElems(behind)
+    else:
+        sums += cv2.sumElems(row)
+    return tuple(int(v) for v in (sums[:1] if picture.ndim == 2 else sums[_BGR])), count

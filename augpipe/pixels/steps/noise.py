@@ -69,14 +69,16 @@ class Noise(Step, frozen=True, omit_defaults=True):
         starts = [_starts(read, height) for read in self._reads_of(row)]
         for left in range(0, row, _AT_ONCE):
             width = min(_AT_ONCE, row - left)
-            stretches, rows = sliding_window_view(rolled_bank(), width), max(1, _AT_ONCE // width)
+            stretches, rows = sliding_window_view(rolled_bank(), width), min(height, max(1, _AT_ONCE // width))
+            products = np.empty((rows, width), np.int32)
             for top in range(0, height, rows):
                 where = (slice(top, top + rows), slice(left, left + width))
                 first, *others = ((s[where[0]] + left) % LENGTH for s in starts)
                 numbers = stretches[first]
                 for start in others:
                     numbers += stretches[start]
-                _add(levels_in[where], numbers, self._scale(), levels_out[where])
+                _scale(numbers, self._scale(), products[: len(numbers)])
+                _add(levels_in[where], numbers, levels_out[where])
         return out
 
     def on_gpu(self, size_wh: tuple[int, int], channels: int) -> Iterator[Instruction]:
@@ -95,15 +97,20 @@ class Noise(Step, frozen=True, omit_defaults=True):
         return out
 
 
-def _add(levels: Pixels, numbers: NDArray[np.int16], scale: np.int32, out: Pixels) -> None:
-    """Levels and scaled numbers, (rows, numbers of a row) each, into ``out``."""
-    added = np.multiply(numbers, scale, dtype=np.int32)
-    added += 1 << 15
-    added >>= 16
-    if added.size > _SCALAR:
-        cv2.add(levels, added.astype(np.int16), dst=out, dtype=cv2.CV_8U)
+def _scale(numbers: NDArray[np.int16], scale: np.int32, products: NDArray[np.int32]) -> None:
+    """Numbers of the bank made levels, in their place; ``products`` are room for that."""
+    np.multiply(numbers, scale, out=products, dtype=np.int32)
+    products += 1 << 15
+    products >>= 16
+    numbers[:] = products
+
+
+def _add(levels: Pixels, numbers: NDArray[np.int16], out: Pixels) -> None:
+    """Levels and numbers, (rows, numbers of a row) each, clipped, into ``out``."""
+    if numbers.size > _SCALAR:
+        cv2.add(levels, numbers, dst=out, dtype=cv2.CV_8U)
     else:
-        out[:] = np.clip(added + levels, 0, 255)
+        out[:] = np.clip(numbers + levels, 0, 255)
 
 
 def _starts(read: Read, height: int) -> I64:

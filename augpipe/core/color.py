@@ -1,13 +1,15 @@
 """Point operations on color as integers: the same arithmetic for the CPU, a GPU kernel and the color of a bar.
 
 A matrix is 12 integers on a grid of 1/1024: out = clip((Σ qᵢ·vᵢ + q₃ + 512) >> 10), as ``cv2.transform`` does for 8-bit
-pictures. A curve is a table of 256 levels. Saturation and hue are linear in YIQ, so a color jitter is one matrix.
+pictures; where no channel takes from another, each has a table, halves to even. A curve is a table of 256 levels.
+Saturation and hue are linear in YIQ, so a color jitter is one matrix. Contrast about a picture's mean is a matrix, too,
+as soon as the sums of its levels are known (:class:`SumTone`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -15,7 +17,7 @@ import numpy as np
 
 from augpipe.core.annotations import F64, I64, U8
 from augpipe.core.geometry import inverse
-from augpipe.core.plan import ColorStage, Curve, Matrix3x4, Rgb
+from augpipe.core.plan import ColorStage, Contrast, Curve, Matrix3x4, Rgb, Step, ToneT
 
 Rows: TypeAlias = tuple[float, ...]
 
@@ -34,6 +36,7 @@ def _inverse_of(rows: Rows) -> Rows:
 
 _ONE = 1024
 _MOST = 1e9
+_MOST_16_BITS = (31 * _ONE, 7000 * _ONE)
 _TO_YIQ = (0.299, 0.587, 0.114, 0.0, 0.596, -0.274, -0.322, 0.0, 0.211, -0.523, 0.312, 0.0)
 _FROM_YIQ = _inverse_of(_TO_YIQ)
 
@@ -43,6 +46,24 @@ class Linear:
     """``q`` is int64 (3, 4): three weights and an offset a channel, in 1/1024."""
 
     q: I64
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether weights and offsets are beyond those that ``cv2.transform`` computes in integers."""
+        weight, offset = _MOST_16_BITS
+        return bool(np.abs(self.q[:, :3]).max() >= weight or np.abs(self.q[:, 3]).max() >= offset)
+
+    def by_channel(self) -> U8 | None:
+        """The matrix as a table (256, 3), red, green, blue, if it mixes no channels and is not wide.
+
+        ``cv2.transform`` computes such a one in floats, which round halves to even; old pictures were made so.
+        """
+        rows = self.q.tolist()
+        if any(rows[i][j] for i in range(3) for j in range(3) if i != j) or self.is_wide:
+            return None
+        levels = (np.outer(np.arange(256), np.diag(self.q)) + self.q[:, 3]) / _ONE
+        table: U8 = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+        return table
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,16 +84,19 @@ def brightness(factor: float) -> Rows:
     return (factor, 0, 0, 0, 0, factor, 0, 0, 0, 0, factor, 0)
 
 
-def contrast(factor: float) -> Rows:
-    """Levels spread about the middle, 127.5, by ``factor``."""
-    offset = MIDDLE * (1.0 - factor)
+def contrast(factor: float, about: float = MIDDLE) -> Rows:
+    """Levels spread about one level by ``factor``."""
+    offset = about * (1.0 - factor)
     return (factor, 0, 0, offset, 0, factor, 0, offset, 0, 0, factor, offset)
 
 
 def saturation_hue(factor: float, turns: float) -> Rows:
-    """Chroma in YIQ scaled by ``factor`` and turned by ``turns`` of the full circle; gray stays gray."""
+    """Chroma in YIQ scaled by ``factor`` and turned by ``turns`` of the full circle; gray stays gray.
+
+    Positive turns lead from red to yellow and green, as in HSV, so from I towards -Q.
+    """
     cos, sin = math.cos(2.0 * math.pi * turns) * factor, math.sin(2.0 * math.pi * turns) * factor
-    chroma = (1.0, 0.0, 0.0, 0.0, 0.0, cos, -sin, 0.0, 0.0, sin, cos, 0.0)
+    chroma = (1.0, 0.0, 0.0, 0.0, 0.0, cos, sin, 0.0, 0.0, -sin, cos, 0.0)
     return merge(merge(_TO_YIQ, chroma), _FROM_YIQ)
 
 
@@ -97,6 +121,65 @@ def on_grid(rows: Rows) -> Rows:
     return tuple(round(min(max(v, -_MOST), _MOST) * _ONE) / _ONE for v in rows)
 
 
+# --- contrast about the mean of a picture ----------------------------------------------------------------------------
+
+Sums: TypeAlias = tuple[tuple[int, ...], int]
+"""The sums of a picture's levels, red, green, blue or gray, and how many pixels it has."""
+
+
+@dataclass(frozen=True)
+class SumTone:
+    """The colors of a source by whole sums, which no order of adding changes. Fulfils ``SourceTone``.
+
+    Attributes:
+        sums_behind: the sums of the source behind some stages, the last of which is a curve; behind none its own.
+        curved: the stages up to the last curve.
+        matrices: those after it, which need no pixels.
+    """
+
+    sums_behind: Callable[[tuple[ColorStage, ...]], Sums]
+    curved: tuple[ColorStage, ...] = ()
+    matrices: tuple[Matrix3x4, ...] = ()
+
+    def behind(self, stage: ColorStage) -> SumTone:
+        """See ``SourceTone``."""
+        if isinstance(stage, Matrix3x4):
+            return SumTone(self.sums_behind, self.curved, (*self.matrices, stage))
+        return SumTone(self.sums_behind, (*self.curved, *self.matrices, stage))
+
+    def mean_luma(self) -> float:
+        """See ``SourceTone``."""
+        sums, count = self.sums_behind(self.curved)
+        for matrix in self.matrices:
+            sums, count = _sums_through([round(v * _ONE) for v in matrix.rows], sums, count), count * _ONE
+        thousandths = sum(w * s for w, s in zip((299, 587, 114), sums * 3 if len(sums) == 1 else sums, strict=True))
+        return (2 * _ONE * thousandths + 1000 * count) // (2000 * count) / _ONE
+
+
+def _sums_through(q: Sequence[int], sums: tuple[int, ...], count: int) -> tuple[int, ...]:
+    """Sums behind a matrix of 1/1024, so larger; a gray level v stands for (v, v, v) and takes the first row."""
+    red, green, blue = sums * 3 if len(sums) == 1 else sums
+    return tuple(q[i] * red + q[i + 1] * green + q[i + 2] * blue + q[i + 3] * count for i in range(0, 4 * len(sums), 4))
+
+
+def about_mean(stage: Contrast, mean: float) -> Matrix3x4:
+    """The matrix that contrast about the mean is for a picture of that mean, which the matrix keeps."""
+    (factor,) = on_grid((stage.factor,))
+    return Matrix3x4(on_grid(contrast(factor, mean)))
+
+
+def aimed(steps: Iterable[Step], tone: ToneT) -> tuple[Step, ...]:
+    """The steps of a plan for one source, whose colors ``tone`` has; nothing is asked of it where no step needs it."""
+    steps = tuple(steps)
+    if not any(step.needs_tone() for step in steps):
+        return steps
+    out = []
+    for step in steps:
+        made, tone = step.aimed(tone)
+        out.append(made)
+    return tuple(out)
+
+
 # --- what backends run -----------------------------------------------------------------------------------------------
 
 
@@ -111,6 +194,8 @@ def compiled(stages: Sequence[ColorStage]) -> list[Stage]:
         if levels is not None:
             out.append(_table(levels))
             levels = None
+        if not isinstance(stage, Matrix3x4):
+            raise TypeError(f"{type(stage).__name__.lower()} of no source; expected matrices and curves, see aimed()")
         out.append(Linear(np.rint(np.array(stage.rows) * _ONE).astype(np.int64).reshape(3, 4)))
     if levels is not None:
         out.append(_table(levels))
@@ -130,7 +215,7 @@ def _table(levels: F64) -> Table:
 
 
 def apply_integers(stage: Stage, pixels_rgb: U8) -> U8:
-    """One stage on pixels (..., 3), by its definition."""
+    """One stage on pixels (..., 3), halves rounded up."""
     if isinstance(stage, Table):
         levels: U8 = stage.levels[pixels_rgb]
         return levels

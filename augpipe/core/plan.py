@@ -35,7 +35,8 @@ Border: TypeAlias = Literal["constant", "replicate", "reflect", "wrap"]
 class Matrix3x4(msgspec.Struct, frozen=True, tag="matrix", tag_field="stage"):
     """(r, g, b) → ``rows`` · (r, g, b, 1), entries on a grid of 1/1024; the sum is rounded half up, then clipped.
 
-    Row-major, 12 numbers. A gray level v stands for (v, v, v) and comes back as the first row's value.
+    Row-major, 12 numbers. A gray level v stands for (v, v, v) and comes back as the first row's value. In a picture
+    with color, halves go to even where no channel takes from another, weights are below 31 and offsets below 7000.
     """
 
     rows: tuple[float, ...]
@@ -48,7 +49,18 @@ class Curve(msgspec.Struct, frozen=True, tag="curve", tag_field="stage"):
     amount: float
 
 
-ColorStage: TypeAlias = Matrix3x4 | Curve
+class Contrast(msgspec.Struct, frozen=True, tag="contrast", tag_field="stage"):
+    """Levels spread by ``factor`` about the mean luma of the source picture as it was decoded.
+
+    The mean goes through all color stages of the plan that come before: through matrices without rounding or clipping,
+    through curves as pixels do. It is rounded half up to 1/1024 of a level, ``factor`` to 1/1024.
+    """
+
+    factor: float
+    about: Literal["mean"] = "mean"
+
+
+ColorStage: TypeAlias = Matrix3x4 | Curve | Contrast
 
 
 Pixels: TypeAlias = NDArray[Any]
@@ -90,9 +102,10 @@ class Instruction:
     """A point operation that runs behind the kernel before it, while the pixels are in registers (``points.cu``).
 
     Attributes:
-        kind: ``matrix``: out = clip((Σ qᵢ·vᵢ + q₃ + 512) >> 10) with the 12 ``values``; ``table``: out = table[v];
-            ``noise``: ``values`` are scale and offset; the others paint ``fill`` outside a box, outside a region of
-            ``count`` sides, or inside ``count`` boxes.
+        kind: ``matrix``: out = clip((Σ qᵢ·vᵢ + q₃ + 512) >> 10) with the 12 ``values``; ``table``: out = table[v],
+            with one table for all channels or, where ``count`` is 3, one for each;
+            ``noise``: ``values`` are scale and three numbers for each of ``count`` reads; the others paint ``fill``
+            outside a box, outside a region of ``count`` sides, or inside ``count`` boxes.
         fill: levels, one a channel.
         table: what the operation reads besides.
     """
@@ -145,6 +158,21 @@ class Pass:
 # --- the step --------------------------------------------------------------------------------------------------------
 
 
+class SourceTone(Protocol):
+    """The colors of the decoded source on their way through the color stages of a plan."""
+
+    def mean_luma(self) -> float:
+        """Their mean luma as :class:`Contrast` rounds it."""
+        ...
+
+    def behind(self, stage: ColorStage) -> Self:
+        """The same behind one more stage, which is a matrix or a curve."""
+        ...
+
+
+ToneT = TypeVar("ToneT", bound=SourceTone)
+
+
 class SharedSource(Protocol):
     """The decoded source, from which all copies of a picture start."""
 
@@ -171,6 +199,14 @@ class Step(msgspec.Struct, frozen=True, tag_field="kind", tag=str.lower, kw_only
     def canvas_change(self) -> CanvasChange:
         """What the step does to labels."""
         return UNCHANGED
+
+    def needs_tone(self) -> bool:
+        """Whether only :meth:`aimed` makes of it what a backend, or the reference, can do."""
+        return False
+
+    def aimed(self, tone: ToneT) -> tuple[Self, ToneT]:
+        """The step for one source, whose colors before the step ``tone`` has; and these colors behind it."""
+        return self, tone
 
     def on_cpu(self, picture: Pixels, source: SharedSource | None) -> Pixels:
         """The picture, in OpenCV's blue, green, red, after the step.

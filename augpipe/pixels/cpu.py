@@ -7,15 +7,18 @@ JPEG codec.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, partial
 
+from augpipe.core.color import Sums, SumTone, aimed
 from augpipe.core.errors import Reject
 from augpipe.core.opencv import cv2
-from augpipe.core.plan import Pixels, SharedSource, Step
+from augpipe.core.plan import ColorStage, Pixels, SharedSource, Step
 from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered, or_reject
 from augpipe.pixels.codec.image import decode, encode
 from augpipe.pixels.resample import SharedMeans
 from augpipe.pixels.scaled_decode import by_scale, part_of
+from augpipe.pixels.steps.color import sums_behind
 
 
 class CpuBackend:
@@ -43,20 +46,28 @@ class CpuBackend:
         picture = or_reject("decode", decode, job.data, job.header, keep, job.scale_denominator)
         if isinstance(picture, Reject):
             return (picture,) * len(job.steps)
-        source = SharedMeans(picture)
-        return [or_reject("pixels", self._encoded, picture, steps, source) for steps in job.steps]
+        shared = Shared(picture)
+        return [or_reject("pixels", self._encoded, picture, steps, shared) for steps in job.steps]
 
-    def _encoded(self, picture: Pixels, steps: Sequence[Step], source: SharedSource) -> bytes:
-        return encode(apply(picture, steps, source), self._options.picture)
+    def _encoded(self, picture: Pixels, steps: Sequence[Step], shared: Shared) -> bytes:
+        return encode(apply(picture, steps, shared), self._options.picture)
 
 
-def apply(picture: Pixels, steps: Iterable[Step], source: SharedSource | None = None) -> Pixels:
+class Shared:
+    """What all copies of a decoded picture may need, made when first asked for: means of blocks, sums of levels."""
+
+    def __init__(self, picture: Pixels) -> None:
+        self.source: SharedSource = SharedMeans(picture)
+        self.sums_behind: Callable[[tuple[ColorStage, ...]], Sums] = cache(partial(sums_behind, picture))
+
+
+def apply(picture: Pixels, steps: Iterable[Step], shared: Shared | None = None) -> Pixels:
     """A picture (H, W) or (H, W, 3) in blue, green, red after all steps; the input is left as it is.
 
-    ``source`` keeps the means of ``picture`` for other copies.
+    ``shared`` is that of ``picture``, for its other copies, too.
     """
-    source = source or SharedMeans(picture)
-    current = picture
-    for step in steps:
+    shared = shared or Shared(picture)
+    source, current = shared.source, picture
+    for step in aimed(steps, SumTone(shared.sums_behind)):
         current = step.on_cpu(current, source if current is picture else None)
     return current

@@ -8,18 +8,21 @@ Inside, a picture is its levels, float64 (H, W, C): C is 3 (red, green, blue) or
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 
 from augpipe.core.annotations import F64, U8
-from augpipe.core.plan import Step
+from augpipe.core.color import aimed
+from augpipe.core.plan import ColorStage, Curve, Matrix3x4, Step
 
 
 def apply(picture_rgb: U8, steps: Iterable[Step]) -> U8:
     """A picture after all steps: uint8 (H, W) gray or (H, W, 3) red, green, blue, and the same kind back."""
     levels = levels_of(picture_rgb)
-    for step in steps:
+    for step in aimed(steps, _PixelTone(levels)):
         levels = step.reference(levels)
     out = levels.astype(np.uint8)
     return out[:, :, 0] if picture_rgb.ndim == 2 else out
@@ -35,6 +38,61 @@ def rounded(levels: F64) -> F64:
     """To the nearest level, halves up, within 0..255."""
     out: F64 = np.clip(np.floor(levels + 0.5), 0, 255)
     return out
+
+
+def through_stages(levels: F64, stages: Sequence[ColorStage]) -> F64:
+    """Levels behind matrices and curves; neighbours of one kind round and clip once."""
+    for kind, run in groupby(stages, type):
+        alike = list(run)
+        for amount in (s.amount for s in alike if isinstance(s, Curve)):
+            levels = 255.0 * (levels / 255.0) ** amount
+        matrices = [s.rows for s in alike if isinstance(s, Matrix3x4)]
+        levels = rounded(_through_matrices(levels, matrices, to_even=True) if kind is Matrix3x4 else levels)
+    return levels
+
+
+def _through_matrices(levels: F64, many_rows: Sequence[Sequence[float]], to_even: bool = False) -> F64:
+    """Through the one matrix on the grid of 1/1024 that stands for all of them.
+
+    ``to_even`` rounds where halves go to even.
+    """
+    whole = np.eye(4)
+    for rows in many_rows:
+        whole = np.vstack([np.reshape(rows, (3, 4)), (0.0, 0.0, 0.0, 1.0)]) @ whole
+    on_grid = np.rint(whole[:3] * 1024.0) / 1024.0
+    colors = np.broadcast_to(levels, (*levels.shape[:2], 3))  # a gray level v stands for (v, v, v)
+    out: F64 = colors @ on_grid[:, :3].T + on_grid[:, 3]
+    if to_even and levels.shape[2] == 3 and _mixes_nothing(on_grid):
+        return np.rint(out)
+    return out[:, :, : levels.shape[2]]
+
+
+def _mixes_nothing(rows: F64) -> bool:
+    """Whether no channel takes from another, with weights and offsets for which that counts."""
+    small = (np.abs(rows[:, :3]) < 31.0).all() and (np.abs(rows[:, 3]) < 7000.0).all()
+    return bool(small and (rows[:, :3] == np.diag(np.diag(rows))).all())
+
+
+@dataclass(frozen=True, eq=False)
+class _PixelTone:
+    """The colors of a source pixel by pixel: behind a curve as they come out, behind matrices not cut or rounded."""
+
+    levels: F64
+    stages: tuple[ColorStage, ...] = ()
+
+    def behind(self, stage: ColorStage) -> _PixelTone:
+        return replace(self, stages=(*self.stages, stage))
+
+    def mean_luma(self) -> float:
+        last = max((i + 1 for i, stage in enumerate(self.stages) if isinstance(stage, Curve)), default=0)
+        levels = through_stages(self.levels, self.stages[:last])
+        for stage in self.stages[last:]:
+            assert isinstance(stage, Matrix3x4)
+            levels = _through_matrices(levels, [stage.rows])
+        height, width, channels = levels.shape
+        thousandths = levels @ (299.0, 587.0, 114.0) if channels == 3 else 1000.0 * levels  # whole, so halves are seen
+        pixels = height * width
+        return float((2048.0 * thousandths.sum() + 1000.0 * pixels) // (2000.0 * pixels)) / 1024.0
 
 
 def color_for(levels: F64, rgb: tuple[int, int, int]) -> F64:

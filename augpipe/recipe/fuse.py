@@ -2,9 +2,10 @@
 
 A *run* is a sequence of effects with at most one interpolation. Its warps compose into one map, and the canvases
 between them cut nothing. A pad does cut: its region goes along with later warps, and its bars are painted last, in the
-fill that the color effects after it make of its own. With ``fill_after`` they keep its own, and are painted again where
-a later run or step has changed them. Color effects never end a run; they are applied after its warp, to
-the border too. A step that needs the pixels ends the run, and the canvas cuts there.
+fill that the color effects after it make of its own, or before those effects where they depend on the source's pixels.
+With ``fill_after`` they keep its own, and are painted again where a later run or step has changed them. Color effects
+never end a run; they are applied after its warp, to the border too. A step that needs the pixels ends the run, and the
+canvas cuts there.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from augpipe.core.geometry import (
     rounded,
     then,
 )
-from augpipe.core.plan import Border, ColorStage, Rgb, Step
+from augpipe.core.plan import Border, ColorStage, Contrast, Rgb, Step
 from augpipe.pixels.steps.color import Color
 from augpipe.pixels.steps.pad_fill import PadFill
 from augpipe.pixels.steps.warp import Warp
@@ -107,16 +108,26 @@ class Fuser:
         frames = [msgspec.structs.replace(frame, region=_on_grid(frame.region)) for frame in self._frames]
         if matrix != IDENTITY or self.size_wh != self._start_wh:
             self._append(self._warp(matrix, [frame.region for frame in frames]))
-        if self._colors:
-            self._append(Color(stages=merged(self._colors)))
+        canvas = rectangle(self.size_wh)
+        bars = [frame for frame in frames if area_of(clip_convex(canvas, frame.region)) < area_of(canvas) - 1e-9]
+        first = [f for f in bars if not f.kept and any(isinstance(c, Contrast) for c in self._colors[f.colors :])]
+        done = 0
+        for frame in first:  # what is kept comes last, so it is not painted over
+            self._recolor(self._colors[done : frame.colors])
+            self.steps.append(PadFill(region=frame.region, fill=frame.fill))
+            done = frame.colors
+        self._recolor(self._colors[done:])
         for frame in frames[self._painted :]:
-            canvas = rectangle(self.size_wh)
-            if area_of(clip_convex(canvas, frame.region)) < area_of(canvas) - 1e-9:
+            if frame in bars and frame not in first:
                 later = [] if frame.kept else self._colors[frame.colors :]
                 self.steps.append(PadFill(region=frame.region, fill=recolored(merged(later), frame.fill)))
         self._start_wh, self._matrix, self._colors = self.size_wh, IDENTITY, []
         self._frames = [frame for frame in frames if frame.kept]
         self._painted = len(self._frames)
+
+    def _recolor(self, colors: list[ColorStage]) -> None:
+        if colors:
+            self._append(Color(stages=merged(colors)))
 
     def _warp(self, matrix: Matrix, frames: list[Region]) -> Warp:
         map, reduce, border = MatrixMap(matrix), (1, 1), self.border

@@ -53,6 +53,23 @@ def test_half_a_turn_of_hue_mirrors_color_at_its_luma():
     np.testing.assert_allclose(through(color.saturation_hue(1.0, 0.5), rgb), 2 * y - rgb, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("towards", "rgb"),
+    [
+        ("green", (255, 0, 0)), ("green", (255, 255, 0)), ("blue", (0, 255, 0)),
+        ("blue", (0, 255, 255)), ("red", (0, 0, 255)), ("red", (255, 0, 255)),
+    ],
+)  # fmt: skip
+def test_positive_hue_turns_from_red_by_yellow_to_green(towards, rgb):
+    """Of two neighbouring patches of the circle, the one that comes next is nearer after a turn forwards."""
+    circle = [(255, 0, 0), (255, 255, 0), (0, 255, 0), (0, 255, 255), (0, 0, 255), (255, 0, 255)]
+    i = circle.index(rgb)
+    before, after = np.array(circle[i - 1]), np.array(circle[(i + 1) % 6])
+    forwards, back = (through(color.saturation_hue(1.0, turns), rgb) for turns in (0.08, -0.08))
+    assert np.linalg.norm(forwards - after) < np.linalg.norm(forwards - before), f"not towards {towards}"
+    assert np.linalg.norm(back - before) < np.linalg.norm(back - after)
+
+
 @quick
 @given(factors, st.floats(-0.5, 0.5), st.integers(0, 255))
 def test_gray_stays_gray(saturation, hue, level):

@@ -10,7 +10,7 @@ from builders import encoded, photo
 
 from augpipe.core.errors import Reject
 from augpipe.core.geometry import about, rotation, rounded, scaling
-from augpipe.core.plan import Matrix3x4, Step
+from augpipe.core.plan import Contrast, Curve, Matrix3x4, Step
 from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered
 from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.cpu import CpuBackend
@@ -24,6 +24,7 @@ from augpipe.pixels.steps.warp import Warp
 OPTIONS = BackendOptions()
 HALVED = Warp(matrix=rounded(scaling(0.45, 0.45)), size_wh=(20, 14), reduce=(2, 2))
 QUARTERED = Warp(matrix=rounded(scaling(0.25, 0.2)), size_wh=(11, 7), border="replicate", reduce=(4, 4))
+SPREAD = Color(stages=(Curve("gamma", 0.8), Contrast(0.6)))
 WARMER = Matrix3x4((1.1, 0.0, 0.0, 4.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.9, -3.0))
 
 
@@ -35,10 +36,10 @@ def turned(size_wh: tuple[int, int], degrees: float) -> Warp:
 def chains(size_wh: tuple[int, int], count: int) -> tuple[tuple[Step, ...], ...]:
     """Steps of ``count`` outputs: some passes, none, and all kinds that end a pass."""
     kinds: list[tuple[Step, ...]] = [
-        (turned(size_wh, 10.0), Color(stages=(WARMER,)), Noise(std=6.0, offset=99)),
+        (turned(size_wh, 10.0), Color(stages=(WARMER, Contrast(1.3))), Noise(std=6.0, reads=((9, 8, 7), (6, 5, 4)))),
         (),
         (Blur(sigma=1.2), turned(size_wh, -25.0), JpegCompress(quality=60)),
-        (Cutout(boxes_xyxy=((1, 2, 9, 8),), fill=(1, 2, 3)), Blur(sigma=0.7), Noise(std=3.0, offset=5)),
+        (Cutout(boxes_xyxy=((1, 2, 9, 8),), fill=(1, 2, 3)), Blur(sigma=0.7), SPREAD, Noise(std=3.0, offset=5)),
     ]
     return tuple(kinds[i % len(kinds)] for i in range(count))
 

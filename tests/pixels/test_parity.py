@@ -182,6 +182,17 @@ def test_color(size_wh, channels):
             check("colour", picture, Color(stages=part))
 
 
+@by_size
+@by_channels
+@pytest.mark.parametrize("by", [(0.5, 0.5, 0.5), (1.5, 0.25, -0.5), (30.5, 31.0, 1.0)])
+@pytest.mark.parametrize("offset", [0.0, 0.5, -6999.5, 7000.0])
+def test_color_that_mixes_no_channels(size_wh, channels, by, offset):
+    """Where halves go to even: half of all levels end in a half."""
+    r, g, b = by
+    stage = Matrix3x4((r, 0.0, 0.0, offset, 0.0, g, 0.0, offset, 0.0, 0.0, b, offset))
+    check("colour", noise_picture(size_wh, channels), Color(stages=(stage,)))
+
+
 @pytest.mark.parametrize("width", [1, 15, 16, 17, 63, 64, 65, 127, 129, 200])
 def test_color_of_rows_that_do_not_fill_a_register(width):
     rng = np.random.default_rng(width)

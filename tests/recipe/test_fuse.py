@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from augpipe.core import color
 from augpipe.core import geometry as g
 from augpipe.core.canvas import follow
-from augpipe.core.plan import Curve, Matrix3x4
+from augpipe.core.plan import Contrast, Curve, Matrix3x4
 from augpipe.pixels import reference
 from augpipe.pixels.steps.blur import Blur
 from augpipe.pixels.steps.color import Color
@@ -243,6 +243,32 @@ def test_bars_are_what_a_pixel_of_their_color_becomes():
     frame = seen(white((6, 6)), pad((6, 6), 3, fill=(200, 90, 30)), *tones)
     border = seen(white((6, 6)), WarpEffect(g.translation(3.0, 3.0), (12, 12)), *tones, fill=(200, 90, 30))
     assert (frame == border).all()
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.5])
+def test_bars_behind_contrast_about_the_mean_are_what_a_pixel_of_their_color_becomes(factor):
+    """A plan cannot know that color, so its bars are painted before the contrast: about (255 + 0)/2, rounded up."""
+    picture = white((40, 20))
+    picture[:10] = 0
+    out = seen(picture, *letterbox((40, 20), 80), ColorEffect(Contrast(factor)))
+    assert (out[:20] == np.floor(127.5 + factor * (114 - 127.5) + 0.5)).all()
+    assert (out[25] == max(0, np.floor(127.5 - factor * 127.5 + 0.5))).all()
+    assert (out == seen(picture, *letterbox((40, 20), 80), ColorEffect(Matrix3x4(color.contrast(factor))))).all()
+
+
+def test_each_frame_has_its_own_bars_with_contrast_between_and_behind_them():
+    """The mean is the picture's, with the colors before; bars have no part in it."""
+    picture = np.full((10, 10, 3), 200, np.uint8)
+    contrast, half = ColorEffect(Contrast(0.5)), brightness(0.5)
+    steps = fused((10, 10), half, pad((10, 10), 2, RED), contrast, pad((14, 14), 3, (20, 20, 20)), half, contrast)
+    assert kinds(steps) == [Warp, Color, PadFill, Color, PadFill, Color]
+    out = reference.apply(picture, steps)
+    # 200 → 100 → 100 about 100 → 50; 20 → 10, half the way to 50; black → 50 → 25 → 37.5
+    assert out[8, 8].tolist() == [50, 50, 50]
+    assert out[0, 0].tolist() == [30, 30, 30]
+    assert out[8, 4].tolist() == [70, 38, 38]  # red's 255 → 177.5 → 89 → 69.5
+    about_middle = fused((10, 10), pad((10, 10), 2), ColorEffect(Matrix3x4(color.contrast(1.5))))
+    assert kinds(about_middle) == [Warp, Color, PadFill], "plans without contrast about the mean are as they were"
 
 
 def test_each_frame_has_its_own_bars():

@@ -7,24 +7,27 @@ program.
 
 Pictures on a device are interleaved red, green, blue (nvImageCodec's order) or gray, without gaps between rows. A
 launch covers the i-th passes of all pictures that need the same kernel. All outputs share one block of memory, as do
-all temporaries and all parameters.
+all temporaries and all parameters. Where steps need the mean of their source, one launch more asks the device for the
+sums of all such sources first.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from augpipe.core.color import MIDDLE, Sums, SumTone, aimed
 from augpipe.core.errors import Reject
-from augpipe.core.plan import Instruction, Pass, Step
+from augpipe.core.plan import ColorStage, Instruction, Pass, Step
 from augpipe.pixels.backend import or_reject
 from augpipe.pixels.cuda.device_api import Accelerator, DevicePicture, Stream
 from augpipe.pixels.steps import noise
+from augpipe.pixels.steps.color import Color
 
 _ALIGNMENT = 256  # what cudaMalloc gives; words and doubles need less
 _DESCRIPTOR = struct.Struct("<QQiiiiiiI4Bii72s")
@@ -32,6 +35,7 @@ _OPERATION = struct.Struct("<iiIi12i")
 _INSTRUCTIONS = ("matrix", "table", "noise", "outside_box", "outside_region", "boxes")  # as enum Kind in points.cu
 _TILE_WH, _THREADS_XY = (128, 8), (32, 8)  # a thread has four pixels
 _READ_AT_ONCE = 3 * 128  # numbers of the noise bank from a thread's first to its last, at most
+_MOST_SUM_BLOCKS = 16  # of the kernel in sums.cu, whose threads have a 32-bit sum a channel each
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ def run_batch(
     Raises:
         MemoryError: the device has no memory for the batch; nothing has run.
     """
+    jobs = _aimed(accelerator, jobs, stream)
     lowerings = [or_reject("pixels", lowered, j.picture.size_wh, j.picture.channels, j.steps) for j in jobs]
     chains = [(j.picture, p) for j, p in zip(jobs, lowerings, strict=True) if not isinstance(p, Reject) and p]
     outputs = iter(_run(accelerator, chains, stream) if chains else ())
@@ -77,7 +82,7 @@ def run_batch(
 def bytes_needed(size_wh: tuple[int, int], channels: int, steps: Sequence[Step]) -> int:
     """Device memory that a job takes besides its source: output, temporaries and parameters."""
     try:
-        passes = lowered(size_wh, channels, steps)
+        passes = lowered(size_wh, channels, aimed(steps, _AnyTone()))
     except Exception:  # run_batch makes a reject of it, which takes no memory
         return 0
     if not passes:
@@ -102,6 +107,64 @@ def lowered(size_wh: tuple[int, int], channels: int, steps: Iterable[Step]) -> t
                 passes.append(Pass("copy", size_wh, size_wh, channels, head=struct.pack("<6i", 1, 0, 0, 0, 1, 0)))
             passes[-1].program.append(made)
     return tuple(passes)
+
+
+class _AnyTone:
+    """Stands in for a source of which only the size is known. Fulfils ``SourceTone``."""
+
+    def behind(self, stage: ColorStage) -> _AnyTone:
+        return self
+
+    def mean_luma(self) -> float:
+        return MIDDLE
+
+
+def _aimed(accelerator: Accelerator, jobs: Sequence[OutputJob], stream: Stream) -> list[OutputJob]:
+    """The jobs, with what their steps take from the sources filled in; waits for the sums of these.
+
+    Raises:
+        MemoryError: as :func:`run_batch`.
+    """
+    sources = {id(job.picture): job.picture for job in jobs if any(step.needs_tone() for step in job.steps)}
+    own = dict(zip(sources, _sums(accelerator, [(picture, ()) for picture in sources.values()], stream), strict=True))
+
+    def tone(picture: DevicePicture) -> SumTone:
+        def sums_behind(stages: tuple[ColorStage, ...]) -> Sums:
+            return own[id(picture)] if not stages else _sums(accelerator, [(picture, stages)], stream)[0]
+
+        return SumTone(sums_behind)
+
+    return [replace(job, steps=aimed(job.steps, tone(job.picture))) for job in jobs]
+
+
+def _sums(
+    accelerator: Accelerator, asked: Sequence[tuple[DevicePicture, tuple[ColorStage, ...]]], stream: Stream
+) -> list[Sums]:
+    """The sums of pictures behind color stages; waits for them."""
+    chains: list[_Chain] = []
+    for picture, stages in asked:
+        behind = lowered(picture.size_wh, picture.channels, [Color(stages=stages)])
+        chains.append((picture, (*behind, _adding(picture.size_wh, picture.channels))))
+    if not chains:
+        return []
+    outputs = _run(accelerator, chains, stream)
+    places = [
+        (output.address - outputs[0].address, passes[-1]) for output, (_, passes) in zip(outputs, chains, strict=True)
+    ]
+    data = accelerator.download(outputs[0].address, places[-1][0] + places[-1][1].nbytes, stream)
+    found: list[Sums] = []
+    for place, adding in places:
+        parts = data[place : place + adding.nbytes].view("<u4").reshape(-1, adding.channels)
+        sums = tuple(int(v) for v in parts.sum(axis=0, dtype=np.uint64))
+        found.append((sums, adding.source_wh[0] * adding.source_wh[1]))
+    return found
+
+
+def _adding(size_wh: tuple[int, int], channels: int) -> Pass:
+    """The pass from a picture to the sums of each of its threads."""
+    (across, down), blocks = _THREADS_XY, min(_MOST_SUM_BLOCKS, -(-size_wh[1] // 64))
+    nbytes, head = 4 * channels * across * down * blocks, struct.pack("<i", down * blocks)
+    return Pass("sums", size_wh, size_wh, channels, target_bytes=nbytes, head=head, grid=(blocks, _THREADS_XY))
 
 
 def _grid(a_pass: Pass) -> tuple[int, tuple[int, int]]:
@@ -154,7 +217,7 @@ def _run(accelerator: Accelerator, chains: Sequence[_Chain], stream: Stream) -> 
 
 def _bank() -> NDArray[np.int16]:
     """The noise bank followed by its beginning, so that no thread has to wrap."""
-    return np.concatenate([noise.bank(), noise.bank()[:_READ_AT_ONCE]])
+    return noise.rolled_bank()[: noise.LENGTH + _READ_AT_ONCE]
 
 
 class _Parameters:

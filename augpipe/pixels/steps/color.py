@@ -1,30 +1,32 @@
-"""Color operations on single pixels: matrices and curves."""
+"""Color operations on single pixels: matrices, curves, and contrast, which the mean of the source makes a matrix."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import groupby
+from typing import Self
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64
-from augpipe.core.color import Linear, Stage, Table, apply_integers, compiled, gray_table
+from augpipe.core.color import Linear, Stage, Sums, Table, about_mean, apply_integers, compiled, gray_table
 from augpipe.core.opencv import cv2
 from augpipe.core.plan import (
     MOST_PARTS,
     ColorStage,
-    Curve,
+    Contrast,
     Instruction,
     Matrix3x4,
     Pass,
     Pixels,
     SharedSource,
     Step,
+    ToneT,
     register,
 )
-from augpipe.pixels.reference import rounded
+from augpipe.pixels.reference import through_stages
 
 _BGR = [2, 1, 0]
 _AT_ONCE = 1 << 16  # pixels; whole blocks of 64, see _transform, and few enough to stay in the cache
@@ -38,10 +40,19 @@ class Color(Step, frozen=True, tag="colour"):
     stages: tuple[ColorStage, ...]
 
     def fault(self, most_pixels: int) -> str | None:
-        numbers = [v for stage in self.stages for v in ([stage.amount] if isinstance(stage, Curve) else stage.rows)]
-        shaped = all(isinstance(stage, Curve) or len(stage.rows) == 12 for stage in self.stages)
-        sound = shaped and len(self.stages) <= MOST_PARTS and all(abs(v) < most_pixels for v in numbers)
-        return None if sound else "stages that are none"
+        shaped = all(len(stage.rows) == 12 for stage in self.stages if isinstance(stage, Matrix3x4))
+        sound = shaped and all(abs(v) < most_pixels for stage in self.stages for v in _numbers(stage))
+        return None if sound and len(self.stages) <= MOST_PARTS else "stages that are none"
+
+    def needs_tone(self) -> bool:
+        return any(isinstance(stage, Contrast) for stage in self.stages)
+
+    def aimed(self, tone: ToneT) -> tuple[Self, ToneT]:
+        made: list[ColorStage] = []
+        for stage in self.stages:
+            made.append(about_mean(stage, tone.mean_luma()) if isinstance(stage, Contrast) else stage)
+            tone = tone.behind(made[-1])
+        return msgspec.structs.replace(self, stages=tuple(made)), tone
 
     def on_cpu(self, picture: Pixels, source: SharedSource | None) -> Pixels:
         out = picture if source is None else np.empty_like(picture)
@@ -60,12 +71,13 @@ class Color(Step, frozen=True, tag="colour"):
             yield _table(levels)
 
     def reference(self, levels: F64) -> F64:
-        for _, run in groupby(self.stages, type):
-            alike = list(run)
-            for amount in (s.amount for s in alike if isinstance(s, Curve)):
-                levels = 255.0 * (levels / 255.0) ** amount
-            levels = rounded(_through_matrices(levels, [s.rows for s in alike if isinstance(s, Matrix3x4)]))
-        return levels
+        return through_stages(levels, self.stages)
+
+
+def _numbers(stage: ColorStage) -> Sequence[float]:
+    if isinstance(stage, Matrix3x4):
+        return stage.rows
+    return (stage.factor,) if isinstance(stage, Contrast) else (stage.amount,)
 
 
 def _table(levels: Pixels) -> Instruction:
@@ -74,6 +86,8 @@ def _table(levels: Pixels) -> Instruction:
 
 def _matrix(stage: Linear, size_wh: tuple[int, int]) -> Instruction | Pass:
     """A point operation, or a kernel of its own where sums do not fit in 32 bits."""
+    if (tables := stage.by_channel()) is not None:
+        return Instruction("table", count=3, table=tables.T.tobytes())
     rows = stage.q.tolist()
     if max(255 * (abs(r) + abs(g) + abs(b)) + abs(offset) + 512 for r, g, b, offset in rows) < _INT32:
         return Instruction("matrix", values=tuple(v for row in rows for v in row))
@@ -81,7 +95,10 @@ def _matrix(stage: Linear, size_wh: tuple[int, int]) -> Instruction | Pass:
 
 
 def recolor(picture: Pixels, stages: Sequence[Stage], out: Pixels) -> None:
-    """Color stages, by tables and ``cv2.transform``, into ``out``; to the bit what :func:`apply_integers` defines."""
+    """Color stages, by tables and ``cv2.transform``, into ``out``; to the bit what :func:`apply_integers` defines.
+
+    Of color pictures, a matrix that mixes no channels is its :meth:`Linear.by_channel`.
+    """
     ways = [_way_of(stage, picture.ndim == 2) for stage in stages]
     if not ways:
         np.copyto(out, picture)
@@ -100,10 +117,11 @@ def _way_of(stage: Stage, gray: bool) -> Callable[[Pixels, Pixels], None]:
         return partial(_look_up, gray_table(stage))
     if isinstance(stage, Table):
         return partial(_look_up, stage.levels)
+    if (tables := stage.by_channel()) is not None:
+        alike = (tables == tables[:, :1]).all()
+        return partial(_look_up, tables[:, 0].copy() if alike else tables[None, :, _BGR])
     q = stage.q[_BGR][:, [*_BGR, 3]]
-    if np.abs(q[:, :3]).max() >= 31 * 1024 or np.abs(q[:, 3]).max() >= 7000 * 1024:
-        return partial(_compute, Linear(q))
-    return partial(_transform, q / 1024.0)
+    return partial(_compute, Linear(q)) if stage.is_wide else partial(_transform, q / 1024.0)
 
 
 def _look_up(levels: Pixels, row: Pixels, out: Pixels) -> None:
@@ -128,12 +146,16 @@ def _transform(matrix: NDArray[np.float64], row: Pixels, out: Pixels) -> None:
         out[:, whole:] = cv2.transform(rest, matrix)[:, : row.shape[1] - whole]
 
 
-def _through_matrices(levels: F64, many_rows: Sequence[Sequence[float]]) -> F64:
-    """Through the one matrix on the grid of 1/1024 that stands for all of them; none at all changes nothing."""
-    whole = np.eye(4)
-    for rows in many_rows:
-        whole = np.vstack([np.reshape(rows, (3, 4)), (0.0, 0.0, 0.0, 1.0)]) @ whole
-    on_grid = np.rint(whole[:3] * 1024.0) / 1024.0
-    colors = np.broadcast_to(levels, (*levels.shape[:2], 3))  # a gray level v stands for (v, v, v)
-    out: F64 = colors @ on_grid[:, :3].T + on_grid[:, 3]
-    return out[:, :, : levels.shape[2]]
+def sums_behind(picture: Pixels, stages: Sequence[ColorStage]) -> Sums:
+    """The sums of a picture's levels behind some stages, red, green, blue or gray, and its number of pixels."""
+    row, count = picture.reshape(1, -1, *picture.shape[2:]), picture.shape[0] * picture.shape[1]
+    sums = np.zeros(4)  # cv2 adds whole numbers, far below the 2⁵³ that a float64 holds
+    if stages:
+        made = compiled(stages)
+        for start in range(0, count, _AT_ONCE):
+            piece = row[:, start : start + _AT_ONCE]
+            recolor(piece, made, behind := np.empty_like(piece))
+            sums += cv2.sumElems(behind)
+    else:
+        sums += cv2.sumElems(row)
+    return tuple(int(v) for v in (sums[:1] if picture.ndim == 2 else sums[_BGR])), count

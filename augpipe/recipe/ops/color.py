@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
 from augpipe.core import color
-from augpipe.core.plan import Curve, Matrix3x4
+from augpipe.core.plan import Contrast, Curve, Matrix3x4
 from augpipe.core.rng import OpRng
 from augpipe.recipe.ops.base import ColorEffect, Operation, OpInput, OpResult, values
 from augpipe.recipe.ops.label_effects import NOTHING
 from augpipe.recipe.ops.params import Pair, between, span
 
 Factor: TypeAlias = Annotated[Pair, span(10)]
+About: TypeAlias = Literal["mean", "middle"]
 _FACTOR: Any = Field((0.0, 0.0), description="change of the factor: 0.2 is 0.8 to 1.2")
+
+_ABOUT: Any = Field("mean", description="what contrast keeps: the picture's mean luma, or the middle level 127.5")
 
 
 def _linear(rows: color.Rows) -> ColorEffect:
     return ColorEffect(Matrix3x4(tuple(map(float, rows))))
 
 
+def _contrast(factor: float, about: About) -> ColorEffect:
+    if about == "mean" and factor != 1.0:
+        return ColorEffect(Contrast(factor))
+    return _linear(color.contrast(factor))
+
+
 class BrightnessContrast(Operation):
-    """Levels times a factor, then spread about the middle level 127.5 by a factor."""
+    """Levels times a factor, then spread by a factor about the picture's mean."""
 
     label_effects = NOTHING
     example = "brightness_contrast: {brightness: 0.2, contrast: 0.2}"
@@ -31,10 +40,11 @@ class BrightnessContrast(Operation):
 
     brightness: Factor = _FACTOR
     contrast: Factor = _FACTOR
+    about: About = _ABOUT
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         brightness, contrast = _factor(rng, "brightness", self.brightness), _factor(rng, "contrast", self.contrast)
-        effects = (_linear(color.brightness(brightness)), _linear(color.contrast(contrast)))
+        effects = (_linear(color.brightness(brightness)), _contrast(contrast, self.about))
         return OpResult(effects, {"brightness": brightness, "contrast": contrast})
 
 
@@ -49,14 +59,17 @@ class ColorJitter(Operation):
     brightness: Factor = _FACTOR
     contrast: Factor = _FACTOR
     saturation: Factor = _FACTOR
-    hue: Annotated[Pair, span(0.5)] = Field((0.0, 0.0), description="fraction of the colour circle")
+    hue: Annotated[Pair, span(0.5)] = Field(
+        (0.0, 0.0), description="fraction of the colour circle; positive turns red to yellow"
+    )
+    about: About = _ABOUT
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         brightness, contrast = _factor(rng, "brightness", self.brightness), _factor(rng, "contrast", self.contrast)
         saturation, hue = _factor(rng, "saturation", self.saturation), rng.uniform("hue", self.hue)
-        matrices = (color.brightness(brightness), color.contrast(contrast), color.saturation_hue(saturation, hue))
+        chroma = _linear(color.saturation_hue(saturation, hue))
         drawn = {"brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue}
-        return OpResult(tuple(map(_linear, matrices)), drawn)
+        return OpResult((_linear(color.brightness(brightness)), _contrast(contrast, self.about), chroma), drawn)
 
 
 class Gamma(Operation):

@@ -10,13 +10,13 @@ from augpipe.core.rng import OpRng
 from augpipe.pixels.steps.blur import Blur
 from augpipe.pixels.steps.cutout import Cutout
 from augpipe.pixels.steps.jpeg_compress import JpegCompress
-from augpipe.pixels.steps.noise import Noise
+from augpipe.pixels.steps.noise import LENGTH, Noise
 from augpipe.recipe.ops.base import Operation, OpInput, OpResult, PixelStep, values
 from augpipe.recipe.ops.label_effects import NOTHING, PAINT
 from augpipe.recipe.ops.params import Pair, Ratio, Rgb, WholePair, between, whole_between
 from augpipe.recipe.ops.windows import random_box
 
-_NOISE_STARTS = 2**31
+_LAST = LENGTH - 1
 
 
 class GaussianBlur(Operation):
@@ -45,7 +45,11 @@ class GaussianNoise(Operation):
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         std = rng.uniform("std", self.std)
-        return OpResult((PixelStep(Noise(std=std, offset=rng.integer("offset", 0, _NOISE_STARTS - 1))),), {"std": std})
+        reads = tuple(
+            (rng.integer(f"place{i}", 0, _LAST), rng.integer(f"step{i}", 0, _LAST), rng.integer(f"growth{i}", 1, _LAST))
+            for i in range(2)
+        )
+        return OpResult((PixelStep(Noise(std=std, reads=reads)),), {"std": std})
 
 
 class Erase(Operation):

@@ -14,7 +14,7 @@ from step_cases import BORDERS, EXACT, FILL, REGIONS, SIZES, random_matrix, warp
 from tolerances import DEVICE, REFERENCE
 
 from augpipe.core import geometry as g
-from augpipe.core.plan import Curve, Matrix3x4
+from augpipe.core.plan import Contrast, Curve, Matrix3x4
 from augpipe.pixels import reference
 from augpipe.pixels.steps import noise
 from augpipe.pixels.steps.blur import Blur
@@ -109,12 +109,49 @@ def test_color(accelerator, channels):
 
 
 @by_channels
+def test_color_that_mixes_no_channels(accelerator, channels):
+    """Of which half of all levels end in a half."""
+    for r, g_, b, o in ((0.5, 0.5, 0.5, 0.0), (1.5, -0.25, 0.5, 9.5)):
+        step = Color(stages=(Matrix3x4((r, 0.0, 0.0, o, 0.0, g_, 0.0, o, 0.0, 0.0, b, o)),))
+        check("colour", accelerator, [(p, [step]) for p in pictures(channels)])
+
+
+@by_channels
 @pytest.mark.parametrize("weight", [30.9990234375, 31.0, 40.0, 4000.0, 1e9])
 @pytest.mark.parametrize("offset", [6999.0, -7001.0, 3e6, -1e9])
 def test_color_of_extreme_matrices(accelerator, channels, weight, offset):
     """The widest no longer fit in 32 bits."""
     rows = (weight, 0.0, -weight, 0.5, 0.0, -0.5, 31.0, -offset, 2.0**-10, 0.0, 0.0, offset)
     check("colour", accelerator, [(noise_picture((37, 23), channels), [Color(stages=(Matrix3x4(rows),))])])
+
+
+@by_channels
+def test_contrast(accelerator, channels):
+    """About the mean of the source, which a kernel of its own sums up, on sizes around its strips."""
+    skewed = random_matrix(np.random.default_rng(4))
+    plans = [
+        [Color(stages=(Contrast(1.4),))],
+        [Color(stages=(skewed, Contrast(0.3), skewed, Contrast(2.0)))],
+        [Color(stages=(skewed, Curve("gamma", 0.7), Contrast(1.3)))],
+        [Blur(sigma=1.0), Color(stages=(Contrast(0.6),)), Blur(sigma=0.5), Color(stages=(skewed, Contrast(1.2)))],
+    ]
+    more = [noise_picture(size_wh, channels) for size_wh in ((1, 1), (31, 63), (32, 64), (33, 65), (129, 131))]
+    check("colour", accelerator, [(p, steps) for p in [*pictures(channels), *more] for steps in plans])
+
+
+def test_contrast_behind_a_matrix_that_does_not_fit_in_32_bits(accelerator):
+    wide = Matrix3x4((4000.0, -4000.0, 0.0, 9.0, 0.0, 1.0, 0.0, 0.0, 1e6, 0.0, -1e6, 3.0))
+    check(
+        "colour",
+        accelerator,
+        [(noise_picture((37, 23), 3), [Color(stages=(wide, Curve("gamma", 2.0), Contrast(1.4)))])],
+    )
+
+
+def test_contrast_of_a_large_picture(accelerator):
+    white = np.full((1500, 2100, 3), 255, np.uint8)
+    white[0, 0] = 0
+    check("colour", accelerator, [(white, [Color(stages=(Contrast(0.5),))])])
 
 
 @by_channels
@@ -127,11 +164,15 @@ def test_filter(accelerator, channels):
 def test_noise(accelerator, channels):
     parameters = ((0.0, 5), (2.0, 0), (12.3, noise.LENGTH - 400), (12.3, noise.LENGTH - 2), (128.0, 2**31 - 1))
     cases = [(p, [Noise(std=std, offset=offset)]) for p in pictures(channels) for std, offset in parameters]
+    last = noise.LENGTH - 1
+    for reads in (((5, 0, 1), (0, 7, last)), ((last, last, last), (last - 3, 2_000_001, 1_234_567))):
+        cases += [(p, [Noise(std=std, reads=reads)]) for p in pictures(channels) for std, _ in parameters]
     check("noise", accelerator, cases)
 
 
 def test_noise_of_a_picture_larger_than_the_bank(accelerator):
-    check("noise", accelerator, [(np.full((1100, 1300, 3), 128, np.uint8), [Noise(std=40.0, offset=77)])])
+    picture, reads = np.full((1100, 1300, 3), 128, np.uint8), ((77, 3_999_999, 4_000_001), (8, 1_000_003, 3))
+    check("noise", accelerator, [(picture, [Noise(std=40.0, offset=77)]), (picture, [Noise(std=40.0, reads=reads)])])
 
 
 @by_channels

@@ -12,6 +12,7 @@ from devices import rendered_on
 from step_cases import BORDERS, FILL, REGIONS, random_matrix, warps
 
 from augpipe.core import geometry as g
+from augpipe.core.plan import Contrast
 from augpipe.pixels.cuda import kernel_source
 from augpipe.pixels.steps import noise
 from augpipe.pixels.steps.blur import Blur
@@ -36,16 +37,18 @@ def probes():
         *(Warp(matrix=g.mirror_x(37.0), size_wh=(50, 30), border=border) for border in BORDERS),
         far,
         Color(stages=(random_matrix(np.random.default_rng(2)),)),
+        Color(stages=(Contrast(3.0),)),
         Blur(sigma=1.0),
         Noise(std=20.0, offset=noise.LENGTH - 100),
         Noise(std=20.0, offset=noise.LENGTH + 5),
+        Noise(std=20.0, reads=((noise.LENGTH - 100, 3_000_001, 4_000_003), (9, 1_000_003, 77))),
         Cutout(boxes_xyxy=((1, 1, 5, 4),), fill=FILL),
         *(PadFill(region=region, fill=FILL) for region in REGIONS.values()),
         PadFill(region=((0.5, 0.5), (9.5, 0.5), (0.5, 9.5)), fill=FILL),
         JpegCompress(quality=80),
     ]
     cases = [(noise_picture((37, 23), channels), [step]) for channels in (1, 3) for step in steps]
-    return [*cases, (noise_picture((61, 87), 3), [behind])]
+    return [*cases, *((noise_picture((61, 87), 3), [step]) for step in (behind, Color(stages=(Contrast(3.0),))))]
 
 
 def is_noticed(text):
@@ -67,6 +70,10 @@ BREAKS = {
     "rounding of means": ("(sums[c] + 2) >> 2", "(sums[c] + 1) >> 2"),
     "rounding of colour": ("q[4 * c + 3] + 512", "q[4 * c + 3]"),
     "the order of noise": ("C - 1 - c)", "c)"),
+    "the growth of noise": ("(uint64_t)(y - 1) / 2", "(uint64_t)(y - 1)"),
+    "the second read of noise": ("i < operation.count; ++i, read += 3", "i < operation.count; ++i"),
+    "the rows of a sum": ("y += head_of<Sums>(pass).rows", "y += head_of<Sums>(pass).rows + 1"),
+    "the columns of a sum": ("x += 32)", "x += 33)"),
     "the length of the bank": ("BANK_LENGTH 4194301", "BANK_LENGTH 4194300"),
     "an edge of a region": (">= 0.0)) outside", "> 0.0)) outside"),
     "a box": ("x + pixel * APART < x1", "x + pixel * APART <= x1"),

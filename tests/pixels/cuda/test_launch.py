@@ -16,10 +16,11 @@ from step_cases import BORDERS, FILL, REGIONS
 from augpipe.core import color
 from augpipe.core import geometry as g
 from augpipe.core.errors import Reject
-from augpipe.core.plan import Curve, Matrix3x4
+from augpipe.core.plan import Contrast, Curve, Matrix3x4
 from augpipe.pixels import cpu
 from augpipe.pixels.cuda.device_api import DevicePicture
 from augpipe.pixels.cuda.launch import OutputJob, _Parameters, bytes_needed, lowered, run_batch
+from augpipe.pixels.steps import noise
 from augpipe.pixels.steps.blur import Blur
 from augpipe.pixels.steps.color import Color
 from augpipe.pixels.steps.cutout import Cutout
@@ -30,7 +31,8 @@ from augpipe.pixels.steps.warp import Warp
 
 TURNED = Warp(matrix=g.rounded(g.about((30.0, 20.0), g.rotation(17.0))), size_wh=(60, 40), fill=FILL)
 BRIGHTER = Color(stages=(Matrix3x4(color.on_grid(color.brightness(1.3))), Curve("gamma", 0.8)))
-NOISY = Noise(std=9.0, offset=1234)
+SPREAD = Color(stages=(Contrast(1.6), Curve("gamma", 0.8), Contrast(0.7)))
+NOISY = Noise(std=9.0, reads=((1234, 99, 7), (4_000_000, 3_000_000, 2)))
 HOLES = Cutout(boxes_xyxy=((3, 4, 20, 30),), fill=(9, 8, 7))
 BARRED = PadFill(region=REGIONS["turned"], fill=(1, 2, 3))
 WIDE = Color(stages=(Matrix3x4((1e6, -1e6, 0.5, 7.0, *(0.0, 1.0, 0.0, 0.0), *(1e6, 0.0, -1e6, 0.0))),))
@@ -49,6 +51,7 @@ def test_a_ragged_batch_in_its_order(accelerator):
         (JpegCompress(quality=60), HOLES),
         (BARRED,),
         (WIDE,),
+        (TURNED, SPREAD, NOISY, SPREAD),
     ]
     sizes = [(1, 1), (37, 23), (300, 20), (5, 90), (130, 17), (64, 64), (2, 300)]
     cases = [
@@ -62,7 +65,7 @@ def test_a_ragged_batch_in_its_order(accelerator):
 def test_works_share_a_source_that_stays_as_it_is(accelerator):
     picture = noise_picture((61, 47), 3)
     source, stream = uploaded(accelerator, picture), accelerator.stream()
-    chains = [(HOLES,), (NOISY, BARRED), (TURNED,), (JpegCompress(quality=20),), (Blur(sigma=2.0),), ()]
+    chains = [(HOLES,), (NOISY, BARRED), (TURNED,), (JpegCompress(quality=20),), (Blur(sigma=2.0),), (SPREAD,), ()]
     outputs = run_batch(accelerator, [OutputJob(source, chain) for chain in chains], stream)
     for chain, output in zip(chains, outputs, strict=True):
         assert equal(downloaded(accelerator, output, stream), rendered(picture, chain))
@@ -71,7 +74,7 @@ def test_works_share_a_source_that_stays_as_it_is(accelerator):
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(
-    "steps", [(TURNED,), (HOLES,), (Blur(sigma=1.0),), (JpegCompress(quality=50),), (WIDE,)], ids=str
+    "steps", [(TURNED,), (HOLES,), (Blur(sigma=1.0),), (JpegCompress(quality=50),), (WIDE,), (SPREAD,)], ids=str
 )
 def test_a_source_with_gaps_between_its_rows(accelerator, channels, steps):
     picture = noise_picture((61, 47), channels)
@@ -124,6 +127,21 @@ def test_a_batch_of_nothing(accelerator):
     assert run_batch(accelerator, [], accelerator.stream()) == ()
 
 
+# --- the mean of sources ---------------------------------------------------------------------------------------------
+
+
+def test_one_launch_sums_all_sources_that_need_it_and_none_where_no_contrast_is():
+    accelerator = CpuAccelerator()
+    sources = [uploaded(accelerator, noise_picture((30 + i, 20), 3)) for i in range(3)]
+    spread = (Color(stages=(Contrast(1.6),)),)
+    jobs = [OutputJob(s, steps) for s in sources for steps in (spread, (BRIGHTER,), spread)]
+    run_batch(accelerator, jobs, accelerator.stream())
+    assert accelerator.launched == ["sums", "copy"]
+    accelerator.launched.clear()
+    run_batch(accelerator, [OutputJob(s, (BRIGHTER,)) for s in sources], accelerator.stream())
+    assert accelerator.launched == ["copy"]
+
+
 # --- memory ----------------------------------------------------------------------------------------------------------
 
 CHAINS = [
@@ -132,6 +150,7 @@ CHAINS = [
     (Warp(matrix=g.scaling(0.2, 0.2), size_wh=(100, 80), reduce=(5, 5)), WIDE, BARRED, HOLES),
     (JpegCompress(quality=1),),
     (Blur(sigma=50.0),),
+    (Color(stages=(Contrast(1.6),)),),
     (),
 ]
 
@@ -224,10 +243,13 @@ def color_steps(draw):
     jitter = color.merge(
         color.saturation_hue(draw(st.floats(0, 2)), draw(st.floats(-0.5, 0.5))), color.contrast(draw(st.floats(0, 4)))
     )
-    stages = st.sampled_from([Matrix3x4(color.on_grid(jitter)), Curve("gamma", draw(st.floats(0.2, 5)))])
+    curve, contrast = Curve("gamma", draw(st.floats(0.2, 5))), Contrast(draw(st.floats(0, 4)))
+    stages = st.sampled_from([Matrix3x4(color.on_grid(jitter)), curve, contrast])
     return Color(stages=tuple(draw(st.lists(stages, max_size=3))))
 
 
+in_bank = st.integers(0, noise.LENGTH - 1)
+reads = st.tuples(in_bank, in_bank, in_bank)
 edges = st.integers(-10, 80)
 corners = st.tuples(st.floats(-20, 90), st.floats(-20, 90))
 steps_of_all_kinds = st.one_of(
@@ -235,6 +257,7 @@ steps_of_all_kinds = st.one_of(
     color_steps(),
     st.builds(Blur, sigma=st.floats(0.1, 6.0)),
     st.builds(Noise, std=st.floats(0, 60), offset=st.integers(0, 2**32)),
+    st.builds(Noise, std=st.floats(0, 60), reads=st.tuples(reads, reads)),
     st.builds(Cutout, boxes_xyxy=st.lists(st.tuples(edges, edges, edges, edges), max_size=4).map(tuple), fill=fills),
     st.builds(PadFill, region=st.just(()) | st.tuples(corners, corners, corners), fill=fills),
     st.builds(JpegCompress, quality=st.integers(1, 100)),

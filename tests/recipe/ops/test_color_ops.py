@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from recipe_tools import outcome_of, plan_of
 
-from augpipe.core.plan import Curve, Matrix3x4
+from augpipe.core.plan import Contrast, Curve, Matrix3x4
 from augpipe.pixels.steps.color import Color
 from augpipe.recipe.ops.base import ColorEffect
 
@@ -40,15 +40,23 @@ def test_brightness_is_a_factor(name):
 
 
 @pytest.mark.parametrize("name", ["brightness_contrast", "color_jitter"])
-def test_contrast_spreads_about_the_middle(name):
+def test_contrast_is_about_the_mean_of_the_picture(name):
+    """Which the plan says, as drawing knows no pixels."""
     outcome = outcome_of(name, SIZE, contrast=[-0.5, -0.5])
+    assert outcome.parameters["contrast"] == 0.5
+    assert outcome.effects[1] == ColorEffect(Contrast(0.5, "mean"))
+
+
+@pytest.mark.parametrize("name", ["brightness_contrast", "color_jitter"])
+def test_contrast_can_spread_about_the_middle(name):
+    outcome = outcome_of(name, SIZE, contrast=[-0.5, -0.5], about="middle")
     assert outcome.parameters["contrast"] == 0.5
     assert toned(outcome, (0, 127.5, 255)) == near(63.75, 127.5, 191.25)
 
 
 @pytest.mark.parametrize("name", ["brightness_contrast", "color_jitter"])
 def test_brightness_comes_before_contrast(name):
-    outcome = outcome_of(name, SIZE, brightness=[1, 1], contrast=[1, 1])
+    outcome = outcome_of(name, SIZE, brightness=[1, 1], contrast=[1, 1], about="middle")
     assert toned(outcome, (50, 50, 50)) == near(72.5, 72.5, 72.5)  # 2·100 − 127.5
 
 

@@ -24,21 +24,28 @@ static __device__ __forceinline__ void recolor(const int32_t* __restrict__ q, in
   }
 }
 
-// The bank goes row by row, and in a pixel to blue, green, red: augpipe/pixels/steps/noise.py. Behind its end it begins again,
-// as far as a thread reads.
+// Numbers of the bank, summed over `reads` of (place, step, growth) each, in a pixel for blue, green, red:
+// augpipe/pixels/steps/noise.py. Behind its end the bank begins again, as far as a thread reads.
 template <int C>
 static __device__ __forceinline__ void add_noise(
-    const Pass& pass, const int16_t* __restrict__ bank, int scale, int offset, int x, int y, int (&levels)[4 * C]) {
-  const uint64_t first = (uint64_t)offset + ((uint64_t)y * (uint64_t)pass.target_w + (uint64_t)x) * C;
-  const int16_t* from = bank + first % BANK_LENGTH;
+    const int16_t* __restrict__ bank, const Operation& operation, int x, int y, int (&levels)[4 * C]) {
+  const int32_t* read = operation.values + 1;
+  const uint64_t growths = (uint64_t)y * (uint64_t)(y - 1) / 2 % BANK_LENGTH;
+  int sums[4 * C] = {};
+  for (int i = 0; i < operation.count; ++i, read += 3) {
+    const uint64_t first = (uint64_t)__ldg(read) + (uint64_t)__ldg(read + 1) * (uint64_t)y +
+                           (uint64_t)__ldg(read + 2) * growths + (uint64_t)x * C;
+    const int16_t* from = bank + first % BANK_LENGTH;
 #pragma unroll
-  for (int pixel = 0; pixel < 4; ++pixel)
+    for (int pixel = 0; pixel < 4; ++pixel)
 #pragma unroll
-    for (int c = 0; c < C; ++c) {
-      const uint32_t number = (uint32_t)(int)__ldg(from + pixel * APART * C + C - 1 - c);
-      int& level = levels[pixel * C + c];
-      level = clipped(level + ((int)(number * (uint32_t)scale + (1u << 15)) >> 16));
-    }
+      for (int c = 0; c < C; ++c) sums[pixel * C + c] += __ldg(from + pixel * APART * C + C - 1 - c);
+  }
+#pragma unroll
+  for (int k = 0; k < 4 * C; ++k) {
+    const uint32_t added = (uint32_t)sums[k] * (uint32_t)operation.values[0] + (1u << 15);
+    levels[k] = clipped(levels[k] + ((int)added >> 16));
+  }
 }
 
 // Which of four pixels have their centre outside a convex region, a bit each: pixels/resample.py.
@@ -96,10 +103,11 @@ static __device__ __forceinline__ void finish(
         break;
       case TABLE:
 #pragma unroll
-        for (int k = 0; k < 4 * C; ++k) levels[k] = __ldg((const uint8_t*)parameters + operation.place + levels[k]);
+        for (int k = 0; k < 4 * C; ++k)
+          levels[k] = __ldg((const uint8_t*)parameters + operation.place + (operation.count ? k % C * 256 : 0) + levels[k]);
         break;
       case NOISE:
-        add_noise<C>(pass, bank, operation.values[0], operation.values[1], x, y, levels);
+        add_noise<C>(bank, operation, x, y, levels);
         break;
       default:
         paint<C>(operation, parameters, x, y, levels);

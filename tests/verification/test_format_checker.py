@@ -23,7 +23,7 @@ from runs import recipe_of, run
 
 from augpipe.verification import verify
 
-RECIPE = "version: 1\nlabels: {min_side: 14}\nsteps:\n  - horizontal_flip\n  - rotate: {degrees: [-20, 20]}\n"
+RECIPE = "version: 1\nlabels: {min_side: 14}\nsteps:\n  - horizontal_flip\n  - affine: {scale: 0.9}\n  - rotate: {degrees: [-20, 20]}\n"
 
 
 @pytest.fixture(scope="module")

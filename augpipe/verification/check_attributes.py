@@ -11,7 +11,7 @@ import numpy as np
 
 from augpipe.core.annotations import Annotations, Category, Dropped, Raster
 from augpipe.core.errors import one_line
-from augpipe.labels.rules import LIMITS, LabelRules
+from augpipe.labels.rules import LIMITS
 from augpipe.verification.expected import SHARE, TRUNCATED_BELOW, ExpectedObject, Setting, VisibleShape
 from augpipe.verification.findings import Reporter
 
@@ -184,7 +184,7 @@ def check_drop(row: Mapping[str, Any], expected: ExpectedObject, report: Reporte
     if rules.below == "ignore" and reason in LIMITS and not _is_gone(seen):
         report.fault(f"was dropped as {reason}, and what is below a limit is to be ignored")
         return
-    measured, said = _values(reason, seen, rules), f"was dropped as {reason} with the value {one_line(value, 40)}"
+    measured, said = _values(reason, expected), f"was dropped as {reason} with the value {one_line(value, 40)}"
     if not measured:
         if value is not None:
             report.fault(f"{said}, expected none")
@@ -225,7 +225,8 @@ def _is_smaller(expected: ExpectedObject, what: str, surely: bool = True) -> boo
     if what == "side":
         (small, large), slack = (now.side(True), once.side(True)), 2.0 if in_pixels else 0.05
     else:
-        (small, large), slack = (now.area, once.area), 4.0 if in_pixels else 0.05 * once.area + 0.5
+        small, large = _area(now, expected), _area(once, expected)
+        slack = 4.0 if in_pixels else 0.05 * large + 0.5
     return small < large * _SMALLER - slack if surely else small < large * _SMALLER + slack
 
 
@@ -246,15 +247,24 @@ def _is_right(reason: str, expected: ExpectedObject) -> bool:
         case "min_side":
             return seen.side() <= rules.min_side + 1.0 and (may_be_cut or _is_smaller(expected, "side", surely=False))
         case "min_area":
-            few = seen.area <= rules.min_area * 1.1 + 4.0
+            few = _area(seen, expected) <= rules.min_area * 1.1 + 4.0
             return few and (may_be_cut or _is_smaller(expected, "area", surely=False))
         case "degenerate":
             return seen.side() <= 1.5 or seen.area <= 2.0
     return False
 
 
-def _values(reason: str, seen: VisibleShape, rules: LabelRules) -> Sequence[tuple[float, float]]:
+def _area(seen: VisibleShape, expected: ExpectedObject) -> float:
+    """What a record calls area: of a mask or polygon its own, of everything else that of the box around it."""
+    box = seen.outer_xyxy
+    if expected.has_shape or box is None:
+        return seen.area
+    return float(np.prod(box[2:] - box[:2]))
+
+
+def _values(reason: str, expected: ExpectedObject) -> Sequence[tuple[float, float]]:
     """(number, how far off) for each number that may be given for a dropped object; none for a reason without one."""
+    seen, rules = expected.seen, expected.setting.rules
     match reason:
         case "min_visibility" if rules.truncated == "drop":
             return [(seen.in_frame, _VISIBLE_OFF), (seen.visible, _VISIBLE_OFF)]
@@ -263,5 +273,6 @@ def _values(reason: str, seen: VisibleShape, rules: LabelRules) -> Sequence[tupl
         case "min_side":
             return [(seen.side(), 1.0), (seen.side(outer=True), 1.0)]
         case "min_area":
-            return [(seen.area, 0.1 * seen.area + 4.0)]
+            area = _area(seen, expected)
+            return [(area, 0.1 * area + 4.0)]
     return []

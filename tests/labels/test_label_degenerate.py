@@ -6,9 +6,9 @@ What each reader makes of each odd value is tested beside that reader; here whol
 
 from __future__ import annotations
 
-from dataclasses import replace
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest

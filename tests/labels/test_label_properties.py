@@ -5,8 +5,8 @@ test_labels.py looks closely at plans that were chosen; here the plans are arbit
 
 from __future__ import annotations
 
-from dataclasses import replace
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest

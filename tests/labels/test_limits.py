@@ -1,4 +1,4 @@
-"""What a recipe's limits leave out: what a move or paint made too small, and neither crowds nor what was small before."""
+"""Limits of a recipe leave out what a move or paint made too small, and neither crowds nor what was small before."""
 
 from __future__ import annotations
 

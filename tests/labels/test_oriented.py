@@ -142,7 +142,7 @@ def test_the_three_rules(rule, x, stays):
     assert [(d.reason, d.value) for d in out.dropped] == ([] if stays else [("outside", None)])
     if stays:
         (found,) = out.annotations.objects.obb
-        whole = np.allclose(found, OVER + [x, 0.0])
+        whole = np.allclose(found, OVER + np.array([x, 0.0]))
         assert whole == (rule != "clip")
         assert out.shapes[0].box_xyxy == labelled(OVER, steps).shapes[0].box_xyxy
 

@@ -123,8 +123,7 @@ def judged(
     if gone is not None:
         return fault, None
     if fault.reason in ("min_side", "min_area") and shape.visible >= TRUNCATED_BELOW:
-        whole = before()
-        held = fault_of(shape, replace(rules, **dict.fromkeys(_as_large(shape, whole), 0.0)))
+        held = fault_of(shape, _held(rules, shape, before()))
         if held is None:
             return None, None
         fault = held
@@ -133,10 +132,12 @@ def judged(
     return fault, None
 
 
-def _as_large(shape: Shape, whole: Shape) -> list[str]:
-    """The limits that do not hold for a shape, as it has no less of what they measure than it had as a whole."""
-    measures = {"min_side": (_side(shape), _side(whole)), "min_area": (shape.area, whole.area)}
-    return [name for name, (now, once) in measures.items() if now >= _SMALLER * once]
+def _held(rules: LabelRules, shape: Shape, whole: Shape) -> LabelRules:
+    """The rules without the limits of size of which a shape has no less than it had as a whole."""
+    is_shorter, is_less = _side(shape) < _SMALLER * _side(whole), shape.area < _SMALLER * whole.area
+    return replace(
+        rules, min_side=rules.min_side if is_shorter else 0.0, min_area=rules.min_area if is_less else 0.0
+    )  # fmt: skip
 
 
 def _side(shape: Shape) -> float:

@@ -77,7 +77,9 @@ def _check_rectangle(got: F64, points: F64, expected: ExpectedObject, report: Re
     outside = max(0.0, *(-cv2.pointPolygonTest(ring, (float(x), float(y)), True) for x, y in hull))
     smallest = cv2.minAreaRect(hull)
     least = float(np.prod(smallest[1]))
-    if expected.setting.rules.obb == "clip" and not _fits(cv2.boxPoints(smallest), expected.setting.out_wh):
+    if expected.setting.rules.obb == "clip" and not _fits(
+        np.asarray(cv2.boxPoints(smallest), np.float64), expected.setting.out_wh
+    ):
         least = max(least, float(np.prod(np.ptp(points, axis=0))))
         if not _fits(got, expected.setting.out_wh):
             report.fault("a box around its oriented box is larger than the picture")

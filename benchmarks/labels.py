@@ -21,7 +21,8 @@ from augpipe.core.annotations import Annotations, Category, ObjectRow, Rings, Se
 from augpipe.core.canvas import CanvasState, follow
 from augpipe.core.plan import Step
 from augpipe.labels.rle import rle_of
-from augpipe.labels.transform import LabelRules, apply
+from augpipe.labels.rules import LabelRules
+from augpipe.labels.transform import apply
 from augpipe.pixels.steps.cutout import Cutout
 from augpipe.pixels.steps.warp import Warp
 

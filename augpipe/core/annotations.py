@@ -59,7 +59,10 @@ Segmentation: TypeAlias = Rings | Rle
 
 @dataclass(frozen=True)
 class ObjectAttributes:
-    """What does not move with the picture; ``None`` is not known. ``attributes`` are the source's other fields."""
+    """What does not move with the picture; ``None`` is not known. ``attributes`` are the source's other fields.
+
+    ``ignored`` is the limit of a recipe for which the object has become a region to ignore.
+    """
 
     id: int | str | None = None
     truncated: int | None = None
@@ -67,6 +70,7 @@ class ObjectAttributes:
     occluded: int | None = None
     pose: str | None = None
     attributes: Attributes = field(default_factory=dict)
+    ignored: str | None = None
 
 
 @dataclass(frozen=True)

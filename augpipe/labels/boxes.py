@@ -22,6 +22,10 @@ Box: TypeAlias = tuple[float, float, float, float]
 Bools: TypeAlias = NDArray[np.bool_]
 
 _THIN = 0.5e-3  # pixels; what is thinner vanishes when coordinates are written
+_ROUNDING = 2e-3  # pixels that a length may grow by when its ends are written
+_NO_AREA = 1e-6  # square pixels
+_SAME_WAY = 1e-6  # of a side's length, by which sides point alike
+_HALVINGS = 30
 _TURNS = [k * math.pi / 32.0 for k in range(64)]
 # Rounded, as the last bit of a sine is not the same on every machine.
 _CIRCLE = np.array([[round(math.cos(t), 12) for t in _TURNS], [round(math.sin(t), 12) for t in _TURNS]])
@@ -138,38 +142,154 @@ def points_inside(points_xy: F64, region: Region) -> Bools:
 
 
 def move_obb(obb: F64, map: Map) -> F64 | None:
-    """An oriented box, four corners (4, 2), through a map: clockwise on the screen, from its own first corner on.
+    """An oriented box, four corners (4, 2), through a map: clockwise on the screen, its first side first.
 
     A similarity leaves it a rectangle; after another map it is the smallest rectangle around what it became, from the
     corner nearest to its first one on. ``None`` if it reaches behind the horizon.
     """
     if not map.has_image(obb).all():
         return None
-    moved = region_of(map.forward(with_short_sides(obb, map.straight_length)))
-    return np.array(clockwise(moved if map.is_similar else _smallest_rectangle(moved)))
+    corners = clockwise(region_of(map.forward(obb)))
+    if map.is_similar:
+        return np.array(corners)
+    outline = region_of(map.forward(with_short_sides(obb, map.straight_length)))
+    best, (x, y) = _smallest_rectangle(outline), corners[0]
+    if best is None:
+        return np.array(corners)
+    away = [abs(bx - x) + abs(by - y) for bx, by in best.corners]
+    return np.array(_from(best.corners, away.index(min(away))))
+
+
+def cut_obb(obb: F64, state: CanvasState) -> F64 | None:
+    """As :func:`move_obb`, of what can be seen of an oriented box where the frame cuts it: the smallest rectangle.
+
+    Its first side is the one that points most as it did. Corners may leave the canvas, as a leaning rectangle around
+    something at the edge must; its centre lies on it, and a box around it is no larger, for which it is turned towards
+    upright where it has to be. ``None`` if nothing can be seen.
+    """
+    left = clip_convex(region_of(obb), state.source)
+    moved = move_obb(obb, state.map)
+    if moved is not None and left == region_of(obb) and _is_seen(moved, state):
+        return moved
+    left = state.map.part_with_image(left)
+    if len(left) < 3:
+        return None
+    outline = state.map.forward(with_short_sides(np.array(left), state.map.straight_length))
+    w, h = state.size_wh
+    left = clip_convex(region_of(outline), state.visible)
+    left = tuple((min(max(x, 0.0), w), min(max(y, 0.0), h)) for x, y in left)  # crossings are rounded
+    best = _smallest_in_frame(left, state.size_wh) if len(left) > 2 and area_of(left) > _NO_AREA else None
+    return None if best is None else np.array(_turned_as(best.corners, moved))
+
+
+def obb_in(obb: F64, size_wh: tuple[int, int]) -> F64 | None:
+    """What :func:`cut_obb` gives of an oriented box on a picture that has not moved."""
+    return cut_obb(obb, CanvasState(size_wh))
 
 
 def clockwise(quad: Region) -> Region:
-    """Four corners in the order that is clockwise on the screen; the first stays the first."""
+    """Four corners in the order that is clockwise on the screen; the first side stays the first."""
     twice = sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(quad, (*quad[1:], quad[0]), strict=True))
-    return quad if twice >= 0.0 else (quad[0], *quad[:0:-1])
+    return quad if twice >= 0.0 else (quad[1], quad[0], *quad[:1:-1])
 
 
-def _smallest_rectangle(points: Region) -> Region:
-    """The rectangle of least area around points; it shares a side with their hull (Freeman and Shapira 1975)."""
-    best, least = points, math.inf
+def _from(ring: Region, first: int) -> Region:
+    return ring[first:] + ring[:first]
+
+
+def _is_seen(corners: F64, state: CanvasState) -> bool:
+    """Whether corners lie in what can be seen of the canvas."""
+    if state.hidden_outside is not None:
+        return bool(points_inside(corners, state.visible).all())
+    w, h = state.size_wh
+    return all(-_THIN <= x <= w + _THIN and -_THIN <= y <= h + _THIN for x, y in corners.tolist())
+
+
+def _turned_as(rectangle: Region, other: F64 | None) -> Region:
+    """A rectangle from that corner on at which its first side points most as that of another; from two, the nearer."""
+    if other is None:
+        return rectangle
+    (ax, ay), (bx, by) = other[:2].tolist()
+    sides = [(x1 - x0, y1 - y0) for (x0, y0), (x1, y1) in zip(rectangle, _from(rectangle, 1), strict=True)]
+    along = [(x * (bx - ax) + y * (by - ay)) / (math.sqrt(x * x + y * y) or 1.0) for x, y in sides]
+    most = max(along) - _SAME_WAY * (abs(bx - ax) + abs(by - ay))
+    near = [
+        abs(x - ax) + abs(y - ay) if way >= most else math.inf for (x, y), way in zip(rectangle, along, strict=True)
+    ]
+    return _from(rectangle, near.index(min(near)))
+
+
+class _Rectangle(NamedTuple):
+    """A rectangle around points that leans as a direction (ux, uy) of length 1; its corners clockwise from (u0, v0)."""
+
+    ux: float
+    uy: float
+    u0: float
+    u1: float
+    v0: float
+    v1: float
+
+    @property
+    def area(self) -> float:
+        return (self.u1 - self.u0) * (self.v1 - self.v0)
+
+    @property
+    def corners(self) -> Region:
+        ends = ((self.u0, self.v0), (self.u1, self.v0), (self.u1, self.v1), (self.u0, self.v1))
+        return tuple((self.ux * u - self.uy * v, self.uy * u + self.ux * v) for u, v in ends)
+
+    def fits(self, size_wh: tuple[float, float]) -> bool:
+        """Whether a box around it is no larger than a size, also when its corners have been rounded."""
+        long, wide, x, y = self.u1 - self.u0, self.v1 - self.v0, abs(self.ux), abs(self.uy)
+        return long * x + wide * y <= size_wh[0] - _ROUNDING and long * y + wide * x <= size_wh[1] - _ROUNDING
+
+
+def _around(points: Region, x: float, y: float) -> _Rectangle:
+    """The rectangle around points, one side along (x, y)."""
+    length = math.sqrt(x * x + y * y)
+    ux, uy = x / length, y / length
+    along, across = [ux * x + uy * y for x, y in points], [ux * y - uy * x for x, y in points]
+    return _Rectangle(ux, uy, min(along), max(along), min(across), max(across))
+
+
+def _smallest_rectangle(points: Region, within_wh: tuple[float, float] = (math.inf, math.inf)) -> _Rectangle | None:
+    """The rectangle of least area around points; it shares a side with their hull (Freeman and Shapira 1975).
+
+    ``within_wh`` leaves out those around which a box is larger than that.
+    """
+    best = None
     for (ax, ay), (bx, by) in combinations(points, 2):
-        length = math.sqrt((bx - ax) * (bx - ax) + (by - ay) * (by - ay))
-        if length == 0.0:
-            continue
-        ux, uy = (bx - ax) / length, (by - ay) / length
-        along, across = [ux * x + uy * y for x, y in points], [ux * y - uy * x for x, y in points]
-        u0, u1, v0, v1 = min(along), max(along), min(across), max(across)
-        area = (u1 - u0) * (v1 - v0)
-        if area < least * (1.0 - 1e-9):  # sides that are parallel give the same one
-            corners = ((u0, v0), (u1, v0), (u1, v1), (u0, v1))
-            best, least = tuple((ux * u - uy * v, uy * u + ux * v) for u, v in corners), area
-    x, y = points[0]
-    away = [abs(bx - x) + abs(by - y) for bx, by in best]
-    first = away.index(min(away))
-    return best[first:] + best[:first]
+        if ax != bx or ay != by:
+            found = _around(points, bx - ax, by - ay)
+            # Sides that are parallel give the same one.
+            if (best is None or found.area < best.area * (1.0 - 1e-9)) and found.fits(within_wh):
+                best = found
+    return best
+
+
+def _smallest_in_frame(points: Region, frame_wh: tuple[float, float]) -> _Rectangle | None:
+    """As :func:`_smallest_rectangle`, of points in a frame, around which a box is no larger than the frame.
+
+    The smallest of all may have to be turned for that. It is turned towards upright, as far as it must.
+    """
+    smallest = _smallest_rectangle(points)
+    if smallest is None or smallest.fits(frame_wh):
+        return smallest
+    turned = _uprighted(smallest, points, frame_wh)
+    other = _smallest_rectangle(points, frame_wh)
+    return turned if other is None or turned.area < other.area else other
+
+
+def _uprighted(rectangle: _Rectangle, points: Region, size_wh: tuple[float, float]) -> _Rectangle:
+    """A rectangle around points in a frame, turned towards upright until a box around it is no larger than that."""
+    ux, uy = rectangle.ux, rectangle.uy
+    x, y = (math.copysign(1.0, ux), 0.0) if abs(ux) >= abs(uy) else (0.0, math.copysign(1.0, uy))
+    leaning, upright, best = 0.0, 1.0, _around(points, x, y)
+    for _ in range(_HALVINGS):
+        part = (leaning + upright) / 2.0
+        found = _around(points, ux + (x - ux) * part, uy + (y - uy) * part)
+        if found.fits(size_wh):
+            upright, best = part, found
+        else:
+            leaning = part
+    return best

@@ -26,6 +26,7 @@ _THIN = 1e-3
 """Pixels. Thinner pieces are left over by arithmetic along an edge, and vanish when coordinates are written."""
 
 _GRID = 1e-6  # pixels
+_TRIES = 8  # points of a ring that are looked for in what is left of it
 _AT_ONCE = 1 << 22  # pairs of a face and a side
 _POLYGON = 3  # GEOS's number for this type
 
@@ -116,16 +117,17 @@ def cut_rings(
     pieces = [[Piece(ring, box, [], polygon)] for ring, box, polygon in zip(rings, boxes, polygons, strict=True)]
     is_cut = [False] * len(rings)
     if crossing:
-        for i, inside in zip(crossing, _inside(polygons[crossing], region), strict=True):
+        left = _in_order(_inside(polygons[crossing], region), [rings[i] for i in crossing], polygons[crossing])
+        for i, inside in zip(crossing, left, strict=True):
             pieces[i], is_cut[i] = inside, True
     cuts = []
     for start, stop in _spans(objects):
-        left = list(chain.from_iterable(pieces[start:stop]))
+        parts_left = list(chain.from_iterable(pieces[start:stop]))
         area = whole = _union_area(polygons[start:stop], areas[start:stop])
         if any(is_cut[start:stop]):
-            parts = _array([piece.polygon for piece in left])
+            parts = _array([piece.polygon for piece in parts_left])
             area = min(whole, _union_area(parts, shapely.area(parts)))
-        cuts.append(ClippedRings(whole, area, left))
+        cuts.append(ClippedRings(whole, area, parts_left))
     return cuts
 
 
@@ -153,7 +155,8 @@ def uncovered(pieces: Sequence[Piece], covers: Sequence[Region]) -> list[Piece]:
     polygons = _array([piece.polygon for piece in pieces])
     left = _robust(shapely.difference, polygons, _union(covers))
     x0, y0, x1, y1 = shapely.total_bounds(polygons).tolist()
-    return list(chain.from_iterable(_pieces(left, (x0, y0), (x1, y1))))
+    cut = _pieces(left, (x0, y0), (x1, y1))
+    return list(chain.from_iterable(_in_order(cut, [piece.outline for piece in pieces], polygons)))
 
 
 def _union(covers: Sequence[Region]) -> Any:
@@ -308,6 +311,31 @@ def _pieces(shapes: Any, low: Any, high: Any) -> list[list[Piece]]:
             pieces[owners[part]].append(Piece(ring, (x0, y0, x1, y1), [], parts[part]))
             known = part
     return pieces
+
+
+def _in_order(cut: list[list[Piece]], rings: Sequence[F64], polygons: Any) -> list[list[Piece]]:
+    """What is left of each ring runs the way that the ring does, from the first of its points that is left on."""
+    found = list(chain.from_iterable(cut))
+    before = shapely.is_ccw(shapely.get_exterior_ring(polygons)).tolist()
+    now = iter(shapely.is_ccw(shapely.get_exterior_ring(_array([piece.polygon for piece in found]))).tolist())
+    return [
+        [_as_it_runs(piece, ring, next(now) != turn) for piece in pieces]
+        for pieces, ring, turn in zip(cut, rings, before, strict=True)
+    ]
+
+
+def _as_it_runs(piece: Piece, ring: F64, turned: bool) -> Piece:
+    outline = piece.outline[::-1] if turned else piece.outline
+    x0, y0, x1, y1 = piece.box_xyxy
+    x, y = ring.T
+    near = ((x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)).nonzero()[0][:_TRIES].tolist()
+    xs, ys = outline.T
+    for k in near:
+        places = ((xs == x[k]) & (ys == y[k])).nonzero()[0]
+        if len(places):
+            first = int(places[0])
+            return piece._replace(outline=np.concatenate([outline[first:], outline[:first]]))
+    return piece._replace(outline=outline)
 
 
 # --- tangles ----------------------------------------------------------------------------------------------------------

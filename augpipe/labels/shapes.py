@@ -19,7 +19,7 @@ from augpipe.core.annotations import F64, U8, Raster, Rings, Rle, Segmentation
 from augpipe.core.canvas import CanvasState, MatrixMap
 from augpipe.core.geometry import NEAREST, Matrix, Region, area_of, clip_convex, corners_of, depth
 from augpipe.core.opencv import cv2
-from augpipe.labels.boxes import Box, cut_outlines, ellipses_in, move_obb, region_of, with_short_sides
+from augpipe.labels.boxes import Box, cut_obb, cut_outlines, ellipses_in, move_obb, region_of, with_short_sides
 from augpipe.labels.label_maps import paint, warped
 from augpipe.labels.polygons import (
     ClippedRings,
@@ -35,6 +35,7 @@ from augpipe.labels.rle import bitmap_of_rings, rle_of, window_of
 from augpipe.pixels.resample import region_mask
 
 BoxRule: TypeAlias = Literal["corners", "ellipse"]
+ObbRule: TypeAlias = Literal["clip", "keep", "drop_centre"]
 BoxFrom: TypeAlias = Literal["mask", "polygon", "obb", "ellipse", "corners", "source"]
 
 _NO_AREA = 1e-6  # square pixels
@@ -71,6 +72,7 @@ def shapes_of(
     obbs: Sequence[F64 | None],
     state: CanvasState,
     rule: BoxRule = "corners",
+    obb_rule: ObbRule = "clip",
     cut_erased: bool = False,
 ) -> list[Shape]:
     """The objects of a source picture as ``state`` shows them.
@@ -81,6 +83,7 @@ def shapes_of(
         obbs: N oriented boxes, each (4, 2), or ``None``.
         state: the map and the visible part.
         rule: how a box without other geometry is turned.
+        obb_rule: whether an oriented box that the frame cuts becomes one around the rest (``clip``) or stays whole.
         cut_erased: whether masks and polygons lose what is painted over, and not only visibility.
     """
     shapes: list[Shape | None] = [None] * len(segmentations)
@@ -102,7 +105,7 @@ def shapes_of(
             shapes[i] = shape
     oriented = {i: obb for i, obb in enumerate(obbs) if obb is not None}
     if oriented:
-        _add_oriented(shapes, oriented, state)
+        _add_oriented(shapes, oriented, state, obb_rule)
     return [shape for shape in shapes if shape is not None]
 
 
@@ -138,7 +141,7 @@ def _bent_shapes(outlines: F64, method: BoxFrom, state: CanvasState) -> list[Sha
     return shapes
 
 
-def _add_oriented(shapes: list[Shape | None], obbs: dict[int, F64], state: CanvasState) -> None:
+def _add_oriented(shapes: list[Shape | None], obbs: dict[int, F64], state: CanvasState, rule: ObbRule) -> None:
     """Oriented boxes: the shape of objects that have no better one, and a label of their own for all that have one."""
     for i, obb in obbs.items():
         shape = shapes[i]
@@ -148,7 +151,10 @@ def _add_oriented(shapes: list[Shape | None], obbs: dict[int, F64], state: Canva
             area = area_of(outline) if len(outline) > 2 else 0.0
             points = np.array([outline if area > _NO_AREA else region_of(obb)])
             (shape,) = _outline_shapes(points, [area], "obb", state)
-        shapes[i] = structs.replace(shape, obb=move_obb(obb, state.map)) if shape.box_xyxy is not None else shape
+        if shape.box_xyxy is not None:
+            moved = cut_obb(obb, state) if rule == "clip" else move_obb(obb, state.map)
+            shape = structs.replace(shape, obb=moved)
+        shapes[i] = shape
 
 
 # --- polygons --------------------------------------------------------------------------------------------------------

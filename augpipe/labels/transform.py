@@ -1,14 +1,14 @@
 """Labels through a plan: every kind is moved once, by the same numbers as the pixels.
 
-An object whose visible part is too small is dropped, with the reason.
+An object whose visible part is too small is dropped, with the reason, or kept as a region to ignore.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
-from typing import Literal, TypeAlias
 
 import numpy as np
 from msgspec import structs
@@ -28,48 +28,10 @@ from augpipe.core.canvas import CanvasState
 from augpipe.labels import label_maps, rle
 from augpipe.labels.boxes import clockwise, points_inside, region_of
 from augpipe.labels.polygons import areas_of
-from augpipe.labels.shapes import BoxRule, Shape, shapes_of
+from augpipe.labels.rules import TRUNCATED_BELOW, Fault, LabelRules, fault_of, judged
+from augpipe.labels.shapes import Shape, shapes_of
 
 SEMANTIC_VOID = 255
-DECIMALS = 3
-"""Coordinates are written with this many decimals, so that they are the same on every machine."""
-
-TruncatedRule: TypeAlias = Literal["clip", "drop"]
-ErasedRule: TypeAlias = Literal["lower", "cut"]
-
-_TRUNCATED_BELOW = 0.999
-_CLEARLY = 0.01  # more than rounding changes a share, a side or an area
-
-
-@dataclass(frozen=True)
-class LabelRules:
-    """The rules of a recipe for labels.
-
-    An object is kept if at least ``min_visibility`` of it (0..1) can be seen, its box has no side under ``min_side``
-    pixels and its area is at least ``min_area`` pixels. ``box`` says how a box without other geometry is turned: by
-    its ``corners`` (contains the object, loose when turned) or by the ``ellipse`` in it (close for round objects).
-    Of an object that the frame cuts, ``truncated`` keeps what is left (``clip``) or nothing (``drop``).
-
-    ``erased`` says what painting over does: it lowers ``visible`` and nothing else (``lower``), or masks, polygons
-    and rasters also lose those pixels (``cut``).
-
-    ``classes`` holds the rules of classes that have their own, by name, complete; ``erased`` is the picture's.
-    """
-
-    min_visibility: float = 0.0
-    min_area: float = 4.0
-    min_side: float = 2.0
-    box: BoxRule = "corners"
-    truncated: TruncatedRule = "clip"
-    erased: ErasedRule = "lower"
-    classes: Mapping[str, LabelRules] = field(default_factory=dict, hash=False)
-
-    def each(self, objects: Objects, categories: Mapping[int, Category]) -> list[LabelRules]:
-        """The rules of each object, by its class."""
-        if not self.classes:
-            return [self] * len(objects)
-        names = {number: category.name for number, category in categories.items()}
-        return [self.classes.get(names.get(number, ""), self) for number in objects.category_id.tolist()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +46,7 @@ class Labelled:
     @property
     def truncated(self) -> int:
         """How many survivors the frame cuts more than a thousandth of."""
-        return sum(shape.in_frame < _TRUNCATED_BELOW for shape in self.shapes)
+        return sum(shape.in_frame < TRUNCATED_BELOW for shape in self.shapes)
 
 
 def apply(
@@ -106,16 +68,25 @@ def apply(
     objects, paint = annotations.objects, state.erased if rules.erased == "cut" else ()
     each = rules.each(objects, categories)
     shapes = _shapes(objects, state, each, bool(paint))
-    dropped, kept = list(annotations.dropped), []
+    dropped, kept, ignored = list(annotations.dropped), list[int](), dict[int, str]()
     for i, (shape, own) in enumerate(zip(shapes, each, strict=True)):
-        fault = _fault(shape, own)
+        fault = fault_of(shape, own)
+        if fault is not None:
+            measured = partial(_in_source, objects, i, state, own) if state.moved else partial(_same, shape)
+            fault, limit = judged(fault, shape, own, bool(objects.iscrowd[i]), measured)
+            if limit is not None:
+                ignored[i] = limit
         if fault is None:
             kept.append(i)
         else:
-            identity = objects.facts[i].id
-            dropped.append(Dropped(int(objects.index[i]), int(objects.category_id[i]), *fault, identity))
+            dropped.append(_dropped(objects, i, fault))
+    if rules.obb == "drop_centre" and state.moved:
+        gone = _centred_outside(objects, kept, state)
+        dropped += (_dropped(objects, i, Fault("outside")) for i in gone)
+        kept = [i for i in kept if i not in gone]
     dropped.sort(key=lambda d: (d.index, d.reason))
     survivors = tuple(shapes[i] for i in kept)
+    objects = _to_ignore(objects, ignored) if ignored else objects
     moved = _moved_objects(objects if len(kept) == len(shapes) else objects.take(kept), survivors, state, categories)
     panoptic = label_maps.moved(annotations.panoptic, state, 0, paint)
     changed = state.moved or (bool(paint) and panoptic is not None)
@@ -131,6 +102,46 @@ def apply(
         dropped=(),
     )
     return Labelled(state.size_wh, picture, survivors, tuple(dropped))
+
+
+# --- which objects stay ----------------------------------------------------------------------------------------------
+
+
+def _dropped(objects: Objects, i: int, fault: Fault) -> Dropped:
+    return Dropped(int(objects.index[i]), int(objects.category_id[i]), *fault, objects.facts[i].id)
+
+
+def _same(shape: Shape) -> Shape:
+    return shape
+
+
+def _in_source(objects: Objects, i: int, state: CanvasState, rules: LabelRules) -> Shape:
+    """An object as nothing has moved or cut it, measured by the geometry that measures what is left of it."""
+    still = CanvasState(state.source_wh or state.size_wh)
+    (shape,) = shapes_of(objects.boxes_xyxy[i : i + 1], objects.segmentation[i : i + 1], objects.obb[i : i + 1],
+                         still, rules.box, rules.obb)  # fmt: skip
+    return shape
+
+
+def _centred_outside(objects: Objects, rows: Sequence[int], state: CanvasState) -> set[int]:
+    """Which objects with an oriented box have its centre where nothing of the picture is to be seen; crowds stay."""
+    centres = {
+        i: obb.mean(axis=0) for i in rows if (obb := objects.obb[i]) is not None and not objects.iscrowd[i]
+    }  # fmt: skip
+    if not centres:
+        return set()
+    points = np.array(list(centres.values()))
+    seen = state.map.has_image(points) & points_inside(points, state.source)
+    seen[seen] = points_inside(state.map.forward(points[seen]), state.visible)
+    return {i for i, is_seen in zip(centres, seen.tolist(), strict=True) if not is_seen}
+
+
+def _to_ignore(objects: Objects, limits: Mapping[int, str]) -> Objects:
+    """The objects, of which some are regions to ignore for the limits that they are below."""
+    crowds, facts = objects.iscrowd.copy(), list(objects.facts)
+    for i, limit in limits.items():
+        crowds[i], facts[i] = 1, replace(facts[i], ignored=limit)
+    return replace(objects, iscrowd=crowds, facts=tuple(facts))
 
 
 # --- objects ---------------------------------------------------------------------------------------------------------
@@ -157,15 +168,15 @@ def _shapes(objects: Objects, state: CanvasState, each: Sequence[LabelRules], cu
 
 def _moved_shapes(objects: Objects, state: CanvasState, each: Sequence[LabelRules], cut_erased: bool) -> list[Shape]:
     """The shapes on the canvas, in one pass for each way of turning a plain box."""
-    ways = {rules.box for rules in each}
+    ways, obb = {rules.box for rules in each}, each[0].obb if each else "clip"
     if len(ways) == 1:
         (way,) = ways
-        return shapes_of(objects.boxes_xyxy, objects.segmentation, objects.obb, state, way, cut_erased)
+        return shapes_of(objects.boxes_xyxy, objects.segmentation, objects.obb, state, way, obb, cut_erased)
     found: dict[int, Shape] = {}
     for way in ways:
         rows = [i for i, rules in enumerate(each) if rules.box == way]
         some = objects.take(rows)
-        shapes = shapes_of(some.boxes_xyxy, some.segmentation, some.obb, state, way, cut_erased)
+        shapes = shapes_of(some.boxes_xyxy, some.segmentation, some.obb, state, way, obb, cut_erased)
         found |= zip(rows, shapes, strict=True)
     return [found[i] for i in range(len(each))]
 
@@ -180,33 +191,6 @@ def _areas(objects: Objects) -> list[float]:
 
 def _in_order(obb: F64 | None) -> F64 | None:
     return None if obb is None else np.array(clockwise(region_of(obb)))
-
-
-def _fault(shape: Shape, rules: LabelRules) -> tuple[str, float | None] | None:
-    """(reason, the number that is too small, rounded as it is written) if a shape is dropped."""
-    if shape.in_frame <= 0.0:
-        return "outside", None
-    if rules.truncated == "drop" and shape.in_frame < _TRUNCATED_BELOW:
-        return "min_visibility", round(shape.in_frame, DECIMALS)
-    if shape.visible <= 0.0 or _below(shape.visible, rules.min_visibility):
-        by_frame = _below(shape.in_frame, rules.min_visibility)
-        return ("min_visibility" if by_frame else "erased"), round(shape.visible, DECIMALS)
-    if shape.box_xyxy is None:
-        return "degenerate", None
-    x0, y0, x1, y1 = shape.box_xyxy
-    if min(x1 - x0, y1 - y0) < rules.min_side + _CLEARLY:
-        x0, y0, x1, y1 = (round(v, DECIMALS) for v in shape.box_xyxy)
-        side = round(min(x1 - x0, y1 - y0), DECIMALS)
-        if side <= 0.0:
-            return "degenerate", None
-        if side < rules.min_side:
-            return "min_side", side
-    return ("min_area", round(shape.area, DECIMALS)) if _below(shape.area, rules.min_area) else None
-
-
-def _below(value: float, limit: float) -> bool:
-    """Whether a number is below a limit as it is written. Most are clear of it, and need not be rounded."""
-    return value < limit + _CLEARLY and round(value, DECIMALS) < limit
 
 
 def _moved_objects(
@@ -225,7 +209,7 @@ def _moved_objects(
 
 def _facts(facts: ObjectAttributes, shape: Shape) -> ObjectAttributes:
     """``truncated`` becomes true when the frame cuts more than a thousandth; nothing makes it false again."""
-    if shape.in_frame >= _TRUNCATED_BELOW or facts.truncated == 1:
+    if shape.in_frame >= TRUNCATED_BELOW or facts.truncated == 1:
         return facts
     return replace(facts, truncated=1)
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from augpipe.core.errors import RecipeError, one_line
 from augpipe.core.plan import Border
-from augpipe.labels.transform import LabelRules
+from augpipe.labels.rules import LabelRules
 from augpipe.recipe.label_options import FlipPairs, LabelOptions
 from augpipe.recipe.messages import fail, listing, nearest, shown, told, validation_messages
 from augpipe.recipe.ops import OPERATIONS, Operation

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, TypeAlias, get_args
+from typing import Annotated, Any, TypeAlias, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
-from augpipe.labels.shapes import BoxRule
-from augpipe.labels.transform import ErasedRule, LabelRules, TruncatedRule
+from augpipe.labels.rules import BelowRule, ErasedRule, LabelRules, TruncatedRule
+from augpipe.labels.shapes import BoxRule, ObbRule
 from augpipe.recipe.ops.params import NamePairs, Share, choice, number
 
 FlipPairs: TypeAlias = Mapping[str, tuple[tuple[str, str], ...]]
 """Class name → pairs of keypoint names that a mirror image swaps."""
 
+_LATER = frozenset({"obb", "below"})
 _AREA, _SIDE = number(0, 1e9), number(0, 1e5)
 
 
@@ -47,6 +48,14 @@ class LabelOptions(BaseModel):
     erased: ErasedRule = Field(
         "lower", description="painting over lowers visibility only, or also cuts masks, polygons and rasters"
     )
+    obb: ObbRule = Field(
+        "clip",
+        description="an oriented box that crosses the frame becomes the smallest one around what is left, stays whole, "
+        "or stays whole and is dropped where its centre is outside",
+    )
+    below: BelowRule = Field(
+        "drop", description="what falls below a limit is dropped, or stays as a region to ignore (`iscrowd: 1`)"
+    )
     classes: dict[str, ClassOptions] = Field(
         default_factory=dict,
         description="classes with a min_visibility, min_area, min_side, box or truncated of their own",
@@ -58,10 +67,24 @@ class LabelOptions(BaseModel):
         examples=["{person: [[left_eye, right_eye]]}"],
     )
 
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Options that came later are left out at their defaults, so that recipes without them keep their digest."""
+        dumped: dict[str, Any] = serialize(self)
+        fields = type(self).model_fields
+        return {k: v for k, v in dumped.items() if k not in _LATER or v != fields[k].default}
+
     def rules(self) -> LabelRules:
         """The same for the part that moves labels; each class in ``classes`` with every value written out."""
         top = LabelRules(
-            self.min_visibility, self.min_area, self.min_side, self.box, self.truncated, self.erased
-        )  # fmt: skip
+            self.min_visibility,
+            self.min_area,
+            self.min_side,
+            self.box,
+            self.truncated,
+            self.erased,
+            self.obb,
+            self.below,
+        )
         own = {name: replace(top, **given.model_dump(exclude_none=True)) for name, given in self.classes.items()}
         return replace(top, classes=own)

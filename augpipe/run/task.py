@@ -246,6 +246,8 @@ class _ShardTask:
         tally.kinds.update(boxes=len(objects), tags=len(picture.tags), captions=len(picture.captions))
         for kind in ("segmentation", "keypoints", "obb"):
             tally.kinds[kind] += sum(value is not None for value in getattr(objects, kind))
+        if self._job.recipe.rules.below == "ignore":
+            tally.kinds["ignored"] += sum(facts.ignored is not None for facts in objects.facts)
         for kind in ("semantic", "instance", "panoptic"):
             tally.kinds[kind] += getattr(picture, kind) is not None
 

@@ -11,11 +11,13 @@ import numpy as np
 
 from augpipe.core.annotations import Annotations, Category, Dropped, Raster
 from augpipe.core.errors import one_line
-from augpipe.labels.transform import LabelRules
+from augpipe.labels.rules import LIMITS
 from augpipe.verification.expected import SHARE, TRUNCATED_BELOW, ExpectedObject, Setting, VisibleShape
 from augpipe.verification.findings import Reporter
 
 _VISIBLE_OFF = 0.03  # as the limit of visible shares
+_CENTRE_OFF = 0.01  # pixels
+_SMALLER = 0.99  # of a side or area, below which an object counts as made smaller
 
 
 def _known(value: Any) -> Any:
@@ -107,11 +109,13 @@ def check_attributes(row: Mapping[str, Any], expected: ExpectedObject, report: R
     """What an object is, whatever the plan does to it."""
     objects, i, category, seen = expected.objects, expected.i, expected.category, expected.seen
     facts = objects.facts[i]
+    ignores = expected.setting.rules.below == "ignore" and not objects.iscrowd[i] and "ignored" in row
     from_source = {
         "category": category.name,
         "category_id": category.id,
         "label": category.label,
-        "iscrowd": int(objects.iscrowd[i]),
+        "iscrowd": 1 if ignores else int(objects.iscrowd[i]),
+        "ignored": row["ignored"] if ignores else facts.ignored,
         "instance": int(objects.instance[i]) or None,
         "id": facts.id,
         "difficult": facts.difficult,
@@ -136,16 +140,26 @@ def _is_whole(expected: ExpectedObject) -> bool:
 
 
 def check_kept(row: Mapping[str, Any], expected: ExpectedObject, report: Reporter) -> None:
-    """A written object is not one that the recipe leaves out."""
+    """A written object is not one that the recipe leaves out, nor one to ignore that has no fault."""
     rules, seen, (x0, y0, x1, y1) = expected.setting.rules, expected.seen, row["box_xyxy"]
+    if expected.objects.iscrowd[expected.i]:
+        return
+    if "ignored" in row:
+        limit = str(row["ignored"])
+        if not any(_is_right(reason, expected) for reason in (limit, "erased")[: 1 + (limit == "min_visibility")]):
+            report.fault(f"is to be ignored for {one_line(limit, 40)}, but {_told(seen)}")
+        return
+    if rules.obb == "drop_centre" and _centre_is_out(expected, True):
+        report.fault("was kept, but the centre of its oriented box is outside")
     if seen.visible < rules.min_visibility - SHARE:
         report.fault(f"was kept with {seen.visible:.3f} of it visible, {rules.min_visibility} are asked for")
     if rules.truncated == "drop" and seen.in_frame < TRUNCATED_BELOW - SHARE:
         report.fault(f"was kept with {seen.in_frame:.3f} of it in the frame, and what is cut is to be dropped")
     side, area = round(min(x1 - x0, y1 - y0), 3), float(row["area"])
-    if side < rules.min_side - 0.0011:
+    cut = seen.visible < TRUNCATED_BELOW - SHARE
+    if side < rules.min_side - 0.0011 and (cut or _is_smaller(expected, "side")):
         report.fault(f"was kept with a side of {side} pixels, {rules.min_side:g} are asked for")
-    if area < rules.min_area - 0.0011:
+    if area < rules.min_area - 0.0011 and (cut or _is_smaller(expected, "area")):
         report.fault(f"was kept with {area} pixels, {rules.min_area:g} are asked for")
 
 
@@ -163,14 +177,14 @@ def check_drop(row: Mapping[str, Any], expected: ExpectedObject, report: Reporte
     """A dropped object really is too small, or out of sight, by the number that its entry of ``dropped`` gives."""
     reason, value, seen, rules = str(row["reason"]), row.get("value"), expected.seen, expected.setting.rules
     _compare(row, {"category": expected.category.name, "id": expected.objects.facts[expected.i].id}, report)
-    if not _is_right(reason, seen, rules):
-        box = None if seen.inner_xyxy is None else seen.inner_xyxy.round(2).tolist()
-        report.fault(
-            f"was dropped as {one_line(reason, 40)}, but {seen.visible:.3f} of it can be seen, "
-            f"{seen.in_frame:.3f} is in the frame, {seen.area:.1f} pixels in {box}"
-        )
+    is_crowd = bool(expected.objects.iscrowd[expected.i])
+    if not _is_right(reason, expected) or (is_crowd and not _is_gone(seen)):
+        report.fault(f"was dropped as {one_line(reason, 40)}, but {_told(seen)}{', and it is a crowd' * is_crowd}")
         return
-    measured, said = _values(reason, seen, rules), f"was dropped as {reason} with the value {one_line(value, 40)}"
+    if rules.below == "ignore" and reason in LIMITS and not _is_gone(seen):
+        report.fault(f"was dropped as {reason}, and what is below a limit is to be ignored")
+        return
+    measured, said = _values(reason, expected), f"was dropped as {reason} with the value {one_line(value, 40)}"
     if not measured:
         if value is not None:
             report.fault(f"{said}, expected none")
@@ -178,28 +192,79 @@ def check_drop(row: Mapping[str, Any], expected: ExpectedObject, report: Reporte
         report.fault(f"{said}, measured {measured[0][0]:.3f}")
 
 
-def _is_right(reason: str, seen: VisibleShape, rules: LabelRules) -> bool:
-    """Whether an object may have been dropped for a reason."""
-    least = rules.min_visibility
+def _told(seen: VisibleShape) -> str:
+    box = None if seen.inner_xyxy is None else seen.inner_xyxy.round(2).tolist()
+    return f"{seen.visible:.3f} of it can be seen, {seen.in_frame:.3f} is in the frame, {seen.area:.1f} pixels in {box}"
+
+
+def _is_gone(seen: VisibleShape) -> bool:
+    """Whether so little can be seen that it may be nothing."""
+    return seen.side() <= 1.5 or seen.area <= 2.0 or seen.visible <= SHARE
+
+
+def _is_outside(seen: VisibleShape) -> bool:
+    return seen.area <= 1.0 or (seen.in_frame <= SHARE and seen.side() <= 1.5)
+
+
+def _centre_is_out(expected: ExpectedObject, surely: bool) -> bool:
+    """Whether the centre of an oriented box cannot be seen: surely so, or where it is moved by a hundredth."""
+    obb, setting = expected.objects.obb[expected.i], expected.setting
+    if obb is None or not setting.is_moved:
+        return False
+    by = _CENTRE_OFF
+    shown = setting.moved(obb.mean(axis=0) + np.array([(by, by), (by, -by), (-by, by), (-by, -by)])).shown
+    return not (shown.any() if surely else shown.all())
+
+
+def _is_smaller(expected: ExpectedObject, what: str, surely: bool = True) -> bool:
+    """Whether an object has a shorter side or less area than in the source: surely so, or by any chance."""
+    if not expected.setting.is_moved:
+        return False
+    now, once = expected.seen, expected.in_source
+    in_pixels = expected.method == "mask"  # whose sides are whole pixels
+    if what == "side":
+        (small, large), slack = (now.side(True), once.side(True)), 2.0 if in_pixels else 0.05
+    else:
+        small, large = _area(now, expected), _area(once, expected)
+        slack = 4.0 if in_pixels else 0.05 * large + 0.5
+    return small < large * _SMALLER - slack if surely else small < large * _SMALLER + slack
+
+
+def _is_right(reason: str, expected: ExpectedObject) -> bool:
+    """Whether an object may have been left out for a reason."""
+    seen, rules = expected.seen, expected.setting.rules
+    least, is_whole = rules.min_visibility, not expected.setting.is_moved or _is_whole(expected)
+    may_be_cut = seen.visible < 1.0 - 1e-9 or not is_whole
     match reason:
+        case "outside" if rules.obb == "drop_centre" and not expected.objects.iscrowd[expected.i]:
+            return _centre_is_out(expected, False) or _is_outside(seen)
         case "outside":
-            return seen.area <= 1.0 or (seen.in_frame <= SHARE and seen.side() <= 1.5)
+            return _is_outside(seen)
         case "min_visibility":
-            cut = rules.truncated == "drop" and seen.in_frame < 1.0 - 1e-6
-            return cut or seen.in_frame <= least + SHARE
+            return (rules.truncated == "drop" and seen.in_frame < 1.0 - 1e-6) or seen.in_frame <= least + SHARE
         case "erased":
             return seen.in_frame >= least - SHARE and seen.visible < seen.in_frame and seen.visible <= least + SHARE
         case "min_side":
-            return seen.side() <= rules.min_side + 1.0
+            return seen.side() <= rules.min_side + 1.0 and (may_be_cut or _is_smaller(expected, "side", surely=False))
         case "min_area":
-            return seen.area <= rules.min_area * 1.1 + 4.0
+            few = _area(seen, expected) <= rules.min_area * 1.1 + 4.0
+            return few and (may_be_cut or _is_smaller(expected, "area", surely=False))
         case "degenerate":
             return seen.side() <= 1.5 or seen.area <= 2.0
     return False
 
 
-def _values(reason: str, seen: VisibleShape, rules: LabelRules) -> Sequence[tuple[float, float]]:
+def _area(seen: VisibleShape, expected: ExpectedObject) -> float:
+    """What a record calls area: of a mask or polygon its own, of everything else that of the box around it."""
+    box = seen.outer_xyxy
+    if expected.has_shape or box is None:
+        return seen.area
+    return float(np.prod(box[2:] - box[:2]))
+
+
+def _values(reason: str, expected: ExpectedObject) -> Sequence[tuple[float, float]]:
     """(number, how far off) for each number that may be given for a dropped object; none for a reason without one."""
+    seen, rules = expected.seen, expected.setting.rules
     match reason:
         case "min_visibility" if rules.truncated == "drop":
             return [(seen.in_frame, _VISIBLE_OFF), (seen.visible, _VISIBLE_OFF)]
@@ -208,5 +273,6 @@ def _values(reason: str, seen: VisibleShape, rules: LabelRules) -> Sequence[tupl
         case "min_side":
             return [(seen.side(), 1.0), (seen.side(outer=True), 1.0)]
         case "min_area":
-            return [(seen.area, 0.1 * seen.area + 4.0)]
+            area = _area(seen, expected)
+            return [(area, 0.1 * area + 4.0)]
     return []

@@ -16,6 +16,7 @@ from augpipe.verification.safe_parse import bitmap_of_code
 from augpipe.verification.supersample import FINE, Marks, Window, box_of, filled, perimeter
 
 _AROUND = 3  # pixels beside a mask in which stray ones are looked for; beyond them they are counted
+_FEW = 0.1  # a share of a mask
 _SMALL = 100  # pixels; the outline of a smaller mask is most of it
 _OUTSIDE = 0.0011  # pixels, of rounding
 _REACH = 2  # pixels from the outline within which written and painted may differ
@@ -79,12 +80,14 @@ def check_shape(row: Mapping[str, Any], written: WrittenMask, expected: Expected
     A pixel that is covered in part is in a mask by the chance of its centre, which many of them can add up to.
     """
     shape, seen, setting = expected.shape, expected.seen, expected.setting
-    area, chance, stray = float(row["area"]), 0.0, 0
+    area, chance, stray, seen_area = float(row["area"]), 0.0, 0, seen.area
     window = x0, y0, x1, y1 = window_around(row["box_xyxy"], expected)
     if written.bitmap is not None:
         share = setting.coverage(shape, window)
         painted, chance = share >= 0.5, _CHANCES * float(np.sqrt((share * (1.0 - share)).sum()))
         got, kind, fine = written.bitmap[y0:y1, x0:x1], "mask", 1
+        if seen.visible < _FEW:  # of a large mask, of which few samples lie in what can be seen
+            seen_area = float(share.sum())
         stray = int(written.bitmap.sum() - got.sum())
         if not got.any():
             report.fault("its mask has no pixels")
@@ -94,7 +97,7 @@ def check_shape(row: Mapping[str, Any], written: WrittenMask, expected: Expected
         pixels = float(got.sum()) / FINE**2
         if abs(area - pixels) > 1.0 + 0.1 * perimeter(got) / FINE:
             report.fault(f"area is {area}, its polygon has {pixels:.1f} pixels")
-    report.measured("area", max(0.0, abs(area - seen.area) - chance) / max(seen.area, 30.0))
+    report.measured("area", max(0.0, abs(area - seen_area) - chance) / max(seen_area, 30.0))
     if painted.sum() > _SMALL * fine**2:
         off = float((got != painted).sum()) / fine**2 + stray
         report.measured(kind, off / (perimeter(painted) / fine))

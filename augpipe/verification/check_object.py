@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 
 from augpipe.core.annotations import F64
-from augpipe.core.opencv import cv2
 from augpipe.verification.check_attributes import check_attributes, check_kept
 from augpipe.verification.check_mask import WrittenMask, check_shape, window_around, written_of
+from augpipe.verification.check_oriented import check_oriented_box
 from augpipe.verification.expected import SHARE, ExpectedObject, box_ring, painted_rings
 from augpipe.verification.findings import Reporter
 from augpipe.verification.supersample import Marks, box_of
 
-_SAME_CORNERS = 0.01  # pixels
 _CHORD = 0.000625  # of the longer side: (1 - cos(pi / 64)) / 2, rounded up
 _MOST_CHORD = 2.0  # pixels
 _DUST = 1.5  # pixels
@@ -55,7 +54,7 @@ def check_object(row: Mapping[str, Any], expected: ExpectedObject, report: Repor
         if abs(area - of_box) > 0.01 + 1e-3 * of_box:
             report.fault(f"area is {area}, expected {of_box:.3f}")
     _check_keypoints(row, expected, report)
-    _check_oriented_box(row, expected, report)
+    check_oriented_box(row, expected, report)
     _check_parts(row, expected, report)
 
 
@@ -156,40 +155,6 @@ def expected_keypoints(source_xyv: F64, expected: ExpectedObject) -> tuple[F64, 
             order[[left, right]] = order[[right, left]]
         out, unsure = out[order], unsure[order]
     return out, unsure
-
-
-def _check_oriented_box(row: Mapping[str, Any], expected: ExpectedObject, report: Reporter) -> None:
-    """The written oriented box is a rectangle around the moved corners, and no larger than the smallest there is.
-
-    A map that keeps angles leaves it what it was, which is a rectangle in most files, not in all.
-    """
-    source = expected.objects.obb[expected.i]
-    if source is None or "obb" not in row:
-        if (source is None) != ("obb" not in row):
-            report.fault("its oriented box was not written" if source is not None else "has an oriented box")
-        return
-    got = np.array(row["obb"], np.float32)
-    moved = expected.setting.moved(source).xy.astype(np.float32)
-    apart = np.hypot(*(got[:, None] - moved).transpose(2, 0, 1))
-    off = float(max(apart.min(axis=0).max(), apart.min(axis=1).max()))
-    if off <= _SAME_CORNERS and _keeps_angles(source, moved.astype(np.float64)):
-        report.measured("obb", off)
-        return
-    sides = np.roll(got, -1, axis=0) - got
-    lengths = np.hypot(*sides.T)
-    square = np.abs((sides * np.roll(sides, -1, axis=0)).sum(axis=1)) <= 0.02 * np.maximum(1.0, lengths.max())
-    if expected.setting.is_moved and not square.all():
-        report.fault("its oriented box is no rectangle")
-    outside = max(0.0, *(-cv2.pointPolygonTest(got, (float(x), float(y)), True) for x, y in moved))
-    smallest = float(np.prod(cv2.minAreaRect(moved)[1]))
-    looser = (float(lengths[0] * lengths[1]) - smallest) / max(1.0, float(lengths.sum()))
-    report.measured("obb", max(outside, looser))
-
-
-def _keeps_angles(before: F64, after: F64) -> bool:
-    """Whether points lie to each other as they did, but for one scale."""
-    old, new = (np.hypot(*(p[:, None] - p).transpose(2, 0, 1)) for p in (before, after))
-    return bool(np.abs(new - old * (new.sum() / max(1e-9, float(old.sum())))).max() <= _SAME_CORNERS)
 
 
 def _check_parts(row: Mapping[str, Any], expected: ExpectedObject, report: Reporter) -> None:

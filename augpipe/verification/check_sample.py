@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64, U8, Annotations, Category, Frame, Header, Raster
 from augpipe.core.plan import Step, from_json
-from augpipe.labels.transform import LabelRules
+from augpipe.labels.rules import LabelRules
 from augpipe.pixels import reference
 from augpipe.pixels.codec.image import PictureFormat, encode
 from augpipe.pixels.scaled_decode import scale_denominator_of

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from pycocotools import mask as coco_mask
 
 from augpipe.core.annotations import F64, Category, Objects, Raster, Rings, Rle, Segmentation
 from augpipe.core.plan import Step
-from augpipe.labels.transform import LabelRules
+from augpipe.labels.rules import LabelRules
 from augpipe.verification.supersample import (
     FINE,
     Marks,
@@ -304,6 +305,12 @@ class ExpectedObject:
     def index(self) -> int:
         """Its index in the source."""
         return int(self.objects.index[self.i])
+
+    @cached_property
+    def in_source(self) -> VisibleShape:
+        """What the source picture shows of it."""
+        still = replace(self.setting, steps=(), out_wh=self.setting.size_wh, cuts={})
+        return still.seen(self.shape, self.method == "obb")
 
     @property
     def has_shape(self) -> bool:

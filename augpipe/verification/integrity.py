@@ -10,6 +10,7 @@ from typing import Any
 
 from augpipe.core.errors import one_line
 from augpipe.formats.webdataset.safe_parse import SCHEMA, MemberRange, members_at, object_of, samples_of
+from augpipe.labels.rules import LIMITS
 from augpipe.verification.findings import MISFIT, Findings, Reporter
 from augpipe.verification.safe_parse import bitmap_of_code, pixels_of
 
@@ -112,6 +113,8 @@ def _check_object(row: Mapping[str, Any], size_wh: tuple[int, int], report: Repo
     for name in ("iscrowd", "truncated", "difficult", "occluded"):
         if name in row and row[name] not in (0, 1):
             report.fault(f"{name} is {one_line(row[name], 40)}, expected 0 or 1")
+    if "ignored" in row and (row["ignored"] not in LIMITS or row["iscrowd"] != 1):
+        report.fault(f"ignored is {one_line(row['ignored'], 40)}, iscrowd {row['iscrowd']}, expected a limit and 1")
     if not 0 <= float(row["visible"]) <= 1:
         report.fault(f"visible is {row['visible']}, expected 0 to 1")
     written = row.get("segmentation")

@@ -11,7 +11,7 @@ from augpipe.core.annotations import Frame
 from augpipe.core.errors import Reject
 from augpipe.core.plan import Plan, Step, to_json
 from augpipe.formats.webdataset.safe_parse import object_of
-from augpipe.labels.transform import LabelRules
+from augpipe.labels.rules import LabelRules
 from augpipe.recipe.compile import Group, Leaf, Node, Recipe
 from augpipe.recipe.ops import OPERATIONS
 from augpipe.recipe.planner import draw

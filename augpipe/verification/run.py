@@ -27,7 +27,7 @@ from augpipe.formats.look import upright_labels
 from augpipe.formats.registry import open_dataset
 from augpipe.formats.webdataset.record import categories_of_manifest
 from augpipe.formats.webdataset.safe_parse import MemberRange, members_at, object_of
-from augpipe.labels.transform import LabelRules
+from augpipe.labels.rules import LabelRules
 from augpipe.pixels.codec.header import MAX_PIXELS, read_header
 from augpipe.pixels.codec.image import PictureFormat, decode
 from augpipe.verification.check_sample import Context, SourcePicture, WrittenSample, check_sample

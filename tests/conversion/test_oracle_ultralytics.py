@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from asking_ultralytics import by_ultralytics
 from builders import write_picture
 from command_line import call
 from conversions import coco_of, done, loaded, mask_of, row, voc_boxes
 from oracles import oracle_is_there
 from PIL import Image
-from places import HELPERS
 from real_sets import real
 
 pytestmark = [pytest.mark.slow, oracle_is_there("ultralytics")]
@@ -81,18 +79,6 @@ def dota_of(folder: Path) -> Path:
             )
         (folder / "labelTxt" / f"{stem}.txt").write_text("\n".join(lines) + "\n")
     return folder
-
-
-def by_ultralytics(files: list[Path], settings: Path) -> list[dict[str, Any]]:
-    settings.mkdir()
-    places = {name: str(settings) for name in ("HOME", "YOLO_CONFIG_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
-    program = HELPERS / "ultralytics_reader.py"
-    answer = subprocess.run(
-        [sys.executable, program, *map(str, files)],
-        capture_output=True, text=True, check=False, env={**os.environ, **places, "YOLO_OFFLINE": "true"},
-    )  # fmt: skip
-    assert answer.returncode == 0, answer.stderr[-4000:]
-    return json.loads(answer.stdout.splitlines()[-1])
 
 
 def train(reads: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:

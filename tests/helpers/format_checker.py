@@ -64,6 +64,7 @@ class _Object(_Strict, kw_only=True):
     truncated: Flag = UNSET
     difficult: Flag = UNSET
     occluded: Flag = UNSET
+    ignored: Literal["min_visibility", "min_area", "min_side"] | UnsetType = UNSET
     pose: str | UnsetType = UNSET
     parts: list[dict[str, Any]] | UnsetType = UNSET
     attributes: Json = UNSET
@@ -340,6 +341,8 @@ def _form_of_object(
         yield "a ring leaves the picture"
     if obb is not None and _signed_area(obb) < 0:
         yield "obb is not clockwise"
+    if "ignored" in row and row["iscrowd"] != 1:
+        yield "ignored, but no crowd"
     if row.get("num_keypoints") != (sum(v > 0 for v in row["keypoints"][2::3]) if "keypoints" in row else None):
         yield f"num_keypoints is {row.get('num_keypoints')}"
     masks = [decode(segmentation)] if isinstance(segmentation, dict) else []

@@ -417,7 +417,7 @@ def _obb(thing: Thing, size_wh: tuple[int, int], count: int) -> Made:
         row = corners(box)
     else:
         row, changes = thing.corners, []
-        if not seen_by_ultralytics(bounds(row), size_wh) and cut(bounds(row), size_wh) is None:
+        if not seen_by_ultralytics(bounds(row), size_wh):
             return None, [OUTSIDE]
     changes += ["boxes that are not those around the points"] * differ(bounds(row), thing.box)
     return Thing(thing.name, bounds(row), corners=row), changes

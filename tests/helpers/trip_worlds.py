@@ -10,7 +10,21 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from trip_model import Box, Class, Points, Shot, Thing, World, bounds, by_fractions, by_name, corners, voc_classes
+from trip_model import (
+    Box,
+    Class,
+    Points,
+    Shot,
+    Thing,
+    World,
+    bounds,
+    by_fractions,
+    by_name,
+    corners,
+    cut,
+    seen_by_ultralytics,
+    voc_classes,
+)
 
 SIZES = ((40, 30), (33, 47))
 NAMES = (
@@ -62,6 +76,12 @@ def outlines(draw: Any, size_wh: tuple[int, int], count: int, leaves: bool) -> P
         for a, r in zip(angles, radii, strict=True)
     ]
     return tuple((round(float(x) * 4) / 4, round(float(y) * 4) / 4) for x, y in points)
+
+
+def oriented(size_wh: tuple[int, int]) -> st.SearchStrategy[Points]:
+    """Four corners, upright or not; not such as YOLO cuts, whose rectangle tests/labels/test_oriented.py measures."""
+    rows = st.one_of(outlines(size_wh, 4, True), boxes(size_wh, True).map(corners))
+    return rows.filter(lambda row: seen_by_ultralytics(bounds(row), size_wh) or cut(bounds(row), size_wh) is None)
 
 
 @st.composite
@@ -126,7 +146,7 @@ def coco_things(draw: Any, size_wh: tuple[int, int], one: Class) -> Thing:
         mask=mask,
         crowd=mask is not None and draw(st.booleans()),
         keypoints=draw(some(points_of(size_wh, True))) if one.keypoints else None,
-        corners=draw(some(outlines(size_wh, 4, True))),
+        corners=draw(some(oriented(size_wh))),
         flags=draw(flags),
         pose=draw(some(st.sampled_from(("Left", "Unspecified")))),
         parts=draw(parts(size_wh, True)),
@@ -157,7 +177,7 @@ def yolo_things(draw: Any, size_wh: tuple[int, int], one: Class, kind: str) -> T
 
 @st.composite
 def dota_things(draw: Any, size_wh: tuple[int, int], one: Class) -> Thing:
-    row = draw(st.one_of(outlines(size_wh, 4, True), boxes(size_wh, True).map(corners)))
+    row = draw(oriented(size_wh))
     degree = draw(st.sampled_from((None, 0, 1, 2)))
     fields = {"difficulty": 2} if degree == 2 else {}
     return Thing(

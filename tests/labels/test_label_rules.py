@@ -40,8 +40,9 @@ TWO_CLASSES = picture((1, SMALL, {}), (2, SMALL, {}), (1, LARGE, {}), (2, LARGE,
 
 @pytest.mark.parametrize(("own", "steps", "dropped"), [
     ({}, [], []),
-    ({"min_side": 5.0}, [], [(1, "min_side", 4.0)]),
-    ({"min_area": 17.0}, [], [(1, "min_area", 16.0)]),
+    ({"min_side": 5.0}, [], []),
+    ({"min_side": 5.0}, [warp(g.scaling(0.5, 0.5))], [(1, "min_side", 2.0)]),
+    ({"min_area": 17.0}, [warp(g.scaling(0.5, 0.5))], [(1, "min_area", 4.0)]),
     ({"min_visibility": 0.6}, [warp(g.translation(0.0, -12.0))], [(1, "min_visibility", 0.5)]),
     ({"truncated": "drop"}, [warp(g.translation(0.0, -12.0))],
      [(1, "min_visibility", 0.5), (3, "min_visibility", 0.9)]),
@@ -57,7 +58,8 @@ def test_a_class_has_rules_of_its_own(own, steps, dropped):
 def test_a_limit_is_held_against_the_number_as_it_is_written():
     sides = np.random.default_rng(2).integers(19_850, 20_150, (400, 2)) / 10_000  # 1.985 to 2.015
     boxes = [(20.0 - w / 2, 10.0, 20.0 + w / 2, 10.0 + h) for w, h in sides.tolist()]
-    out = labelled(picture(*((1, box, {}) for box in boxes)), [], LabelRules(min_side=2.0, min_area=4.0))
+    source = picture(*((1, tuple(2.0 * v for v in box), {}) for box in boxes))
+    out = labelled(source, [warp(g.scaling(0.5, 0.5))], LabelRules(min_side=2.0, min_area=4.0))
     expected = []
     for i, box in enumerate(boxes):
         x0, y0, x1, y1 = (round(v, 3) for v in box)
@@ -70,7 +72,7 @@ def test_a_limit_is_held_against_the_number_as_it_is_written():
 
 def test_the_rules_of_a_class_are_the_whole_of_its_rules():
     rules = replace(KEEP, min_side=9.0, classes={"thing": KEEP})
-    assert kept(labelled(TWO_CLASSES, [], rules)) == [1, 2, 3]
+    assert kept(labelled(TWO_CLASSES, [warp(g.scaling(0.9, 0.9))], rules)) == [1, 2, 3]
 
 
 def test_classes_turn_plain_boxes_in_their_own_way():
@@ -89,7 +91,7 @@ def test_classes_turn_plain_boxes_in_their_own_way():
 
 def test_an_object_of_no_known_class_has_the_rules_of_all():
     rules = replace(KEEP, classes={"thing": replace(KEEP, min_side=99.0)})
-    assert kept(labelled(picture((99, LARGE, {}), (2, LARGE, {})), [], rules)) == [0]
+    assert kept(labelled(picture((99, LARGE, {}), (2, LARGE, {})), [warp(g.scaling(0.5, 0.5))], rules)) == [0]
 
 
 @pytest.mark.parametrize("name", PLANS)

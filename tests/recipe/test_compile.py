@@ -72,6 +72,11 @@ MISTAKES = [
     (LABELS % "{trunkated: drop}", ":2: unknown name 'trunkated' in labels; did you mean 'truncated'?"),
     (LABELS % "{truncated: dorp}", ":2: labels.truncated: expected clip or drop, got \"dorp\"; did you mean 'drop'?"),
     (LABELS % "{erased: both}", ':2: labels.erased: expected lower or cut, got "both"'),
+    (LABELS % "{obb: drop_center}", ':2: labels.obb: expected clip, keep or drop_centre, got "drop_center"; did you'),
+    (LABELS % "{obb: true}", ":2: labels.obb: expected clip, keep or drop_centre, got true"),
+    (LABELS % "{below: ignored}", ":2: labels.below: expected drop or ignore, got \"ignored\"; did you mean 'ignore'?"),
+    (LABELS % "{bellow: ignore}", ":2: unknown name 'bellow' in labels; did you mean 'below'?"),
+    (LABELS % "{classes: {cat: {below: ignore}}}", "unknown name 'below' in labels.classes.cat; known are"),
     (LABELS % "{classes: [cat]}", ":2: labels.classes: expected names with values, as in {name: value}, got"),
     (LABELS % "{classes: {cat: 5}}", ":2: labels.classes.cat: expected names with values, as in {name: value}, got 5"),
     (LABELS % "{classes: {cat: {min_sied: 5}}}", "unknown name 'min_sied' in labels.classes.cat; did you mean 'mi"),
@@ -313,9 +318,21 @@ def test_another_meaning_has_another_digest(a, b):
 def test_the_top_is_in_the_digest():
     plain = recipe_of("- to_gray")
     said = [{"min_side": 1}, {"box": "ellipse"}, {"truncated": "drop"}, {"erased": "cut"}]
+    said += [{"obb": "keep"}, {"obb": "drop_centre"}, {"below": "ignore"}]
     said += [{"classes": {"cat": {"min_side": 1}}}, {"flip_pairs": {"cat": [["a", "b"]]}}]
     tops = [{"border": "wrap"}, {"fill": 1}, *({"labels": labels} for labels in said)]
     assert len({plain.digest, *(recipe_of("- to_gray", **top).digest for top in tops)}) == 1 + len(tops)
+
+
+def test_options_that_came_later_leave_the_digest_of_recipes_without_them():
+    """So that a folder of before goes on, and its recipe is the same."""
+    plain = recipe_of("- to_gray")
+    same = recipe_of("- to_gray", labels={"obb": "clip", "below": "drop"})
+    assert (same.canonical, same.digest) == (plain.canonical, plain.digest)
+    other = recipe_of("- to_gray", labels={"obb": "keep", "below": "ignore"})
+    assert json.loads(other.canonical)["labels"]["obb"] == "keep"
+    assert json.loads(other.canonical)["labels"]["below"] == "ignore"
+    assert (other.rules.obb, other.rules.below) == ("keep", "ignore")
 
 
 def test_the_canonical_form_is_json_with_everything_in_it():

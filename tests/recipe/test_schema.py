@@ -117,6 +117,7 @@ RIGHT = [
     with_steps("to_gray", border="wrap", fill=[1, 2, 3], labels={"box": "ellipse"}, description="x"),
     with_steps("to_gray", fill=9, labels={}),
     with_steps("to_gray", labels={"truncated": "drop", "erased": "cut", "classes": {}, "flip_pairs": {}}),
+    with_steps("to_gray", labels={"obb": "drop_centre", "below": "ignore"}),
     with_steps("to_gray", labels={"classes": {"a b": {}, "c": {"min_side": 2, "box": "ellipse", "truncated": "clip"}}}),
     with_steps("to_gray", labels={"flip_pairs": {"a": [], "b": [["x", "y"], ["l 1", "r 1"]]}}),
 ]
@@ -141,6 +142,8 @@ WRONG = [
     with_steps("to_gray", labels={"min_sied": 1}),
     with_steps("to_gray", labels={"truncated": "keep"}),
     with_steps("to_gray", labels={"erased": True}),
+    with_steps("to_gray", labels={"obb": "cut"}),
+    with_steps("to_gray", labels={"below": None}),
     with_steps("to_gray", labels={"classes": ["a"]}),
     with_steps("to_gray", labels={"classes": {"a": None}}),
     with_steps("to_gray", labels={"classes": {"a": {"min_side": None}}}),

@@ -23,7 +23,8 @@ from runs import recipe_of, run
 
 from augpipe.verification import verify
 
-RECIPE = "version: 1\nlabels: {min_side: 14}\nsteps:\n  - horizontal_flip\n  - rotate: {degrees: [-20, 20]}\n"
+MOVES = "[horizontal_flip, affine: {scale: 0.9}, rotate: {degrees: [-20, 20]}]"
+RECIPE = f"version: 1\nlabels: {{min_side: 14}}\nsteps: {MOVES}\n"
 
 
 @pytest.fixture(scope="module")

@@ -281,7 +281,7 @@ def ring_outside(samples):
 
 
 def too_small_to_keep(samples):
-    _, row = first(samples, lambda r: is_polygon(r) and r["visible"] == 1)
+    _, row = first(samples, lambda r: is_polygon(r) and r["visible"] < 0.8)
     row["box_xyxy"][2] = row["box_xyxy"][0] + 2.0
 
 

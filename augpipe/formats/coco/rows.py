@@ -144,6 +144,8 @@ def _annotation_json(
         out["occluded"] = facts.occluded
     if facts.pose is not None:
         out["pose"] = facts.pose
+    if facts.ignored is not None:
+        out["ignored"] = facts.ignored
     if objects.parts[i]:
         out["parts"] = [{"name": p.name, "box_xyxy": [whole(v) for v in p.box_xyxy]} for p in objects.parts[i]]
     if not facts.attributes:

@@ -32,7 +32,8 @@ from augpipe.formats.coco.json_fields import known, rle_json
 from augpipe.formats.coco.read import segments_of
 from augpipe.formats.limits import bad_labels
 from augpipe.labels.polygons import is_tangled
-from augpipe.labels.transform import DECIMALS, Labelled
+from augpipe.labels.rules import DECIMALS
+from augpipe.labels.transform import Labelled
 
 SCHEMA = "augpipe/1"
 
@@ -147,7 +148,7 @@ def _flat_rings(rings: Sequence[F64]) -> Iterator[list[float]]:
 
 
 def _add_facts(row: dict[str, Any], facts: ObjectAttributes) -> None:
-    for name in ("id", "truncated", "difficult", "occluded", "pose"):
+    for name in ("id", "truncated", "difficult", "occluded", "pose", "ignored"):
         value = getattr(facts, name)
         if value is not None:
             row[name] = value
@@ -296,6 +297,7 @@ def _object_row(index: int, value: Any, categories: Mapping[int, Category]) -> O
             id=identity_of(row.get("id")),
             pose=row["pose"] if isinstance(row.get("pose"), str) else None,
             attributes=_mapping(row.get("attributes", {})),
+            ignored=row["ignored"] if isinstance(row.get("ignored"), str) else None,
             **facts,
         ),
     )

@@ -2,8 +2,8 @@
 
 Numbers have fifteen decimals, as with nine a box of one pixel comes back thinner than that: whole pixels come back
 whole, and others within a millionth. An object that has not what the kind asks for is written by its box. Ultralytics
-leaves out a whole picture for one box whose centre lies outside or that is larger than the picture, so such boxes are
-cut to it, and counted; others stay as they are.
+leaves out a whole picture for one row against its rule (:func:`is_taken`), such as a box whose centre lies outside or
+that is larger than the picture, so such objects are cut to it, and counted; others stay as they are.
 """
 
 from __future__ import annotations
@@ -17,6 +17,21 @@ from augpipe.core.geometry import bounds_of, corners_of, rectangle
 from augpipe.formats.yolo.data_yaml import Kind
 
 _SAME = 1e-3  # pixels within which a box is the same
+
+
+def is_taken(numbers: Sequence[float], kind: Kind) -> bool:
+    """Whether Ultralytics takes a row of these numbers, behind the class; else it leaves out the picture.
+
+    Its rule, in ``verify_image_label`` of ultralytics/data/utils.py: no number of a row is below 0 and none above 1, of
+    corners and outlines those of the box around them, of a keypoint its place. Version 8.4 lets pass what is off by a
+    hundredth, older ones do not.
+    """
+    if kind in ("segment", "obb"):
+        xs, ys = numbers[0::2], numbers[1::2]
+        numbers = _centred((min(xs), min(ys), max(xs), max(ys)), (1, 1)) if xs and ys else ()
+    elif kind == "pose":
+        numbers = [*numbers[:4], *(v for i in range(4, len(numbers), 3) for v in numbers[i : i + 2])]
+    return len(numbers) >= 4 and all(0.0 <= number <= 1.0 for number in numbers)
 
 
 def row_of(
@@ -54,8 +69,7 @@ def _centred(box_xyxy: Sequence[float], size_wh: tuple[int, int]) -> list[float]
 
 def _box_in(box_xyxy: list[float], size_wh: tuple[int, int]) -> tuple[list[float] | None, set[str]]:
     """The box, cut to the picture where Ultralytics would take it for a mistake; ``None`` if nothing of it is left."""
-    cx, cy, w, h = _centred(box_xyxy, size_wh)
-    if 0.0 <= cx <= 1.0 and 0.0 <= cy <= 1.0 and 0.0 <= w <= 1.0 and 0.0 <= h <= 1.0:
+    if is_taken(_centred(box_xyxy, size_wh), "detect"):
         return box_xyxy, set()
     cut: list[float] = np.clip(box_xyxy, 0.0, (*size_wh, *size_wh)).tolist()
     if cut[0] >= cut[2] or cut[1] >= cut[3]:
@@ -76,8 +90,12 @@ def _corners_row(objects: Objects, i: int, size_wh: tuple[int, int]) -> tuple[li
             return [], changed
         corners = corners_of(np.array([box]))[0]
         changed.add("boxes that are not oriented, written as oriented ones")
-    elif _box_in(bounds_of(corners).tolist(), size_wh)[0] is None:
-        return [], {"objects outside the picture"}
+    elif not is_taken(_flat(corners, size_wh), "obb"):
+        from augpipe.labels.boxes import obb_in
+
+        corners, changed = obb_in(corners, size_wh), {"objects cut to the picture"}
+        if corners is None:
+            return [], {"objects outside the picture"}
     return _flat(corners, size_wh), changed | _other_box(objects, i, corners)
 
 
@@ -97,7 +115,7 @@ def _outline_row(objects: Objects, i: int, size_wh: tuple[int, int]) -> tuple[li
         changed.add("masks, written as the outline of their pixels")
     elif isinstance(segmentation, Rings) and len(segmentation.rings) > 1:
         changed.add("polygons of several rings, joined into one")
-    if not all(0.0 <= n <= 1.0 for n in _centred(bounds_of(ring).tolist(), size_wh)):
+    if not is_taken(_flat(ring, size_wh), "segment"):
         inside = clip_rings([ring], rectangle(size_wh))[0]
         if not inside:
             return [], {"objects outside the picture"}

@@ -33,7 +33,7 @@ from augpipe.formats.writer import (
 )
 from augpipe.formats.yolo.data_yaml import KINDS, SPLITS, Kind, read_data_yaml
 from augpipe.formats.yolo.index import label_of
-from augpipe.formats.yolo.rows import row_of, text_of
+from augpipe.formats.yolo.rows import is_taken, row_of, text_of
 
 _READ_ENDINGS = frozenset((".bmp", ".jp2", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
 _READ_FORMATS = frozenset(("BMP", "JPEG", "JPEG2000", "MPO", "PNG", "TIFF", "WEBP"))
@@ -126,13 +126,18 @@ class YoloEncoder(SampleEncoder):
         objects = picture.annotations.objects
         lines: list[str] = []
         changes: list[Loss] = []
+        refused: int | None = None
         indexes, categories = objects.index.tolist(), objects.category_id.tolist()
         for i in range(len(objects)):
             numbers, changed = row_of(objects, i, self.kind, self.keypoints, size)
             changes += (Loss(what, 1, indexes[i]) for what in sorted(changed))
             if numbers:
+                if refused is None and not is_taken(numbers, self.kind):
+                    refused = indexes[i]
                 lines.append(text_of(self.index[categories[i]], numbers))
         write_into(f"{self.folder}{label_of(f'/images/{name}')}", lines_of(lines))
+        if refused is not None:
+            changes.append(Loss("pictures that Ultralytics leaves out for one of their objects", 1, refused))
         if not is_read(name, picture.header, size):
             changes.append(Loss("pictures of a kind or size that Ultralytics leaves out", 1))
         return Encoded(len(lines), tuple(changes), name, _top_of(name))

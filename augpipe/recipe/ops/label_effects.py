@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 LabelEffect: TypeAlias = Literal[
-    "untouched", "moved", "cut", "boxed", "refitted", "resampled", "lowered", "covered", "cannot"
+    "untouched", "moved", "cut", "clipped", "boxed", "refitted", "resampled", "lowered", "covered", "cannot"
 ]
 
 LABEL_EFFECTS: dict[LabelEffect, str] = {
     "untouched": "stays as it is",
     "moved": "moves by the same numbers; nothing of it is lost",
     "cut": "moves, and what leaves the frame is gone: a box and a shape are cut, a keypoint becomes v = 0",
+    "clipped": "moves; where the frame cuts it, it becomes what `labels.obb` says",
     "boxed": "becomes the box around its turned corners, or ellipse, cut at the frame",
-    "refitted": "becomes the smallest rectangle around what it turns into",
+    "refitted": "becomes the smallest rectangle around what it turns into; where it is cut, what `labels.obb` says",
     "resampled": "is warped in the picture's own pixels, nearest neighbour; new ground of a raster is void",
     "lowered": "stays, and what is painted over lowers `visible`; a keypoint under it becomes v = 1",
     "covered": "as `labels.erased` says: stays (`lower`), or loses what is painted over (`cut`)",
@@ -26,7 +27,7 @@ LABEL_EFFECTS: dict[LabelEffect, str] = {
 }
 """What each effect means."""
 
-_MOVES = ("moved", "cut", "boxed", "refitted", "resampled")
+_MOVES = ("moved", "cut", "clipped", "boxed", "refitted", "resampled")
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,12 @@ def _all(effect: LabelEffect) -> LabelEffects:
 NOTHING = LabelEffects()
 """Colour, blur, noise, compression: labels stay as they are."""
 
-WHOLE = _all("moved")
-"""Whole pixels to whole pixels, and all of them stay: flips, quarter turns, bars."""
+WHOLE = replace(_all("moved"), obb="clipped")
+"""Whole pixels to whole pixels, and all of them stay: flips, quarter turns, bars. An oriented box that leaves the frame
+of the source leaves that of the result too."""
 
-WINDOW = replace(_all("cut"), obb="moved")
-"""Whole pixels to whole pixels, of which the frame leaves some. An oriented box may leave the frame."""
+WINDOW = replace(_all("cut"), obb="clipped")
+"""Whole pixels to whole pixels, of which the frame leaves some."""
 
 STRETCH = replace(_all("moved"), obb="refitted", mask="resampled", semantic="resampled", instance="resampled",
                   panoptic="resampled")  # fmt: skip
@@ -102,7 +104,7 @@ STRETCH = replace(_all("moved"), obb="refitted", mask="resampled", semantic="res
 STRETCHED_WINDOW = replace(STRETCH, box="cut", polygon="cut", keypoints="cut", parts="cut")
 """A window that is brought to another size."""
 
-TURN = replace(STRETCHED_WINDOW, box="boxed", parts="boxed", obb="moved")
+TURN = replace(STRETCHED_WINDOW, box="boxed", parts="boxed", obb="clipped")
 """A rotation, after which an oriented box is still a rectangle."""
 
 MAP = replace(TURN, obb="refitted")

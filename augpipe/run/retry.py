@@ -17,15 +17,17 @@ from typing import Any
 from augpipe.core.errors import UsageError, one_line, refusals_told
 from augpipe.core.paths import StrPath
 from augpipe.formats.base import fingerprint_of
+from augpipe.formats.webdataset.schema import REJECTS
 from augpipe.run.augment import continued, open_run
 from augpipe.run.config import Execution
 from augpipe.run.devices import kept_device
 from augpipe.run.engine.base import Engine
 from augpipe.run.engine.registry import engine_for
+from augpipe.run.folder.books import faults_of_books
 from augpipe.run.folder.inventory import Inventory, Record, take_stock
 from augpipe.run.folder.lock import WHOLE
 from augpipe.run.folder.manifest import Limits, Summary, summary_of
-from augpipe.run.folder.run_folder import REJECTS, RunFolder, put_json
+from augpipe.run.folder.run_folder import RunFolder, put_json
 from augpipe.run.folder.state import RunState, shard_name
 from augpipe.run.folder.store import Store, open_store
 from augpipe.run.job import Task, plan_tasks
@@ -88,7 +90,7 @@ def retry(
                     watcher.remarks.append(_take_over(output, before, state, made_of))
             again = _has_lost if everything else _has_transient
             # Before a run was closed for the first time, what is missing may be the part of another machine.
-            was_closed = store.size(REJECTS) >= 0
+            was_closed = output.is_finished() or store.size(REJECTS) >= 0
             work = PendingWork(made_of, output, state, WHOLE, execution, watcher, again, "retry", was_closed)
             return work.execute(engine_for(engine, execution, options.device), limits)
 
@@ -132,8 +134,10 @@ def _is_same(task: Task, record: Mapping[str, Any]) -> bool:
     return bool(then["sources"] == sources and then.get("fingerprint") == fingerprint_of(task.entries))
 
 
-def finish(folder: StrPath | Store, limits: Limits | None = None) -> Summary:
+def finish(folder: StrPath | Store, limits: Limits | None = None, watcher: Watcher | None = None) -> Summary:
     """Close a run of which all shards are there, as after ``--tasks`` on several machines.
+
+    Of a finished one it makes a manifest or rejects again that are not what the records say, and tells ``watcher``.
 
     Raises:
         UsageError: there is no run, or a shard is missing.
@@ -150,8 +154,12 @@ def finish(folder: StrPath | Store, limits: Limits | None = None) -> Summary:
             missing = [index for index in range(state.shards) if index not in stock.done]
             if missing:
                 raise UsageError(_missing_shards(name, state, missing, stock))
-            finished = output.is_finished()
+            faults = faults_of_books(output, stock)
+            finished = output.is_finished() and not faults
             if not finished:
+                for fault in faults:
+                    (watcher or Watcher()).trouble(f"{fault}; it is made again")
+                output.reopen()
                 output.clean(state, WHOLE, stock.done)
                 close(output, state, stock, 0.0, "finish")
             return summary_of(name, state, stock.done, limits, already_done=finished)

@@ -14,6 +14,7 @@ from augpipe.recipe.compile import Recipe
 from augpipe.run.config import Execution, RunOptions
 from augpipe.run.dry_run import bytes_of_samples, remark_on_space
 from augpipe.run.engine.base import Engine, Listener
+from augpipe.run.folder.books import faults_of_books
 from augpipe.run.folder.inventory import Inventory, Record, take_stock
 from augpipe.run.folder.local import LocalStore
 from augpipe.run.folder.lock import WHOLE
@@ -89,10 +90,14 @@ class PendingWork:
         started, store, state = monotonic(), self.output.store, self.state
         stock = take_stock(store, state, check=self.execution.check)
         wanted = [i for i in _existing(self.tasks, state) if self._is_wanted(i, stock)]
-        if not wanted and self.output.is_finished():
+        faults = [] if wanted else faults_of_books(self.output, stock)
+        if not wanted and not faults and self.output.is_finished():
             return summary_of(store.folder, state, stock.done, limits, already_done=True)
-        if wanted:
+        for fault in faults:
+            self.watcher.trouble(f"{fault}; it is made again")
+        if wanted or faults:
             self._reopen(stock)
+        if wanted:
             self._make(engine, stock, frozenset(wanted))
         self._lock_all()
         stock = take_stock(store, state)

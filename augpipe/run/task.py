@@ -25,6 +25,7 @@ from augpipe.core.plan import Plan
 from augpipe.core.rng import rank
 from augpipe.formats.base import Entry, fingerprint_of, read_picture
 from augpipe.formats.webdataset.record import SourceFacts, record_of
+from augpipe.formats.webdataset.schema import SHARD_SCHEMA
 from augpipe.labels.normalize import aligned
 from augpipe.labels.transform import Labelled, apply
 from augpipe.pixels.backend import Backend, Rendered
@@ -33,7 +34,7 @@ from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.codec.label_png import encode_raster, narrowed
 from augpipe.recipe.planner import draw
 from augpipe.run.folder.inventory import fault_of_tar, read_record
-from augpipe.run.folder.run_folder import SHARD_SCHEMA, put_json, sha256_of
+from augpipe.run.folder.run_folder import put_json, sha256_of
 from augpipe.run.folder.samples import END, sample_key, tar_member
 from augpipe.run.job import Attempt, Job, Task
 from augpipe.run.prefetch import reading_ahead

@@ -12,7 +12,7 @@ from typing import Any
 
 from augpipe.core.errors import one_line
 from augpipe.formats.webdataset.safe_parse import object_of, read_document
-from augpipe.formats.webdataset.schema import REJECTS, commit_of
+from augpipe.formats.webdataset.schema import REJECTS, fault_of_commit
 from augpipe.verification.findings import MISFIT, Findings
 
 _A_FEW = 3
@@ -73,7 +73,9 @@ def read_commit(folder: Path, shard: Mapping[str, Any]) -> Commit:
     Raises:
         OSError, ValueError: it cannot be read, or is not one.
     """
-    record = commit_of(read_document(folder / record_name(shard)))
+    record = object_of(read_document(folder / record_name(shard)))
+    if fault := fault_of_commit(record):
+        raise ValueError(fault)
     task = record["task"]
     first, end = task["copies"]
     return Commit(

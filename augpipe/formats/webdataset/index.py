@@ -22,7 +22,7 @@ from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import plural, source_key
 from augpipe.formats.webdataset.record import category_from_json
 from augpipe.formats.webdataset.safe_parse import object_of
-from augpipe.formats.webdataset.schema import MANIFEST, SHARD_NAME, manifest_of
+from augpipe.formats.webdataset.schema import MANIFEST, SHARD_NAME, parse_manifest
 from augpipe.storage.byte_range import ByteRange, bytes_of
 from augpipe.storage.fs import files_in, place_of, size_of
 from augpipe.storage.resolve import COMPRESSED, LEFT_OUT, ending_of, file_at, is_pattern, where_of
@@ -110,7 +110,7 @@ def _book_of(folder: AnyPath) -> _Book | None:
             continue
         if schema.startswith(("augpipe/", "augpipe-run/")):
             try:
-                book = object_of(data) if schema == _RUN_SCHEMA else manifest_of(data)
+                book = object_of(data) if schema == _RUN_SCHEMA else parse_manifest(data)
                 categories = tuple(category_from_json(c) for c in book["config"]["categories"])
                 return _Book(file, categories, None if schema == _RUN_SCHEMA else _sizes(book))
             except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -199,14 +199,14 @@ def read_manifest(folder: Path, *, whole: bool = False) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
-        return manifest_of(read_document(path), whole=whole)
+        return parse_manifest(read_document(path), whole=whole)
     except OSError as error:
         raise DatasetError(_no_manifest(folder, error)) from error
     except ValueError as error:
         raise DatasetError(f"{path}: {one_line(error)}") from error
 
 
-def manifest_of(data: bytes, *, whole: bool = False) -> dict[str, Any]:
+def parse_manifest(data: bytes, *, whole: bool = False) -> dict[str, Any]:
     """As :func:`read_manifest`, of its bytes; raises ``ValueError``."""
     try:
         manifest = object_of(data)
@@ -312,17 +312,19 @@ class CommitRecord(Struct, frozen=True):
     label_kinds: Counts = {}
 
 
-def commit_of(data: bytes) -> dict[str, Any]:
-    """The record of a shard, checked but otherwise as it stands; raises ``ValueError`` if it is none."""
-    value = object_of(data)
-    record = msgspec.convert(value, CommitRecord)
+def fault_of_commit(value: Mapping[str, Any]) -> str:
+    """Why a JSON object is no record of a shard; empty if it is one."""
+    try:
+        record = msgspec.convert(value, CommitRecord)
+    except msgspec.ValidationError as error:
+        return str(error)
     lost = sum(len(row.copies) for row in record.rejects)
     if lost != record.rejected:
-        raise ValueError(f"{record.rejected} samples rejected, its rows say {lost}")
+        return f"{record.rejected} samples rejected, its rows say {lost}"
     seen, sources = record.run.sources, len(record.task.sources)
     if seen is not UNSET and {len(x) for x in (seen.bytes, seen.mtime_ns, seen.sha256, seen.labels)} != {sources}:
-        raise ValueError(f"run.sources are not {sources}, as task.sources are")
-    return value
+        return f"run.sources are not {sources}, as task.sources are"
+    return ""
 
 
 # --- labels ----------------------------------------------------------------------------------------------------------

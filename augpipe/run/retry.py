@@ -34,6 +34,7 @@ from augpipe.run.job import Task, plan_tasks
 from augpipe.run.request import read_request
 from augpipe.run.runner import PendingWork, RunInput, Watcher, close
 from augpipe.run.source_guard import require_apart, roots_of
+from augpipe.run.source_state import source_changes
 
 
 def retry(
@@ -73,6 +74,9 @@ def retry(
         require_apart(roots_of(place, options.source), store.folder)
         made_of = open_run(place, recipe, options)
         watcher.remarks = list(made_of.dataset.remarks)
+        again = _has_lost if everything else _has_transient
+        # Before the folder is locked, since it may take long.
+        changes = source_changes(take_stock(store, state).done, made_of.dataset.entries, store, contents=again)
         # The copies are those of the folder, so nothing is added; but they may be those of several parts.
         as_it_is = replace(execution, extend=True)
         with output:
@@ -80,18 +84,23 @@ def retry(
                 output.lock()
                 before = _run_in(output)
                 fingerprint = made_of.config["source"]["fingerprint"]
-                changed = fingerprint != before.config["source"]["fingerprint"]
+                changed = bool(changes) or fingerprint != before.config["source"]["fingerprint"]
                 if changed and not everything:
-                    raise UsageError(f"{place}: pictures or labels have changed since the run; --all takes them up")
+                    what = changes.told if changes else "pictures or labels have changed"
+                    way = "--all takes them up" if changes.in_place else "it is another run: choose another DST for it"
+                    raise UsageError(f"{place}: {what} since the run; {way}")
                 source_now = {**before.config["source"], "fingerprint": fingerprint}
                 now = replace(before, config={**before.config, "source": source_now})
                 state = continued(now, made_of.config, as_it_is, store.folder, shard_size_asked=True)
                 if changed:
-                    watcher.remarks.append(_take_over(output, before, state, made_of))
-            again = _has_lost if everything else _has_transient
+                    watcher.remarks.append(_take_over(output, before, state, made_of, changes.shards))
+
+            def is_wanted(record: Record) -> bool:
+                return again(record) or record["task"]["index"] in changes.shards
+
             # Before a run was closed for the first time, what is missing may be the part of another machine.
             was_closed = output.is_finished() or store.size(REJECTS) >= 0
-            work = PendingWork(made_of, output, state, WHOLE, execution, watcher, again, "retry", was_closed)
+            work = PendingWork(made_of, output, state, WHOLE, execution, watcher, is_wanted, "retry", was_closed)
             return work.execute(engine_for(engine, execution, options.device), limits)
 
 
@@ -110,7 +119,7 @@ def _has_transient(record: Record) -> bool:
     return any(row.get("transient") for row in record["rejects"])
 
 
-def _take_over(output: RunFolder, before: RunState, state: RunState, made_of: RunInput) -> str:
+def _take_over(output: RunFolder, before: RunState, state: RunState, made_of: RunInput, changed: frozenset[int]) -> str:
     """Adapt the run to the changed source: shards whose own sources are the same get a record with the new digest.
 
     Interrupted anywhere, the same call does the rest: records of both digests are taken over, and run.json, which says
@@ -119,7 +128,8 @@ def _take_over(output: RunFolder, before: RunState, state: RunState, made_of: Ru
     store, entries = output.store, made_of.dataset.entries
     old, new = take_stock(store, before), take_stock(store, state)
     records = {**old.done, **new.done}
-    same = [task for task in plan_tasks(state, entries, records.__contains__) if _is_same(task, records[task.index])]
+    there = plan_tasks(state, entries, lambda index: index in records and index not in changed)
+    same = [task for task in there if _is_same(task, records[task.index])]
     output.reopen()
     for task in same:
         put_json(store, f"{task.name}.json", {**records[task.index], "config": task.config})

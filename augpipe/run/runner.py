@@ -23,6 +23,7 @@ from augpipe.run.folder.run_folder import RunFolder, sha256_of
 from augpipe.run.folder.state import RunState, shard_name
 from augpipe.run.job import Job, Task, plan_tasks
 from augpipe.run.source_guard import roots_of
+from augpipe.run.source_state import SourceChanges, source_changes
 
 _MOST_REMARKS = 3
 
@@ -106,7 +107,9 @@ class PendingWork:
         finished = len(stock.done) == state.shards
         if finished and not self.output.is_finished():
             close(self.output, state, stock, seconds, self.command)
-        return summary_of(store.folder, state, stock.done, limits, seconds=seconds, made=wanted, finished=finished)
+        summary = summary_of(store.folder, state, stock.done, limits, seconds=seconds, made=wanted, finished=finished)
+        changes = source_changes(stock.done, self.input.dataset.entries, store)
+        return replace(summary, failed=_changed_meanwhile(store.folder, changes)) if changes else summary
 
     def _is_wanted(self, index: int, stock: Inventory) -> bool:
         if index in stock.done:
@@ -198,6 +201,13 @@ class PendingWork:
             device=options.device,
             versions=None if versions == self.state.config.get("versions") else versions,
         )
+
+
+def _changed_meanwhile(folder: Path | str, changes: SourceChanges) -> str:
+    return (
+        f"the source has changed while the run was at work: {changes.told}; the shards have it as it was read; "
+        f"'augpipe retry {folder} --all' takes it up"
+    )
 
 
 def _existing(tasks: range, state: RunState) -> range:

@@ -1,6 +1,6 @@
 """Finding COCO data: a JSON or a folder of them, and where in its bytes each picture's annotations are.
 
-The file is mapped into memory and split into its objects without building them; what is kept is the byte range of each,
+The file is read into memory and split into its objects without building them; what is kept is the byte range of each,
 sorted by picture. So a JSON of half a gigabyte costs a few bytes an annotation, and any worker reads just its own.
 """
 
@@ -10,7 +10,7 @@ import mmap
 import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, plural
 from augpipe.formats.coco.fields import category_of, identity_of
 from augpipe.formats.coco.image_paths import finder, picture_root
 from augpipe.formats.coco.json_ranges import ranges_of
+from augpipe.formats.coco.json_text import MARK, encoding_of, held, require_utf8, text_of
 from augpipe.formats.coco.read import CocoReader, key_of, pack, panoptic_pngs
 from augpipe.formats.indexing import digest_of, labelled_by_id, listed_classes
 from augpipe.formats.webdataset.samples import has_samples, is_of_sample
@@ -32,7 +33,6 @@ from augpipe.storage.fs import children, files_in, place_of, row_name, size_of, 
 from augpipe.storage.temp_copy import end_of, spooled
 from augpipe.storage.tree import AnyPath, ArchivePath
 
-_MARK = b"\xef\xbb\xbf"  # what Windows puts before UTF-8
 _SNIFFED = 1 << 16
 _RUN_BYTES = 1 << 20
 _NOTHING = msgspec.Raw()
@@ -102,9 +102,11 @@ class CocoFile:
 def looks_like_coco(path: AnyPath) -> bool:
     """Whether a JSON file has a list of COCO's near its top or its end."""
     head = start_of(path, _SNIFFED)
+    if encoding := encoding_of(head):
+        head = head.decode(encoding, "replace").encode()
     if not head and size_of(path) > 0:
         return True  # damaged in its archive, which is reported when it is read
-    if head.removeprefix(_MARK).lstrip()[:1] != b"{":
+    if head.removeprefix(MARK).lstrip()[:1] != b"{":
         return False
     return _names_lists(head) or (len(head) == _SNIFFED and _names_lists(head + end_of(path, _SNIFFED)))
 
@@ -155,7 +157,8 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     listed = {path: indexed[path].categories if path in indexed else categories_in(path) for path in every}
     categories = _categories(listed, options)
     root = picture_root(files[0].path, list(files[0].keys.values()), options)
-    reader = CocoReader(tuple(str(f.text) for f in files), {c.id: c for c in categories})
+    texts = tuple(str(f.text) for f in files)
+    reader = CocoReader(texts, {c.id: c for c in categories}, any(f.panoptic for f in files))
     entries = list(_entries(src, root, files))
     return Dataset.of("coco", src, categories, entries, reader, options, _remarks(files, entries))
 
@@ -204,7 +207,7 @@ def index_file(path: AnyPath) -> CocoFile:
 def categories_in(path: AnyPath) -> tuple[Category, ...]:
     """The categories of a JSON of another split; raises ``DatasetError`` if it has none that can be read."""
     with _open(path) as (_, mapped):
-        return _own_categories(path, msgspec.json.decode(_text(mapped), type=_Classes).categories)
+        return _own_categories(path, msgspec.json.decode(text_of(mapped), type=_Classes).categories)
 
 
 @contextmanager
@@ -214,7 +217,8 @@ def _open(path: AnyPath) -> Iterator[tuple[Path, mmap.mmap]]:
     try:
         if size_of(file) == 0:
             raise DatasetError(f"{path}: the file is empty; expected a COCO JSON")
-        with _mapped(file) as mapped:
+        with held(file) as mapped:
+            require_utf8(path, mapped)
             try:
                 yield file, mapped
             except msgspec.MsgspecError as error:
@@ -226,10 +230,6 @@ def _open(path: AnyPath) -> Iterator[tuple[Path, mmap.mmap]]:
         raise DatasetError(f"{path}: cannot be read: {one_line(error)}") from error
 
 
-def _text(mapped: mmap.mmap) -> memoryview:
-    return memoryview(mapped)[len(_MARK) if mapped[: len(_MARK)] == _MARK else 0 :]
-
-
 def _not_a_number(mapped: mmap.mmap, message: str) -> str:
     """Advice where Python's json module has written NaN, which is not JSON."""
     place = re.search(r"\(byte (\d+)\)", message)
@@ -239,7 +239,7 @@ def _not_a_number(mapped: mmap.mmap, message: str) -> str:
 
 def _index(path: AnyPath, file: Path, mapped: mmap.mmap) -> CocoFile:
     base = np.frombuffer(mapped, np.uint8)
-    text = _text(mapped)
+    text = text_of(mapped)
     document = msgspec.json.decode(text, type=_Known)
     keys = _keys(path, document.images)
     numbers = {identity: number for number, identity in enumerate(keys)}
@@ -340,7 +340,7 @@ def _entries(src: AnyPath, root: AnyPath, files: Sequence[CocoFile]) -> Iterator
     archived = isinstance(files[0].path, ArchivePath)
     images = files[0].images.tolist()
     with ExitStack() as stack:
-        texts = [stack.enter_context(_mapped(file.text)) for file in files]
+        texts = [stack.enter_context(held(file.text)) for file in files]
         for (identity, key), image, *ranges in zip(keys.items(), images, *(f.ranges(keys) for f in files), strict=True):
             start, size = image
             places = [(k, *place) for k, rows in enumerate(ranges) for place in rows.tolist()]
@@ -357,14 +357,3 @@ def _entries(src: AnyPath, root: AnyPath, files: Sequence[CocoFile]) -> Iterator
                 ),
                 0 if picture is None else picture[1],
             )
-
-
-@contextmanager
-def _mapped(path: Path) -> Iterator[mmap.mmap]:
-    with open(path, "rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    try:
-        yield mapped
-    finally:
-        with suppress(BufferError):  # an error's traceback may still look into it; then it closes with the traceback
-            mapped.close()

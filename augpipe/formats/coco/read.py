@@ -21,6 +21,7 @@ from augpipe.core.annotations import Annotations, Category, Dropped, ObjectRow, 
 from augpipe.core.errors import Reject, one_line
 from augpipe.formats.base import Entry, source_key
 from augpipe.formats.coco.fields import identity_of, numbers_of, object_of, whole_number
+from augpipe.formats.indexing import require_as_indexed
 from augpipe.formats.limits import DEEPEST, FARTHEST, bad_labels, is_deep, require_small
 from augpipe.storage.byte_range import ByteRange, name_of, read_place, read_ranges
 from augpipe.storage.fs import place_of
@@ -37,6 +38,7 @@ class CocoReader:
 
     files: tuple[str, ...]
     categories: Mapping[int, Category]
+    panoptic: bool = False  # then PNGs, too, are in the digests of entries
 
     def annotations(self, entry: Entry) -> Annotations:
         packed, *elsewhere = entry.annotation if isinstance(entry.annotation, tuple) else (entry.annotation,)
@@ -44,7 +46,10 @@ class CocoReader:
         places: dict[int, list[tuple[int, int]]] = {first: [(image_at[0], image_at[1])]}
         for file, start, size in ranges:
             places.setdefault(file, []).append((start, size))
-        groups = {file: self._objects(file, of_file, entry) for file, of_file in places.items()}
+        texts = {file: read_ranges(self.files[file], of_file) for file, of_file in places.items()}
+        if not self.panoptic:
+            require_as_indexed(entry, *itertools.chain.from_iterable(texts.values()))
+        groups = {file: self._objects(texts[file], of_file, entry) for file, of_file in places.items()}
         image, groups[first] = groups[first][0], groups[first][1:]
         labels = annotations_of(image, merged(list(groups.values())), self.categories, entry.file)
         png = elsewhere[0] if elsewhere else self._panoptic(groups)
@@ -60,8 +65,8 @@ class CocoReader:
             return replace(labels, notes=tuple(sorted({*labels.notes, "panoptic-missing"})))
         return replace(labels, panoptic=raster.astype(np.uint32))
 
-    def _objects(self, file: int, ranges: Sequence[tuple[int, int]], entry: Entry) -> list[dict[str, Any]]:
-        texts = read_ranges(self.files[file], ranges)
+    @staticmethod
+    def _objects(texts: Sequence[bytes], ranges: Sequence[tuple[int, int]], entry: Entry) -> list[dict[str, Any]]:
         values = [decoded(text, entry.file, start) for text, (start, _) in zip(texts, ranges, strict=True)]
         for value, (start, _) in zip(values, ranges, strict=True):
             if not isinstance(value, dict):

@@ -5,6 +5,7 @@ Training and verification both read by these functions. They hold no more memory
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -66,7 +67,7 @@ def read_document(path: Path) -> bytes:
         return bounded(file)
 
 
-def open_file(path: str | Path) -> IO[bytes]:
+def open_file(path: str | Path) -> io.BufferedReader:
     """A file to read; OSError for anything else, such as a pipe, on which nobody may wait."""
     return open(path, "rb", opener=regular_file)
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from augpipe.core.errors import Reject, one_line
@@ -128,10 +128,12 @@ def source_changes(
     shards: set[int] = set()
     doubts: list[_Doubt] = []
     known: set[str] = set()
-    when = cache(_mtime_of)  # of an archive once
+    when = lru_cache(64)(_mtime_of)  # of an archive once
     for number, record in records.items():
         keys = record["task"]["sources"]
         known.update(keys)
+        if not contents(record) and _is_at_rest(record, now, when):
+            continue
         for key, found in zip(keys, _compared(number, record, now, store, when, contents(record)), strict=True):
             if isinstance(found, _Doubt):
                 doubts.append(found)
@@ -145,6 +147,20 @@ def source_changes(
                 shards.add(doubt.shard)
     what |= dict.fromkeys(now.keys() - known, _NEW) if whole else {}
     return SourceChanges(what, frozenset(shards))
+
+
+def _is_at_rest(record: Record, now: Mapping[str, Entry], when: Callable[[str], int | None]) -> bool:
+    """Whether nothing about the sources of a shard is otherwise, at the first look, which is nearly always so."""
+    seen = record["run"].get("sources")
+    entries = [now.get(key) for key in record["task"]["sources"]]
+    if seen is None or not all(entries):
+        return False
+    there = [entry for entry in entries if entry is not None]
+    return bool(
+        seen["bytes"] == [entry.size for entry in there]
+        and seen["labels"] == [entry.digest.hex() for entry in there]
+        and seen["mtime_ns"] == [None if e.picture is None else when(e.picture.path) for e in there]
+    )
 
 
 def _compared(

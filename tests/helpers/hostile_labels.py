@@ -251,6 +251,7 @@ coco_case(
     "reject size-mismatch",
     with_row(bbox=[-1e308, -1e308, 1.5e308, 1.5e308]) | {"images": [image(1), image(2, "b.jpg", size=(4, 4))]},
 )
+coco_case("a JSON in UTF-16", ERROR, json.dumps(coco()).encode("utf-16"), "is UTF-16, and JSON is UTF-8")
 coco_case("100,000 keypoints", READ, lambda: with_row(keypoints=[1, 1, 2] * 100_000))
 
 

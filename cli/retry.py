@@ -62,4 +62,4 @@ def finish(
     from augpipe.run.folder.manifest import Limits
     from augpipe.run.retry import finish as close
 
-    running.carried_out(lambda watcher: close(dst, Limits(max_rejects, max_dropped)))
+    running.carried_out(lambda watcher: close(dst, Limits(max_rejects, max_dropped), watcher))

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from augpipe.core.annotations import Category
-from augpipe.core.errors import DatasetError, one_line
-from augpipe.formats.base import SourceOptions, plural
+from augpipe.core.errors import DatasetError, Reject, one_line
+from augpipe.formats.base import Entry, SourceOptions, plural
 from augpipe.storage.fs import children, names_of, relative_to
 from augpipe.storage.tree import AnyPath
 
@@ -45,6 +45,13 @@ def links_left_out(links: Collection[str], root: AnyPath) -> list[str]:
 def digest_of(*parts: bytes) -> bytes:
     """A short digest of some bytes, for the fingerprint."""
     return hashlib.blake2b(b"\0".join(parts), digest_size=16).digest()
+
+
+def require_as_indexed(entry: Entry, *parts: bytes) -> None:
+    """Raise a ``changed`` ``Reject`` if labels are not those of which :func:`digest_of` has made the entry's digest."""
+    if digest_of(*parts) != entry.digest:
+        message = f"{entry.file}: its labels were changed while the run was at work"
+        raise Reject("labels", "changed", message, file=entry.file, transient=True)
 
 
 def categories_by_name(names: Iterable[str], options: SourceOptions, root: object) -> tuple[Category, ...]:

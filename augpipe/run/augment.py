@@ -19,9 +19,10 @@ from augpipe.pixels.factory import remark_on_processes
 from augpipe.recipe.compile import Recipe
 from augpipe.recipe.load import load
 from augpipe.run.compatibility import checked
-from augpipe.run.config import Execution, RunOptions, config_of, differences
+from augpipe.run.config import SOURCE_CHANGED, Execution, RunOptions, config_of, differences
 from augpipe.run.engine.base import Engine
 from augpipe.run.engine.registry import engine_for
+from augpipe.run.folder.inventory import take_stock
 from augpipe.run.folder.lock import WHOLE
 from augpipe.run.folder.manifest import Limits, Summary
 from augpipe.run.folder.run_folder import RunFolder
@@ -31,6 +32,7 @@ from augpipe.run.folder.store import Store, open_store
 from augpipe.run.request import request_of
 from augpipe.run.runner import PendingWork, RunInput, Watcher
 from augpipe.run.source_guard import require_apart, roots_of
+from augpipe.run.source_state import UNCHANGED, SourceChanges, source_changes
 
 __all__ = ["Execution", "Limits", "RunOptions", "Summary", "Watcher", "augment", "open_run"]
 
@@ -79,10 +81,11 @@ def augment(
         watcher.remarks = [*made_of.dataset.remarks, *_together(made_of.dataset)]
         if execution.workers is None and (remark := remark_on_processes(options.device)):
             watcher.remarks.append(remark)
+        changes = _changes(output, made_of, execution)  # before the folder is locked, since it may take long
         with output:
             with output.store.preparing():
                 before = output.state()
-                state = _state(before, made_of, execution, output.store.folder)
+                state = _state(before, made_of, execution, output.store.folder, changes)
                 tasks = WHOLE if execution.tasks is None else execution.tasks.of(state.shards)
                 output.lock(tasks)
                 if before is None:
@@ -115,14 +118,26 @@ def _require_ours(output: RunFolder) -> None:
         raise UsageError(f"{output.store.folder}: is not empty and holds no run of augpipe; choose another DST")
 
 
-def _state(before: RunState | None, made_of: RunInput, execution: Execution, folder: Path | str) -> RunState:
+def _changes(output: RunFolder, made_of: RunInput, execution: Execution) -> SourceChanges:
+    """What has become of the sources of the shards that are there."""
+    before = output.state()
+    if before is None or execution.overwrite:
+        return UNCHANGED
+    records, entries = take_stock(output.store, before).done, made_of.dataset.entries
+    whole = len(records) == before.shards
+    return source_changes(records, entries, output.store, contents=lambda record: execution.check, whole=whole)
+
+
+def _state(
+    before: RunState | None, made_of: RunInput, execution: Execution, folder: Path | str, changes: SourceChanges
+) -> RunState:
     """The run that the folder is to hold."""
     if before is None or execution.overwrite:
         if execution.extend:
             raise UsageError(f"{folder}: holds no run that --extend could add copies to; use --copies")
         return begun(made_of.config, request_of(made_of.source, made_of.recipe, made_of.options.source))
     asked = made_of.options.sources_per_shard is not None
-    return continued(before, made_of.config, execution, folder, shard_size_asked=asked)
+    return continued(before, made_of.config, execution, folder, shard_size_asked=asked, changes=changes)
 
 
 def open_run(source: str, recipe: Recipe, options: RunOptions) -> RunInput:
@@ -148,7 +163,13 @@ def begun(config: Mapping[str, Any], request: Mapping[str, Any]) -> RunState:
 
 
 def continued(
-    before: RunState, config: Mapping[str, Any], how: Execution, folder: Path | str, *, shard_size_asked: bool
+    before: RunState,
+    config: Mapping[str, Any],
+    how: Execution,
+    folder: Path | str,
+    *,
+    shard_size_asked: bool,
+    changes: SourceChanges = UNCHANGED,
 ) -> RunState:
     """The run in ``folder`` as it goes on.
 
@@ -158,6 +179,7 @@ def continued(
         how: may ask for more copies, or accept other versions.
         folder: named in errors.
         shard_size_asked: whether the user gave the size of shards in ``config``.
+        changes: of the sources of its shards.
 
     Raises:
         UsageError: it is a run of another configuration.
@@ -178,6 +200,11 @@ def continued(
             state = replace(state, accepted=(*state.accepted, wanted["versions"]))
         wanted["versions"] = compared.get("versions")
     changed = differences(compared, wanted)
+    if changes:
+        others = [change for change in changed if change != SOURCE_CHANGED]
+        if changes.in_place and not others:
+            raise _other_source(folder, changes)
+        changed = [f"source: {changes.told}", *others]
     if len(before.ends) > 1 and not how.extend and all(c.startswith(_OF_PARTS) for c in changed):
         raise UsageError(
             f"{folder}: holds a run that was extended to {before.ends[-1]} copies, which are not those of one run\n"
@@ -186,6 +213,13 @@ def continued(
     if changed:
         raise _other(folder, changed, only_versions=all(c.startswith("versions.") for c in changed))
     return state.extended(wanted) if wanted["copies"] > before.config["copies"] else state
+
+
+def _other_source(folder: Path | str, changes: SourceChanges) -> UsageError:
+    return UsageError(
+        f"{folder}: its source is not what it was made of: {changes.told}\n"
+        f"--overwrite makes all of it anew, 'augpipe retry {folder} --all' what has changed; or choose another DST"
+    )
 
 
 def _other(folder: Path | str, changed: list[str], *, only_versions: bool) -> UsageError:

@@ -26,6 +26,7 @@ from augpipe.pixels.cuda.select import Device
 from augpipe.recipe.compile import Recipe
 
 RUN_SCHEMA = "augpipe-run/1"
+SOURCE_CHANGED = "source: pictures or labels have changed"
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = 
         if isinstance(a, Mapping) and isinstance(b, Mapping):
             out.extend(_differing(a, b, f"{prefix}{name}."))
         elif name == "fingerprint":
-            out.append("source: pictures or labels have changed")
+            out.append(SOURCE_CHANGED)
         else:
             out.append(f"{prefix}{name}: {_change(a, b)}")
     return out

@@ -17,21 +17,24 @@ from typing import Any
 from augpipe.core.errors import UsageError, one_line, refusals_told
 from augpipe.core.paths import StrPath
 from augpipe.formats.base import fingerprint_of
+from augpipe.formats.webdataset.schema import REJECTS
 from augpipe.run.augment import continued, open_run
 from augpipe.run.config import Execution
 from augpipe.run.devices import kept_device
 from augpipe.run.engine.base import Engine
 from augpipe.run.engine.registry import engine_for
+from augpipe.run.folder.books import faults_of_books
 from augpipe.run.folder.inventory import Inventory, Record, take_stock
 from augpipe.run.folder.lock import WHOLE
 from augpipe.run.folder.manifest import Limits, Summary, summary_of
-from augpipe.run.folder.run_folder import REJECTS, RunFolder, put_json
+from augpipe.run.folder.run_folder import RunFolder, put_json
 from augpipe.run.folder.state import RunState, shard_name
 from augpipe.run.folder.store import Store, open_store
 from augpipe.run.job import Task, plan_tasks
 from augpipe.run.request import read_request
 from augpipe.run.runner import PendingWork, RunInput, Watcher, close
 from augpipe.run.source_guard import require_apart, roots_of
+from augpipe.run.source_state import source_changes
 
 
 def retry(
@@ -71,6 +74,9 @@ def retry(
         require_apart(roots_of(place, options.source), store.folder)
         made_of = open_run(place, recipe, options)
         watcher.remarks = list(made_of.dataset.remarks)
+        again = _has_lost if everything else _has_transient
+        # Before the folder is locked, since it may take long.
+        changes = source_changes(take_stock(store, state).done, made_of.dataset.entries, store, contents=again)
         # The copies are those of the folder, so nothing is added; but they may be those of several parts.
         as_it_is = replace(execution, extend=True)
         with output:
@@ -78,18 +84,23 @@ def retry(
                 output.lock()
                 before = _run_in(output)
                 fingerprint = made_of.config["source"]["fingerprint"]
-                changed = fingerprint != before.config["source"]["fingerprint"]
+                changed = bool(changes) or fingerprint != before.config["source"]["fingerprint"]
                 if changed and not everything:
-                    raise UsageError(f"{place}: pictures or labels have changed since the run; --all takes them up")
+                    what = changes.told if changes else "pictures or labels have changed"
+                    way = "--all takes them up" if changes.in_place else "it is another run: choose another DST for it"
+                    raise UsageError(f"{place}: {what} since the run; {way}")
                 source_now = {**before.config["source"], "fingerprint": fingerprint}
                 now = replace(before, config={**before.config, "source": source_now})
                 state = continued(now, made_of.config, as_it_is, store.folder, shard_size_asked=True)
                 if changed:
-                    watcher.remarks.append(_take_over(output, before, state, made_of))
-            again = _has_lost if everything else _has_transient
+                    watcher.remarks.append(_take_over(output, before, state, made_of, changes.shards))
+
+            def is_wanted(record: Record) -> bool:
+                return again(record) or record["task"]["index"] in changes.shards
+
             # Before a run was closed for the first time, what is missing may be the part of another machine.
-            was_closed = store.size(REJECTS) >= 0
-            work = PendingWork(made_of, output, state, WHOLE, execution, watcher, again, "retry", was_closed)
+            was_closed = output.is_finished() or store.size(REJECTS) >= 0
+            work = PendingWork(made_of, output, state, WHOLE, execution, watcher, is_wanted, "retry", was_closed)
             return work.execute(engine_for(engine, execution, options.device), limits)
 
 
@@ -108,7 +119,7 @@ def _has_transient(record: Record) -> bool:
     return any(row.get("transient") for row in record["rejects"])
 
 
-def _take_over(output: RunFolder, before: RunState, state: RunState, made_of: RunInput) -> str:
+def _take_over(output: RunFolder, before: RunState, state: RunState, made_of: RunInput, changed: frozenset[int]) -> str:
     """Adapt the run to the changed source: shards whose own sources are the same get a record with the new digest.
 
     Interrupted anywhere, the same call does the rest: records of both digests are taken over, and run.json, which says
@@ -117,7 +128,8 @@ def _take_over(output: RunFolder, before: RunState, state: RunState, made_of: Ru
     store, entries = output.store, made_of.dataset.entries
     old, new = take_stock(store, before), take_stock(store, state)
     records = {**old.done, **new.done}
-    same = [task for task in plan_tasks(state, entries, records.__contains__) if _is_same(task, records[task.index])]
+    there = plan_tasks(state, entries, lambda index: index in records and index not in changed)
+    same = [task for task in there if _is_same(task, records[task.index])]
     output.reopen()
     for task in same:
         put_json(store, f"{task.name}.json", {**records[task.index], "config": task.config})
@@ -132,8 +144,10 @@ def _is_same(task: Task, record: Mapping[str, Any]) -> bool:
     return bool(then["sources"] == sources and then.get("fingerprint") == fingerprint_of(task.entries))
 
 
-def finish(folder: StrPath | Store, limits: Limits | None = None) -> Summary:
+def finish(folder: StrPath | Store, limits: Limits | None = None, watcher: Watcher | None = None) -> Summary:
     """Close a run of which all shards are there, as after ``--tasks`` on several machines.
+
+    Of a finished one it makes a manifest or rejects again that are not what the records say, and tells ``watcher``.
 
     Raises:
         UsageError: there is no run, or a shard is missing.
@@ -150,8 +164,12 @@ def finish(folder: StrPath | Store, limits: Limits | None = None) -> Summary:
             missing = [index for index in range(state.shards) if index not in stock.done]
             if missing:
                 raise UsageError(_missing_shards(name, state, missing, stock))
-            finished = output.is_finished()
+            faults = faults_of_books(output, stock)
+            finished = output.is_finished() and not faults
             if not finished:
+                for fault in faults:
+                    (watcher or Watcher()).trouble(f"{fault}; it is made again")
+                output.reopen()
                 output.clean(state, WHOLE, stock.done)
                 close(output, state, stock, 0.0, "finish")
             return summary_of(name, state, stock.done, limits, already_done=finished)

@@ -15,6 +15,7 @@ from augpipe.recipe.compile import Recipe
 from augpipe.run.config import Execution, RunOptions
 from augpipe.run.dry_run import bytes_of_samples, remark_on_space
 from augpipe.run.engine.base import Engine, Listener
+from augpipe.run.folder.books import faults_of_books
 from augpipe.run.folder.inventory import Inventory, Record, take_stock
 from augpipe.run.folder.local import LocalStore
 from augpipe.run.folder.lock import WHOLE
@@ -23,6 +24,7 @@ from augpipe.run.folder.run_folder import RunFolder, sha256_of
 from augpipe.run.folder.state import RunState, shard_name
 from augpipe.run.job import Job, Task, plan_tasks
 from augpipe.run.source_guard import roots_of
+from augpipe.run.source_state import SourceChanges, source_changes
 
 _MOST_REMARKS = 3
 
@@ -90,10 +92,14 @@ class PendingWork:
         started, store, state = monotonic(), self.output.store, self.state
         stock = take_stock(store, state, check=self.execution.check)
         wanted = [i for i in _existing(self.tasks, state) if self._is_wanted(i, stock)]
-        if not wanted and self.output.is_finished():
+        faults = [] if wanted else faults_of_books(self.output, stock)
+        if not wanted and not faults and self.output.is_finished():
             return summary_of(store.folder, state, stock.done, limits, already_done=True)
-        if wanted:
+        for fault in faults:
+            self.watcher.trouble(f"{fault}; it is made again")
+        if wanted or faults:
             self._reopen(stock)
+        if wanted:
             self._make(engine, stock, frozenset(wanted))
         self._lock_all()
         stock = take_stock(store, state)
@@ -102,7 +108,9 @@ class PendingWork:
         finished = len(stock.done) == state.shards
         if finished and not self.output.is_finished():
             close(self.output, state, stock, seconds, self.command)
-        return summary_of(store.folder, state, stock.done, limits, seconds=seconds, made=wanted, finished=finished)
+        summary = summary_of(store.folder, state, stock.done, limits, seconds=seconds, made=wanted, finished=finished)
+        changes = source_changes(stock.done, self.input.dataset.entries, store)
+        return replace(summary, failed=_changed_meanwhile(store.folder, changes)) if changes else summary
 
     def _is_wanted(self, index: int, stock: Inventory) -> bool:
         if index in stock.done:
@@ -194,6 +202,13 @@ class PendingWork:
             device=options.device,
             versions=None if versions == self.state.config.get("versions") else versions,
         )
+
+
+def _changed_meanwhile(folder: Path | str, changes: SourceChanges) -> str:
+    return (
+        f"the source has changed while the run was at work: {changes.told}; the shards have it as it was read; "
+        f"'augpipe retry {folder} --all' takes it up"
+    )
 
 
 def _existing(tasks: range, state: RunState) -> range:

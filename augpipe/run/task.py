@@ -26,6 +26,7 @@ from augpipe.core.rng import rank
 from augpipe.formats.base import Entry, fingerprint_of, read_picture
 from augpipe.formats.look import upright_labels
 from augpipe.formats.webdataset.record import SourceFacts, record_of
+from augpipe.formats.webdataset.schema import SHARD_SCHEMA
 from augpipe.labels.transform import Labelled, apply
 from augpipe.pixels.backend import Backend, Rendered
 from augpipe.pixels.backend import PictureJob as PixelJob
@@ -33,11 +34,12 @@ from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.codec.label_png import encode_raster, narrowed
 from augpipe.recipe.planner import draw
 from augpipe.run.folder.inventory import fault_of_tar, read_record
-from augpipe.run.folder.run_folder import SHARD_SCHEMA, put_json, sha256_of
+from augpipe.run.folder.run_folder import put_json, sha256_of
 from augpipe.run.folder.samples import END, sample_key, tar_member
 from augpipe.run.job import Attempt, Job, Task
 from augpipe.run.prefetch import reading_ahead
 from augpipe.run.source_guard import require_sound, require_there
+from augpipe.run.source_state import NOT_READ, Stamp, mtime_of, require_as_indexed, seen_json
 from augpipe.storage.byte_range import is_file
 from augpipe.storage.fs import relative_to
 from augpipe.storage.patience import waited
@@ -58,6 +60,7 @@ class Loaded:
     header: Header | None = None
     annotations: Annotations | None = None
     error: Reject | RunError | None = None
+    stamp: Stamp = NOT_READ
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ class _ShardTask:
         self._fallbacks: list[dict[str, str]] = []
         self._members: list[tuple[bytes, int, int]] = []
         self._waited = waited()
+        self._stamps: dict[str, Stamp] = {}
 
     def run(self) -> None:
         started = time.monotonic()
@@ -154,11 +158,14 @@ class _ShardTask:
 
     def _load(self, entry: Entry) -> Loaded:
         """Read a source, without decoding its pixels. Runs ahead in a thread."""
-        data = b""
+        data, stamp = b"", NOT_READ
         if entry.key in self._attempt.lost:
             return Loaded(entry, error=self._attempt.lost[entry.key])
         try:
+            mtime_ns = mtime_of(entry)  # before it is read, so that what is written meanwhile is seen later
             data = read_picture(entry)
+            stamp = Stamp(mtime_ns, hashlib.sha256(data).hexdigest())
+            require_as_indexed(entry, data)
             header = read_header(data, self._job.max_pixels)
             annotations = upright_labels(self._job.reader, entry, header, self._job.exif)
             if self._job.strict:
@@ -168,15 +175,16 @@ class _ShardTask:
                 require_there(self._job.roots, reject)
             except RunError as error:
                 return Loaded(entry, error=error)
-            return Loaded(entry, data, error=reject)
+            return Loaded(entry, data, error=reject, stamp=stamp)
         except Exception as error:  # one picture of a hundred thousand must not end the run
-            return Loaded(entry, data, error=fault("read", error))
-        return Loaded(entry, data, header, annotations)
+            return Loaded(entry, data, error=fault("read", error), stamp=stamp)
+        return Loaded(entry, data, header, annotations, stamp=stamp)
 
     def _prepare(self, loaded: Loaded) -> Prepared | None:
         """Plans and labels of every copy; ``None`` if no copy can be made."""
         if isinstance(loaded.error, RunError):
             raise loaded.error
+        self._stamps[loaded.entry.key] = loaded.stamp
         if loaded.annotations is None or loaded.header is None:
             reject = loaded.error or Reject("read", "unreadable", "nothing was read")
             self._reject(loaded, self._task.copies, reject)
@@ -205,11 +213,11 @@ class _ShardTask:
 
     def _store_samples(self, prepared: Prepared, rendered: Rendered, spool: IO[bytes]) -> None:
         loaded = prepared.loaded
-        if loaded.header is None:
+        if loaded.header is None or loaded.stamp.sha256 is None:
             return
         source = SourceFacts(
             loaded.entry.key,
-            hashlib.sha256(loaded.data).hexdigest(),
+            loaded.stamp.sha256,
             loaded.header.upright_wh,
             loaded.header.orientation,
             self._job.split,
@@ -353,6 +361,7 @@ class _ShardTask:
             "seconds": round(seconds, 3),
             "attempts": self._attempt.number,
             "fallbacks": self._fallbacks,
+            "sources": seen_json(self._task.entries, self._stamps),
         }
         waits = waited().since(self._waited)
         if waits.times:  # for servers that asked for it

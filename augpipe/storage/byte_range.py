@@ -191,7 +191,7 @@ def regular_file(path: str, flags: int) -> int:
     number = os.open(path, flags | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
-        raise FileNotFoundError
+        raise FileNotFoundError(errno.ENOENT, "it is no regular file", path)
     return number
 
 

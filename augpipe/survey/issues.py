@@ -52,6 +52,7 @@ KNOWN: dict[str, tuple[str, str]] = {
     "missing-picture": ("picture", "no picture where it is looked for"),
     "bad-archive": ("picture", "a member of a zip is damaged, or not as the zip says"),
     "missing-file": ("picture", "a file that was there is gone, or is none"),
+    "changed": ("picture", "a picture or its labels that changed while they were read"),
     "truncated": ("picture", "the file ends too early"),
     "empty-file": ("picture", "the file is empty"),
     "unsupported": ("picture", "of a format that is not read"),

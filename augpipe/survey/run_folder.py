@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from augpipe.core.errors import DatasetError, one_line
+from augpipe.formats.webdataset.schema import MANIFEST, read_manifest
 from augpipe.run.folder.inventory import take_stock
-from augpipe.run.folder.run_folder import MANIFEST, RUN, RunFolder, read_json
+from augpipe.run.folder.run_folder import RUN, RunFolder
 from augpipe.run.folder.state import shard_name
 from augpipe.run.folder.store import open_store
 
@@ -22,11 +23,10 @@ def finished(folder: Path) -> dict[str, Any] | None:
 
     Raises:
         DatasetError: its manifest is not as docs/format.md has it.
-        UsageError: its manifest is no JSON object.
     """
     if not (folder / MANIFEST).is_file():
         return None
-    manifest = read_json(open_store(folder), MANIFEST) or {}
+    manifest = read_manifest(folder, whole=True)
     try:
         totals, config = manifest["totals"], manifest["config"]
         return {

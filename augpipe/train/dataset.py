@@ -21,7 +21,8 @@ from augpipe.core.errors import UsageError
 from augpipe.core.extras import missing
 from augpipe.core.opencv import cv2
 from augpipe.core.rng import encode
-from augpipe.formats.webdataset.folder import CategoryRecord, StoredSampleReader, open_folders
+from augpipe.formats.webdataset.folder import StoredSampleReader, open_folders
+from augpipe.formats.webdataset.schema import CategoryRecord
 
 try:
     import torch

@@ -12,7 +12,7 @@ from augpipe.core.annotations import F64, Rings, Segmentation
 from augpipe.core.opencv import cv2
 from augpipe.verification.expected import ExpectedObject
 from augpipe.verification.findings import Reporter
-from augpipe.verification.safe_parse import bitmap_of_code
+from augpipe.verification.safe_pictures import bitmap_of_code
 from augpipe.verification.supersample import FINE, Marks, Window, box_of, filled, perimeter
 
 _AROUND = 3  # pixels beside a mask in which stray ones are looked for; beyond them they are counted

@@ -23,7 +23,7 @@ from augpipe.verification.check_object import check_object
 from augpipe.verification.expected import Painted, Setting, expected_object
 from augpipe.verification.findings import MISFIT, Findings, Reporter
 from augpipe.verification.plan_checks import fault_of, is_redrawn
-from augpipe.verification.safe_parse import pixels_of
+from augpipe.verification.safe_pictures import pixels_of
 from augpipe.verification.supersample import perimeter, sizes_of
 
 _LEAST = 25  # pixels; of a value with less, the border is more than the rest

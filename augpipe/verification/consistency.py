@@ -12,6 +12,7 @@ from typing import Any
 
 from augpipe.core.errors import one_line
 from augpipe.formats.webdataset.safe_parse import object_of, read_document
+from augpipe.formats.webdataset.schema import REJECTS, fault_of_commit
 from augpipe.verification.findings import MISFIT, Findings
 
 _A_FEW = 3
@@ -39,7 +40,7 @@ class Commit:
     @property
     def lost(self) -> list[tuple[str, int]]:
         """(source, copy) of everything that was rejected."""
-        return [(str(row["source"]), int(copy)) for row in self.rejects for copy in row["copies"]]
+        return [(row["source"], copy) for row in self.rejects for copy in row["copies"]]
 
     def numbers(self, originals: bool) -> range:
         """The copies of each source; −1, the original, comes with the first of them."""
@@ -70,25 +71,23 @@ def read_commit(folder: Path, shard: Mapping[str, Any]) -> Commit:
     """The record of a shard.
 
     Raises:
-        OSError, KeyError, TypeError, ValueError: it cannot be read, or is not one.
+        OSError, ValueError: it cannot be read, or is not one.
     """
     record = object_of(read_document(folder / record_name(shard)))
-    rejects = tuple(dict(row) for row in record["rejects"])
+    if fault := fault_of_commit(record):
+        raise ValueError(fault)
     task = record["task"]
     first, end = task["copies"]
-    commit = Commit(
-        shard={name: record.get(name) for name in ("name", "samples", "bytes", "sha256")},
-        samples=int(record["samples"]),
-        rejected=int(record["rejected"]),
-        objects=int(record["objects"]),
-        dropped={str(reason): int(count) for reason, count in record["dropped"].items()},
-        sources=tuple(str(key) for key in task["sources"]),
-        span=(int(first), int(end)),
-        rejects=rejects,
+    return Commit(
+        shard={name: record[name] for name in ("name", "samples", "bytes", "sha256")},
+        samples=record["samples"],
+        rejected=record["rejected"],
+        objects=record["objects"],
+        dropped=record["dropped"],
+        sources=tuple(task["sources"]),
+        span=(first, end),
+        rejects=tuple(record["rejects"]),
     )
-    if len(commit.lost) != commit.rejected:
-        raise ValueError(f"{commit.rejected} samples rejected, its rows say {len(commit.lost)}")
-    return commit
 
 
 def check_books(folder: Path, manifest: Mapping[str, Any], f: Findings) -> None:
@@ -100,8 +99,7 @@ def check_books(folder: Path, manifest: Mapping[str, Any], f: Findings) -> None:
         try:
             commits.append(commit := read_commit(folder, shard))
         except NOT_OURS as error:
-            no = "no " if isinstance(error, KeyError) else ""  # a bare key says little
-            f.fault(name, f"cannot be read: {no}{one_line(error, 200)}")
+            f.fault(name, f"cannot be read: {one_line(error, 200)}")
             continue
         for field_name, value in commit.shard.items():
             if value != shard.get(field_name):
@@ -186,7 +184,7 @@ def check_counts(
 
 
 def _check_rejects(folder: Path, rows: Sequence[Mapping[str, Any]], f: Findings) -> None:
-    name = "rejects.jsonl"
+    name = REJECTS
     try:
         there = [object_of(line) for line in read_document(folder / name).splitlines()]
     except (OSError, ValueError) as error:

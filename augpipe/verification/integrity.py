@@ -8,11 +8,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from augpipe.core.errors import one_line
-from augpipe.formats.webdataset.safe_parse import SCHEMA, MemberRange, members_at, object_of, samples_of
+from augpipe.formats.webdataset.safe_parse import MemberRange, members_at, object_of, open_file, samples_of
+from augpipe.formats.webdataset.schema import SCHEMA, SampleRecord, fault_of_objects
 from augpipe.labels.rules import LIMITS
 from augpipe.verification.findings import MISFIT, Findings, Reporter
-from augpipe.verification.safe_parse import bitmap_of_code, pixels_of
+from augpipe.verification.safe_pictures import bitmap_of_code, pixels_of
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 _RASTERS = frozenset({"semantic.png", "instance.png", "panoptic.png"})
@@ -30,7 +33,7 @@ def check_shard(
     if not shard["samples"]:
         return
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             if (size := path.stat().st_size) != shard["bytes"]:
                 f.fault(name, f"has {size:,} bytes, in the manifest {one_line(shard['bytes'], 40)}")
             elif hashlib.file_digest(file, "sha256").hexdigest() != shard["sha256"]:
@@ -66,25 +69,20 @@ def check_sample_alone(
         report.fault(f"has {one_line(', '.join(sorted(unknown)), 100)}, which no sample has")
     try:
         record = object_of(members["json"])
+        known = msgspec.convert(record, SampleRecord)
+        if fault := fault_of_objects(known, {row["label"]: row["id"] for row in manifest["config"]["categories"]}):
+            report.fault(fault)
         _check_record(key, record, manifest, report)
-        size_wh = (record["width"], record["height"])
-        if not all(isinstance(side, int) and side > 0 for side in size_wh):
-            raise ValueError(f"its record has the size {size_wh}")
+        if "dropped" not in record:
+            raise KeyError("dropped")
+        size_wh = (known.width, known.height)
         try:
             pixels_of(members[ending], size_wh)
         except ValueError as error:
             report.fault(f"its picture cannot be read: {one_line(error, 120)}")
             return None
-        for name in ("objects", "dropped"):
-            if not isinstance(record[name], list):
-                raise ValueError(f"{name} is no list: {one_line(record[name], 40)}")
         for row in record["objects"]:
-            if isinstance(row["visible"], bool):
-                raise ValueError(f"visible is no number: {row['visible']}")
-            _check_object(row, size_wh, report.of(int(row["index"])))
-        for row in record["dropped"]:
-            if not isinstance(row["index"], int) or not isinstance(row["reason"], str):
-                raise ValueError(f"dropped {one_line(row, 80)}")
+            _check_object(row, size_wh, report.of(row["index"]))
     except MISFIT as error:
         report.misfit(error)
         return None
@@ -110,7 +108,7 @@ def _check_object(row: Mapping[str, Any], size_wh: tuple[int, int], report: Repo
     x0, y0, x1, y1 = (float(v) for v in row["box_xyxy"])
     if not (0 <= x0 < x1 <= size_wh[0] and 0 <= y0 < y1 <= size_wh[1]):
         report.fault(f"box {one_line(row['box_xyxy'], 100)} is not inside the picture")
-    for name in ("iscrowd", "truncated", "difficult", "occluded"):
+    for name in ("truncated", "difficult", "occluded"):
         if name in row and row[name] not in (0, 1):
             report.fault(f"{name} is {one_line(row[name], 40)}, expected 0 or 1")
     if "ignored" in row and (row["ignored"] not in LIMITS or row["iscrowd"] != 1):

@@ -25,8 +25,9 @@ from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset, Entry, Reader, SourceOptions, read_picture
 from augpipe.formats.look import upright_labels
 from augpipe.formats.registry import open_dataset
-from augpipe.formats.webdataset.record import categories_of_manifest
-from augpipe.formats.webdataset.safe_parse import MemberRange, members_at, object_of
+from augpipe.formats.webdataset.record import category_from_json
+from augpipe.formats.webdataset.safe_parse import MemberRange, members_at, object_of, open_file
+from augpipe.formats.webdataset.schema import read_manifest
 from augpipe.labels.rules import LabelRules
 from augpipe.pixels.codec.header import MAX_PIXELS, read_header
 from augpipe.pixels.codec.image import PictureFormat, decode
@@ -35,7 +36,6 @@ from augpipe.verification.consistency import NOT_OURS, ShardCounts, check_books,
 from augpipe.verification.findings import Findings, Verdict, rows_of, worst_of
 from augpipe.verification.integrity import check_sample_alone, check_shard
 from augpipe.verification.plan_checks import recipe_of
-from augpipe.verification.safe_parse import read_manifest
 
 _SILENT = Progress()
 
@@ -131,7 +131,7 @@ def verify(
     folder = local_path(folder)
     if against is not None and not isinstance(against, Dataset):
         against = open_source(against, folder)
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder, whole=True)
     try:
         findings, shards = Findings(), list(manifest["shards"])
         check_books(folder, manifest, findings)
@@ -183,7 +183,7 @@ def _compare(
     job: _Job, reading: Reading, by_source: Mapping[str, Sequence[tuple[str, dict[str, MemberRange]]]], f: Findings
 ) -> None:
     """Compare samples with their sources; a source is read and painted once for all its copies."""
-    with open(job.folder / Path(str(job.shard["name"])).name, "rb") as tar:
+    with open_file(job.folder / Path(str(job.shard["name"])).name) as tar:
         for name, samples in by_source.items():
             try:
                 source = reading.source(name)
@@ -206,7 +206,7 @@ def context_of(manifest: Mapping[str, Any]) -> Context:
     picture = config["picture"]
     return Context(
         _rules(manifest),
-        {c.id: c for c in categories_of_manifest(manifest)},
+        {c.id: c for c in map(category_from_json, config["categories"])},
         int(config["void"]["semantic"]),
         PictureFormat(picture["format"], picture["quality"], picture["subsampling"]),
         config["backend"]["codec"] == "cpu",
@@ -239,7 +239,7 @@ def open_source(
     Raises:
         DatasetError: no finished folder, or no such source.
     """
-    config = read_manifest(local_path(folder))["config"]
+    config = read_manifest(local_path(folder), whole=True)["config"]
     reading = config.get("reading", {})
     options = SourceOptions(
         config["source"]["format"],

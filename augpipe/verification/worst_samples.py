@@ -15,7 +15,8 @@ from augpipe.core.errors import Reject, one_line
 from augpipe.core.plan import from_json
 from augpipe.formats.base import Dataset
 from augpipe.formats.webdataset.record import annotations_of_record
-from augpipe.formats.webdataset.safe_parse import members_at, object_of, samples_of
+from augpipe.formats.webdataset.safe_parse import members_at, object_of, open_file, samples_of
+from augpipe.formats.webdataset.schema import read_manifest
 from augpipe.verification.check_mask import window_around
 from augpipe.verification.check_object import expected_keypoints
 from augpipe.verification.check_sample import Context, SourcePicture, raster_of
@@ -23,7 +24,7 @@ from augpipe.verification.expected import ExpectedObject, Setting, expected_obje
 from augpipe.verification.findings import MEASURES, MISFIT, ObjectRef, Verdict
 from augpipe.verification.plan_checks import fault_of
 from augpipe.verification.run import Reading, context_of, reading_of
-from augpipe.verification.safe_parse import pixels_of, read_manifest
+from augpipe.verification.safe_pictures import pixels_of
 from augpipe.viz.sheet import Tile, sheet
 
 
@@ -36,7 +37,7 @@ def sheet_of_worst(folder: Path, dataset: Dataset, verdict: Verdict, most: int =
         verdict: says which samples are the worst.
         most: rows.
     """
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder, whole=True)
     context, reading = context_of(manifest), reading_of(dataset, manifest, None)
     chosen = chosen_of(verdict, most)
     found = _find(folder, manifest, set(chosen))
@@ -94,7 +95,7 @@ def _find(folder: Path, manifest: Mapping[str, Any], keys: set[str]) -> dict[str
     for shard in manifest["shards"]:
         if shard["samples"] and len(found) < len(keys):
             path = folder / Path(str(shard["name"])).name
-            with contextlib.suppress(OSError, ValueError), open(path, "rb") as tar:  # verify reports it
+            with contextlib.suppress(OSError, ValueError), open_file(path) as tar:  # verify reports it
                 file = tar.fileno()
                 found |= {key: members_at(file, places) for key, places in samples_of(file) if key in keys}
     return found

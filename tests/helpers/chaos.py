@@ -33,6 +33,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import chaos_books
 import cv2
 import datasets
 from chaos_runs import KINDS, Call, End, Kind, augmented, forked, spoil
@@ -63,6 +64,9 @@ def prepare(kind: Kind, place: Path) -> Prepared:
     if not source.exists():
         datasets.make_coco(source, 6) if kind.source == "coco" else datasets.make_voc(source, 8)
     before.mkdir()
+    if kind.spoilt in ("changed", "changing"):
+        shutil.copytree(source, original := place / f"{kind.source} original")
+        chaos_books.repaint(source)
     # What a folder says of its source must not name the folder that it was prepared in, so all are called the same.
     folder = place / "out"
     for call in kind.wanted or [c for c in kind.calls if c.command == "augment"] or (augmented(),):
@@ -72,11 +76,17 @@ def prepare(kind: Kind, place: Path) -> Prepared:
     whole = picture.read_bytes() if kind.spoilt == "damaged" else b""
     if kind.spoilt == "damaged":
         picture.write_bytes(whole[: len(whole) // 2])
+    if kind.spoilt == "changed":
+        changed = Path(shutil.move(source, place / "changed now"))
+        shutil.copytree(original, source)
     lost = Fault("read picture", 3, "EIO") if kind.spoilt == "transient" else None
     for call in kind.before:
         _must(forked([call], source, folder, lost))
     if kind.spoilt == "damaged":
         picture.write_bytes(whole)
+    if kind.spoilt == "changed":
+        shutil.rmtree(source)
+        shutil.move(changed, source)
     if kind.before:
         spoil(folder, kind.spoilt)
         before.rmdir()
@@ -88,6 +98,9 @@ def prepare(kind: Kind, place: Path) -> Prepared:
     if problems:
         raise SystemExit(f"{kind.name}: undisturbed, and yet {problems[0]}")
     shutil.rmtree(folder)
+    if kind.spoilt == "changing":
+        shutil.rmtree(source)
+        shutil.move(original, source)
     return Prepared(kind, source, before, wanted, meter.counts())
 
 
@@ -186,15 +199,25 @@ def disturbed(number: int, plan: Plan, place: Path) -> Outcome:
     kind, folder = prepared.kind, place / "out"
     outcome = Outcome(number, kind.name, faults)
     shutil.copytree(prepared.before, folder)
+    source = chaos_books.own_source(kind, prepared.source, place / "source")
+    damage = chaos_books.Damage(kind, number, folder)
     calls: Sequence[Call] = kind.calls
     exempt = "all-000003.tar" if kind.spoilt == "tar" else ""
     for attempt in range(_MOST_CALLS):
         fault = faults[attempt] if attempt < len(faults) else None
-        end = forked(calls, prepared.source, folder, fault, by_line=by_line, held=kind.held)
+        end = forked(calls, source, folder, fault, by_line=by_line, held=kind.held)
         outcome.ends.append(end)
         if end.how in ("raw", "hung"):
             outcome.problems.append(f"{end.how}: {_tail(end.said)}")
-        outcome.problems += problems_at_once(folder, exempt)
+        outcome.problems += [] if damage.is_there() else problems_at_once(folder, exempt)
+        if kind.spoilt == "changing" and attempt == 0:
+            chaos_books.repaint(source)
+            calls = kind.calls
+            if end.how == "done":
+                continue  # the fault did not end it; now the same command has another source
+        if (way_out := chaos_books.calls_after(kind, end)) is not None:
+            calls = way_out
+            continue
         if end.how == "done" and not (folder / "manifest.json").exists():
             outcome.problems.append("says that it is done, and is not finished")
         elif end.how == "done" and (lost := _transient(folder)):
@@ -264,7 +287,7 @@ def main() -> int:
     gc.disable()  # collecting would touch every page that a forked process shares
     os.environ["COLUMNS"] = "200"
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as place:
-        kinds = [prepare(kind, Path(place)) for kind in KINDS]
+        kinds = [prepare(kind, Path(place)) for kind in (*KINDS, *chaos_books.KINDS)]
         unreached = set(PLACES) - {name for prepared in kinds for name in prepared.counts}
         if unreached:
             print(f"no kind of run comes to {', '.join(sorted(unreached))}")

@@ -136,10 +136,18 @@ class _Task(_Strict, kw_only=True):
     fingerprint: str
 
 
+class _Seen(_Strict, kw_only=True):
+    bytes: list[Annotated[int, Meta(ge=-1)]]
+    mtime_ns: list[int | None]
+    sha256: list[Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None]
+    labels: list[Annotated[str, Meta(pattern="^([0-9a-f]{2})*$")]]
+
+
 class _Work(_Strict, kw_only=True):
     seconds: float
     attempts: Some
     fallbacks: Any
+    sources: _Seen | UnsetType = UNSET
     versions: dict[str, str] | UnsetType = UNSET
     waited: dict[str, float] | UnsetType = UNSET
 

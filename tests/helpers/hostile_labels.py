@@ -282,6 +282,7 @@ coco_case(
     "reject too-large",
     lambda: with_rows([row(i, 2, more=[[]] * 100_000) for i in range(10)]),
 )
+coco_case("a JSON in UTF-16", ERROR, json.dumps(coco()).encode("utf-16"), "is UTF-16, and JSON is UTF-8")
 coco_case("100,000 keypoints", READ, lambda: with_row(keypoints=[1, 1, 2] * 100_000))
 
 

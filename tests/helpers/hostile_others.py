@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -192,6 +193,13 @@ def _(folder: Path) -> list[str]:
 # --- finished folders ------------------------------------------------------------------------------------------------
 
 FOLDERS = "Finished folders"
+
+
+@case(FOLDERS, "a manifest that is a pipe, in verify", ERROR, "manifest.json")
+def _(folder: Path) -> list[str]:
+    (folder / "SRC").mkdir()
+    os.mkfifo(folder / "SRC" / "manifest.json")
+    return ["verify", str(folder / "SRC")]
 
 
 def folder_case(name: str, outcome: str, manifest: Any, says: str = "", command: str = "inspect") -> None:

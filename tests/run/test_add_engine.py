@@ -13,8 +13,9 @@ from runs import hashes, promised
 
 import augpipe
 from augpipe.core.errors import RunError, UsageError
+from augpipe.formats.webdataset.schema import MANIFEST, REJECTS
 from augpipe.run.folder.local import LocalStore
-from augpipe.run.folder.run_folder import MANIFEST, REJECTS, RUN
+from augpipe.run.folder.run_folder import RUN
 from augpipe.run.retry import finish, retry
 
 PAGE = (ROOT / "CONTRIBUTING.md").read_text("utf-8")

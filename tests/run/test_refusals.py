@@ -275,7 +275,7 @@ def test_a_listener_that_has_gone_is_not_taken_for_the_disk(tmp_path):
 def test_a_run_json_that_cannot_be_read_now_is_not_called_damaged(voc, finished, monkeypatch):
     """The way out of damage is to remove the folder, which here would be a pity."""
     before = contents(finished)
-    monkeypatch.setattr("io.open", once(open, refuse(), 1, lambda path, *_: str(path).endswith("run.json")))
+    monkeypatch.setattr("builtins.open", once(open, refuse(), 1, lambda path, *_: str(path).endswith("run.json")))
     with pytest.raises(RunError) as caught:
         run(voc, finished, copies=2, seed=7)
     assert "remove" not in str(caught.value)

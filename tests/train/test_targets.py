@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import struct
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -143,3 +146,67 @@ def test_labels_that_do_not_fit_are_named(tmp_path: Path, stored: tuple, message
     with pytest.raises(DatasetError, match=message) as caught:
         list(dataset)
     assert stored[0] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ({"image_id": "x"}, r"\.json: not as docs/format\.md has it: Expected `int \| null`, got `str` .*image_id"),
+        ({"image_id": 2**63}, r"\.json: not as docs/format\.md has it: Expected `int` <="),
+        ({"objects": [thing(1, (0, 0, 2, 1), iscrowd=2)]}, r"\.json: iscrowd is 2, expected 0 or 1"),
+        ({"objects": [{**thing(1, (0, 0, 2, 1)), "label": 10**12}]}, r"\.json: label 1000000000000 is not among"),
+        ({"objects": [{**thing(1, (0, 0, 2, 1)), "label": 2}]}, r"\.json: label 2 is category 8 .*, here 3"),
+        ({"objects": [{**thing(1, (0, 0, 2, 1)), "index": -1}]}, r"not as docs/format\.md has it: .*index"),
+    ],
+)
+def test_a_record_with_odd_values_is_named_and_not_trained_on(tmp_path: Path, record: dict, said: str) -> None:
+    with pytest.raises(DatasetError, match=said):
+        list(ShardDataset(write_folder(tmp_path / "dst", [sample(0, **record)])))
+
+
+@pytest.mark.parametrize("size_wh", [(60_000, 60_000), (30_000, 30_000), (18, 11)])
+@pytest.mark.parametrize("form", ["png", "jpg"])
+def test_a_picture_of_another_size_than_its_record_is_not_decoded(
+    tmp_path: Path, form: str, size_wh, monkeypatch
+) -> None:
+    """Its header tells; decoding it would take gigabytes."""
+    width, height = size_wh
+    key, members = sample(0, form=form)
+    data = members[form]
+    if form == "png":
+        members[form] = data[:16] + struct.pack(">II", width, height) + data[24:]
+    else:
+        at = data.index(b"\xff\xc0") + 5
+        members[form] = data[:at] + struct.pack(">HH", height, width) + data[at + 4 :]
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(DatasetError, match=rf"all-000000\.tar: p000.*: .* of 17×11, got {width}×{height}"):
+        list(ShardDataset(write_folder(tmp_path / "dst", [(key, members)])))
+
+
+def test_a_picture_that_is_larger_than_any_of_ours_is_not_decoded(tmp_path: Path, monkeypatch) -> None:
+    key, members = sample(0, width=60_000, height=60_000)
+    members["png"] = members["png"][:16] + struct.pack(">II", 60_000, 60_000) + members["png"][24:]
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(DatasetError, match=r"p000.*: 60000×60000 pixels, expected at most 256,000,000"):
+        list(ShardDataset(write_folder(tmp_path / "dst", [(key, members)])))
+
+
+@pytest.mark.parametrize("data", [b"", b"\x89PNG", b"no picture at all"])
+def test_a_picture_that_is_none_is_named(tmp_path: Path, data: bytes) -> None:
+    key, members = sample(0)
+    members["png"] = data
+    with pytest.raises(DatasetError, match=r"all-000000\.tar: p000.*: expected an 8-bit .*, got none that can be"):
+        list(ShardDataset(write_folder(tmp_path / "dst", [(key, members)])))
+
+
+@pytest.mark.parametrize("name", ["all-000000.tar", "manifest.json"])
+def test_a_pipe_in_place_of_a_file_is_no_reason_to_wait(tmp_path: Path, name: str) -> None:
+    root = write_folder(tmp_path / "dst", [sample(0)])
+    dataset = ShardDataset(root)
+    (root / name).unlink()
+    os.mkfifo(root / name)
+    with pytest.raises(DatasetError, match=rf"{name}"):
+        ShardDataset(root)
+    if name.endswith(".tar"):  # it came while it was trained from
+        with pytest.raises(DatasetError, match=r"all-000000\.tar: cannot be read: it is no regular file"):
+            list(dataset)

@@ -133,7 +133,6 @@ def source_split(samples):
         (object_id, "id is 10"),
         (no_attributes, "attributes is None, in the source {'score_of_annotator': "),
         (other_attributes, "attributes is {'score_of_annotator': 0.25}, in the source"),
-        (label, "label is 7, in the source"),
         (name, "category is 'lion', in the source"),
         (crowd, "iscrowd is 1, in the source 0"),
         (not_truncated, "is not truncated, but only 0."),
@@ -183,6 +182,14 @@ def flag_of_two(samples):
     any_object(samples)["iscrowd"] = 2
 
 
+def far_label(samples):
+    any_object(samples)["label"] = 10**12
+
+
+def image_id_of_text(samples):
+    a_copy(samples)["image_id"] = "x"
+
+
 def another_seed(samples):
     a_copy(samples)["plan"]["seed"] = 99
 
@@ -213,6 +220,9 @@ def a_stray_member(samples):
         (area_of_mask, "pixels"),
         (share_of_more, "visible is 1.5, expected 0 to 1"),
         (flag_of_two, "iscrowd is 2, expected 0 or 1"),
+        (label, "label 7 is not among the manifest's categories"),
+        (far_label, "label 1000000000000 is not among the manifest's categories"),
+        (image_id_of_text, "its record is not as docs/format.md has it: ValidationError: Expected `int | null`"),
         (another_seed, "its plan is of the seed 99, the run of 2"),
         (steps_of_an_original, "is the picture as it is, but its plan has steps"),
         (no_plan, "its record is not as docs/format.md has it: KeyError: 'plan'"),

@@ -18,7 +18,7 @@ from verifying import first, is_mask, is_polygon, problems, verified
 
 from augpipe.core.errors import DatasetError
 from augpipe.formats.webdataset import safe_parse
-from augpipe.verification.safe_parse import bitmap_of_code
+from augpipe.verification.safe_pictures import bitmap_of_code
 
 RECIPE = """
 version: 1

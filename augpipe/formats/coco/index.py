@@ -14,7 +14,8 @@ from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, plural, source_key
 from augpipe.formats.coco.image_paths import FoundPictures, find_pictures, picture_root
-from augpipe.formats.coco.json_file import MARK, CocoFile, categories_in, index_file, mapped_text
+from augpipe.formats.coco.json_file import CocoFile, categories_in, index_file
+from augpipe.formats.coco.json_text import MARK, encoding_of, held
 from augpipe.formats.coco.read import CocoReader, pack
 from augpipe.formats.indexing import digest_of, labelled_by_id, listed_classes
 from augpipe.formats.name_matching import rule_remarks
@@ -34,6 +35,8 @@ def looks_like_coco(path: AnyPath) -> bool:
     head = start_of(path, _SNIFFED)
     if not head and size_of(path) > 0:
         return True  # damaged in its archive, which is reported when it is read
+    if encoding := encoding_of(head):
+        head = head.decode(encoding, "replace").encode()
     if head.removeprefix(MARK).lstrip()[:1] != b"{":
         return False
     return _names_lists(head) or (len(head) == _SNIFFED and _names_lists(head + end_of(path, _SNIFFED)))
@@ -96,7 +99,8 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     listed = {path: indexed[path].categories if path in indexed else categories_in(path) for path in every}
     categories = _categories(listed, options)
     files = [indexed[path] for paths in chosen.values() for path in paths]
-    reader = CocoReader(tuple(str(f.text) for f in files), {c.id: c for c in categories})
+    texts = tuple(str(f.text) for f in files)
+    reader = CocoReader(texts, {c.id: c for c in categories}, any(f.panoptic for f in files))
     entries, remarks = _entries(src, {split: [indexed[p] for p in paths] for split, paths in chosen.items()}, options)
     remarks = [*(r for file in files for r in file.remarks), *remarks]
     return Dataset.of("coco", src, categories, entries, reader, options, remarks)
@@ -114,7 +118,7 @@ def _chosen(src: AnyPath, groups: Mapping[str, list[AnyPath]], asked: str) -> di
     return {_split_of(ending[0].stem) or asked: ending}
 
 
-def _require_same_images(src: AnyPath, files: list[CocoFile]) -> None:
+def _require_same_images(src: AnyPath, files: Sequence[CocoFile]) -> None:
     if any(file.keys != files[0].keys for file in files[1:]):
         listed = ", ".join(f"{f.path.name} ({plural(len(f.keys), 'image')})" for f in files)
         raise DatasetError(f"{src}: these files are not about the same images: {listed}; name one, or use --split")
@@ -198,7 +202,7 @@ def _of_split(
     named = Counter(pictures.key_of(key) for key in keys.values())
     twice: dict[str, list[_Image]] = {}
     with ExitStack() as stack:
-        texts = [stack.enter_context(mapped_text(file.text)) for file in files]
+        texts = [stack.enter_context(held(file.text)) for file in files]
         entry_of = _entry_maker(src, files, texts, pictures, first)
         ranges = zip(*(f.ranges(keys) for f in files), strict=True)
         for (identity, key), at, rows in zip(keys.items(), files[0].images.tolist(), ranges, strict=True):
@@ -235,7 +239,7 @@ def _entry_maker(
 
     def entry(key: str, images: Sequence[_Image]) -> Entry:
         start, size = images[0].at
-        places = [place for image in images for place in image.rows]
+        places = sorted((place for image in images for place in image.rows), key=lambda place: place[0])
         pngs = [place_of(png) for file in files for i in images for png in file.panoptic.get(i.identity, ())]
         packed = pack([(first, start, size), *((first + k, s, n) for k, s, n in places)])
         digest = digest_of(

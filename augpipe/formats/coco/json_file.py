@@ -1,6 +1,6 @@
 """One COCO JSON: where in its bytes each picture's annotations are.
 
-The file is mapped into memory and split into its objects without building them; what is kept is the byte range of each,
+The file is read into memory and split into its objects without building them; what is kept is the byte range of each,
 sorted by picture. So a JSON of half a gigabyte costs a few bytes an annotation, and any worker reads just its own.
 """
 
@@ -10,7 +10,6 @@ import mmap
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,13 +22,13 @@ from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import plural
 from augpipe.formats.coco.fields import category_of, identity_of, whole_number
 from augpipe.formats.coco.json_ranges import ranges_of
+from augpipe.formats.coco.json_text import held, require_utf8, text_of
 from augpipe.formats.coco.read import key_of, panoptic_pngs
 from augpipe.formats.indexing import left_out
 from augpipe.storage.fs import size_of
 from augpipe.storage.temp_copy import spooled
 from augpipe.storage.tree import AnyPath
 
-MARK = b"\xef\xbb\xbf"  # what Windows puts before UTF-8
 _NOTHING = msgspec.Raw()
 
 
@@ -116,7 +115,7 @@ def index_file(path: AnyPath) -> CocoFile:
 def categories_in(path: AnyPath) -> tuple[Category, ...]:
     """The categories of a JSON of another split; raises ``DatasetError`` if it has none that can be read."""
     return _read(
-        path, lambda _, text: _own_categories(path, msgspec.json.decode(_unmarked(text), type=_Classes).categories)
+        path, lambda _, text: _own_categories(path, msgspec.json.decode(text_of(text), type=_Classes).categories)
     )
 
 
@@ -130,7 +129,8 @@ def _read(path: AnyPath, use: Callable[[Path, mmap.mmap | bytes], _Value]) -> _V
     try:
         if size_of(file) == 0:
             raise DatasetError(f"{path}: the file is empty; expected a COCO JSON")
-        with mapped_text(file) as mapped:
+        with held(file) as mapped:
+            require_utf8(path, mapped)
             try:
                 return use(file, mapped)
             except msgspec.MsgspecError as error:
@@ -151,13 +151,9 @@ def _some_number(found: re.Match[bytes]) -> bytes:
     return b"9e9".ljust(len(found[0]))
 
 
-def _unmarked(text: mmap.mmap | bytes) -> memoryview:
-    return memoryview(text)[len(MARK) if text[: len(MARK)] == MARK else 0 :]
-
-
-def _index(path: AnyPath, file: Path, held: mmap.mmap | bytes) -> CocoFile:
-    base = np.frombuffer(held, np.uint8)
-    text = _unmarked(held)
+def _index(path: AnyPath, file: Path, content: mmap.mmap | bytes) -> CocoFile:
+    base = np.frombuffer(content, np.uint8)
+    text = text_of(content)
     document = msgspec.json.decode(text, type=_Known)
     keys, places, remarks = _keys(path, document.images)
     numbers = {identity: number for number, identity in enumerate(keys)}
@@ -247,15 +243,3 @@ def _own_categories(path: AnyPath, values: Iterable[Any]) -> tuple[Category, ...
         return tuple(category_of(value, path.name) for value in values)
     except ValueError as error:
         raise DatasetError(f"{path.parent}/{error}") from error
-
-
-@contextmanager
-def mapped_text(path: Path) -> Iterator[mmap.mmap]:
-    """The bytes of a file, in memory as they are looked at; raises ``OSError`` or ``ValueError`` if it is empty."""
-    with open(path, "rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    try:
-        yield mapped
-    finally:
-        with suppress(BufferError):  # an error's traceback may still look into it; then it closes with the traceback
-            mapped.close()

@@ -22,6 +22,7 @@ from augpipe.core.annotations import Annotations, Category, Dropped, ObjectRow, 
 from augpipe.core.errors import Reject, one_line
 from augpipe.formats.base import Entry, source_key
 from augpipe.formats.coco.fields import identity_of, numbers_of, object_of, whole_number
+from augpipe.formats.indexing import require_as_indexed
 from augpipe.formats.limits import (
     DEEPEST,
     FARTHEST,
@@ -47,6 +48,7 @@ class CocoReader:
 
     files: tuple[str, ...]
     categories: Mapping[int, Category]
+    panoptic: bool = False  # then PNGs, too, are in the digests of entries
 
     def annotations(self, entry: Entry) -> Annotations:
         packed, *elsewhere = entry.annotation if isinstance(entry.annotation, tuple) else (entry.annotation,)
@@ -55,6 +57,8 @@ class CocoReader:
         for file, start, size in ranges:
             places.setdefault(file, []).append((start, size))
         texts = self._texts(places, entry)
+        if not self.panoptic:
+            require_as_indexed(entry, *itertools.chain.from_iterable(texts.values()))
         groups = {file: _objects(texts[file], of_file, entry) for file, of_file in places.items()}
         image, groups[first] = groups[first][0], groups[first][1:]
         labels = annotations_of(image, merged(list(groups.values())), self.categories, entry.file)

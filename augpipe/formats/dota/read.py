@@ -23,7 +23,7 @@ from augpipe.core.annotations import Annotations, Dropped, ObjectAttributes, Obj
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.geometry import bounds_of
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture
-from augpipe.formats.indexing import categories_by_name, digest_of, left_out, names_in
+from augpipe.formats.indexing import categories_by_name, digest_of, left_out, names_in, require_as_indexed
 from augpipe.formats.limits import FARTHEST, bad_labels, require_small
 from augpipe.formats.splits import chosen_split, known_split, split_in
 from augpipe.storage.byte_range import bytes_of, read_place
@@ -51,6 +51,7 @@ class DotaReader:
 
     def annotations(self, entry: Entry) -> Annotations:
         data = read_place(entry.annotation)
+        require_as_indexed(entry, data)
         require_small([data], b" \t\n", entry.file)
         heads, rows = parsed(data)
         found: list[ObjectRow] = []

@@ -7,7 +7,6 @@ are read once, eight bytes a sample are kept, and from then on a sample is a sin
 from __future__ import annotations
 
 import os
-import re
 from array import array
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
@@ -19,108 +18,41 @@ import msgspec
 
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.core.paths import local_path
-from augpipe.formats.webdataset.safe_parse import end_of, members_of, read_manifest, samples_of, start_of
+from augpipe.formats.webdataset.safe_parse import end_of, members_of, require_modest, samples_of, start_of
+from augpipe.formats.webdataset.schema import (
+    MANIFEST,
+    SHARD_NAME,
+    CategoryRecord,
+    ManifestRecord,
+    SampleRecord,
+    ShardRow,
+    fault_of_objects,
+    labels_of,
+    read_manifest,
+)
+from augpipe.storage.byte_range import regular_file
 
-SHARD_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(\.tar)?")
 KINDS = ("boxes", "segmentation", "keypoints", "semantic", "instance", "tags", "captions")
 _OPEN_FILES = 32
 _SMALLEST_SAMPLE = 4 * 512  # a picture and a record, each with its header
-
-
-# --- the JSON documents, as far as training needs them ---------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class CategoryRecord:
-    """One class; ``label`` counts 1..K."""
-
-    id: int
-    label: int
-    name: str
-    keypoints: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Config:
-    categories: tuple[CategoryRecord, ...]
-    void: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _ShardRecord:
-    name: str
-    samples: int
-    bytes: int | None = None
-    sha256: str | None = None
-
-
-@dataclass(frozen=True)
-class _Totals:
-    label_kinds: dict[str, int] | None = None
-
-
-@dataclass(frozen=True)
-class _Manifest:
-    config: _Config
-    shards: tuple[_ShardRecord, ...]
-    totals: _Totals = field(default_factory=_Totals)
-
-
-@dataclass(frozen=True)
-class CodedMask:
-    """COCO's compressed run-length code; ``size`` is (height, width)."""
-
-    size: tuple[int, int]
-    counts: str
-
-
-@dataclass(frozen=True)
-class ObjectRecord:
-    """One object; ``keypoints`` is flat (x, y, v)."""
-
-    label: int
-    box_xyxy: tuple[float, float, float, float]
-    area: float | None = None
-    iscrowd: int = 0
-    instance: int = 0
-    segmentation: list[list[float]] | CodedMask | None = None
-    keypoints: list[float] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Source:
-    key: str
-
-
-@dataclass(frozen=True)
-class SampleRecord:
-    """A sample's KEY.json."""
-
-    key: str
-    width: int
-    height: int
-    source: _Source
-    image_id: int | None = None
-    objects: list[ObjectRecord] = field(default_factory=list)
-    tags: list[str] = field(default_factory=list)
-    captions: list[str] = field(default_factory=list)
-
-
 _record_decoder = msgspec.json.Decoder(SampleRecord)
-
 
 # --- folders ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A tar with samples in it. ``void`` is the value of the folder's semantic masks for no class."""
+    """A tar with samples in it.
+
+    ``void`` is the value of the folder's semantic masks for no class, ``labels`` its classes, label → id.
+    """
 
     path: str
     samples: int
     size: int
     sha256: str
     void: int
+    labels: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -144,22 +76,19 @@ def open_folders(paths: Sequence[str | os.PathLike[str]]) -> tuple[Folder, ...]:
 def open_folder(path: str | os.PathLike[str]) -> Folder:
     """A folder by its manifest; raises ``DatasetError`` if it is unfinished, of another schema, or damaged."""
     root = local_path(path, "the folder of shards")
-    try:
-        manifest = msgspec.convert(read_manifest(root), _Manifest)
-    except msgspec.ValidationError as error:
-        raise DatasetError(f"{root / 'manifest.json'}: not as docs/format.md has it: {one_line(error)}") from error
-    void = manifest.config.void.get("semantic", 255)
-    shards = tuple(_shard(root, record, void) for record in manifest.shards if record.samples)
+    manifest = msgspec.convert(read_manifest(root), ManifestRecord)
+    void, labels = manifest.config.void.semantic, labels_of(manifest.config.categories)
+    shards = tuple(_shard(root, row, void, labels) for row in manifest.shards if row.samples)
     kinds = manifest.totals.label_kinds
     if kinds is None:
         kinds = kinds_in(shards[0]) if shards else {}
     return Folder(str(root), manifest.config.categories, shards, kinds)
 
 
-def _shard(root: Path, record: _ShardRecord, void: int) -> Shard:
+def _shard(root: Path, record: ShardRow, void: int, labels: Mapping[int, int]) -> Shard:
     if not SHARD_NAME.fullmatch(record.name):
         name = one_line(repr(record.name), 80)
-        raise DatasetError(f"{root / 'manifest.json'}: {name} is no name of a shard, such as all-000000")
+        raise DatasetError(f"{root / MANIFEST}: {name} is no name of a shard, such as all-000000")
     path = root / f"{record.name.removesuffix('.tar')}.tar"
     try:
         size = path.stat().st_size
@@ -169,7 +98,7 @@ def _shard(root: Path, record: _ShardRecord, void: int) -> Shard:
         raise DatasetError(f"{path}: damaged: {size} bytes, the manifest says {record.bytes}; {_mend(root)}")
     if not 0 < record.samples <= size // _SMALLEST_SAMPLE:
         raise DatasetError(f"{path}: {size} bytes, but the manifest says {record.samples} samples; {_mend(root)}")
-    return Shard(str(path), record.samples, size, record.sha256 or "", void)
+    return Shard(str(path), record.samples, size, record.sha256 or "", void, labels)
 
 
 def _mend(root: str | Path) -> str:
@@ -243,19 +172,21 @@ class StoredSampleReader:
         if shard not in self._starts:
             self._starts[shard] = array("q", _starts_of_samples(file, self.shards[shard]))
         first, end = self._starts[shard][member : member + 2]
-        path = self.shards[shard].path
+        path, mend = self.shards[shard].path, _mend(os.path.dirname(self.shards[shard].path))
         try:
             data = os.pread(file, end - first, first)
             key, members = members_of(memoryview(data))
         except (OSError, ValueError) as error:
-            raise DatasetError(f"{path}: cannot be read: {error}; {_mend(os.path.dirname(path))}") from error
+            raise DatasetError(f"{path}: cannot be read: {error}; {mend}") from error
         where = f"{path}: {key}"
         if "json" not in members:
-            raise DatasetError(f"{where}: no {key}.json beside {sorted(members)}; {_mend(os.path.dirname(path))}")
+            raise DatasetError(f"{where}: no {key}.json beside {sorted(members)}; {mend}")
         try:
             record = _record_decoder.decode(members["json"])
-        except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        except (RecursionError, ValueError) as error:
             raise DatasetError(f"{where}.json: not as docs/format.md has it: {one_line(error)}") from error
+        if fault := fault_of_objects(record, self.shards[shard].labels):
+            raise DatasetError(f"{where}.json: {fault}; {mend}")
         return StoredSample(where, record, members, self.shards[shard].void)
 
     def _file(self, shard: int) -> int:
@@ -263,9 +194,9 @@ class StoredSampleReader:
         if file is None:
             path = self.shards[shard].path
             try:
-                file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                file = regular_file(path, os.O_RDONLY | os.O_CLOEXEC)
             except OSError as error:
-                raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
+                raise DatasetError(f"{path}: cannot be read: {error.strerror or 'it is no file'}") from error
             if len(self._files) >= _OPEN_FILES:
                 os.close(self._files.popitem(last=False)[1])
         self._files[shard] = file
@@ -276,7 +207,11 @@ def _starts_of_samples(file: int, shard: Shard) -> list[int]:
     """First byte of every sample, then the byte past the last one."""
     starts, end, mend = [], 0, _mend(os.path.dirname(shard.path))
     try:
-        for _, ranges in samples_of(file):
+        for key, ranges in samples_of(file):
+            try:
+                require_modest(ranges)
+            except ValueError as error:
+                raise ValueError(f"at {one_line(key, 100)}: {error}") from None
             starts.append(start_of(ranges))
             end = end_of(ranges)
     except (OSError, ValueError) as error:

@@ -8,7 +8,6 @@ is its source key, whatever the shard is called. Names are only names here: noth
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,16 +17,17 @@ from typing import Any
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import plural, source_key, told_apart
-from augpipe.formats.webdataset.folder import SHARD_NAME
 from augpipe.formats.webdataset.patterns import expanded
-from augpipe.formats.webdataset.record import categories_of_manifest, category_from_json
-from augpipe.storage.byte_range import ByteRange, is_absent
+from augpipe.formats.webdataset.record import category_from_json
+from augpipe.formats.webdataset.safe_parse import object_of
+from augpipe.formats.webdataset.schema import MANIFEST, SHARD_NAME, parse_manifest
+from augpipe.storage.byte_range import ByteRange, bytes_of
 from augpipe.storage.fs import files_in, place_of, size_of
 from augpipe.storage.resolve import COMPRESSED, LEFT_OUT, ending_of, file_at, is_pattern, where_of
 from augpipe.storage.tar_archive import members_of_tar
 from augpipe.storage.tree import AnyPath
 
-_RUN_SCHEMA = "augpipe-run/1"
+_RUN, _RUN_SCHEMA = "run.json", "augpipe-run/1"
 _MOST_NAMES = 3
 
 
@@ -91,33 +91,26 @@ def tars_of_runs(
 
 def _book_of(folder: AnyPath) -> _Book | None:
     """The manifest, else ``run.json``; ``None`` if there is neither, or others wrote what is called so."""
-    for name in ("manifest.json", "run.json"):
+    for name in (MANIFEST, _RUN):
         file = folder / name
         try:
-            value = json.loads(file.read_bytes())
-        except (ValueError, RecursionError):
+            data = bytes_of(place_of(file)) if file.is_file() else b""
+            schema = str(object_of(data).get("schema", ""))
+        except ValueError as error:
+            if b'"augpipe/' in data:
+                raise DatasetError(f"{file}: not as augpipe writes it: {one_line(error)}") from error
             continue
-        except OSError as error:
-            if is_absent(error):
-                continue
-            raise
-        if isinstance(value, dict) and str(value.get("schema", "")).startswith(("augpipe/", "augpipe-run/")):
+        if schema.startswith(("augpipe/", "augpipe-run/")):
             try:
-                return _Book(file, _categories(value), _sizes(value))
+                book = object_of(data) if schema == _RUN_SCHEMA else parse_manifest(data)
+                categories = tuple(category_from_json(c) for c in book["config"]["categories"])
+                return _Book(file, categories, None if schema == _RUN_SCHEMA else _sizes(book))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise DatasetError(f"{file}: not as augpipe writes it: {one_line(error)}") from error
     return None
 
 
-def _categories(book: Mapping[str, Any]) -> tuple[Category, ...]:
-    if book["schema"] == _RUN_SCHEMA:
-        return tuple(category_from_json(c) for c in book["config"]["categories"])
-    return categories_of_manifest(book)
-
-
-def _sizes(book: Mapping[str, Any]) -> dict[str, int | None] | None:
-    if book["schema"] == _RUN_SCHEMA:
-        return None
+def _sizes(book: Mapping[str, Any]) -> dict[str, int | None]:
     shards = [s for s in book["shards"] if s["samples"]]
     for shard in shards:
         if not SHARD_NAME.fullmatch(shard["name"]):

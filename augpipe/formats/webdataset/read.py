@@ -24,8 +24,9 @@ from augpipe.formats.splits import chosen_split, known_split
 from augpipe.formats.voc.read import TWENTY, VocReader
 from augpipe.formats.voc.xml_reader import read_xml
 from augpipe.formats.webdataset.index import samples_of, tar_paths, tars_of_runs
-from augpipe.formats.webdataset.record import SCHEMA, annotations_of_record
+from augpipe.formats.webdataset.record import annotations_of_record
 from augpipe.formats.webdataset.samples import LABELS, PICTURES, has_samples
+from augpipe.formats.webdataset.schema import SCHEMA
 from augpipe.pixels.codec.label_png import decode_raster
 from augpipe.storage.byte_range import ByteRange, bytes_of, read_place
 from augpipe.storage.fs import place_of, relative_to

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from augpipe.core.annotations import (
@@ -31,11 +32,10 @@ from augpipe.formats.coco.fields import identity_of, numbers_of, parts_of, rings
 from augpipe.formats.coco.json_fields import known, rle_json
 from augpipe.formats.coco.read import segments_of
 from augpipe.formats.limits import bad_labels
+from augpipe.formats.webdataset.schema import SCHEMA, SampleRecord
 from augpipe.labels.polygons import is_tangled
 from augpipe.labels.rules import DECIMALS
 from augpipe.labels.transform import Labelled
-
-SCHEMA = "augpipe/1"
 
 
 @dataclass(frozen=True)
@@ -206,16 +206,6 @@ def keypoints_json(keypoints: F64) -> list[float]:
 # --- categories ------------------------------------------------------------------------------------------------------
 
 
-def categories_of_manifest(manifest: Mapping[str, Any]) -> tuple[Category, ...]:
-    """The class map of a finished folder.
-
-    Raises ``ValueError`` for another schema, ``KeyError`` or ``TypeError`` for what is no manifest.
-    """
-    if manifest["schema"] != SCHEMA:
-        raise ValueError(f"schema {one_line(manifest['schema'])}, expected {SCHEMA}")
-    return tuple(category_from_json(c) for c in manifest["config"]["categories"])
-
-
 def category_from_json(value: Mapping[str, Any]) -> Category:
     """A category of the manifest; raises ``ValueError``, ``TypeError``, ``KeyError`` or ``AttributeError``."""
     number, label, names = whole_number(value["id"]), whole_number(value["label"]), value.get("keypoints", [])
@@ -256,6 +246,8 @@ def annotations_of_record(
         message = f"{file}: schema {one_line(record.get('schema'), 40)}, this version reads {SCHEMA}"
         raise Reject("labels", "unsupported", message, file=file)
     try:
+        # Labels are labels also where a record names neither itself nor its source.
+        known = msgspec.convert({"key": "", "source": {"key": ""}, **record}, SampleRecord)
         rows = [_object_row(i, row, categories) for i, row in enumerate(record.get("objects", ()))]
         panoptic = rasters.get("panoptic.png")
         return Annotations(
@@ -264,21 +256,20 @@ def annotations_of_record(
             instance=rasters.get("instance.png"),
             panoptic=None if panoptic is None else panoptic.astype(np.uint32),
             segments_info=tuple(segments_of(record.get("segments_info", ()), set())),
-            tags=_texts(record, "tags"),
-            captions=_texts(record, "captions"),
-            size_wh=(int(record["width"]), int(record["height"])),
-            image_id=whole_number(record.get("image_id")),
-            attributes=_mapping(_mapping(record.get("source", {})).get("attributes", {})),
+            tags=tuple(known.tags),
+            captions=tuple(known.captions),
+            size_wh=(known.width, known.height),
+            image_id=known.image_id,
+            attributes=known.source.attributes,
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise bad_labels("bad-json", file, f"not a record of {SCHEMA}: {one_line(error, 100)}") from error
 
 
-def _object_row(index: int, value: Any, categories: Mapping[int, Category]) -> ObjectRow:
-    row = _mapping(value)
-    number, box = whole_number(row["category_id"]), numbers_of(row["box_xyxy"], 4)
-    if number is None or number not in categories:
-        raise ValueError(f"category_id {row['category_id']} is in no class map")
+def _object_row(index: int, row: Mapping[str, Any], categories: Mapping[int, Category]) -> ObjectRow:
+    number, box = row["category_id"], numbers_of(row["box_xyxy"], 4)
+    if number not in categories:
+        raise ValueError(f"category_id {number} is in no class map")
     if box is None:
         raise ValueError("box_xyxy is no box")
     keypoints, obb = row.get("keypoints"), row.get("obb")
@@ -288,7 +279,7 @@ def _object_row(index: int, value: Any, categories: Mapping[int, Category]) -> O
         category_id=number,
         box_xyxy=(box[0], box[1], box[2], box[3]),
         iscrowd=int(bool(row.get("iscrowd", 0))),
-        instance=int(row.get("instance", 0)),
+        instance=row.get("instance", 0),
         segmentation=_segmentation(row.get("segmentation")),
         keypoints=None if keypoints is None else np.array(keypoints, np.float64).reshape(-1, 3),
         obb=None if obb is None else np.array(obb, np.float64).reshape(4, 2),
@@ -296,8 +287,8 @@ def _object_row(index: int, value: Any, categories: Mapping[int, Category]) -> O
         facts=ObjectAttributes(
             id=identity_of(row.get("id")),
             pose=row["pose"] if isinstance(row.get("pose"), str) else None,
-            attributes=_mapping(row.get("attributes", {})),
-            ignored=row["ignored"] if isinstance(row.get("ignored"), str) else None,
+            attributes=row.get("attributes", {}),
+            ignored=row.get("ignored"),
             **facts,
         ),
     )
@@ -312,16 +303,3 @@ def _segmentation(value: Any) -> Segmentation | None:
     if not rings or len(rings) != len(value) or is_tangled(rings):
         raise ValueError("segmentation is no list of rings")
     return Rings(rings)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"expected an object, got {one_line(repr(value), 40)}")
-    return value
-
-
-def _texts(record: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    values = record.get(name, ())
-    if not all(isinstance(value, str) for value in values):
-        raise TypeError(f"{name} are no texts")
-    return tuple(values)

@@ -5,17 +5,17 @@ Training and verification both read by these functions. They hold no more memory
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
-from augpipe.core.errors import DatasetError, one_line
+from augpipe.core.errors import one_line
+from augpipe.storage.byte_range import regular_file
 
-SCHEMA = "augpipe/1"
 MOST_JSON = 64 << 20
 """Bytes of a JSON document."""
 MOST_MEMBER = 256 << 20
@@ -60,41 +60,24 @@ def _whole(text: str) -> int:
 
 
 def read_document(path: Path) -> bytes:
-    """The bytes of a JSON file. Raises OSError if it cannot be read, and ValueError if it is too large."""
-    if (size := path.stat().st_size) > MOST_JSON:
-        raise ValueError(f"{size:,} bytes, expected at most {MOST_JSON:,}")
-    return path.read_bytes()
+    """The bytes of a JSON file; OSError if it is no file or cannot be read, ValueError if it is too large."""
+    with open_file(path) as file:
+        if (size := os.fstat(file.fileno()).st_size) > MOST_JSON:
+            raise ValueError(f"{size:,} bytes, expected at most {MOST_JSON:,}")
+        return bounded(file)
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a finished folder. Of its fields only the schema is checked.
-
-    Raises:
-        DatasetError: there is none, or it is no JSON object, or of another schema.
-    """
-    path = folder / "manifest.json"
-    try:
-        manifest = object_of(read_document(path))
-    except OSError as error:
-        raise DatasetError(_no_manifest(folder, error)) from error
-    except ValueError as error:
-        raise DatasetError(f"{path}: not as docs/format.md has it: {one_line(error)}") from error
-    schema = one_line(manifest.get("schema"), 40)
-    if not re.fullmatch(rf"{re.escape(SCHEMA)}(\.\d+)?", schema):
-        raise DatasetError(f"{path}: schema {schema!r}, but this augpipe reads {SCHEMA!r}: another version wrote it")
-    return manifest
+def open_file(path: str | Path) -> io.BufferedReader:
+    """A file to read; OSError for anything else, such as a pipe, on which nobody may wait."""
+    return open(path, "rb", opener=regular_file)
 
 
-def _no_manifest(folder: Path, error: OSError) -> str:
-    expected = f"{folder}: expected a folder that `augpipe augment` has finished, but"
-    if not folder.is_dir():
-        return f"{expected} there is no such folder"
-    if (folder / "run.json").exists():
-        again = f"run the same `augpipe augment SRC {folder} …` again, it goes on where it stopped"
-        return f"{folder} is not finished, it has no manifest.json: {again}"
-    if isinstance(error, FileNotFoundError):
-        return f"{expected} it has no manifest.json"
-    return f"{folder}: manifest.json cannot be read: {error.strerror}"
+def bounded(file: IO[bytes]) -> bytes:
+    """The rest of an open file; ValueError if that is more than any of our documents has."""
+    data = file.read(MOST_JSON + 1)
+    if len(data) > MOST_JSON:
+        raise ValueError(f"more than {MOST_JSON:,} bytes of JSON")
+    return data
 
 
 # --- tars ------------------------------------------------------------------------------------------------------------
@@ -146,12 +129,17 @@ def members_of(sample: memoryview) -> tuple[str, dict[str, memoryview]]:
     return key, contents
 
 
-def members_at(file: int, ranges: Mapping[str, MemberRange]) -> dict[str, bytes]:
-    """Ending → content of a sample; ValueError for a member that is larger than any of ours."""
+def require_modest(ranges: Mapping[str, MemberRange]) -> None:
+    """Raise ValueError for a member that is larger than any of ours: a sparse file claims any size for nothing."""
     for ending, place in ranges.items():
         most = MOST_JSON if ending == "json" else MOST_MEMBER
         if place.size > most:
             raise ValueError(f"its {one_line(ending, 40)} has {place.size:,} bytes, expected at most {most:,}")
+
+
+def members_at(file: int, ranges: Mapping[str, MemberRange]) -> dict[str, bytes]:
+    """Ending → content of a sample; ValueError as :func:`require_modest`."""
+    require_modest(ranges)
     return {ending: os.pread(file, place.size, place.offset) for ending, place in ranges.items()}
 
 

@@ -26,6 +26,7 @@ from augpipe.core.errors import Reject, one_line
 from augpipe.core.geometry import bounds_of
 from augpipe.formats.base import Entry, read_picture
 from augpipe.formats.image_header import header_at
+from augpipe.formats.indexing import require_as_indexed
 from augpipe.formats.limits import require_small
 from augpipe.formats.yolo.data_yaml import Kind
 from augpipe.labels.polygons import is_tangled
@@ -55,7 +56,9 @@ class YoloReader:
         if entry.picture is None:
             read_picture(entry)  # rejects it
         place: ByteRange | None = entry.annotation
-        rows = [] if place is None else list(rows_of(_small(read_place(place), entry.file)))
+        data = b"" if place is None else read_place(place)
+        require_as_indexed(entry, data)
+        rows = list(rows_of(_small(data, entry.file)))
         if not rows or entry.picture is None:
             return Annotations()
         header = header_at(entry.picture)

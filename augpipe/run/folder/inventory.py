@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from augpipe.core.errors import UsageError
-from augpipe.run.folder.run_folder import SHARD_SCHEMA, read_json, sha256_of
+from augpipe.formats.webdataset.schema import SHARD_SCHEMA, fault_of_commit
+from augpipe.run.folder.run_folder import read_json, sha256_of
 from augpipe.run.folder.state import RunState, shard_name
 from augpipe.run.folder.store import Store
 
 Record = Mapping[str, Any]
-_COUNTS = ("samples", "bytes", "objects", "rejected")
-_NEEDED = {"task": dict, "dropped": dict, "notes": dict, "label_kinds": dict, "rejects": list, "run": dict}
 
 
 @dataclass(frozen=True)
@@ -77,12 +76,10 @@ def read_record(store: Store, name: str, index: int, copies: int, digest: str) -
         return None, "its record is of another schema"
     if record.get("config") != digest:
         return None, "it was made under another configuration"
-    fields = all(isinstance(record.get(field), kind) for field, kind in _NEEDED.items())
-    counts = all(isinstance(record.get(field), int) and record[field] >= 0 for field in _COUNTS)
-    if not (fields and counts) or record["name"] != f"{name}.tar" or record["task"].get("index") != index:
+    fault = fault_of_commit(record)
+    if fault or (record["name"], record["task"]["index"]) != (f"{name}.tar", index):
         return None, "its record is not as docs/format.md has it"
-    sources = record["task"].get("sources")
-    if not isinstance(sources, list) or record["samples"] + record["rejected"] != len(sources) * copies:
+    if record["samples"] + record["rejected"] != len(record["task"]["sources"]) * copies:
         return None, "its record has lost samples"
     return record, ""
 

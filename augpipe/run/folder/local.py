@@ -6,6 +6,7 @@ is flushed. The lock is a file in the same subfolder.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -17,6 +18,7 @@ from typing import IO, Any
 
 from augpipe.core.errors import UsageError, refused
 from augpipe.core.paths import real_path
+from augpipe.formats.webdataset.safe_parse import open_file
 from augpipe.run.folder.lock import FolderLock
 from augpipe.storage.fs import size_of
 
@@ -45,7 +47,7 @@ class LocalStore:
         return size_of(self.folder / name)
 
     def open(self, name: str) -> IO[bytes]:
-        return (self.folder / name).open("rb")
+        return open_file(self.folder / name)
 
     def put(self, name: str, fill: Callable[[IO[bytes]], object]) -> None:
         path = self.folder / name
@@ -108,9 +110,15 @@ class LocalStore:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder, so that a rename or removal in it survives a loss of power."""
+    """Flush a folder, so that a rename or removal in it survives a loss of power.
+
+    Some file systems of networks and user space do not know that of folders, and say EINVAL: there is nothing to flush.
+    """
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
     finally:
         os.close(handle)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from augpipe.core.errors import RunError, UsageError, one_line
+from augpipe.formats.webdataset.schema import REJECTS, SCHEMA
 from augpipe.run.folder.inventory import Record
-from augpipe.run.folder.run_folder import MANIFEST_SCHEMA, REJECTS
 from augpipe.run.folder.state import RunState
 
 
@@ -107,7 +107,7 @@ def manifest_of(
         )
     fields = ("name", "samples", "bytes", "sha256")
     manifest = {
-        "schema": MANIFEST_SCHEMA,
+        "schema": SCHEMA,
         "config": config,
         "digest": state.digest,
         "parts": _parts(state, records),
@@ -138,7 +138,7 @@ def _totals_of(records: Sequence[Record]) -> dict[str, Any]:
     """The sums over the records."""
 
     def merged(name: str) -> dict[str, int]:
-        return dict(sum((Counter(record[name]) for record in records), Counter()))
+        return dict(sum((Counter(record.get(name, {})) for record in records), Counter()))
 
     counts = {"written": "samples", "rejected": "rejected", "objects": "objects", "truncated": "truncated"}
     return {

@@ -6,21 +6,20 @@ A shard exists when its commit record does, which is written after its tar; the 
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from augpipe.core.errors import UsageError
+from augpipe.core.errors import UsageError, one_line
+from augpipe.formats.webdataset.safe_parse import bounded, object_of
+from augpipe.formats.webdataset.schema import MANIFEST, REJECTS
 from augpipe.run.config import canonical_json
 from augpipe.run.folder.lock import WHOLE
 from augpipe.run.folder.state import RunState, shard_name, state_from
 from augpipe.run.folder.store import Store
 
-SHARD_SCHEMA = "augpipe-shard/1"
-MANIFEST_SCHEMA = "augpipe/1"
-RUN, MANIFEST, REJECTS = "run.json", "manifest.json", "rejects.jsonl"
+RUN = "run.json"
 
 _LOCK_WAIT = 0.5  # seconds; a run that ends locks the whole folder for a moment
 
@@ -40,15 +39,17 @@ def read_json(store: Store, name: str) -> dict[str, Any] | None:
     """
     try:
         with store.open(name) as file:
-            value = json.loads(file.read())
+            return object_of(bounded(file))
     except FileNotFoundError:
         return None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         way = "choose another DST, or remove the folder"
-        raise UsageError(f"{store.folder}/{name}: cannot be read as JSON: {error}; {way}") from error
-    if not isinstance(value, dict):
-        raise UsageError(f"{store.folder}/{name}: expected a JSON object")
-    return value
+        raise UsageError(f"{store.folder}/{name}: cannot be read as JSON: {one_line(error)}; {way}") from error
+
+
+def sorted_rejects(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Rows in the order of rejects.jsonl."""
+    return sorted(rows, key=lambda row: (row["source"], row["copies"]))
 
 
 def sha256_of(store: Store, name: str) -> str:
@@ -171,5 +172,5 @@ class RunFolder:
 
     def finish(self, manifest: Mapping[str, Any], rejects: Iterable[Mapping[str, Any]]) -> None:
         """Write rejects.jsonl, sorted by (source, copies), and the manifest, which makes the run finished."""
-        put_json(self.store, REJECTS, *sorted(rejects, key=lambda row: (row["source"], row["copies"])))
+        put_json(self.store, REJECTS, *sorted_rejects(rejects))
         put_json(self.store, MANIFEST, manifest)

@@ -112,7 +112,7 @@ def test_a_file_that_changed_since_it_was_indexed(tmp_path):
     path = write_json(tmp_path / "x.json", document(rows=[row()]))
     source = opened(path)
     path.write_bytes(path.read_bytes().replace(b"{", b"["))
-    assert rejected(source).code == "bad-json"
+    assert rejected(source).code == "changed"
     path.write_bytes(b"{}")
     assert rejected(source).code == "truncated"
     path.unlink()

@@ -230,7 +230,7 @@ WHOLE = json.dumps(document(rows=[row()])).encode()
         (json.dumps(document(rows=[row(area=float("nan"))])).encode()[:-1], "Input data was truncated"),
         (b'{"images": [{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]}", "nested too deep for a COCO JSON"),
         (b'{"images": [{"id": 1, "file_name": "\xff"}]}', "cannot be read: 'utf-8' codec can't decode byte 0xff"),
-        ("{}".encode("utf-16"), "not a COCO JSON: JSON is malformed"),
+        ("{}".encode("utf-16"), "is UTF-16, and JSON is UTF-8"),
     ],
 )
 def test_files_that_are_no_coco(tmp_path, data, expected):

@@ -15,6 +15,7 @@ from real_sets import real
 from augpipe.core.annotations import Annotations
 from augpipe.core.errors import DatasetError, Reject
 from augpipe.formats.base import SourceOptions
+from augpipe.formats.indexing import digest_of
 from augpipe.formats.registry import open_dataset
 
 HEAD = "imagesource:GoogleEarth\ngsd:0.146343590398\n"
@@ -70,10 +71,12 @@ def test_an_empty_file_and_a_class_that_is_not_listed(tmp_path):
     source = dota_of(tmp_path / "set", a="", b=ROW)
     dataset = open_dataset(str(source))
     assert len(dataset.reader.annotations(dataset.entries[0]).objects) == 0
-    (source / "labelTxt" / "b.txt").write_text(ROW.replace("plane", "ship"))
-    with pytest.raises(Reject) as caught:
-        dataset.reader.annotations(dataset.entries[1])
-    assert caught.value.code == "unknown-class"
+    other = ROW.replace("plane", "ship")
+    (source / "labelTxt" / "b.txt").write_text(other)
+    for digest, code in ((dataset.entries[1].digest, "changed"), (digest_of(other.encode()), "unknown-class")):
+        with pytest.raises(Reject) as caught:
+            dataset.reader.annotations(dataset.entries[1]._replace(digest=digest))
+        assert caught.value.code == code
 
 
 def test_splits_and_what_belongs_to_nothing(tmp_path):

@@ -137,7 +137,7 @@ def test_a_manifest_of_another_version_is_refused(own, tmp_path):
     folder, _ = copied(own, tmp_path / "out")
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps({**manifest, "schema": "augpipe/10"}))
-    with pytest.raises(DatasetError, match="schema augpipe/10, expected augpipe/1"):
+    with pytest.raises(DatasetError, match="schema 'augpipe/10', but this augpipe reads 'augpipe/1'"):
         opened(folder)
 
 

@@ -1,6 +1,6 @@
-"""Reading pictures, run-length codes and manifests that may be damaged or made to do harm, within bounds.
+"""Reading pictures and run-length codes that may be damaged or made to do harm, within bounds.
 
-JSON documents and tars are read by :mod:`augpipe.formats.webdataset.safe_parse`.
+JSON documents and tars are read by :mod:`augpipe.formats.webdataset.safe_parse`, which training reads them by, too.
 """
 
 from __future__ import annotations
@@ -8,18 +8,14 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any
 
-import msgspec
 import numpy as np
 from PIL import Image
 
-from augpipe.core.errors import DatasetError, one_line
-from augpipe.formats.webdataset import safe_parse
+from augpipe.core.errors import one_line
+from augpipe.pixels.codec.header import MAX_PIXELS
 from augpipe.verification.supersample import Marks
-
-# --- pictures and masks ----------------------------------------------------------------------------------------------
 
 
 def pixels_of(data: bytes, size_wh: tuple[int, int] | None = None) -> np.ndarray[Any, Any]:
@@ -38,6 +34,8 @@ def pixels_of(data: bytes, size_wh: tuple[int, int] | None = None) -> np.ndarray
             picture = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
             if size_wh is not None and picture.size != size_wh:
                 raise ValueError(f"is {picture.size}, expected {size_wh}")
+            if picture.width * picture.height > 4 * MAX_PIXELS:
+                raise ValueError(f"is {picture.size}, expected at most {4 * MAX_PIXELS:,} pixels")
             if picture.mode not in ("L", "RGB", "I;16", "I"):
                 raise ValueError(f"has pixels of the kind {picture.mode}, expected gray or RGB")
             picture.load()
@@ -77,83 +75,3 @@ def bitmap_of_code(segmentation: Mapping[str, Any], size_wh: tuple[int, int]) ->
     down = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     marks: Marks = down.reshape(width, height).T
     return marks
-
-
-# --- manifest.json, checked as far as a verification rests on it ------------------------------------------------------
-
-
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class _Recipe(msgspec.Struct):
-    canonical: str
-
-
-class _Source(msgspec.Struct):
-    format: str
-    fingerprint: str
-    pictures: Count
-
-
-class _Reading(msgspec.Struct):
-    exif: Literal["upright", "stored"] = "upright"
-    voc_origin: Literal[0, 1] = 1
-    max_pixels: Annotated[int, msgspec.Meta(ge=1)] = 1
-    truncated: Literal["reject", "keep"] = "reject"
-
-
-class _Picture(msgspec.Struct):
-    format: Literal["jpg", "png"]
-    quality: Annotated[int, msgspec.Meta(ge=1, le=100)]
-    subsampling: str
-
-
-class _Void(msgspec.Struct):
-    semantic: Annotated[int, msgspec.Meta(ge=0, le=65535)]
-
-
-class _Config(msgspec.Struct):
-    recipe: _Recipe
-    seed: int
-    copies: Count
-    originals: bool
-    split: str | None
-    limit: Annotated[int, msgspec.Meta(ge=1)] | None
-    source: _Source
-    picture: _Picture
-    categories: list[dict[str, Any]]
-    void: _Void
-    reading: _Reading = msgspec.field(default_factory=_Reading)
-
-
-class _Shard(msgspec.Struct):
-    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]+\.tar$")]
-    samples: Count
-    bytes: Count
-    sha256: str | None
-
-
-class _Totals(msgspec.Struct):
-    pictures: Count
-    expected: Count
-    written: Count
-    rejected: Count
-    objects: Count
-    dropped: dict[str, Count]
-
-
-class _Manifest(msgspec.Struct):
-    config: _Config
-    digest: str
-    shards: list[_Shard]
-    totals: _Totals
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest, checked but otherwise as it stands; DatasetError if there is none, or it is not one."""
-    manifest = safe_parse.read_manifest(folder)
-    try:
-        msgspec.convert(manifest, _Manifest)
-    except msgspec.ValidationError as error:
-        raise DatasetError(f"{folder / 'manifest.json'}: not as docs/format.md has it: {one_line(error)}") from error
-    return manifest

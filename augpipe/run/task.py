@@ -9,18 +9,17 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import IO, Any, TypeAlias
 
 import msgspec
 
 from augpipe.core.annotations import Annotations, Category, Frame, Header, Raster
 from augpipe.core.canvas import follow
-from augpipe.core.errors import Reject, RunError, fault, one_line, refused
+from augpipe.core.errors import Reject, RunError, fault, refused
 from augpipe.core.plan import Plan
 from augpipe.core.rng import rank
 from augpipe.formats.base import Entry, fingerprint_of, read_picture
@@ -38,8 +37,7 @@ from augpipe.run.folder.samples import END, sample_key, tar_member
 from augpipe.run.job import Attempt, Job, Task
 from augpipe.run.prefetch import reading_ahead
 from augpipe.run.source_guard import require_sound, require_there
-from augpipe.storage.byte_range import is_file
-from augpipe.storage.fs import relative_to
+from augpipe.run.tally import Tally
 
 HELD_BYTES = 256 * 1024 * 1024
 """Encoded bytes of a shard that are kept in memory; more are spilled to disk."""
@@ -65,16 +63,6 @@ class Prepared:
 
     loaded: Loaded
     plans: tuple[tuple[int, Plan, Labelled], ...]
-
-
-@dataclass
-class _Tally:
-    objects: int = 0
-    truncated: int = 0
-    rejected: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
-    notes: Counter[str] = field(default_factory=Counter)
-    kinds: Counter[str] = field(default_factory=Counter)
 
 
 def _ignored(pictures: int, rejected: int) -> None:
@@ -103,8 +91,7 @@ class _ShardTask:
         self._job, self._task, self._backend, self._attempt, self._progress = job, task, backend, attempt, progress
         self._scratch = job.store.scratch()
         self._categories: dict[int, Category] = {c.id: c for c in job.categories}
-        self._tally = _Tally()
-        self._rejects: list[dict[str, Any]] = []
+        self._tally = Tally(f"{task.name}.tar", job.roots)
         self._fallbacks: list[dict[str, str]] = []
         self._members: list[tuple[bytes, int, int]] = []
 
@@ -220,7 +207,7 @@ class _ShardTask:
                 continue
             key = sample_key(source.key, copy)
             record = record_of(key, copy, labelled, source, plan, self._categories)
-            self._count(labelled)
+            self._tally.count(labelled)
             offset = spool.tell()
             for ending, data in self._files(picture, record, labelled):
                 spool.write(tar_member(f"{key}.{ending}", data))
@@ -235,50 +222,8 @@ class _ShardTask:
             if raster is not None:
                 yield f"{name}.png", encode_raster(narrowed(raster) if name == "semantic" else raster)
 
-    def _count(self, labelled: Labelled) -> None:
-        tally, picture = self._tally, labelled.annotations
-        objects = picture.objects
-        tally.objects += len(objects)
-        tally.truncated += labelled.truncated
-        tally.dropped.update(d.reason for d in labelled.dropped)
-        tally.kinds.update(boxes=len(objects), tags=len(picture.tags), captions=len(picture.captions))
-        for kind in ("segmentation", "keypoints", "obb"):
-            tally.kinds[kind] += sum(value is not None for value in getattr(objects, kind))
-        for kind in ("semantic", "instance", "panoptic"):
-            tally.kinds[kind] += getattr(picture, kind) is not None
-
     def _reject(self, loaded: Loaded, copies: tuple[int, ...], reject: Reject) -> None:
-        """Add a row, or the copies to the row of the same source, stage and error."""
-        self._tally.rejected += len(copies)
-        row: dict[str, Any] = {
-            "source": loaded.entry.key,
-            "file": reject.file or self._file_at_fault(loaded.entry, reject.stage),
-            "copies": list(copies),
-            "shard": f"{self._task.name}.tar",
-            "stage": reject.stage,
-            "error": reject.code,
-            "message": one_line(reject.message),
-            "transient": reject.transient,
-        }
-        if reject.line is not None:
-            row["line"] = reject.line
-        if loaded.data:
-            row["signature"] = loaded.data[:16].hex()
-        for other in self._rejects:
-            if all(other[k] == row[k] for k in ("source", "stage", "error")):
-                other["copies"] = sorted({*other["copies"], *copies})
-                return
-        self._rejects.append(row)
-
-    def _file_at_fault(self, entry: Entry, stage: str) -> str:
-        """The picture below SRC, or archive and member, if its pixels failed; else the entry's file."""
-        if stage in ("decode", "pixels", "encode") and entry.picture is not None:
-            if entry.picture.name:
-                return entry.picture.name
-            for root in self._job.roots if is_file(entry.picture) else ():
-                if root in Path(entry.picture.path).parents:
-                    return relative_to(entry.picture.path, root)
-        return entry.file
+        self._tally.reject(loaded.entry, loaded.data, copies, reject)
 
     # --- the shard ---
 
@@ -315,13 +260,7 @@ class _ShardTask:
                 "copies": [copies[0], copies[-1] + 1] if copies else [0, 0],
                 "fingerprint": fingerprint_of(self._task.entries),
             },
-            "objects": tally.objects,
-            "truncated": tally.truncated,
-            "dropped": dict(tally.dropped),
-            "notes": dict(tally.notes),
-            "label_kinds": {kind: n for kind, n in tally.kinds.items() if n},
-            "rejected": tally.rejected,
-            "rejects": sorted(self._rejects, key=lambda row: (row["source"], row["copies"])),
+            **tally.fields(),
             "config": self._task.config,
             "run": self._circumstances(seconds),
         }

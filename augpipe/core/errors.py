@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import errno
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,6 +39,14 @@ class RecipeError(UsageError):
 
 class DatasetError(UsageError):
     """A source that cannot be read as a dataset."""
+
+
+class SeveralSplits(DatasetError):
+    """A source that is read one split at a time; ``splits`` are their names."""
+
+    def __init__(self, source: object, splits: Iterable[str]) -> None:
+        self.splits = tuple(splits)
+        super().__init__(f"{source}: several splits, {', '.join(self.splits)}; choose one with --split")
 
 
 class MissingLibrary(UsageError, ImportError):

@@ -33,7 +33,7 @@ class Entry(NamedTuple):
 
     ``picture`` is ``None`` where none was found; then ``file`` is what was looked for. Only the format's reader
     understands ``annotation``. ``digest`` of the labels and ``size`` of the picture's file are for the dataset's
-    fingerprint.
+    fingerprint. ``ending`` is that of the picture's name, where its place does not have it.
     """
 
     key: str
@@ -42,6 +42,7 @@ class Entry(NamedTuple):
     file: str
     digest: bytes = b""
     size: int = 0
+    ending: str = ""
 
     @classmethod
     def at(cls, key: str, path: AnyPath, annotation: Any, file: str, digest: bytes) -> Entry:

@@ -13,7 +13,7 @@ from augpipe.core.errors import Reject
 from augpipe.core.opencv import cv2
 from augpipe.core.plan import Pixels, SharedSource, Step
 from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered, or_reject
-from augpipe.pixels.codec.image import decode, encode
+from augpipe.pixels.codec.image import PictureFormat, decode, encode
 from augpipe.pixels.resample import SharedMeans
 from augpipe.pixels.scaled_decode import by_scale, part_of
 
@@ -43,11 +43,11 @@ class CpuBackend:
         picture = or_reject("decode", decode, job.data, job.header, keep, job.scale_denominator)
         if isinstance(picture, Reject):
             return (picture,) * len(job.steps)
-        source = SharedMeans(picture)
-        return [or_reject("pixels", self._encoded, picture, steps, source) for steps in job.steps]
+        source, form = SharedMeans(picture), self._options.picture.of(job.header)
+        return [or_reject("pixels", self._encoded, picture, steps, source, form) for steps in job.steps]
 
-    def _encoded(self, picture: Pixels, steps: Sequence[Step], source: SharedSource) -> bytes:
-        return encode(apply(picture, steps, source), self._options.picture)
+    def _encoded(self, picture: Pixels, steps: Sequence[Step], source: SharedSource, form: PictureFormat) -> bytes:
+        return encode(apply(picture, steps, source), form)
 
 
 def apply(picture: Pixels, steps: Iterable[Step], source: SharedSource | None = None) -> Pixels:

@@ -81,7 +81,7 @@ class Tally:
             "objects": self.objects,
             "truncated": self.truncated,
             "dropped": dict(self.dropped),
-            "notes": dict(self.notes),
+            "notes": {note: n for note, n in self.notes.items() if n},
             "label_kinds": {kind: n for kind, n in self.kinds.items() if n},
             "rejected": self.rejected,
             "rejects": sorted(self.rejects, key=lambda row: (row["source"], row["copies"])),

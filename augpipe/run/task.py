@@ -10,7 +10,7 @@ import hashlib
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import IO, Any, TypeAlias
@@ -20,17 +20,19 @@ import msgspec
 from augpipe.core.annotations import Annotations, Category, Frame, Header, Raster
 from augpipe.core.canvas import follow
 from augpipe.core.errors import Reject, RunError, fault, refused
-from augpipe.core.plan import Plan
+from augpipe.core.plan import Pixels, Plan, Step
 from augpipe.core.rng import rank
 from augpipe.formats.base import Entry, fingerprint_of, read_picture
 from augpipe.formats.webdataset.record import SourceFacts, record_of
 from augpipe.labels.normalize import aligned
 from augpipe.labels.transform import Labelled, apply
-from augpipe.pixels.backend import Backend, Rendered
+from augpipe.pixels.backend import Backend, Rendered, or_reject
 from augpipe.pixels.backend import PictureJob as PixelJob
 from augpipe.pixels.codec.header import read_header
+from augpipe.pixels.codec.image import decode
 from augpipe.pixels.codec.label_png import encode_raster, narrowed
-from augpipe.recipe.planner import draw
+from augpipe.pixels.codec.original import ending_of_original
+from augpipe.recipe.planner import ORIGINAL, draw
 from augpipe.run.folder.inventory import fault_of_tar, read_record
 from augpipe.run.folder.run_folder import SHARD_SCHEMA, put_json, sha256_of
 from augpipe.run.folder.samples import END, sample_key, tar_member
@@ -59,10 +61,19 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A source with the plan and labels of each copy; only the pixels are missing."""
+    """A source with the plan and labels of each copy; only the pixels are missing.
+
+    ``original`` is the ending of the original if that is the source's file as it is, and needs no pixels.
+    """
 
     loaded: Loaded
     plans: tuple[tuple[int, Plan, Labelled], ...]
+    original: str | None = None
+
+    @property
+    def steps(self) -> tuple[tuple[Step, ...], ...]:
+        """The steps of each output that is to be made of pixels."""
+        return tuple(plan.steps for copy, plan, _ in self.plans if copy != ORIGINAL or self.original is None)
 
 
 def _ignored(pictures: int, rejected: int) -> None:
@@ -112,27 +123,35 @@ class _ShardTask:
             RunError: it was spilled to disk and cannot be written.
         """
         with tempfile.SpooledTemporaryFile(HELD_BYTES, dir=self._scratch) as spool:
-            for prepared, rendered in self._rendered():
-                rejects = self._tally.rejected
-                try:
-                    self._store_samples(prepared, rendered, spool)
-                except OSError as error:
-                    raise refused(self._scratch, error, "cannot be written: ") from error
-                self._progress(1, self._tally.rejected - rejects)
+            for prepared, rendered in self._rendered(spool):
+                self._store(prepared, rendered, spool)
             yield spool
+
+    def _store(self, prepared: Prepared, rendered: Rendered, spool: IO[bytes]) -> None:
+        rejects = self._tally.rejected
+        try:
+            self._store_samples(prepared, rendered, spool)
+        except OSError as error:
+            raise refused(self._scratch, error, "cannot be written: ") from error
+        self._progress(1, self._tally.rejected - rejects)
 
     # --- reading, drawing, labels ---
 
-    def _rendered(self) -> Iterator[tuple[Prepared, Rendered]]:
+    def _rendered(self, spool: IO[bytes]) -> Iterator[tuple[Prepared, Rendered]]:
+        """Sources with their outputs; one of which no output has to be made goes into ``spool`` at once."""
         waiting: deque[Prepared] = deque()
         largest = max(entry.size for entry in self._task.entries)
 
         def jobs() -> Iterator[PixelJob]:
             for loaded in reading_ahead(self._task.entries, self._load, largest):
                 prepared = self._prepare(loaded)
-                if prepared is not None and loaded.header is not None:
+                if prepared is None or loaded.header is None:
+                    continue
+                if prepared.steps:
                     waiting.append(prepared)
-                    yield PixelJob(loaded.data, loaded.header, tuple(plan.steps for _, plan, _ in prepared.plans))
+                    yield PixelJob(loaded.data, loaded.header, prepared.steps)
+                else:
+                    self._store(prepared, Rendered(()), spool)
 
         for rendered in self._backend.render(jobs()):
             yield waiting.popleft(), rendered
@@ -144,7 +163,7 @@ class _ShardTask:
             return Loaded(entry, error=self._attempt.lost[entry.key])
         try:
             data = read_picture(entry)
-            header = read_header(data, self._job.max_pixels)
+            header = read_header(data, self._job.max_pixels, self._job.reading)
             annotations = aligned(self._job.reader.annotations(entry), header, self._job.exif)
             if self._job.strict:
                 require_sound(annotations)
@@ -184,7 +203,14 @@ class _ShardTask:
         if not plans:
             self._progress(1, len(self._task.copies))
             return None
-        return Prepared(loaded, tuple(plans))
+        return Prepared(loaded, tuple(plans), self._ending_of_original(loaded.data, loaded.header))
+
+    def _ending_of_original(self, data: bytes, header: Header) -> str | None:
+        """The ending of the original if the file can be written as it is; damage that is kept is written anew."""
+        if ORIGINAL not in self._task.copies or (ending := ending_of_original(data, header)) is None:
+            return None
+        keeps = self._job.keep_truncated and isinstance(or_reject("decode", _decoded, data, header), Reject)
+        return None if keeps else ending
 
     # --- results ---
 
@@ -201,7 +227,11 @@ class _ShardTask:
         )
         if rendered.fallback:
             self._fallbacks.append({"source": source.key, "stages": rendered.fallback})
-        for (copy, plan, labelled), picture in zip(prepared.plans, rendered.pictures, strict=True):
+        made = iter(rendered.pictures)
+        form = self._job.picture.of(loaded.header).format
+        for copy, plan, labelled in prepared.plans:
+            as_it_is = prepared.original if copy == ORIGINAL else None
+            picture = next(made) if as_it_is is None else _file_of(loaded.data, loaded.header, rendered)
             if isinstance(picture, Reject):
                 self._reject(loaded, (copy,), picture)
                 continue
@@ -209,13 +239,16 @@ class _ShardTask:
             record = record_of(key, copy, labelled, source, plan, self._categories)
             self._tally.count(labelled)
             offset = spool.tell()
-            for ending, data in self._files(picture, record, labelled):
+            self._tally.notes["original-decoded"] += copy == ORIGINAL and as_it_is is None
+            for ending, data in self._files(as_it_is or form, picture, record, labelled):
                 spool.write(tar_member(f"{key}.{ending}", data))
             self._members.append((rank(self._job.seed, key), offset, spool.tell() - offset))
 
-    def _files(self, picture: bytes, record: dict[str, Any], labelled: Labelled) -> Iterator[tuple[str, bytes]]:
-        """(ending, content) of the members of a sample."""
-        yield self._job.picture.format, picture
+    def _files(
+        self, ending: str, picture: bytes, record: dict[str, Any], labelled: Labelled
+    ) -> Iterator[tuple[str, bytes]]:
+        """(ending, content) of the members of a sample; ``ending`` is that of the picture."""
+        yield ending, picture
         yield "json", msgspec.json.encode(record, order="sorted")
         for name in ("semantic", "instance", "panoptic"):
             raster: Raster | None = getattr(labelled.annotations, name)
@@ -293,3 +326,13 @@ class _ShardTask:
             spool.seek(offset)
             yield spool.read(length)
         yield END
+
+
+def _file_of(data: bytes, header: Header, rendered: Rendered) -> bytes | Reject:
+    """The file of a source as its original, or the reject if its pixels are damaged, as its copies have shown."""
+    made: Sequence[object] = rendered.pictures or (or_reject("decode", _decoded, data, header),)
+    return next((found for found in made if isinstance(found, Reject) and found.stage == "decode"), data)
+
+
+def _decoded(data: bytes, header: Header) -> Pixels | Reject:
+    return decode(data, header)

@@ -11,7 +11,7 @@ from typing import Any
 from augpipe.core.errors import one_line
 from augpipe.formats.webdataset.safe_parse import SCHEMA, MemberRange, members_at, object_of, samples_of
 from augpipe.verification.findings import MISFIT, Findings, Reporter
-from augpipe.verification.safe_parse import bitmap_of_code, pixels_of
+from augpipe.verification.safe_parse import bitmap_of_code, picture_in, pixels_of
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 _RASTERS = frozenset({"semantic.png", "instance.png", "panoptic.png"})
@@ -55,22 +55,30 @@ def check_sample_alone(
     key: str, members: Mapping[str, bytes], manifest: Mapping[str, Any], f: Findings
 ) -> dict[str, Any] | None:
     """A sample by itself: its name, its record, its picture; its record if more can be asked of it."""
-    report, ending = f.at(key), manifest["config"]["picture"]["format"]
+    report = f.at(key)
     if not _KEY.fullmatch(key):
         report.fault("is no KEY")
-    if missing := {"json", ending} - members.keys():
-        report.fault(f"has no {', '.join(sorted(missing))}")
+    if "json" not in members:
+        report.fault("has no json")
+        return None
+    try:
+        ending, picture = picture_in(members)
+    except ValueError as error:
+        report.fault(one_line(error))
         return None
     if unknown := members.keys() - {"json", ending} - _RASTERS:
         report.fault(f"has {one_line(', '.join(sorted(unknown)), 100)}, which no sample has")
     try:
         record = object_of(members["json"])
         _check_record(key, record, manifest, report)
+        asked = manifest["config"]["picture"]["format"]
+        if asked not in ("auto", ending) and record["copy"] >= 0:
+            report.fault(f"its picture is a {ending}, the manifest says {asked}")
         size_wh = (record["width"], record["height"])
         if not all(isinstance(side, int) and side > 0 for side in size_wh):
             raise ValueError(f"its record has the size {size_wh}")
         try:
-            pixels_of(members[ending], size_wh)
+            pixels_of(picture, size_wh)
         except ValueError as error:
             report.fault(f"its picture cannot be read: {one_line(error, 120)}")
             return None

@@ -17,16 +17,32 @@ from PIL import Image
 
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.webdataset import safe_parse
+from augpipe.pixels.codec.pixel_reading import from_json
 from augpipe.verification.supersample import Marks
 
 # --- pictures and masks ----------------------------------------------------------------------------------------------
+
+
+PICTURES = ("jpg", "png", "webp")
+
+
+def picture_in(members: Mapping[str, bytes]) -> tuple[str, bytes]:
+    """(ending, file) of the picture of a sample.
+
+    Raises:
+        ValueError: it has none, or several.
+    """
+    found = [ending for ending in PICTURES if ending in members]
+    if len(found) != 1:
+        raise ValueError(f"has {' and '.join(found) or 'none'} of {', '.join(PICTURES)}, expected one picture")
+    return found[0], members[found[0]]
 
 
 def pixels_of(data: bytes, size_wh: tuple[int, int] | None = None) -> np.ndarray[Any, Any]:
     """A picture or mask by Pillow: (H, W) or (H, W, 3); of gray PNGs also with 16 bits.
 
     Args:
-        data: JPEG or PNG.
+        data: JPEG, PNG or WebP.
         size_wh: the size that it has to have; nothing else is decoded.
 
     Raises:
@@ -35,7 +51,7 @@ def pixels_of(data: bytes, size_wh: tuple[int, int] | None = None) -> np.ndarray
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of its size, which is compared here
-            picture = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
+            picture = Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP"))
             if size_wh is not None and picture.size != size_wh:
                 raise ValueError(f"is {picture.size}, expected {size_wh}")
             if picture.mode not in ("L", "RGB", "I;16", "I"):
@@ -103,9 +119,12 @@ class _Reading(msgspec.Struct):
 
 
 class _Picture(msgspec.Struct):
-    format: Literal["jpg", "png"]
+    format: Literal["auto", "jpg", "png", "webp"]
     quality: Annotated[int, msgspec.Meta(ge=1, le=100)]
     subsampling: str
+    range: tuple[Count, Count] = (0, 1)
+    bands: tuple[Count, Count, Count] = (1, 1, 1)
+    channels: Literal["source", "rgb"] = "source"
 
 
 class _Void(msgspec.Struct):
@@ -154,6 +173,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     manifest = safe_parse.read_manifest(folder)
     try:
         msgspec.convert(manifest, _Manifest)
-    except msgspec.ValidationError as error:
+        from_json(manifest["config"]["picture"])
+    except (msgspec.ValidationError, ValueError) as error:
         raise DatasetError(f"{folder / 'manifest.json'}: not as docs/format.md has it: {one_line(error)}") from error
     return manifest

@@ -216,7 +216,7 @@ def outcome(folder: Path, data: bytes, name: str = "a.jpg", **options: Any) -> I
     """What a run makes of one picture file: the picture that it writes, or (stage, code) of the reject."""
     (folder / "set" / "class").mkdir(parents=True)
     (folder / "set" / "class" / name).write_bytes(data)
-    options = {"copies": 0, "originals": True, "picture": PNG, "format": "imagefolder", **options}
+    options = {"copies": 1, "picture": PNG, "format": "imagefolder", **options}
     run(folder / "set", folder / "out", STILL, **options)
     rows = [json.loads(line) for line in (folder / "out" / "rejects.jsonl").read_text().splitlines()]
     found = [files["png"] for files in samples(folder / "out").values()]

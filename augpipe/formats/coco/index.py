@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from augpipe.core.annotations import I64, Category
-from augpipe.core.errors import DatasetError, one_line
+from augpipe.core.errors import DatasetError, SeveralSplits, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, plural
 from augpipe.formats.coco.fields import category_of, identity_of
 from augpipe.formats.coco.image_paths import finder, picture_root
@@ -164,7 +164,7 @@ def _chosen(src: AnyPath, groups: Mapping[str, list[AnyPath]], split: str | None
     """The files to read. A split is a folder's name, a JSON's name, or the end of one."""
     if split is None:
         if len(groups) > 1:
-            raise DatasetError(f"{src}: several splits, {', '.join(groups)}; choose one with --split")
+            raise SeveralSplits(src, groups)
         return next(iter(groups.values()))
     if split in groups:
         return groups[split]

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from augpipe.core.annotations import Annotations
-from augpipe.core.errors import DatasetError, one_line
+from augpipe.core.errors import DatasetError, SeveralSplits, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture
 from augpipe.formats.indexing import categories_by_name, digest_of, left_out, links_left_out, subfolders
 from augpipe.storage.fs import names_of, row_name, walk_files
@@ -68,7 +68,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     """Index ``root/CLASS/*.jpg``, or ``root/SPLIT/CLASS/*.jpg`` with a split."""
     src, splits = source.where, splits_of(source.where)
     if splits and options.split is None:
-        raise DatasetError(f"{src}: several splits, {', '.join(splits)}; choose one with --split")
+        raise SeveralSplits(src, splits)
     root = src
     names = set(class_folders(src))
     if options.split is not None:

@@ -7,7 +7,6 @@ decoded, and no more of them once one uses all bits.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -23,7 +22,7 @@ from augpipe.pixels.codec.tiff_layout import BITS, MARKS, directory_at, layout_o
 from augpipe.storage.byte_range import head_of
 from augpipe.storage.remote import is_url
 
-_NEVER = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".jp2", ".ppm", ".pgm"))
+_NEVER = (".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".jp2", ".ppm", ".pgm")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _FIRST_BYTES, _DIRECTORY_BYTES = 64, 1 << 16
 _REQUESTS = 16  # at a time, of a server
@@ -48,10 +47,9 @@ def found_levels(source: str, dataset: Dataset, reading: PixelReading, max_pixel
     Raises:
         UsageError: a picture cannot be read for a reason that may pass, so the range is not known.
     """
-    if not any(_may_be_deep(dataset.entries)):
+    if next(_deep_in(dataset.entries), None) is None:
         return FULL
-    entries = _whole(source, dataset)
-    deep = [entry for entry, may in zip(entries, _may_be_deep(entries), strict=True) if may]
+    deep = list(_deep_in(_whole(source, dataset)))
     bits = _highest(deep, reading, max_pixels).bit_length()
     return (0, (1 << max(8, bits)) - 1) if bits else FULL
 
@@ -81,23 +79,23 @@ def _whole(source: str, dataset: Dataset) -> Sequence[Entry]:
         return dataset.entries
 
 
-def _may_be_deep(entries: Sequence[Entry]) -> Iterator[bool]:
-    """Whether each may have samples of 16 bits, by the first bytes of files of which the name does not tell."""
-    if any(_is_doubtful(entry) and entry.picture is not None and is_url(entry.picture.path) for entry in entries):
+def _deep_in(entries: Sequence[Entry]) -> Iterator[Entry]:
+    """Those that may have samples of 16 bits, by the first bytes of files of which the name does not tell."""
+    doubtful = [entry for entry in entries if entry.picture is not None and not _name_of(entry).endswith(_NEVER)]
+    found: Iterable[bool] = map(_is_deep, doubtful)  # one at a time, as one may be enough
+    if any(entry.picture is not None and is_url(entry.picture.path) for entry in doubtful):
         with ThreadPoolExecutor(_REQUESTS, "augpipe-headers") as pool:
-            yield from pool.map(_is_deep, entries)
-    else:
-        yield from map(_is_deep, entries)
+            found = list(pool.map(_is_deep, doubtful))
+    return (entry for entry, deep in zip(doubtful, found, strict=True) if deep)
 
 
-def _is_doubtful(entry: Entry) -> bool:
+def _name_of(entry: Entry) -> str:
+    """The end of the picture's name in small letters."""
     place = entry.picture
-    return place is not None and (entry.ending or os.path.splitext(place.name or place.path)[1]).lower() not in _NEVER
+    return (entry.ending or (place.name or place.path if place else ""))[-5:].lower()
 
 
 def _is_deep(entry: Entry) -> bool:
-    if not _is_doubtful(entry):
-        return False
     try:
         return _bits_in(entry) == 16
     except Reject as reject:

@@ -16,6 +16,7 @@ from augpipe.pixels.codec.tiff_layout import EXTRA, PHOTOMETRIC, TiffLayout
 
 DEPTH, ALPHA, BANDS, CMYK = "depth-reduced", "alpha-dropped", "bands-dropped", "cmyk-converted"
 PROFILE, SRGB_PROFILE = "color-profile-dropped", "srgb-profile-dropped"
+NOTES = (DEPTH, ALPHA, BANDS, CMYK, PROFILE, SRGB_PROFILE)
 
 _LOSSLESS = ("PNG", "BMP", "TIFF", "PPM", "GIF")
 _WITH_ALPHA = ("RGBA", "RGBa", "LA", "La", "PA")

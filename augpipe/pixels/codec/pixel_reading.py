@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -37,7 +37,7 @@ class PixelReading:
         """Raise :class:`UsageError` for values that make no sense."""
         if self.levels is not None and not 0 <= self.levels[0] < self.levels[1] <= FULL[1]:
             raise UsageError(f"--range {self.levels[0]},{self.levels[1]}: expected {_RANGE}")
-        if self.bands is not None and (len(self.bands) != 3 or not all(1 <= band <= 65535 for band in self.bands)):
+        if self.bands is not None and (len(tuple(self.bands)) != 3 or not all(1 <= b <= 65535 for b in self.bands)):
             raise UsageError(f"--bands {','.join(map(str, self.bands))}: expected {_BANDS}")
         if self.channels not in CHANNELS:
             raise UsageError(f"--channels {one_line(self.channels)}: expected {' or '.join(CHANNELS)}")
@@ -82,6 +82,11 @@ def levels_of(picture: Mapping[str, Any]) -> tuple[int, int]:
     return int(low), int(high)
 
 
+def _three(bands: Sequence[Any]) -> tuple[int, int, int]:
+    red, green, blue = bands
+    return int(red), int(green), int(blue)
+
+
 def from_json(picture: Mapping[str, Any]) -> PixelReading:
     """The reading in ``config.picture`` of a run.json or manifest.
 
@@ -89,8 +94,9 @@ def from_json(picture: Mapping[str, Any]) -> PixelReading:
         TypeError, ValueError: it is not as :meth:`PixelReading.to_json` writes it.
     """
     bands = picture.get("bands")
-    red_green_blue = None if bands is None else tuple(int(band) for band in bands)
-    reading = PixelReading(levels_of(picture), red_green_blue, picture.get("channels", "source"))  # type: ignore[arg-type]
+    reading = PixelReading(
+        levels_of(picture), None if bands is None else _three(bands), picture.get("channels", "source")
+    )
     try:
         reading.check()
     except UsageError as error:

@@ -1,4 +1,4 @@
-"""Pictures through a run: originals as they are, what is lost told, sharp sources sharp, and one range for all.
+"""Pictures through a run: originals as they are, what is lost told, sharp sources sharp.
 
 What has to come out is said by Pillow and NumPy, which read the sources and the members of the tars.
 """
@@ -9,9 +9,6 @@ import gc
 import hashlib
 import io
 import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,23 +16,17 @@ import webdataset
 from builders import encoded, exif, photo
 from command_line import call
 from format_checker import check_folder
+from picture_runs import FLIP, GRAY, PHOTO, STILL, deep, deep_png, made, notes, pixels, source
 from pictures import band_tiff
 from PIL import Image, ImageCms
-from runs import promised, promised_manifest, recipe_of, records, run, samples
+from runs import run, samples
 
 from augpipe.core.errors import UsageError
-from augpipe.formats import significant_bits
-from augpipe.formats.base import SourceOptions
 from augpipe.pixels.codec.image import PictureFormat
-from augpipe.pixels.codec.pixel_reading import FULL, PixelReading
+from augpipe.pixels.codec.pixel_reading import PixelReading
 from augpipe.run.config import RunOptions
-from augpipe.run.retry import retry
 from augpipe.train.dataset import ShardDataset
 
-STILL = recipe_of("version: 1\nsteps:\n- horizontal_flip: {p: 0}\n")
-FLIP = recipe_of("version: 1\nsteps:\n- horizontal_flip\n")
-PHOTO = photo((40, 24))
-GRAY = Image.fromarray(PHOTO).convert("L")
 ADOBE_RGB = ((0.6097, 0.3111, 0.0195), (0.2053, 0.6257, 0.0609), (0.1492, 0.0632, 0.7446))  # D50, as in its profile
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -51,41 +42,6 @@ def wide_profile() -> bytes:
 
 
 WIDE = wide_profile()
-
-
-def source(folder: Path, files: dict[str, bytes]) -> Path:
-    (folder / "set" / "class").mkdir(parents=True)
-    for name, data in files.items():
-        (folder / "set" / "class" / name).write_bytes(data)
-    return folder / "set"
-
-
-def made(folder: Path, files: dict[str, bytes], recipe: Any = STILL, **options: Any) -> dict[str, dict[str, bytes]]:
-    """Source key → ending → member of its only sample."""
-    options = {"max_rejects": "100%", **options}
-    run(source(folder, files), folder / "out", recipe, format="imagefolder", **options)
-    return {json.loads(sample["json"])["source"]["key"][6:]: sample for sample in samples(folder / "out").values()}
-
-
-def pixels(member: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(member)))
-
-
-def deep(most: int, seed: int = 0, channels: int = 1) -> np.ndarray:
-    shape = (24, 40) if channels == 1 else (24, 40, channels)
-    values = np.random.default_rng(seed).integers(0, most + 1, shape).astype(np.uint16)
-    values.flat[0] = most
-    return values
-
-
-def deep_png(values: np.ndarray) -> bytes:
-    import cv2
-
-    return cv2.imencode(".png", values if values.ndim == 2 else values[:, :, ::-1])[1].tobytes()
-
-
-def notes(folder: Path) -> dict[str, int]:
-    return json.loads((folder / "out" / "manifest.json").read_bytes())["totals"]["notes"]
 
 
 # --- originals -------------------------------------------------------------------------------------------------------
@@ -292,155 +248,7 @@ def test_what_is_dropped_is_noted_and_refused_by_strict(tmp_path, name):
     assert set(told) <= inspected["oddities"].keys()
 
 
-# --- more than 8 bits ------------------------------------------------------------------------------------------------
-
-
-def test_twelve_bits_of_sixteen_are_not_black(tmp_path):
-    """One range for the set: the second picture alone uses ten bits."""
-    files = {"a.png": deep(4095), "b.png": deep(1023), "c.png": deep(4000, 3, 3)}
-    found = made(tmp_path, {name: deep_png(values) for name, values in files.items()})
-    for name, values in files.items():
-        assert np.array_equal(pixels(found[name]["png"]), np.rint(values / 4095 * 255).astype(np.uint8)), name
-    assert json.loads((tmp_path / "out" / "run.json").read_bytes())["config"]["picture"]["range"] == [0, 4095]
-    verified = call("verify", tmp_path / "out", "--against", tmp_path / "set", "-w", 0)
-    assert verified.exit_code == 0, verified.output
-
-
-@pytest.mark.parametrize(
-    ("asked", "expected"),
-    [
-        (FULL, lambda v: np.rint(v / 257)),
-        ((1000, 3000), lambda v: np.floor((np.clip(v.astype(float), 1000, 3000) - 1000) * 255 / 2000 + 0.5)),
-        (None, lambda v: np.rint(v / 4095 * 255)),
-    ],
-)
-@pytest.mark.parametrize("form", [deep_png, lambda v: encoded(Image.fromarray(v), "TIFF")])
-def test_the_range_is_the_one_asked_for(tmp_path, asked, expected: Callable[[np.ndarray], np.ndarray], form):
-    found = made(tmp_path, {"a.png": form(deep(4095))}, reading=PixelReading(asked))
-    assert np.array_equal(pixels(found["a.png"]["png"]), expected(deep(4095)).astype(np.uint8))
-
-
-def test_eight_bits_in_sixteen_and_all_bits(tmp_path):
-    few = made(tmp_path / "a", {"a.png": deep_png(deep(77))})
-    assert np.array_equal(pixels(few["a.png"]["png"]), deep(77).astype(np.uint8))
-    black = made(tmp_path / "b", {"a.png": deep_png(deep(0))})
-    assert not pixels(black["a.png"]["png"]).any()
-    full = made(tmp_path / "c", {"a.png": deep_png(deep(40000)), "b.png": deep_png(deep(9))})
-    assert np.array_equal(pixels(full["b.png"]["png"]), np.rint(deep(9) / 257).astype(np.uint8))
-    assert "range" not in json.loads((tmp_path / "c" / "out" / "run.json").read_bytes())["config"]["picture"]
-
-
-def test_the_range_is_that_of_the_whole_source_whatever_part_is_asked_for(tmp_path):
-    for split, most in (("train", 4095), ("val", 1023)):
-        (tmp_path / "set" / split / "class").mkdir(parents=True)
-        (tmp_path / "set" / split / "other").mkdir(parents=True)
-        (tmp_path / "set" / split / "class" / "a.png").write_bytes(deep_png(deep(most)))
-        (tmp_path / "set" / split / "other" / "b.png").write_bytes(deep_png(deep(most)))
-    run(tmp_path / "set", tmp_path / "out", STILL, format="imagefolder", split="val", limit=1)
-    (sample,) = samples(tmp_path / "out").values()
-    assert np.array_equal(pixels(sample["png"]), np.rint(deep(1023) / 4095 * 255).astype(np.uint8))
-
-
-def test_a_run_keeps_its_range(tmp_path):
-    """Resumed, extended, retried: the range in run.json counts, and no picture is decoded for it again."""
-    folder = source(tmp_path, {f"{i}.png": deep_png(deep(4095, i)) for i in range(3)})
-    common = {"format": "imagefolder", "sources_per_shard": 1}
-    run(folder, tmp_path / "out", STILL, **common)
-    whole = promised(tmp_path / "out")
-    lost = next(iter(whole["tars"]))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(significant_bits, "read_picture", lambda entry: pytest.fail("was looked at again"))
-        for again in (lambda: retry(tmp_path / "out"), lambda: run(folder, tmp_path / "out", STILL, **common)):
-            (tmp_path / "out" / lost).unlink()
-            (tmp_path / "out" / "manifest.json").unlink()
-            again()
-            assert promised(tmp_path / "out") == whole
-        run(folder, tmp_path / "out", STILL, copies=2, extend=True, **common)
-    run(folder, tmp_path / "two", STILL, copies=2, **common)
-    assert {k: {e: d for e, d in s.items() if e == "png"} for k, s in samples(tmp_path / "out").items()} == {
-        k: {e: d for e, d in s.items() if e == "png"} for k, s in samples(tmp_path / "two").items()
-    }
-    with pytest.raises(UsageError, match=r"picture\.range"):
-        run(folder, tmp_path / "out", STILL, copies=2, reading=PixelReading(FULL), **common)
-
-
-def test_the_number_of_workers_changes_nothing(tmp_path):
-    files = {"a.png": deep_png(deep(4095)), "b.tif": band_tiff(deep(4095, 2, 5)), "c.jpg": KEPT["tagged.jpg"][0],
-             "d.png": KEPT["plain.png"][0], "e.png": deep_png(deep(1023, 5))}  # fmt: skip
-    folder = source(tmp_path, files)
-    options = {"format": "imagefolder", "sources_per_shard": 2, "originals": True, "copies": 2}
-    for workers in (0, 1, 2):
-        run(folder, tmp_path / str(workers), FLIP, workers=workers, **options)
-    assert promised(tmp_path / "0") == promised(tmp_path / "1") == promised(tmp_path / "2")
-    assert promised_manifest(tmp_path / "0") == promised_manifest(tmp_path / "2")
-
-
-def test_jpegs_cost_nothing_and_pngs_of_8_bits_a_look(tmp_path, monkeypatch):
-    looked: list[int] = []
-    head_of = significant_bits.head_of
-    monkeypatch.setattr(significant_bits, "head_of", lambda place, most: looked.append(most) or head_of(place, most))
-    monkeypatch.setattr(significant_bits, "read_picture", lambda entry: pytest.fail("was read"))
-    made(tmp_path / "a", {f"{i}.jpg": encoded(PHOTO) for i in range(3)})
-    assert looked == []
-    made(tmp_path / "b", {"a.png": encoded(PHOTO, "PNG"), "b.tif": encoded(PHOTO, "TIFF", compression="tiff_lzw")})
-    assert len(looked) <= 3
-    assert sum(looked) <= 2 * 64 + (1 << 16)
-
-
-def test_a_picture_that_cannot_be_read_now_is_no_range(tmp_path, monkeypatch):
-    from augpipe.core.errors import Reject
-
-    def refused(entry: object) -> bytes:
-        raise Reject("read", "io", "a.png: Input/output error", transient=True)
-
-    monkeypatch.setattr(significant_bits, "read_picture", refused)
-    with pytest.raises(
-        UsageError, match=r"a.png: .*range of its bits is not known\nrun the same command again, or say"
-    ):
-        made(tmp_path, {"a.png": deep_png(deep(4095))})
-
-
-def test_a_preview_shows_what_a_run_would_write(tmp_path):
-    from augpipe.formats.registry import open_dataset
-    from augpipe.run.dry_run import samples as shown
-
-    folder = source(tmp_path, {"a.png": deep_png(deep(1023)), "b.png": deep_png(deep(4095))})
-    (first,) = shown(open_dataset(str(folder), SourceOptions("imagefolder")), STILL, 0, 1, 1, source=str(folder))
-    assert np.array_equal(first.samples[1].pixels, np.rint(deep(1023) / 4095 * 255).astype(np.uint8))
-
-
-# --- bands and channels ----------------------------------------------------------------------------------------------
-
-
-def test_the_bands_asked_for_are_red_green_and_blue(tmp_path):
-    bands = deep(4095, 1, 8)
-    found = made(tmp_path, {"a.tif": band_tiff(bands)}, reading=PixelReading(bands=(8, 3, 1)))
-    high = int(bands[:, :, [7, 2, 0]].max())
-    assert high.bit_length() == 12
-    assert np.array_equal(pixels(found["a.tif"]["png"]), np.rint(bands[:, :, [7, 2, 0]] / 4095 * 255).astype(np.uint8))
-    assert json.loads((tmp_path / "out" / "run.json").read_bytes())["config"]["picture"]["bands"] == [8, 3, 1]
-
-
-def test_gray_becomes_three_equal_channels(tmp_path):
-    files = {
-        "a.jpg": encoded(GRAY),
-        "b.png": encoded(GRAY, "PNG"),
-        "c.jpg": encoded(PHOTO),
-        "d.png": deep_png(deep(4095)),
-    }
-    recipe = recipe_of(
-        "version: 1\nsteps:\n- resize: {longest: 20}\n- brightness_contrast: {brightness: 0.2, contrast: 0.2}\n"
-    )
-    made(tmp_path, files, recipe, copies=1, originals=True, reading=PixelReading(channels="rgb"))
-    for key, sample in samples(tmp_path / "out").items():
-        (ending,) = {"jpg", "png"} & sample.keys()
-        got = pixels(sample[ending])
-        assert got.ndim == 3, key
-        if json.loads(sample["json"])["source"]["key"] != "class/c.jpg":
-            assert np.ptp(got.astype(int), axis=2).max() == 0, key
-    verified = call("verify", tmp_path / "out", "--against", tmp_path / "set", "-w", 0)
-    assert verified.exit_code == 0, verified.output
-    assert records(tmp_path / "out")
+# --- what makes no sense ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

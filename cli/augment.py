@@ -43,15 +43,28 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     exif: shared.Exif = "upright",
     voc_origin: shared.VocOrigin = 1,
     void: shared.Void = 255,
-    picture: Annotated[str, typer.Option("--picture", metavar="jpg|png", help="Format of the pictures.")] = "jpg",
-    quality: Annotated[int, typer.Option("--quality", help="JPEG quality, 1 to 100.")] = 90,
+    levels: shared.Range = "auto",
+    bands: shared.Bands = None,
+    channels: shared.Channels = "source",
+    picture: Annotated[
+        str,
+        typer.Option(
+            "--picture",
+            metavar="auto|jpg|png|webp",
+            help="Format of the pictures; auto: png of lossless ones, else jpg.",
+        ),
+    ] = "auto",
+    quality: Annotated[int, typer.Option("--quality", help="Quality of jpg and webp, 1 to 100.")] = 90,
+    subsampling: Annotated[
+        str, typer.Option("--subsampling", metavar="420|444", help="Colors of jpg by fours, or of each pixel.")
+    ] = "420",
     sources_per_shard: Annotated[int | None, typer.Option(help="Pictures of a shard; chosen if not given.")] = None,
     max_pixels: Annotated[int, typer.Option(help="Larger pictures are rejected before they are decoded.")] = 64_000_000,
     truncated: Annotated[str, typer.Option(metavar="reject|keep", help="What to do with damaged JPEGs.")] = "reject",
     max_rejects: running.MaxRejects = "1%",
     max_dropped: running.MaxDropped = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Reject pictures of which a label had to be dropped, mended or guessed.")
+        bool, typer.Option("--strict", help="Reject pictures of which labels or pixels are not read as they are.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the run in DST first.")] = False,
     check: running.Check = False,
@@ -79,7 +92,8 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     from augpipe.run.config import parse_slice
     from augpipe.run.devices import device_of
 
-    _require_one_of("--picture", picture, ("jpg", "png"))
+    _require_one_of("--picture", picture, ("auto", "jpg", "png", "webp"))
+    _require_one_of("--subsampling", subsampling, ("420", "444"))
     _require_one_of("--truncated", truncated, ("reject", "keep"))
     loaded = load(recipe, overrides or ())
     chosen = device_of(folder, device, codec, overwrite=overwrite)
@@ -89,7 +103,8 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
         originals=originals,
         seed=seed,
         source=source,
-        picture=PictureFormat(picture, quality, "4:2:0" if picture == "jpg" else "none"),
+        picture=PictureFormat(picture, quality, _subsampling(picture, subsampling)),
+        reading=shared.pixel_reading(levels, bands, channels),
         sources_per_shard=sources_per_shard,
         max_pixels=max_pixels,
         truncated=truncated,  # type: ignore[arg-type]
@@ -119,6 +134,15 @@ def _copies(copies: int | None, extend: int | None) -> int:
     if copies is not None and copies > extend:
         raise UsageError(f"--extend {extend} of --copies {copies}: copies are added, so expected {copies} or more")
     return extend
+
+
+def _subsampling(picture: str, asked: str) -> str:
+    """What run.json says of the colors of pictures: ``none`` where no picture is a JPEG."""
+    if picture == "webp" and asked == "444":
+        raise UsageError(
+            "--subsampling 444: WebP has the colors of each pixel only where it is lossless; take --picture jpg"
+        )
+    return "none" if picture in ("png", "webp") else ":".join(asked)
 
 
 def _require_one_of(option: str, value: str, possible: tuple[str, ...]) -> None:

@@ -40,6 +40,9 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     exif: shared.Exif = "upright",
     voc_origin: shared.VocOrigin = 1,
     void: shared.Void = 255,
+    levels: shared.Range = "auto",
+    bands: shared.Bands = None,
+    channels: shared.Channels = "source",
     debug: shared.Debug = False,
 ) -> None:
     """Draw originals and augmented pictures with boxes, masks and keypoints on one sheet."""
@@ -55,11 +58,12 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     place = shared.drawing_to(output, "--output", src, images)
     loaded = load(recipe, overrides or ())
     source = shared.source_options(format, split, classes, images, exif=exif, voc_origin=voc_origin, void=void)
+    reading = shared.pixel_reading(levels, bands, channels)
     rows, keys = [], []
     with progress.shown() as terminal:
         dataset = open_dataset(src, source)
         terminal.begin(min(limit, len(dataset.entries)))
-        for sampled in samples(dataset, loaded, seed, copies, limit):
+        for sampled in samples(dataset, loaded, seed, copies, limit, reading=reading, source=src):
             terminal.update(1)
             if isinstance(sampled, Reject):
                 terminal.say(f"note: {one_line(sampled.message)}")

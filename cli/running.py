@@ -113,8 +113,12 @@ def _print(summary: Summary) -> None:
     cut = f", truncated {summary.truncated:,}" if summary.truncated else ""
     cut += f"; dropped {dropped:,}: {shared.counted(summary.dropped)}" if dropped else ""
     typer.echo(f"{shared.plural(summary.objects, 'object')}{cut}")
-    if summary.notes:
-        typer.echo(f"found while reading: {shared.counted(summary.notes)}")
+    notes = {note: n for note, n in summary.notes.items() if note != "original-decoded"}
+    if notes:
+        typer.echo(f"found while reading: {shared.counted(notes)}")
+    if decoded := summary.notes.get("original-decoded"):
+        why = "turned, of another format, or not 8-bit gray or RGB"
+        typer.echo(f"originals decoded and written like copies: {decoded:,} ({why})")
     if summary.rejected:
         typer.echo(_rejected(summary))
     typer.echo(str(summary.folder))

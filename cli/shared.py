@@ -19,6 +19,7 @@ from . import interrupts, streams
 
 if TYPE_CHECKING:
     from augpipe.formats.base import SourceOptions
+    from augpipe.pixels.codec.pixel_reading import PixelReading
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -63,6 +64,17 @@ Exif = Annotated[
 ]
 VocOrigin = Annotated[int, typer.Option("--voc-origin", metavar="1|0", help="What Pascal VOC boxes count from.")]
 Void = Annotated[int, typer.Option("--void", metavar="N", help="Value of new ground in semantic masks.")]
+Range = Annotated[
+    str,
+    typer.Option("--range", metavar="auto|full|LOW,HIGH", help="Values of 16-bit pixels that become black and white."),
+]
+Bands = Annotated[
+    str | None,
+    typer.Option("--bands", metavar="R,G,B", help="Bands of a TIFF, counted from 1; the first three if not given."),
+]
+Channels = Annotated[
+    str, typer.Option("--channels", metavar="source|rgb", help="rgb makes three equal channels of gray.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 
 
@@ -87,6 +99,13 @@ def source_options(
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: expected 1 or more")
     return SourceOptions(format, split, classes, images, limit, exif, voc_origin, void)
+
+
+def pixel_reading(levels: str, bands: str | None, channels: str) -> PixelReading:
+    """The reading of pixels that the options ask for. Raises UsageError for impossible values."""
+    from augpipe.pixels.codec.pixel_reading import parsed
+
+    return parsed(levels, bands, channels)
 
 
 _GO_ON = ("augment", "retry", "finish")

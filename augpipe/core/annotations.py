@@ -204,12 +204,23 @@ class Header:
 
     ``stored_wh`` is the size of the stored pixels, ``orientation`` the EXIF value 1..8 (anything else counts as 1),
     ``format`` and ``mode`` are Pillow's names for the file format and the kind of pixels.
+
+    The rest says how the pixels are to be read. ``bits`` is the depth of a stored sample. ``bands`` are the numbers,
+    from 0, of the bands of a TIFF that become gray, or red, green, blue; empty where the file is read in the usual way.
+    ``levels`` are the values of 16-bit samples that become 0 and 255. ``as_rgb`` makes three equal channels of gray.
+    ``lossless`` is whether storing it lost nothing, ``notes`` what reading it as 8-bit gray or RGB drops.
     """
 
     format: str
     stored_wh: tuple[int, int]
     orientation: int = 1
     mode: str = "RGB"
+    bits: int = field(default=8, compare=False)
+    bands: tuple[int, ...] = ()
+    levels: tuple[int, int] = (0, 65535)
+    as_rgb: bool = False
+    lossless: bool = field(default=False, compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def upright_wh(self) -> tuple[int, int]:

@@ -37,6 +37,7 @@ class Entry(NamedTuple):
     ``picture`` is ``None`` where none was found; then ``file`` is what was looked for. Only the format's reader
     understands ``annotation``. ``digest`` of the labels and ``size`` of the picture's file are for the dataset's
     fingerprint. ``split`` is that of the dataset, as :mod:`augpipe.formats.splits` calls it, "" if it has none.
+    ``ending`` is that of the picture's name, where its place does not have it.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Entry(NamedTuple):
     digest: bytes = b""
     size: int = 0
     split: str = ""
+    ending: str = ""
 
     @classmethod
     def at(cls, key: str, path: AnyPath, annotation: Any, file: str, digest: bytes) -> Entry:

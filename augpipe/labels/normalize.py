@@ -37,7 +37,7 @@ _TOLERANCE = 1.0  # pixels by which a box may leave the frame of a picture whose
 
 
 def aligned(annotations: Annotations, header: Header, exif: Literal["upright", "stored"] = "upright") -> Annotations:
-    """Labels in upright pixels, cut to the frame; ``notes`` gains a word for each kind of change.
+    """Labels in upright pixels, cut to the frame; ``notes`` gains a word for each kind of change, and the header's.
 
     Raises:
         Reject: ``size-mismatch`` if the labels cannot belong to this picture.
@@ -46,7 +46,8 @@ def aligned(annotations: Annotations, header: Header, exif: Literal["upright", "
     if turn:
         annotations = turned(annotations, header)
     _require_raster_sizes(annotations, header.upright_wh)
-    return clipped(annotations, header.upright_wh)
+    annotations = clipped(annotations, header.upright_wh)
+    return _noted(annotations, *header.notes) if header.notes else annotations
 
 
 def _sized(annotations: Annotations, header: Header, exif: Literal["upright", "stored"]) -> tuple[Annotations, bool]:

@@ -15,7 +15,7 @@ from augpipe.core.errors import Reject
 from augpipe.core.opencv import cv2
 from augpipe.core.plan import ColorStage, Pixels, SharedSource, Step
 from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered, or_reject
-from augpipe.pixels.codec.image import decode, encode
+from augpipe.pixels.codec.image import PictureFormat, decode, encode
 from augpipe.pixels.resample import SharedMeans
 from augpipe.pixels.scaled_decode import by_scale, part_of
 from augpipe.pixels.steps.color import sums_behind
@@ -46,11 +46,11 @@ class CpuBackend:
         picture = or_reject("decode", decode, job.data, job.header, keep, job.scale_denominator)
         if isinstance(picture, Reject):
             return (picture,) * len(job.steps)
-        shared = Shared(picture)
-        return [or_reject("pixels", self._encoded, picture, steps, shared) for steps in job.steps]
+        shared, form = Shared(picture), self._options.picture.of(job.header)
+        return [or_reject("pixels", self._encoded, picture, steps, shared, form) for steps in job.steps]
 
-    def _encoded(self, picture: Pixels, steps: Sequence[Step], shared: Shared) -> bytes:
-        return encode(apply(picture, steps, shared), self._options.picture)
+    def _encoded(self, picture: Pixels, steps: Sequence[Step], shared: Shared, form: PictureFormat) -> bytes:
+        return encode(apply(picture, steps, shared), form)
 
 
 class Shared:

@@ -15,6 +15,8 @@ from augpipe.core.errors import UsageError, refusals_told
 from augpipe.core.paths import StrPath
 from augpipe.formats.base import Dataset
 from augpipe.formats.registry import open_dataset
+from augpipe.formats.significant_bits import found_levels, remark_on
+from augpipe.pixels.codec.pixel_reading import levels_of
 from augpipe.pixels.factory import remark_on_processes
 from augpipe.recipe.compile import Recipe
 from augpipe.recipe.load import load
@@ -77,6 +79,8 @@ def augment(
         engine = engine_for(engine, execution, options.device)
         if not output.is_finished():
             engine.get_ready()  # while the source is looked through
+        if not execution.overwrite and (started := output.state()) is not None:
+            options = _with_levels_of(started, options, output.store.folder)
         made_of = open_run(source, recipe, options)
         watcher.remarks = [*made_of.dataset.remarks, *_together(made_of.dataset)]
         if execution.workers is None and (remark := remark_on_processes(options.device)):
@@ -141,14 +145,35 @@ def _state(
 
 
 def open_run(source: str, recipe: Recipe, options: RunOptions) -> RunInput:
-    """Index the source and check that the recipe suits it.
+    """Index the source, check that the recipe suits it, and find the range of its samples where that is not given.
 
     Raises:
         UsageError: it cannot be read, or the recipe does not suit it.
     """
     dataset = checked(open_dataset(source, options.source), recipe)
     require_unique(entry.key for entry in dataset.entries)
+    if options.reading.levels is None:
+        levels = found_levels(source, dataset, options.reading, options.max_pixels)
+        options = _with_levels(options, levels)
+        if remark := remark_on(levels):
+            dataset = replace(dataset, remarks=(*dataset.remarks, remark))
     return RunInput(source, dataset, recipe, options, config_of(dataset, recipe, options))
+
+
+def _with_levels(options: RunOptions, levels: tuple[int, int]) -> RunOptions:
+    return replace(options, reading=replace(options.reading, levels=levels))
+
+
+def _with_levels_of(state: RunState, options: RunOptions, folder: Path | str) -> RunOptions:
+    """The options with the range of 16-bit samples that a run has found; without one it took all 16 bits."""
+    if options.reading.levels is not None:
+        return options
+    try:
+        return _with_levels(options, levels_of(state.config["picture"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(
+            f"{folder}/run.json: picture is not as docs/format.md has it; choose another DST, or remove the folder"
+        ) from error
 
 
 # --- resuming ---------------------------------------------------------------------------------------------------------

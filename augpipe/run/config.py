@@ -21,7 +21,8 @@ from augpipe.core.errors import UsageError, one_line
 from augpipe.formats.base import Dataset, SourceOptions
 from augpipe.formats.coco.json_fields import category_json
 from augpipe.pixels.codec.header import MAX_PIXELS
-from augpipe.pixels.codec.image import PictureFormat
+from augpipe.pixels.codec.image import FORMATS, SUBSAMPLINGS, PictureFormat
+from augpipe.pixels.codec.pixel_reading import PixelReading
 from augpipe.pixels.cuda.select import Device
 from augpipe.recipe.compile import Recipe
 
@@ -39,6 +40,7 @@ class RunOptions:
         seed: of all random numbers.
         source: how the source is read.
         picture: how pictures are written.
+        reading: how their pixels are read; levels that are not given are found in the whole source.
         sources_per_shard: pictures a task; ``None`` chooses by the size of the dataset.
         max_pixels: larger pictures are rejected before they are decoded.
         truncated: ``reject`` damaged JPEGs, or ``keep`` what is left of them.
@@ -50,7 +52,8 @@ class RunOptions:
     originals: bool = False
     seed: int = 0
     source: SourceOptions = field(default_factory=SourceOptions)
-    picture: PictureFormat = field(default_factory=PictureFormat)
+    picture: PictureFormat = field(default_factory=lambda: PictureFormat("auto"))
+    reading: PixelReading = field(default_factory=PixelReading)
     sources_per_shard: int | None = None
     max_pixels: int = MAX_PIXELS
     truncated: Literal["reject", "keep"] = "reject"
@@ -70,6 +73,10 @@ class RunOptions:
             raise UsageError(f"--max-pixels {self.max_pixels}: expected 1 or more")
         if not 1 <= self.picture.quality <= 100:
             raise UsageError(f"--quality {self.picture.quality}: expected 1 to 100")
+        if self.picture.format not in FORMATS or self.picture.subsampling not in SUBSAMPLINGS:
+            asked = f"--picture {one_line(self.picture.format)}, subsampling {one_line(self.picture.subsampling)}"
+            raise UsageError(f"{asked}: expected {', '.join(FORMATS)}, and {', '.join(SUBSAMPLINGS)}")
+        self.reading.check()
         if self.source.split is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", self.source.split):
             raise UsageError(f"--split {self.source.split!r}: expected letters, digits, '_' or '-'")
 
@@ -99,7 +106,7 @@ def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str
             "truncated": options.truncated,
             "strict": options.strict,
         },
-        "picture": asdict(options.picture),
+        "picture": {**asdict(options.picture), **options.reading.to_json()},
         "backend": {"device": options.device.kind, "codec": options.device.codec},
         "categories": [category_json(c) for c in dataset.categories],
         "void": {"semantic": options.source.void},

@@ -12,19 +12,25 @@ from augpipe.core.errors import Reject, fault
 from augpipe.core.plan import Pixels, Plan, to_json
 from augpipe.formats.base import Dataset, Entry, read_picture
 from augpipe.formats.look import upright_labels
+from augpipe.formats.significant_bits import found_levels, is_deep
 from augpipe.labels.transform import Labelled, apply
 from augpipe.pixels import cpu
-from augpipe.pixels.codec.header import read_header
+from augpipe.pixels.codec.header import MAX_PIXELS, read_header
 from augpipe.pixels.codec.image import PictureFormat, decode
+from augpipe.pixels.codec.pixel_reading import PixelReading
 from augpipe.recipe.compile import Recipe
 from augpipe.recipe.planner import draw
 from augpipe.run.compatibility import checked
 from augpipe.run.folder.store import Store
 
 
-def _opened(dataset: Dataset, entry: Entry) -> tuple[bytes, Header, Annotations]:
+def _opened(
+    dataset: Dataset,
+    entry: Entry,
+    reading: PixelReading = PixelReading(),  # noqa: B008 - frozen
+) -> tuple[bytes, Header, Annotations]:
     data = read_picture(entry)
-    header = read_header(data)
+    header = read_header(data, reading=reading)
     return data, header, upright_labels(dataset.reader, entry, header, dataset.options.exif)
 
 
@@ -64,21 +70,32 @@ class Sampled:
 
 
 def samples(
-    dataset: Dataset, recipe: Recipe, seed: int, copies: int, most: int | None = None
+    dataset: Dataset,
+    recipe: Recipe,
+    seed: int,
+    copies: int,
+    most: int | None = None,
+    *,
+    reading: PixelReading = PixelReading(),  # noqa: B008 - frozen
+    source: str = "",
 ) -> Iterator[Sampled | Reject]:
     """Each picture with ``copies`` of it, as a run would make them, or the reject of one that cannot be made.
 
-    With ``most``, at most so many pictures, spread evenly over the sorted order.
+    With ``most``, at most so many pictures, spread evenly over the sorted order. ``source`` is the dataset's place: all
+    of it tells the range of 16-bit samples, as in a run, if a picture has such and ``reading`` has no levels.
 
     Raises:
         RecipeError: the recipe does not suit the dataset.
     """
-    dataset = checked(dataset, recipe)
+    dataset = whole = checked(dataset, recipe)
     dataset = dataset if most is None else spread(dataset, most)
     categories = {c.id: c for c in dataset.categories}
     for entry in dataset.entries:
         try:
-            data, header, annotations = _opened(dataset, entry)
+            data, header, annotations = _opened(dataset, entry, reading)
+            if reading.levels is None and is_deep(header.bits, header.format):
+                reading = replace(reading, levels=found_levels(source, whole, reading, MAX_PIXELS))
+                data, header, annotations = _opened(dataset, entry, reading)
             picture = decode(data, header)
             frame = Frame(entry.key, header.upright_wh, annotations)
             untouched = apply(annotations, CanvasState(frame.size_wh), recipe.rules, categories, dataset.options.void)
@@ -130,20 +147,29 @@ def _size(count: int) -> str:
 
 def bytes_of_samples(dataset: Dataset, recipe: Recipe, seed: int, picture: PictureFormat, samples: int) -> int:
     """An estimate of the bytes of so many samples, from a few pictures."""
-    sizes = [size for entry in spread(dataset, _LOOKED_AT).entries if (size := _pixels(dataset, entry, recipe, seed))]
+    sizes = [
+        size
+        for entry in spread(dataset, _LOOKED_AT).entries
+        if (size := _size_of_copy(dataset, entry, recipe, seed, picture))
+    ]
     if not sizes:
         return 0
+    return round(samples * (sum(sizes) / len(sizes) + _RECORD))
+
+
+def _bytes_a_pixel(picture: PictureFormat) -> float:
+    if picture.format == "png" or (picture.format == "webp" and picture.quality > 100):
+        return _PNG_BYTES
     fine = picture.quality > 95 or picture.subsampling == "4:4:4"
-    per_pixel = _PNG_BYTES if picture.format == "png" else _FINE_JPEG_BYTES if fine else _JPEG_BYTES
-    return round(samples * (sum(sizes) / len(sizes) * per_pixel + _RECORD))
+    return _FINE_JPEG_BYTES if fine else _JPEG_BYTES
 
 
-def _pixels(dataset: Dataset, entry: Entry, recipe: Recipe, seed: int) -> int:
-    """Pixels of the first copy of a picture; 0 if it cannot be read."""
+def _size_of_copy(dataset: Dataset, entry: Entry, recipe: Recipe, seed: int, picture: PictureFormat) -> float:
+    """About how many bytes the first copy of a picture takes; 0 if it cannot be read."""
     try:
         _, header, annotations = _opened(dataset, entry)
         plan = draw(recipe, Frame(entry.key, header.upright_wh, annotations), seed, 0)
     except Exception:  # an estimate must not stop a run, which rejects such pictures
         return 0
     width, height = follow(plan.steps, header.upright_wh).size_wh
-    return width * height
+    return width * height * _bytes_a_pixel(picture.of(header))

@@ -17,6 +17,7 @@ from augpipe.core.rng import rank
 from augpipe.formats.base import Entry, Reader
 from augpipe.pixels.backend import BackendOptions
 from augpipe.pixels.codec.image import PictureFormat
+from augpipe.pixels.codec.pixel_reading import PixelReading
 from augpipe.pixels.cuda.select import Device
 from augpipe.recipe.compile import Recipe
 from augpipe.run.folder.state import RunState, shard_name
@@ -29,6 +30,7 @@ class Job:
 
     Attributes:
         store: the output.
+        reading: how pixels are read.
         roots: files and folders without which the source is gone.
         versions: what makes the shards, if it differs from the configuration's versions.
     """
@@ -45,6 +47,7 @@ class Job:
     max_pixels: int
     keep_truncated: bool
     strict: bool
+    reading: PixelReading = field(default_factory=PixelReading)
     roots: tuple[Path, ...] = ()
     versions: Mapping[str, str] | None = None
     device: Device = field(default_factory=Device)

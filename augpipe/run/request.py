@@ -13,6 +13,7 @@ from typing import Any
 
 from augpipe.core.errors import UsageError, one_line
 from augpipe.formats.base import SourceOptions
+from augpipe.pixels.codec import pixel_reading
 from augpipe.pixels.codec.image import PictureFormat
 from augpipe.pixels.cuda.select import Device
 from augpipe.recipe import yaml_reader
@@ -72,6 +73,7 @@ def read_request(
                 config["void"]["semantic"],
             ),
             picture=PictureFormat(picture["format"], picture["quality"], picture["subsampling"]),
+            reading=pixel_reading.from_json(picture),
             sources_per_shard=config["sources_per_shard"],
             max_pixels=reading["max_pixels"],
             truncated=reading["truncated"],
@@ -81,7 +83,7 @@ def read_request(
         place, name, text, overrides = request["source"], recipe["name"], recipe["text"], request["overrides"]
         if not all(isinstance(value, str) for value in (place, name, text, *overrides, request["images"] or "")):
             raise TypeError
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UsageError(_NO_REQUEST) from error
     found = source if source is not None else place
     if not is_url(found) and not is_pattern(found) and not os.path.exists(found):

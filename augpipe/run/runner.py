@@ -198,6 +198,7 @@ class PendingWork:
             max_pixels=options.max_pixels,
             keep_truncated=options.truncated == "keep",
             strict=options.strict,
+            reading=options.reading,
             roots=(*roots_of(self.input.source, options.source), *root),
             device=options.device,
             versions=None if versions == self.state.config.get("versions") else versions,

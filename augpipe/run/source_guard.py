@@ -1,4 +1,4 @@
-"""Checks of the source: that it lies apart from DST and is still there, and that labels are sound (``--strict``)."""
+"""Checks of the source: it lies apart from DST and is still there; labels and pixels are sound (``--strict``)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from augpipe.core.errors import Reject, RunError, UsageError
 from augpipe.core.paths import real_path
 from augpipe.formats.base import SourceOptions
 from augpipe.formats.webdataset.index import tar_paths
+from augpipe.pixels.codec.stored_kind import SRGB_PROFILE
 from augpipe.storage.remote import is_url
 from augpipe.storage.resolve import is_pattern, require_possible
 
@@ -66,14 +67,14 @@ def _is_there(root: Path) -> bool:
         return False
 
 
-SOUND = frozenset({"exif-upright", "exif-turned"})
-"""Notes about labels of which nothing was lost, changed or guessed."""
+SOUND = frozenset({"exif-upright", "exif-turned", SRGB_PROFILE})
+"""Notes about labels and pixels of which nothing was lost, changed or guessed."""
 
 _MOST = 3
 
 
 def require_sound(annotations: Annotations) -> None:
-    """Raise a ``strict`` :class:`Reject` if a label was dropped, mended or guessed while it was read."""
+    """Raise a ``strict`` :class:`Reject` if reading drops, mends or guesses a label, or drops a part of the pixels."""
     found = [note for note in annotations.notes if note not in SOUND]
     found += [f"object {dropped.index} dropped: {dropped.reason}" for dropped in annotations.dropped]
     if found:

@@ -9,30 +9,31 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import IO, Any, TypeAlias
 
 import msgspec
 
 from augpipe.core.annotations import Annotations, Category, Frame, Header, Raster
 from augpipe.core.canvas import follow
-from augpipe.core.errors import Reject, RunError, fault, one_line, refused
-from augpipe.core.plan import Plan
+from augpipe.core.errors import Reject, RunError, fault, refused
+from augpipe.core.plan import Pixels, Plan, Step
 from augpipe.core.rng import rank
 from augpipe.formats.base import Entry, fingerprint_of, read_picture
 from augpipe.formats.look import upright_labels
 from augpipe.formats.webdataset.record import SourceFacts, record_of
 from augpipe.formats.webdataset.schema import SHARD_SCHEMA
 from augpipe.labels.transform import Labelled, apply
-from augpipe.pixels.backend import Backend, Rendered
+from augpipe.pixels.backend import Backend, Rendered, or_reject
 from augpipe.pixels.backend import PictureJob as PixelJob
 from augpipe.pixels.codec.header import read_header
+from augpipe.pixels.codec.image import decode
 from augpipe.pixels.codec.label_png import encode_raster, narrowed
-from augpipe.recipe.planner import draw
+from augpipe.pixels.codec.original import ending_of_original
+from augpipe.recipe.planner import ORIGINAL, draw
 from augpipe.run.folder.inventory import fault_of_tar, read_record
 from augpipe.run.folder.run_folder import put_json, sha256_of
 from augpipe.run.folder.samples import END, sample_key, tar_member
@@ -40,8 +41,7 @@ from augpipe.run.job import Attempt, Job, Task
 from augpipe.run.prefetch import reading_ahead
 from augpipe.run.source_guard import require_sound, require_there
 from augpipe.run.source_state import NOT_READ, Stamp, mtime_of, require_as_indexed, seen_json
-from augpipe.storage.byte_range import is_file
-from augpipe.storage.fs import relative_to
+from augpipe.run.tally import Tally
 from augpipe.storage.patience import waited
 
 HELD_BYTES = 256 * 1024 * 1024
@@ -65,20 +65,19 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A source with the plan and labels of each copy; only the pixels are missing."""
+    """A source with the plan and labels of each copy; only the pixels are missing.
+
+    ``original`` is the ending of the original if that is the source's file as it is, and needs no pixels.
+    """
 
     loaded: Loaded
     plans: tuple[tuple[int, Plan, Labelled], ...]
+    original: str | None = None
 
-
-@dataclass
-class _Tally:
-    objects: int = 0
-    truncated: int = 0
-    rejected: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
-    notes: Counter[str] = field(default_factory=Counter)
-    kinds: Counter[str] = field(default_factory=Counter)
+    @property
+    def steps(self) -> tuple[tuple[Step, ...], ...]:
+        """The steps of each output that is to be made of pixels."""
+        return tuple(plan.steps for copy, plan, _ in self.plans if copy != ORIGINAL or self.original is None)
 
 
 def _ignored(pictures: int, rejected: int) -> None:
@@ -107,8 +106,7 @@ class _ShardTask:
         self._job, self._task, self._backend, self._attempt, self._progress = job, task, backend, attempt, progress
         self._scratch = job.store.scratch()
         self._categories: dict[int, Category] = {c.id: c for c in job.categories}
-        self._tally = _Tally()
-        self._rejects: list[dict[str, Any]] = []
+        self._tally = Tally(f"{task.name}.tar", job.roots, job.recipe.rules.below == "ignore")
         self._fallbacks: list[dict[str, str]] = []
         self._members: list[tuple[bytes, int, int]] = []
         self._waited = waited()
@@ -131,27 +129,35 @@ class _ShardTask:
             RunError: it was spilled to disk and cannot be written.
         """
         with tempfile.SpooledTemporaryFile(HELD_BYTES, dir=self._scratch) as spool:
-            for prepared, rendered in self._rendered():
-                rejects = self._tally.rejected
-                try:
-                    self._store_samples(prepared, rendered, spool)
-                except OSError as error:
-                    raise refused(self._scratch, error, "cannot be written: ") from error
-                self._progress(1, self._tally.rejected - rejects)
+            for prepared, rendered in self._rendered(spool):
+                self._store(prepared, rendered, spool)
             yield spool
+
+    def _store(self, prepared: Prepared, rendered: Rendered, spool: IO[bytes]) -> None:
+        rejects = self._tally.rejected
+        try:
+            self._store_samples(prepared, rendered, spool)
+        except OSError as error:
+            raise refused(self._scratch, error, "cannot be written: ") from error
+        self._progress(1, self._tally.rejected - rejects)
 
     # --- reading, drawing, labels ---
 
-    def _rendered(self) -> Iterator[tuple[Prepared, Rendered]]:
+    def _rendered(self, spool: IO[bytes]) -> Iterator[tuple[Prepared, Rendered]]:
+        """Sources with their outputs; one of which no output has to be made goes into ``spool`` at once."""
         waiting: deque[Prepared] = deque()
         largest = max(entry.size for entry in self._task.entries)
 
         def jobs() -> Iterator[PixelJob]:
             for loaded in reading_ahead(self._task.entries, self._load, largest):
                 prepared = self._prepare(loaded)
-                if prepared is not None and loaded.header is not None:
+                if prepared is None or loaded.header is None:
+                    continue
+                if prepared.steps:
                     waiting.append(prepared)
-                    yield PixelJob(loaded.data, loaded.header, tuple(plan.steps for _, plan, _ in prepared.plans))
+                    yield PixelJob(loaded.data, loaded.header, prepared.steps)
+                else:
+                    self._store(prepared, Rendered(()), spool)
 
         for rendered in self._backend.render(jobs()):
             yield waiting.popleft(), rendered
@@ -166,7 +172,7 @@ class _ShardTask:
             data = read_picture(entry)
             stamp = Stamp(mtime_ns, hashlib.sha256(data).hexdigest())
             require_as_indexed(entry, data)
-            header = read_header(data, self._job.max_pixels)
+            header = read_header(data, self._job.max_pixels, self._job.reading)
             annotations = upright_labels(self._job.reader, entry, header, self._job.exif)
             if self._job.strict:
                 require_sound(annotations)
@@ -207,7 +213,14 @@ class _ShardTask:
         if not plans:
             self._progress(1, len(self._task.copies))
             return None
-        return Prepared(loaded, tuple(plans))
+        return Prepared(loaded, tuple(plans), self._ending_of_original(loaded.data, loaded.header))
+
+    def _ending_of_original(self, data: bytes, header: Header) -> str | None:
+        """The ending of the original if the file can be written as it is; damage that is kept is written anew."""
+        if ORIGINAL not in self._task.copies or (ending := ending_of_original(data, header)) is None:
+            return None
+        keeps = self._job.keep_truncated and isinstance(or_reject("decode", _decoded, data, header), Reject)
+        return None if keeps else ending
 
     # --- results ---
 
@@ -224,73 +237,36 @@ class _ShardTask:
         )
         if rendered.fallback:
             self._fallbacks.append({"source": source.key, "stages": rendered.fallback})
-        for (copy, plan, labelled), picture in zip(prepared.plans, rendered.pictures, strict=True):
+        made = iter(rendered.pictures)
+        form = self._job.picture.of(loaded.header).format
+        for copy, plan, labelled in prepared.plans:
+            as_it_is = prepared.original if copy == ORIGINAL else None
+            picture = next(made) if as_it_is is None else _file_of(loaded.data, loaded.header, rendered)
             if isinstance(picture, Reject):
                 self._reject(loaded, (copy,), picture)
                 continue
             key = sample_key(source.key, copy)
             record = record_of(key, copy, labelled, source, plan, self._categories)
-            self._count(labelled)
+            self._tally.count(labelled)
             offset = spool.tell()
-            for ending, data in self._files(picture, record, labelled):
+            self._tally.notes["original-decoded"] += copy == ORIGINAL and as_it_is is None
+            for ending, data in self._files(as_it_is or form, picture, record, labelled):
                 spool.write(tar_member(f"{key}.{ending}", data))
             self._members.append((rank(self._job.seed, key), offset, spool.tell() - offset))
 
-    def _files(self, picture: bytes, record: dict[str, Any], labelled: Labelled) -> Iterator[tuple[str, bytes]]:
-        """(ending, content) of the members of a sample."""
-        yield self._job.picture.format, picture
+    def _files(
+        self, ending: str, picture: bytes, record: dict[str, Any], labelled: Labelled
+    ) -> Iterator[tuple[str, bytes]]:
+        """(ending, content) of the members of a sample; ``ending`` is that of the picture."""
+        yield ending, picture
         yield "json", msgspec.json.encode(record, order="sorted")
         for name in ("semantic", "instance", "panoptic"):
             raster: Raster | None = getattr(labelled.annotations, name)
             if raster is not None:
                 yield f"{name}.png", encode_raster(narrowed(raster) if name == "semantic" else raster)
 
-    def _count(self, labelled: Labelled) -> None:
-        tally, picture = self._tally, labelled.annotations
-        objects = picture.objects
-        tally.objects += len(objects)
-        tally.truncated += labelled.truncated
-        tally.dropped.update(d.reason for d in labelled.dropped)
-        tally.kinds.update(boxes=len(objects), tags=len(picture.tags), captions=len(picture.captions))
-        for kind in ("segmentation", "keypoints", "obb"):
-            tally.kinds[kind] += sum(value is not None for value in getattr(objects, kind))
-        if self._job.recipe.rules.below == "ignore":
-            tally.kinds["ignored"] += sum(facts.ignored is not None for facts in objects.facts)
-        for kind in ("semantic", "instance", "panoptic"):
-            tally.kinds[kind] += getattr(picture, kind) is not None
-
     def _reject(self, loaded: Loaded, copies: tuple[int, ...], reject: Reject) -> None:
-        """Add a row, or the copies to the row of the same source, stage and error."""
-        self._tally.rejected += len(copies)
-        row: dict[str, Any] = {
-            "source": loaded.entry.key,
-            "file": reject.file or self._file_at_fault(loaded.entry, reject.stage),
-            "copies": list(copies),
-            "shard": f"{self._task.name}.tar",
-            "stage": reject.stage,
-            "error": reject.code,
-            "message": one_line(reject.message),
-            "transient": reject.transient,
-        }
-        if reject.line is not None:
-            row["line"] = reject.line
-        if loaded.data:
-            row["signature"] = loaded.data[:16].hex()
-        for other in self._rejects:
-            if all(other[k] == row[k] for k in ("source", "stage", "error")):
-                other["copies"] = sorted({*other["copies"], *copies})
-                return
-        self._rejects.append(row)
-
-    def _file_at_fault(self, entry: Entry, stage: str) -> str:
-        """The picture below SRC, or archive and member, if its pixels failed; else the entry's file."""
-        if stage in ("decode", "pixels", "encode") and entry.picture is not None:
-            if entry.picture.name:
-                return entry.picture.name
-            for root in self._job.roots if is_file(entry.picture) else ():
-                if root in Path(entry.picture.path).parents:
-                    return relative_to(entry.picture.path, root)
-        return entry.file
+        self._tally.reject(loaded.entry, loaded.data, copies, reject)
 
     # --- the shard ---
 
@@ -327,13 +303,7 @@ class _ShardTask:
                 "copies": [copies[0], copies[-1] + 1] if copies else [0, 0],
                 "fingerprint": fingerprint_of(self._task.entries),
             },
-            "objects": tally.objects,
-            "truncated": tally.truncated,
-            "dropped": dict(tally.dropped),
-            "notes": dict(tally.notes),
-            "label_kinds": {kind: n for kind, n in tally.kinds.items() if n},
-            "rejected": tally.rejected,
-            "rejects": sorted(self._rejects, key=lambda row: (row["source"], row["copies"])),
+            **tally.fields(),
             "config": self._task.config,
             "run": self._circumstances(seconds),
         }
@@ -374,3 +344,13 @@ class _ShardTask:
             spool.seek(offset)
             yield spool.read(length)
         yield END
+
+
+def _file_of(data: bytes, header: Header, rendered: Rendered) -> bytes | Reject:
+    """The file of a source as its original, or the reject if its pixels are damaged, as its copies have shown."""
+    made: Sequence[object] = rendered.pictures or (or_reject("decode", _decoded, data, header),)
+    return next((found for found in made if isinstance(found, Reject) and found.stage == "decode"), data)
+
+
+def _decoded(data: bytes, header: Header) -> Pixels | Reject:
+    return decode(data, header)

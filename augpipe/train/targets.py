@@ -96,6 +96,9 @@ class Labels:
         return torch.tensor([self.label_of_name[tag] for tag in sample.record.tags], dtype=torch.int64)
 
 
+_PICTURES = ("jpg", "png", "webp")
+
+
 def image_of(sample: StoredSample) -> torch.Tensor:
     """The picture as uint8 (C, H, W), C = 3 in the order red, green, blue, or 1.
 
@@ -103,7 +106,7 @@ def image_of(sample: StoredSample) -> torch.Tensor:
         DatasetError: there is none, or not of the size in the record.
     """
     record = sample.record
-    data = sample.members.get("jpg", sample.members.get("png"))
+    data = next((sample.members[ending] for ending in _PICTURES if ending in sample.members), None)
     pixels = None if data is None else _decoded(sample, bytes(data))
     if pixels is None or pixels.dtype != np.uint8 or pixels.shape not in _shapes_of(record):
         got = "none that can be decoded" if pixels is None else f"{pixels.dtype} {pixels.shape}"

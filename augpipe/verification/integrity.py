@@ -15,7 +15,7 @@ from augpipe.formats.webdataset.safe_parse import MemberRange, members_at, objec
 from augpipe.formats.webdataset.schema import SCHEMA, SampleRecord, fault_of_objects
 from augpipe.labels.rules import LIMITS
 from augpipe.verification.findings import MISFIT, Findings, Reporter
-from augpipe.verification.safe_pictures import bitmap_of_code, pixels_of
+from augpipe.verification.safe_pictures import bitmap_of_code, picture_in, pixels_of
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 _RASTERS = frozenset({"semantic.png", "instance.png", "panoptic.png"})
@@ -59,11 +59,16 @@ def check_sample_alone(
     key: str, members: Mapping[str, bytes], manifest: Mapping[str, Any], f: Findings
 ) -> dict[str, Any] | None:
     """A sample by itself: its name, its record, its picture; its record if more can be asked of it."""
-    report, ending = f.at(key), manifest["config"]["picture"]["format"]
+    report = f.at(key)
     if not _KEY.fullmatch(key):
         report.fault("is no KEY")
-    if missing := {"json", ending} - members.keys():
-        report.fault(f"has no {', '.join(sorted(missing))}")
+    if "json" not in members:
+        report.fault("has no json")
+        return None
+    try:
+        ending, picture = picture_in(members)
+    except ValueError as error:
+        report.fault(one_line(error))
         return None
     if unknown := members.keys() - {"json", ending} - _RASTERS:
         report.fault(f"has {one_line(', '.join(sorted(unknown)), 100)}, which no sample has")
@@ -73,11 +78,14 @@ def check_sample_alone(
         if fault := fault_of_objects(known, {row["label"]: row["id"] for row in manifest["config"]["categories"]}):
             report.fault(fault)
         _check_record(key, record, manifest, report)
+        asked = manifest["config"]["picture"]["format"]
+        if asked not in ("auto", ending) and record["copy"] >= 0:
+            report.fault(f"its picture is a {ending}, the manifest says {asked}")
         if "dropped" not in record:
             raise KeyError("dropped")
         size_wh = (known.width, known.height)
         try:
-            pixels_of(members[ending], size_wh)
+            pixels_of(picture, size_wh)
         except ValueError as error:
             report.fault(f"its picture cannot be read: {one_line(error, 120)}")
             return None

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
@@ -29,8 +29,10 @@ from augpipe.formats.webdataset.record import category_from_json
 from augpipe.formats.webdataset.safe_parse import MemberRange, members_at, object_of, open_file
 from augpipe.formats.webdataset.schema import read_manifest
 from augpipe.labels.rules import LabelRules
+from augpipe.pixels.codec import pixel_reading
 from augpipe.pixels.codec.header import MAX_PIXELS, read_header
 from augpipe.pixels.codec.image import PictureFormat, decode
+from augpipe.pixels.codec.pixel_reading import PixelReading
 from augpipe.verification.check_sample import Context, SourcePicture, WrittenSample, check_sample
 from augpipe.verification.consistency import NOT_OURS, ShardCounts, check_books, check_counts, read_commit
 from augpipe.verification.findings import Findings, Verdict, rows_of, worst_of
@@ -50,6 +52,7 @@ class Reading:
     max_pixels: int
     keep_truncated: bool
     split: str | None
+    pixels: PixelReading = field(default_factory=PixelReading)
 
     def source(self, key: str) -> SourcePicture:
         """A source picture with its labels.
@@ -61,7 +64,7 @@ class Reading:
             raise Reject("read", "missing-picture", f"SRC has no picture {one_line(key)}")
         entry = self.entries[key]
         data = read_picture(entry)
-        header = read_header(data, self.max_pixels)
+        header = read_header(data, self.max_pixels, self.pixels)
         annotations = upright_labels(self.reader, entry, header, self.exif)
 
         @lru_cache
@@ -272,4 +275,13 @@ def reading_of(dataset: Dataset, manifest: Mapping[str, Any], keys: frozenset[st
         int(reading.get("max_pixels", MAX_PIXELS)),
         reading.get("truncated") == "keep",
         manifest["config"]["split"],
+        _pixel_reading(manifest),
     )
+
+
+def _pixel_reading(manifest: Mapping[str, Any]) -> PixelReading:
+    """How pixels are read; raises ``DatasetError`` for a manifest in which that makes no sense."""
+    try:
+        return pixel_reading.from_json(manifest["config"]["picture"])
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f"manifest.json: not as docs/format.md has it: {one_line(error)}") from error

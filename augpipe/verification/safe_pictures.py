@@ -17,12 +17,26 @@ from augpipe.core.errors import one_line
 from augpipe.pixels.codec.header import MAX_PIXELS
 from augpipe.verification.supersample import Marks
 
+PICTURES = ("jpg", "png", "webp")
+
+
+def picture_in(members: Mapping[str, bytes]) -> tuple[str, bytes]:
+    """(ending, file) of the picture of a sample.
+
+    Raises:
+        ValueError: it has none, or several.
+    """
+    found = [ending for ending in PICTURES if ending in members]
+    if len(found) != 1:
+        raise ValueError(f"has {' and '.join(found) or 'none'} of {', '.join(PICTURES)}, expected one picture")
+    return found[0], members[found[0]]
+
 
 def pixels_of(data: bytes, size_wh: tuple[int, int] | None = None) -> np.ndarray[Any, Any]:
     """A picture or mask by Pillow: (H, W) or (H, W, 3); of gray PNGs also with 16 bits.
 
     Args:
-        data: JPEG or PNG.
+        data: JPEG, PNG or WebP.
         size_wh: the size that it has to have; nothing else is decoded.
 
     Raises:
@@ -31,7 +45,7 @@ def pixels_of(data: bytes, size_wh: tuple[int, int] | None = None) -> np.ndarray
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of its size, which is compared here
-            picture = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
+            picture = Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP"))
             if size_wh is not None and picture.size != size_wh:
                 raise ValueError(f"is {picture.size}, expected {size_wh}")
             if picture.width * picture.height > 4 * MAX_PIXELS:

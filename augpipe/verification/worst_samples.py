@@ -24,7 +24,7 @@ from augpipe.verification.expected import ExpectedObject, Setting, expected_obje
 from augpipe.verification.findings import MEASURES, MISFIT, ObjectRef, Verdict
 from augpipe.verification.plan_checks import fault_of
 from augpipe.verification.run import Reading, context_of, reading_of
-from augpipe.verification.safe_pictures import pixels_of
+from augpipe.verification.safe_pictures import picture_in, pixels_of
 from augpipe.viz.sheet import Tile, sheet
 
 
@@ -83,7 +83,7 @@ def _row(key: str, members: Mapping[str, bytes], words: str, reading: Reading, c
     record = object_of(members["json"])
     size_wh = (int(record["width"]), int(record["height"]))
     source = reading.source(str(record["source"]["key"]))
-    picture = pixels_of(members[context.picture.format], size_wh)
+    picture = pixels_of(picture_in(members)[1], size_wh)
     rasters = {name: raster_of(data, size_wh) for name, data in members.items() if name.endswith(".png")}
     written = annotations_of_record(record, rasters, context.categories, key)
     painted = _painted_annotations(record, source, context)

@@ -73,10 +73,10 @@ def succeeds(*arguments: object) -> str:
 
 
 def configuration(folder: Path, path: str) -> Any:
-    """The value at a path of run.json's configuration."""
+    """The value at a path of run.json's configuration; ``None`` if it is not there, as where it is the default."""
     value = json.loads((folder / "run.json").read_bytes())["config"]
     for name in path.split("."):
-        value = value[name]
+        value = value.get(name)
     return value
 
 

@@ -30,7 +30,7 @@ from PIL import Image
 
 from augpipe.verification import verify
 
-MEMBERS = ("jpg", "png", "json", "semantic.png", "instance.png", "panoptic.png")  # in the order of a tar
+MEMBERS = ("jpg", "png", "webp", "json", "semantic.png", "instance.png", "panoptic.png")  # in the order of a tar
 SINGLE = {"run.json", "rejects.jsonl", "manifest.json"}
 PATH = re.compile(r"/|[A-Za-z]:[\\/]|file:")
 
@@ -264,8 +264,11 @@ def _form_of_sample(record: dict[str, Any], files: Mapping[str, bytes], config: 
         yield "an absolute path"
     categories = {c["id"]: c for c in config["categories"]}
     size_wh = record["width"], record["height"]
-    picture = next(name for name in ("jpg", "png") if name in files)
-    yield from _form_of_picture(files[picture], picture, config["picture"])
+    picture = next(name for name in ("jpg", "png", "webp") if name in files)
+    if record["copy"] >= 0 or hashlib.sha256(files[picture]).hexdigest() != record["source"]["sha256"]:
+        yield from _form_of_picture(files[picture], picture, config["picture"])
+    else:
+        yield from _form_of_original(files[picture], picture)
     rasters = {
         name: _raster(files[f"{name}.png"]) for name in ("semantic", "instance", "panoptic") if f"{name}.png" in files
     }
@@ -300,9 +303,20 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _form_of_picture(data: bytes, ending: str, asked: Mapping[str, Any]) -> Iterator[str]:
+def _form_of_original(data: bytes, ending: str) -> Iterator[str]:
+    """The source's file: an upright JPEG or PNG of 8 bits, gray or RGB, with what else is in it."""
     with Image.open(io.BytesIO(data)) as image:
-        if (image.format, ending) != {"jpg": ("JPEG", "jpg"), "png": ("PNG", "png")}[asked["format"]]:
+        kind = (image.format, ending, image.mode, image.getexif().get(274, 1))
+        files = (("JPEG", "jpg"), ("MPO", "jpg"), ("PNG", "png"))
+        if kind not in {(*file, mode, 1) for file in files for mode in ("RGB", "L")}:
+            yield f"{ending}: an original that is {kind}"
+
+
+def _form_of_picture(data: bytes, ending: str, asked: Mapping[str, Any]) -> Iterator[str]:
+    forms = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
+    endings = ("jpg", "png") if asked["format"] == "auto" else (asked["format"],)
+    with Image.open(io.BytesIO(data)) as image:
+        if ending not in endings or image.format != forms[ending]:
             yield f"{ending}: a {image.format}, not {asked['format']}"
         elif image.mode not in ("RGB", "L") or {"exif", "icc_profile", "progressive"} & set(image.info):
             yield f"{ending}: {image.mode}, with {sorted(image.info)}"

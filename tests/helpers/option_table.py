@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
+import numpy as np
 import typer.main
 from builders import coco, encoded, exif, image, object_xml, photo, row, voc_xml, write_json, write_tar, write_voc
+from pictures import band_tiff
 
 from augpipe.cli.main import app
 
 RECIPES = {
     "flip.yaml": "version: 1\nsteps: [horizontal_flip]\n",
     "moved.yaml": "version: 1\nlabels: {min_visibility: 0.2}\nsteps:\n  - affine: {rotate: [-30, 30]}\n",
+    "noise.yaml": "version: 1\nsteps:\n  - gaussian_noise: {std: 30}\n",  # of its own in each channel
     "around.yaml": "version: 1\nsteps: [bbox_safe_crop]\n",  # the plans depend on the boxes
 }
 
@@ -121,6 +124,32 @@ def holes(folder: Path) -> Path:
     return write_json(folder / "a.json", coco([image()], [row(segmentation=[[2, 1, 7, 1, 7, 5]])]))
 
 
+def two_pictures(folder: Path, one: bytes, two: bytes, ending: str) -> Path:
+    """Two classes with a picture each."""
+    for name, data in (("cat", one), ("dog", two)):
+        (folder / "set" / name).mkdir(parents=True)
+        (folder / "set" / name / f"a.{ending}").write_bytes(data)
+    return folder / "set"
+
+
+def deep(folder: Path) -> Path:
+    """Two PNG of 16 bits that use 12."""
+    values = np.arange(0, 4096, 5, dtype=np.uint16)[:800].reshape(20, 40)
+    return two_pictures(folder, encoded(values, "PNG"), encoded(values[::-1].copy(), "PNG"), "png")
+
+
+def banded(folder: Path) -> Path:
+    """Two TIFFs of five bands."""
+    values = np.arange(20 * 40 * 5, dtype=np.uint16).reshape(20, 40, 5).astype(np.uint8)
+    return two_pictures(folder, band_tiff(values), band_tiff(values[::-1].copy()), "tif")
+
+
+def gray(folder: Path) -> Path:
+    """Two gray JPEGs."""
+    pixels = photo((40, 24))[:, :, 0].copy()
+    return two_pictures(folder, encoded(pixels), encoded(pixels[::-1].copy()), "jpg")
+
+
 # --- what shows ------------------------------------------------------------------------------------------------------
 
 MAKERS = ("augment", "plan", "preview")
@@ -147,6 +176,11 @@ ROWS = {
                         (*READERS, "voc-to-coco"), recipe="around.yaml"),
     "--void": Row(masks, ("--void", "255"), ("--void", "7"), "void.semantic", ("augment", "preview")),
     "--picture": Row(from_nothing, ("--picture", "jpg"), ("--picture", "png"), "picture.format"),
+    "--subsampling": Row(from_nothing, ("--subsampling", "420"), ("--subsampling", "444"), "picture.subsampling"),
+    "--range": Row(deep, ("--range", "0,1000"), ("--range", "0,4095"), "picture.range", ("augment", "preview")),
+    "--bands": Row(banded, ("--bands", "1,2,3"), ("--bands", "5,4,1"), "picture.bands", ("augment", "preview")),
+    "--channels": Row(gray, ("--channels", "source"), ("--channels", "rgb"), "picture.channels", ("augment", "preview"),
+                      recipe="noise.yaml"),
     "--quality": Row(from_nothing, ("--quality", "90"), ("--quality", "40"), "picture.quality"),
     "--sources-per-shard": Row(plain, ("--sources-per-shard", "1"), ("--sources-per-shard", "2"), "sources_per_shard"),
     "--max-pixels": Row(plain, ("--max-pixels", "64000000"), ("--max-pixels", "7000"), "reading.max_pixels",

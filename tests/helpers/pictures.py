@@ -66,6 +66,46 @@ def tiff(values: np.ndarray, order: str = "<", bits: int = 16, photometric: int 
     return mark + struct.pack(f"{order}I", 8 + len(pixels)) + pixels + directory + bytes(4)
 
 
+def band_tiff(
+    values: np.ndarray, order: str = "<", *, apart: bool = False, packed: bool = False, tile: int = 0, big: bool = False
+) -> bytes:
+    """A TIFF of bands (H, W, N) of uint8 or uint16 by the words of TIFF 6.0, and of no kind that Pillow knows.
+
+    ``packed`` deflates it, with differences between neighbours where bands lie beside each other; ``tile`` is the side
+    of square tiles, a multiple of 16, else there are strips of 5 rows; ``big`` makes a BigTIFF.
+    """
+    height, width, count = values.shape
+    stored = values.astype(values.dtype.newbyteorder(order))
+    parts = []
+    for plane in np.moveaxis(stored, -1, 0)[..., None] if apart else [stored]:
+        down, across = (tile, tile) if tile else (5, width)
+        for y in range(0, height, down):
+            for x in range(0, width, across):
+                block = plane[y : y + down, x : x + across]
+                if tile:
+                    block = np.pad(block, ((0, tile - block.shape[0]), (0, tile - block.shape[1]), (0, 0)), mode="edge")
+                if packed and not apart:
+                    block = np.diff(block, axis=1, prepend=np.zeros_like(block[:, :1])).astype(stored.dtype)
+                parts.append(zlib.compress(block.tobytes()) if packed else block.tobytes())
+    places = np.cumsum([16, *map(len, parts)]).tolist()[:-1]
+    rows = {256: [width], 257: [height], 258: [8 * values.itemsize] * count, 259: [8 if packed else 1], 262: [1],
+            277: [count], 284: [2 if apart else 1], 317: [2 if packed and not apart else 1]}  # fmt: skip
+    where = {322: [tile], 323: [tile], 324: places} if tile else {273: places, 278: [5]}
+    rows |= where | {325 if tile else 279: [len(part) for part in parts]}
+    form, size, mark, count_form = ("Q", 8, b"+", "Q") if big else ("I", 4, b"*", "H")
+    at = 16 + sum(map(len, parts))
+    behind, directory, more = at + struct.calcsize(count_form) + len(rows) * (4 + 2 * size) + size, b"", b""
+    for tag, numbers in sorted(rows.items()):
+        content = struct.pack(f"{order}{len(numbers)}I", *numbers)
+        if len(content) > size:
+            content, more = struct.pack(f"{order}{form}", behind + len(more)), more + content
+        directory += struct.pack(f"{order}HH{form}", tag, 4, len(numbers)) + content.ljust(size, b"\0")
+    letters = b"II" + mark + b"\0" if order == "<" else b"MM\0" + mark
+    head = letters + (struct.pack(f"{order}HHQ", 8, 0, at) if big else struct.pack(f"{order}I", at))
+    directory = struct.pack(f"{order}{count_form}", len(rows)) + directory + bytes(size)
+    return head.ljust(16, b"\0") + b"".join(parts) + directory + more
+
+
 def _packed_12(row: np.ndarray) -> bytes:
     bits = "".join(f"{value:012b}" for value in row)
     return int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big")

@@ -27,6 +27,7 @@ from places import ROOT
 from runs import recipe_of, records, run, samples
 
 from augpipe.pixels.codec.image import PictureFormat
+from augpipe.pixels.codec.stored_kind import NOTES
 
 PAGE = (ROOT / "docs" / "reading.md").read_text("utf-8")
 BOX = "0 .5 .5 .2 .2\n"
@@ -114,8 +115,9 @@ def test_codes_in_the_tables_are_rejects_of_the_list():
 
 
 def test_the_notes_are_those_of_the_code():
-    """Notes are the texts that the readers and align put into a set alone or hand to a function for notes."""
-    found: set[str] = set()
+    """Notes are the texts that the readers and align put into a set alone or hand to a function for notes; and those
+    of pixels."""
+    found = set(NOTES)
     readers = ("voc/read", "coco/read", "coco/fields", "yolo/read", "dota/read")
     for name in ("labels/normalize", *(f"formats/{reader}" for reader in readers)):
         for node in ast.walk(ast.parse((ROOT / "augpipe" / f"{name}.py").read_text("utf-8"))):
@@ -216,7 +218,7 @@ def outcome(folder: Path, data: bytes, name: str = "a.jpg", **options: Any) -> I
     """What a run makes of one picture file: the picture that it writes, or (stage, code) of the reject."""
     (folder / "set" / "class").mkdir(parents=True)
     (folder / "set" / "class" / name).write_bytes(data)
-    options = {"copies": 0, "originals": True, "picture": PNG, "format": "imagefolder", **options}
+    options = {"copies": 1, "picture": PNG, "format": "imagefolder", **options}
     run(folder / "set", folder / "out", STILL, **options)
     rows = [json.loads(line) for line in (folder / "out" / "rejects.jsonl").read_text().splitlines()]
     found = [files["png"] for files in samples(folder / "out").values()]

@@ -34,6 +34,13 @@ def test_color_picture_is_rgb_planes(tmp_path: Path) -> None:
     assert np.array_equal(image.numpy(), pixels_bgr.transpose(2, 0, 1)[::-1])
 
 
+def test_samples_of_several_formats_are_read_side_by_side(tmp_path: Path) -> None:
+    pixels_bgr = np.full((11, 17, 3), (40, 90, 200), np.uint8)
+    stored = [sample(i, pixels_bgr, form=form) for i, form in enumerate(("png", "webp", "jpg"))]
+    for image, _ in ShardDataset(write_folder(tmp_path / "dst", stored)):
+        assert np.abs(image.numpy().astype(int) - np.array([200, 90, 40]).reshape(3, 1, 1)).max() <= 4
+
+
 @pytest.mark.parametrize("form", ["png", "jpg"])
 def test_gray_picture_has_one_plane(tmp_path: Path, form: str) -> None:
     pixels = np.full((11, 17), 100, np.uint8)

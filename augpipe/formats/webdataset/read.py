@@ -160,9 +160,11 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
         if categories is None:
             classes.note(labels, data, file)
         if tar in chosen:
-            picture = next((members[e] for e in PICTURES if e in members), None)
+            ending = next((e for e in PICTURES if e in members), "")
+            picture = members.get(ending)
             size = picture.size if picture else 0
-            entries.append(Entry(key, picture, labels, file, digest_of(*data), size, split_of[tar]))
+            digest = digest_of(*data)
+            entries.append(Entry(key, picture, labels, file, digest, size, split_of[tar], f".{ending}"))
     if unlabelled and not entries:
         without = plural(unlabelled, "sample")
         raise DatasetError(f"{src}: {without}, none with .json, .xml or .cls beside the picture")

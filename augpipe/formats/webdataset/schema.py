@@ -125,6 +125,9 @@ class _Picture(Struct, frozen=True):
     format: Annotated[str, Meta(pattern="^[a-z]{2,5}$")]
     quality: Annotated[int, Meta(ge=1, le=100)]
     subsampling: str
+    range: tuple[Count, Count] | None = None
+    bands: tuple[Count, Count, Count] | None = None
+    channels: Literal["source", "rgb"] = "source"
 
 
 class _Void(Struct, frozen=True):

@@ -20,7 +20,7 @@ from typing import TypeAlias, TypeVar
 from augpipe.core.errors import DeviceError, Reject, one_line
 from augpipe.core.machine import cores
 from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered, or_reject
-from augpipe.pixels.codec.image import is_gray
+from augpipe.pixels.codec.image import PictureFormat, is_gray
 from augpipe.pixels.cpu import CpuBackend, apply
 from augpipe.pixels.cuda.batch_codec import BatchCodec, DeviceFirst, HostCodec, downloaded, uploaded
 from augpipe.pixels.cuda.device_api import Accelerator, DevicePicture, Event
@@ -62,9 +62,10 @@ class _Decoded:
 
 @dataclass(frozen=True)
 class _Moved:
-    """Outputs, there at ``event``, and the sources, which must stay until then."""
+    """Outputs and the form of each, there at ``event``, and the sources, which must stay until then."""
 
     outputs: list[DevicePicture | Reject]
+    forms: list[PictureFormat]
     event: Event
     sources: _Decoded
 
@@ -167,13 +168,14 @@ class GpuBackend:
         jobs = [job for job in wanted if isinstance(job, OutputJob)]
         made = iter(run_batch(self._accelerator, jobs, stream))
         outputs = [job if isinstance(job, Reject) else next(made) for job in wanted]
-        return _Moved(outputs, stream.record(), decoded)
+        forms = [self._options.picture.of(piece.job.header) for piece in batch for _ in piece.job.steps]
+        return _Moved(outputs, forms, stream.record(), decoded)
 
     def _encode(self, moved: _Moved) -> list[Output]:
         stream = self._streams[2]
         stream.wait(moved.event)
-        pictures = [output for output in moved.outputs if not isinstance(output, Reject)]
-        files = iter(self._codec.encode(pictures, stream))
+        made = [(o, form) for o, form in zip(moved.outputs, moved.forms, strict=True) if not isinstance(o, Reject)]
+        files = iter(self._codec.encode([picture for picture, _ in made], [form for _, form in made], stream))
         outputs = [(output if isinstance(output, Reject) else next(files), "") for output in moved.outputs]
         stream.synchronize()  # before the pictures' memory is given back
         return outputs
@@ -216,7 +218,7 @@ class GpuBackend:
         if isinstance(moved, Reject):
             return moved
         picture = uploaded(self._accelerator, moved, stream)
-        (data,) = self._codec.encode([picture], stream)
+        (data,) = self._codec.encode([picture], [self._options.picture.of(job.header)], stream)
         stream.synchronize()
         return data
 

@@ -15,7 +15,7 @@ from augpipe.core.errors import Reject
 from augpipe.core.opencv import cv2
 from augpipe.core.plan import Pixels
 from augpipe.pixels.backend import BackendOptions, PictureJob, or_reject
-from augpipe.pixels.codec.image import decode, encode
+from augpipe.pixels.codec.image import PictureFormat, decode, encode
 from augpipe.pixels.cuda.device_api import Accelerator, DevicePicture, Stream
 from augpipe.pixels.cuda.nvimgcodec import DeviceCodec
 
@@ -35,8 +35,10 @@ class BatchCodec(Protocol):
             MemoryError: the device has not enough for so many.
         """
 
-    def encode(self, pictures: Sequence[DevicePicture], stream: Stream) -> list[bytes | Reject]:
-        """Encoded pictures; ``stream`` has waited for what made them.
+    def encode(
+        self, pictures: Sequence[DevicePicture], forms: Sequence[PictureFormat], stream: Stream
+    ) -> list[bytes | Reject]:
+        """Pictures encoded, each in its own form; ``stream`` has waited for what made them.
 
         Raises:
             MemoryError: the device has not enough for so many.
@@ -60,13 +62,15 @@ class HostCodec:
         picture = or_reject("decode", decode, job.data, job.header, keep, job.scale_denominator)
         return picture if isinstance(picture, Reject) else uploaded(self._accelerator, picture, stream)
 
-    def encode(self, pictures: Sequence[DevicePicture], stream: Stream) -> list[bytes | Reject]:
+    def encode(
+        self, pictures: Sequence[DevicePicture], forms: Sequence[PictureFormat], stream: Stream
+    ) -> list[bytes | Reject]:
         """See :class:`BatchCodec`."""
-        return [self._encoded(picture, stream) for picture in pictures]
+        return [self._encoded(picture, form, stream) for picture, form in zip(pictures, forms, strict=True)]
 
-    def _encoded(self, picture: DevicePicture, stream: Stream) -> bytes | Reject:
+    def _encoded(self, picture: DevicePicture, form: PictureFormat, stream: Stream) -> bytes | Reject:
         pixels = downloaded(self._accelerator, picture, stream)
-        return or_reject("pixels", encode, pixels, self._options.picture)
+        return or_reject("pixels", encode, pixels, form)
 
 
 def uploaded(accelerator: Accelerator, picture: Pixels, stream: Stream) -> DevicePicture:
@@ -110,9 +114,14 @@ class DeviceFirst:
         left = iter(self._host.decode([job for job, image in zip(jobs, found, strict=True) if image is None], stream))
         return [next(left) if picture is None else picture for picture in found]
 
-    def encode(self, pictures: Sequence[DevicePicture], stream: Stream) -> list[bytes | Reject]:
+    def encode(
+        self, pictures: Sequence[DevicePicture], forms: Sequence[PictureFormat], stream: Stream
+    ) -> list[bytes | Reject]:
         """See :class:`BatchCodec`."""
-        found = self._own.encode(pictures, stream.pointer)
-        rest = [picture for picture, data in zip(pictures, found, strict=True) if data is None]
-        left = iter(self._host.encode(rest, stream))
+        found: list[bytes | None] = [None] * len(pictures)
+        own = [i for i, form in enumerate(forms) if form.format == "jpg"]
+        for i, data in zip(own, self._own.encode([pictures[i] for i in own], stream.pointer), strict=True):
+            found[i] = data
+        rest = [i for i, data in enumerate(found) if data is None]
+        left = iter(self._host.encode([pictures[i] for i in rest], [forms[i] for i in rest], stream))
         return [next(left) if data is None else data for data in found]

@@ -63,7 +63,7 @@ class DeviceCodec:
 
     Args:
         device_id: number of the CUDA device; ``None`` works on the host.
-        picture: how pictures are encoded; for other formats than JPEG, :meth:`encode` returns ``None`` for each.
+        picture: how pictures are encoded; where none is to be a JPEG, :meth:`encode` returns ``None`` for each.
         threads: of the CPU, which check files and prepare them for the device.
 
     Raises:
@@ -89,7 +89,8 @@ class DeviceCodec:
             channels: codec.DecodeParams(apply_exif_orientation=False, color_spec=colors)
             for channels, colors in ((1, codec.ColorSpec.GRAY), (3, codec.ColorSpec.SRGB))
         }
-        sampling = {1: codec.ChromaSubsampling.CSS_GRAY, 3: codec.ChromaSubsampling.CSS_420}
+        colors = codec.ChromaSubsampling.CSS_444 if picture.subsampling == "4:4:4" else codec.ChromaSubsampling.CSS_420
+        sampling = {1: codec.ChromaSubsampling.CSS_GRAY, 3: colors}
         self._encoding = {
             channels: codec.EncodeParams(
                 quality_type=codec.QualityType.QUALITY,
@@ -99,7 +100,7 @@ class DeviceCodec:
             )
             for channels, how in sampling.items()
         }
-        self._encodes = picture.format == "jpg"
+        self._encodes = picture.format in ("jpg", "auto")
 
     def decode(self, jobs: Sequence[tuple[bytes, Header]], stream: int = 0) -> list[DevicePicture | None]:
         """Upright pictures, in order; ``None`` where the CPU's codec is to decode one, or to reject it.
@@ -112,7 +113,8 @@ class DeviceCodec:
             MemoryError: not enough on the device for so many.
         """
         out: list[DevicePicture | None] = [None] * len(jobs)
-        plain = [i for i, (data, header) in enumerate(jobs) if is_plain(data, header)]
+        # The CPU makes three channels of gray, so that they are the same everywhere.
+        plain = [i for i, (data, header) in enumerate(jobs) if is_plain(data, header) and not _is_widened(header)]
         parts = [plain[i : i + _AT_ONCE] for i in range(0, len(plain), _AT_ONCE)]
         # The CPU checks the next part while the device decodes one.
         checked = [self._checking.submit(whole, [jobs[i][0] for i in part], self._cores) for part in parts]
@@ -156,7 +158,7 @@ class DeviceCodec:
         return _described((turned, image), self._arrays.interface(turned))  # the copy may not be finished yet
 
     def encode(self, images: Sequence[DevicePicture], stream: int = 0) -> list[bytes | None]:
-        """JPEGs in order, baseline, 4:2:0, without EXIF; ``None`` where the CPU's codec is to encode one.
+        """JPEGs in order, baseline, without EXIF; ``None`` where the CPU's codec is to encode one.
 
         Args:
             images: on the device, ready in ``stream``.
@@ -189,6 +191,11 @@ class DeviceCodec:
         self._checking.shutdown(cancel_futures=True)
         self._cores.shutdown()
         del self._decoder, self._encoder
+
+
+def _is_widened(header: Header) -> bool:
+    """Whether gray is to become three channels."""
+    return header.as_rgb and header.mode == "L"
 
 
 def upright_view(array: Any, orientation: int) -> Any:

@@ -14,7 +14,9 @@ from gpu_jobs import JOBS, OPTIONS, answers, job, same
 from lazy_accelerator import LazyAccelerator
 
 from augpipe.core.errors import DeviceError, Reject
-from augpipe.pixels.backend import PictureJob, Rendered
+from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered
+from augpipe.pixels.codec.image import PictureFormat
+from augpipe.pixels.cpu import CpuBackend
 from augpipe.pixels.cuda import backend as gpu_backend
 from augpipe.pixels.cuda.backend import SLOTS, GpuBackend
 from augpipe.pixels.cuda.batch_codec import DeviceFirst, HostCodec
@@ -85,9 +87,9 @@ def test_the_stages_work_at_the_same_time():
                 second.set()
             return super().decode(jobs, stream)
 
-        def encode(self, pictures, stream):
+        def encode(self, pictures, forms, stream):
             assert second.wait(timeout=300)
-            return super().encode(pictures, stream)
+            return super().encode(pictures, forms, stream)
 
     same(list(pipeline(accelerator, 1, Waiting(accelerator, OPTIONS)).render(JOBS[:3])), answers(JOBS[:3]))
 
@@ -107,10 +109,10 @@ def test_all_batches_under_way_keep_to_the_budget():
                 last.set()
             return found
 
-        def encode(self, pictures, stream):
+        def encode(self, pictures, forms, stream):
             assert last.wait(timeout=300)
             most.append(accelerator.most)
-            return super().encode(pictures, stream)
+            return super().encode(pictures, forms, stream)
 
     most: list[int] = []
     jobs, budget = [job(number, 4) for number in range(40)], 300_000
@@ -184,7 +186,7 @@ class Picky(HostCodec):
         return [None if h.mode == "L" or h.format == "PNG" else m for m, (_, h) in zip(made, jobs, strict=True)]
 
     def encode(self, pictures, stream):
-        made = super().encode(pictures, self.streams)
+        made = super().encode(pictures, [OPTIONS.picture] * len(pictures), self.streams)
         return [None if p.channels == 1 else b"D" + data for p, data in zip(pictures, made, strict=True)]
 
 
@@ -200,6 +202,22 @@ def test_what_the_codec_of_the_device_does_not_take_goes_to_the_cpus():
     found = list(pipeline(accelerator, codec=device_first(accelerator)).render(jobs))
     for one, wanted, of_device in zip(found, answers(jobs), [True, False, True, True], strict=True):
         assert list(one.pictures) == [b"D" * of_device + data for data in wanted.pictures]
+
+
+@pytest.mark.parametrize("form", [PictureFormat("auto"), PictureFormat("webp"), PictureFormat("jpg", 90, "4:4:4")])
+def test_each_output_is_in_the_form_of_its_source(form):
+    """PNG and WebP are written by the host, whatever batch they are in; JPEG by the device where it can."""
+    options = BackendOptions(form)
+    accelerator = CpuAccelerator()
+    jobs = [JOBS[5], JOBS[0], JOBS[5], JOBS[3], JOBS[1]]
+    wanted = list(CpuBackend(options).render(jobs))
+    for codec in (HostCodec(accelerator, options), device_first(accelerator)):
+        found = list(GpuBackend(accelerator, codec, options, 1 << 30).render(jobs))
+        for one, other in zip(found, wanted, strict=True):
+            for made, expected in zip(one.pictures, other.pictures, strict=True):
+                assert isinstance(made, bytes) == isinstance(expected, bytes)
+                if isinstance(expected, bytes) and form.subsampling == "4:2:0":
+                    assert made.removeprefix(b"D") == expected
 
 
 def test_without_memory_for_the_kernels_the_codec_stays():

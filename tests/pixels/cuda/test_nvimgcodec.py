@@ -142,7 +142,9 @@ def test_all_is_asked_for_on_the_stream_that_is_given(host, monkeypatch):
     files = DeviceFirst(host, HostCodec(CpuAccelerator(), BackendOptions()))
     stream = SimpleNamespace(pointer=4096)
     pictures = files.decode([PictureJob(*job(WRITTEN["jpeg"]), ())], stream)
-    assert files.encode(pictures, stream) == [codec.encode(codec.decode(*job(WRITTEN["jpeg"])), PictureFormat())]
+    assert files.encode(pictures, [PictureFormat()] * len(pictures), stream) == [
+        codec.encode(codec.decode(*job(WRITTEN["jpeg"])), PictureFormat())
+    ]
     assert streams == [4096] * 3
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from augpipe.core.annotations import Category
@@ -86,3 +86,30 @@ def labelled_by_id(categories: Iterable[Category]) -> tuple[Category, ...]:
     """Categories in id order with labels 1..K."""
     ordered = sorted(categories, key=lambda c: c.id)
     return tuple(replace(c, label=label) for label, c in enumerate(ordered, start=1))
+
+
+# --- splits ----------------------------------------------------------------------------------------------------------
+
+SPLIT_FOLDERS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "trainval", "dev"})
+"""What folders of splits are called, in any case."""
+
+
+def split_of(path: str) -> str:
+    """The split that a file is of: the first of its folders that is called like one, "" if none is."""
+    return next((part for part in path.split("/")[:-1] if part.lower() in SPLIT_FOLDERS), "")
+
+
+def of_split(src: object, splits: Mapping[str, str], split: str | None) -> list[str]:
+    """The files of a split, of file → its split; all of them where there is but one.
+
+    Raises ``DatasetError`` where there are several and none is chosen, and for one that is not there.
+    """
+    there = sorted({*filter(None, splits.values())})
+    if split is None:
+        if len(there) > 1:
+            raise DatasetError(f"{src}: several splits, {', '.join(there[:8])}; choose one with --split")
+        return list(splits)
+    chosen = [file for file, own in splits.items() if own == split or (split and f"/{split}/" in f"/{file}")]
+    if not chosen:
+        raise DatasetError(f"{src}: no split '{one_line(split)}'; there are {', '.join(there[:8]) or 'none'}")
+    return chosen

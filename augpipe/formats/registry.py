@@ -96,7 +96,7 @@ def _open_as(format: Format, source: Source, options: SourceOptions) -> Dataset:
     try:
         return format.open(inner, options)
     except DatasetError as error:
-        others = [] if format.detect(inner) else _reading(source)[1]
+        others = [] if format.detect(inner) else [name for name in _reading(source)[1] if name != format.name]
         if not others:
             raise
         raise DatasetError(f"{error}\nit can be read as {' or as '.join(others)}") from error
@@ -115,7 +115,10 @@ def _reading(source: Source) -> tuple[Source, list[str]]:
     for folder in _folders(source):
         if names := _detected(folder):
             return folder, names
-    return source, [f.name for f in FORMATS.values() if f.reads_archives] if source.is_tar else []
+    if source.is_tar:
+        return source, [f.name for f in FORMATS.values() if f.reads_archives]
+    named = source.where.suffix == ".json" and source.where.is_file() and not _advice(source.where)
+    return source, ["coco"] if named else []  # whose error says what is missing in it
 
 
 def _folders(source: Source) -> Iterator[Source]:

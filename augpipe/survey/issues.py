@@ -45,6 +45,7 @@ KNOWN: dict[str, tuple[str, str]] = {
     "part-left-out": ("picture", "a part without a box"),
     "panoptic-missing": ("picture", "the panoptic PNG is not there"),
     "segment-left-out": ("picture", "a panoptic segment without an id"),
+    "shape-left-out": ("picture", "a line, a point of no object, or a shape of an unknown type"),
     "row-of-other-length": ("picture", "a row of another count of words than the format has"),
     "row-not-numbers": ("picture", "a row with words, or no numbers, for places"),
     "row-not-fractions": ("picture", "a row with places far outside 0 to 1, such as pixels"),

@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from annotated import EXAMPLES
 from command_line import call
 from conversions import yolo_of
 from places import SHARED
@@ -48,11 +49,13 @@ def test_each_kind_is_recognised_as_itself(voc, coco, masks_folder, classes_fold
     bare = yolo_of(tmp_path / "bare", None, a="0 0.5 0.5 0.5 0.5")
     (bare / "classes.txt").write_text("cat")
     dota = make(tmp_path / "dota", labelTxt__1_dot_txt="0 0 1 0 1 1 0 1 plane 0", images__1_dot_png="")
+    made = {name: make_it(tmp_path / name) for name, make_it in EXAMPLES.items()}
     sources = {
         "voc": [voc, voc / "Annotations", voc.parent],
         "coco": [coco, coco / "annotations", coco / "annotations" / "instances.json"],
         "yolo": [yolo, yolo / "data.yaml", bare],
         "dota": [dota],
+        **{name: [folder] for name, folder in made.items()},
         "shards": [tars, tars / "x-000000.tar", tars / "x-{000000..000000}.tar"],
         "masks": [masks_folder],
         "imagefolder": [classes_folder],
@@ -116,7 +119,7 @@ def test_a_format_that_is_asked_for_and_is_not_there(voc, coco, tmp_path):
     assert said(voc, SourceOptions("coco")).endswith("\nit can be read as voc")
     empty = make(tmp_path / "empty", readme_dot_txt="")
     assert "can be read as" not in said(empty, SourceOptions("coco"))
-    assert said(voc, SourceOptions("coc")).startswith("unknown format 'coc'; known are voc, coco, yolo, dota, shards")
+    assert said(voc, SourceOptions("coc")).startswith("unknown format 'coc'; known are voc, coco, yolo, dota, labelme")
     assert "it can be read as" not in said(voc, SourceOptions("voc", split="nope"))
 
 

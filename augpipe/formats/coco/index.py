@@ -136,6 +136,8 @@ def detect(source: Source) -> bool:
     where = source.where
     if where.is_dir() and b'"augpipe-run/' in start_of(where / "run.json", _RUN_BYTES):
         return False
+    if where.is_file():
+        return where.suffix == ".json" and looks_like_coco(where)
     files = [file for files in json_files(where).values() for file in files]
     if files and source.is_tar and has_samples(where):
         return not all(map(is_of_sample, files))

@@ -1,0 +1,82 @@
+"""Small sets of the formats that are only read, and what each must do: be recognised, be converted, be used.
+
+The numbers of the expected boxes are written by hand in each test; pycocotools reads what a conversion has written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import contents, write_picture
+from command_line import call
+from conversions import loaded
+
+from augpipe.formats.registry import recognised
+
+SIZE = (320, 240)
+
+
+def files_of(folder: Path, files: dict[str, str | bytes], pictures: Iterable[str] = ()) -> Path:
+    """A folder of texts and bytes by path, and of pictures of 320 by 240."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    for name in pictures:
+        write_picture(folder / name, SIZE)
+    return folder
+
+
+def make_labelme(folder: Path) -> Path:
+    shapes = [
+        {"label": "tree", "points": [[40.0, 30.0], [120.0, 90.0]], "shape_type": "rectangle", "group_id": None},
+        {"label": "house", "points": [[150, 100], [260, 100], [200, 200]], "shape_type": "polygon", "group_id": None},
+    ]
+    sizes = {"imageData": None, "imageHeight": 240, "imageWidth": 320}
+    document = {"version": "5.4.1", "flags": {}, "shapes": shapes, "imagePath": "a.jpg", **sizes}
+    return files_of(folder, {"a.json": json.dumps(document)}, ["a.jpg"])
+
+
+EXAMPLES: dict[str, Callable[[Path], Path]] = {"labelme": make_labelme}
+"""The smallest set of each format: a picture with a tree at 40, 30 to 120, 90 and, where masks are held, a house."""
+
+
+def coco_rows(source: Path, out: Path, *options: object) -> dict[str, list[tuple[Any, ...]]]:
+    """File name → (class, [x, y, w, h], iscrowd) of a source that is converted to COCO and read by pycocotools."""
+    name = recognised(str(source))[0]
+    result = call("convert", f"{name}-to-coco", source, out, "-w", 0, *options)
+    assert result.exit_code == 0, result.output
+    api = loaded(next(out.rglob("*.json")))
+    found: dict[str, list[tuple[Any, ...]]] = {image["file_name"]: [] for image in api.imgs.values()}
+    for row in api.anns.values():
+        names = (api.cats[row["category_id"]]["name"], row["bbox"], row["iscrowd"])
+        found[api.imgs[row["image_id"]]["file_name"]].append(names)
+    return {name: sorted(rows, key=repr) for name, rows in found.items()}
+
+
+def check_commands(source: Path, name: str, folder: Path, *options: object) -> None:
+    """inspect, preview, augment and verify take it, each target is written of it, and nothing of it is touched."""
+    before = contents(source)
+    assert recognised(str(source)) == [name]
+    report = json.loads(call("inspect", source, "--json", "-w", 0, *options).stdout)
+    assert report["format"].partition(":")[0] == name
+    for target in ("coco", "voc", "yolo", "dota"):
+        result = call("convert", f"{name}-to-{target}", source, folder / target, "-w", 0, *options)
+        assert result.exit_code == 0, result.output
+        assert recognised(str(folder / target)) == [target]
+    for command in (
+        ("preview", source, "-o", folder / "sheet.png", "--recipe", "gentle"),
+        ("augment", source, folder / "shards", "--recipe", "gentle", "-w", 0),
+        ("verify", folder / "shards", "--against", source, "-w", 1),
+    ):
+        result = call(*command, *options)
+        assert result.exit_code == 0, (command, result.output)
+    assert contents(source) == before
+
+
+def approx(*numbers: float) -> Any:
+    return pytest.approx(list(numbers), abs=1e-3)

@@ -59,6 +59,7 @@ KNOWN: dict[str, tuple[str, str]] = {
     "size-mismatch": ("picture", "the labels or masks are of another size, and do not fit"),
     "bad-xml": ("picture", "the XML cannot be read"),
     "bad-json": ("picture", "the JSON cannot be read"),
+    "bad-csv": ("picture", "the rows of the CSV cannot be read any more"),
     "io": ("picture", "the system cannot read a file"),
     "entity": ("picture", "XML with entities, which can be an attack"),
     "bad-mask": ("picture", "a mask that is no picture, or has a colour of no class"),

@@ -41,7 +41,11 @@ def make_labelme(folder: Path) -> Path:
     return files_of(folder, {"a.json": json.dumps(document)}, ["a.jpg"])
 
 
-EXAMPLES: dict[str, Callable[[Path], Path]] = {"labelme": make_labelme}
+def make_csv(folder: Path) -> Path:
+    return files_of(folder, {"train.csv": "image_id,x,y,w,h,label\na.jpg,40,30,80,60,tree\n"}, ["images/a.jpg"])
+
+
+EXAMPLES: dict[str, Callable[[Path], Path]] = {"labelme": make_labelme, "csv": make_csv}
 """The smallest set of each format: a picture with a tree at 40, 30 to 120, 90 and, where masks are held, a house."""
 
 

@@ -45,7 +45,24 @@ def make_csv(folder: Path) -> Path:
     return files_of(folder, {"train.csv": "image_id,x,y,w,h,label\na.jpg,40,30,80,60,tree\n"}, ["images/a.jpg"])
 
 
-EXAMPLES: dict[str, Callable[[Path], Path]] = {"labelme": make_labelme, "csv": make_csv}
+def make_kitti(folder: Path) -> Path:
+    text = (
+        "Car 0.00 0 -1.57 40.00 30.00 120.00 90.00 1.5 1.6 3.9 1.0 1.5 8.0 -1.4\n"
+        "DontCare -1 -1 -10 150.00 100.00 260.00 200.00 -1 -1 -1 -1000 -1000 -1000 -10\n"
+    )
+    return files_of(folder, {"training/label_2/000000.txt": text}, ["training/image_2/000000.png"])
+
+
+def make_visdrone(folder: Path) -> Path:
+    return files_of(folder, {"annotations/a.txt": "40,30,80,60,1,4,0,0\n150,100,110,100,0,0,0,0\n"}, ["images/a.jpg"])
+
+
+EXAMPLES: dict[str, Callable[[Path], Path]] = {
+    "labelme": make_labelme,
+    "csv": make_csv,
+    "kitti": make_kitti,
+    "visdrone": make_visdrone,
+}
 """The smallest set of each format: a picture with a tree at 40, 30 to 120, 90 and, where masks are held, a house."""
 
 

@@ -117,7 +117,17 @@ def test_codes_in_the_tables_are_rejects_of_the_list():
 def test_the_notes_are_those_of_the_code():
     """Notes are the texts that the readers and align put into a set alone or hand to a function for notes."""
     found: set[str] = set()
-    readers = ("voc/read", "coco/read", "coco/fields", "yolo/read", "dota/read", "labelme/read", "csv/read")
+    readers = (
+        "voc/read",
+        "coco/read",
+        "coco/fields",
+        "yolo/read",
+        "dota/read",
+        "labelme/read",
+        "csv/read",
+        "kitti/read",
+        "visdrone/read",
+    )
     for name in ("labels/normalize", *(f"formats/{reader}" for reader in readers)):
         for node in ast.walk(ast.parse((ROOT / "augpipe" / f"{name}.py").read_text("utf-8"))):
             inside: list[ast.expr] = []

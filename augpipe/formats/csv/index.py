@@ -25,7 +25,7 @@ from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_pictu
 from augpipe.formats.coco.read import key_of, pack
 from augpipe.formats.csv.columns import Columns
 from augpipe.formats.csv.read import NO_CLASS, CsvReader
-from augpipe.formats.csv.table import Table, rows_of, table_of
+from augpipe.formats.csv.table import CsvTable, rows_of, table_of
 from augpipe.formats.indexing import SPLIT_FOLDERS, categories_by_name, digest_of, left_out, of_split, split_of
 from augpipe.formats.picture_paths import PicturePaths
 from augpipe.storage.byte_range import bytes_of, kept_open, read_ranges
@@ -41,12 +41,12 @@ _LARGEST_DESCRIPTIONS = 1 << 24
 _TOKENS = re.compile(r"[-_. ]+")
 
 
-def tables_in(src: AnyPath) -> tuple[dict[str, Table], list[str]]:
+def tables_in(src: AnyPath) -> tuple[dict[str, CsvTable], list[str]]:
     """(relative path → how it is read, of the CSVs of boxes; paths of the others) at most two folders deep."""
     if src.is_file():
         table = table_of(src) if src.suffix.lower() == ".csv" else None
         return ({src.name: table} if table is not None else {}), []
-    found: dict[str, Table] = {}
+    found: dict[str, CsvTable] = {}
     others: list[str] = []
     for name in _csv_files(src):
         table = table_of(src / name)
@@ -128,7 +128,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
         raise DatasetError(f"{pictures.root}: no such folder (--images)")
     splits = _splits(tables)
     chosen = set(of_split(src, splits, options.split))
-    found, labels, files, remarks = _Found(), set[str](), list[tuple[str, Table]](), list[str]()
+    found, labels, files, remarks = _Found(), set[str](), list[tuple[str, CsvTable]](), list[str]()
     for number, (file, table) in enumerate(tables.items()):
         mine = found if file in chosen else _Found()
         local = spooled(root / file)
@@ -164,7 +164,7 @@ def _token(file: str) -> str:
     return next((word for word in _TOKENS.split(stem) if word.lower() in SPLIT_FOLDERS), "")
 
 
-def _read(local: Path, table: Table, number: int, file: str, beside: str, found: _Found) -> Columns:
+def _read(local: Path, table: CsvTable, number: int, file: str, beside: str, found: _Found) -> Columns:
     """Add the rows of a file, and return its columns with what only all of the rows tell.
 
     Raises ``DatasetError`` for a table without a header whose rows are no two corners.
@@ -232,7 +232,7 @@ def _by_number(name: str) -> tuple[int, str]:
 
 
 def _entries(
-    root: AnyPath, files: Sequence[tuple[str, Table]], found: _Found, pictures: PicturePaths, src: AnyPath
+    root: AnyPath, files: Sequence[tuple[str, CsvTable]], found: _Found, pictures: PicturePaths, src: AnyPath
 ) -> tuple[list[Entry], int]:
     """(an entry a picture, how many pictures are there); rows that name one picture in two ways are put together."""
     together: dict[str, list[tuple[int, int, int]]] = {}

@@ -19,7 +19,7 @@ from augpipe.core.errors import one_line
 from augpipe.formats.base import Entry, read_picture
 from augpipe.formats.coco.read import unpack
 from augpipe.formats.csv.columns import Columns
-from augpipe.formats.csv.table import Table, parsed
+from augpipe.formats.csv.table import CsvTable, parsed
 from augpipe.formats.image_header import header_at
 from augpipe.formats.limits import FARTHEST, bad_labels, require_small
 from augpipe.formats.shapes import number_of
@@ -40,7 +40,7 @@ class CsvReader:
     ``files`` are paths and how each is read, ``ids`` is what stands in the column of classes → category id.
     """
 
-    files: tuple[tuple[str, Table], ...]
+    files: tuple[tuple[str, CsvTable], ...]
     ids: Mapping[str, int]
     exif: Literal["upright", "stored"] = "upright"
 

@@ -24,7 +24,7 @@ _LONGEST_LINE = 1 << 20
 
 
 @dataclass(frozen=True)
-class Table:
+class CsvTable:
     """A CSV of boxes: the delimiter, the columns, and the byte at which its rows begin."""
 
     delimiter: str
@@ -32,7 +32,7 @@ class Table:
     start: int
 
 
-def table_of(path: AnyPath) -> Table | None:
+def table_of(path: AnyPath) -> CsvTable | None:
     """How a CSV is to be read, ``None`` if it is no table of boxes."""
     head = start_of(path, _SNIFFED_BYTES)
     if not head or b"\0" in head:
@@ -42,10 +42,10 @@ def table_of(path: AnyPath) -> Table | None:
     for delimiter in _DELIMITERS:
         rows = [row for row in _first_rows(text, delimiter) if row]
         if rows and (columns := columns_of(rows[0], delimiter)) is not None:
-            return Table(delimiter, columns, mark)
+            return CsvTable(delimiter, columns, mark)
         named = [without_header(row) for row in rows]
         if rows and (columns := named[0]) is not None and all(named) and len(set(map(len, rows))) == 1:
-            return Table(delimiter, columns, mark)
+            return CsvTable(delimiter, columns, mark)
     return None
 
 
@@ -62,7 +62,7 @@ def _first_rows(text: str, delimiter: str) -> list[list[str]]:
     return rows[:-1] if len(text) >= _SNIFFED_BYTES - len(_MARK) and len(rows) > 1 else rows
 
 
-def rows_of(path: Path, table: Table, shown: object) -> Iterator[tuple[int, int, int, list[str]]]:
+def rows_of(path: Path, table: CsvTable, shown: object) -> Iterator[tuple[int, int, int, list[str]]]:
     """(first byte, byte behind the last, line, fields) of each row that is not empty, but for the header.
 
     Raises ``DatasetError`` for a quote that is not closed, and for a line beyond all measure.

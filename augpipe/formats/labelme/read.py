@@ -41,7 +41,7 @@ _PICTURE_FIELDS = frozenset({"shapes", "imagePath", "imageData", "imageHeight", 
 
 
 @dataclass(frozen=True)
-class Shape:
+class DrawnShape:
     """A shape as it is written: ``place`` in the list, its type (a polygon where none is stated), its fields."""
 
     place: int
@@ -55,7 +55,7 @@ class Shape:
 class Drawing:
     """What a JSON says. ``path`` is where it has the picture, ``embedded`` the picture itself in base64, or ""."""
 
-    shapes: tuple[Shape, ...]
+    shapes: tuple[DrawnShape, ...]
     path: str
     embedded: str
     size_wh: tuple[int, int] | None
@@ -106,7 +106,9 @@ class LabelmeReader:
             notes=tuple(sorted(made.notes)),
         )
 
-    def _object(self, shapes: Sequence[Shape], size_wh: tuple[int, int] | None, notes: set[str]) -> ObjectRow | None:
+    def _object(
+        self, shapes: Sequence[DrawnShape], size_wh: tuple[int, int] | None, notes: set[str]
+    ) -> ObjectRow | None:
         first = shapes[0]
         facts = facts_of(shapes)
         row = ObjectRow(first.place, self.ids[first.label], (0.0, 0.0, 0.0, 0.0), facts=facts)
@@ -147,23 +149,23 @@ def drawing_of(data: bytes, file: str) -> Drawing | None:
     )
 
 
-def _shape(place: int, row: Any, file: str) -> Shape:
+def _shape(place: int, row: Any, file: str) -> DrawnShape:
     label = row.get("label") if isinstance(row, dict) else None
     if not isinstance(label, str) or not label.strip():
         raise bad_labels("bad-json", file, f"shape {place + 1} has no label")
     kind, group = row.get("shape_type") or "polygon", row.get("group_id")
     kind = kind if isinstance(kind, str) else "?"
     group = group if isinstance(group, str) and group else whole_number(group)
-    return Shape(place, label.strip(), kind, group, row)
+    return DrawnShape(place, label.strip(), kind, group, row)
 
 
-def objects_in(shapes: Iterable[Shape]) -> list[tuple[list[Shape], list[Shape]]]:
+def objects_in(shapes: Iterable[DrawnShape]) -> list[tuple[list[DrawnShape], list[DrawnShape]]]:
     """(the shapes of an object, the points that belong to it) for each object, in the order of their first shapes.
 
     Points are those of a group with one object in it. A mask is an object of its own.
     """
-    objects: dict[tuple[Any, ...], list[Shape]] = {}
-    points: dict[int | str, list[Shape]] = {}
+    objects: dict[tuple[Any, ...], list[DrawnShape]] = {}
+    points: dict[int | str, list[DrawnShape]] = {}
     for shape in shapes:
         if shape.kind in AREAS:
             alone = shape.group is None or shape.kind == "mask"
@@ -180,13 +182,13 @@ def objects_in(shapes: Iterable[Shape]) -> list[tuple[list[Shape], list[Shape]]]
     return out
 
 
-def left_out(shapes: Sequence[Shape]) -> list[Shape]:
+def left_out(shapes: Sequence[DrawnShape]) -> list[DrawnShape]:
     """The shapes that are no part of an object: lines, unknown types, points without an object of their own."""
     taken = {shape.place for members, points in objects_in(shapes) for shape in (*members, *points)}
     return [shape for shape in shapes if shape.place not in taken]
 
 
-def outline_of(shape: Shape) -> F64 | None:
+def outline_of(shape: DrawnShape) -> F64 | None:
     """The outline (n ≥ 3, 2) of a shape, ``None`` if it has none."""
     points = points_of(shape.row.get("points"))
     if points is None or len(points) < 2:
@@ -202,7 +204,7 @@ def outline_of(shape: Shape) -> F64 | None:
     return points
 
 
-def _with_mask(row: ObjectRow, shape: Shape, size_wh: tuple[int, int] | None, notes: set[str]) -> ObjectRow | None:
+def _with_mask(row: ObjectRow, shape: DrawnShape, size_wh: tuple[int, int] | None, notes: set[str]) -> ObjectRow | None:
     rle = _mask(shape, size_wh)
     box = None if rle is None else box_of(rle)
     if rle is None or box is None:
@@ -217,7 +219,7 @@ def _with_mask(row: ObjectRow, shape: Shape, size_wh: tuple[int, int] | None, no
     return row
 
 
-def _mask(shape: Shape, size_wh: tuple[int, int] | None) -> Rle | None:
+def _mask(shape: DrawnShape, size_wh: tuple[int, int] | None) -> Rle | None:
     """The mask of a shape, whose first point is its top left pixel; ``None`` if it is damaged or leads out."""
     points, text = points_of(shape.row.get("points")), shape.row.get("mask")
     if size_wh is None or points is None or not len(points) or not isinstance(text, str):
@@ -233,7 +235,7 @@ def _mask(shape: Shape, size_wh: tuple[int, int] | None) -> Rle | None:
     return rle_of(inside, (x, y), size_wh) if inside.any() else None
 
 
-def keypoints_of(points: Sequence[Shape], names: Sequence[str], notes: set[str]) -> F64 | None:
+def keypoints_of(points: Sequence[DrawnShape], names: Sequence[str], notes: set[str]) -> F64 | None:
     """Keypoints (K, 3) under their names; of two with one name the first, and a note."""
     if not points or not names:
         return None
@@ -248,7 +250,7 @@ def keypoints_of(points: Sequence[Shape], names: Sequence[str], notes: set[str])
     return out
 
 
-def facts_of(shapes: Sequence[Shape]) -> ObjectAttributes:
+def facts_of(shapes: Sequence[DrawnShape]) -> ObjectAttributes:
     """What shapes say besides their places; what the first of them says goes before the others."""
     fields: dict[str, Any] = {}
     for shape in reversed(shapes):

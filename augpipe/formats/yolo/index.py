@@ -17,6 +17,8 @@ from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture, plural
 from augpipe.formats.indexing import digest_of, left_out, links_left_out, listed_classes, names_in, read_classes
+from augpipe.formats.kitti.read import is_row
+from augpipe.formats.text_folders import first_lines
 from augpipe.formats.yolo.data_yaml import KINDS, SPLITS, DataYaml, Kind, read_data_yaml
 from augpipe.formats.yolo.read import YoloReader, kind_of, lengths_of
 from augpipe.labels.keypoints import flip_pairs_of
@@ -85,7 +87,9 @@ def _has_labels(src: AnyPath) -> bool:
 
 
 def _has_texts(folder: AnyPath) -> bool:
-    return folder.is_dir() and any(name.endswith(".txt") for name in walk_files(folder))
+    """Whether a folder has text files whose rows are not KITTI's, which are kept in folders of the same names."""
+    texts = folder.is_dir() and any(name.endswith(".txt") for name in walk_files(folder))
+    return texts and not any(map(is_row, first_lines(folder)))
 
 
 def _names_file(src: AnyPath) -> AnyPath | None:

@@ -57,10 +57,23 @@ def make_visdrone(folder: Path) -> Path:
     return files_of(folder, {"annotations/a.txt": "40,30,80,60,1,4,0,0\n150,100,110,100,0,0,0,0\n"}, ["images/a.jpg"])
 
 
+def make_cvat(folder: Path) -> Path:
+    text = (
+        '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n  <meta/>\n'
+        '  <image id="0" name="a.jpg" width="320" height="240">\n'
+        '    <box label="tree" occluded="0" source="manual" xtl="40" ytl="30" xbr="120" ybr="90" z_order="0">\n'
+        "    </box>\n"
+        '    <polygon label="house" occluded="1" points="150.0,100.0;260.0,100.0;200.0,200.0" z_order="1"/>\n'
+        "  </image>\n</annotations>\n"
+    )
+    return files_of(folder, {"annotations.xml": text}, ["images/a.jpg"])
+
+
 EXAMPLES: dict[str, Callable[[Path], Path]] = {
     "labelme": make_labelme,
     "csv": make_csv,
     "kitti": make_kitti,
+    "cvat": make_cvat,
     "visdrone": make_visdrone,
 }
 """The smallest set of each format: a picture with a tree at 40, 30 to 120, 90 and, where masks are held, a house."""

@@ -126,6 +126,7 @@ def test_the_notes_are_those_of_the_code():
         "labelme/read",
         "csv/read",
         "kitti/read",
+        "cvat/read",
         "visdrone/read",
     )
     for name in ("labels/normalize", *(f"formats/{reader}" for reader in readers)):

@@ -77,7 +77,8 @@ def ellipse(centre: Sequence[float], radii: Sequence[float], degrees: float = 0.
     """The polygon (64, 2) that stands for an ellipse; it is turned clockwise on the screen about its centre."""
     angles = np.arange(CIRCLE_SIDES) * (2 * np.pi / CIRCLE_SIDES)
     ring: F64 = np.stack([np.cos(angles) * radii[0], np.sin(angles) * radii[1]], axis=1)
-    return _turned(ring, degrees) + np.array(centre)
+    moved: F64 = _turned(ring, degrees) + np.array(centre)
+    return moved
 
 
 def turned_box(box: Box, degrees: float) -> F64:
@@ -85,7 +86,8 @@ def turned_box(box: Box, degrees: float) -> F64:
     x0, y0, x1, y1 = box
     centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
     corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
-    return _turned(corners - centre, degrees) + centre
+    turned: F64 = _turned(corners - centre, degrees) + centre
+    return turned
 
 
 def _turned(points: F64, degrees: float) -> F64:

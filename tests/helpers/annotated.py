@@ -69,11 +69,23 @@ def make_cvat(folder: Path) -> Path:
     return files_of(folder, {"annotations.xml": text}, ["images/a.jpg"])
 
 
+def make_via(folder: Path) -> Path:
+    rect = {"name": "rect", "x": 40, "y": 30, "width": 80, "height": 60}
+    polygon = {"name": "polygon", "all_points_x": [150, 260, 200], "all_points_y": [100, 100, 200]}
+    regions = [
+        {"shape_attributes": shape, "region_attributes": {"name": name}}
+        for shape, name in ((rect, "tree"), (polygon, "house"))
+    ]
+    document = {"a.jpg9767": {"filename": "a.jpg", "size": 9767, "regions": regions, "file_attributes": {}}}
+    return files_of(folder, {"via_region_data.json": json.dumps(document)}, ["a.jpg"])
+
+
 EXAMPLES: dict[str, Callable[[Path], Path]] = {
     "labelme": make_labelme,
     "csv": make_csv,
     "kitti": make_kitti,
     "cvat": make_cvat,
+    "via": make_via,
     "visdrone": make_visdrone,
 }
 """The smallest set of each format: a picture with a tree at 40, 30 to 120, 90 and, where masks are held, a house."""

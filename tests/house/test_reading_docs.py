@@ -127,6 +127,7 @@ def test_the_notes_are_those_of_the_code():
         "csv/read",
         "kitti/read",
         "cvat/read",
+        "via/read",
         "visdrone/read",
     )
     for name in ("labels/normalize", *(f"formats/{reader}" for reader in readers)):

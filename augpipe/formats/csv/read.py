@@ -118,8 +118,13 @@ def _facts(columns: Columns, row: Sequence[str]) -> tuple[int, ObjectAttributes]
     """(whether it is a crowd, what else a row says); a flag of −1 is not known, as in Open Images."""
     flags = {name: _BITS.get(row[k].strip().lower()) for k, name in columns.flags.items()}
     fields = {columns.names[k]: _value(row[k].strip()) for k in columns.others if row[k].strip()}
-    crowd = flags.pop("iscrowd", None) or 0
-    return crowd, ObjectAttributes(attributes=fields, **flags)
+    facts = ObjectAttributes(
+        truncated=flags.get("truncated"),
+        difficult=flags.get("difficult"),
+        occluded=flags.get("occluded"),
+        attributes=fields,
+    )
+    return flags.get("iscrowd") or 0, facts
 
 
 def _value(text: str) -> Any:

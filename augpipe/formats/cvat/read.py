@@ -227,4 +227,9 @@ def _facts(element: Element) -> ObjectAttributes:
     fields |= {c.get("name", ""): (c.text or "").strip() for c in element if c.tag == "attribute"}
     flags = {name: _BITS.get(str(fields.get(name, "")).lower()) for name in ("truncated", "difficult")}
     fields = {name: value for name, value in fields.items() if flags.get(name) is None and value != ""}
-    return ObjectAttributes(occluded=_BITS.get(element.get("occluded", "")), attributes=fields, **flags)
+    return ObjectAttributes(
+        truncated=flags["truncated"],
+        difficult=flags["difficult"],
+        occluded=_BITS.get(element.get("occluded", "")),
+        attributes=fields,
+    )

@@ -15,6 +15,7 @@ from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, Source, SourceOptions, is_picture
 from augpipe.formats.catalogue import FORMATS
 from augpipe.formats.format import Format
+from augpipe.formats.signatures import Signature, signature_of
 from augpipe.storage import remote
 from augpipe.storage.fs import walk_files
 from augpipe.storage.resolve import COMPRESSED, ending_of, file_at, is_pattern, where_of
@@ -81,6 +82,8 @@ def _opened(src: str, options: SourceOptions) -> Dataset:
         return _with_remarks(source, asked, _open_as(asked, source, options))
     inner, names = _reading(source)
     shown = one_line(remote.shown(src))
+    if not names and (like := signature_of(source.where)) is not None:
+        raise DatasetError(f"{shown}: {_named(like)}")
     if not names:
         *most, last = (f.looks_like for f in FORMATS.values())
         expected = f"expected {', '.join(most)}, or {last}{_advice(source.where)}"
@@ -97,6 +100,9 @@ def _open_as(format: Format, source: Source, options: SourceOptions) -> Dataset:
         return format.open(inner, options)
     except DatasetError as error:
         others = [] if format.detect(inner) else [name for name in _reading(source)[1] if name != format.name]
+        like = None if others or format.detect(inner) else signature_of(source.where)
+        if like is not None:
+            raise DatasetError(f"{str(error).splitlines()[0]}\n{_named(like)}") from error
         if not others:
             raise
         raise DatasetError(f"{error}\nit can be read as {' or as '.join(others)}") from error
@@ -117,7 +123,7 @@ def _reading(source: Source) -> tuple[Source, list[str]]:
             return folder, names
     if source.is_tar:
         return source, [f.name for f in FORMATS.values() if f.reads_archives]
-    named = source.where.suffix == ".json" and source.where.is_file() and not _advice(source.where)
+    named = source.where.suffix == ".json" and source.where.is_file() and signature_of(source.where) is None
     return source, ["coco"] if named else []  # whose error says what is missing in it
 
 
@@ -134,6 +140,11 @@ def _detected(source: Source) -> list[str]:
         if names := [f.name for f in FORMATS.values() if f.fallback is fallback and f.detect(source)]:
             return names
     return []
+
+
+def _named(like: Signature) -> str:
+    """What is said of a dataset that is known and not read."""
+    return f"looks like {like.name}, which is not read: {like.way_out}"
 
 
 def _advice(src: AnyPath) -> str:

@@ -40,6 +40,7 @@ from augpipe.storage.fs import (
 from augpipe.storage.tree import AnyPath, ArchivePath
 
 _NAME_FILES = ("classes.txt", "obj.names")
+_ROBOFLOW_NAMES = "_darknet.labels"
 _SNIFFED_BYTES = 65_536
 _SHOWN = 3
 
@@ -95,6 +96,7 @@ def _has_texts(folder: AnyPath) -> bool:
 def _names_file(src: AnyPath) -> AnyPath | None:
     """A file of class names, one a line, beside the folders or, as labelImg puts it, among the labels."""
     listed = [src / name for name in _NAME_FILES] + [src / "labels" / name for name in _NAME_FILES]
+    listed += [folder / _ROBOFLOW_NAMES for folder in (src, *(src / split for split in SPLITS))]
     return next((p for p in (*listed, *files_in(src, "*.names")) if p.is_file()), None)
 
 
@@ -287,6 +289,7 @@ def _by_folders(src: AnyPath, options: SourceOptions) -> _Found:
             f"{src}: no class names; expected a data.yaml, classes.txt or obj.names in it, or --classes FILE"
         )
     names = tuple(read_classes(file if file is not None else options.classes or root))
+    _require_same_names(root, file, names)
     found = _Found(root, names)
     links: set[str] = set()
     found.pictures["all"] = everything = [
@@ -306,6 +309,13 @@ def _by_folders(src: AnyPath, options: SourceOptions) -> _Found:
         if not found.pictures[wanted]:
             raise DatasetError(f"{src}: no split '{one_line(wanted)}'; expected a folder or a list of that name")
     return found
+
+
+def _require_same_names(root: AnyPath, file: AnyPath | None, names: tuple[str, ...]) -> None:
+    """Raises ``DatasetError`` if the splits list other classes: a number would mean two of them."""
+    for other in (root / split / _ROBOFLOW_NAMES for split in SPLITS):
+        if other != file and other.is_file() and tuple(read_classes(other)) != names:
+            raise DatasetError(f"{other}: lists other classes than {file}; read the splits apart")
 
 
 def _linked(root: AnyPath) -> list[AnyPath]:

@@ -13,9 +13,25 @@ import posixpath
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from augpipe.formats.base import is_picture
-from augpipe.storage.fs import walk_files
+from augpipe.core.errors import DatasetError
+from augpipe.formats.base import SourceOptions, is_picture
+from augpipe.storage.fs import above, walk_files
+from augpipe.storage.resolve import where_of
 from augpipe.storage.tree import AnyPath
+
+
+def pictures_of(root: AnyPath, options: SourceOptions, links: set[str] | None = None) -> PicturePaths:
+    """The pictures of a source: where ``options.images`` says, else below it, else in ``../images`` where it has none.
+
+    Raises ``DatasetError`` if ``options.images`` is no folder.
+    """
+    if options.images is not None:
+        said = where_of(options.images)
+        if not said.is_dir():
+            raise DatasetError(f"{said}: no such folder (--images)")
+        return PicturePaths(said, links)
+    own, beside = PicturePaths(root, links), above(root) / "images"
+    return PicturePaths(beside, links) if not own.paths and beside.is_dir() else own
 
 
 class PicturePaths:

@@ -136,8 +136,8 @@ def _folders(source: Source) -> Iterator[Source]:
 
 
 def _detected(source: Source) -> list[str]:
-    for fallback in (False, True):
-        if names := [f.name for f in FORMATS.values() if f.fallback is fallback and f.detect(source)]:
+    for fallback in sorted({f.fallback for f in FORMATS.values()}):
+        if names := [f.name for f in FORMATS.values() if f.fallback == fallback and f.detect(source)]:
             return names
     return []
 

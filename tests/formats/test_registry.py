@@ -67,6 +67,14 @@ def test_each_kind_is_recognised_as_itself(voc, coco, masks_folder, classes_fold
             assert open_dataset(str(path)).format == name
 
 
+def test_a_table_beside_a_dataset_does_not_hide_it(voc, classes_folder, tmp_path):
+    table = "filename,xmin,ymin,xmax,ymax,class\na.jpg,1,2,3,4,cat\n"
+    for name, source in (("voc", voc), ("csv", classes_folder)):
+        shutil.copytree(source, tmp_path / name)
+        make(tmp_path / name, data__labels_dot_csv=table)
+        assert recognised(str(tmp_path / name)) == [name]
+
+
 def test_a_run_of_augpipe_is_shards_and_not_coco(voc, tmp_path):
     from runs import records
 

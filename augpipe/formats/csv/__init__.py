@@ -7,5 +7,6 @@ FORMAT = Format(
     looks_like="CSV (a .csv of boxes, Open Images)",
     reader="augpipe.formats.csv.index",
     source="a .csv of boxes, or a folder of them, as Open Images",
+    fallback=1,  # tables lie beside many a dataset and say the same
     images=True,
 )

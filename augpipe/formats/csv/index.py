@@ -27,16 +27,16 @@ from augpipe.formats.csv.columns import Columns
 from augpipe.formats.csv.read import NO_CLASS, CsvReader
 from augpipe.formats.csv.table import CsvTable, rows_of, table_of
 from augpipe.formats.indexing import SPLIT_FOLDERS, categories_by_name, digest_of, left_out, of_split, split_of
-from augpipe.formats.picture_paths import PicturePaths
+from augpipe.formats.picture_paths import PicturePaths, pictures_of
 from augpipe.storage.byte_range import bytes_of, kept_open, read_ranges
 from augpipe.storage.fs import names_of, place_of, size_of
-from augpipe.storage.resolve import where_of
 from augpipe.storage.temp_copy import spooled
 from augpipe.storage.tree import AnyPath
 
 _MOST_FILES = 64
 _MOST_CLASSES = 1 << 16
-_DESCRIPTIONS = re.compile(r".*class-descriptions.*\.csv", re.IGNORECASE)
+_DESCRIPTIONS = re.compile(r".*class-descriptions.*\.csv|classes\.csv", re.IGNORECASE)
+_MID = "/"  # what a class begins with in Open Images: /m/01g317
 _LARGEST_DESCRIPTIONS = 1 << 24
 _TOKENS = re.compile(r"[-_. ]+")
 
@@ -123,9 +123,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     if not tables:
         raise DatasetError(f"{src}: no CSV of boxes; expected a header such as filename,xmin,ymin,xmax,ymax,class")
     root = src.parent if src.is_file() else src
-    pictures = PicturePaths(where_of(options.images) if options.images is not None else root)
-    if options.images is not None and not pictures.root.is_dir():
-        raise DatasetError(f"{pictures.root}: no such folder (--images)")
+    pictures = pictures_of(root, options)
     splits = _splits(tables)
     chosen = set(of_split(src, splits, options.split))
     found, labels, files, remarks = _Found(), set[str](), list[tuple[str, CsvTable]](), list[str]()
@@ -218,7 +216,8 @@ def _names(root: AnyPath, others: Sequence[str], labels: Iterable[str]) -> dict[
         if _is_descriptions(file) and size_of(root / file) <= _LARGEST_DESCRIPTIONS:
             text = bytes_of(place_of(root / file)).decode("utf-8-sig", "replace")
             with suppress(csv.Error):
-                names |= {row[0]: row[1] for row in csv.reader(io.StringIO(text, newline="")) if len(row) == 2}
+                rows = csv.reader(io.StringIO(text, newline=""))
+                names |= {row[0]: row[1] for row in rows if len(row) == 2 and row[0].startswith(_MID)}
     return {label: names.get(label, label) for label in labels}
 
 

@@ -17,11 +17,10 @@ from augpipe.formats.coco.read import key_of
 from augpipe.formats.cvat.read import CvatReader
 from augpipe.formats.cvat.scan import Scan, scan
 from augpipe.formats.indexing import categories_by_name, digest_of, left_out, of_split, split_of, subfolders
-from augpipe.formats.picture_paths import PicturePaths
+from augpipe.formats.picture_paths import pictures_of
 from augpipe.labels.keypoints import flip_pairs_of
 from augpipe.storage.byte_range import ByteRange, kept_open, read_ranges
 from augpipe.storage.fs import files_in, relative_to, start_of
-from augpipe.storage.resolve import where_of
 from augpipe.storage.temp_copy import spooled
 from augpipe.storage.tree import AnyPath
 
@@ -64,9 +63,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     several = {file: (split_of(file) or posixpath.dirname(file) or file) if len(files) > 1 else "" for file in files}
     there = {image.subset or several[file] for file, found in scans.items() for image in found.images}
     chosen = set(of_split(src, {split: split for split in there}, options.split))
-    pictures = PicturePaths(where_of(options.images) if options.images is not None else root)
-    if options.images is not None and not pictures.root.is_dir():
-        raise DatasetError(f"{pictures.root}: no such folder (--images)")
+    pictures = pictures_of(root, options)
     entries: list[Entry] = []
     used = 0
     with kept_open():

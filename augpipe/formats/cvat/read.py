@@ -86,6 +86,8 @@ class CvatReader:
 
     def _label(self, element: Element, file: str) -> str:
         label = element.get("label", "").strip()
+        if not label:
+            raise bad_labels("unknown-class", file, f"a <{one_line(element.tag, 20)}> without a label")
         if label not in self.ids:
             raise bad_labels("unknown-class", file, f"class '{one_line(label, 80)}' is not known")
         return label

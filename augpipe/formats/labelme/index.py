@@ -20,11 +20,10 @@ from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_pictu
 from augpipe.formats.indexing import categories_by_name, digest_of, links_left_out, of_split, split_of
 from augpipe.formats.indexing import left_out as remark_of
 from augpipe.formats.labelme.read import Drawing, LabelmeReader, drawing_of, left_out, objects_in
-from augpipe.formats.picture_paths import PicturePaths
+from augpipe.formats.picture_paths import PicturePaths, pictures_of
 from augpipe.labels.keypoints import flip_pairs_of
 from augpipe.storage.byte_range import ByteRange, bytes_of
 from augpipe.storage.fs import place_of, row_name, size_of, start_of, walk_files
-from augpipe.storage.resolve import where_of
 from augpipe.storage.temp_copy import copied
 from augpipe.storage.tree import AnyPath
 
@@ -90,9 +89,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     if not any(looks_like_labelme(root / file) for file in files):
         raise DatasetError(f"{src}: no labelme JSON; expected files with 'shapes' and 'imagePath'")
     chosen = set(of_split(src, {file: split_of(file) for file in files}, options.split))
-    pictures = PicturePaths(where_of(options.images) if options.images is not None else root, links)
-    if options.images is not None and not pictures.root.is_dir():
-        raise DatasetError(f"{pictures.root}: no such folder (--images)")
+    pictures = pictures_of(root, options, links)
     found, used, entries = _Found(), set[str](), list[Entry]()
     for file in files:
         data = bytes_of(place_of(root / file))

@@ -24,11 +24,10 @@ from augpipe.formats.base import Dataset, Entry, Source, SourceOptions
 from augpipe.formats.coco.json_ranges import ranges_of
 from augpipe.formats.coco.read import decoded, key_of
 from augpipe.formats.indexing import categories_by_name, digest_of, left_out, of_split, split_of, subfolders
-from augpipe.formats.picture_paths import PicturePaths
+from augpipe.formats.picture_paths import pictures_of
 from augpipe.formats.via.read import AREAS, NO_CLASS, ViaReader, attributes_of, class_of, regions_of, shape_of
 from augpipe.storage.byte_range import LARGEST_FILE, ByteRange
 from augpipe.storage.fs import files_in, relative_to, size_of, start_of
-from augpipe.storage.resolve import where_of
 from augpipe.storage.temp_copy import copied, spooled
 from augpipe.storage.tree import AnyPath
 
@@ -100,9 +99,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     root = src.parent if src.is_file() else src
     splits = {file: split_of(file) or (file if len(files) > 1 else "") for file in files}
     chosen = set(of_split(src, splits, options.split))
-    pictures = PicturePaths(where_of(options.images) if options.images is not None else root)
-    if options.images is not None and not pictures.root.is_dir():
-        raise DatasetError(f"{pictures.root}: no such folder (--images)")
+    pictures = pictures_of(root, options)
     found, entries, used = _Found(), list[Entry](), 0
     local = {file: _local(path) for file, path in files.items()}
     places = {file: _ranges(local[file], path) for file, path in files.items()}

@@ -81,6 +81,14 @@ def test_open_images(tmp_path):
     assert first.attributes == {"Source": "xclick", "Confidence": 1, "IsDepiction": -1, "IsInside": 0}
 
 
+def test_open_images_as_fiftyone_keeps_it(tmp_path):
+    row = "ImageID,LabelName,XMin,XMax,YMin,YMax\nb,/m/1,0.125,0.375,0.125,0.375\n"
+    files = {"train/labels/detections.csv": row, "train/metadata/classes.csv": "/m/1,Person\n"}
+    dataset = opened(files_of(tmp_path / "set", files, ["train/data/b.jpg"]))
+    assert (keys(dataset), [c.name for c in dataset.categories]) == (["train/data/b.jpg"], ["Person"])
+    assert read_all(dataset)[0].objects.boxes_xyxy.tolist() == [TREE]
+
+
 def test_numbers_from_0_to_1_are_parts_of_the_sides(tmp_path):
     dataset, found = boxes(tmp_path, "image,x1,y1,x2,y2,label", "a.jpg,0.125,0.125,0.375,0.375,tree")
     assert found.objects.boxes_xyxy.tolist() == [TREE]
@@ -196,6 +204,13 @@ def test_pictures_missing_elsewhere_and_of_one_name(tmp_path):
     assert "left out: 1 picture without a row" in dataset.remarks
     apart = files_of(tmp_path / "apart", {}, ["q/a.jpg"])
     assert read_picture(opened(source / "x.csv", images=apart).entries[0]) == (apart / "q/a.jpg").read_bytes()
+
+
+def test_pictures_beside_the_folder_of_the_table(tmp_path):
+    table = {"data/boxes.csv": "image,x,y,w,h,label\na.jpg,40,30,80,60,tree\n"}
+    source = files_of(tmp_path / "set", table, ["images/a.jpg"])
+    assert read_picture(opened(source / "data" / "boxes.csv").entries[0]) == (source / "images/a.jpg").read_bytes()
+    assert "no such folder (--images)" in said(source, images=tmp_path / "no")
 
 
 def test_rows_of_a_picture_in_any_order_and_the_index_is_small(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import SourceOptions, plural
 from augpipe.storage.fs import children, names_of, relative_to
-from augpipe.storage.tree import AnyPath
+from augpipe.storage.tree import AnyPath, ArchivePath, only_folder
 
 
 def left_out(count: int, noun: str, why: str) -> list[str]:
@@ -97,6 +98,12 @@ SPLIT_FOLDERS = frozenset({"train", "training", "val", "valid", "validation", "t
 def split_of(path: str) -> str:
     """The split that a file is of: the first of its folders that is called like one, "" if none is."""
     return next((part for part in path.split("/")[:-1] if part.lower() in SPLIT_FOLDERS), "")
+
+
+def is_wrapper(where: AnyPath) -> bool:
+    """Whether all of an archive is in one folder that is called like no split: then the dataset is in there."""
+    inner = only_folder(where) if isinstance(where, ArchivePath) and where.is_dir() else None
+    return inner is not None and re.split(r"[-_. ]", inner.name)[-1].lower() not in SPLIT_FOLDERS
 
 
 def of_split(src: object, splits: Mapping[str, str], split: str | None) -> list[str]:

@@ -11,10 +11,11 @@ import pytest
 from annotated import EXAMPLES
 from command_line import call
 from conversions import yolo_of
+from packing import packed
 from places import SHARED
 
 from augpipe.core.errors import DatasetError
-from augpipe.formats.base import SourceOptions
+from augpipe.formats.base import SourceOptions, read_picture
 from augpipe.formats.registry import FORMATS, open_dataset, recognised
 
 XML = "<annotation><object><name>cat</name></object></annotation>"
@@ -180,3 +181,21 @@ def test_real_sets_are_what_their_folders_say():
         assert recognised(str(folder)) == ["voc"], folder
     for folder in (ASSETS / "coco_dataset").iterdir():
         assert recognised(str(folder)) == ["coco"], folder
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_out_of_an_archive_it_is_the_same_whatever_folder_is_around_it(name, tmp_path):
+    source = EXAMPLES[name](tmp_path / "set")
+    plain = open_dataset(str(source))
+    for ending in (".zip", ".tar"):
+        for around in ("", "top/", "top/deeper/"):
+            packed(source, tmp_path / f"x{ending}", around)
+            archive = str(tmp_path / f"x{ending}")
+            assert recognised(archive) == [name]
+            found = open_dataset(archive)
+            assert [entry.key for entry in found.entries] == [entry.key for entry in plain.entries]
+            assert found.fingerprint() == plain.fingerprint()
+            for one, other in zip(found.entries, plain.entries, strict=True):
+                assert read_picture(one) == read_picture(other)
+                labels, expected = found.reader.annotations(one), plain.reader.annotations(other)
+                assert labels.objects.boxes_xyxy.tolist() == expected.objects.boxes_xyxy.tolist()

@@ -26,7 +26,15 @@ from augpipe.formats.coco.read import key_of, pack
 from augpipe.formats.csv.columns import Columns
 from augpipe.formats.csv.read import NO_CLASS, CsvReader
 from augpipe.formats.csv.table import CsvTable, rows_of, table_of
-from augpipe.formats.indexing import SPLIT_FOLDERS, categories_by_name, digest_of, left_out, of_split, split_of
+from augpipe.formats.indexing import (
+    SPLIT_FOLDERS,
+    categories_by_name,
+    digest_of,
+    is_wrapper,
+    left_out,
+    of_split,
+    split_of,
+)
 from augpipe.formats.picture_paths import PicturePaths, pictures_of
 from augpipe.storage.byte_range import bytes_of, kept_open, read_ranges
 from augpipe.storage.fs import names_of, place_of, size_of
@@ -73,7 +81,7 @@ def _csv_files(src: AnyPath) -> list[str]:
 
 def detect(source: Source) -> bool:
     """Whether a CSV has columns of pictures and boxes."""
-    return bool(tables_in(source.where)[0])
+    return not is_wrapper(source.where) and bool(tables_in(source.where)[0])
 
 
 @dataclass

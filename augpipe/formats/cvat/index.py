@@ -16,7 +16,7 @@ from augpipe.formats.base import Dataset, Entry, Source, SourceOptions
 from augpipe.formats.coco.read import key_of
 from augpipe.formats.cvat.read import CvatReader
 from augpipe.formats.cvat.scan import Scan, scan
-from augpipe.formats.indexing import categories_by_name, digest_of, left_out, of_split, split_of, subfolders
+from augpipe.formats.indexing import categories_by_name, digest_of, is_wrapper, left_out, of_split, split_of, subfolders
 from augpipe.formats.picture_paths import pictures_of
 from augpipe.labels.keypoints import flip_pairs_of
 from augpipe.storage.byte_range import ByteRange, kept_open, read_ranges
@@ -46,7 +46,7 @@ def _looks_like_cvat(path: AnyPath) -> bool:
 
 def detect(source: Source) -> bool:
     """Whether there is an XML with ``<annotations>``."""
-    return bool(xml_files(source.where))
+    return not is_wrapper(source.where) and bool(xml_files(source.where))
 
 
 def open_source(source: Source, options: SourceOptions) -> Dataset:

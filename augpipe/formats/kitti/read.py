@@ -19,7 +19,7 @@ from typing import Any
 from augpipe.core.annotations import Annotations, Dropped, ObjectAttributes, ObjectRow, objects_of
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, plural
-from augpipe.formats.indexing import categories_by_name, left_out
+from augpipe.formats.indexing import categories_by_name, is_wrapper, left_out
 from augpipe.formats.limits import bad_labels, require_small
 from augpipe.formats.shapes import numbers_of
 from augpipe.formats.text_folders import TextFolders, entries_of, first_lines, folders_of
@@ -110,7 +110,7 @@ def kitti_folders(src: AnyPath) -> list[TextFolders]:
 
 def detect(source: Source) -> bool:
     """Whether there are label files with rows of KITTI's."""
-    return bool(kitti_folders(source.where))
+    return not is_wrapper(source.where) and bool(kitti_folders(source.where))
 
 
 def open_source(source: Source, options: SourceOptions) -> Dataset:

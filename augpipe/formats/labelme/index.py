@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture, plural, source_key
-from augpipe.formats.indexing import categories_by_name, digest_of, links_left_out, of_split, split_of
+from augpipe.formats.indexing import categories_by_name, digest_of, is_wrapper, links_left_out, of_split, split_of
 from augpipe.formats.indexing import left_out as remark_of
 from augpipe.formats.labelme.read import Drawing, LabelmeReader, drawing_of, left_out, objects_in
 from augpipe.formats.picture_paths import PicturePaths, pictures_of
@@ -47,8 +47,13 @@ def _files(src: AnyPath, links: set[str] | None = None) -> list[str]:
 
 def detect(source: Source) -> bool:
     """Whether one of the first JSONs is labelme's."""
-    folder = source.where.parent if source.where.is_file() else source.where
-    return any(looks_like_labelme(folder / file) for file in _files(source.where)[:_SNIFFED_FILES])
+    return not is_wrapper(source.where) and holds_labelme(source.where, _SNIFFED_FILES)
+
+
+def holds_labelme(where: AnyPath, most: int) -> bool:
+    """Whether one of the first ``most`` JSONs of a folder, or the one that is named, is labelme's."""
+    folder = where.parent if where.is_file() else where
+    return any(looks_like_labelme(folder / file) for file in _files(where)[:most])
 
 
 @dataclass

@@ -23,7 +23,7 @@ from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions
 from augpipe.formats.coco.json_ranges import ranges_of
 from augpipe.formats.coco.read import decoded, key_of
-from augpipe.formats.indexing import categories_by_name, digest_of, left_out, of_split, split_of, subfolders
+from augpipe.formats.indexing import categories_by_name, digest_of, is_wrapper, left_out, of_split, split_of, subfolders
 from augpipe.formats.picture_paths import pictures_of
 from augpipe.formats.via.read import AREAS, NO_CLASS, ViaReader, attributes_of, class_of, regions_of, shape_of
 from augpipe.storage.byte_range import LARGEST_FILE, ByteRange
@@ -70,7 +70,7 @@ def _looks_like_via(path: AnyPath) -> bool:
 
 def detect(source: Source) -> bool:
     """Whether there is a VIA JSON or CSV."""
-    return bool(via_files(source.where))
+    return not is_wrapper(source.where) and bool(via_files(source.where))
 
 
 @dataclass

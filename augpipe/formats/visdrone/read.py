@@ -19,7 +19,7 @@ from typing import Any
 from augpipe.core.annotations import Annotations, Dropped, ObjectAttributes, ObjectRow, objects_of
 from augpipe.core.errors import DatasetError
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, plural
-from augpipe.formats.indexing import categories_by_name, left_out
+from augpipe.formats.indexing import categories_by_name, is_wrapper, left_out
 from augpipe.formats.limits import require_small
 from augpipe.formats.shapes import box_of_size, numbers_of
 from augpipe.formats.text_folders import TextFolders, entries_of, first_lines, folders_of
@@ -109,7 +109,7 @@ def _is_row(line: str) -> bool:
 
 def detect(source: Source) -> bool:
     """Whether there are label files with rows of VisDrone's."""
-    return bool(visdrone_folders(source.where))
+    return not is_wrapper(source.where) and bool(visdrone_folders(source.where))
 
 
 def open_source(source: Source, options: SourceOptions) -> Dataset:

@@ -18,6 +18,7 @@ from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, plural
 from augpipe.formats.coco.fields import whole_number
 from augpipe.formats.coco.read import annotations_of, decoded
 from augpipe.formats.indexing import categories_by_name, digest_of, labelled_by_id, left_out
+from augpipe.formats.labelme.index import holds_labelme
 from augpipe.formats.limits import bad_labels
 from augpipe.formats.voc.read import TWENTY, VocReader
 from augpipe.formats.voc.xml_reader import read_xml
@@ -119,7 +120,7 @@ def with_id(row: Mapping[str, Any], ids: Mapping[str, int], file: str) -> dict[s
 def detect(source: Source) -> bool:
     """Whether a source is one tar of samples, a folder of tars, or a pattern of them."""
     if source.is_tar:
-        return has_samples(source.where)
+        return has_samples(source.where) and not holds_labelme(source.where, 1)
     text, where = source.text, source.where
     named = text.startswith("pipe:") or text.endswith((".tar", *COMPRESSED)) or is_pattern(text)
     in_zip = isinstance(where, ArchivePath) and ending_of(text) == ".zip"

@@ -180,14 +180,15 @@ _FILLED: Mapping[str, Callable[[ObjectRow, Element, set[str]], bool]] = {
 def _skeleton(element: Element, names: tuple[str, ...], notes: set[str]) -> F64:
     """Keypoints (K, 3): not labelled if they are outside, hidden if they are occluded."""
     out: F64 = np.zeros((len(names), 3))
+    numbers = {name: k for k, name in enumerate(names)}
     for child in element:
-        name, points = child.get("label", "").strip(), _points(child)
         if child.tag == "attribute":
             continue
-        if name not in names or points is None or len(points) != 1 or out[names.index(name), 2] > 0:
+        k, points = numbers.get(child.get("label", "").strip(), -1), _points(child)
+        if points is None or len(points) != 1 or k < 0 or out[k, 2] > 0:
             notes.add("keypoints-left-out")
         elif child.get("outside") != "1":
-            out[names.index(name)] = (*points[0], 1.0 if child.get("occluded") == "1" else 2.0)
+            out[k] = (*points[0], 1.0 if child.get("occluded") == "1" else 2.0)
     return out
 
 

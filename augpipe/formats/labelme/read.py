@@ -240,9 +240,10 @@ def keypoints_of(points: Sequence[DrawnShape], names: Sequence[str], notes: set[
     if not points or not names:
         return None
     out: F64 = np.zeros((len(names), 3))
+    numbers = {name: k for k, name in enumerate(names)}
     for shape in points:
         places = points_of(shape.row.get("points"))
-        k = names.index(shape.label) if shape.label in names else -1
+        k = numbers.get(shape.label, -1)
         if places is None or len(places) != 1 or k < 0 or out[k, 2] > 0:
             notes.add("keypoints-left-out")
         else:

@@ -54,7 +54,7 @@ Classes = Annotated[
 ]
 Images = Annotated[
     str | None,
-    typer.Option("--images", metavar="DIR", help="Where the pictures of a COCO JSON are: a folder, archive or URL."),
+    typer.Option("--images", metavar="DIR", help="Where pictures apart from their labels are: a folder, for COCO an archive or URL, too."),
 ]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="Only the first N pictures in sorted order.")]
 Exif = Annotated[

@@ -60,7 +60,9 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
     from augpipe.formats.writer import WriteOptions
 
     if pair not in pairs():
-        raise UsageError(f"unknown conversion '{one_line(pair)}'; known are {', '.join(pairs())}")
+        sources = ", ".join(f.name for f in FORMATS.values() if f.source)
+        known = f"known are A-to-B, A of {sources}, B another of {', '.join(targets())}"
+        raise UsageError(f"unknown conversion '{one_line(pair)}'; {known}")
     before, _, after = pair.partition("-to-")
     if kind is not None and not FORMATS[before].kinds and not FORMATS[after].kinds:
         raise UsageError(f"--kind says what YOLO's rows hold; {pair} has none")

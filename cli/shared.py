@@ -55,7 +55,11 @@ Classes = Annotated[
 ]
 Images = Annotated[
     str | None,
-    typer.Option("--images", metavar="DIR", help="Where the pictures of a COCO JSON are: a folder, archive or URL."),
+    typer.Option(
+        "--images",
+        metavar="DIR",
+        help="Where pictures apart from labels are: a folder; for COCO also an archive or URL.",
+    ),
 ]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="Only the first N pictures in sorted order.")]
 Exif = Annotated[

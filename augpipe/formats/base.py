@@ -19,8 +19,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 from augpipe.core.annotations import Annotations, Category
 from augpipe.core.errors import DatasetError, Reject, fault, one_line
 from augpipe.formats.catalogue import format_named
+from augpipe.formats.layout.splits import in_order
 from augpipe.formats.limits import require_few
-from augpipe.formats.splits import in_order
 from augpipe.storage.byte_range import ByteRange, read_place
 from augpipe.storage.fs import place_of, size_of
 from augpipe.storage.resolve import ending_of
@@ -36,7 +36,7 @@ class Entry(NamedTuple):
 
     ``picture`` is ``None`` where none was found; then ``file`` is what was looked for. Only the format's reader
     understands ``annotation``. ``digest`` of the labels and ``size`` of the picture's file are for the dataset's
-    fingerprint. ``split`` is that of the dataset, as :mod:`augpipe.formats.splits` calls it, "" if it has none.
+    fingerprint. ``split`` is that of the dataset, as :mod:`augpipe.formats.layout.splits` calls it, "" if it has none.
     ``ending`` is that of the picture's name, where its place does not have it.
     """
 

@@ -9,12 +9,26 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from augpipe.formats import coco, dota, imagefolder, masks, voc, webdataset, yolo
+from augpipe.formats import (
+    coco,
+    csv,
+    cvat,
+    dota,
+    imagefolder,
+    kitti,
+    labelme,
+    masks,
+    via,
+    visdrone,
+    voc,
+    webdataset,
+    yolo,
+)
 from augpipe.formats.format import LABELS, NO, Format, Target
 
 FORMATS: dict[str, Format] = {}
 """The formats that are read, by name, in the order in which they are listed."""
-_PACKAGES = (voc, coco, yolo, dota, webdataset, masks, imagefolder)
+_PACKAGES = (voc, coco, yolo, dota, labelme, csv, kitti, cvat, via, visdrone, webdataset, masks, imagefolder)
 
 
 def register(format: Format) -> None:

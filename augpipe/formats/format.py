@@ -79,7 +79,7 @@ class Format:
         source: what SRC of a conversion may be; "" if no other format could hold anything of it.
         stays: a sentence about what no other format can hold.
         kinds: what its rows may hold, where files do not say so; chosen by ``--kind``, or as ``NAME:KIND``.
-        fallback: whether it is taken only where no other format fits.
+        fallback: it is taken only where no format of a lower number fits.
         places: whether labels lie somewhere in the picture, as tags do not.
         unnamed_keypoints: whether objects may have keypoints for which their class has no names.
         images: whether ``--images`` says where the pictures are.
@@ -93,7 +93,7 @@ class Format:
     source: str = ""
     stays: str = ""
     kinds: tuple[str, ...] = ()
-    fallback: bool = False
+    fallback: int = 0
     places: bool = True
     unnamed_keypoints: bool = False
     images: bool = False

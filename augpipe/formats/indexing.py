@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import Entry, SourceOptions, plural
+from augpipe.formats.layout.splits import chosen_split, in_order, is_split, shown_splits
 from augpipe.storage.fs import children, names_of, relative_to
-from augpipe.storage.tree import AnyPath
+from augpipe.storage.tree import AnyPath, ArchivePath, only_folder
 
 
 def left_out(count: int, noun: str, why: str) -> list[str]:
@@ -93,3 +95,35 @@ def labelled_by_id(categories: Iterable[Category]) -> tuple[Category, ...]:
     """Categories in id order with labels 1..K."""
     ordered = sorted(categories, key=lambda c: c.id)
     return tuple(replace(c, label=label) for label, c in enumerate(ordered, start=1))
+
+
+# --- splits ----------------------------------------------------------------------------------------------------------
+
+
+def split_of(path: str) -> str:
+    """The split that a file is of: the first of its folders that is called like one, "" if none is."""
+    return next((part for part in path.split("/")[:-1] if is_split(part)), "")
+
+
+def is_wrapper(where: AnyPath) -> bool:
+    """Whether all of an archive is in one folder that is called like no split: then the dataset is in there."""
+    inner = only_folder(where) if isinstance(where, ArchivePath) and where.is_dir() else None
+    return inner is not None and not is_split(re.split(r"[-_. ]", inner.name)[-1])
+
+
+def of_split(src: object, splits: Mapping[str, str], split: str | None) -> list[str]:
+    """The files of a split, of file → its split; all of them where none is chosen.
+
+    Raises ``DatasetError`` where there are several whose names are none of splits, and none is chosen; and for a split
+    that is not there.
+    """
+    there = in_order(filter(None, splits.values()))
+    if split is None:
+        if len(there) > 1 and not all(map(is_split, there)):
+            raise DatasetError(f"{src}: several splits, {shown_splits(there)}; choose one with --split")
+        return list(splits)
+    name = chosen_split(split, there)
+    chosen = [file for file, own in splits.items() if (name and own == name) or (split and f"/{split}/" in f"/{file}")]
+    if not chosen:
+        raise DatasetError(f"{src}: no split '{one_line(split)}'; there are {shown_splits(there)}")
+    return chosen

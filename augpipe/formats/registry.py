@@ -15,6 +15,7 @@ from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, Source, SourceOptions, is_picture, plural
 from augpipe.formats.catalogue import FORMATS
 from augpipe.formats.format import Format
+from augpipe.formats.signatures import Signature, signature_of
 from augpipe.storage import remote
 from augpipe.storage.fs import walk_files
 from augpipe.storage.patience import waited
@@ -91,6 +92,8 @@ def _opened(src: str, options: SourceOptions) -> Dataset:
         return _with_remarks(source, asked, _open_as(asked, source, options))
     inner, names = _reading(source)
     shown = one_line(remote.shown(src))
+    if not names and (like := signature_of(source.where)) is not None:
+        raise DatasetError(f"{shown}: {_named(like)}")
     if not names:
         *most, last = (f.looks_like for f in FORMATS.values())
         expected = f"expected {', '.join(most)}, or {last}{_advice(source.where)}"
@@ -106,7 +109,10 @@ def _open_as(format: Format, source: Source, options: SourceOptions) -> Dataset:
     try:
         return format.open(inner, options)
     except DatasetError as error:
-        others = [] if format.detect(inner) else _reading(source)[1]
+        others = [] if format.detect(inner) else [name for name in _reading(source)[1] if name != format.name]
+        like = None if others or format.detect(inner) else signature_of(source.where)
+        if like is not None:
+            raise DatasetError(f"{str(error).splitlines()[0]}\n{_named(like)}") from error
         if not others:
             raise
         raise DatasetError(f"{error}\nit can be read as {' or as '.join(others)}") from error
@@ -125,7 +131,10 @@ def _reading(source: Source) -> tuple[Source, list[str]]:
     for folder in _folders(source):
         if names := _detected(folder):
             return folder, names
-    return source, [f.name for f in FORMATS.values() if f.reads_archives] if source.is_tar else []
+    if source.is_tar:
+        return source, [f.name for f in FORMATS.values() if f.reads_archives]
+    named = source.where.suffix == ".json" and source.where.is_file() and signature_of(source.where) is None
+    return source, ["coco"] if named else []  # whose error says what is missing in it
 
 
 def _folders(source: Source) -> Iterator[Source]:
@@ -137,10 +146,15 @@ def _folders(source: Source) -> Iterator[Source]:
 
 
 def _detected(source: Source) -> list[str]:
-    for fallback in (False, True):
-        if names := [f.name for f in FORMATS.values() if f.fallback is fallback and f.detect(source)]:
+    for fallback in sorted({f.fallback for f in FORMATS.values()}):
+        if names := [f.name for f in FORMATS.values() if f.fallback == fallback and f.detect(source)]:
             return names
     return []
+
+
+def _named(like: Signature) -> str:
+    """What is said of a dataset that is known and not read."""
+    return f"looks like {like.name}, which is not read: {like.way_out}"
 
 
 def _advice(src: AnyPath) -> str:

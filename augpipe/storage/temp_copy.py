@@ -7,6 +7,7 @@ would be a request. The copy is made once and removed when its process ends.
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import shutil
 import tempfile
@@ -41,6 +42,28 @@ def spooled(where: AnyPath) -> Path:
     if where.path not in made:
         made[where.path] = _written(where)
     return made[where.path]
+
+
+def copied(data: bytes) -> Path:
+    """A temporary local file of some bytes, which lie in another file in a form that cannot be read at random.
+
+    Raises:
+        DatasetError: there is no room for it.
+    """
+    folder = _folder_of_copies(os.getpid())
+    if len(data) > shutil.disk_usage(folder).free:
+        raise DatasetError(f"{folder}: no room for {len(data) >> 20:,} MiB more; set TMPDIR to a place with more")
+    number, path = tempfile.mkstemp(dir=folder)
+    with open(number, "wb") as file:
+        file.write(data)
+    return Path(path)
+
+
+@functools.cache
+def _folder_of_copies(process: int) -> str:
+    folder = tempfile.mkdtemp(prefix="augpipe-copies-")
+    atexit.register(_remove, process, folder)
+    return folder
 
 
 def end_of(where: AnyPath, most: int) -> bytes:

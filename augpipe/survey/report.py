@@ -12,7 +12,7 @@ from typing import Any
 
 from augpipe.core.annotations import Category
 from augpipe.formats.base import Dataset
-from augpipe.formats.splits import in_order
+from augpipe.formats.layout.splits import in_order
 from augpipe.survey.issues import KNOWN, Oddity, meaning_of, unit_of
 from augpipe.survey.tally import ClassCounts, PictureCounts, Spread, histogram, median_of, significant, spread_of
 

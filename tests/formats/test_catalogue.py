@@ -59,7 +59,8 @@ def test_help_and_errors_name_the_pairs(tmp_path):
     text = " ".join(call("convert", "--help").output.replace("│", " ").split())
     assert all(pair in text for pair in pairs())
     result = call("convert", "voc-to-nothing", tmp_path, tmp_path / "x")
-    assert f"known are {', '.join(pairs())}" in " ".join(result.stderr.split())
+    sources = ", ".join(f.name for f in FORMATS.values() if f.source)
+    assert f"known are A-to-B, A of {sources}, B another of {', '.join(targets())}" in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize("option", ["--help", "convert --help"])

@@ -8,12 +8,14 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from annotated import EXAMPLES
 from command_line import call
 from conversions import yolo_of
+from packing import packed
 from places import SHARED
 
 from augpipe.core.errors import DatasetError
-from augpipe.formats.base import SourceOptions
+from augpipe.formats.base import SourceOptions, read_picture
 from augpipe.formats.registry import FORMATS, open_dataset, recognised
 
 XML = "<annotation><object><name>cat</name></object></annotation>"
@@ -48,11 +50,13 @@ def test_each_kind_is_recognised_as_itself(voc, coco, masks_folder, classes_fold
     bare = yolo_of(tmp_path / "bare", None, a="0 0.5 0.5 0.5 0.5")
     (bare / "classes.txt").write_text("cat")
     dota = make(tmp_path / "dota", labelTxt__1_dot_txt="0 0 1 0 1 1 0 1 plane 0", images__1_dot_png="")
+    made = {name: make_it(tmp_path / name) for name, make_it in EXAMPLES.items()}
     sources = {
         "voc": [voc, voc / "Annotations", voc.parent],
         "coco": [coco, coco / "annotations", coco / "annotations" / "instances.json"],
         "yolo": [yolo, yolo / "data.yaml", bare],
         "dota": [dota],
+        **{name: [folder] for name, folder in made.items()},
         "shards": [tars, tars / "x-000000.tar", tars / "x-{000000..000000}.tar"],
         "masks": [masks_folder],
         "imagefolder": [classes_folder],
@@ -62,6 +66,14 @@ def test_each_kind_is_recognised_as_itself(voc, coco, masks_folder, classes_fold
         for path in paths:
             assert recognised(str(path)) == [name], path
             assert open_dataset(str(path)).format == name
+
+
+def test_a_table_beside_a_dataset_does_not_hide_it(voc, classes_folder, tmp_path):
+    table = "filename,xmin,ymin,xmax,ymax,class\na.jpg,1,2,3,4,cat\n"
+    for name, source in (("voc", voc), ("csv", classes_folder)):
+        shutil.copytree(source, tmp_path / name)
+        make(tmp_path / name, data__labels_dot_csv=table)
+        assert recognised(str(tmp_path / name)) == [name]
 
 
 def test_a_run_of_augpipe_is_shards_and_not_coco(voc, tmp_path):
@@ -116,7 +128,7 @@ def test_a_format_that_is_asked_for_and_is_not_there(voc, coco, tmp_path):
     assert said(voc, SourceOptions("coco")).endswith("\nit can be read as voc")
     empty = make(tmp_path / "empty", readme_dot_txt="")
     assert "can be read as" not in said(empty, SourceOptions("coco"))
-    assert said(voc, SourceOptions("coc")).startswith("unknown format 'coc'; known are voc, coco, yolo, dota, shards")
+    assert said(voc, SourceOptions("coc")).startswith("unknown format 'coc'; known are voc, coco, yolo, dota, labelme")
     assert "it can be read as" not in said(voc, SourceOptions("voc", split="nope"))
 
 
@@ -169,3 +181,21 @@ def test_real_sets_are_what_their_folders_say():
         assert recognised(str(folder)) == ["voc"], folder
     for folder in (ASSETS / "coco_dataset").iterdir():
         assert recognised(str(folder)) == ["coco"], folder
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_out_of_an_archive_it_is_the_same_whatever_folder_is_around_it(name, tmp_path):
+    source = EXAMPLES[name](tmp_path / "set")
+    plain = open_dataset(str(source))
+    for ending in (".zip", ".tar"):
+        for around in ("", "top/", "top/deeper/"):
+            packed(source, tmp_path / f"x{ending}", around)
+            archive = str(tmp_path / f"x{ending}")
+            assert recognised(archive) == [name]
+            found = open_dataset(archive)
+            assert [entry.key for entry in found.entries] == [entry.key for entry in plain.entries]
+            assert found.fingerprint() == plain.fingerprint()
+            for one, other in zip(found.entries, plain.entries, strict=True):
+                assert read_picture(one) == read_picture(other)
+                labels, expected = found.reader.annotations(one), plain.reader.annotations(other)
+                assert labels.objects.boxes_xyxy.tolist() == expected.objects.boxes_xyxy.tolist()

@@ -203,6 +203,8 @@ PRELOADED = (
     "augpipe.survey",
     "augpipe.conversion",
     *(f"augpipe.formats.{name}.read" for name in ("voc", "coco", "yolo", "dota", "masks", "imagefolder", "webdataset")),
+    *(f"augpipe.formats.{name}.index" for name in ("csv", "cvat", "labelme", "via")),
+    *(f"augpipe.formats.{name}.read" for name in ("kitti", "visdrone")),
 )
 """What a fork server has loaded; each case is forked, and would load it anew."""
 

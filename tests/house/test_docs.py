@@ -8,6 +8,7 @@ import shutil
 
 import datasets
 import pytest
+from annotated import EXAMPLES
 from command_line import call
 from conversions import dota_of, yolo_of
 from documents import FENCE, commands
@@ -30,6 +31,8 @@ def workplace(tmp_path, voc, coco, monkeypatch):
     datasets.make_classes(tmp_path / "data" / "classes")
     yolo_of(tmp_path / "data" / "yolo", train__a="0 .5 .5 .2 .2\n", train__b="1 .5 .5 .2 .2\n")
     dota_of(tmp_path / "data" / "dota", P0001="1 1 9 1 9 9 1 9 plane 0\n")
+    for name, make in EXAMPLES.items():
+        make(tmp_path / "data" / name)
     (tmp_path / "my.yaml").write_text("version: 1\nsteps:\n  - horizontal_flip: {p: 0.5}\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -18,6 +18,7 @@ from typing import Any
 import datasets
 import numpy as np
 import pytest
+from annotated import EXAMPLES
 from builders import coco, encoded, exif, image, photo, row, voc_xml, write_json, write_tar, write_voc
 from command_line import call
 from conversions import dota_of, yolo_of
@@ -118,7 +119,19 @@ def test_the_notes_are_those_of_the_code():
     """Notes are the texts that the readers and align put into a set alone or hand to a function for notes; and those
     of pixels."""
     found = set(NOTES)
-    readers = ("voc/read", "coco/read", "coco/fields", "yolo/read", "dota/read")
+    readers = (
+        "voc/read",
+        "coco/read",
+        "coco/fields",
+        "yolo/read",
+        "dota/read",
+        "labelme/read",
+        "csv/read",
+        "kitti/read",
+        "cvat/read",
+        "via/read",
+        "visdrone/read",
+    )
     for name in ("labels/normalize", *(f"formats/{reader}" for reader in readers)):
         for node in ast.walk(ast.parse((ROOT / "augpipe" / f"{name}.py").read_text("utf-8"))):
             inside: list[ast.expr] = []
@@ -153,6 +166,8 @@ def workplace(tmp_path, voc, coco, masks_folder, classes_folder, monkeypatch):
     shutil.copytree(voc, data / "both")
     yolo_of(data / "yolo", "train: images/train\nval: images/val\nnames: [cat]\n", train__a=BOX, val__b=BOX)
     dota_of(data / "dota", P0001="1 1 9 1 9 9 1 9 plane 0\n")
+    for name, make in EXAMPLES.items():
+        make(data / name)
     shutil.copy(coco / "annotations" / "instances.json", data / "both")
     for split in ("train", "val"):
         write_json(data / "splits" / f"instances_{split}.json", small_coco(f"{split}.jpg"))

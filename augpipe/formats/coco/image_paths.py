@@ -10,7 +10,7 @@ from itertools import chain
 
 from augpipe.core.errors import DatasetError
 from augpipe.formats.base import SourceOptions, is_picture, source_key
-from augpipe.formats.name_matching import Match, match_names
+from augpipe.formats.layout.name_matching import Match, match_names
 from augpipe.storage.byte_range import ByteRange
 from augpipe.storage.fs import above, children, places_in, sizes_in, walk_files
 from augpipe.storage.resolve import is_archive, where_of
@@ -26,8 +26,8 @@ def picture_root(json: AnyPath, keys: Sequence[str], options: SourceOptions) -> 
     """The folder with most of the pictures ``keys``, among the places where COCO sets keep them.
 
     If no folder has any, archives are searched: those beside the JSON, and those named as a folder would be. Beside a
-    JSON in an archive lies what is beside the archive, too. At last, pictures may be called by other names: see
-    :func:`augpipe.formats.name_matching.match_names`. Raises ``DatasetError`` if ``options.images`` is no folder.
+    JSON in an archive lies what is beside the archive, too. At last, pictures may be called by other names
+    (:mod:`augpipe.formats.layout.name_matching`). Raises ``DatasetError`` if ``options.images`` is no folder.
     """
     few = _ASKED if isinstance(json, ArchivePath) and isinstance(json.tree, Asked) else _SAMPLE
     sample = keys[:: max(1, -(-len(keys) // few))]

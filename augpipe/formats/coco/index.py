@@ -18,8 +18,8 @@ from augpipe.formats.coco.json_file import CocoFile, categories_in, index_file
 from augpipe.formats.coco.json_text import MARK, encoding_of, held
 from augpipe.formats.coco.read import CocoReader, pack
 from augpipe.formats.indexing import digest_of, labelled_by_id, listed_classes
-from augpipe.formats.name_matching import rule_remarks
-from augpipe.formats.splits import chosen_split, in_order, known_split, shown_splits, split_called, split_in
+from augpipe.formats.layout.name_matching import rule_remarks
+from augpipe.formats.layout.splits import chosen_split, in_order, known_split, shown_splits, split_called, split_in
 from augpipe.formats.webdataset.samples import has_samples, is_of_sample
 from augpipe.storage.byte_range import bytes_of
 from augpipe.storage.fs import below, children, files_in, place_of, row_name, size_of, start_of
@@ -82,6 +82,8 @@ def detect(source: Source) -> bool:
     where = source.where
     if where.is_dir() and b'"augpipe-run/' in start_of(where / "run.json", _RUN_BYTES):
         return False
+    if where.is_file():
+        return where.suffix == ".json" and looks_like_coco(where)
     files = [file for files in json_files(where).values() for file in files]
     if files and source.is_tar and has_samples(where):
         return not all(map(is_of_sample, files))

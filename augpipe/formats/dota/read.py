@@ -24,8 +24,8 @@ from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.geometry import bounds_of
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture
 from augpipe.formats.indexing import categories_by_name, digest_of, left_out, names_in, require_as_indexed
+from augpipe.formats.layout.splits import chosen_split, known_split, split_in
 from augpipe.formats.limits import FARTHEST, bad_labels, require_small
-from augpipe.formats.splits import chosen_split, known_split, split_in
 from augpipe.storage.byte_range import bytes_of, read_place
 from augpipe.storage.fs import below, children, place_of, row_name, walk_files
 from augpipe.storage.tree import AnyPath

@@ -17,9 +17,9 @@ from augpipe.core.errors import DatasetError, one_line
 from augpipe.core.geometry import bounds_of, corners_of
 from augpipe.formats.base import Dataset
 from augpipe.formats.dota.read import HEADS, DotaRow, lines_of
+from augpipe.formats.layout.splits import in_split
 from augpipe.formats.losses import Loss
 from augpipe.formats.output import write_into
-from augpipe.formats.splits import in_split
 from augpipe.formats.writer import DatasetWriter, Encoded, Picture, SampleEncoder, Stage, WriteOptions, stem_of
 
 _SAME = 1e-3  # pixels within which a box is the same

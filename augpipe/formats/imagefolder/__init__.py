@@ -6,6 +6,6 @@ FORMAT = Format(
     name="imagefolder",
     looks_like="a folder a class",
     reader="augpipe.formats.imagefolder.read",
-    fallback=True,
+    fallback=2,
     places=False,
 )

@@ -9,7 +9,7 @@ from augpipe.core.annotations import Annotations
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture
 from augpipe.formats.indexing import categories_by_name, digest_of, left_out, links_left_out, subfolders
-from augpipe.formats.splits import chosen_split, known_split, shown_splits, split_called
+from augpipe.formats.layout.splits import chosen_split, known_split, shown_splits, split_called
 from augpipe.storage.fs import below, names_of, row_name, walk_files
 from augpipe.storage.tree import AnyPath
 

@@ -13,8 +13,8 @@ from augpipe.core.annotations import Annotations, Category, Raster
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture
 from augpipe.formats.indexing import categories_by_name, digest_of, left_out, links_left_out, subfolders
+from augpipe.formats.layout.splits import chosen_split, known_split, shown_splits, split_called, split_in
 from augpipe.formats.limits import bad_labels
-from augpipe.formats.splits import chosen_split, known_split, shown_splits, split_called, split_in
 from augpipe.pixels.codec.image import bands
 from augpipe.pixels.codec.label_png import decode_raster
 from augpipe.storage.byte_range import bytes_of, read_place

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import is_picture, plural
 from augpipe.formats.indexing import subfolders
-from augpipe.formats.splits import chosen_split, in_order, known_split, shown_splits, split_called, split_in
+from augpipe.formats.layout.splits import chosen_split, in_order, known_split, shown_splits, split_called, split_in
 from augpipe.formats.voc.roots import VocRoot
 from augpipe.storage.fs import files_in
 from augpipe.storage.tree import AnyPath

@@ -27,8 +27,8 @@ from augpipe.formats.base import (
     told_apart,
 )
 from augpipe.formats.indexing import categories_by_name, digest_of, left_out, links_left_out
-from augpipe.formats.name_matching import Match, match_names, rule_remarks
-from augpipe.formats.splits import split_called
+from augpipe.formats.layout.name_matching import Match, match_names, rule_remarks
+from augpipe.formats.layout.splits import split_called
 from augpipe.formats.voc.image_sets import chosen_lists, listed_stems, splits_of
 from augpipe.formats.voc.read import TWENTY, VocAt, VocReader
 from augpipe.formats.voc.roots import VocRoot, find_roots

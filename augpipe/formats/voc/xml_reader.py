@@ -76,13 +76,18 @@ def read_xml(xml: bytes, file: str) -> Said:
 
 
 def parse_xml(xml: bytes, file: str) -> Element:
+    """The root of a VOC text; raises ``Reject`` as :func:`root_of`."""
+    return root_of(xml, file, "annotation")
+
+
+def root_of(xml: bytes, file: str, tag: str) -> Element:
     """The root of an XML text, parsed without entities, DTDs or external references; raises ``Reject``."""
     require_small([xml], b"<=", file)
     root = _plainly_parsed(xml)
     if root is None:
         root = _warily_parsed(xml, file)
-    if root.tag != "annotation":
-        message = f"{file}: expected <annotation>, got <{one_line(root.tag, 40)}>"
+    if root.tag != tag:
+        message = f"{file}: expected <{tag}>, got <{one_line(root.tag, 40)}>"
         raise Reject("labels", "bad-xml", message, file=file, line=1)
     if xml.count(b"<") > 2 * DEEPEST and _is_deep(root):  # each level is opened and, but for the last, closed
         raise bad_labels("bad-xml", file, f"elements nested in more than {DEEPEST} levels")

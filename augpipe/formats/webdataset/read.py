@@ -19,8 +19,9 @@ from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, plural
 from augpipe.formats.coco.fields import whole_number
 from augpipe.formats.coco.read import annotations_of, decoded
 from augpipe.formats.indexing import categories_by_name, digest_of, labelled_by_id, left_out
+from augpipe.formats.labelme.index import holds_labelme
+from augpipe.formats.layout.splits import chosen_split, known_split
 from augpipe.formats.limits import bad_labels
-from augpipe.formats.splits import chosen_split, known_split
 from augpipe.formats.voc.read import TWENTY, VocReader
 from augpipe.formats.voc.xml_reader import read_xml
 from augpipe.formats.webdataset.index import samples_of, tar_paths, tars_of_runs
@@ -123,7 +124,7 @@ def with_id(row: Mapping[str, Any], ids: Mapping[str, int], file: str) -> dict[s
 def detect(source: Source) -> bool:
     """Whether a source is one tar of samples, a folder of tars, or a pattern of them."""
     if source.is_tar:
-        return has_samples(source.where)
+        return has_samples(source.where) and not holds_labelme(source.where, 1)
     text, where = source.text, source.where
     named = text.startswith("pipe:") or text.endswith((".tar", *COMPRESSED)) or is_pattern(text)
     in_zip = isinstance(where, ArchivePath) and ending_of(text) == ".zip"

@@ -16,8 +16,10 @@ from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture, plural
 from augpipe.formats.indexing import digest_of, left_out, listed_classes, names_in
-from augpipe.formats.name_matching import match_names
-from augpipe.formats.splits import split_called
+from augpipe.formats.kitti.read import is_row
+from augpipe.formats.layout.name_matching import match_names
+from augpipe.formats.layout.splits import split_called
+from augpipe.formats.layout.text_folders import first_lines
 from augpipe.formats.yolo.data_yaml import KINDS, SPLITS, DataYaml, Kind, read_data_yaml
 from augpipe.formats.yolo.pictures import NAME_FILES, YoloPictures, by_folders, by_yaml, names_file, splits_of
 from augpipe.formats.yolo.read import YoloReader, kind_of, lengths_of
@@ -82,7 +84,9 @@ def _has_labels(src: AnyPath) -> bool:
 
 
 def _has_texts(folder: AnyPath) -> bool:
-    return folder.is_dir() and any(name.endswith(".txt") for name in walk_files(folder))
+    """Whether a folder has text files whose rows are not KITTI's, which are kept in folders of the same names."""
+    texts = folder.is_dir() and any(name.endswith(".txt") for name in walk_files(folder))
+    return texts and not any(map(is_row, first_lines(folder)))
 
 
 def label_of(picture: str) -> str:

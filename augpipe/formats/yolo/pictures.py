@@ -10,14 +10,15 @@ from pathlib import Path
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import SourceOptions, is_picture
 from augpipe.formats.indexing import left_out, links_left_out, read_classes
-from augpipe.formats.name_matching import match_names
-from augpipe.formats.splits import chosen_split, in_order, known_split, shown_splits, split_called, split_in
+from augpipe.formats.layout.name_matching import match_names
+from augpipe.formats.layout.splits import chosen_split, in_order, known_split, shown_splits, split_called, split_in
 from augpipe.formats.yolo.data_yaml import SPLITS, DataYaml
 from augpipe.storage.byte_range import bytes_of
 from augpipe.storage.fs import above, absolute_of, at_path, files_in, normal, place_of, walk_files
 from augpipe.storage.tree import AnyPath, ArchivePath
 
 NAME_FILES = ("classes.txt", "obj.names")
+_ROBOFLOW_NAMES = "_darknet.labels"
 _SHOWN = 3
 
 
@@ -110,6 +111,7 @@ def by_folders(src: AnyPath, options: SourceOptions) -> YoloPictures:
             f"{src}: no class names; expected a data.yaml, classes.txt or obj.names in it, or --classes FILE"
         )
     names = tuple(read_classes(file if file is not None else options.classes or root))
+    _require_same_names(root, file, names)
     found = YoloPictures(root, names)
     links: set[str] = set()
     found.pictures["all"] = everything = [
@@ -173,6 +175,13 @@ def splits_of(found: YoloPictures) -> dict[str, str]:
     return out
 
 
+def _require_same_names(root: AnyPath, file: AnyPath | None, names: tuple[str, ...]) -> None:
+    """Raises ``DatasetError`` if the splits list other classes: a number would mean two of them."""
+    for other in (root / split / _ROBOFLOW_NAMES for split in SPLITS):
+        if other != file and other.is_file() and tuple(read_classes(other)) != names:
+            raise DatasetError(f"{other}: lists other classes than {file}; read the splits apart")
+
+
 def _linked(root: AnyPath) -> list[AnyPath]:
     """Folders ``images`` that are links: they have a meaning of their own, so they are followed."""
     places = (root, *(root / split for split in SPLITS))
@@ -182,4 +191,5 @@ def _linked(root: AnyPath) -> list[AnyPath]:
 def names_file(src: AnyPath) -> AnyPath | None:
     """A file of class names, one a line, beside the folders or, as labelImg puts it, among the labels."""
     listed = [src / name for name in NAME_FILES] + [src / "labels" / name for name in NAME_FILES]
+    listed += [folder / _ROBOFLOW_NAMES for folder in (src, *(src / split for split in SPLITS))]
     return next((p for p in (*listed, *files_in(src, "*.names")) if p.is_file()), None)

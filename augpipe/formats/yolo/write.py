@@ -18,9 +18,9 @@ from augpipe.core.annotations import Annotations, Category, Header, Objects
 from augpipe.core.errors import DatasetError, Reject
 from augpipe.core.parallel import batches_of, parallel_map
 from augpipe.formats.base import Dataset, Entry, Reader, read_labels
+from augpipe.formats.layout.splits import in_split
 from augpipe.formats.losses import Loss
 from augpipe.formats.output import lines_of, write_into
-from augpipe.formats.splits import in_split
 from augpipe.formats.writer import (
     Closing,
     DatasetWriter,

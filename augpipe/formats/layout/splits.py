@@ -30,6 +30,11 @@ def known_split(name: str) -> str | None:
     return _MEANT.get(_YEAR.sub("", name.lower()))
 
 
+def is_split(name: str) -> bool:
+    """Whether a folder, file or word of that name is likely a split: one of the three, or ``trainval``."""
+    return known_split(name) is not None or name.lower() == "trainval"
+
+
 def split_called(name: str) -> str:
     """The split that a name means: one of the three, or one of its own."""
     return known_split(name) or name

@@ -11,7 +11,7 @@ from command_line import call
 from split_layouts import LAYOUTS, MEANT, class_folders, voc_by_lists, yolo_by_yaml
 
 from augpipe.core.errors import DatasetError
-from augpipe.formats.splits import chosen_split, in_order, in_split, known_split, split_called, split_in
+from augpipe.formats.layout.splits import chosen_split, in_order, in_split, known_split, split_called, split_in
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from augpipe.formats.name_matching import Match, match_names, rule_remarks
+from augpipe.formats.layout.name_matching import Match, match_names, rule_remarks
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_the_strictest_rule_decides():
 
 def test_work_grows_with_the_number_of_names(monkeypatch):
     forms = []
-    monkeypatch.setattr("augpipe.formats.name_matching.unquote", lambda name: forms.append(name) or name)
+    monkeypatch.setattr("augpipe.formats.layout.name_matching.unquote", lambda name: forms.append(name) or name)
     for n in (100, 1000):
         forms.clear()
         match_names([f"u/{i:05}.jpg" for i in range(n)], [f"{i:05}.png" for i in range(n)])

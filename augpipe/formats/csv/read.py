@@ -79,7 +79,7 @@ class CsvReader:
         for number, (path, table) in enumerate(self.files):
             ranges = [(start, size) for file, start, size in unpack(entry.annotation) if file == number]
             texts = read_ranges(path, ranges)
-            require_small(b"".join(texts), f"\n{table.delimiter}".encode(), entry.file)
+            require_small(texts, f"\n{table.delimiter}".encode(), entry.file)
             try:
                 out += [(table.columns, row) for row in parsed(texts, table.delimiter)]
             except csv.Error as error:

@@ -43,7 +43,7 @@ class KittiReader:
 
     def annotations(self, entry: Entry) -> Annotations:
         data = read_place(entry.annotation)
-        require_small(data, _BETWEEN, entry.file)
+        require_small([data], _BETWEEN, entry.file)
         found: list[ObjectRow] = []
         dropped: list[Dropped] = []
         notes: set[str] = set()

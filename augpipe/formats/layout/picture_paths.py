@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 
 from augpipe.core.errors import DatasetError
 from augpipe.formats.base import SourceOptions, is_picture
+from augpipe.formats.layout.splits import split_in
 from augpipe.storage.fs import above, walk_files
 from augpipe.storage.resolve import where_of
 from augpipe.storage.tree import AnyPath
@@ -63,7 +64,9 @@ class PicturePaths:
             if candidate in self._by_path and not stem:
                 return self._by_path[candidate]
         last = posixpath.basename(text)
-        return _nearest(self._by_stem.get(last, ()) if stem else self._by_name.get(last, ()), text, beside)
+        named = self._by_stem.get(last, ()) if stem else self._by_name.get(last, ())
+        split = split_in(f"{text}/") or split_in(f"{beside}/")
+        return _nearest((path for path in named if not split or split_in(path) in ("", split)), text, beside)
 
 
 def _places(text: str, beside: str) -> Iterator[str]:

@@ -46,7 +46,7 @@ class VisdroneReader:
 
     def annotations(self, entry: Entry) -> Annotations:
         data = read_place(entry.annotation)
-        require_small(data, _BETWEEN, entry.file)
+        require_small([data], _BETWEEN, entry.file)
         found: list[ObjectRow] = []
         dropped: list[Dropped] = []
         notes: set[str] = set()

@@ -8,7 +8,7 @@ from typing import Any
 
 from augpipe.core.annotations import Annotations, Frame, Header
 from augpipe.core.canvas import CanvasState, follow
-from augpipe.core.errors import Reject, fault
+from augpipe.core.errors import MissingLibrary, Reject, fault
 from augpipe.core.plan import Pixels, Plan, to_json
 from augpipe.formats.base import Dataset, Entry, read_picture
 from augpipe.formats.look import upright_labels
@@ -39,6 +39,7 @@ def plans(dataset: Dataset, recipe: Recipe, seed: int, copies: int) -> Iterator[
 
     Raises:
         RecipeError: the recipe does not suit the dataset.
+        MissingLibrary: a library that all pictures need does not load.
     """
     dataset = checked(dataset, recipe)
     for entry in dataset.entries:
@@ -47,6 +48,8 @@ def plans(dataset: Dataset, recipe: Recipe, seed: int, copies: int) -> Iterator[
             frame = Frame(entry.key, header.upright_wh, annotations)
             for copy in range(copies):
                 yield {"source": entry.key, "copy": copy, "plan": to_json(draw(recipe, frame, seed, copy))}
+        except MissingLibrary:
+            raise
         except Exception as error:  # one picture must not end the command
             reject = error if isinstance(error, Reject) else fault("plan", error)
             yield {"source": entry.key, "error": reject.code, "message": reject.message}
@@ -86,6 +89,7 @@ def samples(
 
     Raises:
         RecipeError: the recipe does not suit the dataset.
+        MissingLibrary: a library that all pictures need does not load.
     """
     dataset = whole = checked(dataset, recipe)
     dataset = dataset if most is None else spread(dataset, most)
@@ -106,6 +110,8 @@ def samples(
                 labels = apply(annotations, canvas, recipe.rules, categories, dataset.options.void)
                 made.append(Sample(_rgb(cpu.apply(picture, plan.steps)), labels, plan))
             yield Sampled(entry.key, tuple(made))
+        except MissingLibrary:
+            raise
         except Exception as error:  # as in plans
             yield error if isinstance(error, Reject) else fault("plan", error)
 

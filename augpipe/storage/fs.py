@@ -79,6 +79,8 @@ def start_of(where: AnyPath, most: int) -> bytes:
     except OSError as error:
         if is_absent(error):
             return b""
+        if error.filename is None and error.errno is not None:  # reading names no file
+            raise OSError(error.errno, error.strerror, str(where)) from None
         raise
 
 

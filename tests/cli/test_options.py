@@ -187,11 +187,11 @@ def test_so_many_samples_are_compared(tmp_path):
 
 
 def test_limits_decide_the_exit_code_alone(tmp_path):
-    """A picture of two is rejected; of the other, half the objects are dropped."""
+    """A picture of two is rejected; of the other, half the objects are dropped, as they become smaller."""
     small = object_xml("dog", (1, 1, 2, 2))
     source = write_voc(tmp_path / "voc", {"a": voc_xml(object_xml(), small), "b": voc_xml(object_xml())})
     (source / "JPEGImages" / "b.jpg").write_bytes(b"none")
-    (tmp_path / "r.yaml").write_text("version: 1\nlabels: {min_side: 3}\nsteps: [horizontal_flip]\n")
+    (tmp_path / "r.yaml").write_text("version: 1\nlabels: {min_side: 3}\nsteps: [{resize: {longest: 18}}]\n")
     allowed = ("--max-rejects", "50%", "--max-dropped", "1")
     codes = {
         ("--max-rejects", "0"): 1,

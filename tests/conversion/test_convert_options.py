@@ -23,12 +23,14 @@ def test_ids_are_counted_where_that_is_asked_for(voc, tmp_path):
 
 def test_pictures_as_links(voc, tmp_path):
     done("voc-to-yolo", voc, tmp_path / "out", "--pictures", "link")
-    for path in (tmp_path / "out" / "images").iterdir():
+    paths = sorted((tmp_path / "out" / "images").rglob("*.jpg"))
+    assert len(paths) == 9
+    for path in paths:
         assert path.is_symlink()
         assert path.resolve() == (voc / "JPEGImages" / path.name).resolve()
     before = (voc / "JPEGImages" / "img_000.jpg").read_bytes()
     done("voc-to-yolo", voc, tmp_path / "out", "--overwrite")  # a copy takes the place of the link, not of its picture
-    assert not (tmp_path / "out" / "images" / "img_000.jpg").is_symlink()
+    assert not any(path.is_symlink() for path in paths)
     assert (voc / "JPEGImages" / "img_000.jpg").read_bytes() == before
     done("yolo-to-coco", tmp_path / "out", tmp_path / "again.json")
 

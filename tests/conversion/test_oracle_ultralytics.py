@@ -81,15 +81,23 @@ def dota_of(folder: Path) -> Path:
     return folder
 
 
-def train(reads: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+def read_whole(reads: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+    """What Ultralytics says of all splits; of one that is named twice, as it asks for train and val, once."""
     if name not in reads:
         pytest.skip("the real data is not there")
-    return reads[name]["splits"]["train"]
+    splits = list({tuple(sorted(found["pictures"])): found for found in reads[name]["splits"].values()}.values())
+    counts = {key: sum(found[key] for found in splits) for key in ("corrupt", "missing", "found", "total")}
+    messages = [message for found in splits for message in found["messages"]]
+    return {
+        **counts,
+        "messages": messages,
+        "pictures": {p: v for found in splits for p, v in found["pictures"].items()},
+    }
 
 
 def read_of(reads: dict[str, dict[str, Any]], name: str) -> dict[str, dict[str, Any]]:
     """Stem of a picture → its labels, as Ultralytics has them."""
-    return {os.path.splitext(Path(p).name)[0]: found for p, found in train(reads, name)["pictures"].items()}
+    return {os.path.splitext(Path(p).name)[0]: found for p, found in read_whole(reads, name)["pictures"].items()}
 
 
 # --- every set -------------------------------------------------------------------------------------------------------
@@ -98,7 +106,7 @@ def read_of(reads: dict[str, dict[str, Any]], name: str) -> dict[str, dict[str, 
 @pytest.mark.parametrize("name", [*SETS, *WITHOUT_DATA])
 def test_it_accepts_every_picture_and_row(name, reads):
     """None is corrupt or missing, and all it has to say is that it removed rows which are there twice."""
-    found = train(reads, name)
+    found = read_whole(reads, name)
     rows = sum(len(labels["classes"]) for labels in found["pictures"].values())
     assert (found["corrupt"], found["missing"]) == (0, 0)
     assert found["found"] == found["total"] == len(found["pictures"])
@@ -128,7 +136,7 @@ def rows_written(reads: dict[str, dict[str, Any]], name: str) -> int:
             .read_text()
             .splitlines()
         )
-        for picture in train(reads, name)["pictures"]
+        for picture in read_whole(reads, name)["pictures"]
     )
 
 
@@ -295,7 +303,7 @@ def test_pictures_that_it_leaves_out_are_told(tmp_path):
 def test_it_would_tell(voc, tmp_path):
     """A row with a centre outside costs Ultralytics the picture, and a class too many its dataset."""
     done("voc-to-yolo", voc, tmp_path / "set", "--kind", "detect")
-    label = next(p for p in sorted((tmp_path / "set" / "labels").iterdir()) if p.read_text())
+    label = next(p for p in sorted((tmp_path / "set" / "labels" / "train").iterdir()) if p.read_text())
     label.write_text(label.read_text() + "0 1.2 0.5 0.1 0.1\n")
     (found,) = by_ultralytics([tmp_path / "set" / "data.yaml"], tmp_path / "settings")
     assert found["splits"]["train"]["corrupt"] == 1

@@ -15,6 +15,7 @@ from builders import contents, write_picture
 from command_line import call
 from conversions import loaded
 
+from augpipe.formats.catalogue import targets
 from augpipe.formats.registry import recognised
 
 SIZE = (320, 240)
@@ -110,7 +111,7 @@ def check_commands(source: Path, name: str, folder: Path, *options: object) -> N
     assert recognised(str(source)) == [name]
     report = json.loads(call("inspect", source, "--json", "-w", 0, *options).stdout)
     assert report["format"].partition(":")[0] == name
-    for target in ("coco", "voc", "yolo", "dota"):
+    for target in targets():
         result = call("convert", f"{name}-to-{target}", source, folder / target, "-w", 0, *options)
         assert result.exit_code == 0, result.output
         assert recognised(str(folder / target)) == [target]

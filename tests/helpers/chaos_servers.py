@@ -50,13 +50,18 @@ _MOST_CALLS = 6
 class Disturbance:
     """Gives a share of the requests a fault, by drawn numbers alone; ``struck`` counts them."""
 
+    worse = False
+    """Only pictures, and only 503: what indexes a source would end the run before a picture is lost."""
+
     def __init__(self, seed: int, share: float) -> None:
         self._rng, self._share, self.struck = random.Random(seed), share, Counter[str]()
 
     def __call__(self, path: str) -> str:
+        if self.worse and not path.endswith(".jpg"):
+            return ""
         if self._rng.random() >= self._share:
             return ""
-        fault = self._rng.choice(FAULTS)
+        fault = "503" if self.worse else self._rng.choice(FAULTS)
         self.struck[fault] += 1
         return fault
 
@@ -187,6 +192,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.worse:
         remote._GONE = (*remote._GONE, 503)  # type: ignore[assignment]
+        Disturbance.worse = True
     with tempfile.TemporaryDirectory() as place:
         outcomes = outcomes_of(options.runs, options.seed, Path(place))
     for outcome in (o for o in outcomes if o.problems):

@@ -69,7 +69,9 @@ def voc_boxes(root: Path) -> dict[str, list[tuple]]:
 
 
 def coco_boxes(path: Path, digits: int | None = None) -> dict[str, list[tuple]]:
-    """The same of a COCO JSON, by json alone."""
+    """The same of a COCO JSON, or of those of all splits in a folder, by json alone."""
+    if path.is_dir():
+        return {name: rows for file in path.glob("instances_*.json") for name, rows in coco_boxes(file, digits).items()}
     document = json.loads(path.read_text())
     names = {c["id"]: c["name"] for c in document["categories"]}
     out: dict[int, list[tuple]] = {image["id"]: [] for image in document["images"]}

@@ -164,7 +164,7 @@ coco_case(
     lambda: json.dumps(coco()).encode().replace(b'"annotations": []', b'"annotations": [' + b"0," * 20_000_000 + b"0]"),
 )
 coco_case("an object of three million empty ones", "reject too-large", lambda: raw(b"[" + b"{}," * 3_000_000 + b"0]"))
-coco_case("NaN for a box", ERROR, lambda: raw(b"0", bbox=[float("nan")] * 4), "NaN and Infinity are not JSON")
+coco_case("NaN for a box", READ, lambda: raw(b"0", bbox=[float("nan")] * 4))
 coco_case("lone surrogates for a name", ERROR, lambda: coco([image(1, "\ud800.jpg")]))
 coco_case(
     "file_name ../../../../../../etc/passwd",
@@ -177,7 +177,7 @@ coco_case(
     "reject missing-picture",
     lambda: coco([image(1), image(2, "x" * 100_000)], [row(1)]),
 )
-coco_case("file_name with a zero byte", ERROR, coco([image(1, "a\0.jpg")]), "no file name that can be one")
+coco_case("file_name with a zero byte", ERROR, coco([image(1, "a\0.jpg")]), "no image has an id and a file name")
 coco_case(
     "file_name with lines and colours",
     "reject missing-picture",

@@ -258,7 +258,7 @@ WORLDS: dict[str, st.SearchStrategy[World]] = {
 
 
 def within(form: str, world: World) -> World:
-    """The same without what leaves its picture, or is so thin that a run drops it: ``augment`` would cut that."""
+    """The same without what leaves its picture, which ``augment`` cuts. What is small stays, as nothing moves it."""
     shots = [replace(shot, things=tuple(t for t in shot.things if _is_within(t, shot.size_wh))) for shot in world.shots]
     out = replace(world, shots=tuple(shots))
     if form in ("voc", "dota"):  # their classes are the names that are left
@@ -270,5 +270,4 @@ def _is_within(thing: Thing, size_wh: tuple[int, int]) -> bool:
     points = [(x, y) for x, y, v in thing.keypoints or () if v]
     points += [p for ring in (*thing.rings, thing.corners or (), corners(thing.box)) for p in ring]
     points += [p for _, box in thing.parts for p in corners(box)]
-    x0, y0, x1, y1 = thing.box
-    return x1 - x0 >= 2 and y1 - y0 >= 2 and all(0 <= x <= size_wh[0] and 0 <= y <= size_wh[1] for x, y in points)
+    return all(0 <= x <= size_wh[0] and 0 <= y <= size_wh[1] for x, y in points)

@@ -13,7 +13,7 @@ from conversions import coco_of, done, row
 from format_checker import check_folder
 from runs import recipe_of, run
 
-from augpipe.formats.webdataset.record import annotations_of_record, categories_of_manifest
+from augpipe.formats.webdataset.record import annotations_of_record, category_from_json
 
 CROP = "version: 1\nlabels: {min_visibility: 0.6%s}\nsteps:\n  - random_crop: {size: [100, 200]}\n"
 
@@ -84,7 +84,7 @@ def test_what_is_below_a_limit_is_a_region_to_ignore(source, tmp_path):
 def test_a_record_comes_back_with_what_is_ignored(source, tmp_path):
     run(source, tmp_path / "out", recipe_of(CROP % ", below: ignore"), copies=30, seed=1)
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    categories = {c.id: c for c in categories_of_manifest(manifest)}
+    categories = {c.id: c for c in map(category_from_json, manifest["config"]["categories"])}
     for record in records(tmp_path / "out"):
         facts = annotations_of_record(record, {}, categories, "a").objects.facts
         assert [f.ignored for f in facts] == [o.get("ignored") for o in record["objects"]]

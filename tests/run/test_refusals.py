@@ -144,9 +144,13 @@ def test_without_a_descriptor_left_stderr_is_not_closed_and_none_is_lost(monkeyp
 # --- looking through the source --------------------------------------------------------------------------------------
 
 
-def test_an_annotation_that_cannot_be_read_now_does_not_make_another_source(voc, finished, tmp_path, monkeypatch):
-    """Its classes would be missing, and the run would be one of another fingerprint for good."""
-    opening = once(os.open, refuse(), 6, lambda path, *_: str(path).endswith(".xml"))
+@pytest.mark.parametrize("at", [1, 6, 15])
+def test_an_annotation_that_cannot_be_read_now_does_not_make_another_source(voc, finished, tmp_path, monkeypatch, at):
+    """Its classes would be missing, and the run would be one of another fingerprint for good.
+
+    Formats look at the begin of files before one of them reads them whole, so it fails early and late.
+    """
+    opening = once(os.open, refuse(), at, lambda path, *_: str(path).endswith(".xml"))
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", opening)
         with pytest.raises(DatasetError, match=r"\.xml: cannot be read: Input/output error\nmend the disk"):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from typing import NamedTuple
 
 from augpipe.core.annotations import Category
@@ -162,14 +162,16 @@ def _entries(
     remarks: list[str] = []
     firsts = dict(zip(groups, accumulate(map(len, groups.values()), initial=0), strict=False))
     twice: list[str] = []
+    found: dict[str, tuple[AnyPath, FoundPictures]] = {}
     for split in in_order(groups):
-        files = groups[split]
-        _require_same_images(src, files)
-        keys = list(files[0].keys.values())
-        root = picture_root(files[0].path, keys, replace(options, split=split or None))
-        pictures = find_pictures(root, keys)
+        _require_same_images(src, groups[split])
+        keys = list(groups[split][0].keys.values())
+        root = picture_root(groups[split][0].path, keys, replace(options, split=split or None))
+        found[split] = root, find_pictures(root, keys)
+    prefixes = _prefixes(src, {split: root if pictures.at else None for split, (root, pictures) in found.items()})
+    for split, (_, pictures) in found.items():
+        files, prefix = groups[split], prefixes[split]
         remarks += rule_remarks(pictures.matches)
-        prefix = _prefix(src, root, split, bool(pictures.at)) if len(groups) > 1 else ""
         entries, told = _of_split(src, files, pictures, firsts[split])
         remarks += told
         for entry in entries:
@@ -183,13 +185,18 @@ def _entries(
     return list(out.values()), remarks
 
 
-def _prefix(src: AnyPath, root: AnyPath, split: str, found: bool) -> str:
-    """What precedes the keys of a split, so that 1.jpg of train is not that of val: the folder of its pictures."""
+def _prefixes(src: AnyPath, roots: Mapping[str, AnyPath | None]) -> dict[str, str]:
+    """What precedes the keys of each split, so that 1.jpg of train is not that of val.
+
+    That is the folder of its pictures, from where those of all splits begin; its name, where none was found.
+    """
+    if len(roots) == 1:
+        return dict.fromkeys(roots, "")
     base = src if src.is_dir() else src.parent
-    if not found or (root != base and base not in root.parents):
-        return f"{split}/"
-    path = below(root, base)
-    return "" if path in ("", ".") else f"{path}/"
+    inside = {s: below(root, base) for s, root in roots.items() if root is not None and base in (root, *root.parents)}
+    paths = {split: [part for part in path.split("/") if part not in ("", ".")] for split, path in inside.items()}
+    common = len(list(takewhile(lambda parts: len(set(parts)) == 1, zip(*paths.values(), strict=False))))
+    return {s: "".join(f"{part}/" for part in paths[s][common:]) if s in paths else f"{s}/" for s in roots}
 
 
 def _of_split(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import re
+import unicodedata
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import numpy as np
 
 from augpipe.core.annotations import I64, Category
 from augpipe.core.errors import DatasetError, one_line
-from augpipe.formats.base import plural
+from augpipe.formats.base import plural, told_apart
 from augpipe.formats.coco.fields import category_of, identity_of, whole_number
 from augpipe.formats.coco.json_ranges import ranges_of
 from augpipe.formats.coco.json_text import held, require_utf8, text_of
@@ -186,6 +187,7 @@ def _keys(path: AnyPath, images: Iterable[_Image]) -> tuple[dict[str, str], list
     """(image id, as text, → source key; the places of these images in the list; remarks on the others)."""
     keys: dict[str, str] = {}
     places: list[int] = []
+    written: dict[str, str] = {}
     odd: list[str] = []
     twice: list[str] = []
     for place, image in enumerate(images):
@@ -195,6 +197,8 @@ def _keys(path: AnyPath, images: Iterable[_Image]) -> tuple[dict[str, str], list
             odd.append(f"id {one_line(repr(image.id), 40)}, file_name {one_line(repr(image.file_name), 60)}")
             continue
         text = str(identity)
+        if not key.isascii() and (other := written.setdefault(key, image.file_name)) != image.file_name:
+            _require_one_form(path, other, image.file_name)
         if text not in keys:
             keys[text] = key
             places.append(place)
@@ -209,6 +213,14 @@ def _keys(path: AnyPath, images: Iterable[_Image]) -> tuple[dict[str, str], list
     if odd and not keys:
         raise DatasetError(f"{path}: no image has an id and a file name: {odd[0]}")
     return keys, places, remarks
+
+
+def _require_one_form(path: AnyPath, one: str, other: str) -> None:
+    """Raise ``DatasetError`` for two Unicode forms of one name, which may be two files."""
+    if unicodedata.is_normalized("NFC", one) != unicodedata.is_normalized("NFC", other):
+        names = "' and '".join(told_apart(one, other))
+        why = "one name in two Unicode forms; keys must be unique, rename one"
+        raise DatasetError(f"{path}: two pictures are called '{names}', {why}")
 
 
 def _rows(path: AnyPath, rows: Iterable[_Row], numbers: Mapping[str, int]) -> tuple[I64, dict[str, list[AnyPath]]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ class CocoReader:
 
 
 def _objects(texts: Sequence[bytes], ranges: Sequence[tuple[int, int]], entry: Entry) -> list[dict[str, Any]]:
-    values = [_decoded(text, entry.file, start) for text, (start, _) in zip(texts, ranges, strict=True)]
+    values = [_decoded(text, entry.file, start, _by(text)) for text, (start, _) in zip(texts, ranges, strict=True)]
     for value, (start, _) in zip(values, ranges, strict=True):
         if not isinstance(value, dict):
             raise bad_labels("bad-json", entry.file, f"expected an object at byte {start}")
@@ -113,19 +113,23 @@ def decoded(data: bytes, file: str, offset: int = 0) -> Any:
     return _decoded(data, file, offset)
 
 
-def _decoded(data: bytes, file: str, offset: int) -> Any:
-    try:
-        value = _without_nan(data) if b"NaN" in data or b"Infinity" in data else msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        raise bad_labels("bad-json", file, f"not JSON at byte {offset}: {one_line(error)}") from error
-    if data.count(b"[") + data.count(b"{") > DEEPEST and is_deep(value):
-        raise bad_labels("bad-json", file, f"JSON nested in more than {DEEPEST} levels")
-    return value
+def _by(text: bytes) -> Callable[[bytes], Any]:
+    return _without_nan if b"NaN" in text or b"Infinity" in text else msgspec.json.decode
 
 
 def _without_nan(data: bytes) -> Any:
     """The value of a text as Python's json module writes it, in which NaN and Infinity are unknown."""
     return json.loads(data, parse_constant=lambda _: None)
+
+
+def _decoded(data: bytes, file: str, offset: int, by: Callable[[bytes], Any] = msgspec.json.decode) -> Any:
+    try:
+        value = by(data)
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise bad_labels("bad-json", file, f"not JSON at byte {offset}: {one_line(error)}") from error
+    if data.count(b"[") + data.count(b"{") > DEEPEST and is_deep(value):
+        raise bad_labels("bad-json", file, f"JSON nested in more than {DEEPEST} levels")
+    return value
 
 
 def panoptic_pngs(file: AnyPath, rows: Iterable[Mapping[str, Any]]) -> list[AnyPath]:

@@ -73,8 +73,8 @@ def test_a_picture_that_two_splits_list_belongs_to_the_first(tmp_path):
         write_json(tmp_path / "annotations" / f"{split}.json", document([image(1, "a.jpg")], [row()]))
     picture(tmp_path / "images" / "a.jpg")
     source = opened(tmp_path)
-    assert [(entry.key, entry.split) for entry in source.entries] == [("images/a.jpg", "train")]
-    assert source.remarks == ("1 picture listed by two splits, taken for the first: images/a.jpg, train and val",)
+    assert [(entry.key, entry.split) for entry in source.entries] == [("a.jpg", "train")]
+    assert source.remarks == ("1 picture listed by two splits, taken for the first: a.jpg, train and val",)
 
 
 def test_files_without_a_split_stand_apart(tmp_path):

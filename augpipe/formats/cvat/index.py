@@ -26,6 +26,7 @@ from augpipe.storage.temp_copy import spooled
 from augpipe.storage.tree import AnyPath
 
 _SNIFFED_BYTES = 1 << 16
+_SNIFFED_FILES = 8
 _HEAD = re.compile(rb"<annotations[\s>]")
 
 
@@ -35,10 +36,16 @@ def xml_files(src: AnyPath) -> dict[str, AnyPath]:
         return {src.name: src} if src.suffix.lower() == ".xml" and _looks_like_cvat(src) else {}
     if not src.is_dir():
         return {}
-    found = {path.name: path for path in files_in(src, "*.xml") if _looks_like_cvat(path)}
+    found = {path.name: path for path in _in_folder(src)}
     for name, folder in subfolders(src).items() if not found else ():
-        found |= {f"{name}/{path.name}": path for path in files_in(folder, "*.xml") if _looks_like_cvat(path)}
+        found |= {f"{name}/{path.name}": path for path in _in_folder(folder)}
     return found
+
+
+def _in_folder(folder: AnyPath) -> list[AnyPath]:
+    """The CVAT XML of a folder; none where its first ones are something else, as a hundred thousand of VOC."""
+    files = files_in(folder, "*.xml")
+    return [p for p in files if _looks_like_cvat(p)] if any(map(_looks_like_cvat, files[:_SNIFFED_FILES])) else []
 
 
 def _looks_like_cvat(path: AnyPath) -> bool:

@@ -85,7 +85,7 @@ def _message(fault: Any, what: str, fields: Mapping[str, Any], example: str) -> 
     if fault["type"] == "missing":
         return path[:-1], f"{what or 'the recipe'} needs '{path[-1]}'{f', as in {example!r}' if example else ''}"
     came = shown(fault["input"]) if path else ""
-    known = fault.get("ctx", {}).get("known", [])
+    known = str(fault.get("ctx", {}).get("known", "")).split()
     if fault["type"] == "literal_error":
         known = [str(name).strip("'") for name in re.split(r", | or ", fault["ctx"]["expected"])]
     if known:

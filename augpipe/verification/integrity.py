@@ -8,11 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from augpipe.core.errors import one_line
 from augpipe.formats.webdataset.safe_parse import MemberRange, members_at, object_of, open_file, samples_of
-from augpipe.formats.webdataset.schema import SCHEMA, SampleRecord, fault_of_objects
+from augpipe.formats.webdataset.schema import SCHEMA, SampleRecord, fault_of_objects, record_from
 from augpipe.labels.rules import LIMITS
 from augpipe.verification.findings import MISFIT, Findings, Reporter
 from augpipe.verification.safe_pictures import bitmap_of_code, picture_in, pixels_of
@@ -74,7 +72,7 @@ def check_sample_alone(
         report.fault(f"has {one_line(', '.join(sorted(unknown)), 100)}, which no sample has")
     try:
         record = object_of(members["json"])
-        known = msgspec.convert(record, SampleRecord)
+        known = record_from(record, SampleRecord)
         if fault := fault_of_objects(known, {row["label"]: row["id"] for row in manifest["config"]["categories"]}):
             report.fault(fault)
         _check_record(key, record, manifest, report)

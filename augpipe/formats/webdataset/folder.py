@@ -183,7 +183,7 @@ class StoredSampleReader:
             raise DatasetError(f"{where}: no {key}.json beside {sorted(members)}; {mend}")
         try:
             record = _record_decoder.decode(members["json"])
-        except (RecursionError, ValueError) as error:
+        except (RecursionError, ValueError, msgspec.MsgspecError) as error:
             raise DatasetError(f"{where}.json: not as docs/format.md has it: {one_line(error)}") from error
         if fault := fault_of_objects(record, self.shards[shard].labels):
             raise DatasetError(f"{where}.json: {fault}; {mend}")

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from augpipe.core.annotations import (
@@ -32,7 +31,7 @@ from augpipe.formats.coco.fields import identity_of, numbers_of, parts_of, rings
 from augpipe.formats.coco.json_fields import known, rle_json
 from augpipe.formats.coco.read import segments_of
 from augpipe.formats.limits import bad_labels
-from augpipe.formats.webdataset.schema import SCHEMA, SampleRecord
+from augpipe.formats.webdataset.schema import SCHEMA, SampleRecord, record_from
 from augpipe.labels.polygons import is_tangled
 from augpipe.labels.rules import DECIMALS
 from augpipe.labels.transform import Labelled
@@ -247,7 +246,7 @@ def annotations_of_record(
         raise Reject("labels", "unsupported", message, file=file)
     try:
         # Labels are labels also where a record names neither itself nor its source.
-        known = msgspec.convert({"key": "", "source": {"key": ""}, **record}, SampleRecord)
+        known = record_from({"key": "", "source": {"key": ""}, **record}, SampleRecord)
         rows = [_object_row(i, row, categories) for i, row in enumerate(record.get("objects", ()))]
         panoptic = rasters.get("panoptic.png")
         return Annotations(

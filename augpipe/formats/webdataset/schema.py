@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -30,6 +30,7 @@ Counts: TypeAlias = dict[str, Count]
 
 
 # --- KEY.json --------------------------------------------------------------------------------------------------------
+_Record = TypeVar("_Record")
 
 
 class CodedMask(Struct, frozen=True):
@@ -190,6 +191,14 @@ _OF_A_WHOLE_RUN = (
 """Fields without which a manifest cannot be compared with its records; training can do without them."""
 
 
+def record_from(value: Any, kind: type[_Record]) -> _Record:
+    """A decoded document as one of the types of this module; raises ``ValueError`` with the field that is none."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:  # no ValueError before msgspec 0.20
+        raise ValueError(str(error)) from error
+
+
 def read_manifest(folder: Path, *, whole: bool = False) -> dict[str, Any]:
     """The manifest of a finished folder, checked but otherwise as it stands.
 
@@ -216,7 +225,7 @@ def parse_manifest(data: bytes, *, whole: bool = False) -> dict[str, Any]:
         schema = one_line(manifest.get("schema"), 40)
         if not re.fullmatch(rf"{re.escape(SCHEMA)}(\.\d+)?", schema):
             raise _OtherSchema(f"schema {schema!r}, but this augpipe reads {SCHEMA!r}: another version wrote it")
-        record = msgspec.convert(manifest, ManifestRecord)
+        record = record_from(manifest, ManifestRecord)
         if whole:
             for path in _OF_A_WHOLE_RUN:
                 part, _, name = path.rpartition(".")

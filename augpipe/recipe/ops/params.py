@@ -36,7 +36,7 @@ class ParamType:
             self.schema,
             "expected",
             custom_error_message=f"expected {self.words}",
-            custom_error_context={"known": list(self.known)},
+            custom_error_context={"known": " ".join(self.known)},  # pydantic 2.7 takes no list
         )
         plain = core_schema.plain_serializer_function_ser_schema(_same)  # "any" of simple_ser_schema is new in 2.8
         return core_schema.no_info_after_validator_function(self.made, checked, serialization=plain)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -19,7 +19,7 @@ import numpy as np
 
 from augpipe.core.annotations import Annotations, Header, Objects
 from augpipe.core.errors import DatasetError, Reject, one_line
-from augpipe.formats.base import Dataset, is_picture
+from augpipe.formats.base import Dataset, Entry, is_picture
 from augpipe.formats.limits import FARTHEST
 from augpipe.formats.losses import CLASSES_COUNTED, COUNTED, Loss
 
@@ -210,7 +210,11 @@ class DatasetWriter:
         self.categories = sorted(dataset.categories, key=lambda c: c.label)
         self.split = ALL
         if self.own_file:
-            _require_own_stems(dataset, self.own_file)
+            _require_own_stems(dataset, self.own_file, self.name_of)
+
+    def name_of(self, entry: Entry) -> str:
+        """What the picture of an entry will be called; its key unless overridden."""
+        return entry.key
 
     def begin(self, split: str) -> None:
         """Begin a split: until the next call ``take`` is given its pictures. "" is that of pictures in none."""
@@ -239,9 +243,9 @@ def stem_of(name: str) -> str:
     return os.path.splitext(name)[0] if is_picture(name) else name
 
 
-def _require_own_stems(dataset: Dataset, file: str) -> None:
+def _require_own_stems(dataset: Dataset, file: str, name_of: Callable[[Entry], str]) -> None:
     stems: dict[str, str] = {}
     for entry in dataset.entries:
-        other = stems.setdefault(stem_of(entry.key), entry.key)
+        other = stems.setdefault(stem_of(name_of(entry)), entry.key)
         if other != entry.key:
             raise DatasetError(f"'{one_line(other)}' and '{one_line(entry.key)}' would share one {file}; rename one")

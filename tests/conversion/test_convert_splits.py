@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from builders import coco as document
+from builders import image, row, write_json, write_picture
 from command_line import call
 from pycocotools.coco import COCO
 from split_layouts import LAYOUTS, MEANT, class_folders, coco_2017, yolo_by_yaml
 
 from augpipe.conversion.run import convert
+from augpipe.core.errors import DatasetError
 
 WITH_BOXES = [layout for layout in LAYOUTS if layout is not class_folders]
 
@@ -114,3 +117,14 @@ def test_pictures_of_no_split_are_no_training_pictures_where_others_have_one(tmp
     assert sorted(p.name for p in (tmp_path / "out" / "images" / "train").rglob("*.jpg")) == ["train.jpg"]
     assert list((tmp_path / "out" / "images" / "unsplit").rglob("test.jpg"))
     assert "pictures of no split lie in images/unsplit, which data.yaml does not name" in report.remarks
+
+
+@pytest.mark.parametrize("to", ["yolo", "dota"])
+def test_two_pictures_that_would_be_one_file_of_a_split_are_an_error(tmp_path, to):
+    document_of = document([image(1, "a.jpg"), image(2, "train/a.jpg")], [row(1, 1), row(2, 2)])
+    write_json(tmp_path / "in" / "instances_train.json", document_of)
+    for name in ("a.jpg", "train/a.jpg"):
+        write_picture(tmp_path / "in" / name)
+    with pytest.raises(DatasetError, match=r"'a\.jpg' and 'train/a\.jpg' would share one label file"):
+        convert(tmp_path / "in", tmp_path / "out", to)
+    assert not (tmp_path / "out").exists()

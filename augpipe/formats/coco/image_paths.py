@@ -11,6 +11,7 @@ from itertools import chain
 from augpipe.core.errors import DatasetError
 from augpipe.formats.base import SourceOptions, is_picture, source_key
 from augpipe.formats.layout.name_matching import Match, match_names
+from augpipe.formats.layout.splits import known_split, split_in
 from augpipe.storage.byte_range import ByteRange
 from augpipe.storage.fs import above, children, places_in, sizes_in, walk_files
 from augpipe.storage.resolve import is_archive, where_of
@@ -49,7 +50,7 @@ def picture_root(json: AnyPath, keys: Sequence[str], options: SourceOptions) -> 
         inside = chain.from_iterable(_within(archive, json, options.split) for archive in _archives(places))
         other, count = _best([best, *inside], sample)
         best = other if count else best
-    return best if count else _loosely_best(best, _around(json, options.split), sample)
+    return best if count else _loosely_best(best, _around(json, options.split), sample, options.split)
 
 
 def _around(json: AnyPath, split: str | None) -> list[AnyPath]:
@@ -62,18 +63,23 @@ def _around(json: AnyPath, split: str | None) -> list[AnyPath]:
     return [*narrow, here, *([around] if here.name.lower() in _OF_LABELS else [])]
 
 
-def _loosely_best(otherwise: AnyPath, places: Sequence[AnyPath], keys: Sequence[str]) -> AnyPath:
+def _loosely_best(otherwise: AnyPath, places: Sequence[AnyPath], keys: Sequence[str], split: str | None) -> AnyPath:
     """The place where most pictures have another name that fits; ``otherwise`` if there is none."""
-    counts = [len(match_names(keys, pictures_below(place))) for place in places]
+    counts = [len(match_names(keys, pictures_below(place, split))) for place in places]
     return places[counts.index(max(counts))] if any(counts) else otherwise
 
 
-def pictures_below(folder: AnyPath) -> list[str]:
-    """The pictures of a folder, by relative path; none of one that cannot be listed, such as a web server's."""
+def pictures_below(folder: AnyPath, split: str | None) -> list[str]:
+    """The pictures of a folder, by relative path, but for those in a folder of another split.
+
+    None of a folder that cannot be listed, such as a web server's.
+    """
     try:
-        return [name for name in walk_files(folder) if is_picture(name)] if folder.is_dir() else []
+        names = [name for name in walk_files(folder) if is_picture(name)] if folder.is_dir() else []
     except OSError:
         return []
+    own = known_split(split or "")
+    return names if own is None else [n for n in names if split_in(f"{folder.name}/{n}") in ("", own)]
 
 
 def _best(places: Sequence[AnyPath], keys: Sequence[str]) -> tuple[AnyPath, int]:
@@ -124,7 +130,7 @@ class FoundPictures:
         return key if found is None else source_key(found.name)
 
 
-def find_pictures(root: AnyPath, keys: Sequence[str]) -> FoundPictures:
+def find_pictures(root: AnyPath, keys: Sequence[str], split: str | None = None) -> FoundPictures:
     """The pictures of ``keys`` below ``root``, by their names and, where there is none, by names that fit."""
     if isinstance(root, ArchivePath):
         root.tree.look_up(root.path, [(root / key).path for key in keys])
@@ -132,7 +138,7 @@ def find_pictures(root: AnyPath, keys: Sequence[str]) -> FoundPictures:
     at = {key: (key, *found) for key in keys if (found := find(key)) is not None}
     missing = [key for key in keys if key not in at]
     taken = {form for key in at for form in _forms(key)}
-    matches = match_names(missing, pictures_below(root), taken) if missing else {}
+    matches = match_names(missing, pictures_below(root, split), taken) if missing else {}
     for key, match in matches.items():
         if (found := find(match.name)) is not None:
             at[key] = (match.name, *found)

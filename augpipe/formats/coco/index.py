@@ -167,7 +167,7 @@ def _entries(
         _require_same_images(src, groups[split])
         keys = list(groups[split][0].keys.values())
         root = picture_root(groups[split][0].path, keys, replace(options, split=split or None))
-        found[split] = root, find_pictures(root, keys)
+        found[split] = root, find_pictures(root, keys, split)
     prefixes = _prefixes(src, {split: root if pictures.at else None for split, (root, pictures) in found.items()})
     for split, (_, pictures) in found.items():
         files, prefix = groups[split], prefixes[split]

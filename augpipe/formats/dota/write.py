@@ -15,7 +15,7 @@ import numpy as np
 from augpipe.core.annotations import Annotations, Objects
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.core.geometry import bounds_of, corners_of
-from augpipe.formats.base import Dataset
+from augpipe.formats.base import Dataset, Entry
 from augpipe.formats.dota.read import HEADS, DotaRow, lines_of
 from augpipe.formats.layout.splits import in_split
 from augpipe.formats.losses import Loss
@@ -82,6 +82,9 @@ class DotaWriter(DatasetWriter):
     def __init__(self, dataset: Dataset, stage: Stage) -> None:
         super().__init__(dataset, stage)
         self.encoder = DotaEncoder(stage.folder / "labelTxt", {c.id: word_of(c.name) for c in dataset.categories})
+
+    def name_of(self, entry: Entry) -> str:
+        return in_split(entry.key, entry.split) if entry.split else entry.key
 
     def classes_cannot_hold(self) -> dict[str, int]:
         spaces = sum(word_of(c.name) != c.name for c in self.categories)

@@ -146,8 +146,13 @@ def _candidates(there: Iterable[str], form: Callable[[str], str], folders: bool)
             ends[end].append(name)
 
     def fitting(wanted: str) -> set[str]:
-        longer = ends.get(wanted, ()) if folders else ()
-        return {*longer, *(name for end in (_ends(wanted) if folders else (wanted,)) for name in whole.get(end, ()))}
+        """At most three, as only a single one decides: many pictures may have one name."""
+        out = set((ends.get(wanted, ()) if folders else ())[:2])
+        for end in _ends(wanted) if folders else (wanted,):
+            out.update(whole.get(end, ())[:2])
+            if len(out) > 1:
+                break
+        return out
 
     return fitting
 

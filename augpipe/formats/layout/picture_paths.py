@@ -65,7 +65,13 @@ class PicturePaths:
                 return self._by_path[candidate]
         last = posixpath.basename(text)
         named = self._by_stem.get(last, ()) if stem else self._by_name.get(last, ())
-        split = split_in(f"{text}/") or split_in(f"{beside}/")
+        below = "" if text.startswith("/") or text[1:2] == ":" else text  # what is above the dataset says nothing
+        split = split_in(f"{beside}/") or split_in(below)
+        parts = text.split("/")
+        for first in range(1, len(parts) - 1):  # before all pictures of that name are ranked, as there may be many
+            path = self._by_path.get("/".join(parts[first:]))
+            if path is not None and (not split or split_in(path) in ("", split)):
+                return path
         return _nearest((path for path in named if not split or split_in(path) in ("", split)), text, beside)
 
 

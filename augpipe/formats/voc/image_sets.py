@@ -59,22 +59,26 @@ def split_by_alias(roots: Sequence[VocRoot], split: str) -> str | None:
     return chosen_split(split, {*(n for root in roots for n in _list_names(root)), *(r.name for r in roots), *folders})
 
 
-def splits_of(root: VocRoot, stems: Sequence[str], remarks: list[str]) -> Callable[[str], str]:
-    """What gives the split of a stem: by the root's name or the folder of its XML, else by the lists.
+def splits_of(root: VocRoot, stems: Sequence[str], remarks: list[str]) -> tuple[Callable[[str], str], dict[str, None]]:
+    """(what gives the split of a stem, listed names that nothing has).
+
+    A split is told by the root's name or the folder of the XML, else by the lists.
 
     Lists of train, val and test part a dataset, and that of trainval where there is no train. A stem in several of them
     belongs to the first.
     """
     if (own := known_split(root.name)) is not None:
-        return lambda stem: own
+        return (lambda stem: own), {}
     names = _list_names(root)
     parts = [name for name in in_order(names) if known_split(name) is not None]
     if "train" not in map(known_split, parts) and "trainval" in names:
         parts.append("trainval")
     out: dict[str, str] = {}
     twice: dict[str, str] = {}
+    nowhere: dict[str, None] = {}
     for name in parts:
         wanted, unknown = listed_stems(root, name, list_lines(root, name), list(stems))
+        nowhere.update(dict.fromkeys(unknown))
         for stem in (*wanted, *unknown):
             if out.setdefault(stem, split_called(name)) != split_called(name):
                 twice.setdefault(stem, f"{out[stem]} and {split_called(name)}")
@@ -82,7 +86,7 @@ def splits_of(root: VocRoot, stems: Sequence[str], remarks: list[str]) -> Callab
         stem, both = next(iter(twice.items()))
         count = plural(len(twice), "picture")
         remarks.append(f"{count} in the lists of two splits, taken for the first: {one_line(stem)}, {both}")
-    return lambda stem: out.get(stem) or split_in(stem)
+    return (lambda stem: out.get(stem) or split_in(stem)), nowhere
 
 
 def is_split_folder(root: VocRoot, split: str) -> bool:

@@ -96,7 +96,11 @@ def _gather(root: VocRoot, src: AnyPath, split: str | None, lines: list[str] | N
     seen = parallel_map(_glances, batches_of(ats), len(ats))
     pictures, used = _pictures(root, found.links), set[str]()
     wanted, unknown = listed_stems(root, split, lines, stems)
-    split_of = (lambda _: split_called(split)) if split is not None else splits_of(root, stems, found.remarks)
+    split_of: Callable[[str], str] = lambda _: split_called(split or "")  # noqa: E731
+    if split is None:
+        split_of, listed = splits_of(root, stems, found.remarks)
+        # A picture that a list names is one of the dataset, also without labels.
+        unknown = [stem for stem in listed if _picture_for(stem, "", pictures, xmls) is not None]
     rest = iter(zip(stems, ats, strict=True))
     missing: list[tuple[str, str, VocAt, bytes]] = []
     for names, glances in seen:
@@ -116,6 +120,7 @@ def _gather(root: VocRoot, src: AnyPath, split: str | None, lines: list[str] | N
         at = VocAt(place(f"{stem}.xml")) if picture is None else VocAt(None)
         found.entries.append(entry_of(picture, f"{stem}.jpg", at, digest_of(b""))._replace(split=split_of(stem)))
         background += picture is not None
+        used.update([picture] if picture else [])
     if background:
         what = plural(background, "picture")
         found.remarks.append(f"{what} that a list names without an XML: background, without objects")

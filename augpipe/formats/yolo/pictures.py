@@ -139,8 +139,9 @@ def _part(found: YoloPictures, everything: Sequence[str]) -> None:
         matches = match_names(missing, there, set(listed.values()))
         found.pictures[split] = named + [there[match.name] for match in matches.values()]
         found.remarks += left_out(len(missing) - len(matches), f"picture of {path.name}", "that is not there")
+    listed_ones = {path for split, paths in found.pictures.items() if split != "all" for path in paths}
     for path_of in everything:
-        if split := split_in(path_of.removeprefix(f"{base}/")):
+        if path_of not in listed_ones and (split := split_in(path_of.removeprefix(f"{base}/"))):
             found.pictures.setdefault(split, []).append(path_of)
 
 

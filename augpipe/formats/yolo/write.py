@@ -163,13 +163,16 @@ class YoloWriter(DatasetWriter):
     own_file = "label file"
 
     def __init__(self, dataset: Dataset, stage: Stage, kind: Kind, keypoints: int, chosen: bool) -> None:
+        self._splits = [name.replace("/", "_") for name in dataset.splits]
         super().__init__(dataset, stage)
         self._kind, self._keypoints, self._chosen = kind, keypoints, chosen
-        self._splits = [name.replace("/", "_") for name in dataset.splits]
         self._tops: set[str] = set()
         self.class_holds = frozenset({"keypoint names and skeletons", *(["keypoint names"] if kind == "pose" else [])})
         index = {c.id: i for i, c in enumerate(self.categories)}
         self.encoder = YoloEncoder(stage.folder, kind, keypoints, index, parted=any(self._splits))
+
+    def name_of(self, entry: Entry) -> str:
+        return in_split(entry.key, entry.split or UNSPLIT) if any(self._splits) else entry.key
 
     def take(self, packed: set[str]) -> None:
         """``packed`` are the folders that the pictures' names begin with."""

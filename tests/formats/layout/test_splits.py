@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from builders import opened
+from builders import coco as document
+from builders import image, opened, row, write_json, write_picture
 from command_line import call
 from split_layouts import LAYOUTS, MEANT, class_folders, voc_by_lists, yolo_by_yaml
 
 from augpipe.core.errors import DatasetError
+from augpipe.formats.layout.picture_paths import PicturePaths
 from augpipe.formats.layout.splits import chosen_split, in_order, in_split, known_split, split_called, split_in
 
 
@@ -107,3 +109,59 @@ def test_inspect_has_a_row_a_split(tmp_path, layout):
     each = 2 if layout is class_folders else 1
     found = json.loads(call("inspect", tmp_path, "--json").stdout)["splits"]
     assert [(row["name"], row["pictures"]) for row in found] == [("train", each), ("val", each), ("test", each)]
+
+
+def test_pictures_of_another_split_are_never_taken_for_those_of_a_json(tmp_path):
+    for split, numbers in (("train", (1, 2)), ("val", (1, 3))):
+        images = [image(n, f"{n}.jpg") for n in numbers]
+        write_json(tmp_path / "annotations" / f"instances_{split}.json", document(images, [row(n, n) for n in numbers]))
+    for n in (1, 2, 3):
+        write_picture(tmp_path / "images" / "train" / f"{n}.jpg")
+    found = {(e.split, Path(e.key).name): e.picture is not None for e in opened(tmp_path).entries}
+    assert found == {
+        ("train", "1.jpg"): True,
+        ("train", "2.jpg"): True,
+        ("val", "1.jpg"): False,
+        ("val", "3.jpg"): False,
+    }
+    assert [e.picture for e in opened(tmp_path, split="val").entries] == [None, None]
+
+
+def test_lists_part_a_folder_whatever_it_is_called(tmp_path):
+    for name in "abc":
+        write_picture(tmp_path / "images" / "train" / f"{name}.jpg")
+        (tmp_path / "labels" / "train").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "labels" / "train" / f"{name}.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (tmp_path / "classes.txt").write_text("cat\n")
+    (tmp_path / "train.txt").write_text("./images/train/a.jpg\n./images/train/b.jpg\n")
+    (tmp_path / "val.txt").write_text("./images/train/c.jpg\n")
+    assert splits_by_name(opened(tmp_path)) == {"a": "train", "b": "train", "c": "val"}
+    assert list(splits_by_name(opened(tmp_path, split="train"))) == ["a", "b"]
+
+
+def test_a_listed_picture_without_labels_is_one_of_the_dataset(tmp_path):
+    voc_by_lists(tmp_path)
+    write_picture(tmp_path / "JPEGImages" / "empty.jpg")
+    (tmp_path / "ImageSets" / "Main" / "val.txt").write_text("valid\nempty\nnowhere\n")
+    source = opened(tmp_path)
+    assert splits_by_name(source) == {**MEANT, "empty": "val"}
+    assert source.remarks == ("1 picture that a list names without an XML: background, without objects",)
+
+
+@pytest.mark.parametrize("said", ["/home/dev/proj/a.jpg", "D:\\test\\a.jpg", "a.jpg"])
+def test_folders_above_a_dataset_name_no_split(tmp_path, said):
+    for split in ("train", "val"):
+        write_picture(tmp_path / split / "images" / "x" / "a.jpg")
+    paths = PicturePaths(tmp_path)
+    assert paths.find(said, "train/json") == "train/images/x/a.jpg"
+    assert paths.find(said, "val/json") == "val/images/x/a.jpg"
+
+
+def test_the_work_of_finding_pictures_grows_with_their_number(tmp_path, monkeypatch):
+    ranked = []
+    monkeypatch.setattr("augpipe.formats.layout.picture_paths._common", lambda *one: ranked.append(one) or 0)
+    for n in range(40):
+        write_picture(tmp_path / f"s{n}" / "img.png")
+    paths = PicturePaths(tmp_path)
+    assert [paths.find(f"/data/s{n}/img.png") for n in range(40)] == [f"s{n}/img.png" for n in range(40)]
+    assert not ranked

@@ -222,7 +222,7 @@ def a_stray_member(samples):
         (flag_of_two, "iscrowd is 2, expected 0 or 1"),
         (label, "label 7 is not among the manifest's categories"),
         (far_label, "label 1000000000000 is not among the manifest's categories"),
-        (image_id_of_text, "its record is not as docs/format.md has it: ValidationError: Expected `int | null`"),
+        (image_id_of_text, "its record is not as docs/format.md has it: ValueError: Expected `int | null`"),
         (another_seed, "its plan is of the seed 99, the run of 2"),
         (steps_of_an_original, "is the picture as it is, but its plan has steps"),
         (no_plan, "its record is not as docs/format.md has it: KeyError: 'plan'"),

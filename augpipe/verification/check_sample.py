@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64, U8, Annotations, Category, Frame, Header, Raster
+from augpipe.core.canvas import fault_of
 from augpipe.core.plan import Step, from_json
 from augpipe.labels.rules import LabelRules
 from augpipe.pixels import reference
@@ -23,7 +24,7 @@ from augpipe.verification.check_attributes import check_drop, check_segments, ch
 from augpipe.verification.check_object import check_object
 from augpipe.verification.expected import Painted, Setting, expected_object
 from augpipe.verification.findings import MISFIT, Findings, Reporter
-from augpipe.verification.plan_checks import fault_of, is_redrawn
+from augpipe.verification.plan_checks import is_redrawn
 from augpipe.verification.safe_pictures import picture_in, pixels_of
 from augpipe.verification.supersample import perimeter, sizes_of
 

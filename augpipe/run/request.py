@@ -42,7 +42,11 @@ def _absolute(path: Path | str | None) -> str | None:
 
 
 def read_request(
-    config: Mapping[str, Any], request: Mapping[str, Any], source: str | None, device: Device
+    config: Mapping[str, Any],
+    request: Mapping[str, Any],
+    source: str | None,
+    device: Device,
+    option: str = "--source",
 ) -> tuple[str, Recipe, RunOptions]:
     """The source, the recipe and the options of a run by its run.json.
 
@@ -51,6 +55,7 @@ def read_request(
         request: of the run.
         source: where the source is now, if it was moved.
         device: of the kind that the configuration names.
+        option: which says where the source is now, for messages.
 
     Raises:
         UsageError: run.json is damaged or has no request, or the source is not there.
@@ -87,7 +92,7 @@ def read_request(
         raise UsageError(_NO_REQUEST) from error
     found = source if source is not None else place
     if not is_url(found) and not is_pattern(found) and not os.path.exists(found):
-        raise UsageError(f"{one_line(found)}: the source is not there; say where it is with --source")
+        raise UsageError(f"{one_line(found)}: the source is not there; say where it is with {option}")
     return found, compiled(yaml_reader.read(f"{name}.yaml", text), name, overrides), options
 
 

@@ -22,6 +22,7 @@ from augpipe.run.folder.lock import WHOLE
 from augpipe.run.folder.manifest import Limits, Summary, manifest_of, summary_of
 from augpipe.run.folder.run_folder import RunFolder, sha256_of
 from augpipe.run.folder.state import RunState, shard_name
+from augpipe.run.folder.store import Store
 from augpipe.run.job import Job, Task, plan_tasks
 from augpipe.run.source_guard import roots_of
 from augpipe.run.source_state import SourceChanges, source_changes
@@ -166,7 +167,10 @@ class PendingWork:
         total = sum(map(pictures, _existing(self.tasks, state)))
         self.watcher.started(dataset, total - sum(map(pictures, wanted)), total)
         tasks = map(self._with_replaced, plan_tasks(state, entries, wanted.__contains__))
-        engine.run(self._job(), tasks, self.watcher)
+        versions = (
+            None if self.input.config["versions"] == state.config.get("versions") else self.input.config["versions"]
+        )
+        engine.run(job_of(self.input, self.output.store, versions), tasks, self.watcher)
 
     def _with_replaced(self, task: Task) -> Task:
         """The task with the record that is there now, which is not that of another attempt at it."""
@@ -181,28 +185,29 @@ class PendingWork:
             self.output.store.unlock()
             self.output.try_lock()
 
-    def _job(self) -> Job:
-        dataset, options = self.input.dataset, self.input.options
-        versions: Mapping[str, str] | None = self.input.config["versions"]
-        root = [real_path(dataset.root)] if isinstance(dataset.root, Path) else []
-        return Job(
-            store=self.output.store,
-            recipe=self.input.recipe,
-            reader=dataset.reader,
-            categories=dataset.categories,
-            seed=options.seed,
-            split=options.source.split,
-            picture=options.picture,
-            exif=options.source.exif,
-            void=options.source.void,
-            max_pixels=options.max_pixels,
-            keep_truncated=options.truncated == "keep",
-            strict=options.strict,
-            reading=options.reading,
-            roots=(*roots_of(self.input.source, options.source), *root),
-            device=options.device,
-            versions=None if versions == self.state.config.get("versions") else versions,
-        )
+
+def job_of(made_of: RunInput, store: Store, versions: Mapping[str, str] | None = None) -> Job:
+    """What workers need to know to make shards of ``made_of``; ``versions`` are those to put into their records."""
+    dataset, options = made_of.dataset, made_of.options
+    root = [real_path(dataset.root)] if isinstance(dataset.root, Path) else []
+    return Job(
+        store=store,
+        recipe=made_of.recipe,
+        reader=dataset.reader,
+        categories=dataset.categories,
+        seed=options.seed,
+        split=options.source.split,
+        picture=options.picture,
+        exif=options.source.exif,
+        void=options.source.void,
+        max_pixels=options.max_pixels,
+        keep_truncated=options.truncated == "keep",
+        strict=options.strict,
+        reading=options.reading,
+        roots=(*roots_of(made_of.source, options.source), *root),
+        device=options.device,
+        versions=versions,
+    )
 
 
 def _changed_meanwhile(folder: Path | str, changes: SourceChanges) -> str:

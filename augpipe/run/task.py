@@ -33,6 +33,7 @@ from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.codec.image import decode
 from augpipe.pixels.codec.label_png import encode_raster, narrowed
 from augpipe.pixels.codec.original import ending_of_original
+from augpipe.recipe.compile import Recipe
 from augpipe.recipe.planner import ORIGINAL, draw
 from augpipe.run.folder.inventory import fault_of_tar, read_record
 from augpipe.run.folder.run_folder import put_json, sha256_of
@@ -46,6 +47,9 @@ from augpipe.storage.patience import waited
 
 HELD_BYTES = 256 * 1024 * 1024
 """Encoded bytes of a shard that are kept in memory; more are spilled to disk."""
+
+Draw: TypeAlias = Callable[[Recipe, Frame, int, int], Plan]
+"""Called with the recipe, the source without its pixels, the seed, and the number of the copy."""
 
 ReportProgress: TypeAlias = Callable[[int, int], None]
 """Called with (pictures done, samples rejected) since the last call."""
@@ -101,9 +105,18 @@ def probe_picture(job: Job, task: Task, backend: Backend, index: int, progress: 
     _ShardTask(job, alone, backend, Attempt(), progress).probe()
 
 
+def made_by(job: Job, task: Task, backend: Backend, plan: Plan) -> tuple[bytes, list[dict[str, Any]]]:
+    """What a task of one picture and one copy puts into its tar by a plan, and its rejects; nothing is committed."""
+    made = _ShardTask(job, task, backend, Attempt(), _ignored, lambda recipe, frame, seed, copy: plan)
+    return made.contents()
+
+
 class _ShardTask:
-    def __init__(self, job: Job, task: Task, backend: Backend, attempt: Attempt, progress: ReportProgress) -> None:
+    def __init__(
+        self, job: Job, task: Task, backend: Backend, attempt: Attempt, progress: ReportProgress, drawn: Draw = draw
+    ) -> None:
         self._job, self._task, self._backend, self._attempt, self._progress = job, task, backend, attempt, progress
+        self._draw = drawn
         self._scratch = job.store.scratch()
         self._categories: dict[int, Category] = {c.id: c for c in job.categories}
         self._tally = Tally(f"{task.name}.tar", job.roots, job.recipe.rules.below == "ignore")
@@ -120,6 +133,10 @@ class _ShardTask:
     def probe(self) -> None:
         with self._filled():
             pass
+
+    def contents(self) -> tuple[bytes, list[dict[str, Any]]]:
+        with self._filled() as spool:
+            return b"".join(self._content(spool)), self._tally.rejects
 
     @contextmanager
     def _filled(self) -> Iterator[IO[bytes]]:
@@ -201,7 +218,7 @@ class _ShardTask:
         plans: list[tuple[int, Plan, Labelled]] = []
         for copy in self._task.copies:
             try:
-                plan = draw(self._job.recipe, frame, self._job.seed, copy)
+                plan = self._draw(self._job.recipe, frame, self._job.seed, copy)
                 canvas = follow(plan.steps, frame.size_wh)
                 labels = apply(loaded.annotations, canvas, self._job.recipe.rules, self._categories, self._job.void)
             except Reject as reject:

@@ -125,13 +125,21 @@ def drawing_to(output: str | None, option: str, *datasets: str | Path | None) ->
     """The file for a sheet, checked before the work; UsageError if it is no local .png, or lies in a dataset."""
     if output is None:
         return None
+    from augpipe.core.paths import local_path
+
+    path = local_path(output, option)
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"{one_line(path, 4096)}: expected a name that ends in .png")
+    return place_outside(output, option, *datasets)
+
+
+def place_outside(output: str, option: str, *datasets: str | Path | None) -> Path:
+    """The file for a result, checked before the work; UsageError if none can be there, or it lies in a dataset."""
     from augpipe.core.paths import local_path, real_path
     from augpipe.storage.remote import is_url
     from augpipe.storage.resolve import require_possible
 
     path = local_path(output, option)
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"{one_line(path, 4096)}: expected a name that ends in .png")
     if path.is_dir() or not path.parent.is_dir():
         raise UsageError(f"{one_line(path, 4096)}: is a folder, or its folder does not exist; choose another place")
     for dataset in datasets:

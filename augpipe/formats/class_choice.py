@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -275,20 +275,16 @@ def _panoptic(labels: Annotations, table: ClassTable) -> tuple[Raster | None, tu
     stay: list[Attributes] = []
     for segment in labels.segments_info:
         number = segment.get("category_id")
-        if _is_of(number, table.gone):
-            lost.append(segment["id"])
-        elif _is_of(number, table.ids):
-            stay.append({**segment, "category_id": table.ids[number]})
-        else:
+        if not isinstance(number, int):
             stay.append(segment)
+        elif number in table.gone:
+            lost.append(segment["id"])
+        else:
+            stay.append({**segment, "category_id": table.ids.get(number, number)})
     raster = labels.panoptic
     if raster is not None and lost:
         raster = np.where(np.isin(raster, np.array(lost, np.int64)), raster.dtype.type(0), raster)
     return raster, tuple(stay)
-
-
-def _is_of(number: object, ids: Container[int]) -> bool:
-    return isinstance(number, int) and number in ids
 
 
 # --- what is left out ------------------------------------------------------------------------------------------------
@@ -329,7 +325,7 @@ def _counted(part: tuple[Reader, Sequence[Entry], Mapping[int, str]]) -> tuple[C
             continue
         numbers = [*labels.objects.category_id.tolist(), *(d.category_id for d in labels.dropped)]
         numbers += [ids[tag] for tag in labels.tags if tag in ids]
-        numbers += [s["category_id"] for s in labels.segments_info if _is_of(s.get("category_id"), names)]
+        numbers += [s["category_id"] for s in labels.segments_info if isinstance(s.get("category_id"), int)]
         if labels.semantic is not None:
             numbers += np.unique(labels.semantic).tolist()
         for number in numbers:

@@ -44,7 +44,7 @@ def dataset(*pictures: Annotations, format: str = "coco", categories=CATEGORIES)
 
 
 def read(made: Dataset) -> list[Annotations]:
-    reader = pickle.loads(pickle.dumps(made.reader))  # as it goes to workers  # noqa: S301
+    reader = pickle.loads(pickle.dumps(made.reader))  # as it goes to workers
     return [read_labels(reader, entry) for entry in made.entries]
 
 
@@ -173,10 +173,10 @@ def test_segments_of_panoptic_masks_follow():
     (ClassChoice(rename={"zzz": "cat"}), "root: no class 'zzz' to rename; there are cat, dog, car"),
     (ClassChoice(("cat", "cat")), "root: the class 'cat' is chosen twice"),
     (ClassChoice(("cat",), {"cat": "feline"}), "root: no class 'cat'; did you mean 'feline'?"),
-    (ClassChoice(("boat", "ship"), spare=True), "root: has none of the classes that are chosen; there are cat, dog, car"),
+    (ClassChoice(("boat",), spare=True), "root: has none of the classes that are chosen; there are cat, dog, car"),
 ])  # fmt: skip
 def test_a_name_that_no_class_has_is_refused_with_the_nearest(choice, message):
-    with pytest.raises(DatasetError, match=".") as error:
+    with pytest.raises(DatasetError, match="^root: ") as error:
         chosen(dataset(labels()), choice)
     assert str(error.value) == message
 

@@ -31,7 +31,7 @@ class ClassChoice:
         keep: names, as ``rename`` has made them, of the classes that stay, in the order of their labels 1..K; ``None``
             keeps all, in the order of the source.
         rename: name in the source → name. Classes that get one name become one class.
-        spare: whether a name of ``keep`` that no class has becomes a class without objects, which otherwise is an error.
+        spare: whether a name of ``keep`` that no class has becomes a class without objects; else it is an error.
     """
 
     keep: tuple[str, ...] | None = None
@@ -236,7 +236,7 @@ def _placed(points: F64, places: Sequence[int]) -> F64 | None:
 
 
 def _semantic(raster: Raster, table: ClassTable) -> Raster:
-    """A semantic raster with other ids: pixels of classes that are gone are background; what was no class stays none."""
+    """A semantic raster with other ids: what is gone becomes background, and what was no class stays none."""
     values = np.arange(int(np.iinfo(raster.dtype).max) + 1, dtype=raster.dtype)
     size = len(values)
     for number in table.ids.values():

@@ -176,7 +176,7 @@ def test_segments_of_panoptic_masks_follow():
     (ClassChoice(("boat",), spare=True), "root: has none of the classes that are chosen; there are cat, dog, car"),
 ])  # fmt: skip
 def test_a_name_that_no_class_has_is_refused_with_the_nearest(choice, message):
-    with pytest.raises(DatasetError, match="^root: ") as error:
+    with pytest.raises(DatasetError, match=r"^root: ") as error:
         chosen(dataset(labels()), choice)
     assert str(error.value) == message
 

@@ -81,6 +81,7 @@ class Format:
         kinds: what its rows may hold, where files do not say so; chosen by ``--kind``, or as ``NAME:KIND``.
         fallback: it is taken only where no format of a lower number fits.
         places: whether labels lie somewhere in the picture, as tags do not.
+        numbered: whether classes have ids in the source, which stay where some of them are chosen.
         unnamed_keypoints: whether objects may have keypoints for which their class has no names.
         images: whether ``--images`` says where the pictures are.
         reads_archives: whether the reader opens archives itself rather than a tree of their files.
@@ -95,6 +96,7 @@ class Format:
     kinds: tuple[str, ...] = ()
     fallback: int = 0
     places: bool = True
+    numbered: bool = False
     unnamed_keypoints: bool = False
     images: bool = False
     reads_archives: bool = False

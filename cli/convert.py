@@ -70,25 +70,27 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise UsageError(f"--ids says what ids COCO gets; {pair} writes none")
     if workers is not None and workers < 0:
         raise UsageError(f"--workers {workers}: expected 0 or more")
-    write = WriteOptions(kind, _one_of("--ids", ids, "keep", "sequential"),
-                         _one_of("--pictures", pictures, "copy", "link", "reference"), strict)  # fmt: skip
+    write = WriteOptions(kind, one_of("--ids", ids, "keep", "sequential"),
+                         one_of("--pictures", pictures, "copy", "link", "reference"), strict)  # fmt: skip
     if kind is not None and FORMATS[before].kinds:
         before = f"{before}:{kind}"
     options = shared.source_options(before, split, classes, images, limit, voc_origin=voc_origin)
     with progress.shown() as shown:
         report = run(src, dst, after, options, overwrite, shown, write, workers)
-    _tell(report, one_line(dst, 4096), after)
+    tell(report, one_line(dst, 4096))
     if report.lost:
         raise typer.Exit(1)
 
 
-def _one_of(option: str, value: str, *known: str) -> Any:
+def one_of(option: str, value: str, *known: str) -> Any:
+    """The value of an option; raises ``UsageError`` if it is none of those that are known."""
     if value not in known:
         raise UsageError(f"{option} {one_line(value)}: expected {' or '.join(known)}")
     return value
 
 
-def _tell(report: ConversionReport, dst: str, after: str) -> None:
+def tell(report: ConversionReport, dst: str) -> None:
+    """Print what was written, and what was not or looked odd."""
     typer.echo(f"{shared.plural(report.pictures, 'picture')}, {shared.plural(report.objects, 'object')} to {dst}")
     if report.picture_folder:
         folder = one_line(report.picture_folder, 4096)
@@ -96,7 +98,7 @@ def _tell(report: ConversionReport, dst: str, after: str) -> None:
     if report.dropped:
         typer.echo(f"dropped {shared.plural(report.dropped, 'object')} without a box that makes sense")
     if report.losses:
-        typer.echo(f"{after} has no place for: {shared.counted(report.losses)}")
+        typer.echo(f"{report.format} has no place for: {shared.counted(report.losses)}")
     if report.notes:
         typer.echo(f"found while reading, in pictures: {shared.counted(report.notes)}")
     shared.say(*(f"  {what} {report.losses[what]:,}, as in {place}" for what, place in sorted(report.examples.items())))

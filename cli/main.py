@@ -56,7 +56,7 @@ def _application() -> "Typer":
 
     from augpipe import __version__
 
-    from . import augment, convert, doctor, inspect, plan, preview, recipes, replay, retry, verify
+    from . import augment, convert, dataset, doctor, inspect, plan, preview, recipes, replay, retry, verify
 
     def tell_version(asked: bool) -> None:
         if asked:
@@ -81,6 +81,7 @@ def _application() -> "Typer":
 
     for module in (augment, retry, convert, preview, plan, inspect, verify, replay, doctor):
         module.add_to(made)
+    made.add_typer(dataset.app, name="dataset")
     made.add_typer(recipes.app, name="recipes")
     return made
 

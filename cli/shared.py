@@ -113,11 +113,12 @@ def pixel_reading(levels: str, bands: str | None, channels: str) -> PixelReading
 
 
 _GO_ON = ("augment", "retry", "finish")
-_ELSEWHERE = (*_GO_ON, "convert", "preview", "verify", "doctor", "check")
+_DATASET = ("merge", "filter", "rename", "split")
+_ELSEWHERE = (*_GO_ON, *_DATASET, "convert", "replay", "preview", "verify", "doctor", "check")
 """Commands whose result is a folder, a file or the exit code, and not what they print."""
 _STOPPED = {
     **dict.fromkeys(_GO_ON, "stopped; what is finished stays, run the same command to go on"),
-    "convert": "stopped; nothing was written",
+    **dict.fromkeys(("convert", *_DATASET), "stopped; nothing was written"),
 }
 
 

@@ -1,4 +1,4 @@
-"""One sample made again: the bytes of its tar for every kind of labels and pictures, and what is said when it is not."""
+"""One sample made again: the bytes of its tar for all kinds of labels and pictures, and what is said if not."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ def test_the_command_writes_the_picture_or_all_files(folders, tmp_path):
     assert "the same bytes" in done.stdout
     assert call("replay", shards, key, "-o", tmp_path / "a.tar").exit_code == 0
     with tarfile.open(tmp_path / "a.tar") as tar:
-        assert {m.name: tar.extractfile(m).read() for m in tar} == {f"{key}.{name}": data for name, data in files.items()}
+        assert {m.name: tar.extractfile(m).read() for m in tar} == {
+            f"{key}.{name}": data for name, data in files.items()
+        }
 
 
 def test_a_moved_source_is_named(folders, tmp_path):
@@ -103,14 +105,14 @@ def test_another_picture_or_none(folders, tmp_path):
     source, shards, key = broken(folders, tmp_path)
     picture = picture_of(source, shards, key)
     picture.write_bytes(picture.read_bytes() + b"\0")
-    with pytest.raises(UsageError, match="is not the file that the sample was made of.*sha256") as caught:
+    with pytest.raises(UsageError, match=r"is not the file that the sample was made of.*sha256") as caught:
         replay(shards, key, source)
     assert "--against" in str(caught.value)
     picture.unlink()
-    with pytest.raises(UsageError, match="no picture .* was found"):
+    with pytest.raises(UsageError, match=r"no picture .* was found"):
         replay(shards, key, source)
     (source / "Annotations" / f"{picture.stem}.xml").unlink()
-    with pytest.raises(UsageError, match="has no picture .*did you mean"):
+    with pytest.raises(UsageError, match=r"has no picture .*did you mean"):
         replay(shards, key, source)
 
 
@@ -126,20 +128,20 @@ def test_other_labels_are_told_and_differ_in_the_record_alone(folders, tmp_path)
 
 def test_what_is_in_no_shard(folders, tmp_path):
     source, shards, key = broken(folders, tmp_path)
-    with pytest.raises(UsageError, match=f"no sample .*did you mean '{key}'"):
+    with pytest.raises(UsageError, match=rf"no sample .*did you mean '{key}'"):
         replay(shards, key[:-6] + "-c007", source)
-    with pytest.raises(UsageError, match=f"no sample .*did you mean '{key}'"):
+    with pytest.raises(UsageError, match=rf"no sample .*did you mean '{key}'"):
         replay(shards, key.replace("-", "-0", 1), source)
     for odd in ("", ".", "x", "../../etc/passwd", "a" * 5000, "x-c" + "9" * 50, "\0"):
-        with pytest.raises(UsageError, match="no sample"):
+        with pytest.raises(UsageError, match=r"no sample"):
             replay(shards, odd, source)
     for tar in shards.glob("*.tar"):
         tar.unlink()
-    with pytest.raises(UsageError, match="its tar is gone.*augment into this folder again"):
+    with pytest.raises(UsageError, match=r"its tar is gone.*augment into this folder again"):
         replay(shards, key, source)
     for record in shards.glob("*-0*.json"):
         record.unlink()
-    with pytest.raises(UsageError, match="has no shard yet"):
+    with pytest.raises(UsageError, match=r"has no shard yet"):
         replay(shards, key, source)
     assert "holds no run" in call("replay", tmp_path, key).stderr
     assert call("replay", tmp_path / "none", key).exit_code == 2
@@ -154,7 +156,7 @@ def test_a_sample_that_was_rejected(tmp_path):
     there = {key.rpartition("-")[0] for key in samples(tmp_path / "out")}
     run(datasets.make_voc(tmp_path / "whole", 3), tmp_path / "all", MOVED)
     key = next(key for key in samples(tmp_path / "all") if key.rpartition("-")[0] not in there)
-    with pytest.raises(UsageError, match=f"was rejected, {row['error']}.*\n.*retry"):
+    with pytest.raises(UsageError, match=rf"was rejected, {row['error']}.*\n.*retry"):
         replay(tmp_path / "out", key)
 
 

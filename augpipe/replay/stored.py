@@ -104,11 +104,8 @@ def _unknown(store: Store, name: str, known: Shards, others: list[str]) -> str:
     """What is said of a KEY that is in no shard, with the nearest one there is."""
     damaged = [shard for shard, record in known if not record]
     if not others:
-        others = [
-            sample_key(source, record["task"]["copies"][0])
-            for _, record in known
-            for source in (record["task"]["sources"] if record else ())
-        ]
+        records = [record for _, record in known if record is not None]
+        others = [sample_key(key, r["task"]["copies"][0]) for r in records for key in r["task"]["sources"]]
     lost = f"\nthe record of shard {damaged[0]} is damaged; it may have been there" if damaged else ""
     where = f"'tar tf {store.folder}/{known[0][0]}.tar'"
     return f"{store.folder}: no sample '{one_line(name, 120)}'{nearest_of(name, others, where)}{lost}"

@@ -26,9 +26,11 @@ RECIPES = {
 
 
 def options_of(command: str) -> list[str]:
-    """The long names of a command's options."""
-    group = typer.main.get_command(app)
-    return [p.opts[0] for p in group.commands[command].params if p.param_type_name == "option"]
+    """The long names of the options of a command, or of one of a group, as ``dataset merge``."""
+    found = typer.main.get_command(app)
+    for word in command.split():
+        found = found.commands[word]
+    return [p.opts[0] for p in found.params if p.param_type_name == "option"]
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,17 @@ ROWS = {
 }  # fmt: skip
 
 OPTIONS = "cli/test_options.py::"
+MERGE, FILTER, PARTED = (f"conversion/test_{name}.py::" for name in ("merge", "filter", "parted"))
+_OF_SETS = "conversion/test_dataset_options.py::"
+_SET = {
+    "--to": _OF_SETS + "test_another_format_and_any_number_of_workers",
+    "--from": _OF_SETS + "test_a_source_that_can_be_read_in_two_ways",
+    "--split": _OF_SETS + "test_one_split_of_all",
+    "--overwrite": _OF_SETS + "test_nothing_is_written_over_unless_asked",
+    "--pictures": _OF_SETS + "test_pictures_are_copied_or_linked_to",
+    "--strict": _OF_SETS + "test_strict_writes_nothing_where_something_is_lost",
+}
+_ONE_SET = dict.fromkeys(("--images", "--limit"), _OF_SETS + "test_pictures_elsewhere_and_only_the_first")
 TRIED = {
     "augment": {
         "--device": "run/test_devices.py::test_another_device_is_another_configuration",
@@ -227,6 +240,32 @@ TRIED = {
         "--samples": OPTIONS + "test_so_many_samples_are_compared",
         "--sheet": "verification/test_verify_cli.py::test_a_sound_folder",
         "--json": "verification/test_verify_cli.py::test_what_is_off_is_said_and_ends_in_1",
+    },
+    "replay": {
+        "--output": "replay/test_replay.py::test_the_command_writes_the_picture_or_all_files",
+        "--against": "replay/test_replay.py::test_a_moved_source_is_named",
+        "--classes": "replay/test_replay.py::test_names_and_pictures_that_were_moved_too",
+        "--images": "replay/test_replay.py::test_names_and_pictures_that_were_moved_too",
+    },
+    "dataset merge": {**_SET, "--equal-names": MERGE + "test_pictures_of_one_name_get_the_name_of_their_dataset"},
+    "dataset filter": {
+        **_SET,
+        **_ONE_SET,
+        "--classes": FILTER + "test_classes_that_stay_and_that_go",
+        "--drop": FILTER + "test_classes_that_stay_and_that_go",
+        **dict.fromkeys(("--min-side", "--max-side"), FILTER + "test_sizes_of_objects"),
+        **dict.fromkeys(
+            ("--min-picture", "--max-picture"), FILTER + "test_pictures_without_objects_and_of_other_sizes"
+        ),
+        "--keep-empty": FILTER + "test_a_share_of_the_empty_ones_by_the_hash_of_their_names",
+    },
+    "dataset rename": {**_SET, **_ONE_SET, "--map": FILTER + "test_other_names_and_classes_that_become_one"},
+    "dataset split": {
+        **{name: test for name, test in _SET.items() if name != "--split"},
+        **_ONE_SET,
+        **dict.fromkeys(("--val", "--test"), PARTED + "test_every_format_puts_the_splits_where_they_belong"),
+        "--group-by": PARTED + "test_groups_stay_together",
+        "--again": PARTED + "test_what_was_parted_and_written_is_parted_the_same_again",
     },
     "doctor": {},
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import datasets
 import pytest
+from builders import coco, image, object_xml, row, voc_xml, write_json, write_picture, write_voc
 from command_line import call, lines
 from runs import recipe_of, run, samples
 
@@ -89,6 +90,25 @@ def test_a_moved_source_is_named(folders, tmp_path):
     assert "--against SRC" in done.stderr
     moved = shutil.copytree(source, tmp_path / "moved")
     assert call("replay", copied, key, "--against", moved).exit_code == 0
+
+
+def test_names_and_pictures_that_were_moved_too(tmp_path):
+    images = [image(1, "a.jpg", (40, 30))]
+    write_picture(tmp_path / "pictures" / "a.jpg", (40, 30))
+    write_json(tmp_path / "a.json", coco(images, [row(bbox=[9, 9, 20, 12], area=240.0, iscrowd=0)]))
+    run(tmp_path / "a.json", tmp_path / "out", MOVED, images=tmp_path / "pictures")
+    (tmp_path / "pictures").rename(tmp_path / "moved")
+    key = next(iter(samples(tmp_path / "out")))
+    assert call("replay", tmp_path / "out", key).exit_code == 2
+    assert call("replay", tmp_path / "out", key, "--images", tmp_path / "moved").exit_code == 0
+
+    (tmp_path / "names.txt").write_text("dog\ncat\n")
+    source = write_voc(tmp_path / "voc", {"a": voc_xml(object_xml("cat", (3, 2, 18, 9)))})
+    run(source, tmp_path / "named", MOVED, classes=tmp_path / "names.txt")
+    (tmp_path / "names.txt").rename(tmp_path / "renamed.txt")
+    key = next(iter(samples(tmp_path / "named")))
+    assert call("replay", tmp_path / "named", key).exit_code == 2
+    assert call("replay", tmp_path / "named", key, "--classes", tmp_path / "renamed.txt").exit_code == 0
 
 
 def broken(folders, tmp_path: Path) -> tuple[Path, Path, str]:

@@ -45,8 +45,8 @@ def _require_all(dataset: Dataset, parting: Parting, splits: Sequence[str]) -> N
     """Raise :class:`UsageError` if a split would be empty, as shares of a few pictures or groups may be."""
     for name in (*parting.shares, REST):
         if name not in splits:
-            what = "group" if parting.group_by else "picture"
+            way = "a pattern that finds more groups" if parting.group_by else "more pictures"
             raise UsageError(
                 f"{one_line(dataset.root)}: none of {plural(len(splits), 'picture')} falls into {name}; "
-                f"give larger shares, or more {what}s"
+                f"give larger shares, or {way}"
             )

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from augpipe.core.annotations import Frame
 from augpipe.core.canvas import fault_of
 from augpipe.core.errors import DatasetError, Reject, RunError, UsageError, one_line, refusals_told
 from augpipe.core.paths import StrPath
+from augpipe.core.plan import Plan
 from augpipe.formats.base import Entry, read_picture
 from augpipe.formats.webdataset.safe_parse import members_of
 from augpipe.pixels.codec.header import read_header
@@ -101,9 +103,9 @@ def replay(
         sample = stored_sample(store, key)
         made_of = _source(store, state, source, classes, images)
         entry, data = _entry(made_of, sample)
-        job = job_of(made_of, store)
+        job = job_of(made_of, store, _Planned(sample.plan))
         _require_followed(job, data, sample)
-        members = _made(job, entry, sample)
+        members = _made(job, entry, sample, _split(state, sample))
     remarks = (*_other_labels(entry, sample), *_other_versions(state, made_of, sample))
     return Replayed(
         sample.key, sample.shard, sample.source, sample.copy, made_of.source, members, sample.members, remarks
@@ -162,10 +164,32 @@ def _require_followed(job: Job, data: bytes, sample: StoredSample) -> None:
         raise DatasetError(f"{sample.shard}.tar: {sample.key}.json: a plan that cannot be followed: {fault}")
 
 
-def _made(job: Job, entry: Entry, sample: StoredSample) -> dict[str, bytes]:
-    task = Task(0, sample.shard, (entry,), (sample.copy,), "")
+def _split(state: RunState, sample: StoredSample) -> str:
+    """The split of the part of the run that the sample's shard belongs to."""
+    number = sample.record["task"]["index"]
+    part = next((part for part in state.parts if number in part.tasks), None)
+    if part is None or part.name_of(number) != sample.shard:
+        raise UsageError(f"{sample.shard}.tar: is none of the shards of this run.json; copy both from one folder")
+    return part.split
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """One sample of a picture, by a plan that is there."""
+
+    stored: Plan
+
+    def numbers(self, frame: Frame, copies: tuple[int, ...]) -> tuple[int, ...]:
+        return copies
+
+    def plan(self, frame: Frame, number: int) -> Plan:
+        return self.stored
+
+
+def _made(job: Job, entry: Entry, sample: StoredSample, split: str) -> dict[str, bytes]:
+    task = Task(0, sample.shard, (entry,), (sample.copy,), "", split)
     backend = backend_for(job.device, job.backend_options)
-    tar, rejects = made_by(job, task, backend, sample.plan)
+    tar, rejects = made_by(job, task, backend)
     if rejects or len(tar) <= _END:
         why = one_line(rejects[0]["message"]) if rejects else "nothing came"
         raise RunError(f"{one_line(entry.key)}: the sample cannot be made again: {why}")

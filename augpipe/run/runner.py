@@ -21,9 +21,10 @@ from augpipe.run.folder.local import LocalStore
 from augpipe.run.folder.lock import WHOLE
 from augpipe.run.folder.manifest import Limits, Summary, manifest_of, summary_of
 from augpipe.run.folder.run_folder import RunFolder, sha256_of
-from augpipe.run.folder.state import RunState, shard_name
+from augpipe.run.folder.state import RunState
 from augpipe.run.folder.store import Store
 from augpipe.run.job import Job, Task, plan_tasks
+from augpipe.run.outputs import Augmented, Outputs
 from augpipe.run.source_guard import roots_of
 from augpipe.run.source_state import SourceChanges, source_changes
 
@@ -131,7 +132,7 @@ class PendingWork:
                 else "see whether the engine's processes reach the store"
             )
             raise RunError(
-                f"{store.folder}: {shard_name(self.state.prefix, missing[0])} was made, but {why}\n"
+                f"{store.folder}: {self.state.name_of(missing[0])} was made, but {why}\n"
                 f"what is finished is kept; {check}, and run the same command to go on"
             )
 
@@ -149,28 +150,26 @@ class PendingWork:
         """Which shards have a record and are made again all the same."""
         broken = [index for index in stock.broken if index in self.tasks]
         for index in broken[:_MOST_REMARKS]:
-            yield f"{shard_name(self.state.prefix, index)}: {stock.broken[index]}; it is made again"
+            yield f"{self.state.name_of(index)}: {stock.broken[index]}; it is made again"
         if len(broken) > _MOST_REMARKS:
             yield f"{len(broken) - _MOST_REMARKS} more shards are made again for such reasons"
 
     def _make(self, engine: Engine, stock: Inventory, wanted: frozenset[int]) -> None:
         dataset, state, options = self.input.dataset, self.state, self.input.options
-        entries, size = dataset.entries, int(state.config["sources_per_shard"])
+        size = int(state.config["sources_per_shard"])
+        parts = {index: part for part in state.parts for index in part.tasks}
 
         def pictures(index: int) -> int:
-            return min(size, len(entries) - index % state.shards_a_part * size)
+            return min(size, parts[index].pictures - (index - parts[index].start) * size)
 
-        samples = sum(pictures(i) * len(state.parts[i // state.shards_a_part].copies) for i in wanted)
+        samples = sum(pictures(i) * len(parts[i].copies) for i in wanted)
         needed = bytes_of_samples(dataset, self.input.recipe, options.seed, options.picture, samples)
         remark = remark_on_space(self.output.store, needed)
         self.watcher.remarks += [remark] if remark else []
         total = sum(map(pictures, _existing(self.tasks, state)))
         self.watcher.started(dataset, total - sum(map(pictures, wanted)), total)
-        tasks = map(self._with_replaced, plan_tasks(state, entries, wanted.__contains__))
-        versions = (
-            None if self.input.config["versions"] == state.config.get("versions") else self.input.config["versions"]
-        )
-        engine.run(job_of(self.input, self.output.store, versions), tasks, self.watcher)
+        tasks = map(self._with_replaced, plan_tasks(state, dataset.entries, wanted.__contains__))
+        engine.run(self._job(), tasks, self.watcher)
 
     def _with_replaced(self, task: Task) -> Task:
         """The task with the record that is there now, which is not that of another attempt at it."""
@@ -185,18 +184,25 @@ class PendingWork:
             self.output.store.unlock()
             self.output.try_lock()
 
+    def _job(self) -> Job:
+        versions, made_of = self.input.config["versions"], self.input
+        outputs = Augmented(made_of.recipe, made_of.options.seed)
+        return job_of(
+            made_of, self.output.store, outputs, None if versions == self.state.config.get("versions") else versions
+        )
 
-def job_of(made_of: RunInput, store: Store, versions: Mapping[str, str] | None = None) -> Job:
-    """What workers need to know to make shards of ``made_of``; ``versions`` are those to put into their records."""
+
+def job_of(made_of: RunInput, store: Store, outputs: Outputs, versions: Mapping[str, str] | None = None) -> Job:
+    """What workers need to know to make ``outputs`` of a source; ``versions`` are those to put into their records."""
     dataset, options = made_of.dataset, made_of.options
     root = [real_path(dataset.root)] if isinstance(dataset.root, Path) else []
     return Job(
         store=store,
         recipe=made_of.recipe,
+        outputs=outputs,
         reader=dataset.reader,
         categories=dataset.categories,
         seed=options.seed,
-        split=options.source.split,
         picture=options.picture,
         exif=options.source.exif,
         void=options.source.void,

@@ -105,9 +105,8 @@ def filter(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     What is left out is counted, with an example of each kind.
     """
-    from augpipe.conversion.filtering import Filter
+    from augpipe.conversion.filtering import Filter, share_of
     from augpipe.conversion.whole import filter_dataset
-    from augpipe.formats.layout.parting import share_of
 
     wanted = Filter(
         _names("--classes", keep),
@@ -175,15 +174,15 @@ def split(  # noqa: PLR0913, PLR0917 - one parameter an option
 ) -> None:
     """A dataset parted into train, val and test, by a hash of each picture's name: adding pictures moves none."""
     from augpipe.conversion.whole import split_dataset
-    from augpipe.formats.layout.parting import Parting, share_of
 
-    asked = (("val", val), ("test", test))
-    shares = {name: share_of(text, f"--{name}") for name, text in asked if text is not None}
-    if not shares:
+    from .augment import parting_of
+
+    parting = parting_of(val, test, group_by)
+    if parting is None:
         raise UsageError("say which share goes to val or test, as in --val 10%")
     options = shared.source_options(format, images=images, limit=limit)
     how = _how(overwrite, pictures, strict, workers)
-    _done(split_dataset, src, dst, to, options, how, Parting(shares, group_by), again=again)
+    _done(split_dataset, src, dst, to, options, how, parting, again=again)
 
 
 def _names(option: str, text: str | None) -> tuple[str, ...] | None:

@@ -6,17 +6,19 @@ by the conversion, with an example: objects as dropped for a reason of :data:`UN
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from augpipe.core.annotations import Annotations, Dropped, Raster
-from augpipe.core.errors import Reject, UsageError
+from augpipe.core.errors import Reject, UsageError, one_line
 from augpipe.formats.base import Dataset, Entry, Reader
 from augpipe.formats.class_choice import ChosenReader, ClassChoice, ClassTable, chosen, nearest, relabelled
 from augpipe.formats.image_header import header_at
-from augpipe.formats.layout.parting import part_of, plain_name
+from augpipe.formats.layout.parted import plain_name
+from augpipe.formats.layout.parting import Parting
 
 UNWANTED = {
     "class": "of classes that are left out",
@@ -24,7 +26,7 @@ UNWANTED = {
     "large": "larger than asked for",
 }
 """Why an object is not wanted → in words."""
-_KEPT = "kept"
+_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?)%")
 
 
 class LeftOut(Reject):
@@ -90,7 +92,7 @@ def _all_but(dataset: Dataset, drop: Sequence[str]) -> tuple[str, ...]:
     names = list(dict.fromkeys(c.name for c in sorted(dataset.categories, key=lambda c: c.label)))
     for name in drop:
         if name not in names:
-            raise UsageError(f"{dataset.root}: no class '{name}' to drop{nearest(name, names)}")
+            raise UsageError(f"{dataset.root}: no class '{one_line(name, 80)}' to drop{nearest(name, names)}")
     if not (left := tuple(name for name in names if name not in drop)):
         raise UsageError(f"{dataset.root}: --drop names all of its classes; nothing would be left")
     return left
@@ -111,9 +113,10 @@ class FilterReader:
             raise LeftOut(why, count)
         labels = found if self.table is None else _with_lost(found, relabelled(found, self.table))
         labels = _of_size(labels, self.wanted)
-        if self.wanted.keep_empty < 1 and is_empty(labels):
+        share = self.wanted.keep_empty
+        if share < 1 and is_empty(labels):
             name = plain_name(entry.key, entry.split)
-            if part_of((name,), {_KEPT: self.wanted.keep_empty}) != _KEPT:
+            if share <= 0 or Parting(val=share).splits_of([name]) != ["val"]:  # the hash that parts datasets
                 raise LeftOut("without objects", count)
         return labels
 
@@ -126,6 +129,15 @@ class FilterReader:
         if min(size) < self.wanted.min_picture:
             return "smaller than asked for"
         return "larger than asked for" if max(size) > self.wanted.max_picture else None
+
+
+def share_of(text: str, option: str) -> float:
+    """The share, 0 to 1, that a text such as ``10%`` states; raises :class:`UsageError` naming ``option``."""
+    match = _SHARE.fullmatch(text.strip())
+    share = float(match[1]) / 100 if match else -1.0
+    if not 0 <= share <= 1:
+        raise UsageError(f"{option} {one_line(text, 40)}: expected a share from 0% to 100%, as 10%")
+    return share
 
 
 def is_empty(labels: Annotations) -> bool:

@@ -16,7 +16,7 @@ from augpipe.core.errors import Reject, UsageError, one_line
 from augpipe.formats.base import Dataset, Entry, Reader, plural
 from augpipe.formats.class_choice import ClassTable, relabelled
 from augpipe.formats.indexing import labelled_by_id
-from augpipe.formats.layout.parting import plain_name
+from augpipe.formats.layout.parted import plain_name
 from augpipe.formats.writer import stem_of
 from augpipe.storage.byte_range import read_place
 

@@ -17,8 +17,8 @@ from augpipe.core.errors import UsageError, one_line
 from augpipe.core.paths import StrPath, real_path
 from augpipe.formats.base import Dataset, Entry, SourceOptions
 from augpipe.formats.class_choice import ClassChoice, chosen
-from augpipe.formats.layout.parted import parted
-from augpipe.formats.layout.parting import Parting, plain_name
+from augpipe.formats.layout.parted import parted, plain_name
+from augpipe.formats.layout.parting import Parting
 from augpipe.formats.registry import open_dataset
 from augpipe.storage.remote import is_url
 

@@ -112,12 +112,13 @@ def _unknown(store: Store, name: str, known: Shards, others: list[str]) -> str:
 
 
 def nearest_of(name: str, known: Iterable[str], where_listed: str) -> str:
-    """As :func:`nearest`, among the names that begin most like it: there may be a million."""
+    """``; did you mean 'x'?`` of the names that begin most like it, as there may be a million; else where all are."""
 
     def unlike(other: str) -> int:
         return next((-i for i, (a, b) in enumerate(zip(name, other, strict=False)) if a != b), -len(name))
 
-    return nearest(name, sorted(known, key=unlike)[:_MOST_COMPARED], where_listed)
+    said = nearest(name, sorted(known, key=unlike)[:_MOST_COMPARED])
+    return said if "did you mean" in said else f"; {where_listed} lists those there are"
 
 
 def _shards(store: Store) -> Iterator[tuple[str, Record | None]]:

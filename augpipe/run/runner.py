@@ -162,8 +162,10 @@ class PendingWork:
         def pictures(index: int) -> int:
             return min(size, parts[index].pictures - (index - parts[index].start) * size)
 
-        samples = sum(pictures(i) * len(parts[i].copies) for i in wanted)
+        passed = {name for name in state.splits if name not in state.augmented}
+        samples = sum(pictures(i) * len(parts[i].copies) for i in wanted if parts[i].split not in passed)
         needed = bytes_of_samples(dataset, self.input.recipe, options.seed, options.picture, samples)
+        needed += sum(entry.size for entry in dataset.entries if entry.split in passed)
         remark = remark_on_space(self.output.store, needed)
         self.watcher.remarks += [remark] if remark else []
         total = sum(map(pictures, _existing(self.tasks, state)))

@@ -12,10 +12,11 @@ from command_line import call, lines
 from conversions import yolo_rows
 from split_layouts import voc_by_lists, yolo_by_folders
 
+from augpipe.formats.layout.parted import plain_name
+
 
 def unit(name: str) -> float:
-    data = name.encode()
-    digest = hashlib.blake2b(b"%d:%s," % (len(data), data), digest_size=8).digest()
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
     return (int.from_bytes(digest, "big") // 2**11) / 2**53
 
 
@@ -47,7 +48,7 @@ def test_every_format_puts_the_splits_where_they_belong(voc, tmp_path):
     expected = {
         split: {s for s in STEMS if by_hand(f"{s}.jpg", 0.2, 0.2) == split} for split in ("train", "val", "test")
     }
-    said = done(voc, tmp_path / "out", "--val", "20%", "--test", "0.2")
+    said = done(voc, tmp_path / "out", "--val", "20%", "--test", "20%")
     assert {name: stems for name, stems in lists(tmp_path / "out").items() if name in expected} == expected
     counts = ", ".join(f"{name} {len(stems)}" for name, stems in expected.items())
     assert f"parted by a hash of names: {counts}" in said
@@ -70,14 +71,14 @@ def test_what_was_parted_and_written_is_parted_the_same_again(voc, tmp_path):
 def test_groups_stay_together(voc, tmp_path):
     done(voc, tmp_path / "out", "--val", "30%", "--group-by", r"^(p\d+)_")
     found = lists(tmp_path / "out")
-    assert found["val"] == {s for s in STEMS if unit(s.partition("_")[0]) < 0.3}
+    assert found["val"] == {s for s in STEMS if unit("\0" + s.partition("_")[0]) < 0.3}
     assert found["val"] | found["train"] == set(STEMS)
     assert len(found["val"]) < 30
 
 
-def test_a_pattern_that_matches_nothing_is_told(voc, tmp_path):
+def test_a_pattern_that_matches_nothing_leaves_each_alone(voc, tmp_path):
     said = done(voc, tmp_path / "out", "--val", "20%", "--group-by", "q")
-    assert "--group-by matches nothing in 30 names; each of those is a group of its own" in said
+    assert "parted by a hash of groups" in said
     assert lists(tmp_path / "out")["val"] == {s for s in STEMS if by_hand(f"{s}.jpg", 0.2) == "val"}
 
 
@@ -98,9 +99,11 @@ def test_only_train_is_parted_unless_asked(tmp_path):
     [
         ((), "--val 10%"),
         (("--val", "0%"), "--val 0"),
-        (("--val", "60%", "--test", "40%"), "leave nothing for train"),
+        (("--val", "60%", "--test", "40%"), "less than 100%"),
+        (("--group-by", "p"), "--val or --test"),
+        (("--val", "10%", "--group-by", "(a+)+$"), "a repeat"),
         (("--val", "a lot"), "expected a share"),
-        (("--val", "1%"), "falls into val"),
+        (("--val", "0.1%"), "falls into val"),
         (("--val", "10%", "--group-by", "("), "no regular expression"),
     ],
 )
@@ -120,3 +123,9 @@ def test_a_set_without_train_is_parted_already(tmp_path):
     result = call("dataset", "split", tmp_path / "voc", tmp_path / "out", "--val", "10%")
     assert result.exit_code == 2
     assert "is parted already: val, test" in result.stderr
+
+
+def test_a_name_is_hashed_without_the_folder_of_its_split():
+    assert plain_name("val/a.jpg", "val") == plain_name("train2017/a.jpg", "train") == "a.jpg"
+    assert plain_name("val/a.jpg", "train") == "val/a.jpg"
+    assert plain_name("val/a.jpg", "") == "val/a.jpg"

@@ -1,4 +1,7 @@
-"""A dataset whose pictures have the splits that a :class:`Parting` gives them."""
+"""A dataset whose pictures have the splits that a :class:`Parting` gives them, whatever splits it has already.
+
+A name is hashed without the folder of its split, so what was parted and written is parted the same again.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ from dataclasses import replace
 
 from augpipe.core.errors import UsageError, one_line
 from augpipe.formats.base import Dataset, Entry, plural
-from augpipe.formats.layout.parting import REST, Parting, plain_name
-from augpipe.formats.layout.splits import shown_splits
+from augpipe.formats.layout.parting import Parting
+from augpipe.formats.layout.splits import shown_splits, split_called
+
+_REST = "train"
 
 
 def parted(dataset: Dataset, parting: Parting, again: bool = False) -> Dataset:
@@ -20,13 +25,14 @@ def parted(dataset: Dataset, parting: Parting, again: bool = False) -> Dataset:
         UsageError: shares or a pattern that make no sense, a share that no picture falls into, or nothing to part.
     """
     parting.check()
-    open_to = {name for name in dataset.splits if again or name in ("", REST)}
+    open_to = {name for name in dataset.splits if again or name in {"", _REST}}
     chosen = [entry for entry in dataset.entries if entry.split in open_to]
     if not chosen:
         raise UsageError(
-            f"{dataset.root}: is parted already: {shown_splits(dataset.splits)}, with nothing in {REST} to part"
+            f"{dataset.root}: is parted already: {shown_splits(dataset.splits)}, with nothing in {_REST} to part; "
+            "--again parts all of it anew"
         )
-    splits, lone = parting.of([plain_name(entry.key, entry.split) for entry in chosen])
+    splits = parting.splits_of(plain_name(entry.key, entry.split) for entry in chosen)
     _require_all(dataset, parting, splits)
     now = {entry.key: split for entry, split in zip(chosen, splits, strict=True)}
     entries: Sequence[Entry] = [e._replace(split=now.get(e.key, e.split)) for e in dataset.entries]
@@ -36,17 +42,26 @@ def parted(dataset: Dataset, parting: Parting, again: bool = False) -> Dataset:
     if stay := len(dataset.entries) - len(chosen):
         others = shown_splits(set(dataset.splits) - open_to)
         remarks.append(f"{plural(stay, 'picture')} stay in {others}, where the dataset has them")
-    if lone:
-        remarks.append(f"--group-by matches nothing in {plural(lone, 'name')}; each of those is a group of its own")
     return replace(made, remarks=(*dataset.remarks, *remarks))
 
 
 def _require_all(dataset: Dataset, parting: Parting, splits: Sequence[str]) -> None:
     """Raise :class:`UsageError` if a split would be empty, as shares of a few pictures or groups may be."""
-    for name in (*parting.shares, REST):
+    shares = {"val": parting.val, "test": parting.test, _REST: 1.0}
+    for name in [name for name, share in shares.items() if share]:
         if name not in splits:
             way = "a pattern that finds more groups" if parting.group_by else "more pictures"
             raise UsageError(
                 f"{one_line(dataset.root)}: none of {plural(len(splits), 'picture')} falls into {name}; "
                 f"give larger shares, or {way}"
             )
+
+
+def plain_name(key: str, split: str) -> str:
+    """A picture's name without the folder of its split.
+
+    >>> plain_name("train2017/a.jpg", "train"), plain_name("photos/a.jpg", "train")
+    ('a.jpg', 'photos/a.jpg')
+    """
+    top, _, rest = key.partition("/")
+    return rest if split and rest and split_called(top) == split_called(split) else key

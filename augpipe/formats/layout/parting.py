@@ -1,82 +1,79 @@
-"""Parting a dataset into train, val and test by a hash of each picture's name, so that adding pictures moves none.
+"""Parting a dataset that has no splits: by a hash of each key, so that a picture stays where it is when others come.
 
-Pictures of one group go to one split. A name is hashed without the folder of its split, so a dataset that was parted
-and written is parted the same again.
+Neither the order of the pictures nor the machine, nor any seed, has a part in it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from augpipe.core.errors import UsageError, one_line
-from augpipe.core.rng import encode
-from augpipe.formats.layout.groups import groups_of
-from augpipe.formats.layout.splits import split_called
+from augpipe.formats.layout.grouping import Grouping
 
-REST = "train"
-"""The split of the pictures that no share takes."""
-_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?)(%?)")
+
+def share_of(text: str, option: str) -> float:
+    """The share that a text such as ``10%`` is; raises :class:`UsageError` if it is none between 0 and 100%."""
+    match = re.fullmatch(r"\s*(\d{1,2}(?:\.\d{1,6})?)\s*%\s*", text)
+    if match is None or not 0.0 < float(match[1]) < 100.0:
+        raise UsageError(f"{option} {one_line(text, 40)}: expected a share such as 10%")
+    return float(match[1]) / 100.0
 
 
 @dataclass(frozen=True)
 class Parting:
-    """How a dataset is to be parted: split → its share, and the pattern of the groups that stay together."""
+    """How a dataset is parted.
 
-    shares: Mapping[str, float] = field(default_factory=dict)
+    Attributes:
+        val: the share of ``val``.
+        test: the share of ``test``.
+        group_by: a pattern; pictures of which it matches the same stay together. One that it does not match is alone.
+    """
+
+    val: float = 0.0
+    test: float = 0.0
     group_by: str | None = None
 
     def check(self) -> None:
-        """Raise :class:`UsageError` for shares that make no sense."""
-        for split, share in self.shares.items():
-            if not 0 < share < 1:
-                raise UsageError(f"--{split} {share:g}: expected a share above 0% and below 100%, as 10%")
-        if sum(self.shares.values()) >= 1:
-            raise UsageError(f"{' and '.join(f'--{s}' for s in self.shares)} leave nothing for {REST}")
+        """Raise :class:`UsageError` for values that make no sense."""
+        if not (0.0 <= self.val < 1.0 and 0.0 <= self.test < 1.0 and 0.0 < self.val + self.test < 1.0):
+            raise UsageError(f"--val {self.val:.6%}, --test {self.test:.6%}: expected more than 0% and less than 100%")
+        if self.group_by is not None:
+            Grouping(self.group_by).check()
 
-    def of(self, names: Sequence[str]) -> tuple[list[str], int]:
-        """(the split of each name, how many names the pattern does not match: each of those is a group of its own)."""
-        if self.group_by is None:
-            return [part_of((name,), self.shares) for name in names], 0
-        groups = groups_of(names, self.group_by)
-        lone = sum(group is None for group in groups)
-        return [part_of(group or (name,), self.shares) for name, group in zip(names, groups, strict=True)], lone
+    def splits_of(self, keys: Iterable[str]) -> list[str]:
+        """The split of each key: ``train``, ``val`` or ``test``.
 
-
-def part_of(group: Iterable[str], shares: Mapping[str, float]) -> str:
-    """The split of a group of pictures: 53 bits of the BLAKE2b of its name, as a number in [0, 1), fall into a share.
-
-    Shares are laid out in their order from 0 on, so a share that is added behind others moves none of theirs.
-    """
-    digest = hashlib.blake2b(encode(*group), digest_size=8).digest()
-    unit, end = (int.from_bytes(digest, "big") >> 11) * 2.0**-53, 0.0
-    for split, share in shares.items():
-        end += share
-        if unit < end:
-            return split
-    return REST
+        Raises:
+            UsageError: the pattern might not end in time.
+            DatasetError: as above, for one of the keys.
+        """
+        grouping = None if self.group_by is None else Grouping(self.group_by)
+        out = []
+        for key in keys:
+            group = None if grouping is None else grouping.group_of(key)
+            place = _place(key) if group is None else _place(f"\0{group}")  # a group is no key
+            out.append("val" if place < self.val else "test" if place < self.val + self.test else "train")
+        return out
 
 
-def share_of(text: str, option: str) -> float:
-    """The share that a text such as ``10%`` or ``0.1`` states.
+def parting_of(config: Mapping[str, Any]) -> Parting | None:
+    """The parting of a run by its configuration; raises ``TypeError`` or ``ValueError`` if it makes no sense."""
+    value = config.get("parting")
+    if value is None:
+        return None
+    parting = Parting(**value)
+    if not all(isinstance(share, float) for share in (parting.val, parting.test)):
+        raise TypeError("parting")
+    if not isinstance(parting.group_by, str | None):
+        raise TypeError("group_by")
+    return parting
 
-    Raises:
-        UsageError: naming ``option``.
-    """
-    match = _SHARE.fullmatch(text.strip())
-    share = float(match[1]) / (100 if match[2] else 1) if match else -1.0
-    if not 0 <= share <= 1:
-        raise UsageError(f"{option} {one_line(text, 40)}: expected a share, as 10% or 0.1")
-    return share
 
-
-def plain_name(key: str, split: str) -> str:
-    """A picture's name without the folder of its split.
-
-    >>> plain_name("train2017/a.jpg", "train"), plain_name("photos/a.jpg", "train")
-    ('a.jpg', 'photos/a.jpg')
-    """
-    top, _, rest = key.partition("/")
-    return rest if split and rest and split_called(top) == split_called(split) else key
+def _place(text: str) -> float:
+    """A number in [0, 1) that a text always has: the first 53 bits of its BLAKE2b."""
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    return (int.from_bytes(digest, "big") >> 11) / 2**53

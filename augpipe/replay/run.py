@@ -17,7 +17,7 @@ from augpipe.formats.base import Entry, read_picture
 from augpipe.formats.webdataset.safe_parse import members_of
 from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.factory import backend_for
-from augpipe.replay.stored import StoredSample, nearest_of, stored_sample
+from augpipe.replay.stored import FoundSample, found_sample, nearest_of
 from augpipe.run.augment import open_run
 from augpipe.run.config import differences
 from augpipe.run.devices import kept_device
@@ -100,7 +100,7 @@ def replay(
         state = RunFolder(store).state()
         if state is None:
             raise UsageError(f"{one_line(store.folder)}: holds no run of augpipe")
-        sample = stored_sample(store, key)
+        sample = found_sample(store, key)
         made_of = _source(store, state, source, classes, images)
         entry, data = _entry(made_of, sample)
         job = job_of(made_of, store, _Planned(sample.plan))
@@ -123,7 +123,7 @@ def _source(
     return open_run(*read_request(state.config, request, place, device, "--against SRC"))
 
 
-def _entry(made_of: RunInput, sample: StoredSample) -> tuple[Entry, bytes]:
+def _entry(made_of: RunInput, sample: FoundSample) -> tuple[Entry, bytes]:
     """The picture of the source, and its file.
 
     Raises:
@@ -153,7 +153,7 @@ def _entry(made_of: RunInput, sample: StoredSample) -> tuple[Entry, bytes]:
     return entry, data
 
 
-def _require_followed(job: Job, data: bytes, sample: StoredSample) -> None:
+def _require_followed(job: Job, data: bytes, sample: FoundSample) -> None:
     """Make sure that the plan of a file, which may be damaged, asks for nothing impossible."""
     try:
         size_wh = read_header(data, job.max_pixels, job.reading).upright_wh
@@ -164,7 +164,7 @@ def _require_followed(job: Job, data: bytes, sample: StoredSample) -> None:
         raise DatasetError(f"{sample.shard}.tar: {sample.key}.json: a plan that cannot be followed: {fault}")
 
 
-def _split(state: RunState, sample: StoredSample) -> str:
+def _split(state: RunState, sample: FoundSample) -> str:
     """The split of the part of the run that the sample's shard belongs to."""
     number = sample.record["task"]["index"]
     part = next((part for part in state.parts if number in part.tasks), None)
@@ -186,7 +186,7 @@ class _Planned:
         return self.stored
 
 
-def _made(job: Job, entry: Entry, sample: StoredSample, split: str) -> dict[str, bytes]:
+def _made(job: Job, entry: Entry, sample: FoundSample, split: str) -> dict[str, bytes]:
     task = Task(0, sample.shard, (entry,), (sample.copy,), "", split)
     backend = backend_for(job.device, job.backend_options)
     tar, rejects = made_by(job, task, backend)
@@ -197,7 +197,7 @@ def _made(job: Job, entry: Entry, sample: StoredSample, split: str) -> dict[str,
     return {ending: bytes(data) for ending, data in members.items()}
 
 
-def _other_labels(entry: Entry, sample: StoredSample) -> list[str]:
+def _other_labels(entry: Entry, sample: FoundSample) -> list[str]:
     seen = sample.record["run"].get("sources")
     if seen is None:
         return []
@@ -205,7 +205,7 @@ def _other_labels(entry: Entry, sample: StoredSample) -> list[str]:
     return [] if then in (None, entry.digest.hex()) else ["the labels of the picture have changed since"]
 
 
-def _other_versions(state: RunState, made_of: RunInput, sample: StoredSample) -> list[str]:
+def _other_versions(state: RunState, made_of: RunInput, sample: FoundSample) -> list[str]:
     then = sample.record["run"].get("versions") or state.config.get("versions")
     changed = differences({"versions": then}, {"versions": made_of.config["versions"]})
     return [f"made by other versions: {'; '.join(changed[:3])}"] if changed else []

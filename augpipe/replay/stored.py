@@ -24,7 +24,7 @@ Shards: TypeAlias = Sequence[tuple[str, Record | None]]
 
 
 @dataclass(frozen=True)
-class StoredSample:
+class FoundSample:
     """A sample of a shard.
 
     Attributes:
@@ -48,7 +48,7 @@ class StoredSample:
     members: Mapping[str, bytes]
 
 
-def stored_sample(store: Store, key: str) -> StoredSample:
+def found_sample(store: Store, key: str) -> FoundSample:
     """The sample of a KEY, which may end as its files do.
 
     Raises:
@@ -150,7 +150,7 @@ def _members(store: Store, tar: str, key: str) -> tuple[dict[str, bytes] | None,
 
 def _read(
     where: str, key: str, shard: str, record: Record, source: str, copy: int, members: Mapping[str, bytes]
-) -> StoredSample:
+) -> FoundSample:
     try:
         document: dict[str, Any] = object_of(members["json"])
         origin = document["source"]
@@ -166,4 +166,4 @@ def _read(
         raise DatasetError(
             f"{where}: {one_line(error, 160)}\na plan of another version; take the augpipe that made the folder"
         ) from error
-    return StoredSample(key, shard, record, source, str(sha256), copy, plan, members)
+    return FoundSample(key, shard, record, source, str(sha256), copy, plan, members)

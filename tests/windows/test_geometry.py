@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augpipe.windows.geometry import around, starts, tiles
@@ -39,6 +39,7 @@ def grids(draw: st.DrawFn) -> tuple[tuple[int, int], tuple[int, int], tuple[int,
     return (draw(sides), draw(sides)), (w, h), (draw(st.integers(0, w - 1)), draw(st.integers(0, h - 1)))
 
 
+@settings(max_examples=60, deadline=None)
 @given(grids())
 def test_each_pixel_lies_in_a_window_and_windows_have_the_full_size(
     grid: tuple[tuple[int, int], tuple[int, int], tuple[int, int]],
@@ -59,6 +60,7 @@ def test_each_pixel_lies_in_a_window_and_windows_have_the_full_size(
         assert all(b - a <= window[axis] - overlap[axis] for a, b in pairwise(firsts))
 
 
+@settings(max_examples=60, deadline=None)
 @given(grids())
 def test_padded_windows_have_the_full_size_always(
     grid: tuple[tuple[int, int], tuple[int, int], tuple[int, int]],
@@ -96,6 +98,7 @@ def test_the_window_around_a_box_by_hand(
 coordinates = st.floats(0, 100, allow_nan=False)
 
 
+@settings(max_examples=60, deadline=None)
 @given(coordinates, coordinates, coordinates, coordinates, st.floats(0, 300), st.booleans())
 def test_the_window_around_a_box_holds_it_and_stays_in_the_picture(
     xa: float, xb: float, ya: float, yb: float, margin: float, square: bool

@@ -161,7 +161,7 @@ def test_padded_tiles_have_the_full_size_and_void_beside_the_picture() -> None:
 spans = st.tuples(st.floats(0, 249), st.floats(0.5, 120), st.floats(0, 99), st.floats(0.5, 60))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(spans, max_size=12),
     st.integers(20, 120),

@@ -25,7 +25,11 @@ from augpipe.pixels.codec.image import FORMATS, SUBSAMPLINGS, PictureFormat
 from augpipe.pixels.codec.pixel_reading import PixelReading
 from augpipe.pixels.cuda.select import Device
 from augpipe.recipe.compile import Recipe
+from augpipe.windows.spec import WindowSpec
+from augpipe.windows.spec import check as check_windows
+from augpipe.windows.spec import to_json as windows_json
 
+_WINDOWS = 32  # of a picture, more or less
 RUN_SCHEMA = "augpipe-run/1"
 SOURCE_CHANGED = "source: pictures or labels have changed"
 
@@ -46,6 +50,7 @@ class RunOptions:
         truncated: ``reject`` damaged JPEGs, or ``keep`` what is left of them.
         strict: reject a picture if a label had to be dropped, mended or guessed.
         device: what moves the pixels, and which codec reads and writes them.
+        window: what pictures are cut into instead of being copied by a recipe; then there is one of each.
     """
 
     copies: int = 1
@@ -59,12 +64,17 @@ class RunOptions:
     truncated: Literal["reject", "keep"] = "reject"
     strict: bool = False
     device: Device = field(default_factory=Device)
+    window: WindowSpec | None = None
 
     def check(self) -> None:
         """Raise :class:`UsageError` for values that make no sense."""
         for name, value, least in (("copies", self.copies, 0), ("limit", self.source.limit, 1)):
             if value is not None and value < least:
                 raise UsageError(f"--{name} {value}: expected {least} or more")
+        if self.window is not None:
+            check_windows(self.window)
+            if self.copies != 1 or self.originals or self.device.kind != "cpu":
+                raise UsageError("windows are cut out once, on the CPU: expected no copies, originals or other device")
         if self.copies == 0 and not self.originals:
             raise UsageError("--copies 0 without --originals would write nothing")
         if self.sources_per_shard is not None and self.sources_per_shard < 1:
@@ -85,7 +95,8 @@ def sources_per_shard(options: RunOptions, pictures: int) -> int:
     """Pictures a task: about a thousand samples, but at least 16 tasks a dataset; independent of the machine."""
     if options.sources_per_shard is not None:
         return options.sources_per_shard
-    return max(1, min(1000 // max(1, options.copies), -(-pictures // 16)))
+    samples = _WINDOWS if options.window is not None else max(1, options.copies)
+    return max(1, min(1000 // samples, -(-pictures // 16)))
 
 
 def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str, Any]:
@@ -112,6 +123,7 @@ def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str
         "void": {"semantic": options.source.void},
         "versions": {**versions(), **options.device.versions},
         "machine": platform.machine(),
+        **({} if options.window is None else {"window": windows_json(options.window)}),
     }
 
 

@@ -22,6 +22,7 @@ from augpipe.recipe.load import compiled
 from augpipe.run.config import RunOptions
 from augpipe.storage.remote import is_url
 from augpipe.storage.resolve import is_pattern
+from augpipe.windows.spec import from_json as windows_from_json
 
 _NO_REQUEST = "run.json: does not say how the run was asked for; run the same augment command again instead"
 
@@ -79,6 +80,7 @@ def read_request(
             truncated=reading["truncated"],
             strict=reading["strict"],
             device=device,
+            window=windows_from_json(config["window"]) if "window" in config else None,
         )
         place, name, text, overrides = request["source"], recipe["name"], recipe["text"], request["overrides"]
         if not all(isinstance(value, str) for value in (place, name, text, *overrides, request["images"] or "")):

@@ -44,8 +44,8 @@ class WindowPiece:
 
 
 @dataclass(frozen=True, eq=False)
-class WindowSample:
-    """The plan and the labels of a window, or why it has no labels."""
+class PlannedSample:
+    """The plan and the labels of a sample by its number, or why it has no labels."""
 
     number: int
     plan: Plan
@@ -53,23 +53,21 @@ class WindowSample:
 
 
 @dataclass(frozen=True, eq=False)
-class WindowSamples:
+class PlannedSamples:
     """The samples of one picture.
 
     Attributes:
-        samples: of the windows that are kept.
+        samples: those that are to be made.
         lost: the objects that are in none, each once, with the reason; it is that of the window that shows most.
-        objects: how many the picture has.
         left_out: windows without labels that were not kept.
     """
 
-    samples: tuple[WindowSample, ...]
-    lost: tuple[Dropped, ...]
-    objects: int
+    samples: tuple[PlannedSample, ...]
+    lost: tuple[Dropped, ...] = ()
     left_out: int = 0
 
 
-def samples_of(spec: WindowSpec, frame: Frame, seed: int, rules: Rules) -> WindowSamples:
+def samples_of(spec: WindowSpec, frame: Frame, seed: int, rules: Rules) -> PlannedSamples:
     """The samples of a picture.
 
     Args:
@@ -80,15 +78,14 @@ def samples_of(spec: WindowSpec, frame: Frame, seed: int, rules: Rules) -> Windo
     """
     source, size_wh = frame.annotations, frame.size_wh
     pieces = pieces_of(spec, frame, seed, rules.categories)
-    found = [WindowSample(piece.number, piece.plan, _labels(piece, size_wh, rules)) for piece in pieces]
+    found = [PlannedSample(piece.number, piece.plan, _labels(piece, size_wh, rules)) for piece in pieces]
     lost = {row.index: row for row in (*source.dropped, *_refused(spec, source.objects))}
     lost |= {row.index: row for row in _in_none(source.objects, found) if row.index not in lost}
     found = [replace(sample, labels=_as_seen(sample.labels)) for sample in found]
     kept = _kept(spec, frame.key, seed, found, rules.void)
-    return WindowSamples(
+    return PlannedSamples(
         tuple(kept),
         tuple(lost[index] for index in sorted(lost)),
-        len(source.objects) + len(source.dropped),
         len(found) - len(kept) if isinstance(spec, Tiles) else 0,
     )
 
@@ -196,7 +193,7 @@ def _as_seen(labels: Labelled | Reject) -> Labelled | Reject:
     return replace(labels, dropped=tuple(row for row in labels.dropped if row.reason != "outside"))
 
 
-def _in_none(objects: Objects, found: Sequence[WindowSample]) -> Iterator[Dropped]:
+def _in_none(objects: Objects, found: Sequence[PlannedSample]) -> Iterator[Dropped]:
     """The objects that no window has kept; none where a window has failed, which may have had them."""
     kept, best = set[int](), dict[int, Dropped]()
     for labels in (sample.labels for sample in found):
@@ -219,7 +216,7 @@ def _shown(row: Dropped) -> tuple[bool, float]:
 # --- empty tiles -----------------------------------------------------------------------------------------------------
 
 
-def _kept(spec: WindowSpec, key: str, seed: int, found: Sequence[WindowSample], void: int) -> Sequence[WindowSample]:
+def _kept(spec: WindowSpec, key: str, seed: int, found: Sequence[PlannedSample], void: int) -> Sequence[PlannedSample]:
     """The samples without the crops whose object is lost, and the empty tiles that do not stay."""
     if isinstance(spec, ObjectWindows):
         return [sample for sample in found if isinstance(sample.labels, Reject) or _has(sample.labels, sample.number)]

@@ -88,7 +88,7 @@ def with_run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         run = RunArguments(**{p.name: values.pop(p.name) for p in common})
         return command(**values, run=run)
 
-    del wrapper.__wrapped__  # type: ignore[attr-defined]
+    del wrapper.__wrapped__
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*own, *common)]
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in parameters}

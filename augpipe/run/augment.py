@@ -21,7 +21,7 @@ from augpipe.pixels.factory import remark_on_processes
 from augpipe.recipe.compile import Recipe
 from augpipe.recipe.load import load
 from augpipe.run.compatibility import checked
-from augpipe.run.config import SOURCE_CHANGED, Execution, RunOptions, config_of, differences
+from augpipe.run.config import SOURCE_CHANGED, Execution, RunOptions, config_of, differences, patient
 from augpipe.run.engine.base import Engine
 from augpipe.run.engine.registry import engine_for
 from augpipe.run.folder.inventory import take_stock
@@ -73,10 +73,12 @@ def augment(
     options.check()
     execution.require_possible()
     limits.check()
+    if options.window is not None and recipe.nodes:
+        raise UsageError(f"{recipe.name}: windows are cut out without steps; augment the folder that comes of it")
     with refusals_told(output.store.folder):
         require_apart(roots_of(source, options.source), output.store.folder)
         _require_ours(output)
-        engine = engine_for(engine, execution, options.device)
+        engine = engine_for(engine, patient(execution, options), options.device)
         if not output.is_finished():
             engine.get_ready()  # while the source is looked through
         if not execution.overwrite and (started := output.state()) is not None:

@@ -13,7 +13,7 @@ import platform
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from typing import Any, Literal
 
@@ -305,7 +305,8 @@ class Execution:
         accept_version: go on with a run that other versions of augpipe or its libraries began.
         extend: add copies to the run in the folder.
         tasks: only these.
-        patience: seconds that a worker may take for a picture; ``None`` is a minute and two seconds a copy.
+        patience: seconds that a worker may take for a picture; ``None`` is a minute and two seconds a copy, or ten
+            minutes for one that is cut into windows.
     """
 
     workers: int | None = None
@@ -325,3 +326,13 @@ class Execution:
         for other, name in ((self.extend, "--extend"), (self.tasks, "--tasks"), (self.check, "--check")):
             if self.overwrite and other:
                 raise UsageError(f"--overwrite deletes the run in DST, {name} goes on with it; choose one")
+
+
+_PATIENCE_WITH_WINDOWS = 600.0
+
+
+def patient(execution: Execution, options: RunOptions) -> Execution:
+    """The execution with the patience that the largest pictures need, whose windows are not counted before."""
+    if options.window is None or execution.patience is not None:
+        return execution
+    return replace(execution, patience=_PATIENCE_WITH_WINDOWS)

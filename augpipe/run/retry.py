@@ -19,7 +19,7 @@ from augpipe.core.paths import StrPath
 from augpipe.formats.base import fingerprint_of
 from augpipe.formats.webdataset.schema import REJECTS
 from augpipe.run.augment import continued, open_run
-from augpipe.run.config import Execution
+from augpipe.run.config import Execution, patient
 from augpipe.run.devices import kept_device
 from augpipe.run.engine.base import Engine
 from augpipe.run.engine.registry import engine_for
@@ -100,7 +100,7 @@ def retry(
             # Before a run was closed for the first time, what is missing may be the part of another machine.
             was_closed = output.is_finished() or store.size(REJECTS) >= 0
             work = PendingWork(made_of, output, state, WHOLE, execution, watcher, is_wanted, "retry", was_closed)
-            return work.execute(engine_for(engine, execution, options.device), limits)
+            return work.execute(engine_for(engine, patient(execution, options), options.device), limits)
 
 
 def _run_in(output: RunFolder) -> RunState:

@@ -23,7 +23,7 @@ from augpipe.run.folder.manifest import Limits, Summary, manifest_of, summary_of
 from augpipe.run.folder.run_folder import RunFolder, sha256_of
 from augpipe.run.folder.state import RunState
 from augpipe.run.job import Job, Task, plan_tasks
-from augpipe.run.outputs import Augmented
+from augpipe.run.outputs import outputs_of
 from augpipe.run.source_guard import roots_of
 from augpipe.run.source_state import SourceChanges, source_changes
 
@@ -190,7 +190,7 @@ class PendingWork:
         return Job(
             store=self.output.store,
             recipe=self.input.recipe,
-            outputs=Augmented(self.input.recipe, options.seed),
+            outputs=outputs_of(self.input.recipe, options, dataset.categories),
             reader=dataset.reader,
             categories=dataset.categories,
             seed=options.seed,

@@ -45,7 +45,7 @@ class WindowPiece:
 
 @dataclass(frozen=True, eq=False)
 class PlannedSample:
-    """The plan and the labels of a sample by its number, or why it has no labels."""
+    """The plan and the labels of a sample by its number, or why it has none."""
 
     number: int
     plan: Plan
@@ -94,7 +94,7 @@ def plan_of(spec: WindowSpec, number: int, window: Window, size_wh: tuple[int, i
     """The plan of a window of a picture of ``size_wh``."""
     x0, y0, x1, y1 = window
     is_whole = window == (0, 0, *size_wh)
-    steps: tuple[Step, ...] = () if is_whole else (Warp(translation(-x0, -y0), (x1 - x0, y1 - y0)),)
+    steps: tuple[Step, ...] = () if is_whole else (Warp(translation(float(-x0), float(-y0)), (x1 - x0, y1 - y0)),)
     name = "tile" if isinstance(spec, Tiles) else "crop"
     return Plan(seed, steps, (Drawn(name, {"number": number, "window_xyxy": list(window)}),))
 

@@ -45,7 +45,7 @@ WindowSpec: TypeAlias = Tiles | ObjectWindows
 
 def to_json(spec: WindowSpec) -> dict[str, Any]:
     """The values for the configuration."""
-    values: dict[str, Any] = msgspec.to_builtins(spec)
+    values: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(spec))
     return values
 
 

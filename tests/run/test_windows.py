@@ -1,7 +1,8 @@
-"""Runs of `tile` and `crops`, from a dataset to the shards, beside Pillow's crops and labels that were moved by hand."""
+"""Runs of `tile` and `crops`, from a set to its shards, beside crops by Pillow and labels that were moved by hand."""
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 from collections import Counter
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import webdataset as wds
 from builders import coco, encoded, image, photo, row, write_json
 from command_line import call
 from forge import forged
@@ -137,7 +139,6 @@ def test_objects_in_no_tile_are_counted_and_named(tmp_path):
     for record in records(out).values():
         assert all(entry["reason"] == "min_visibility" for entry in record["dropped"])
     assert problems(verified(out, source)) == []
-    assert call("tile", source, out, *TILES, "--min-visibility", "0.5", "--max-dropped", 0).exit_code == 0  # finished
     again = call("tile", source, tmp_path / "b", *TILES, "--min-visibility", "0.5", "--max-dropped", 0, "-w", 0)
     assert again.exit_code == 1
     assert "1 of 5 objects are in no sample; at most 0 were allowed" in again.output
@@ -152,7 +153,7 @@ def test_the_same_bytes_for_any_number_of_workers_and_after_a_loss(tmp_path):
     assert promised_manifest(tmp_path / "two") == promised_manifest(tmp_path / "one")
     for name in ("manifest.json", "all-000001.json", "all-000002.tar"):
         (tmp_path / "two" / name).unlink()
-    assert "3 samples" not in succeeds("tile", source, tmp_path / "two", *options, "-w", 0)
+    assert "of them now" in succeeds("tile", source, tmp_path / "two", *options, "-w", 0)
     assert promised(tmp_path / "two") == whole
     for piece in ("0..1/3", "2..3/3", "1..2/3"):
         succeeds("tile", source, tmp_path / "parts", *options, "--tasks", piece, "-w", 0)
@@ -327,12 +328,25 @@ def test_each_object_is_a_picture_with_its_class(tmp_path):
     assert problems(verified(out, source)) == []
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_plain_webdataset_reads_crops_as_classes(tmp_path):
-    wds = pytest.importorskip("webdataset")
     succeeds("crops", made(tmp_path / "coco"), tmp_path / "out", "-w", 0, "--sources-per-shard", 9)
-    pairs = wds.WebDataset(str(tmp_path / "out" / "all-000000.tar"), shardshuffle=False).decode("rgb8")
-    labels = Counter(label for _, label in pairs.to_tuple("png", "cls"))
+    pairs = wds.WebDataset(str(tmp_path / "out" / "all-000000.tar"), shardshuffle=False, empty_check=False)
+    labels = Counter(label for _, label in pairs.decode("rgb8").to_tuple("png", "cls"))
     assert labels == {0: 3, 1: 2}
+    del pairs
+    gc.collect()  # webdataset leaves its files open, which must not be blamed on a later test
+
+
+def test_crops_are_read_with_all_their_labels(tmp_path):
+    """Their member cls repeats what their record says, and takes nothing from it."""
+    succeeds("crops", made(tmp_path / "coco"), tmp_path / "crops", "-w", 0)
+    succeeds("augment", tmp_path / "crops", tmp_path / "out", "-r", "gentle", "-w", 0)
+    assert manifest(tmp_path / "out")["totals"]["objects"] == 5
+    names = [row["name"] for row in manifest(tmp_path / "out")["config"]["categories"]]
+    assert names == ["ship", "plane"]
+    for record in records(tmp_path / "out").values():
+        assert record["tags"] == [record["objects"][0]["category"]]
 
 
 def test_crops_of_a_picture_without_objects_are_none_and_nothing_is_said_to_be_lost(tmp_path):

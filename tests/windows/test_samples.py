@@ -24,7 +24,7 @@ from augpipe.core.annotations import (
 from augpipe.core.plan import to_json
 from augpipe.labels.rle import rasterise
 from augpipe.labels.rules import LabelRules
-from augpipe.windows.samples import Rules, PlannedSamples, chosen, samples_of
+from augpipe.windows.samples import PlannedSamples, Rules, chosen, samples_of
 from augpipe.windows.spec import ObjectWindows, Tiles, WindowSpec
 
 CATEGORIES = {1: Category(1, 1, "ship"), 7: Category(7, 2, "person", keypoints=("nose", "tail"))}

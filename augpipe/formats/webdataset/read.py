@@ -52,9 +52,9 @@ class ShardReader:
         if "xml" in members:
             ids = {c.name: c.id for c in self.categories.values()}
             return VocReader(ids, self.voc_origin).parse(read_place(members["xml"]), entry.file)
-        if "cls" in members:
+        value: Any = decoded(read_place(members["json"]), entry.file) if "json" in members else None
+        if "cls" in members and not is_own(value):
             return Annotations(tags=(self._class(members["cls"], entry),))
-        value = decoded(read_place(members["json"]), entry.file)
         if is_own(value):
             rasters = {name: self._raster(members.get(name), name, entry) for name in _RASTERS}
             return annotations_of_record(value, rasters, self.categories, entry.file)
@@ -195,16 +195,19 @@ class _Classes:
 
     def note(self, members: Mapping[str, ByteRange], data: Sequence[bytes], file: str) -> None:
         """Gather the classes of a sample; raises ``DatasetError`` for an id with two names."""
-        for ending, content in zip(members, data, strict=True):
+        is_ours = False  # then its cls repeats what its json says
+        for ending, content in sorted(zip(members, data, strict=True), key=lambda pair: pair[0] != "json"):
             try:
                 if ending == "xml":
                     self._xml = self._own.others = True
                     self._names |= {name for name in read_xml(content, file).names if name}
-                elif ending == "cls":
+                elif ending == "cls" and not is_ours:
                     self._own.others = True
                     self._numbers.add(class_number(content, file))
                 elif ending == "json":
-                    self._json(decoded(content, file), file)
+                    value = decoded(content, file)
+                    self._json(value, file)
+                    is_ours = is_own(value)
             except Reject:
                 continue
 

@@ -114,7 +114,8 @@ def _print(summary: Summary) -> None:
         typer.echo(_windows(summary.windows))
     dropped = sum(summary.dropped.values())
     cut = f", truncated {summary.truncated:,}" if summary.truncated else ""
-    cut += f"; dropped {dropped:,}: {shared.counted(summary.dropped)}" if dropped else ""
+    what = "pieces without label" if summary.windows else "dropped"
+    cut += f"; {what} {dropped:,}: {shared.counted(summary.dropped)}" if dropped else ""
     typer.echo(f"{shared.plural(summary.objects, 'object')}{cut}")
     notes = {note: n for note, n in summary.notes.items() if note != "original-decoded"}
     if notes:

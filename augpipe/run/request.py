@@ -13,6 +13,7 @@ from typing import Any
 
 from augpipe.core.errors import UsageError, one_line
 from augpipe.formats.base import SourceOptions
+from augpipe.formats.layout.parting import parting_of
 from augpipe.pixels.codec import pixel_reading
 from augpipe.pixels.codec.image import PictureFormat
 from augpipe.pixels.cuda.select import Device
@@ -72,6 +73,7 @@ def read_request(
                 reading["exif"],
                 reading["voc_origin"],
                 config["void"]["semantic"],
+                parting_of(config),
             ),
             picture=PictureFormat(picture["format"], picture["quality"], picture["subsampling"]),
             reading=pixel_reading.from_json(picture),
@@ -81,6 +83,7 @@ def read_request(
             strict=reading["strict"],
             device=device,
             window=windows_from_json(config["window"]) if "window" in config else None,
+            augment_splits=tuple(config.get("augmented", config.get("splits", ()))),
         )
         place, name, text, overrides = request["source"], recipe["name"], recipe["text"], request["overrides"]
         if not all(isinstance(value, str) for value in (place, name, text, *overrides, request["images"] or "")):

@@ -15,6 +15,7 @@ from . import progress, shared
 
 if TYPE_CHECKING:
     from augpipe.run.augment import Summary
+    from augpipe.run.folder.manifest import WindowTotals
 
 Workers = Annotated[
     int | None, typer.Option("--workers", "-w", help="Processes; one a core if not given, 0 works in this one.")
@@ -109,9 +110,12 @@ def _print(summary: Summary) -> None:
         f"{shared.plural(summary.written, 'sample')} of {shared.plural(summary.pictures, 'picture')} in "
         f"{shared.plural(summary.shards, 'shard')}, {shared.megabytes(summary.bytes)}, {_work(summary)}"
     )
+    if summary.windows:
+        typer.echo(_windows(summary.windows))
     dropped = sum(summary.dropped.values())
     cut = f", truncated {summary.truncated:,}" if summary.truncated else ""
-    cut += f"; dropped {dropped:,}: {shared.counted(summary.dropped)}" if dropped else ""
+    what = "pieces without label" if summary.windows else "dropped"
+    cut += f"; {what} {dropped:,}: {shared.counted(summary.dropped)}" if dropped else ""
     typer.echo(f"{shared.plural(summary.objects, 'object')}{cut}")
     notes = {note: n for note, n in summary.notes.items() if note != "original-decoded"}
     if notes:
@@ -122,6 +126,14 @@ def _print(summary: Summary) -> None:
     if summary.rejected:
         typer.echo(_rejected(summary))
     typer.echo(str(summary.folder))
+
+
+def _windows(found: WindowTotals) -> str:
+    """What became of the objects of pictures that were cut into windows, and of empty windows."""
+    lost = sum(found.lost.values())
+    told = f"in no sample {lost:,}: {shared.counted(found.lost)}, such as {one_line(found.example)}"
+    left_out = f"; {shared.plural(found.left_out, 'empty window')} left out" if found.left_out else ""
+    return f"objects of the source: {found.objects:,}, {told if lost else 'each is in a sample'}{left_out}"
 
 
 def _rejected(summary: Summary) -> str:

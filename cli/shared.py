@@ -112,7 +112,7 @@ def pixel_reading(levels: str, bands: str | None, channels: str) -> PixelReading
     return parsed(levels, bands, channels)
 
 
-_GO_ON = ("augment", "retry", "finish")
+_GO_ON = ("augment", "tile", "crops", "retry", "finish")
 _DATASET = ("merge", "filter", "rename", "split")
 _ELSEWHERE = (*_GO_ON, *_DATASET, "convert", "replay", "preview", "verify", "doctor", "check")
 """Commands whose result is a folder, a file or the exit code, and not what they print."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from augpipe.core.annotations import Frame
@@ -25,9 +25,11 @@ from augpipe.run.folder.run_folder import RunFolder
 from augpipe.run.folder.state import RunState
 from augpipe.run.folder.store import Store, open_store
 from augpipe.run.job import Job, Task
+from augpipe.run.outputs import Augmented, Outputs, Windowed, outputs_of
 from augpipe.run.request import read_request
 from augpipe.run.runner import RunInput, job_of
 from augpipe.run.task import made_by
+from augpipe.windows.samples import PlannedSamples, Rules
 
 _END = 1024  # bytes of the last two blocks of a tar
 
@@ -103,7 +105,7 @@ def replay(
         sample = found_sample(store, key)
         made_of = _source(store, state, source, classes, images)
         entry, data = _entry(made_of, sample)
-        job = job_of(made_of, store, _Planned(sample.plan))
+        job = job_of(made_of, store, _outputs(made_of, sample.plan))
         _require_followed(job, data, sample)
         members = _made(job, entry, sample, _split(state, sample))
     remarks = (*_other_labels(entry, sample), *_other_versions(state, made_of, sample))
@@ -174,16 +176,36 @@ def _split(state: RunState, sample: FoundSample) -> str:
 
 
 @dataclass(frozen=True)
-class _Planned:
-    """One sample of a picture, by a plan that is there."""
+class _OneCopy(Augmented):
+    """A copy by a plan that is there."""
 
-    stored: Plan
-
-    def numbers(self, frame: Frame, copies: tuple[int, ...]) -> tuple[int, ...]:
-        return copies
+    stored: Plan = field(kw_only=True)
 
     def plan(self, frame: Frame, number: int) -> Plan:
         return self.stored
+
+
+@dataclass(frozen=True)
+class _OneWindow(Windowed):
+    """One window of those of a picture, which has to be as its plan says."""
+
+    stored: Plan = field(kw_only=True)
+
+    def samples(self, frame: Frame, copies: tuple[int, ...]) -> PlannedSamples:
+        whole = super().samples(frame, copies)
+        mine = tuple(s for s in whole.samples if s.number in copies and s.plan == self.stored)
+        if not mine:
+            raise Reject("plan", "other-window", "of this picture and its labels there is no such window any more")
+        return PlannedSamples(mine)
+
+
+def _outputs(made_of: RunInput, plan: Plan) -> Outputs:
+    """What makes the sample of a plan, with the labels that the run gives it."""
+    whole = outputs_of(made_of.recipe, made_of.options, made_of.dataset.categories)
+    if isinstance(whole, Windowed):
+        return _OneWindow(whole.spec, whole.seed, whole.rules, stored=plan)
+    rules = Rules(made_of.recipe.rules, {c.id: c for c in made_of.dataset.categories}, made_of.options.source.void)
+    return _OneCopy(made_of.recipe, made_of.options.seed, rules, stored=plan)
 
 
 def _made(job: Job, entry: Entry, sample: FoundSample, split: str) -> dict[str, bytes]:

@@ -23,7 +23,7 @@ from augpipe.pixels.factory import remark_on_processes
 from augpipe.recipe.compile import Recipe
 from augpipe.recipe.load import load
 from augpipe.run.compatibility import checked
-from augpipe.run.config import SOURCE_CHANGED, Execution, RunOptions, config_of, differences
+from augpipe.run.config import SOURCE_CHANGED, Execution, RunOptions, config_of, differences, patient
 from augpipe.run.engine.base import Engine
 from augpipe.run.engine.registry import engine_for
 from augpipe.run.folder.inventory import take_stock
@@ -75,10 +75,12 @@ def augment(
     options.check()
     execution.require_possible()
     limits.check()
+    if options.window is not None and recipe.nodes:
+        raise UsageError(f"{recipe.name}: windows are cut out without steps; augment the folder that comes of it")
     with refusals_told(output.store.folder):
         require_apart(roots_of(source, options.source), output.store.folder)
         _require_ours(output)
-        engine = engine_for(engine, execution, options.device)
+        engine = engine_for(engine, patient(execution, options), options.device)
         if not output.is_finished():
             engine.get_ready()  # while the source is looked through
         if not execution.overwrite and (started := output.state()) is not None:
@@ -118,7 +120,9 @@ def _purposes(dataset: Dataset, options: RunOptions) -> list[str]:
         return []
     augmented = options.augmented(splits)
     made = f"× {options.copies} augmented{' and as they are' if options.originals else ''}"
-    if options.copies == 0:
+    if options.window is not None:
+        made = "cut into windows"
+    elif options.copies == 0:
         made = "as they are"
     parts = [f"{shown_split(name)} {splits[name]:,} {made}" for name in augmented]
     passed = [name for name in splits if name not in augmented]

@@ -23,6 +23,7 @@ from augpipe.recipe.load import compiled
 from augpipe.run.config import RunOptions
 from augpipe.storage.remote import is_url
 from augpipe.storage.resolve import is_pattern
+from augpipe.windows.spec import from_json as windows_from_json
 
 _NO_REQUEST = "run.json: does not say how the run was asked for; run the same augment command again instead"
 
@@ -86,6 +87,7 @@ def read_request(
             truncated=reading["truncated"],
             strict=reading["strict"],
             device=device,
+            window=windows_from_json(config["window"]) if "window" in config else None,
             augment_splits=tuple(config.get("augmented", config.get("splits", ()))),
         )
         place, name, text, overrides = request["source"], recipe["name"], recipe["text"], request["overrides"]

@@ -19,7 +19,7 @@ from augpipe.core.paths import StrPath
 from augpipe.formats.base import fingerprint_of
 from augpipe.formats.webdataset.schema import REJECTS
 from augpipe.run.augment import continued, open_run
-from augpipe.run.config import Execution
+from augpipe.run.config import Execution, patient
 from augpipe.run.devices import kept_device
 from augpipe.run.engine.base import Engine
 from augpipe.run.engine.registry import engine_for
@@ -27,6 +27,7 @@ from augpipe.run.folder.books import faults_of_books
 from augpipe.run.folder.inventory import Inventory, Record, take_stock
 from augpipe.run.folder.lock import WHOLE
 from augpipe.run.folder.manifest import Limits, Summary, summary_of
+from augpipe.run.folder.overlap import remarks_on_overlap
 from augpipe.run.folder.run_folder import RunFolder, put_json
 from augpipe.run.folder.state import RunState
 from augpipe.run.folder.store import Store, open_store
@@ -100,7 +101,7 @@ def retry(
             # Before a run was closed for the first time, what is missing may be the part of another machine.
             was_closed = output.is_finished() or store.size(REJECTS) >= 0
             work = PendingWork(made_of, output, state, WHOLE, execution, watcher, is_wanted, "retry", was_closed)
-            return work.execute(engine_for(engine, execution, options.device), limits)
+            return work.execute(engine_for(engine, patient(execution, options), options.device), limits)
 
 
 def _run_in(output: RunFolder) -> RunState:
@@ -183,6 +184,8 @@ def finish(folder: StrPath | Store, limits: Limits | None = None, watcher: Watch
                 output.reopen()
                 output.clean(state, WHOLE, stock.done)
                 close(output, state, stock, 0.0, "finish")
+                for remark in remarks_on_overlap(state, stock.done):
+                    (watcher or Watcher()).trouble(remark)
             return summary_of(name, state, stock.done, limits, already_done=finished)
 
 

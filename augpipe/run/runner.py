@@ -20,11 +20,12 @@ from augpipe.run.folder.inventory import Inventory, Record, take_stock
 from augpipe.run.folder.local import LocalStore
 from augpipe.run.folder.lock import WHOLE
 from augpipe.run.folder.manifest import Limits, Summary, manifest_of, summary_of
+from augpipe.run.folder.overlap import remarks_on_overlap
 from augpipe.run.folder.run_folder import RunFolder, sha256_of
 from augpipe.run.folder.state import RunState
 from augpipe.run.folder.store import Store
 from augpipe.run.job import Job, Task, plan_tasks
-from augpipe.run.outputs import Augmented, Outputs
+from augpipe.run.outputs import Outputs, outputs_of
 from augpipe.run.source_guard import roots_of
 from augpipe.run.source_state import SourceChanges, source_changes
 
@@ -110,6 +111,8 @@ class PendingWork:
         finished = len(stock.done) == state.shards
         if finished and not self.output.is_finished():
             close(self.output, state, stock, seconds, self.command)
+            for remark in remarks_on_overlap(state, stock.done):
+                self.watcher.trouble(remark)
         summary = summary_of(store.folder, state, stock.done, limits, seconds=seconds, made=wanted, finished=finished)
         changes = source_changes(stock.done, self.input.dataset.entries, store)
         return replace(summary, failed=_changed_meanwhile(store.folder, changes)) if changes else summary
@@ -188,7 +191,7 @@ class PendingWork:
 
     def _job(self) -> Job:
         versions, made_of = self.input.config["versions"], self.input
-        outputs = Augmented(made_of.recipe, made_of.options.seed)
+        outputs = outputs_of(made_of.recipe, made_of.options, made_of.dataset.categories)
         return job_of(
             made_of, self.output.store, outputs, None if versions == self.state.config.get("versions") else versions
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +38,7 @@ from augpipe.verification.consistency import NOT_OURS, ShardCounts, check_books,
 from augpipe.verification.findings import Findings, Verdict, rows_of, worst_of
 from augpipe.verification.integrity import check_sample_alone, check_shard
 from augpipe.verification.plan_checks import recipe_of
+from augpipe.windows.spec import from_json as windows_from_json
 
 _SILENT = Progress()
 
@@ -220,17 +220,15 @@ def context_of(manifest: Mapping[str, Any]) -> Context:
         config["backend"]["codec"] == "cpu",
         config["seed"],
         recipe_of(config) if manifest.get("same_bytes", True) else None,
+        windows_from_json(config["window"]) if "window" in config else None,
     )
 
 
 def _rules(manifest: Mapping[str, Any]) -> LabelRules:
     """What the recipe says of labels, from its canonical form."""
-    from augpipe.recipe import yaml_reader
-    from augpipe.recipe.load import compiled
+    from augpipe.recipe.load import without_steps
 
-    labels = object_of(manifest["config"]["recipe"]["canonical"].encode())["labels"]
-    alone = json.dumps({"version": 1, "labels": labels, "steps": ["horizontal_flip"]})
-    return compiled(yaml_reader.read("manifest.json", alone), "labels").rules
+    return without_steps("manifest", object_of(manifest["config"]["recipe"]["canonical"].encode())["labels"]).rules
 
 
 def open_source(

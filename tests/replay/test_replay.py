@@ -64,6 +64,17 @@ def test_copies_that_were_added_are_made_again(folders, tmp_path):
         assert dict(replay(tmp_path / "out", key).members) == files
 
 
+@pytest.mark.parametrize("command", [("tile", "--size", 40), ("crops", "--margin", 0.1)], ids=lambda c: c[0])
+def test_windows_of_pictures_are_made_again(command, tmp_path):
+    source = datasets.make_coco(tmp_path / "coco", 2)
+    cut = call(command[0], source, tmp_path / "out", *command[1:], "-w", 0)
+    assert cut.exit_code == 0, cut.output
+    there = samples(tmp_path / "out")
+    assert len(there) >= 5
+    for key, files in there.items():
+        assert dict(replay(tmp_path / "out", key).members) == files
+
+
 def test_the_command_writes_the_picture_or_all_files(folders, tmp_path):
     _, shards = folders["masks"]
     key, files = next(iter(samples(shards).items()))

@@ -52,14 +52,19 @@ def augmented_splits(
     return in_order(chosen)
 
 
+def chosen_named(asked: str, there: Iterable[str]) -> str | None:
+    """As :func:`augpipe.formats.layout.splits.chosen_split`, and ``none`` for pictures in no split."""
+    names = list(there)
+    found = chosen_split(asked, names)
+    return "" if found is None and asked.lower() == NONE and "" in names else found
+
+
 def _named(splits: Iterable[str], asked: Sequence[str], option: str) -> list[str]:
     """The splits that are there which a user names; raises :class:`UsageError` for others."""
     there = list(splits)
     out = []
     for name in asked:
-        found = chosen_split(name, there)
-        if found is None and name.lower() == NONE and "" in there:
-            found = ""
+        found = chosen_named(name, there)
         if found is None:
             names = ", ".join(one_line(n, 40) or f"{NONE} (pictures in no split)" for n in in_order(there)[:8])
             raise UsageError(f"{option} {one_line(name, 40)}: no such split; there are {names}")

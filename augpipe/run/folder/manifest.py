@@ -67,6 +67,7 @@ class Summary:
         made: samples of the shards that this call made.
         finished: all shards are there.
         all_shards: shards of the whole run.
+        windows: of a run of windows, what became of the objects of the source.
     """
 
     folder: Path | str
@@ -87,6 +88,37 @@ class Summary:
     made: int = 0
     finished: bool = True
     all_shards: int = 0
+    windows: WindowTotals | None = None
+
+
+@dataclass(frozen=True)
+class WindowTotals:
+    """What became of the objects of pictures that were cut into windows.
+
+    ``lost`` are those in no sample, by reason, ``example`` names one of them; ``left_out`` are empty windows.
+    """
+
+    objects: int
+    lost: Mapping[str, int]
+    left_out: int
+    example: str = ""
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> WindowTotals:
+        """The sums over commit records."""
+        parts = [record["windows"] for record in records if "windows" in record]
+        lost = [row for part in parts for row in part["lost"]]
+        first = min(lost, key=lambda row: (row["source"], row["index"]), default=None)
+        return cls(
+            sum(part["objects"] for part in parts),
+            dict(Counter(row["reason"] for row in lost)),
+            sum(part["left_out"] for part in parts),
+            f"object {first['index']} of {first['source']}" if first else "",
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """``totals.windows`` of the manifest."""
+        return {"objects": self.objects, "lost": dict(self.lost), "left_out": self.left_out}
 
 
 def manifest_of(
@@ -163,10 +195,12 @@ def _totals_of(records: Sequence[Record]) -> dict[str, Any]:
     def merged(name: str) -> dict[str, int]:
         return dict(sum((Counter(record.get(name, {})) for record in records), Counter()))
 
+    windows = WindowTotals.of(records).to_json() if any("windows" in record for record in records) else None
     counts = {"written": "samples", "rejected": "rejected", "objects": "objects", "truncated": "truncated"}
     return {
         **{total: sum(record.get(name, 0) for record in records) for total, name in counts.items()},
         **{name: merged(name) for name in ("dropped", "label_kinds", "notes")},
+        **({} if windows is None else {"windows": windows}),
     }
 
 
@@ -205,6 +239,7 @@ def summary_of(
         made=sum(done[index]["samples"] for index in made if index in done),
         finished=finished,
         all_shards=state.shards,
+        windows=WindowTotals.of(records) if "window" in state.config else None,
     )
 
 
@@ -223,10 +258,24 @@ def _failure(
         return f"nothing was written: {'the picture was' if pictures == 1 else 'all pictures were'} rejected; {see}"
     if lost > allowed:
         return f"{lost} of {pictures} pictures were rejected; at most {allowed} were allowed; {see}"
+    if "windows" in totals:
+        return _failure_of_windows(totals, limits)
     dropped = sum(totals["dropped"].values())
     objects = totals["objects"] + dropped
     allowed = limits.dropped(objects)
     if dropped > allowed:
         why = f"{dropped} of {objects} objects were dropped; at most {allowed} were allowed"
         return f"{why}; 'dropped' in the samples' records says which and why"
+    return None
+
+
+def _failure_of_windows(totals: Mapping[str, Any], limits: Limits) -> str | None:
+    """Of a run of windows an object counts as dropped if no sample has it."""
+    lost, objects = sum(totals["windows"]["lost"].values()), totals["windows"]["objects"]
+    if not totals["written"]:
+        why = "every window is empty" if totals["windows"]["left_out"] else "no picture has an object to cut out"
+        return f"nothing was written: {why}"
+    if lost > (allowed := limits.dropped(objects)):
+        why = f"{lost} of {objects} objects are in no sample; at most {allowed} were allowed"
+        return f"{why}; 'windows' in the records of the shards says which and why"
     return None

@@ -38,6 +38,7 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     format: shared.From = None,
     split: shared.Split = None,
     classes: shared.Classes = None,
+    map: shared.Map = None,
     images: shared.Images = None,
     limit: shared.Limit = None,
     exif: shared.Exif = "upright",
@@ -97,7 +98,9 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     _require_one_of("--truncated", truncated, ("reject", "keep"))
     loaded = load(recipe, overrides or ())
     chosen = device_of(folder, device, codec, overwrite=overwrite)
-    source = shared.source_options(format, split, classes, images, limit, exif=exif, voc_origin=voc_origin, void=void)
+    source = shared.source_options(
+        format, split, classes, images, limit, map=map, exif=exif, voc_origin=voc_origin, void=void
+    )
     options = RunOptions(
         copies=_copies(copies, extend),
         originals=originals,

@@ -59,6 +59,7 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
         typer.Option("--group-by", metavar="REGEX", help="Pictures of which it matches the same stay in one split."),
     ] = None,
     classes: shared.Classes = None,
+    map: shared.Map = None,
     images: shared.Images = None,
     limit: shared.Limit = None,
     exif: shared.Exif = "upright",
@@ -118,7 +119,9 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     _require_one_of("--truncated", truncated, ("reject", "keep"))
     loaded = load(recipe, overrides or ())
     chosen = device_of(folder, device, codec, overwrite=overwrite)
-    source = shared.source_options(format, split, classes, images, limit, exif=exif, voc_origin=voc_origin, void=void)
+    source = shared.source_options(
+        format, split, classes, images, limit, map=map, exif=exif, voc_origin=voc_origin, void=void
+    )
     source = replace(source, parting=parting_of(val, test, group_by))
     options = RunOptions(
         copies=_copies(copies, extend),

@@ -30,6 +30,7 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
     dst: Annotated[str, typer.Argument(metavar="DST", help="A .json takes annotations alone, a folder everything.")],
     split: shared.Split = None,
     classes: shared.Classes = None,
+    map: shared.Map = None,
     images: shared.Images = None,
     limit: shared.Limit = None,
     voc_origin: shared.VocOrigin = 1,
@@ -74,7 +75,7 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
                          one_of("--pictures", pictures, "copy", "link", "reference"), strict)  # fmt: skip
     if kind is not None and FORMATS[before].kinds:
         before = f"{before}:{kind}"
-    options = shared.source_options(before, split, classes, images, limit, voc_origin=voc_origin)
+    options = shared.source_options(before, split, classes, images, limit, map=map, voc_origin=voc_origin)
     with progress.shown() as shown:
         report = run(src, dst, after, options, overwrite, shown, write, workers)
     tell(report, one_line(dst, 4096))

@@ -9,7 +9,7 @@ import typer
 from augpipe.core.errors import UsageError, one_line
 from augpipe.formats.catalogue import targets
 
-from . import convert, progress, shared
+from . import class_options, convert, progress, shared
 
 if TYPE_CHECKING:
     from augpipe.conversion import ConversionReport
@@ -72,10 +72,8 @@ def filter(  # noqa: PLR0913, PLR0917 - one parameter an option
     src: shared.SourceArgument,
     dst: Dst,
     to: To = None,
-    keep: Annotated[
-        str | None, typer.Option("--classes", metavar="A,B,...", help="Classes that stay, in their new order.")
-    ] = None,
-    drop: Annotated[str | None, typer.Option("--drop", metavar="A,B,...", help="Classes that go.")] = None,
+    classes: shared.Classes = None,
+    drop: Annotated[str | None, typer.Option("--drop", metavar="A,B", help="The classes that go.")] = None,
     min_side: Annotated[
         float, typer.Option("--min-side", metavar="PX", help="Of an object's box, its shorter side.")
     ] = 0.0,
@@ -108,16 +106,19 @@ def filter(  # noqa: PLR0913, PLR0917 - one parameter an option
     from augpipe.conversion.filtering import Filter, share_of
     from augpipe.conversion.whole import filter_dataset
 
+    file, keep = class_options.asked(classes)
     wanted = Filter(
-        _names("--classes", keep),
-        _names("--drop", drop) or (),
+        keep,
+        () if drop is None else class_options.names_in(drop, "--drop"),
         min_side,
         float("inf") if max_side is None else max_side,
         min_picture,
         float("inf") if max_picture is None else max_picture,
         share_of(keep_empty, "--keep-empty"),
     )
-    options = shared.source_options(format, split, images=images, limit=limit)
+    if file is not None and wanted.drop:
+        raise UsageError("--classes says which classes stay, --drop which go; give one of them")
+    options = shared.source_options(format, split, None if file is None else classes, images, limit)
     _done(filter_dataset, src, dst, to, options, _how(overwrite, pictures, strict, workers), wanted)
 
 
@@ -128,7 +129,7 @@ def rename(  # noqa: PLR0913, PLR0917 - one parameter an option
     dst: Dst,
     names: Annotated[
         list[str],
-        typer.Option("--map", metavar="OLD=NEW", help="A class and its new name; several of one name become one."),
+        typer.Option("--map", metavar="OLD=NEW|FILE", help="Call a class otherwise; those of one name become one."),
     ],
     to: To = None,
     format: shared.From = None,
@@ -145,7 +146,9 @@ def rename(  # noqa: PLR0913, PLR0917 - one parameter an option
     from augpipe.conversion.whole import rename_classes
 
     options = shared.source_options(format, split, images=images, limit=limit)
-    _done(rename_classes, src, dst, to, options, _how(overwrite, pictures, strict, workers), _renamed(names))
+    _done(
+        rename_classes, src, dst, to, options, _how(overwrite, pictures, strict, workers), class_options.renamed(names)
+    )
 
 
 @app.command(epilog="Example: augpipe dataset split data/voc parted --val 10% --test 10%")
@@ -183,26 +186,6 @@ def split(  # noqa: PLR0913, PLR0917 - one parameter an option
     options = shared.source_options(format, images=images, limit=limit)
     how = _how(overwrite, pictures, strict, workers)
     _done(split_dataset, src, dst, to, options, how, parting, again=again)
-
-
-def _names(option: str, text: str | None) -> tuple[str, ...] | None:
-    if text is None:
-        return None
-    names = tuple(name.strip() for name in text.split(","))
-    if not all(names):
-        raise UsageError(f"{option} {one_line(text, 80)}: expected names of classes with commas between them")
-    return names
-
-
-def _renamed(texts: list[str]) -> dict[str, str]:
-    names: dict[str, str] = {}
-    for text in texts:
-        old, is_pair, new = (part.strip() for part in text.partition("="))
-        if not (old and is_pair and new):
-            raise UsageError(f"--map {one_line(text, 80)}: expected OLD=NEW")
-        if names.setdefault(old, new) != new:
-            raise UsageError(f"--map: '{one_line(old, 80)}' becomes {one_line(names[old], 80)} and {one_line(new, 80)}")
-    return names
 
 
 def _how(overwrite: bool, pictures: str, strict: bool, workers: int | None) -> dict[str, Any]:

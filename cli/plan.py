@@ -29,6 +29,7 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
     format: shared.From = None,
     split: shared.Split = None,
     classes: shared.Classes = None,
+    map: shared.Map = None,
     images: shared.Images = None,
     limit: shared.Limit = None,
     exif: shared.Exif = "upright",
@@ -45,7 +46,7 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
     if copies < 1:
         raise UsageError(f"--copies {copies}: expected 1 or more")
     loaded = load(recipe, overrides or ())
-    source = shared.source_options(format, split, classes, images, limit, exif=exif, voc_origin=voc_origin)
+    source = shared.source_options(format, split, classes, images, limit, map=map, exif=exif, voc_origin=voc_origin)
     dataset, remark = augmented_part(open_dataset(src, source))
     shared.say(*([f"note: {remark}"] if remark else []))
     for row in plans(dataset, loaded, seed, copies):

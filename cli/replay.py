@@ -35,7 +35,9 @@ def replay(
     against: Annotated[
         str | None, typer.Option("--against", metavar="SRC", help="Where the source is now, if it was moved.")
     ] = None,
-    classes: shared.Classes = None,
+    classes: Annotated[
+        Path | None, typer.Option("--classes", metavar="FILE", help="Where its file of class names is now, if moved.")
+    ] = None,
     images: shared.Images = None,
     debug: shared.Debug = False,
 ) -> None:

@@ -51,7 +51,12 @@ From = Annotated[
 ]
 Split = Annotated[str | None, typer.Option("--split", metavar="S", help="Only the list, folder or JSON of that name.")]
 Classes = Annotated[
-    Path | None, typer.Option("--classes", metavar="FILE", help="Class names, one a line, which fixes their ids.")
+    str | None,
+    typer.Option("--classes", metavar="FILE|A,B", help="The classes to keep, in this order; or a file, a name a line."),
+]
+Map = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="OLD=NEW|FILE", help="Call a class otherwise; those of one name become one."),
 ]
 Images = Annotated[
     str | None,
@@ -85,13 +90,17 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is th
 def source_options(
     format: str | None = None,
     split: str | None = None,
-    classes: Path | None = None,
+    classes: str | None = None,
     images: str | None = None,
     limit: int | None = None,
+    *,
+    map: list[str] | None = None,
     **labels: Any,
 ) -> SourceOptions:
     """The options of a source; ``labels`` are exif, voc_origin and void. Raises UsageError for impossible values."""
     from augpipe.formats.base import SourceOptions
+
+    from . import class_options
 
     exif, voc_origin, void = labels.get("exif", "upright"), labels.get("voc_origin", 1), labels.get("void", 255)
     if exif not in ("upright", "stored"):
@@ -102,7 +111,9 @@ def source_options(
         raise UsageError(f"--void {void}: expected 0 to 255")
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: expected 1 or more")
-    return SourceOptions(format, split, classes, images, limit, exif, voc_origin, void)
+    file, keep = class_options.asked(classes)
+    renamed = class_options.renamed(map or ())
+    return SourceOptions(format, split, file, images, limit, exif, voc_origin, void, keep, renamed)
 
 
 def pixel_reading(levels: str, bands: str | None, channels: str) -> PixelReading:

@@ -10,7 +10,7 @@ import typer
 
 from augpipe.core.errors import UsageError, one_line
 
-from . import progress, shared
+from . import class_options, progress, shared
 
 if TYPE_CHECKING:
     from augpipe.verification import Verdict
@@ -57,7 +57,8 @@ def verify(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise UsageError("expected 1 or more --samples and 0 or more --workers")
     folder, place = local_path(dst), shared.drawing_to(sheet, "--sheet", dst, against)
     with progress.shown("shard") as bar:
-        dataset = None if against is None else open_source(against, folder, classes, images)
+        file, keep = class_options.asked(classes)
+        dataset = None if against is None else open_source(against, folder, file, images, keep)
         verdict = run(folder, dataset, most=samples, workers=workers, progress=bar)
     if place is not None and dataset is not None:
         from augpipe.verification.worst_samples import sheet_of_worst

@@ -10,6 +10,7 @@ import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.parallel import batches_of, parallel_map
 from augpipe.formats.base import Dataset, Entry, Reader, read_labels
 from augpipe.formats.catalogue import format_named
+from augpipe.formats.indexing import read_classes, without_background
 
 _SHOWN = 5
 LEFT_OUT = "keypoints-left-out"
@@ -40,6 +42,19 @@ class ClassChoice:
 
     def __bool__(self) -> bool:
         return self.keep is not None or bool(self.rename)
+
+
+def choice_of(config: Mapping[str, Any]) -> ClassChoice:
+    """What the configuration of a run has kept of ``--classes`` and ``--map``.
+
+    Raises:
+        DatasetError: it is damaged.
+    """
+    keep, rename = config.get("keep"), config.get("map", {})
+    shaped = isinstance(keep, (list, type(None))) and isinstance(rename, dict)
+    if not shaped or not all(isinstance(name, str) for name in (*(keep or ()), *rename.values())):
+        raise DatasetError("config.keep and config.map: expected names of classes; put back what augpipe has written")
+    return ClassChoice(None if keep is None else tuple(keep), rename)
 
 
 def chosen(dataset: Dataset, choice: ClassChoice) -> Dataset:
@@ -95,6 +110,33 @@ class ChosenReader:
 
     def annotations(self, entry: Entry) -> Annotations:
         return relabelled(self.reader.annotations(entry), self.table)
+
+
+def as_asked(dataset: Dataset) -> Dataset:
+    """The dataset with the classes that its options ask for.
+
+    Raises:
+        DatasetError: as :func:`chosen`; or a class that a file lists is none, but nearly the name of one it leaves out.
+    """
+    options = dataset.options
+    keep, file = options.keep, options.classes
+    if file is None or dataset.named:
+        return chosen(dataset, ClassChoice(keep, options.rename))
+    names = {options.rename.get(c.name, c.name) for c in dataset.categories}
+    listed = without_background(read_classes(file), names)
+    rest = names - set(listed)
+    for name in listed:
+        if name not in names and (close := _close(name, rest)) is not None:
+            said = f"lists '{one_line(name, 80)}', which is no class of {dataset.root}; did you mean '{close}'?"
+            raise DatasetError(f"{file}: {said}")
+    strange = [name for name in listed if name not in names]
+    if strange:
+        count = f"{len(strange):,} class{'es' if len(strange) > 1 else ''}"
+        said = f"{file}: lists {count} that {dataset.root} has not, as '{one_line(strange[0], 80)}'"
+        dataset = replace(dataset, remarks=(*dataset.remarks, said))
+    if format_named(dataset.format).numbered and len(strange) < len(listed):
+        listed = [name for name in listed if name in names]  # of the others nobody knows the number
+    return chosen(dataset, ClassChoice(tuple(listed), options.rename, spare=True))
 
 
 # --- classes ---------------------------------------------------------------------------------------------------------
@@ -172,12 +214,16 @@ def _merged(
 def nearest(name: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?`` if a known name is near, else some of the known names."""
     names = list(known)
-    bare = {_bare(n): n for n in reversed(names)}
-    close = difflib.get_close_matches(_bare(name), bare, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean '{one_line(bare[close[0]], 80)}'?"
+    if (close := _close(name, names, 0.6)) is not None:
+        return f"; did you mean '{close}'?"
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     return f"; there are {one_line(', '.join(names[:_SHOWN]), 200)}{more}"
+
+
+def _close(name: str, known: Iterable[str], cutoff: float = 0.8) -> str | None:
+    bare = {_bare(n): n for n in sorted(known, reverse=True)}
+    close = difflib.get_close_matches(_bare(name), bare, n=1, cutoff=cutoff)
+    return one_line(bare[close[0]], 80) if close else None
 
 
 def _bare(name: str) -> str:

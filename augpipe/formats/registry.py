@@ -14,6 +14,7 @@ from pathlib import Path
 from augpipe.core.errors import DatasetError, UsageError, one_line
 from augpipe.formats.base import Dataset, Source, SourceOptions, is_picture, plural
 from augpipe.formats.catalogue import FORMATS
+from augpipe.formats.class_choice import as_asked
 from augpipe.formats.format import Format
 from augpipe.formats.layout.splits import shown_splits
 from augpipe.formats.signatures import Signature, signature_of
@@ -44,7 +45,7 @@ def open_dataset(src: str | os.PathLike[str], options: SourceOptions | None = No
     src = os.fspath(src)
     before = waited()
     try:
-        dataset = _parted(_opened(src, options or SourceOptions()))
+        dataset = _parted(as_asked(_opened(src, options or SourceOptions())))
     except MemoryError as error:
         raise DatasetError(f"{one_line(src)}: not enough memory to look through it; nothing was done") from error
     except OSError as error:

@@ -139,6 +139,8 @@ def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str
         "backend": {"device": options.device.kind, "codec": options.device.codec},
         "categories": [category_json(c) for c in dataset.categories],
         "void": {"semantic": options.source.void},
+        **({} if options.source.keep is None else {"keep": list(options.source.keep)}),
+        **({"map": dict(options.source.rename)} if options.source.rename else {}),
         "versions": {**versions(), **options.device.versions},
         "machine": platform.machine(),
         **({} if options.window is None else {"window": windows_json(options.window)}),

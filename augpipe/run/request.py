@@ -13,6 +13,7 @@ from typing import Any
 
 from augpipe.core.errors import UsageError, one_line
 from augpipe.formats.base import SourceOptions
+from augpipe.formats.class_choice import choice_of
 from augpipe.formats.layout.parting import parting_of
 from augpipe.pixels.codec import pixel_reading
 from augpipe.pixels.codec.image import PictureFormat
@@ -65,6 +66,7 @@ def read_request(
     """
     try:
         reading, picture, recipe = config["reading"], config["picture"], config["recipe"]
+        choice = choice_of(config)
         options = RunOptions(
             copies=config["copies"],
             originals=config["originals"],
@@ -78,6 +80,8 @@ def read_request(
                 reading["exif"],
                 reading["voc_origin"],
                 config["void"]["semantic"],
+                choice.keep,
+                choice.rename,
                 parting_of(config),
             ),
             picture=PictureFormat(picture["format"], picture["quality"], picture["subsampling"]),

@@ -22,6 +22,7 @@ from augpipe.core.parallel import parallel_map, worker_pool
 from augpipe.core.paths import StrPath, local_path
 from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset, Entry, Reader, SourceOptions, read_picture
+from augpipe.formats.class_choice import choice_of
 from augpipe.formats.layout.parting import Parting, parting_of
 from augpipe.formats.look import upright_labels
 from augpipe.formats.registry import open_dataset
@@ -232,7 +233,11 @@ def _rules(manifest: Mapping[str, Any]) -> LabelRules:
 
 
 def open_source(
-    source: StrPath, folder: StrPath, classes: StrPath | None = None, images: StrPath | None = None
+    source: StrPath,
+    folder: StrPath,
+    classes: StrPath | None = None,
+    images: StrPath | None = None,
+    keep: tuple[str, ...] | None = None,
 ) -> Dataset:
     """The source of a finished folder, read as its manifest says.
 
@@ -241,12 +246,13 @@ def open_source(
         folder: the finished folder.
         classes: the file of class names, if there was one.
         images: where the pictures of a COCO JSON are, if that was said.
+        keep: names of the classes that were chosen; those of the manifest if not given.
 
     Raises:
         DatasetError: no finished folder, or no such source.
     """
     config = read_manifest(local_path(folder), whole=True)["config"]
-    reading = config.get("reading", {})
+    reading, choice = config.get("reading", {}), choice_of(config)
     options = SourceOptions(
         config["source"]["format"],
         config["split"],
@@ -256,6 +262,8 @@ def open_source(
         reading.get("exif", "upright"),
         reading.get("voc_origin", 1),
         config["void"]["semantic"],
+        keep if keep is not None or classes is not None else choice.keep,
+        choice.rename,
         _parting_of(config),
     )
     return open_dataset(source, options)

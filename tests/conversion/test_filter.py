@@ -42,6 +42,17 @@ def test_classes_that_stay_and_that_go(tmp_path):
     assert [r[0] for r in yolo_rows(tmp_path / "three")["a.jpg"]] == [1, 0, 1]
 
 
+def test_classes_and_names_of_a_file(tmp_path):
+    source = three(tmp_path / "voc")
+    (tmp_path / "names.txt").write_text("lion\n")
+    said = done("filter", source, tmp_path / "one", "--classes", tmp_path / "names.txt", "--keep-empty", "0%")
+    assert {name: [r[0] for r in rows] for name, rows in voc_boxes(tmp_path / "one").items()} == {"a": ["lion", "lion"]}
+    assert "objects: 2 of 'wolf' (as in a.jpg)" in said
+    (tmp_path / "map.txt").write_text("lion=cat\nwolf = dog\n")
+    done("rename", source, tmp_path / "two", "--map", tmp_path / "map.txt")
+    assert [r[0] for r in voc_boxes(tmp_path / "two")["a"]] == ["cat", "dog", "cat"]
+
+
 def test_sizes_of_objects(tmp_path):
     source = three(tmp_path / "voc")
     said = done("filter", source, tmp_path / "large", "--min-side", "4")
@@ -145,12 +156,12 @@ def test_splits_stay_and_one_is_chosen(tmp_path):
         (("filter", "--classes", "lion", "--drop", "wolf"), "give one of them"),
         (("filter", "--drop", "lion,wolf"), "nothing would be left"),
         (("filter", "--drop", "bird"), "no class 'bird' to drop"),
-        (("filter", "--classes", "lion,,wolf"), "expected names"),
+        (("filter", "--classes", "lion,,wolf"), "names with commas"),
         (("filter", "--min-side", "9", "--max-side", "3"), "leave nothing"),
         (("filter", "--min-side", "nan"), "leave nothing"),
         (("filter", "--keep-empty", "some"), "--keep-empty some: expected a share"),
         (("rename", "--map", "lion"), "expected OLD=NEW"),
-        (("rename", "--map", "lion=a", "--map", "lion=b"), "becomes a and b"),
+        (("rename", "--map", "lion=a", "--map", "lion=b"), "becomes 'a' and 'b'"),
         (("rename", "--map", "loin=a"), "did you mean 'lion'"),
         (("filter", "--from", "kitti"), "KITTI"),
     ],

@@ -169,6 +169,7 @@ ROWS = {
     "--split": Row(plain, ("--split", "first"), ("--split", "second"), "split", (*READERS, "voc-to-coco")),
     "--classes": Row(two_classes, ("--classes", "{folder}/one.txt"), ("--classes", "{folder}/two.txt"),
                      "categories", ("augment", "preview", "inspect", "voc-to-coco")),
+    "--map": Row(two_classes, ("--map", "cat=dog"), ("--map", "dog=cat"), "map", ("augment", "inspect", "voc-to-coco")),
     "--images": Row(two_folders_of_pictures, ("--images", "{folder}/one"), ("--images", "{folder}/two"),
                     "source.fingerprint", (*READERS, "coco-to-voc")),
     "--limit": Row(plain, ("--limit", "1"), ("--limit", "3"), "limit", (*READERS, "voc-to-coco")),
@@ -226,8 +227,14 @@ TRIED = {
         "--overwrite": "conversion/test_convert_options.py::test_pictures_as_links",
         "--strict": "conversion/test_convert_options.py::test_strict_writes_nothing_if_anything_is_lost_or_odd",
     },
-    "preview": {"--output": "cli/test_cli.py::test_preview_writes_a_sheet"},
-    "plan": {"--classes": OPTIONS + "test_classes_decide_what_can_be_planned"},
+    "preview": {
+        "--output": "cli/test_cli.py::test_preview_writes_a_sheet",
+        "--map": OPTIONS + "test_classes_decide_what_can_be_planned",
+    },
+    "plan": {
+        "--classes": OPTIONS + "test_classes_decide_what_can_be_planned",
+        "--map": OPTIONS + "test_classes_decide_what_can_be_planned",
+    },
     "inspect": {
         "--diff": "survey/test_survey.py::test_two_datasets_side_by_side",
         "--output": "survey/test_survey.py::test_plots_of_every_format_and_of_many_classes",

@@ -20,7 +20,14 @@ from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, plural
 from augpipe.formats.coco.fields import whole_number
 from augpipe.formats.coco.read import annotations_of, decoded
-from augpipe.formats.indexing import categories_by_name, digest_of, labelled_by_id, left_out
+from augpipe.formats.indexing import (
+    categories_by_name,
+    categories_in,
+    digest_of,
+    labelled_by_id,
+    left_out,
+    read_classes,
+)
 from augpipe.formats.labelme.index import holds_labelme
 from augpipe.formats.layout.splits import chosen_split, known_split, split_called
 from augpipe.formats.limits import bad_labels
@@ -176,7 +183,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     if categories is None:
         categories = classes.categories(src, remarks)
     reader = ShardReader({c.id: c for c in categories}, options.voc_origin)
-    return Dataset.of("shards", base, categories, entries, reader, options, remarks)
+    return Dataset.of("shards", base, categories, entries, reader, options, remarks, named=classes.named)
 
 
 def _split_of(prefix: str, own: bool) -> str:
@@ -209,6 +216,7 @@ class _Classes:
     """Gathers the classes of shards while they are indexed."""
 
     def __init__(self, options: SourceOptions) -> None:
+        self.named = False  # by ``options.classes``
         self._options = options
         self._names: set[str] = set()  # of objects that state no id
         self._numbers: set[int] = set()  # of .cls members
@@ -265,10 +273,10 @@ class _Classes:
             if self._options.classes is None:
                 listed = [str(n) for n in range(max(self._numbers) + 1)]
             else:
-                listed = [c.name for c in categories_by_name((), self._options, src)]
+                listed, self.named = read_classes(self._options.classes), True
             return labelled_by_id(Category(n, 0, name) for n, name in enumerate(listed))
-        devkit = self._xml and self._names <= set(TWENTY) and self._options.classes is None
-        return categories_by_name(TWENTY if devkit else sorted(self._names), self._options, src)
+        devkit = self._xml and self._names <= set(TWENTY)
+        return categories_by_name(TWENTY if devkit else sorted(self._names))
 
     def _of_records(self, src: str, remarks: list[str]) -> tuple[Category, ...]:
         self._own.check(src, set(self._named.values()), by_name=self._options.classes is not None and not self._named)
@@ -276,10 +284,11 @@ class _Classes:
             "no manifest.json of augpipe beside the tars: classes are those that the records name, with their ids and "
             "labels; others are called unknown_N"
         )
-        if self._options.classes is not None or not self._named:
-            by_name = categories_by_name(self._named.values() or self._own.tags, self._options, src)
-            if not self._named:
-                return by_name
+        if not self._named:
+            if (file := self._options.classes) is None:
+                return ()
+            self.named = True
+            return categories_in(file, self._own.tags, src)
         return self._own.labelled(self._named, src)
 
     def _by_id(self, src: str) -> tuple[Category, ...]:
@@ -287,8 +296,6 @@ class _Classes:
         names = {number: name or f"class_{number}" for number, name in self._named.items()}
         more = sorted(self._names - set(names.values()))
         names |= dict(enumerate(more, start=max(names) + 1))
-        if self._options.classes is not None:
-            categories_by_name(names.values(), self._options, src)  # the ids stay, but every name must be known
         return labelled_by_id(Category(number, 0, name) for number, name in names.items())
 
 
@@ -338,6 +345,9 @@ class _OwnRecords:
         Raises ``DatasetError`` for labels that no class map can have.
         """
         out: list[Category] = []
+        by_label = sorted(names, key=lambda number: self._labels[number])
+        if by_label != sorted(names) and [self._labels[n] for n in by_label] == [*range(1, len(names) + 1)]:
+            return tuple(Category(n, self._labels[n], names[n] or f"class_{n}") for n in sorted(names))
         for number, name in sorted(names.items()):
             label, first = self._labels[number], len(out) + 1
             known = Category(number, label, name or f"class_{number}")

@@ -119,7 +119,7 @@ def sources_per_shard(options: RunOptions, pictures: int) -> int:
 
 def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str, Any]:
     """The configuration as JSON-ready values; fields as in docs/format.md."""
-    config = {
+    config: dict[str, Any] = {
         "recipe": {"name": recipe.name, "text": recipe.text, "canonical": recipe.canonical, "digest": recipe.digest},
         "seed": options.seed,
         "copies": options.copies,

@@ -427,6 +427,26 @@ def _half_a_pixel(found: Any) -> None:
             kept["box_xyxy"] = [v + 0.5 if i < 2 else v for i, v in enumerate(kept["box_xyxy"])]
 
 
+def test_books_that_do_not_know_every_object_are_told(tmp_path):
+    source, out = made(tmp_path / "coco"), tmp_path / "out"
+    succeeds("tile", source, out, *TILES, "--min-visibility", "0.5", "-w", 0, "--sources-per-shard", 9)
+    assert problems(verified(out)) == []
+    record, book = json.loads((out / "all-000000.json").read_bytes()), manifest(out)
+    for lost, told in (
+        ([], "its sources have 5 objects by its record, 4 are in samples and 0 in none"),
+        ([{**record["windows"]["lost"][0], "index": 0}], "object 0 of a.png is in a sample, its record says in none"),
+    ):
+        changed = {**record, "windows": {**record["windows"], "lost": lost}}
+        (out / "all-000000.json").write_text(json.dumps(changed))
+        assert any(told in problem for problem in problems(verified(out)))
+    (out / "all-000000.json").write_text(json.dumps({**record, "windows": {"lost": 7}}))
+    assert any("all-000000.json" in problem for problem in problems(verified(out)))
+    (out / "all-000000.json").write_text(json.dumps(record))
+    book["totals"]["windows"]["objects"] += 1
+    (out / "manifest.json").write_text(json.dumps(book))
+    assert any("totals.windows" in problem for problem in problems(verified(out)))
+
+
 def _another_window(found: Any) -> None:
     for record, _ in found.values():
         for drawn in record["plan"]["drawn"]:

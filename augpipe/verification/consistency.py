@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class Commit:
     rejects: tuple[Mapping[str, Any], ...]
     split: str = ""
     expected: int | None = None
+    windows: Mapping[str, Any] | None = None
 
     @property
     def lost(self) -> list[tuple[str, int]]:
@@ -66,12 +67,15 @@ class ShardCounts:
     objects: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     copies: list[tuple[str, int]] = field(default_factory=list)
+    indexes: set[tuple[str, int]] = field(default_factory=set)
 
     def count(self, record: Mapping[str, Any]) -> None:
         """Add a sample by its record."""
         self.objects += len(record["objects"])
         self.dropped.update(str(row["reason"]) for row in record["dropped"])
-        self.copies.append((str(record["source"]["key"]), int(record["copy"])))
+        key = str(record["source"]["key"])
+        self.copies.append((key, int(record["copy"])))
+        self.indexes.update((key, int(row["index"])) for row in record["objects"])
 
 
 def record_name(shard: Mapping[str, Any]) -> str:
@@ -101,6 +105,7 @@ def read_commit(folder: Path, shard: Mapping[str, Any]) -> Commit:
         rejects=tuple(record["rejects"]),
         split=str(shard.get("split", "")),
         expected=record.get("expected"),
+        windows=record.get("windows"),
     )
 
 
@@ -142,6 +147,8 @@ def _check_totals(totals: Mapping[str, Any], commits: Sequence[Commit], f: Findi
     dropped: Counter[str] = Counter()
     for commit in commits:
         dropped.update(commit.dropped)
+    if any(commit.windows for commit in commits):
+        _check_windows(totals.get("windows", {}), [commit.windows or {} for commit in commits], f)
     for name, expected in (
         ("written", sum(c.samples for c in commits)),
         ("rejected", sum(c.rejected for c in commits)),
@@ -151,6 +158,15 @@ def _check_totals(totals: Mapping[str, Any], commits: Sequence[Commit], f: Findi
     ):
         if totals[name] != expected:
             f.fault("manifest.json", f"totals.{name} is {one_line(totals[name], 80)}, the records come to {expected}")
+
+
+def _check_windows(totals: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], f: Findings) -> None:
+    """The objects of a source that was cut into windows, as the records have them."""
+    lost = Counter(str(row["reason"]) for part in parts for row in part.get("lost", ()))
+    sums = {name: sum(int(part.get(name, 0)) for part in parts) for name in ("objects", "left_out")}
+    if totals != {**sums, "lost": dict(lost)}:
+        told = f"{one_line(totals, 80)}, the records come to { ({**sums, 'lost': dict(lost)}) }"
+        f.fault("manifest.json", f"totals.windows is {told}")
 
 
 def _check_coverage(
@@ -195,6 +211,9 @@ def check_counts(
     if counts.dropped != Counter(commit.dropped):
         f.fault(name, f"its samples dropped {dict(counts.dropped)}, its record says {dict(commit.dropped)}")
 
+    if commit.windows is not None:
+        _check_lost(name, commit.windows, counts.indexes, f)
+
     def fault_each(pairs: Sequence[tuple[str, int]], what: str) -> None:
         for source, copy in pairs[:_A_FEW]:
             f.fault(name, f"copy {copy} of {one_line(source, 100)} {what}")
@@ -215,6 +234,16 @@ def check_counts(
     else:
         expected = ((source, copy) for source in sorted(sources) for copy in numbers)
         fault_each([pair for pair in expected if pair not in there], "was neither written nor rejected")
+
+
+def _check_lost(name: str, windows: Mapping[str, Any], there: Set[tuple[str, int]], f: Findings) -> None:
+    """Every object of a source that was cut into windows is in a sample, or said to be in none."""
+    lost = Counter((str(row["source"]), int(row["index"])) for row in windows["lost"])
+    for source, index in sorted(key for key, count in lost.items() if count > 1 or key in there)[:_A_FEW]:
+        f.fault(name, f"object {index} of {one_line(source, 100)} is in a sample, its record says in none")
+    if windows["objects"] != len(there) + len(lost):
+        have = f"{len(there)} are in samples and {len(lost)} in none"
+        f.fault(name, f"its sources have {windows['objects']} objects by its record, {have}")
 
 
 def _check_rejects(folder: Path, rows: Sequence[Mapping[str, Any]], f: Findings) -> None:

@@ -83,9 +83,10 @@ def samples_of(spec: WindowSpec, frame: Frame, seed: int, rules: Rules) -> Plann
     lost |= {row.index: row for row in _in_none(source.objects, found) if row.index not in lost}
     found = [replace(sample, labels=_as_seen(sample.labels)) for sample in found]
     kept = _kept(spec, frame.key, seed, found, rules.void)
+    there = {index for sample in kept for index in _indexes(sample.labels)}  # a crop may show a crowd beside its object
     return PlannedSamples(
         tuple(kept),
-        tuple(lost[index] for index in sorted(lost)),
+        tuple(lost[index] for index in sorted(lost) if index not in there),
         len(found) - len(kept) if isinstance(spec, Tiles) else 0,
     )
 
@@ -199,7 +200,7 @@ def _in_none(objects: Objects, found: Sequence[PlannedSample]) -> Iterator[Dropp
     for labels in (sample.labels for sample in found):
         if isinstance(labels, Reject):
             return
-        kept.update(labels.annotations.objects.index.tolist())
+        kept.update(_indexes(labels))
         for row in labels.dropped:
             if row.index not in best or _shown(row) > _shown(best[row.index]):
                 best[row.index] = row
@@ -219,7 +220,9 @@ def _shown(row: Dropped) -> tuple[bool, float]:
 def _kept(spec: WindowSpec, key: str, seed: int, found: Sequence[PlannedSample], void: int) -> Sequence[PlannedSample]:
     """The samples without the crops whose object is lost, and the empty tiles that do not stay."""
     if isinstance(spec, ObjectWindows):
-        return [sample for sample in found if isinstance(sample.labels, Reject) or _has(sample.labels, sample.number)]
+        return [
+            sample for sample in found if isinstance(sample.labels, Reject) or sample.number in _indexes(sample.labels)
+        ]
     if spec.keep_empty >= 1.0:
         return found
     bare, out = list[int](), set[int]()
@@ -233,8 +236,10 @@ def _kept(spec: WindowSpec, key: str, seed: int, found: Sequence[PlannedSample],
     return [sample for sample in found if sample.number not in out]
 
 
-def _has(labels: Labelled, index: int) -> bool:
-    return bool((labels.annotations.objects.index == index).any())
+def _indexes(labels: Labelled | Reject) -> list[int]:
+    """The objects that a sample has."""
+    found: list[int] = [] if isinstance(labels, Reject) else labels.annotations.objects.index.tolist()
+    return found
 
 
 def is_empty(labels: Labelled, void: int) -> bool:

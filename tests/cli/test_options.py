@@ -132,6 +132,9 @@ def shown(command: str, row: Row, value: tuple[str, ...], source: Path, folder: 
     if command == "inspect":
         return json.loads(succeeds("inspect", source, "--json", *arguments))
     target = folder / "target"
+    if command == "tile":
+        succeeds("tile", source, target, "--size", 320, "--pad", "-w", 0, "--overwrite", *row.always, *arguments)
+        return promised(target)["tars"]
     succeeds("convert", command, source, target, *arguments)
     found = contents(target)
     shutil.rmtree(target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import shlex
 import shutil
@@ -42,7 +43,7 @@ def workplace(tmp_path, voc, coco, monkeypatch):
 def test_every_command_runs(page, workplace):
     for line in commands(page.read_text("utf-8")):
         arguments = shlex.split(line.split(" > ")[0].split("  #")[0])[1:]
-        if arguments[0] == "augment":
+        if arguments[0] in ("augment", "tile", "crops"):
             arguments += ["--workers", "0"]
         result = call(*arguments)
         assert result.exit_code == 0, f"{page.name}: {line}\n{result.output}"
@@ -73,6 +74,24 @@ def test_the_python_of_the_readme_runs(workplace):
         exec(compile(block.replace("num_workers=2", "num_workers=0"), "README.md", "exec"), {"__name__": "__main__"})
     assert len(blocks) == 2
     assert (workplace / "by_python" / "manifest.json").is_file()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_the_python_of_tiles_and_crops_runs(workplace):
+    blocks = [
+        b for language, b in FENCE.findall((ROOT / "docs" / "tile.md").read_text("utf-8")) if language == "python"
+    ]
+    call("crops", "data/voc", "objects", "--workers", "0", "--sources-per-shard", "99")
+    names = {}
+    for block in blocks:
+        exec(compile(block, "tile.md", "exec"), names)
+    assert len(blocks) == 2
+    labels = [label for _, label in names["pairs"]]
+    assert labels
+    assert all(isinstance(label, int) for label in labels)
+    assert names["done"].written == names["done"].pictures  # one tile each
+    del names["pairs"]
+    gc.collect()  # webdataset leaves its files open
 
 
 def test_the_targets_of_the_makefile_are_those_named():

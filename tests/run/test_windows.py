@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import typer.main
 import webdataset as wds
 from builders import coco, encoded, image, photo, row, write_json
 from command_line import call
@@ -19,6 +20,7 @@ from PIL import Image
 from runs import promised, promised_manifest, records, samples
 from verifying import problems, verified
 
+from augpipe.cli.main import app
 from augpipe.core.errors import UsageError
 from augpipe.pixels import cpu
 from augpipe.recipe.load import load, without_steps
@@ -161,6 +163,43 @@ def test_the_same_bytes_for_any_number_of_workers_and_after_a_loss(tmp_path):
     next((tmp_path / "parts").glob("*.tar")).unlink()
     succeeds("retry", tmp_path / "parts", "-w", 0)
     assert promised(tmp_path / "parts") == whole
+
+
+def test_shards_are_checked_and_made_anew(tmp_path):
+    source, out = made(tmp_path / "coco"), tmp_path / "out"
+    succeeds("tile", source, out, *TILES, "-w", 0)
+    whole, tar = promised(out), next(out.glob("*.tar"))
+    data = bytearray(tar.read_bytes())
+    data[700] ^= 1
+    tar.write_bytes(data)
+    assert "nothing to do" in succeeds("tile", source, out, *TILES, "-w", 0)
+    succeeds("tile", source, out, *TILES, "-w", 0, "--check")
+    assert promised(out) == whole
+    succeeds("tile", source, out, "--size", 50, "-w", 0, "--overwrite")
+    assert {r["width"] for r in records(out).values()} == {50}
+
+
+def test_rules_of_labels_are_set(tmp_path):
+    """An object of 40×20 pixels, of which the first tile shows 15×20, and the second all."""
+    source = made(tmp_path / "coco")
+    succeeds("tile", source, tmp_path / "out", *TILES, "-w", 0, "--set", "labels.truncated=drop")
+    tiles = by_number(tmp_path / "out", "a.png")
+    assert [[r["index"] for r in tiles[n]["objects"]] for n in range(6)] == [[0], [1], [], [], [], [3]]
+    assert tiles[0]["dropped"][0] | {"category": ""} == {
+        "index": 1, "id": 2, "category": "", "reason": "min_visibility", "value": 0.375
+    }  # fmt: skip
+
+
+def test_both_commands_share_their_options():
+    own = {"tile": ["size", "overlap", "min_visibility", "keep_empty", "pad"], "crops": ["margin", "square", "others"]}
+    own["crops"].append("min_side")
+    commands = typer.main.get_command(app).commands
+    tile, crops = (
+        [(p.name, p.opts, p.default, p.help) for p in commands[name].params if p.name not in own[name]]
+        for name in ("tile", "crops")
+    )
+    assert tile == crops
+    assert len(tile) > 20
 
 
 @pytest.mark.parametrize("other", [("--overlap", 10), ("--keep-empty", "10%"), ("--min-visibility", 0.7), ("--pad",)])
@@ -386,6 +425,26 @@ def _half_a_pixel(found: Any) -> None:
     for record, _ in found.values():
         for kept in record["objects"]:
             kept["box_xyxy"] = [v + 0.5 if i < 2 else v for i, v in enumerate(kept["box_xyxy"])]
+
+
+def test_books_that_do_not_know_every_object_are_told(tmp_path):
+    source, out = made(tmp_path / "coco"), tmp_path / "out"
+    succeeds("tile", source, out, *TILES, "--min-visibility", "0.5", "-w", 0, "--sources-per-shard", 9)
+    assert problems(verified(out)) == []
+    record, book = json.loads((out / "all-000000.json").read_bytes()), manifest(out)
+    for lost, told in (
+        ([], "its sources have 5 objects by its record, 4 are in samples and 0 in none"),
+        ([{**record["windows"]["lost"][0], "index": 0}], "object 0 of a.png is in a sample, its record says in none"),
+    ):
+        changed = {**record, "windows": {**record["windows"], "lost": lost}}
+        (out / "all-000000.json").write_text(json.dumps(changed))
+        assert any(told in problem for problem in problems(verified(out)))
+    (out / "all-000000.json").write_text(json.dumps({**record, "windows": {"lost": 7}}))
+    assert any("all-000000.json" in problem for problem in problems(verified(out)))
+    (out / "all-000000.json").write_text(json.dumps(record))
+    book["totals"]["windows"]["objects"] += 1
+    (out / "manifest.json").write_text(json.dumps(book))
+    assert any("totals.windows" in problem for problem in problems(verified(out)))
 
 
 def _another_window(found: Any) -> None:

@@ -284,6 +284,12 @@ def test_crowds_and_small_objects_get_no_window_and_are_named() -> None:
     assert [(d.index, d.reason, d.value) for d in found.lost] == [(3, "crowd", None), (4, "min_side", 3.5)]
 
 
+def test_a_crowd_beside_an_object_is_in_a_sample_where_others_are_kept() -> None:
+    crowd = [ObjectRow(3, 1, (0, 0, 250, 100), iscrowd=1)]
+    assert [d.index for d in cut(ObjectWindows(), _scene(crowd)).lost] == [3]
+    assert not cut(ObjectWindows(others=True), _scene(crowd)).lost
+
+
 def test_only_its_own_pixels_of_an_instance_mask_stay() -> None:
     instance = np.zeros((100, 250), np.uint8)
     instance[10:30, 90:130], instance[20:80, 100:120] = 1, 2

@@ -170,6 +170,14 @@ class SplitRecord(Struct, frozen=True):
     augmented: bool
 
 
+class WindowTotalsRecord(Struct, frozen=True):
+    """Sums of :class:`WindowsRecord`; ``lost`` by reason."""
+
+    objects: Count
+    left_out: Count
+    lost: Counts
+
+
 class TotalsRecord(Struct, frozen=True):
     """Sums over the shards."""
 
@@ -182,6 +190,7 @@ class TotalsRecord(Struct, frozen=True):
     rejected: Count | UnsetType = UNSET
     objects: Count | UnsetType = UNSET
     dropped: Counts | UnsetType = UNSET
+    windows: WindowTotalsRecord | UnsetType = UNSET
 
 
 class ManifestRecord(Struct, frozen=True):
@@ -315,6 +324,23 @@ class WorkRecord(Struct, frozen=True):
     sources: SourcesSeen | UnsetType = UNSET
 
 
+class LostObject(Struct, frozen=True):
+    """An object of a picture that was cut into windows, of which no sample has it."""
+
+    source: str
+    index: Count
+    category: str
+    reason: str
+
+
+class WindowsRecord(Struct, frozen=True):
+    """What became of the objects of pictures that were cut into windows."""
+
+    objects: Count
+    left_out: Count
+    lost: list[LostObject]
+
+
 class CommitRecord(Struct, frozen=True):
     """The record of a shard."""
 
@@ -334,6 +360,7 @@ class CommitRecord(Struct, frozen=True):
     truncated: Count = 0
     notes: Counts = {}
     label_kinds: Counts = {}
+    windows: WindowsRecord | UnsetType = UNSET
 
 
 def fault_of_commit(value: Mapping[str, Any]) -> str:

@@ -82,6 +82,7 @@ def augment(
         if not execution.overwrite and (started := output.state()) is not None:
             options = _with_levels_of(started, options, output.store.folder)
         made_of = open_run(source, recipe, options)
+        watcher.opened(made_of.dataset)
         watcher.remarks = [*made_of.dataset.remarks, *_together(made_of.dataset)]
         if execution.workers is None and (remark := remark_on_processes(options.device)):
             watcher.remarks.append(remark)

@@ -10,6 +10,7 @@ from typing import Any
 
 from augpipe.core.errors import RunError
 from augpipe.core.paths import real_path
+from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset
 from augpipe.formats.webdataset.schema import REJECTS
 from augpipe.recipe.compile import Recipe
@@ -35,9 +36,11 @@ class Watcher(Listener):
     """The listener of a caller; each method may be overridden.
 
     ``remarks`` are sentences about the source, the recipe and the folder, complete when :meth:`started` is called.
+    ``writing`` receives the progress of a dataset that is written of finished shards.
     """
 
     remarks: list[str] = field(default_factory=list)
+    writing: Progress = field(default_factory=Progress)
 
     def opened(self, dataset: Dataset) -> None:
         """The source is known, and nothing was written; a :class:`UsageError` refuses it."""

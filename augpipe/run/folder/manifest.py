@@ -147,7 +147,7 @@ def _totals_of(records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def summary_of(
+def summary_of(  # noqa: PLR0913 - what is named is asked for by name
     folder: Path | str,
     state: RunState,
     done: Mapping[int, Record],

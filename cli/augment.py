@@ -8,12 +8,11 @@ import typer
 
 from augpipe.core.errors import UsageError, one_line
 from augpipe.core.paths import local_path
-from augpipe.formats.catalogue import FORMATS, targets
+from augpipe.formats.catalogue import FORMATS, SHARDS, targets
 
 from . import running, shared
 
 EXAMPLE = "Example: augpipe augment data/voc shards --recipe detection --copies 4 --seed 7"
-SHARDS = "shards"
 
 
 def add_to(app: typer.Typer) -> None:

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from augpipe.core.errors import UsageError, one_line
-from augpipe.formats.catalogue import FORMATS, pairs, sources_sentence, targets
+from augpipe.core.paths import local_path
+from augpipe.formats.catalogue import FORMATS, SHARDS, pairs, sources_sentence, targets
 
-from . import conversion, progress, shared
+from . import conversion, progress, running, shared
 
 EXAMPLE = "Example: augpipe convert voc-to-coco data/voc data/instances.json"
 
@@ -52,12 +53,12 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     if pair not in pairs():
         sources = ", ".join(f.name for f in FORMATS.values() if f.source)
-        known = f"known are A-to-B, A of {sources}, B another of {', '.join(targets())}"
+        known = f"known are A-to-B, A of {sources}, B another of {', '.join(targets())}; and any format to {SHARDS}"
         raise UsageError(f"unknown conversion '{one_line(pair)}'; {known}")
     before, _, after = pair.partition("-to-")
     if kind is not None and not FORMATS[before].kinds and not FORMATS[after].kinds:
         raise UsageError(f"--kind says what YOLO's rows hold; {pair} has none")
-    if ids != "keep" and not targets()[after].ids:
+    if ids != "keep" and (after == SHARDS or not targets()[after].ids):
         raise UsageError(f"--ids says what ids COCO gets; {pair} writes none")
     if workers is not None and workers < 0:
         raise UsageError(f"--workers {workers}: expected 0 or more")
@@ -66,6 +67,18 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
     if kind is not None and FORMATS[before].kinds:
         before = f"{before}:{kind}"
     options = shared.source_options(before, split, classes, images, limit, voc_origin=voc_origin)
+    if after == SHARDS:
+        if pictures != "copy":
+            raise UsageError("pictures are in the shards; leave --pictures copy")
+        running.load_ahead(local_path(dst), workers)
+        from augpipe.conversion.to_shards import convert_to_shards
+
+        running.carried_out(
+            lambda watcher: convert_to_shards(
+                src, dst, options, overwrite=overwrite, strict=strict, workers=workers, watcher=watcher
+            )
+        )
+        return
     with progress.shown() as shown:
         report = run(src, dst, after, options, overwrite, shown, write, workers)
     conversion.tell(report, one_line(dst, 4096), after)

@@ -28,7 +28,7 @@ from augpipe.formats.writer import WriteOptions
 from augpipe.run.augment import Execution, Summary, Watcher
 from augpipe.run.folder.inventory import take_stock
 from augpipe.run.folder.run_folder import RunFolder
-from augpipe.run.folder.state import RunState, shard_name
+from augpipe.run.folder.state import RunState
 
 _MOST_FAULTS = 3
 
@@ -181,7 +181,7 @@ class Delivery:
             if gone and not self._makes:
                 raise UsageError(f"{self._place.folder}: its tars are gone; run the same augment command again")
             if gone:
-                names = (f"{shard_name(state.prefix, index)}.json" for index in gone)
+                names = (f"{state.name_of(index)}.json" for index in gone)
                 output.store.remove(MANIFEST, *names)
             return bool(gone)
 

@@ -18,7 +18,7 @@ from importlib import metadata
 from typing import Any, Literal
 
 from augpipe.core.errors import UsageError, one_line
-from augpipe.formats.base import Dataset, SourceOptions
+from augpipe.formats.base import Dataset, SourceOptions, fingerprint_of
 from augpipe.formats.coco.json_fields import category_json
 from augpipe.pixels.codec.header import MAX_PIXELS
 from augpipe.pixels.codec.image import FORMATS, SUBSAMPLINGS, PictureFormat
@@ -90,7 +90,7 @@ def sources_per_shard(options: RunOptions, pictures: int) -> int:
 
 def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str, Any]:
     """The configuration as JSON-ready values; fields as in docs/format.md."""
-    return {
+    config = {
         "recipe": {"name": recipe.name, "text": recipe.text, "canonical": recipe.canonical, "digest": recipe.digest},
         "seed": options.seed,
         "copies": options.copies,
@@ -113,6 +113,15 @@ def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str
         "versions": {**versions(), **options.device.versions},
         "machine": platform.machine(),
     }
+    if options.source.split is None and set(dataset.splits) != {""}:
+        config["splits"] = {name: _split_json(dataset, name) for name in dataset.splits}
+    return config
+
+
+def _split_json(dataset: Dataset, name: str) -> dict[str, Any]:
+    """What decides the shards of a split: which pictures are in it, in their order."""
+    entries = [entry for entry in dataset.entries if entry.split == name]
+    return {"pictures": len(entries), "fingerprint": fingerprint_of(entries)}
 
 
 def versions() -> dict[str, str]:
@@ -170,9 +179,9 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = 
         if a == b:
             continue
         if isinstance(a, Mapping) and isinstance(b, Mapping):
-            out.extend(_differing(a, b, f"{prefix}{name}."))
+            out.extend(c for c in _differing(a, b, f"{prefix}{name}.") if c != SOURCE_CHANGED or c not in out)
         elif name == "fingerprint":
-            out.append(SOURCE_CHANGED)
+            out += [] if SOURCE_CHANGED in out else [SOURCE_CHANGED]
         else:
             out.append(f"{prefix}{name}: {_change(a, b)}")
     return out

@@ -28,7 +28,7 @@ from augpipe.run.folder.inventory import Inventory, Record, take_stock
 from augpipe.run.folder.lock import WHOLE
 from augpipe.run.folder.manifest import Limits, Summary, summary_of
 from augpipe.run.folder.run_folder import RunFolder, place_of, put_json
-from augpipe.run.folder.state import RunState, shard_name
+from augpipe.run.folder.state import RunState
 from augpipe.run.folder.store import Store, open_store
 from augpipe.run.job import Task, plan_tasks
 from augpipe.run.request import read_request
@@ -84,14 +84,13 @@ def retry(
             with store.preparing():
                 output.lock()
                 before = _run_in(output)
-                fingerprint = made_of.config["source"]["fingerprint"]
-                changed = bool(changes) or fingerprint != before.config["source"]["fingerprint"]
+                config = _with_fingerprints(before.config, made_of.config)
+                changed = bool(changes) or config != before.config
                 if changed and not everything:
                     what = changes.told if changes else "pictures or labels have changed"
                     way = "--all takes them up" if changes.in_place else "it is another run: choose another DST for it"
                     raise UsageError(f"{place}: {what} since the run; {way}")
-                source_now = {**before.config["source"], "fingerprint": fingerprint}
-                now = replace(before, config={**before.config, "source": source_now})
+                now = replace(before, config=config)
                 state = continued(now, made_of.config, as_it_is, store.folder, shard_size_asked=True)
                 if changed:
                     watcher.remarks.append(_take_over(output, before, state, made_of, changes.shards))
@@ -110,6 +109,18 @@ def _run_in(output: RunFolder) -> RunState:
     if state is None:
         raise UsageError(f"{one_line(output.store.folder)}: holds no run of augpipe")
     return state
+
+
+def _with_fingerprints(config: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with what pictures and labels of the source and its splits are now, not how many there are."""
+    out = {**config, "source": {**config["source"], "fingerprint": now["source"]["fingerprint"]}}
+    if "splits" in config:
+        there = now.get("splits", {})
+        out["splits"] = {
+            name: {**split, "fingerprint": there[name]["fingerprint"]} if name in there else split
+            for name, split in config["splits"].items()
+        }
+    return out
 
 
 def _has_lost(record: Record) -> bool:
@@ -178,7 +189,7 @@ def finish(folder: StrPath | Store, limits: Limits | None = None, watcher: Watch
 
 
 def _missing_shards(folder: Path | str, state: RunState, missing: list[int], stock: Inventory) -> str:
-    first = shard_name(state.prefix, missing[0])
+    first = state.name_of(missing[0])
     why = stock.broken.get(missing[0], "is not there yet")
     return (
         f"{folder}: {len(missing)} of {state.shards} shards are missing; {first}: {why}\n"

@@ -23,8 +23,9 @@ from augpipe.run.folder.local import LocalStore
 from augpipe.run.folder.lock import WHOLE
 from augpipe.run.folder.manifest import Limits, Summary, manifest_of, summary_of
 from augpipe.run.folder.run_folder import RunFolder, place_of, sha256_of
-from augpipe.run.folder.state import RunState, shard_name
+from augpipe.run.folder.state import RunState
 from augpipe.run.job import Job, Task, plan_tasks
+from augpipe.run.outputs import Augmented
 from augpipe.run.source_guard import roots_of
 from augpipe.run.source_state import SourceChanges, source_changes
 
@@ -141,7 +142,7 @@ class PendingWork:
                 else "see whether the engine's processes reach the store"
             )
             raise RunError(
-                f"{store.folder}: {shard_name(self.state.prefix, missing[0])} was made, but {why}\n"
+                f"{store.folder}: {self.state.name_of(missing[0])} was made, but {why}\n"
                 f"what is finished is kept; {check}, and run the same command to go on"
             )
 
@@ -159,24 +160,25 @@ class PendingWork:
         """Which shards have a record and are made again all the same."""
         broken = [index for index in stock.broken if index in self.tasks]
         for index in broken[:_MOST_REMARKS]:
-            yield f"{shard_name(self.state.prefix, index)}: {stock.broken[index]}; it is made again"
+            yield f"{self.state.name_of(index)}: {stock.broken[index]}; it is made again"
         if len(broken) > _MOST_REMARKS:
             yield f"{len(broken) - _MOST_REMARKS} more shards are made again for such reasons"
 
     def _make(self, engine: Engine, stock: Inventory, wanted: frozenset[int]) -> None:
         dataset, state, options = self.input.dataset, self.state, self.input.options
-        entries, size = dataset.entries, int(state.config["sources_per_shard"])
+        size = int(state.config["sources_per_shard"])
+        parts = {index: part for part in state.parts for index in part.tasks}
 
         def pictures(index: int) -> int:
-            return min(size, len(entries) - index % state.shards_a_part * size)
+            return min(size, parts[index].pictures - (index - parts[index].start) * size)
 
-        samples = sum(pictures(i) * len(state.parts[i // state.shards_a_part].copies) for i in wanted)
+        samples = sum(pictures(i) * len(parts[i].copies) for i in wanted)
         needed = bytes_of_samples(dataset, self.input.recipe, options.seed, options.picture, samples)
         remark = remark_on_space(self.output.store, needed)
         self.watcher.remarks += [remark] if remark else []
         total = sum(map(pictures, _existing(self.tasks, state)))
         self.watcher.started(dataset, total - sum(map(pictures, wanted)), total)
-        tasks = map(self._with_replaced, plan_tasks(state, entries, wanted.__contains__))
+        tasks = map(self._with_replaced, plan_tasks(state, dataset.entries, wanted.__contains__))
         engine.run(self._job(), tasks, self.watcher)
 
     def _with_replaced(self, task: Task) -> Task:
@@ -199,10 +201,10 @@ class PendingWork:
         return Job(
             store=self.output.store,
             recipe=self.input.recipe,
+            outputs=Augmented(self.input.recipe, options.seed),
             reader=dataset.reader,
             categories=dataset.categories,
             seed=options.seed,
-            split=options.source.split,
             picture=options.picture,
             exif=options.source.exif,
             void=options.source.void,

@@ -18,13 +18,14 @@ from augpipe.storage.fs import relative_to
 @dataclass
 class Tally:
     """Counts of one shard; ``shard`` is its name, ``roots`` the local files and folders of the source, ``ignores``
-    whether objects below a limit stay as ignore regions."""
+    whether objects below a limit stay as ignore regions, ``planned`` the samples that its sources were to give."""
 
     shard: str
     roots: Sequence[Path] = ()
     ignores: bool = False
     objects: int = 0
     truncated: int = 0
+    planned: int = 0
     rejected: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)

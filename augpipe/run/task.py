@@ -33,7 +33,7 @@ from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.codec.image import decode
 from augpipe.pixels.codec.label_png import encode_raster, narrowed
 from augpipe.pixels.codec.original import ending_of_original
-from augpipe.recipe.planner import ORIGINAL, draw
+from augpipe.recipe.planner import ORIGINAL
 from augpipe.run.folder.inventory import fault_of_tar, read_record
 from augpipe.run.folder.run_folder import put_json, sha256_of
 from augpipe.run.folder.samples import END, sample_key, tar_member
@@ -193,15 +193,17 @@ class _ShardTask:
         self._stamps[loaded.entry.key] = loaded.stamp
         if loaded.annotations is None or loaded.header is None:
             reject = loaded.error or Reject("read", "unreadable", "nothing was read")
+            self._tally.planned += len(self._task.copies)
             self._reject(loaded, self._task.copies, reject)
             self._progress(1, len(self._task.copies))
             return None
         self._tally.notes.update(loaded.annotations.notes)
         frame = Frame(loaded.entry.key, loaded.header.upright_wh, loaded.annotations)
         plans: list[tuple[int, Plan, Labelled]] = []
-        for copy in self._task.copies:
+        rejects = self._tally.rejected
+        for copy in self._numbers(loaded, frame):
             try:
-                plan = draw(self._job.recipe, frame, self._job.seed, copy)
+                plan = self._job.outputs.plan(frame, copy)
                 canvas = follow(plan.steps, frame.size_wh)
                 labels = apply(loaded.annotations, canvas, self._job.recipe.rules, self._categories, self._job.void)
             except Reject as reject:
@@ -211,9 +213,20 @@ class _ShardTask:
             else:
                 plans.append((copy, plan, labels))
         if not plans:
-            self._progress(1, len(self._task.copies))
+            self._progress(1, self._tally.rejected - rejects)
             return None
         return Prepared(loaded, tuple(plans), self._ending_of_original(loaded.data, loaded.header))
+
+    def _numbers(self, loaded: Loaded, frame: Frame) -> tuple[int, ...]:
+        """The samples that a picture is to give; none if that cannot be told, which loses all copies of the task."""
+        try:
+            numbers = self._job.outputs.numbers(frame, self._task.copies)
+        except Exception as error:  # as in _load
+            self._tally.planned += len(self._task.copies)
+            self._reject(loaded, self._task.copies, error if isinstance(error, Reject) else fault("plan", error))
+            return ()
+        self._tally.planned += len(numbers)
+        return numbers
 
     def _ending_of_original(self, data: bytes, header: Header) -> str | None:
         """The ending of the original if the file can be written as it is; damage that is kept is written anew."""
@@ -233,7 +246,7 @@ class _ShardTask:
             loaded.stamp.sha256,
             loaded.header.upright_wh,
             loaded.header.orientation,
-            self._job.split,
+            self._task.split or None,
         )
         if rendered.fallback:
             self._fallbacks.append({"source": source.key, "stages": rendered.fallback})
@@ -303,6 +316,9 @@ class _ShardTask:
                 "copies": [copies[0], copies[-1] + 1] if copies else [0, 0],
                 "fingerprint": fingerprint_of(self._task.entries),
             },
+            **(
+                {} if tally.planned == len(self._task.entries) * len(self._task.copies) else {"expected": tally.planned}
+            ),
             **tally.fields(),
             "config": self._task.config,
             "run": self._circumstances(seconds),
@@ -320,7 +336,7 @@ class _ShardTask:
                 return False
         except OSError:
             return False
-        record, _ = read_record(store, task.name, task.index, len(task.copies), task.config)
+        record, _ = read_record(store, task.name, task.index, task.copies, task.config, even=False)
         if record is None or record["task"].get("fingerprint") != fingerprint_of(task.entries):
             return False
         return not fault_of_tar(store, task.name, record, check=True)

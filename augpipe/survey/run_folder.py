@@ -12,7 +12,6 @@ from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.webdataset.schema import MANIFEST, read_manifest
 from augpipe.run.folder.inventory import take_stock
 from augpipe.run.folder.run_folder import RUN, RunFolder
-from augpipe.run.folder.state import shard_name
 from augpipe.run.folder.store import open_store
 
 _MOST_BROKEN = 5
@@ -82,7 +81,7 @@ def unfinished(folder: Path) -> dict[str, Any] | None:
         "state": "unfinished",
         "shards": state.shards,
         "shards_done": len(stock.done),
-        "shards_broken": [{"name": shard_name(state.prefix, index), "why": why} for index, why in broken],
+        "shards_broken": [{"name": state.name_of(index), "why": why} for index, why in broken],
         "recipe": one_line(state.config.get("recipe", {}).get("name", "")),
         "copies": state.config["copies"],
         "source": one_line(state.request.get("source", "")),

@@ -44,7 +44,10 @@ _SILENT = Progress()
 
 @dataclass(frozen=True)
 class Reading:
-    """How the source is read: as the manifest says, and what of it only the user knows."""
+    """How the source is read: as the manifest says, and what of it only the user knows.
+
+    ``split`` is the one that was asked for; ``tells_splits`` says whether records have the splits of their sources.
+    """
 
     reader: Reader
     entries: Mapping[str, Entry]
@@ -52,6 +55,7 @@ class Reading:
     max_pixels: int
     keep_truncated: bool
     split: str | None
+    tells_splits: bool = False
     pixels: PixelReading = field(default_factory=PixelReading)
 
     def source(self, key: str) -> SourcePicture:
@@ -80,7 +84,7 @@ class Reading:
             "width": width,
             "height": height,
             "orientation": header.orientation,
-            "split": self.split,
+            "split": self.split or (entry.split or None if self.tells_splits else None),
         }
         return SourcePicture(header, decoded, annotations, origin)
 
@@ -275,6 +279,7 @@ def reading_of(dataset: Dataset, manifest: Mapping[str, Any], keys: frozenset[st
         int(reading.get("max_pixels", MAX_PIXELS)),
         reading.get("truncated") == "keep",
         manifest["config"]["split"],
+        "splits" in manifest["config"],
         _pixel_reading(manifest),
     )
 

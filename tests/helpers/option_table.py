@@ -164,7 +164,7 @@ ROWS = {
     "--copies": Row(plain, ("-n", "1"), ("-n", "2"), "copies", MAKERS),
     "--originals": Row(plain, (), ("--originals",), "originals"),
     "--from": Row(voc_and_shards, ("--from", "voc"), ("--from", "shards"), "source.format", READERS),
-    "--split": Row(plain, ("--split", "train"), ("--split", "val"), "split", (*READERS, "voc-to-coco")),
+    "--split": Row(plain, ("--split", "first"), ("--split", "second"), "split", (*READERS, "voc-to-coco")),
     "--classes": Row(two_classes, ("--classes", "{folder}/one.txt"), ("--classes", "{folder}/two.txt"),
                      "categories", ("augment", "preview", "inspect", "voc-to-coco")),
     "--images": Row(two_folders_of_pictures, ("--images", "{folder}/one"), ("--images", "{folder}/two"),

@@ -158,6 +158,16 @@ class ShardRow(Struct, frozen=True):
     samples: int
     bytes: Count | None = None
     sha256: Sha256 | None = None
+    split: str | UnsetType = UNSET
+
+
+class SplitRecord(Struct, frozen=True):
+    """What a folder has of one split."""
+
+    pictures: Count
+    samples: Count
+    shards: Count
+    augmented: bool
 
 
 class TotalsRecord(Struct, frozen=True):
@@ -180,6 +190,7 @@ class ManifestRecord(Struct, frozen=True):
     config: ConfigRecord
     shards: tuple[ShardRow, ...]
     totals: TotalsRecord = TotalsRecord()
+    splits: dict[str, SplitRecord] | UnsetType = UNSET
     digest: str | UnsetType = UNSET
 
 
@@ -319,6 +330,7 @@ class CommitRecord(Struct, frozen=True):
     rejects: list[RejectRow]
     config: str
     run: WorkRecord
+    expected: Count | UnsetType = UNSET
     truncated: Count = 0
     notes: Counts = {}
     label_kinds: Counts = {}

@@ -12,7 +12,7 @@ from typing import Any
 
 from augpipe.core.errors import RunError, UsageError, one_line
 from augpipe.formats.webdataset.schema import REJECTS, SCHEMA
-from augpipe.run.folder.inventory import Record
+from augpipe.run.folder.inventory import Record, expected_of
 from augpipe.run.folder.state import RunState
 
 
@@ -99,35 +99,58 @@ def manifest_of(
     """
     totals = _totals_of(records)
     config = state.config
-    expected = config["source"]["pictures"] * (config["copies"] + (1 if config["originals"] else 0))
+    expected = _expected_of(state, records)
     if totals["written"] + totals["rejected"] != expected:
         raise RunError(
             f"{folder}: {totals['written']} written and {totals['rejected']} rejected samples are not the {expected} "
             "expected; the folder is kept as it is, please report this"
         )
     fields = ("name", "samples", "bytes", "sha256")
+    shards = [{name: record[name] for name in fields} for record in records]
+    if state.has_splits:
+        shards = [{**row, "split": state.part_of(index).split} for index, row in enumerate(shards)]
     manifest = {
         "schema": SCHEMA,
         "config": config,
         "digest": state.digest,
         "parts": _parts(state, records),
-        "shards": [{name: record[name] for name in fields} for record in records],
+        "shards": shards,
         "totals": {**totals, "expected": expected, "pictures": config["source"]["pictures"]},
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(seconds, 3),
         "source_path": state.request.get("source", ""),
         "command": command,
     }
+    if state.has_splits:
+        manifest["splits"] = _splits_of(state, records)
     return {**manifest, "same_bytes": False} if state.accepted else manifest
+
+
+def _expected_of(state: RunState, records: Sequence[Record]) -> int:
+    """The samples that were planned for all pictures; for those of unequal numbers the records tell."""
+    if state.is_even:
+        return sum(part.pictures * len(part.copies) for part in state.parts)
+    return sum(expected_of(records[index], part.copies, even=False) for part in state.parts for index in part.tasks)
+
+
+def _splits_of(state: RunState, records: Sequence[Record]) -> dict[str, Any]:
+    """``splits`` of the manifest: what there is of each."""
+    out: dict[str, Any] = {}
+    for name, pictures in state.splits.items():
+        mine = [records[index] for part in state.parts if part.split == name for index in part.tasks]
+        samples = sum(record["samples"] for record in mine)
+        augmented = name in state.augmented
+        out[name] = {"pictures": pictures, "samples": samples, "shards": len(mine), "augmented": augmented}
+    return out
 
 
 def _parts(state: RunState, records: Sequence[Record]) -> list[dict[str, Any]]:
     """The parts, with the versions that made the shards of each if there are several."""
     out: list[dict[str, Any]] = []
-    for number, part in enumerate(state.parts):
-        row: dict[str, Any] = {"copies": [part.first, part.end], "shards": state.shards_a_part}
+    for part in state.parts:
+        row: dict[str, Any] = {**state.part_json(part), "shards": part.shards}
         if state.accepted:
-            mine = records[number * state.shards_a_part : (number + 1) * state.shards_a_part]
+            mine = records[part.start : part.start + part.shards]
             made_by = [record["run"].get("versions", state.config["versions"]) for record in mine]
             row["versions"] = [v for i, v in enumerate(made_by) if v not in made_by[:i]]
         out.append(row)

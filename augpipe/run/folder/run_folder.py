@@ -17,7 +17,7 @@ from augpipe.formats.webdataset.schema import MANIFEST, REJECTS
 from augpipe.run.config import canonical_json
 from augpipe.run.folder.local import LocalStore
 from augpipe.run.folder.lock import WHOLE
-from augpipe.run.folder.state import RunState, shard_name, state_from
+from augpipe.run.folder.state import RunState, state_from
 from augpipe.run.folder.store import Store
 
 RUN = "run.json"
@@ -165,7 +165,7 @@ class RunFolder:
         tars = self._tars(state)
         # Interrupted anywhere, this leaves an unfinished run: the manifest goes first, and a tar after its record.
         self.reopen()
-        records = (f"{shard_name(state.prefix, index)}.json" for index in range(state.shards))
+        records = (f"{state.name_of(index)}.json" for index in range(state.shards))
         self.store.remove(*records, *tars.values(), REJECTS)
 
     def reopen(self) -> None:

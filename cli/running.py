@@ -16,7 +16,7 @@ from augpipe.formats.webdataset.dataset_list import HIDDEN, SHARDS
 from . import conversion, progress, shared
 
 if TYPE_CHECKING:
-    from augpipe.conversion import Made
+    from augpipe.conversion import DeliveredDataset
     from augpipe.run.augment import Summary
 
 Workers = Annotated[
@@ -64,7 +64,7 @@ def carried_out(work: Callable[[Any], Summary]) -> None:
         raise typer.Exit(1)
 
 
-def delivered(work: Callable[[Any], Made]) -> None:
+def delivered(work: Callable[[Any], DeliveredDataset]) -> None:
     """As :func:`carried_out`, of a run whose shards become a dataset."""
     with progress.shown() as terminal:
         watcher = _watcher(terminal)

@@ -5,14 +5,14 @@ nothing is written outside the target, whatever a file calls its pictures.
 """
 
 from augpipe.conversion.augmented import augment_to, finish_to, holds_dataset, retry_to
-from augpipe.conversion.delivery import DatasetForm, Made
+from augpipe.conversion.delivery import DatasetForm, DeliveredDataset
 from augpipe.conversion.report import ConversionReport
 from augpipe.conversion.run import convert
 
 __all__ = [
     "ConversionReport",
     "DatasetForm",
-    "Made",
+    "DeliveredDataset",
     "augment_to",
     "convert",
     "finish_to",

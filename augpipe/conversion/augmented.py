@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from augpipe.conversion.dataset_folder import DatasetFolder, HiddenStore
-from augpipe.conversion.delivery import DatasetForm, Delivery, Made
+from augpipe.conversion.delivery import DatasetForm, DeliveredDataset, Delivery
 from augpipe.conversion.run import target_named
 from augpipe.core.errors import UsageError
 from augpipe.core.paths import StrPath, local_path
@@ -30,7 +30,7 @@ def augment_to(
     execution: Execution | None = None,
     limits: Limits | None = None,
     watcher: Watcher | None = None,
-) -> Made:
+) -> DeliveredDataset:
     """Augment ``source`` into a dataset of another format in ``folder``.
 
     Args:
@@ -68,7 +68,7 @@ def retry_to(
     execution: Execution | None = None,
     limits: Limits | None = None,
     watcher: Watcher | None = None,
-) -> Made:
+) -> DeliveredDataset:
     """As :func:`augpipe.run.retry.retry`, of a dataset folder, whose dataset is then written again.
 
     Raises:
@@ -84,7 +84,7 @@ def retry_to(
     return Delivery(place, form, how, watcher or Watcher()).carry_out(make)
 
 
-def finish_to(folder: StrPath, limits: Limits | None = None, watcher: Watcher | None = None) -> Made:
+def finish_to(folder: StrPath, limits: Limits | None = None, watcher: Watcher | None = None) -> DeliveredDataset:
     """Close a run whose shards several machines have made, and write its dataset.
 
     Raises:

@@ -22,7 +22,7 @@ from augpipe.core import parallel
 from augpipe.core.errors import DatasetError, RunError, UsageError, one_line
 from augpipe.formats.base import Dataset, SourceOptions
 from augpipe.formats.registry import open_dataset
-from augpipe.formats.webdataset.dataset_list import SCHEMA, ConversionRecord, DatasetRecord, Listed, read_list
+from augpipe.formats.webdataset.dataset_list import SCHEMA, ConversionRecord, DatasetList, DatasetRecord, read_list
 from augpipe.formats.webdataset.schema import MANIFEST, ManifestRecord, ShardRow, read_manifest, record_from
 from augpipe.formats.writer import WriteOptions
 from augpipe.run.augment import Execution, Summary, Watcher
@@ -56,7 +56,7 @@ Make = Callable[[HiddenStore, Watcher, Execution], Summary]
 
 
 @dataclass(frozen=True)
-class Made:
+class DeliveredDataset:
     """What became of a dataset folder: of its run, and of the writing, ``None`` if this call has not written.
 
     ``to`` is the format.
@@ -99,7 +99,7 @@ class Delivery:
         self._place, self._form, self._how, self._watcher, self._makes = place, form, how, watcher, makes
         self._target = target_named(form.to, form.write)
 
-    def carry_out(self, make: Make) -> Made:
+    def carry_out(self, make: Make) -> DeliveredDataset:
         """Make what is missing of the shards and of the dataset.
 
         Raises:
@@ -112,14 +112,16 @@ class Delivery:
             is_whole = self._is_whole(listed)
         summary = self._pass(make, self._how)
         if not summary.finished:
-            return Made(summary, None, self._form.to)
+            return DeliveredDataset(summary, None, self._form.to)
         again = self._is_to_be_made_again(is_whole)
         if again:
             summary = self._pass(make, replace(self._how, overwrite=False))
         report = self._delivered(is_whole)
-        return Made(replace(summary, already_done=summary.already_done and report is None), report, self._form.to)
+        return DeliveredDataset(
+            replace(summary, already_done=summary.already_done and report is None), report, self._form.to
+        )
 
-    def _listed(self) -> Listed | None:
+    def _listed(self) -> DatasetList | None:
         """The list of the folder; one that is damaged is told, and counts as none, since all of it can be made anew."""
         try:
             return read_list(self._place.folder)
@@ -127,7 +129,7 @@ class Delivery:
             self._watcher.trouble(f"{one_line(error)}; it is made again")
             return None
 
-    def _require_same(self, listed: Listed | None) -> None:
+    def _require_same(self, listed: DatasetList | None) -> None:
         if listed is None or self._how.overwrite:
             return
         before = DatasetForm(listed.record.to, listed.record.kind, listed.record.ids)
@@ -137,7 +139,7 @@ class Delivery:
                 f"choose another DST, or --overwrite to delete that one; {before} goes on with it"
             )
 
-    def _is_whole(self, listed: Listed | None) -> bool:
+    def _is_whole(self, listed: DatasetList | None) -> bool:
         """Whether every file of a finished dataset is what it was; those that are not are told."""
         if listed is None or not listed.record.placed:
             return True
@@ -202,7 +204,7 @@ class Delivery:
     def _shards(self) -> tuple[ShardRow, ...]:
         return record_from(read_manifest(self._place.shards), ManifestRecord).shards
 
-    def _is_there(self, listed: Listed | None, is_whole: bool) -> bool:
+    def _is_there(self, listed: DatasetList | None, is_whole: bool) -> bool:
         return is_whole and listed is not None and listed.record.placed and listed.record.shards == self._shards()
 
     def _delivered(self, is_whole: bool) -> ConversionReport | None:
@@ -224,7 +226,7 @@ class Delivery:
             self._place.tidy()
             return _report_of(listed.record.report)
 
-    def _written(self, output: RunFolder, state: RunState, before: Listed | None) -> Listed:
+    def _written(self, output: RunFolder, state: RunState, before: DatasetList | None) -> DatasetList:
         """Write the dataset into the stage, and list it."""
         records = take_stock(output.store, state).done.values()
         sources = [source for record in records for source in record["task"]["sources"]]
@@ -258,7 +260,7 @@ class Delivery:
             self._record(), shards=self._shards(), files=self._place.write_files(rows), report=_record_of(report)
         )
         self._place.write(record)
-        return Listed(record, tuple(rows))
+        return DatasetList(record, tuple(rows))
 
     def _require_room(self, output: RunFolder, needed: int) -> None:
         free = output.store.free_bytes()
@@ -271,12 +273,19 @@ class Delivery:
 
 def _record_of(report: ConversionReport) -> ConversionRecord:
     return ConversionRecord(
-        report.pictures, report.objects, dict(report.losses), report.examples, report.lost, report.remarks
+        report.pictures,
+        report.objects,
+        dict(report.losses),
+        report.examples,
+        dict(report.notes),
+        report.lost,
+        report.remarks,
     )
 
 
 def _report_of(record: ConversionRecord) -> ConversionReport:
     report = ConversionReport(record.pictures, record.objects)
     report.losses.update(record.losses)
+    report.notes.update(record.notes)
     report.examples, report.lost, report.remarks = record.examples, record.lost, record.remarks
     return report

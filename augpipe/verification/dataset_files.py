@@ -16,7 +16,7 @@ from augpipe.core.paths import StrPath, local_path
 from augpipe.core.progress import Progress
 from augpipe.formats.catalogue import targets
 from augpipe.formats.format import Target
-from augpipe.formats.webdataset.dataset_list import HIDDEN, SHARDS, FileRow, Listed, read_list
+from augpipe.formats.webdataset.dataset_list import HIDDEN, SHARDS, DatasetList, FileRow, read_list
 from augpipe.formats.webdataset.safe_parse import open_file
 from augpipe.formats.webdataset.schema import read_manifest
 from augpipe.verification.consistency import NOT_OURS, check_books
@@ -64,7 +64,7 @@ def verify_dataset(folder: StrPath, *, workers: int | None = None, progress: Pro
     return Verdict(pictures, 0, len(manifest["shards"]), size, (), faults, files=len(listed.files))
 
 
-def _check_counts(listed: Listed, shards: Sequence[dict[str, object]], target: Target, f: Findings) -> None:
+def _check_counts(listed: DatasetList, shards: Sequence[dict[str, object]], target: Target, f: Findings) -> None:
     """The dataset is made of the shards of the manifest, and has a picture a sample."""
     made_of = {row.name: (row.samples, row.sha256) for row in listed.record.shards}
     if made_of != {str(row["name"]): (row["samples"], row["sha256"]) for row in shards}:

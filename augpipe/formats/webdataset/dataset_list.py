@@ -39,6 +39,7 @@ class ConversionRecord(Struct, frozen=True):
     objects: Count = 0
     losses: Counts = {}
     examples: dict[str, str] = {}
+    notes: Counts = {}
     lost: list[str] = []
     remarks: list[str] = []
 
@@ -66,7 +67,7 @@ class DatasetRecord(Struct, frozen=True):
     report: ConversionRecord = ConversionRecord()
 
 
-class Listed(NamedTuple):
+class DatasetList(NamedTuple):
     """What stands in the list of a folder."""
 
     record: DatasetRecord
@@ -83,7 +84,7 @@ def is_dataset_folder(folder: Path) -> bool:
     return (folder / HIDDEN / DATASET).is_file() or (folder / HIDDEN / SHARDS / "run.json").is_file()
 
 
-def read_list(folder: Path) -> Listed | None:
+def read_list(folder: Path) -> DatasetList | None:
     """The list of a dataset folder, ``None`` if it has none; without files while none were written.
 
     Raises:
@@ -97,7 +98,7 @@ def read_list(folder: Path) -> Listed | None:
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: not as docs/format.md has it: {one_line(error)}; {_way_out(folder)}") from error
     if record.files is UNSET:
-        return Listed(record, ())
+        return DatasetList(record, ())
     path = folder / HIDDEN / FILES
     digest = hashlib.sha256()
     try:
@@ -106,7 +107,7 @@ def read_list(folder: Path) -> Listed | None:
         raise DatasetError(f"{path}: not as docs/format.md has it: {one_line(error)}; {_way_out(folder)}") from error
     if digest.hexdigest() != record.files:
         raise DatasetError(f"{path}: is not the file that {DATASET} names by its sha256; {_way_out(folder)}")
-    return Listed(record, rows)
+    return DatasetList(record, rows)
 
 
 def _way_out(folder: Path) -> str:

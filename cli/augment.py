@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +12,9 @@ from augpipe.core.paths import local_path
 from augpipe.formats.catalogue import FORMATS, SHARDS, targets
 
 from . import running, shared
+
+if TYPE_CHECKING:
+    from augpipe.formats.layout.parting import Parting
 
 EXAMPLE = "Example: augpipe augment data/voc shards --recipe detection --copies 4 --seed 7"
 
@@ -43,6 +47,23 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     overrides: shared.Set = None,
     format: shared.From = None,
     split: shared.Split = None,
+    augment_split: Annotated[
+        list[str] | None,
+        typer.Option("--augment-split", metavar="S", help="A split that is augmented; train if none is named."),
+    ] = None,
+    pass_split: Annotated[
+        list[str] | None, typer.Option("--pass-split", metavar="S", help="A split that is passed through as it is.")
+    ] = None,
+    val: Annotated[
+        str | None, typer.Option("--val", metavar="P%", help="Make this share val, of a set without splits.")
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option("--test", metavar="P%", help="Make this share test, of a set without splits.")
+    ] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option("--group-by", metavar="REGEX", help="Pictures of which it matches the same stay in one split."),
+    ] = None,
     classes: shared.Classes = None,
     images: shared.Images = None,
     limit: shared.Limit = None,
@@ -110,6 +131,7 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     loaded = load(recipe, overrides or ())
     chosen = device_of(folder, device, codec, overwrite=overwrite)
     source = shared.source_options(format, split, classes, images, limit, exif=exif, voc_origin=voc_origin, void=void)
+    source = replace(source, parting=_parting(val, test, group_by))
     options = RunOptions(
         copies=_copies(copies, extend),
         originals=originals,
@@ -122,6 +144,8 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
         truncated=truncated,  # type: ignore[arg-type]
         strict=strict,
         device=chosen,
+        augment_splits=tuple(augment_split or ()),
+        pass_splits=tuple(pass_split or ()),
     )
     execution = Execution(
         workers=workers,
@@ -147,6 +171,21 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
             src, folder, loaded, form, options, execution=execution, limits=limits, watcher=watcher
         )
     )
+
+
+def _parting(val: str | None, test: str | None, group_by: str | None) -> Parting | None:
+    """How a set without splits is parted, if it is."""
+    from augpipe.formats.layout.parting import Parting, share_of
+
+    if val is None and test is None:
+        if group_by is not None:
+            raise UsageError("--group-by keeps pictures together where --val or --test part them; say one of these")
+        return None
+    share = {"--val": 0.0, "--test": 0.0}
+    share |= {name: share_of(text, name) for name, text in (("--val", val), ("--test", test)) if text is not None}
+    parting = Parting(share["--val"], share["--test"], group_by)
+    parting.check()
+    return parting
 
 
 def _copies(copies: int | None, extend: int | None) -> int:

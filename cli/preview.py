@@ -49,7 +49,7 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     from augpipe.core.errors import Reject
     from augpipe.formats.registry import open_dataset
     from augpipe.recipe.load import load
-    from augpipe.run.dry_run import samples
+    from augpipe.run.dry_run import augmented_part, samples
     from augpipe.storage.remote import shown
     from augpipe.viz.sheet import save_png, sheet
 
@@ -61,7 +61,9 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     reading = shared.pixel_reading(levels, bands, channels)
     rows, keys = [], []
     with progress.shown() as terminal:
-        dataset = open_dataset(src, source)
+        dataset, remark = augmented_part(open_dataset(src, source))
+        if remark:
+            terminal.say(f"note: {remark}")
         terminal.begin(min(limit, len(dataset.entries)))
         for sampled in samples(dataset, loaded, seed, copies, limit, reading=reading, source=src):
             terminal.update(1)

@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from augpipe.core.annotations import Annotations, Category
 from augpipe.core.errors import DatasetError, Reject, fault, one_line
 from augpipe.formats.catalogue import format_named
+from augpipe.formats.layout.parting import Parting
 from augpipe.formats.layout.splits import in_order
 from augpipe.formats.limits import require_few
 from augpipe.storage.byte_range import ByteRange, read_place
@@ -99,6 +100,7 @@ class SourceOptions:
         exif: what labels mean where their size does not tell: ``upright`` or ``stored`` pixels.
         voc_origin: 1 as in the devkit, 0 for files known to count from 0.
         void: value of new ground in semantic masks.
+        parting: how to part a dataset that has no splits.
     """
 
     format: str | None = None
@@ -109,6 +111,7 @@ class SourceOptions:
     exif: Literal["upright", "stored"] = "upright"
     voc_origin: Literal[0, 1] = 1
     void: int = 255
+    parting: Parting | None = None
 
 
 @dataclass(frozen=True)

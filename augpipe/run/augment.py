@@ -11,9 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from augpipe.core.errors import UsageError, refusals_told
+from augpipe.core.errors import UsageError, one_line, refusals_told
 from augpipe.core.paths import StrPath
 from augpipe.formats.base import Dataset
+from augpipe.formats.layout.purposes import NONE, shown_split
+from augpipe.formats.layout.splits import known_split
 from augpipe.formats.registry import open_dataset
 from augpipe.formats.significant_bits import found_levels, remark_on
 from augpipe.pixels.codec.pixel_reading import levels_of
@@ -83,7 +85,7 @@ def augment(
             options = _with_levels_of(started, options, output.store.folder)
         made_of = open_run(source, recipe, options)
         watcher.opened(made_of.dataset)
-        watcher.remarks = [*made_of.dataset.remarks, *_together(made_of.dataset)]
+        watcher.remarks = [*made_of.dataset.remarks, *_purposes(made_of.dataset, options)]
         if execution.workers is None and (remark := remark_on_processes(options.device)):
             watcher.remarks.append(remark)
         changes = _changes(output, made_of, execution)  # before the folder is locked, since it may take long
@@ -110,12 +112,21 @@ def augment(
             return PendingWork(made_of, output, state, tasks, execution, watcher).execute(engine, limits)
 
 
-def _together(dataset: Dataset) -> list[str]:
-    """A remark if pictures of several splits are augmented: those of val and test are then no longer apart."""
-    if dataset.options.split is not None or len(dataset.splits) < 2:
+def _purposes(dataset: Dataset, options: RunOptions) -> list[str]:
+    """A remark on what becomes of each split, if there are any."""
+    splits = dataset.splits
+    if dataset.options.split is not None or set(splits) == {""}:
         return []
-    counts = ", ".join(f"{name or 'no split'} {n:,}" for name, n in dataset.splits.items())
-    return [f"several splits are augmented together ({counts}); --split train takes one, in a DST of its own"]
+    augmented = options.augmented(splits)
+    made = f"× {options.copies} augmented{' and as they are' if options.originals else ''}"
+    if options.copies == 0:
+        made = "as they are"
+    parts = [f"{shown_split(name)} {splits[name]:,} {made}" for name in augmented]
+    passed = [name for name in splits if name not in augmented]
+    parts += [f"{shown_split(name)} {splits[name]:,} passed through" for name in passed]
+    unsure = [name for name in passed if known_split(name) is None]
+    way = f" (--augment-split {one_line(unsure[0], 40) or NONE} augments them, too)" if unsure else ""
+    return [f"splits: {'; '.join(parts)}{way}"]
 
 
 def _require_ours(output: RunFolder) -> None:

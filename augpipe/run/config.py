@@ -20,6 +20,7 @@ from typing import Any, Literal
 from augpipe.core.errors import UsageError, one_line
 from augpipe.formats.base import Dataset, SourceOptions, fingerprint_of
 from augpipe.formats.coco.json_fields import category_json
+from augpipe.formats.layout.purposes import augmented_splits
 from augpipe.pixels.codec.header import MAX_PIXELS
 from augpipe.pixels.codec.image import FORMATS, SUBSAMPLINGS, PictureFormat
 from augpipe.pixels.codec.pixel_reading import PixelReading
@@ -46,6 +47,8 @@ class RunOptions:
         truncated: ``reject`` damaged JPEGs, or ``keep`` what is left of them.
         strict: reject a picture if a label had to be dropped, mended or guessed.
         device: what moves the pixels, and which codec reads and writes them.
+        augment_splits: the splits that are augmented, by any of their names; train if not given. Others pass through.
+        pass_splits: splits that pass through.
     """
 
     copies: int = 1
@@ -59,6 +62,8 @@ class RunOptions:
     truncated: Literal["reject", "keep"] = "reject"
     strict: bool = False
     device: Device = field(default_factory=Device)
+    augment_splits: tuple[str, ...] = ()
+    pass_splits: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raise :class:`UsageError` for values that make no sense."""
@@ -79,6 +84,19 @@ class RunOptions:
         self.reading.check()
         if self.source.split is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", self.source.split):
             raise UsageError(f"--split {self.source.split!r}: expected letters, digits, '_' or '-'")
+        if self.source.split is not None and (self.augment_splits or self.pass_splits):
+            option = "--augment-split" if self.augment_splits else "--pass-split"
+            raise UsageError(f"--split takes one split and augments it, {option} chooses among several; choose one")
+
+    def augmented(self, splits: Mapping[str, int]) -> list[str]:
+        """Those of the splits of a source that are augmented.
+
+        Raises:
+            UsageError: as :func:`augpipe.formats.layout.purposes.augmented_splits`.
+        """
+        if self.source.split is not None:
+            return list(splits)
+        return augmented_splits(splits, self.augment_splits, self.pass_splits, copies=self.copies)
 
 
 def sources_per_shard(options: RunOptions, pictures: int) -> int:
@@ -113,8 +131,13 @@ def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str
         "versions": {**versions(), **options.device.versions},
         "machine": platform.machine(),
     }
+    augmented = options.augmented(dataset.splits)
     if options.source.split is None and set(dataset.splits) != {""}:
         config["splits"] = {name: _split_json(dataset, name) for name in dataset.splits}
+        if augmented != list(dataset.splits):
+            config["augmented"] = augmented
+    if (parting := options.source.parting) is not None:
+        config["parting"] = {name: value for name, value in asdict(parting).items() if value}
     return config
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from augpipe.core.errors import UsageError, one_line
 from augpipe.formats.base import SourceOptions
+from augpipe.formats.layout.parting import parting_of
 from augpipe.pixels.codec import pixel_reading
 from augpipe.pixels.codec.image import PictureFormat
 from augpipe.pixels.cuda.select import Device
@@ -71,6 +72,7 @@ def read_request(
                 reading["exif"],
                 reading["voc_origin"],
                 config["void"]["semantic"],
+                parting_of(config),
             ),
             picture=PictureFormat(picture["format"], picture["quality"], picture["subsampling"]),
             reading=pixel_reading.from_json(picture),
@@ -79,6 +81,7 @@ def read_request(
             truncated=reading["truncated"],
             strict=reading["strict"],
             device=device,
+            augment_splits=tuple(config.get("augmented", config.get("splits", ()))),
         )
         place, name, text, overrides = request["source"], recipe["name"], recipe["text"], request["overrides"]
         if not all(isinstance(value, str) for value in (place, name, text, *overrides, request["images"] or "")):

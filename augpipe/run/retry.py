@@ -27,6 +27,7 @@ from augpipe.run.folder.books import faults_of_books
 from augpipe.run.folder.inventory import Inventory, Record, take_stock
 from augpipe.run.folder.lock import WHOLE
 from augpipe.run.folder.manifest import Limits, Summary, summary_of
+from augpipe.run.folder.overlap import remarks_on_overlap
 from augpipe.run.folder.run_folder import RunFolder, place_of, put_json
 from augpipe.run.folder.state import RunState
 from augpipe.run.folder.store import Store, open_store
@@ -184,6 +185,8 @@ def finish(folder: StrPath | Store, limits: Limits | None = None, watcher: Watch
                 output.reopen()
                 output.clean(state, WHOLE, stock.done)
                 close(output, state, stock, 0.0, "finish")
+                for remark in remarks_on_overlap(state, stock.done):
+                    (watcher or Watcher()).trouble(remark)
             rejects = place_of(output.store, REJECTS)
             return summary_of(name, state, stock.done, limits, already_done=finished, rejects=rejects)
 

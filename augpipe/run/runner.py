@@ -22,6 +22,7 @@ from augpipe.run.folder.inventory import Inventory, Record, take_stock
 from augpipe.run.folder.local import LocalStore
 from augpipe.run.folder.lock import WHOLE
 from augpipe.run.folder.manifest import Limits, Summary, manifest_of, summary_of
+from augpipe.run.folder.overlap import remarks_on_overlap
 from augpipe.run.folder.run_folder import RunFolder, place_of, sha256_of
 from augpipe.run.folder.state import RunState
 from augpipe.run.job import Job, Task, plan_tasks
@@ -116,6 +117,8 @@ class PendingWork:
         finished = len(stock.done) == state.shards
         if finished and not self.output.is_finished():
             close(self.output, state, stock, seconds, self.command)
+            for remark in remarks_on_overlap(state, stock.done):
+                self.watcher.trouble(remark)
         summary = self._summary(stock, limits, seconds=seconds, made=wanted, finished=finished)
         changes = source_changes(stock.done, self.input.dataset.entries, store)
         return replace(summary, failed=_changed_meanwhile(store.folder, changes)) if changes else summary
@@ -172,8 +175,10 @@ class PendingWork:
         def pictures(index: int) -> int:
             return min(size, parts[index].pictures - (index - parts[index].start) * size)
 
-        samples = sum(pictures(i) * len(parts[i].copies) for i in wanted)
+        passed = {name for name in state.splits if name not in state.augmented}
+        samples = sum(pictures(i) * len(parts[i].copies) for i in wanted if parts[i].split not in passed)
         needed = bytes_of_samples(dataset, self.input.recipe, options.seed, options.picture, samples)
+        needed += sum(entry.size for entry in dataset.entries if entry.split in passed)
         remark = remark_on_space(self.output.store, needed)
         self.watcher.remarks += [remark] if remark else []
         total = sum(map(pictures, _existing(self.tasks, state)))

@@ -23,6 +23,7 @@ from augpipe.core.parallel import parallel_map, worker_pool
 from augpipe.core.paths import StrPath, local_path
 from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset, Entry, Reader, SourceOptions, read_picture
+from augpipe.formats.layout.parting import Parting, parting_of
 from augpipe.formats.look import upright_labels
 from augpipe.formats.registry import open_dataset
 from augpipe.formats.webdataset.record import category_from_json
@@ -257,8 +258,16 @@ def open_source(
         reading.get("exif", "upright"),
         reading.get("voc_origin", 1),
         config["void"]["semantic"],
+        _parting_of(config),
     )
     return open_dataset(source, options)
+
+
+def _parting_of(config: Mapping[str, Any]) -> Parting | None:
+    try:
+        return parting_of(config)
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f"manifest.json: not as docs/format.md has it: {one_line(error)}") from error
 
 
 def _sources(folder: Path, shard: Mapping[str, Any]) -> frozenset[str] | None:

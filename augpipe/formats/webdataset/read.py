@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from augpipe.core.annotations import Annotations, Category, Raster
 from augpipe.core.errors import DatasetError, Reject, one_line
@@ -20,7 +22,7 @@ from augpipe.formats.coco.fields import whole_number
 from augpipe.formats.coco.read import annotations_of, decoded
 from augpipe.formats.indexing import categories_by_name, digest_of, labelled_by_id, left_out
 from augpipe.formats.labelme.index import holds_labelme
-from augpipe.formats.layout.splits import chosen_split, known_split
+from augpipe.formats.layout.splits import chosen_split, known_split, split_called
 from augpipe.formats.limits import bad_labels
 from augpipe.formats.voc.read import TWENTY, VocReader
 from augpipe.formats.voc.xml_reader import read_xml
@@ -165,7 +167,8 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
             picture = members.get(ending)
             size = picture.size if picture else 0
             digest = digest_of(*data)
-            entries.append(Entry(key, picture, labels, file, digest, size, split_of[tar], f".{ending}"))
+            said = split_of[tar] if categories is None else _split_said(labels, data, split_of[tar])
+            entries.append(Entry(key, picture, labels, file, digest, size, said, f".{ending}"))
     if unlabelled and not entries:
         without = plural(unlabelled, "sample")
         raise DatasetError(f"{src}: {without}, none with .json, .xml or .cls beside the picture")
@@ -180,6 +183,26 @@ def _split_of(prefix: str, own: bool) -> str:
     """The split of a shard by what stands before its number; of one that is not our own, if that is a known name."""
     known = known_split(prefix) or known_split(prefix.rpartition("-")[2])
     return known or (prefix if own and prefix != "all" else "")
+
+
+class _Origin(msgspec.Struct, frozen=True):
+    split: str = ""
+
+
+class _Said(msgspec.Struct, frozen=True):
+    source: _Origin
+
+
+_said = msgspec.json.Decoder(_Said)
+
+
+def _split_said(labels: Iterable[str], data: Sequence[bytes], otherwise: str) -> str:
+    """The split that one of our records says its source is in, else that of its shard."""
+    try:
+        record = _said.decode(next(content for name, content in zip(labels, data, strict=True) if name == "json"))
+    except (StopIteration, ValueError):  # its reader says what is wrong
+        return otherwise
+    return split_called(record.source.split) if record.source.split else otherwise
 
 
 class _Classes:

@@ -239,7 +239,7 @@ class Delivery:
                 self._require_room(output, sum(entry.size for entry in shards.entries))
                 stage.mkdir(parents=True)
                 report = ConversionReport()
-                dataset = under_own_names(shards, sources)
+                dataset = under_own_names(shards, sources, self._target)
                 write_dataset(dataset, self._target, stage, stage, report, self._watcher.writing, self._form.write)
                 rows = self._place.staged()
         except OSError as error:

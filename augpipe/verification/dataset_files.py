@@ -14,6 +14,7 @@ from augpipe.core.errors import DatasetError, one_line
 from augpipe.core.parallel import batches_of, parallel_map, worker_pool
 from augpipe.core.paths import StrPath, local_path
 from augpipe.core.progress import Progress
+from augpipe.formats.base import is_picture
 from augpipe.formats.catalogue import targets
 from augpipe.formats.format import Target
 from augpipe.formats.webdataset.dataset_list import HIDDEN, SHARDS, DatasetList, FileRow, read_list
@@ -74,7 +75,7 @@ def _check_counts(listed: DatasetList, shards: Sequence[dict[str, object]], targ
         f.fault(
             "dataset.json", f"{report.pictures} pictures and {len(report.lost)} lost ones are not {samples} samples"
         )
-    there = sum(row.name.startswith(f"{target.pictures}/") for row in listed.files)
+    there = sum(row.name.startswith(f"{target.pictures}/") and is_picture(row.name) for row in listed.files)
     if there != report.pictures:
         f.fault("files.jsonl", f"lists {there} pictures in {target.pictures}, {report.pictures} were written")
 

@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+import split_layouts
+import yaml
 from builders import coco, contents, image, row, write_json, write_picture
 from command_line import call
 from conversions import coco_boxes, voc_boxes, yolo_boxes
@@ -246,3 +248,60 @@ def test_mended_files_are_taken_up(unsplit, tmp_path):
     assert (made_again.summary.rejected, made_again.report.pictures) == (0, 8)
     made(unsplit, tmp_path / "right", "coco")
     assert dataset(tmp_path / "set") == dataset(tmp_path / "right")
+
+
+# --- splits ----------------------------------------------------------------------------------------------------------
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name.partition("-")[0] for path in folder.iterdir())
+
+
+def test_every_split_lies_where_its_format_has_it(tmp_path):
+    """One DST of all splits; val and test are the pictures of before under their names."""
+    split_layouts.coco_2017(tmp_path / "in")
+    for to in ("yolo", "coco", "voc", "dota"):
+        made(tmp_path / "in", tmp_path / to, to)
+    for split in ("train", "val", "test"):
+        name = {"val": "valid"}.get(split, split)
+        original = (tmp_path / "in" / f"{split}2017" / f"{name}.jpg").read_bytes()
+        kept = 2 if split == "train" else 1
+        for folder in (tmp_path / "yolo" / "images" / split, tmp_path / "dota" / "images" / split):
+            assert len(names_in(folder)) == kept
+        document = json.loads((tmp_path / "coco" / "annotations" / f"instances_{split}.json").read_bytes())
+        listed = (tmp_path / "voc" / "ImageSets" / "Main" / f"{split}.txt").read_text().split()
+        assert len(document["images"]) == len(listed) == kept
+        if split != "train":
+            assert (tmp_path / "yolo" / "images" / split / f"{name}.jpg").read_bytes() == original
+            assert [image["file_name"].rpartition("/")[2] for image in document["images"]] == [f"{name}.jpg"]
+            assert (tmp_path / "coco" / "images" / document["images"][0]["file_name"]).read_bytes() == original
+    data = yaml.safe_load((tmp_path / "yolo" / "data.yaml").read_text())
+    assert [data[split] for split in ("train", "val", "test")] == ["images/train", "images/val", "images/test"]
+
+
+def test_the_layout_of_the_source_is_not_repeated(tmp_path):
+    """Roboflow's valid/images/x.jpg is images/val/x.jpg; names that are in two splits stay apart."""
+    split_layouts.yolo_by_yaml(tmp_path / "in")
+    for split in ("train", "valid"):
+        shutil.copy(tmp_path / "in" / split / "images" / f"{split}.jpg", tmp_path / "in" / split / "images" / "b.jpg")
+    for to in ("yolo", "coco", "voc"):
+        made(tmp_path / "in", tmp_path / to, to, "--originals")
+    assert sorted(p.name for p in (tmp_path / "yolo" / "images" / "val").iterdir()) == ["b.jpg", "valid.jpg"]
+    assert not list((tmp_path / "yolo" / "images").rglob("images"))
+    for to, folder in (("coco", "images"), ("voc", "JPEGImages")):
+        found = {p.relative_to(tmp_path / to / folder).as_posix() for p in (tmp_path / to / folder).rglob("*.jpg")}
+        apart = {"train/images/b.jpg", "valid/images/b.jpg"}
+        assert {name for name in found if "-" not in name} == {*apart, "train.jpg", "test.jpg", "valid.jpg"}
+
+
+def test_ids_of_what_is_passed_through_stay_in_coco(tmp_path):
+    """So that results for the validation set can be compared with those of before."""
+    split_layouts.coco_2017(tmp_path / "in")
+    made(tmp_path / "in", tmp_path / "out", "coco")
+    found = {}
+    for split in ("train", "val"):
+        for place, name in ((tmp_path / "in", f"instances_{split}2017"), (tmp_path / "out", f"instances_{split}")):
+            document = json.loads((place / "annotations" / f"{name}.json").read_bytes())
+            found[place.name, split] = {row["id"] for kind in ("images", "annotations") for row in document[kind]}
+    assert found["in", "val"] == found["out", "val"]
+    assert not found["in", "train"] & found["out", "train"]

@@ -22,7 +22,7 @@ from augpipe.core import parallel
 from augpipe.core.errors import DatasetError, RunError, UsageError, one_line
 from augpipe.formats.base import Dataset, SourceOptions
 from augpipe.formats.registry import open_dataset
-from augpipe.formats.webdataset.dataset_list import SCHEMA, ConversionRecord, DatasetList, DatasetRecord, read_list
+from augpipe.formats.webdataset.dataset_list import ConversionRecord, DatasetList, DatasetRecord, read_list
 from augpipe.formats.webdataset.schema import MANIFEST, ManifestRecord, ShardRow, read_manifest, record_from
 from augpipe.formats.writer import WriteOptions
 from augpipe.run.augment import Execution, Summary, Watcher
@@ -199,7 +199,7 @@ class Delivery:
     # --- the dataset ---
 
     def _record(self) -> DatasetRecord:
-        return DatasetRecord(SCHEMA, self._form.to, self._form.kind, self._form.ids)
+        return DatasetRecord("augpipe-dataset/1", self._form.to, self._form.kind, self._form.ids)
 
     def _shards(self) -> tuple[ShardRow, ...]:
         return record_from(read_manifest(self._place.shards), ManifestRecord).shards

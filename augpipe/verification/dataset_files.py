@@ -55,8 +55,8 @@ def verify_dataset(folder: StrPath, *, workers: int | None = None, progress: Pro
     progress.begin(len(listed.files))
     with worker_pool(workers):
         batches = ((folder, rows) for rows in batches_of(listed.files))
-        for checked, faults in parallel_map(_check_files, batches, len(listed.files)):
-            findings.faults.extend(faults)
+        for checked, found in parallel_map(_check_files, batches, len(listed.files)):
+            findings.faults += found
             progress.update(checked)
     for name in _unlisted(folder, listed.files, target):
         findings.fault(name, "is not of the dataset, and would be read with it")

@@ -20,7 +20,6 @@ from augpipe.formats.webdataset.schema import Count, Counts, Sha256, ShardRow, r
 HIDDEN = ".augpipe-run"
 SHARDS = "shards"
 DATASET, FILES = "dataset.json", "files.jsonl"
-SCHEMA = "augpipe-dataset/1"
 _LONGEST_ROW = 16_384  # bytes; a name has at most 4,096, each of which may be six of JSON
 
 

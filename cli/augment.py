@@ -1,4 +1,4 @@
-"""``augpipe augment``: a dataset and a recipe become shards."""
+"""``augpipe augment``: a dataset and a recipe become shards, or a dataset."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from augpipe.core.errors import UsageError, one_line
 from augpipe.core.paths import local_path
+from augpipe.formats.catalogue import FORMATS, SHARDS, targets
 
 from . import running, shared
 
@@ -26,13 +27,18 @@ def add_to(app: typer.Typer) -> None:
 @shared.handled
 def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     src: shared.SourceArgument,
-    dst: Annotated[str, typer.Argument(metavar="DST", help="Folder for the shards; made if missing.")],
+    dst: Annotated[str, typer.Argument(metavar="DST", help="Folder for the result; made if missing.")],
     recipe: shared.RecipeName,
     copies: Annotated[
         int | None, typer.Option("--copies", "-n", help="Augmented samples a picture; 1 if not given.")
     ] = None,
     seed: shared.Seed = 0,
     originals: Annotated[bool, typer.Option("--originals", help="Write each picture as it is, too.")] = False,
+    to: Annotated[
+        str, typer.Option("--to", metavar=f"shards|{'|'.join(targets())}", help="What to write: shards, or a dataset.")
+    ] = SHARDS,
+    kind: shared.Kind = None,
+    ids: shared.Ids = "keep",
     workers: running.Workers = None,
     device: Annotated[
         str, typer.Option("--device", metavar="auto|cpu|cuda[:N|:all]", help="What moves the pixels.")
@@ -100,9 +106,9 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     time_limit: running.TimeLimit = None,
     debug: shared.Debug = False,
 ) -> None:
-    """Augment a dataset into WebDataset shards.
+    """Augment a dataset into WebDataset shards, or with --to into a dataset of pictures and labels.
 
-    The bytes of the shards depend on the data, the recipe, the seed and the options above, not on workers or cores.
+    The bytes depend on the data, the recipe, the seed and the options above, not on workers or cores.
     Run again into an unfinished DST to go on.
     """
     folder = local_path(dst)
@@ -114,6 +120,12 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     from augpipe.run.config import parse_slice
     from augpipe.run.devices import device_of
 
+    _require_one_of("--to", to, (SHARDS, *targets()))
+    if kind is not None and (to == SHARDS or not FORMATS[to].kinds):
+        raise UsageError(f"--kind says what YOLO's rows hold; --to {to} has none")
+    if ids != "keep" and (to == SHARDS or not targets()[to].ids):
+        raise UsageError(f"--ids says what ids COCO gets; --to {to} writes none")
+    _require_one_of("--ids", ids, ("keep", "sequential"))
     _require_one_of("--picture", picture, ("auto", "jpg", "png", "webp"))
     _require_one_of("--subsampling", subsampling, ("420", "444"))
     _require_one_of("--truncated", truncated, ("reject", "keep"))
@@ -149,8 +161,18 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     )
     limits = Limits(max_rejects, max_dropped)
     shared.say(f"device: {chosen.sentence}")
-    running.carried_out(
-        lambda watcher: run(src, folder, loaded, options, execution=execution, limits=limits, watcher=watcher)
+    if to == SHARDS:
+        running.carried_out(
+            lambda watcher: run(src, folder, loaded, options, execution=execution, limits=limits, watcher=watcher)
+        )
+        return
+    from augpipe.conversion import DatasetForm, augment_to
+
+    form = DatasetForm(to, kind, ids)  # type: ignore[arg-type]
+    running.delivered(
+        lambda watcher: augment_to(
+            src, folder, loaded, form, options, execution=execution, limits=limits, watcher=watcher
+        )
     )
 
 

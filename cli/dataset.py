@@ -9,7 +9,7 @@ import typer
 from augpipe.core.errors import UsageError, one_line
 from augpipe.formats.catalogue import targets
 
-from . import class_options, convert, progress, shared
+from . import class_options, conversion, convert, progress, shared
 
 if TYPE_CHECKING:
     from augpipe.conversion import ConversionReport
@@ -213,6 +213,6 @@ def _done(
     typer.echo(f"{shared.plural(report.pictures_in, 'picture')}, {shared.plural(report.objects_in, 'object')} in")
     for line in report.set_aside():
         typer.echo(f"left out: {line}")
-    convert.tell(report, one_line(dst, 4096))
+    conversion.tell(report, one_line(dst, 4096), report.format)
     if report.lost:
         raise typer.Exit(1)

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from augpipe.core.errors import one_line
+from augpipe.core.progress import Progress
+from augpipe.formats.webdataset.dataset_list import HIDDEN, SHARDS
 
-from . import progress, shared
+from . import conversion, progress, shared
 
 if TYPE_CHECKING:
+    from augpipe.conversion import DeliveredDataset
     from augpipe.run.augment import Summary
     from augpipe.run.folder.manifest import WindowTotals
 
@@ -46,7 +49,7 @@ def load_ahead(dst: Path, workers: int | None) -> None:
     from augpipe.run.engine import fork_server
 
     with suppress(OSError):  # the command itself refuses an impossible DST
-        if (dst / "manifest.json").exists():
+        if any((folder / "manifest.json").exists() for folder in (dst, dst / HIDDEN / SHARDS)):
             return
     if workers != 0:
         fork_server.start()
@@ -60,6 +63,36 @@ def carried_out(work: Callable[[Any], Summary]) -> None:
     if summary.failed:
         shared.say(f"augpipe: {summary.failed}")
         raise typer.Exit(1)
+
+
+def delivered(work: Callable[[Any], DeliveredDataset]) -> None:
+    """As :func:`carried_out`, of a run whose shards become a dataset."""
+    with progress.shown() as terminal:
+        watcher = _watcher(terminal)
+        watcher.writing = _Writing(terminal)
+        made = work(watcher)
+    _print(made.summary)
+    if made.report is not None:
+        conversion.tell(made.report, one_line(made.summary.folder, 4096), made.to)
+    if made.summary.failed:
+        shared.say(f"augpipe: {made.summary.failed}")
+    if made.summary.failed or (made.report is not None and made.report.lost):
+        raise typer.Exit(1)
+
+
+class _Writing(Progress):
+    """The progress of writing a dataset, behind that of the run: it begins with the first picture."""
+
+    def __init__(self, terminal: progress.TerminalProgress) -> None:
+        self._terminal = terminal
+
+    def begin(self, total: int | None, done: int = 0) -> None:
+        self._terminal.close()
+        shared.say("writing the dataset")
+        self._terminal.begin(total, done)
+
+    def update(self, count: int, rejected: int = 0) -> None:
+        self._terminal.update(count, rejected)
 
 
 def _watcher(terminal: progress.TerminalProgress) -> Any:

@@ -14,6 +14,7 @@ from augpipe.core.errors import DatasetError, Reject, RunError, UsageError, one_
 from augpipe.core.paths import StrPath
 from augpipe.core.plan import Plan
 from augpipe.formats.base import Entry, read_picture
+from augpipe.formats.webdataset.dataset_list import HIDDEN
 from augpipe.formats.webdataset.safe_parse import members_of
 from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.factory import backend_for
@@ -101,7 +102,7 @@ def replay(
     with refusals_told(store.folder):
         state = RunFolder(store).state()
         if state is None:
-            raise UsageError(f"{one_line(store.folder)}: holds no run of augpipe")
+            raise UsageError(_no_run(store.folder))
         sample = found_sample(store, key)
         made_of = _source(store, state, source, classes, images)
         entry, data = _entry(made_of, sample)
@@ -112,6 +113,13 @@ def replay(
     return Replayed(
         sample.key, sample.shard, sample.source, sample.copy, made_of.source, members, sample.members, remarks
     )
+
+
+def _no_run(folder: Path | str) -> str:
+    if isinstance(folder, Path) and (folder / HIDDEN).is_dir():
+        way = "augment without --to to have samples that can be made again"
+        return f"{one_line(folder)}: holds a dataset of pictures and labels; plans are kept in shards alone, so {way}"
+    return f"{one_line(folder)}: holds no run of augpipe; give the DST of augment, tile or crops"
 
 
 def _source(

@@ -191,6 +191,15 @@ def test_a_sample_that_was_rejected(tmp_path):
         replay(tmp_path / "out", key)
 
 
+def test_a_dataset_instead_of_shards(tmp_path):
+    source = datasets.make_voc(tmp_path / "voc", 2)
+    done = call("augment", source, tmp_path / "out", "-r", "detection", "--to", "yolo", "-w", 0)
+    assert done.exit_code == 0, done.output
+    done = call("replay", tmp_path / "out", "img_000-1c51094366-c000.jpg")
+    assert done.exit_code == 2
+    assert "plans are kept in shards alone" in done.stderr
+
+
 def rewritten(shards: Path, key: str, change) -> None:
     """Put another record of a sample into its tar."""
     path = next(path for path in shards.glob("*.tar") if key.encode() in path.read_bytes())

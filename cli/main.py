@@ -56,7 +56,7 @@ def _application() -> "Typer":
 
     from augpipe import __version__
 
-    from . import augment, convert, doctor, inspect, plan, preview, recipes, retry, verify
+    from . import augment, convert, crops, dataset, doctor, inspect, plan, preview, recipes, replay, retry, tile, verify
 
     def tell_version(asked: bool) -> None:
         if asked:
@@ -79,8 +79,9 @@ def _application() -> "Typer":
     ) -> None:
         pass
 
-    for module in (augment, retry, convert, preview, plan, inspect, verify, doctor):
+    for module in (augment, tile, crops, retry, convert, preview, plan, inspect, verify, replay, doctor):
         module.add_to(made)
+    made.add_typer(dataset.app, name="dataset")
     made.add_typer(recipes.app, name="recipes")
     return made
 

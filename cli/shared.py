@@ -51,7 +51,12 @@ From = Annotated[
 ]
 Split = Annotated[str | None, typer.Option("--split", metavar="S", help="Only the list, folder or JSON of that name.")]
 Classes = Annotated[
-    Path | None, typer.Option("--classes", metavar="FILE", help="Class names, one a line, which fixes their ids.")
+    str | None,
+    typer.Option("--classes", metavar="FILE|A,B", help="The classes to keep, in this order; or a file, a name a line."),
+]
+Map = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="OLD=NEW|FILE", help="Call a class otherwise; those of one name become one."),
 ]
 Images = Annotated[
     str | None,
@@ -60,6 +65,13 @@ Images = Annotated[
         metavar="DIR",
         help="Where pictures apart from labels are: a folder; for COCO also an archive or URL.",
     ),
+]
+Kind = Annotated[
+    str | None,
+    typer.Option("--kind", metavar="KIND", help="What YOLO's rows hold: detect, segment, pose or obb; else found."),
+]
+Ids = Annotated[
+    str, typer.Option("--ids", metavar="keep|sequential", help="COCO's ids: those of the source, or 1, 2, 3, …")
 ]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="Only the first N pictures in sorted order.")]
 Exif = Annotated[
@@ -85,13 +97,17 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is th
 def source_options(
     format: str | None = None,
     split: str | None = None,
-    classes: Path | None = None,
+    classes: str | None = None,
     images: str | None = None,
     limit: int | None = None,
+    *,
+    map: list[str] | None = None,
     **labels: Any,
 ) -> SourceOptions:
     """The options of a source; ``labels`` are exif, voc_origin and void. Raises UsageError for impossible values."""
     from augpipe.formats.base import SourceOptions
+
+    from . import class_options
 
     exif, voc_origin, void = labels.get("exif", "upright"), labels.get("voc_origin", 1), labels.get("void", 255)
     if exif not in ("upright", "stored"):
@@ -102,7 +118,9 @@ def source_options(
         raise UsageError(f"--void {void}: expected 0 to 255")
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: expected 1 or more")
-    return SourceOptions(format, split, classes, images, limit, exif, voc_origin, void)
+    file, keep = class_options.asked(classes)
+    renamed = class_options.renamed(map or ())
+    return SourceOptions(format, split, file, images, limit, exif, voc_origin, void, keep, renamed)
 
 
 def pixel_reading(levels: str, bands: str | None, channels: str) -> PixelReading:
@@ -112,12 +130,13 @@ def pixel_reading(levels: str, bands: str | None, channels: str) -> PixelReading
     return parsed(levels, bands, channels)
 
 
-_GO_ON = ("augment", "retry", "finish")
-_ELSEWHERE = (*_GO_ON, "convert", "preview", "verify", "doctor", "check")
+_GO_ON = ("augment", "tile", "crops", "retry", "finish")
+_DATASET = ("merge", "filter", "rename", "split")
+_ELSEWHERE = (*_GO_ON, *_DATASET, "convert", "replay", "preview", "verify", "doctor", "check")
 """Commands whose result is a folder, a file or the exit code, and not what they print."""
 _STOPPED = {
     **dict.fromkeys(_GO_ON, "stopped; what is finished stays, run the same command to go on"),
-    "convert": "stopped; nothing was written",
+    **dict.fromkeys(("convert", *_DATASET), "stopped; nothing was written"),
 }
 
 
@@ -125,13 +144,21 @@ def drawing_to(output: str | None, option: str, *datasets: str | Path | None) ->
     """The file for a sheet, checked before the work; UsageError if it is no local .png, or lies in a dataset."""
     if output is None:
         return None
+    from augpipe.core.paths import local_path
+
+    path = local_path(output, option)
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"{one_line(path, 4096)}: expected a name that ends in .png")
+    return place_outside(output, option, *datasets)
+
+
+def place_outside(output: str, option: str, *datasets: str | Path | None) -> Path:
+    """The file for a result, checked before the work; UsageError if none can be there, or it lies in a dataset."""
     from augpipe.core.paths import local_path, real_path
     from augpipe.storage.remote import is_url
     from augpipe.storage.resolve import require_possible
 
     path = local_path(output, option)
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"{one_line(path, 4096)}: expected a name that ends in .png")
     if path.is_dir() or not path.parent.is_dir():
         raise UsageError(f"{one_line(path, 4096)}: is a folder, or its folder does not exist; choose another place")
     for dataset in datasets:

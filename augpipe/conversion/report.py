@@ -14,6 +14,11 @@ class ConversionReport:
     """What a conversion came to.
 
     Attributes:
+        pictures_in: how many were looked at.
+        objects_in: how many were in them.
+        aside: pictures and objects that were not wanted, in words → how many.
+        unwanted: a place for each of those.
+        format: the format that was written.
         pictures: how many were written.
         objects: how many were written.
         dropped: objects of the source without a box that makes sense.
@@ -26,6 +31,11 @@ class ConversionReport:
         picture_folder: where the pictures stay, if they are not copied.
     """
 
+    pictures_in: int = 0
+    objects_in: int = 0
+    aside: Counter[str] = field(default_factory=Counter)
+    unwanted: dict[str, str] = field(default_factory=dict)
+    format: str = ""
     pictures: int = 0
     objects: int = 0
     dropped: int = 0
@@ -47,8 +57,22 @@ class ConversionReport:
                 place = one_line(file)
                 self.examples[loss.what] = place if loss.index is None else f"{place}, object {loss.index + 1}"
 
+    def set_apart(self, what: str, file: str, index: int | None = None, count: int = 1) -> None:
+        """Count what was not wanted; the first of a kind is its example."""
+        self.aside[what] += count
+        self.unwanted.setdefault(what, one_line(file) if index is None else f"{one_line(file)}, object {index + 1}")
+
+    def set_aside(self) -> list[str]:
+        """What was not wanted, in words."""
+        ordered = sorted(self.aside.items(), key=lambda item: (not item[0].startswith("pictures"), -item[1]))
+        return [f"{what} {n:,} (as in {self.unwanted[what]})" for what, n in ordered]
+
     def add(self, other: ConversionReport) -> None:
         """Add what was counted of later pictures."""
+        self.pictures_in += other.pictures_in
+        self.objects_in += other.objects_in
+        self.aside.update(other.aside)
+        self.unwanted = {**other.unwanted, **self.unwanted}
         self.pictures += other.pictures
         self.objects += other.objects
         self.dropped += other.dropped

@@ -206,7 +206,7 @@ class _Compiler:
         holder = str(where[-1])
         if not isinstance(items, list):
             self._fail(where, f"{holder}: {_STEPS}, got {shown(items)}")
-        if not items:
+        if not items and len(where) > 1:  # a recipe may have none, which changes nothing; a group has something to take
             self._fail(where, f"{holder}: expected at least one step")
         if len(where) > 2 * _DEEPEST + 1:  # two parts a level: the place in the list, and the kind of the group
             self._fail(where, f"groups are nested more than {_DEEPEST} deep")

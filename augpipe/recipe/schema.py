@@ -17,7 +17,7 @@ def recipe_schema() -> dict[str, Any]:
     properties = _plain(Head.model_json_schema())["properties"]
     properties["labels"] = labels = _plain(LabelOptions.model_json_schema())
     labels["properties"]["classes"]["additionalProperties"] = _plain(ClassOptions.model_json_schema())
-    properties["steps"] = _steps(_STEP)
+    properties["steps"] = _steps(_STEP, least=0)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "augpipe recipe",
@@ -30,8 +30,8 @@ def recipe_schema() -> dict[str, Any]:
     }
 
 
-def _steps(kind: str) -> dict[str, Any]:
-    return {"type": "array", "items": {"$ref": f"#/$defs/{kind}"}, "minItems": 1}
+def _steps(kind: str, least: int = 1) -> dict[str, Any]:
+    return {"type": "array", "items": {"$ref": f"#/$defs/{kind}"}, "minItems": least}
 
 
 def _any_step(without: str) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from typing import Any
 
 from augpipe.core.annotations import Annotations, Frame, Header
 from augpipe.core.canvas import CanvasState, follow
-from augpipe.core.errors import MissingLibrary, Reject, fault
+from augpipe.core.errors import MissingLibrary, Reject, UsageError, fault
 from augpipe.core.plan import Pixels, Plan, to_json
 from augpipe.formats.base import Dataset, Entry, read_picture
+from augpipe.formats.layout.purposes import augmented_splits, shown_split
 from augpipe.formats.look import upright_labels
 from augpipe.formats.significant_bits import found_levels, is_deep
 from augpipe.labels.transform import Labelled, apply
@@ -32,6 +33,21 @@ def _opened(
     data = read_picture(entry)
     header = read_header(data, reading=reading)
     return data, header, upright_labels(dataset.reader, entry, header, dataset.options.exif)
+
+
+def augmented_part(dataset: Dataset) -> tuple[Dataset, str]:
+    """The pictures that a run would augment, and a remark if these are not all; all where nothing says which."""
+    splits = dataset.splits
+    try:
+        chosen = list(splits) if dataset.options.split is not None else augmented_splits(splits)
+    except UsageError:
+        return dataset, ""
+    if len(chosen) == len(splits):
+        return dataset, ""
+    counts = ", ".join(f"{shown_split(name)} {splits[name]:,}" for name in splits if name not in chosen)
+    entries = [entry for entry in dataset.entries if entry.split in chosen]
+    taken = ", ".join(map(shown_split, chosen))
+    return replace(dataset, entries=entries), f"pictures of {taken}; others pass through a run as they are: {counts}"
 
 
 def plans(dataset: Dataset, recipe: Recipe, seed: int, copies: int) -> Iterator[dict[str, Any]]:

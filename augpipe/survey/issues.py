@@ -24,6 +24,7 @@ KNOWN: dict[str, tuple[str, str]] = {
     "dropped-outside": ("object", "the box lies outside the picture; the object is dropped"),
     "duplicate-object": ("object", "same class and box as another object of the picture"),
     "duplicate-picture": ("picture", "the same bytes as another picture"),
+    "in-two-splits": ("picture", "a picture of one split with the bytes of one of another"),
     "unlisted-picture": ("file", "a picture beside those of the dataset that nothing is said of"),
     "class-unused": ("class", "listed and never used"),
     "class-names-alike": ("class", "differs from another class only in case, spaces or separators"),

@@ -11,6 +11,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from augpipe.core.annotations import U8, Annotations, ObjectRow, Rle, objects_of
+from augpipe.core.canvas import fault_of
 from augpipe.core.errors import Reject, one_line
 from augpipe.core.plan import from_json
 from augpipe.formats.base import Dataset
@@ -22,7 +23,6 @@ from augpipe.verification.check_object import expected_keypoints
 from augpipe.verification.check_sample import Context, SourcePicture, raster_of
 from augpipe.verification.expected import ExpectedObject, Setting, expected_object
 from augpipe.verification.findings import MEASURES, MISFIT, ObjectRef, Verdict
-from augpipe.verification.plan_checks import fault_of
 from augpipe.verification.run import Reading, context_of, reading_of
 from augpipe.verification.safe_pictures import picture_in, pixels_of
 from augpipe.viz.sheet import Tile, sheet

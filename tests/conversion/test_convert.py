@@ -92,7 +92,7 @@ def test_classes_become_1_to_k_by_name_or_as_a_file_lists_them(voc, tmp_path):
 
 
 def test_the_twenty_classes_of_voc_keep_the_devkits_order(tmp_path):
-    source = voc_of(tmp_path / "voc", a=xml(an_object(name="person")))
+    source = voc_of(tmp_path / "VOC2012", a=xml(an_object(name="person")))
     done("voc-to-coco", source, tmp_path / "out.json")
     document = json.loads((tmp_path / "out.json").read_text())
     assert len(document["categories"]) == 20

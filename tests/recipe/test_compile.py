@@ -6,11 +6,12 @@ import json
 from dataclasses import replace
 
 import pytest
-from recipe_tools import recipe_of
+from recipe_tools import frame_of, recipe_of
 
 from augpipe.core.errors import RecipeError
 from augpipe.labels.transform import LabelRules
 from augpipe.recipe.compile import Leaf, compile_recipe
+from augpipe.recipe.planner import draw
 from augpipe.recipe.yaml_reader import read
 
 S = "version: 1\nsteps:\n"  # the steps begin on line 3
@@ -33,7 +34,6 @@ MISTAKES = [
     ("version: 1\nsteps:\n", ":2: steps: expected a list of steps, each on a line that begins with '- ', got null"),
     ("version: 1\nsteps: to_gray\n", ':2: steps: expected a list of steps, each on a line that begins with'),
     ("version: 1\nsteps: {to_gray: {}}\n", ':2: steps: expected a list of steps'),
-    ("version: 1\nsteps: []\n", ":2: steps: expected at least one step"),
     ("version: 1\ndescription: 5\nsteps: [to_gray]\n", ":2: description: expected text, got 5"),
     ("version: 1\nborder: refect\nsteps: [to_gray]\n", ":2: border: expected constant, replicate, reflect or wrap, go"),
     ("version: 1\nborder: refect\nsteps: [to_gray]\n", "got \"refect\"; did you mean 'reflect'?"),
@@ -213,6 +213,13 @@ def test_a_recipe():
     assert (gray.p, gray.weight, gray.operation.cut) == (1.0, 1.0, False)
     assert (group.kind, group.p, group.cut, group.count, group.weights) == ("one_of", 0.25, True, (1, 1), (3.0, 0.5))
     assert [leaf.path for leaf in recipe.leaves()] == ["to_gray", "one_of/gamma", "one_of/all_of/to_gray"]
+
+
+def test_a_recipe_may_have_no_steps():
+    """Then copies are the picture, decoded and written again, with its labels."""
+    recipe = compile_recipe(read("x.yaml", "version: 1\nsteps: []\n"), "x")
+    assert recipe.nodes == ()
+    assert draw(recipe, frame_of((64, 48)), 3, 0).steps == ()
 
 
 def test_what_a_recipe_says_of_classes():

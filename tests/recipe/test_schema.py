@@ -118,6 +118,7 @@ RIGHT = [
     with_steps("to_gray", fill=9, labels={}),
     with_steps("to_gray", labels={"truncated": "drop", "erased": "cut", "classes": {}, "flip_pairs": {}}),
     with_steps("to_gray", labels={"obb": "drop_centre", "below": "ignore"}),
+    with_steps(),
     with_steps("to_gray", labels={"classes": {"a b": {}, "c": {"min_side": 2, "box": "ellipse", "truncated": "clip"}}}),
     with_steps("to_gray", labels={"flip_pairs": {"a": [], "b": [["x", "y"], ["l 1", "r 1"]]}}),
 ]
@@ -129,7 +130,7 @@ WRONG = [
     {"version": 1},
     {"version": 2, "steps": ["to_gray"]},
     {"version": "1", "steps": ["to_gray"]},
-    with_steps(),
+    with_steps({"one_of": []}),
     with_steps("to_grey"),
     with_steps("letterbox"),
     with_steps("resize"),

@@ -17,7 +17,7 @@ from augpipe.formats.coco.image_paths import FoundPictures, find_pictures, pictu
 from augpipe.formats.coco.json_file import CocoFile, categories_in, index_file
 from augpipe.formats.coco.json_text import MARK, encoding_of, held
 from augpipe.formats.coco.read import CocoReader, pack
-from augpipe.formats.indexing import digest_of, labelled_by_id, listed_classes
+from augpipe.formats.indexing import digest_of, labelled_by_id
 from augpipe.formats.layout.name_matching import rule_remarks
 from augpipe.formats.layout.splits import chosen_split, in_order, known_split, shown_splits, split_called, split_in
 from augpipe.formats.webdataset.samples import has_samples, is_of_sample
@@ -99,7 +99,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     indexed = {path: index_file(path) for path in sorted({path for paths in chosen.values() for path in paths})}
     every = sorted({path for paths in groups.values() for path in paths})
     listed = {path: indexed[path].categories if path in indexed else categories_in(path) for path in every}
-    categories = _categories(listed, options)
+    categories = _categories(listed)
     files = [indexed[path] for paths in chosen.values() for path in paths]
     texts = tuple(str(f.text) for f in files)
     reader = CocoReader(texts, {c.id: c for c in categories}, any(f.panoptic for f in files))
@@ -129,7 +129,7 @@ def _require_same_images(src: AnyPath, files: Sequence[CocoFile]) -> None:
 # --- the whole -------------------------------------------------------------------------------------------------------
 
 
-def _categories(files: Mapping[AnyPath, Iterable[Category]], options: SourceOptions) -> tuple[Category, ...]:
+def _categories(files: Mapping[AnyPath, Iterable[Category]]) -> tuple[Category, ...]:
     """The categories of all files together; a richer entry of an id (with keypoints) wins."""
     found: dict[int, Category] = {}
     named: dict[int, AnyPath] = {}
@@ -149,8 +149,6 @@ def _categories(files: Mapping[AnyPath, Iterable[Category]], options: SourceOpti
             if before is None or (category.keypoints and not before.keypoints):
                 found[category.id] = category
                 named[category.id] = path
-    if options.classes is not None:
-        listed_classes(options.classes, (c.name for c in found.values()), next(iter(files)))
     return labelled_by_id(found.values())
 
 

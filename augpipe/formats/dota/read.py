@@ -169,7 +169,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     if options.split is not None and not entries:
         raise DatasetError(f"{src}: no split '{one_line(options.split)}'; expected a folder of that name")
     remarks = left_out(unlabelled, "picture", "without a label file")
-    categories = categories_by_name(sorted(names), options, src)
+    categories = categories_by_name(sorted(names))
     reader = DotaReader({c.name: c.id for c in categories})
     return Dataset.of("dota", src, categories, entries, reader, options, remarks)
 

@@ -123,7 +123,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
             entries.append(entry._replace(split=split_called(splits[file])))
     attribute = _attribute(found, src)
     names = {n for file, path in local.items() for n in _classes(path.read_bytes(), places[file], attribute)}
-    categories = categories_by_name(sorted(names), options, src)
+    categories = categories_by_name(sorted(names))
     alone = 0 if options.split is not None or src.is_file() else len(pictures.paths) - used
     remarks = left_out(alone, "picture", "that the file does not list")
     kinds = one_line(", ".join(f"{kind} {n:,}" for kind, n in sorted(found.left.items())), 100)

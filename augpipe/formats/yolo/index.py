@@ -15,7 +15,7 @@ from dataclasses import replace
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture, plural
-from augpipe.formats.indexing import digest_of, left_out, listed_classes, names_in
+from augpipe.formats.indexing import digest_of, left_out, names_in
 from augpipe.formats.kitti.read import is_row
 from augpipe.formats.layout.name_matching import match_names
 from augpipe.formats.layout.splits import split_called
@@ -138,10 +138,11 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     found.remarks += left_out(len(alone), "label file", "without a picture")
     kpt_shape = None if found.data is None else found.data.kpt_shape
     kind = _kind(asked, found, lengths, kpt_shape)
-    ids, categories = _categories(found, options, kind)
+    ids, categories = _categories(found, kind)
     reader = YoloReader(kind, ids, kpt_shape if kind == "pose" else None, options.exif)
     name = options.format or "yolo"
-    return Dataset.of(name, found.root, categories, entries, reader, options, found.remarks)
+    own = found.named
+    return Dataset.of(name, found.root, categories, entries, reader, options, found.remarks, named=own)
 
 
 def _kind(asked: str, found: YoloPictures, lengths: Counter[int], kpt_shape: tuple[int, int] | None) -> Kind:
@@ -227,17 +228,13 @@ def _entry(path: str, base: str, label: str | None, data: bytes, root: AnyPath) 
 # --- classes ---------------------------------------------------------------------------------------------------------
 
 
-def _categories(found: YoloPictures, options: SourceOptions, kind: Kind) -> tuple[tuple[int, ...], list[Category]]:
-    """(category id of each class index, categories). Ids are the index plus one, or the line of ``--classes``."""
+def _categories(found: YoloPictures, kind: Kind) -> tuple[tuple[int, ...], list[Category]]:
+    """(category id of each class index, which is the index plus one; categories)."""
     names, ids = found.names, tuple(range(1, len(found.names) + 1))
-    listed = list(names)
-    if options.classes is not None:
-        listed = listed_classes(options.classes, names, found.root)
-        ids = tuple(listed.index(name) + 1 for name in names)
     plain = Category(0, 0, "")
     if kind == "pose" and found.data is not None:
         plain = _with_keypoints(plain, found.data, found.remarks)
-    return ids, [replace(plain, id=i, label=i, name=name) for i, name in enumerate(listed, start=1)]
+    return ids, [replace(plain, id=i, label=i, name=name) for i, name in enumerate(names, start=1)]
 
 
 def _with_keypoints(category: Category, data: DataYaml, remarks: list[str]) -> Category:

@@ -26,7 +26,7 @@ _SHOWN = 3
 class YoloPictures:
     """The pictures by split, as absolute paths in the order found (in an archive from its root), and more.
 
-    ``chosen`` is the split that is read, ``None`` if all are.
+    ``chosen`` is the split that is read, ``None`` if all are. ``named`` says that ``--classes`` has named the classes.
     """
 
     root: AnyPath
@@ -36,6 +36,7 @@ class YoloPictures:
     remarks: list[str] = field(default_factory=list)
     data: DataYaml | None = None
     chosen: str | None = None
+    named: bool = False
 
 
 def by_yaml(data: DataYaml, options: SourceOptions) -> YoloPictures:
@@ -112,7 +113,7 @@ def by_folders(src: AnyPath, options: SourceOptions) -> YoloPictures:
         )
     names = tuple(read_classes(file if file is not None else options.classes or root))
     _require_same_names(root, file, names)
-    found = YoloPictures(root, names)
+    found = YoloPictures(root, names, named=file is None)
     links: set[str] = set()
     found.pictures["all"] = everything = [
         *_pictures(root, root, links),

@@ -30,11 +30,11 @@ def sample_key(source_key: str, copy: int) -> str:
     >>> sample_key("cats/tom.jpg", 3)
     'tom-6e79337812-c003'
     """
-    return f"{_stem(source_key)}-{'orig' if copy == ORIGINAL else f'c{copy:03d}'}"
+    return f"{stem_of_samples(source_key)}-{'orig' if copy == ORIGINAL else f'c{copy:03d}'}"
 
 
-def _stem(source_key: str) -> str:
-    """SLUG-HASH of a source key."""
+def stem_of_samples(source_key: str) -> str:
+    """SLUG-HASH of a source key, with which the KEYs of all its samples begin."""
     name = source_key.rpartition("/")[2]
     slug = _UNSAFE.sub("_", name.rpartition(".")[0] or name)[:_LONGEST_SLUG]
     return f"{slug}-{hashlib.blake2b(source_key.encode('utf-8', 'surrogateescape')).hexdigest()[:10]}"
@@ -44,7 +44,7 @@ def require_unique(source_keys: Iterable[str]) -> None:
     """Raise :class:`DatasetError` if two source keys give one KEY."""
     seen: dict[str, str] = {}
     for key in source_keys:
-        stem = _stem(key)
+        stem = stem_of_samples(key)
         if stem in seen:
             raise DatasetError(f"'{one_line(seen[stem])}' and '{one_line(key)}' would get one KEY; rename one of them")
         seen[stem] = key

@@ -1,4 +1,4 @@
-"""``augpipe augment``: a dataset and a recipe become shards."""
+"""``augpipe augment``: a dataset and a recipe become shards, or a dataset."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from augpipe.core.errors import UsageError, one_line
 from augpipe.core.paths import local_path
+from augpipe.formats.catalogue import SHARDS, targets
 
 from . import running, shared
 
@@ -26,13 +27,18 @@ def add_to(app: typer.Typer) -> None:
 @shared.handled
 def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     src: shared.SourceArgument,
-    dst: Annotated[str, typer.Argument(metavar="DST", help="Folder for the shards; made if missing.")],
+    dst: Annotated[str, typer.Argument(metavar="DST", help="Folder for the result; made if missing.")],
     recipe: shared.RecipeName,
     copies: Annotated[
         int | None, typer.Option("--copies", "-n", help="Augmented samples a picture; 1 if not given.")
     ] = None,
     seed: shared.Seed = 0,
     originals: Annotated[bool, typer.Option("--originals", help="Write each picture as it is, too.")] = False,
+    to: Annotated[
+        str, typer.Option("--to", metavar=f"shards|{'|'.join(targets())}", help="What to write: shards, or a dataset.")
+    ] = SHARDS,
+    kind: shared.Kind = None,
+    ids: shared.Ids = "keep",
     workers: running.Workers = None,
     device: Annotated[
         str, typer.Option("--device", metavar="auto|cpu|cuda[:N|:all]", help="What moves the pixels.")
@@ -99,9 +105,9 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     time_limit: running.TimeLimit = None,
     debug: shared.Debug = False,
 ) -> None:
-    """Augment a dataset into WebDataset shards.
+    """Augment a dataset into WebDataset shards, or with --to into a dataset of pictures and labels.
 
-    The bytes of the shards depend on the data, the recipe, the seed and the options above, not on workers or cores.
+    The bytes depend on the data, the recipe, the seed and the options above, not on workers or cores.
     Run again into an unfinished DST to go on.
     """
     folder = local_path(dst)
@@ -109,10 +115,10 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     from augpipe.pixels.codec.image import PictureFormat
     from augpipe.recipe.load import load
     from augpipe.run.augment import Execution, Limits, RunOptions
-    from augpipe.run.augment import augment as run
     from augpipe.run.config import parse_slice
     from augpipe.run.devices import device_of
 
+    running.require_form(to, kind, ids)
     _require_one_of("--picture", picture, ("auto", "jpg", "png", "webp"))
     _require_one_of("--subsampling", subsampling, ("420", "444"))
     _require_one_of("--truncated", truncated, ("reject", "keep"))
@@ -146,9 +152,7 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     )
     limits = Limits(max_rejects, max_dropped)
     shared.say(f"device: {chosen.sentence}")
-    running.carried_out(
-        lambda watcher: run(src, folder, loaded, options, execution=execution, limits=limits, watcher=watcher)
-    )
+    running.made(src, folder, loaded, options, execution, limits, (to, kind, ids))
 
 
 def _parting(val: str | None, test: str | None, group_by: str | None) -> Parting | None:

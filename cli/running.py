@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from augpipe.core.errors import one_line
+from augpipe.core.errors import UsageError, one_line
+from augpipe.core.progress import Progress
+from augpipe.formats.catalogue import FORMATS, targets
+from augpipe.formats.webdataset.dataset_list import HIDDEN, SHARDS
 
-from . import progress, shared
+from . import conversion, progress, shared
 
 if TYPE_CHECKING:
-    from augpipe.run.augment import Summary
+    from augpipe.conversion import DeliveredDataset
+    from augpipe.recipe.compile import Recipe
+    from augpipe.run.augment import Execution, Limits, RunOptions, Summary
     from augpipe.run.folder.manifest import WindowTotals
 
 Workers = Annotated[
@@ -46,7 +51,7 @@ def load_ahead(dst: Path, workers: int | None) -> None:
     from augpipe.run.engine import fork_server
 
     with suppress(OSError):  # the command itself refuses an impossible DST
-        if (dst / "manifest.json").exists():
+        if any((folder / "manifest.json").exists() for folder in (dst, dst / HIDDEN / SHARDS)):
             return
     if workers != 0:
         fork_server.start()
@@ -60,6 +65,77 @@ def carried_out(work: Callable[[Any], Summary]) -> None:
     if summary.failed:
         shared.say(f"augpipe: {summary.failed}")
         raise typer.Exit(1)
+
+
+def require_form(to: str, kind: str | None, ids: str) -> None:
+    """Raise UsageError if ``--to`` is no target, or ``--kind`` or ``--ids`` says nothing of it."""
+    possible = (SHARDS, *targets())
+    if to not in possible:
+        raise UsageError(f"--to {one_line(to)}: expected {' or '.join(possible)}")
+    if kind is not None and (to == SHARDS or not FORMATS[to].kinds):
+        raise UsageError(f"--kind says what YOLO's rows hold; --to {to} has none")
+    if ids != "keep" and (to == SHARDS or not targets()[to].ids):
+        raise UsageError(f"--ids says what ids COCO gets; --to {to} writes none")
+    if ids not in ("keep", "sequential"):
+        raise UsageError(f"--ids {one_line(ids)}: expected keep or sequential")
+
+
+def made(
+    src: str,
+    folder: Path,
+    recipe: Recipe,
+    options: RunOptions,
+    execution: Execution,
+    limits: Limits,
+    form: tuple[str, str | None, str],
+) -> None:
+    """Make shards of ``src``, or the dataset that the values of ``--to``, ``--kind`` and ``--ids`` ask for."""
+    from augpipe.run.augment import augment
+
+    to, kind, ids = form
+    if to == SHARDS:
+        carried_out(
+            lambda watcher: augment(src, folder, recipe, options, execution=execution, limits=limits, watcher=watcher)
+        )
+        return
+    from augpipe.conversion import DatasetForm, augment_to
+
+    asked = DatasetForm(to, kind, ids)  # type: ignore[arg-type]
+    delivered(
+        lambda watcher: augment_to(
+            src, folder, recipe, asked, options, execution=execution, limits=limits, watcher=watcher
+        )
+    )
+
+
+def delivered(work: Callable[[Any], DeliveredDataset]) -> None:
+    """As :func:`carried_out`, of a run whose shards become a dataset."""
+    with progress.shown() as terminal:
+        watcher = _watcher(terminal)
+        watcher.writing = _Writing(terminal)
+        made = work(watcher)
+    _print(made.summary)
+    if made.report is not None:
+        conversion.tell(made.report, one_line(made.summary.folder, 4096), made.to)
+    if made.summary.failed:
+        shared.say(f"augpipe: {made.summary.failed}")
+    if made.summary.failed or (made.report is not None and made.report.lost):
+        raise typer.Exit(1)
+
+
+class _Writing(Progress):
+    """The progress of writing a dataset, behind that of the run: it begins with the first picture."""
+
+    def __init__(self, terminal: progress.TerminalProgress) -> None:
+        self._terminal = terminal
+
+    def begin(self, total: int | None, done: int = 0) -> None:
+        self._terminal.close()
+        shared.say("writing the dataset")
+        self._terminal.begin(total, done)
+
+    def update(self, count: int, rejected: int = 0) -> None:
+        self._terminal.update(count, rejected)
 
 
 def _watcher(terminal: progress.TerminalProgress) -> Any:

@@ -61,6 +61,13 @@ Images = Annotated[
         help="Where pictures apart from labels are: a folder; for COCO also an archive or URL.",
     ),
 ]
+Kind = Annotated[
+    str | None,
+    typer.Option("--kind", metavar="KIND", help="What YOLO's rows hold: detect, segment, pose or obb; else found."),
+]
+Ids = Annotated[
+    str, typer.Option("--ids", metavar="keep|sequential", help="COCO's ids: those of the source, or 1, 2, 3, …")
+]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="Only the first N pictures in sorted order.")]
 Exif = Annotated[
     str,

@@ -56,12 +56,7 @@ def convert(
         RunError: the target cannot be written, or no picture can be converted.
     """
     source, target = os.fspath(source), local_path(target)
-    writes = targets().get(to)
-    if writes is None:
-        raise UsageError(f"cannot write {one_line(to)}; known are {', '.join(targets())}")
-    kinds = FORMATS[to].kinds
-    if kinds and write.kind not in (None, *kinds):
-        raise UsageError(f"--kind {one_line(write.kind)}: expected {', '.join(kinds)}")
+    writes = target_named(to, write)
     if staging.is_json(target) and not writes.alone:
         raise UsageError(f"{target}: a {to} dataset is a folder; give a folder as DST")
     if write.pictures == "reference" and not writes.alone:
@@ -81,7 +76,7 @@ def convert(
         report = ConversionReport(remarks=[*dataset.remarks, *([stays] if stays else [])])
         try:
             with staging.staged(target, require_free) as stage:
-                _write(dataset, writes, target, stage, report, progress, write)
+                write_dataset(dataset, writes, target, stage, report, progress, write)
                 _require_wanted(report, source, write.strict)
         except OSError as error:
             at = f" ({error.filename})" if error.filename else ""
@@ -92,6 +87,37 @@ def convert(
     return report
 
 
+def target_named(to: str, write: WriteOptions) -> Target:
+    """The target of that name; raises ``UsageError`` if there is none, or if its rows hold no such kind."""
+    writes = targets().get(to)
+    if writes is None:
+        raise UsageError(f"cannot write {one_line(to)}; known are {', '.join(targets())}")
+    kinds = FORMATS[to].kinds
+    if kinds and write.kind not in (None, *kinds):
+        raise UsageError(f"--kind {one_line(write.kind)}: expected {', '.join(kinds)}")
+    return writes
+
+
+def require_possible_for(dataset: Dataset, to: str, write: WriteOptions) -> None:
+    """Find before any work, and without reading all labels, that a target cannot hold a dataset.
+
+    Raises:
+        UsageError: it has no place for its labels, or would not tell its classes apart.
+    """
+    writes, source = target_named(to, write), format_named(dataset.format)
+    if not source.source and not (source.places and "semantic masks" in writes.holds):
+        raise UsageError(
+            f"{dataset.root}: {to} has no place for what {source.name} holds; leave --to out, as shards hold all of it"
+        )
+    # What pictures are called in the target is another matter, so here they have numbers.
+    entries = (
+        [e._replace(key=f"{i}.jpg", split="") for i, e in enumerate(dataset.entries)] if write.kind == "pose" else []
+    )
+    nowhere = Path(os.devnull)
+    kind = replace(write, kind=write.kind or next(iter(FORMATS[to].kinds), None))
+    writes.open(replace(dataset, entries=entries), Stage(nowhere, nowhere), kind)
+
+
 def _require_wanted(report: ConversionReport, source: str, strict: bool) -> None:
     if not report.pictures:
         first = f"\nthe first of them: {report.lost[0]}" if report.lost else ""
@@ -100,7 +126,7 @@ def _require_wanted(report: ConversionReport, source: str, strict: bool) -> None
         raise RunError(f"{source}: something is lost or odd, so --strict wrote nothing\n{'; '.join(odd)}")
 
 
-def _write(
+def write_dataset(
     dataset: Dataset,
     writes: Target,
     target: Path,
@@ -109,6 +135,7 @@ def _write(
     progress: Progress,
     options: WriteOptions,
 ) -> None:
+    """Write all of a dataset into ``stage``, whose content is to be moved to ``target``; ``report`` counts it."""
     writer = writes.open(dataset, Stage(stage, target, target.name if staging.is_json(target) else None), options)
     alone = staging.is_json(target) or options.pictures == "reference"
     place = None if alone else stage / writes.pictures

@@ -54,6 +54,7 @@ class Target:
         holds: label of :data:`LABELS` → how the format holds it, in words; labels without an entry are lost.
         alone: whether a target that ends in ``.json`` takes the annotations without the pictures.
         ids: whether ``--ids`` chooses the ids that are written.
+        by_split: whether pictures lie in a folder for each split; else in one for all.
     """
 
     writer: str
@@ -62,6 +63,7 @@ class Target:
     holds: Mapping[str, str]
     alone: bool = False
     ids: bool = False
+    by_split: bool = False
 
     def open(self, dataset: Dataset, stage: Stage, options: WriteOptions) -> DatasetWriter:
         """See :meth:`WriterModule.open_writer`."""

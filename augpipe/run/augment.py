@@ -86,6 +86,7 @@ def augment(
         if not execution.overwrite and (started := output.state()) is not None:
             options = _with_levels_of(started, options, output.store.folder)
         made_of = open_run(source, recipe, options)
+        watcher.opened(made_of.dataset)
         watcher.remarks = [*made_of.dataset.remarks, *_purposes(made_of.dataset, options)]
         if execution.workers is None and (remark := remark_on_processes(options.device)):
             watcher.remarks.append(remark)

@@ -28,7 +28,7 @@ from augpipe.run.folder.inventory import Inventory, Record, take_stock
 from augpipe.run.folder.lock import WHOLE
 from augpipe.run.folder.manifest import Limits, Summary, summary_of
 from augpipe.run.folder.overlap import remarks_on_overlap
-from augpipe.run.folder.run_folder import RunFolder, put_json
+from augpipe.run.folder.run_folder import RunFolder, place_of, put_json
 from augpipe.run.folder.state import RunState
 from augpipe.run.folder.store import Store, open_store
 from augpipe.run.job import Task, plan_tasks
@@ -74,6 +74,7 @@ def retry(
         place, recipe, options = read_request(state.config, state.request, source, device)
         require_apart(roots_of(place, options.source), store.folder)
         made_of = open_run(place, recipe, options)
+        watcher.opened(made_of.dataset)
         watcher.remarks = list(made_of.dataset.remarks)
         again = _has_lost if everything else _has_transient
         # Before the folder is locked, since it may take long.
@@ -186,7 +187,8 @@ def finish(folder: StrPath | Store, limits: Limits | None = None, watcher: Watch
                 close(output, state, stock, 0.0, "finish")
                 for remark in remarks_on_overlap(state, stock.done):
                     (watcher or Watcher()).trouble(remark)
-            return summary_of(name, state, stock.done, limits, already_done=finished)
+            rejects = place_of(output.store, REJECTS)
+            return summary_of(name, state, stock.done, limits, already_done=finished, rejects=rejects)
 
 
 def _missing_shards(folder: Path | str, state: RunState, missing: list[int], stock: Inventory) -> str:

@@ -10,7 +10,9 @@ from typing import Any
 
 from augpipe.core.errors import RunError
 from augpipe.core.paths import real_path
+from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset
+from augpipe.formats.webdataset.schema import REJECTS
 from augpipe.recipe.compile import Recipe
 from augpipe.run.config import Execution, RunOptions
 from augpipe.run.dry_run import bytes_of_samples, remark_on_space
@@ -21,7 +23,7 @@ from augpipe.run.folder.local import LocalStore
 from augpipe.run.folder.lock import WHOLE
 from augpipe.run.folder.manifest import Limits, Summary, manifest_of, summary_of
 from augpipe.run.folder.overlap import remarks_on_overlap
-from augpipe.run.folder.run_folder import RunFolder, sha256_of
+from augpipe.run.folder.run_folder import RunFolder, place_of, sha256_of
 from augpipe.run.folder.state import RunState
 from augpipe.run.job import Job, Task, plan_tasks
 from augpipe.run.outputs import outputs_of
@@ -36,9 +38,14 @@ class Watcher(Listener):
     """The listener of a caller; each method may be overridden.
 
     ``remarks`` are sentences about the source, the recipe and the folder, complete when :meth:`started` is called.
+    ``writing`` receives the progress of a dataset that is written of finished shards.
     """
 
     remarks: list[str] = field(default_factory=list)
+    writing: Progress = field(default_factory=Progress)
+
+    def opened(self, dataset: Dataset) -> None:
+        """The source is known, and nothing was written; a :class:`UsageError` refuses it."""
 
     def started(self, dataset: Dataset, done: int, pictures: int) -> None:
         """Work begins on so many pictures, of which some are done already."""
@@ -96,7 +103,7 @@ class PendingWork:
         wanted = [i for i in _existing(self.tasks, state) if self._is_wanted(i, stock)]
         faults = [] if wanted else faults_of_books(self.output, stock)
         if not wanted and not faults and self.output.is_finished():
-            return summary_of(store.folder, state, stock.done, limits, already_done=True)
+            return self._summary(stock, limits, already_done=True)
         for fault in faults:
             self.watcher.trouble(f"{fault}; it is made again")
         if wanted or faults:
@@ -112,9 +119,13 @@ class PendingWork:
             close(self.output, state, stock, seconds, self.command)
             for remark in remarks_on_overlap(state, stock.done):
                 self.watcher.trouble(remark)
-        summary = summary_of(store.folder, state, stock.done, limits, seconds=seconds, made=wanted, finished=finished)
+        summary = self._summary(stock, limits, seconds=seconds, made=wanted, finished=finished)
         changes = source_changes(stock.done, self.input.dataset.entries, store)
         return replace(summary, failed=_changed_meanwhile(store.folder, changes)) if changes else summary
+
+    def _summary(self, stock: Inventory, limits: Limits, **how: Any) -> Summary:
+        store = self.output.store
+        return summary_of(store.folder, self.state, stock.done, limits, rejects=place_of(store, REJECTS), **how)
 
     def _is_wanted(self, index: int, stock: Inventory) -> bool:
         if index in stock.done:

@@ -204,6 +204,9 @@ SHARED_WITH_TILE = (
 )  # fmt: skip
 TRIED = {
     "augment": {
+        "--to": "conversion/test_augment_to.py::test_one_command_writes_what_two_do",
+        "--kind": "conversion/test_augment_to_refused.py::test_options_of_the_format_are_given_on",
+        "--ids": "conversion/test_augment_to_refused.py::test_options_of_the_format_are_given_on",
         "--device": "run/test_devices.py::test_another_device_is_another_configuration",
         "--codec": "run/test_devices.py::test_what_was_begun_on_cuda_goes_on_there_with_the_same_codec",
         "--overwrite": "run/folder/test_store.py::test_overwrite_deletes_only_what_the_records_name",

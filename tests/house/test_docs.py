@@ -13,6 +13,7 @@ from annotated import EXAMPLES
 from command_line import call
 from conversions import dota_of, yolo_of
 from documents import FENCE, commands
+from exports import make_exports
 from packing import packed
 from places import ROOT
 
@@ -34,6 +35,7 @@ def workplace(tmp_path, voc, coco, monkeypatch):
     dota_of(tmp_path / "data" / "dota", P0001="1 1 9 1 9 9 1 9 plane 0\n")
     for name, make in EXAMPLES.items():
         make(tmp_path / "data" / name)
+    make_exports(tmp_path / "data")
     (tmp_path / "my.yaml").write_text("version: 1\nsteps:\n  - horizontal_flip: {p: 0.5}\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -204,7 +204,7 @@ def _totals_of(records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def summary_of(
+def summary_of(  # noqa: PLR0913 - what is named is asked for by name
     folder: Path | str,
     state: RunState,
     done: Mapping[int, Record],
@@ -214,8 +214,9 @@ def summary_of(
     made: Iterable[int] = (),
     finished: bool = True,
     already_done: bool = False,
+    rejects: str | None = None,
 ) -> Summary:
-    """The summary of a run from the records of its shards by number."""
+    """The summary of a run from the records of its shards by number; ``rejects`` is the file of its rejects."""
     records = [done[index] for index in sorted(done)]
     rows = [row for record in records for row in record["rejects"]]
     totals = _totals_of(records)
@@ -234,7 +235,7 @@ def summary_of(
         shards=len(records),
         bytes=sum(record["bytes"] for record in records),
         seconds=seconds,
-        failed=_failure(folder, pictures, totals, rows, limits),
+        failed=_failure(folder, rejects or f"{folder}/{REJECTS}", pictures, totals, rows, limits),
         already_done=already_done,
         made=sum(done[index]["samples"] for index in made if index in done),
         finished=finished,
@@ -244,9 +245,14 @@ def summary_of(
 
 
 def _failure(
-    folder: Path | str, pictures: int, totals: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], limits: Limits
+    folder: Path | str,
+    rejects: str,
+    pictures: int,
+    totals: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    limits: Limits,
 ) -> str | None:
-    see = f"see {folder}/{REJECTS}"
+    see = f"see {rejects}"
     lost, allowed = len({row["source"] for row in rows}), limits.rejects(pictures)
     if any(row["transient"] for row in rows):
         few = {row["source"] for row in rows if row["transient"]}

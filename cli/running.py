@@ -206,10 +206,11 @@ def _print(summary: Summary) -> None:
 
 def _windows(found: WindowTotals) -> str:
     """What became of the objects of pictures that were cut into windows, and of empty windows."""
-    lost = sum(found.lost.values())
-    told = f"in no sample {lost:,}: {shared.counted(found.lost)}, such as {one_line(found.example)}"
+    told = "each is in a sample" if found.objects else "so windows have none"
+    if lost := sum(found.lost.values()):
+        told = f"in no sample {lost:,}: {shared.counted(found.lost)}, such as {one_line(found.example)}"
     left_out = f"; {shared.plural(found.left_out, 'empty window')} left out" if found.left_out else ""
-    return f"objects of the source: {found.objects:,}, {told if lost else 'each is in a sample'}{left_out}"
+    return f"objects of the source: {found.objects:,}, {told}{left_out}"
 
 
 def _rejected(summary: Summary) -> str:

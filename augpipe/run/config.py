@@ -49,6 +49,7 @@ class RunOptions:
         device: what moves the pixels, and which codec reads and writes them.
         augment_splits: the splits that are augmented, by any of their names; train if not given. Others pass through.
         pass_splits: splits that pass through.
+        splits_apart: whether the splits of the source are told apart; runs of earlier versions go on without.
     """
 
     copies: int = 1
@@ -64,6 +65,7 @@ class RunOptions:
     device: Device = field(default_factory=Device)
     augment_splits: tuple[str, ...] = ()
     pass_splits: tuple[str, ...] = ()
+    splits_apart: bool = True
 
     def check(self) -> None:
         """Raise :class:`UsageError` for values that make no sense."""
@@ -94,7 +96,7 @@ class RunOptions:
         Raises:
             UsageError: as :func:`augpipe.formats.layout.purposes.augmented_splits`.
         """
-        if self.source.split is not None:
+        if self.source.split is not None or not self.splits_apart:
             return list(splits)
         return augmented_splits(splits, self.augment_splits, self.pass_splits, copies=self.copies)
 
@@ -132,7 +134,7 @@ def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str
         "machine": platform.machine(),
     }
     augmented = options.augmented(dataset.splits)
-    if options.source.split is None and set(dataset.splits) != {""}:
+    if options.source.split is None and options.splits_apart and set(dataset.splits) != {""}:
         config["splits"] = {name: _split_json(dataset, name) for name in dataset.splits}
         if augmented != list(dataset.splits):
             config["augmented"] = augmented

@@ -82,6 +82,7 @@ def read_request(
             strict=reading["strict"],
             device=device,
             augment_splits=tuple(config.get("augmented", config.get("splits", ()))),
+            splits_apart="splits" in config,
         )
         place, name, text, overrides = request["source"], recipe["name"], recipe["text"], request["overrides"]
         if not all(isinstance(value, str) for value in (place, name, text, *overrides, request["images"] or "")):

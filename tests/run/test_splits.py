@@ -280,6 +280,21 @@ def test_a_picture_that_is_lost_counts_the_samples_of_its_split_and_can_be_done_
     assert promised_manifest(out) == promised_manifest(tmp_path / "sound")
 
 
+def test_a_folder_of_an_earlier_version_is_done_again_as_it_is(tmp_path, monkeypatch):
+    """It has all splits together, as was done then."""
+    source, out = flow(tmp_path / "in", ["val", "val"]), tmp_path / "out"
+    data = (source / "images" / "val" / "p1.jpg").read_bytes()
+    (source / "images" / "val" / "p1.jpg").write_bytes(b"")
+    run(source, out, recipe_of(STILL), copies=2, max_rejects="9", splits_apart=False)
+    assert [row["name"] for row in manifest_of(out)["shards"]] == ["all-000000.tar", "all-000001.tar"]
+    assert "splits" not in manifest_of(out)["config"]
+    (source / "images" / "val" / "p1.jpg").write_bytes(data)
+    assert retry(out, everything=True, execution=Execution(workers=0)).written == 4
+    assert verify(out, open_source(source, out), workers=0).ok
+    with pytest.raises(UsageError, match="another configuration"):
+        run(source, out, recipe_of(STILL), copies=2, augment_splits=("val",))
+
+
 def test_pictures_that_change_places_are_another_source(tmp_path):
     """As many as before in each split, but not the same ones."""
     source, out = flow(tmp_path / "in", ["train", "val"]), tmp_path / "out"

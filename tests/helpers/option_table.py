@@ -57,8 +57,18 @@ class Row:
 
 
 def plain(folder: Path) -> Path:
-    """VOC with the lists train and val."""
+    """VOC with two lists."""
     return datasets.make_voc(folder / "voc", 4, objects=2)
+
+
+def parted(folder: Path) -> Path:
+    """VOC whose lists are splits."""
+    return datasets.make_voc(folder / "voc", 4, objects=2, lists=("train", "val"))
+
+
+def half_listed(folder: Path) -> Path:
+    """VOC of which half the pictures are in train, and half in no split."""
+    return datasets.make_voc(folder / "voc", 4, objects=2, lists=("train", "second"))
 
 
 def turned(folder: Path) -> Path:
@@ -166,6 +176,12 @@ ROWS = {
     "--originals": Row(plain, (), ("--originals",), "originals"),
     "--from": Row(voc_and_shards, ("--from", "voc"), ("--from", "shards"), "source.format", (*READERS, "tile")),
     "--split": Row(plain, ("--split", "first"), ("--split", "second"), "split", (*READERS, "tile", "voc-to-coco")),
+    "--augment-split": Row(parted, ("--augment-split", "train"), ("--augment-split", "val"), "augmented"),
+    "--pass-split": Row(half_listed, (), ("--pass-split", "train"), "augmented"),
+    "--val": Row(plain, ("--val", "30%"), ("--val", "60%"), "parting.val"),
+    "--test": Row(plain, ("--test", "30%"), ("--test", "60%"), "parting.test"),
+    "--group-by": Row(plain, ("--val", "50%", "--group-by", "img_00[01]"), ("--val", "50%", "--group-by", "img_00[03]"),
+                      "parting.group_by"),
     "--classes": Row(two_classes, ("--classes", "{folder}/one.txt"), ("--classes", "{folder}/two.txt"),
                      "categories", ("augment", "tile", "preview", "inspect", "voc-to-coco")),
     "--images": Row(two_folders_of_pictures, ("--images", "{folder}/one"), ("--images", "{folder}/two"),

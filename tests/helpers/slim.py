@@ -79,7 +79,7 @@ def make_machine(root: Path, suite: str, options: Sequence[str]) -> None:
         (clone / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, clone / name)
     for place in (clone, elsewhere):
-        datasets.make_voc(place / "data" / "voc")
+        datasets.make_voc(place / "data" / "voc", lists=("train", "val"))
         datasets.make_coco(place / "data" / "coco")
         packed(place / "data" / "voc", place / "data" / "voc.tar")
     for path in (clone, elsewhere, *clone.rglob("*"), *elsewhere.rglob("*")):

@@ -26,7 +26,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 @pytest.fixture
 def workplace(tmp_path, voc, coco, monkeypatch):
     """A folder with what the documentation's commands expect, as the current one."""
-    shutil.copytree(voc, tmp_path / "data" / "voc")
+    datasets.make_voc(tmp_path / "data" / "voc", lists=("train", "val"))
     shutil.copytree(coco, tmp_path / "data" / "coco")
     packed(voc, tmp_path / "data" / "voc.tar", "VOCdevkit/VOC2012/")
     packed(coco, tmp_path / "data" / "coco.zip")

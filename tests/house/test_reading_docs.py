@@ -161,7 +161,8 @@ def test_every_option_that_is_named_exists():
 def workplace(tmp_path, voc, coco, masks_folder, classes_folder, monkeypatch):
     """A folder with the sources that the page's commands name, as the current one."""
     data = tmp_path / "data"
-    for name, source in (("voc", voc), ("coco", coco), ("masks", masks_folder), ("classes", classes_folder)):
+    datasets.make_voc(data / "voc", lists=("train", "val"))
+    for name, source in (("coco", coco), ("masks", masks_folder), ("classes", classes_folder)):
         shutil.copytree(source, data / name)
     shutil.copytree(voc, data / "both")
     yolo_of(data / "yolo", "train: images/train\nval: images/val\nnames: [cat]\n", train__a=BOX, val__b=BOX)

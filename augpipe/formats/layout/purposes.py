@@ -33,7 +33,7 @@ def augmented_splits(
     Args:
         splits: those that are there, with their pictures; "" is that of pictures in none.
         augment: names or aliases that a user has chosen; these alone are augmented then.
-        passed: names or aliases of splits that are not augmented.
+        passed: names or aliases of splits that are not augmented. Then all others are but ``val`` and ``test``.
         copies: of a picture; without any all splits are the same.
 
     Raises:
@@ -44,7 +44,12 @@ def augmented_splits(
         raise UsageError(f"--augment-split and --pass-split both name {shown_split(both[0])}; choose one")
     if not augment:
         unparted = set(splits) == {""}
-        chosen = [name for name in splits if name not in left and (unparted or is_for_training(name))]
+        others = unparted or bool(passed)  # who says what passes through has looked at what there is
+        chosen = [
+            name
+            for name in splits
+            if name not in left and (is_for_training(name) or (others and known_split(name) is None))
+        ]
     if not chosen and copies == 0:
         return in_order(splits)
     if not chosen:

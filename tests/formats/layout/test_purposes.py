@@ -63,8 +63,14 @@ def test_names_may_be_aliases():
     splits = {"train": 3, "val": 2, "fold1": 1, "": 4}
     assert augmented_splits(splits, ["validation", "train2017"]) == ["train", "val"]
     assert augmented_splits(splits, ["none"]) == [""]
+    assert augmented_splits(splits, (), ["fold1"]) == ["train", ""]
+
+
+def test_who_says_what_passes_through_augments_the_rest_but_no_set_to_measure_by():
+    assert augmented_splits({"train": 3, "val": 2, "fold1": 1, "fold2": 1}, (), ["fold2"]) == ["train", "fold1"]
+    assert augmented_splits({"fold1": 1, "fold2": 1}, (), ["fold2"]) == ["fold1"]
     with pytest.raises(UsageError, match="nothing is left to augment"):
-        augmented_splits(splits, (), ["training"])
+        augmented_splits({"train": 3, "val": 2}, (), ["training"])
 
 
 @pytest.mark.parametrize("option", ["--augment-split", "--pass-split"])

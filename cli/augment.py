@@ -9,7 +9,7 @@ import typer
 
 from augpipe.core.errors import UsageError, one_line
 from augpipe.core.paths import local_path
-from augpipe.formats.catalogue import FORMATS, SHARDS, targets
+from augpipe.formats.catalogue import SHARDS, targets
 
 from . import running, shared
 
@@ -116,16 +116,10 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     from augpipe.pixels.codec.image import PictureFormat
     from augpipe.recipe.load import load
     from augpipe.run.augment import Execution, Limits, RunOptions
-    from augpipe.run.augment import augment as run
     from augpipe.run.config import parse_slice
     from augpipe.run.devices import device_of
 
-    _require_one_of("--to", to, (SHARDS, *targets()))
-    if kind is not None and (to == SHARDS or not FORMATS[to].kinds):
-        raise UsageError(f"--kind says what YOLO's rows hold; --to {to} has none")
-    if ids != "keep" and (to == SHARDS or not targets()[to].ids):
-        raise UsageError(f"--ids says what ids COCO gets; --to {to} writes none")
-    _require_one_of("--ids", ids, ("keep", "sequential"))
+    running.require_form(to, kind, ids)
     _require_one_of("--picture", picture, ("auto", "jpg", "png", "webp"))
     _require_one_of("--subsampling", subsampling, ("420", "444"))
     _require_one_of("--truncated", truncated, ("reject", "keep"))
@@ -161,19 +155,7 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     )
     limits = Limits(max_rejects, max_dropped)
     shared.say(f"device: {chosen.sentence}")
-    if to == SHARDS:
-        running.carried_out(
-            lambda watcher: run(src, folder, loaded, options, execution=execution, limits=limits, watcher=watcher)
-        )
-        return
-    from augpipe.conversion import DatasetForm, augment_to
-
-    form = DatasetForm(to, kind, ids)  # type: ignore[arg-type]
-    running.delivered(
-        lambda watcher: augment_to(
-            src, folder, loaded, form, options, execution=execution, limits=limits, watcher=watcher
-        )
-    )
+    running.made(src, folder, loaded, options, execution, limits, (to, kind, ids))
 
 
 def parting_of(val: str | None, test: str | None, group_by: str | None) -> Parting | None:

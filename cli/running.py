@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from augpipe.core.errors import one_line
+from augpipe.core.errors import UsageError, one_line
 from augpipe.core.progress import Progress
+from augpipe.formats.catalogue import FORMATS, targets
 from augpipe.formats.webdataset.dataset_list import HIDDEN, SHARDS
 
 from . import conversion, progress, shared
 
 if TYPE_CHECKING:
     from augpipe.conversion import DeliveredDataset
-    from augpipe.run.augment import Summary
+    from augpipe.recipe.compile import Recipe
+    from augpipe.run.augment import Execution, Limits, RunOptions, Summary
     from augpipe.run.folder.manifest import WindowTotals
 
 Workers = Annotated[
@@ -63,6 +65,47 @@ def carried_out(work: Callable[[Any], Summary]) -> None:
     if summary.failed:
         shared.say(f"augpipe: {summary.failed}")
         raise typer.Exit(1)
+
+
+def require_form(to: str, kind: str | None, ids: str) -> None:
+    """Raise UsageError if ``--to`` is no target, or ``--kind`` or ``--ids`` says nothing of it."""
+    possible = (SHARDS, *targets())
+    if to not in possible:
+        raise UsageError(f"--to {one_line(to)}: expected {' or '.join(possible)}")
+    if kind is not None and (to == SHARDS or not FORMATS[to].kinds):
+        raise UsageError(f"--kind says what YOLO's rows hold; --to {to} has none")
+    if ids != "keep" and (to == SHARDS or not targets()[to].ids):
+        raise UsageError(f"--ids says what ids COCO gets; --to {to} writes none")
+    if ids not in ("keep", "sequential"):
+        raise UsageError(f"--ids {one_line(ids)}: expected keep or sequential")
+
+
+def made(
+    src: str,
+    folder: Path,
+    recipe: Recipe,
+    options: RunOptions,
+    execution: Execution,
+    limits: Limits,
+    form: tuple[str, str | None, str],
+) -> None:
+    """Make shards of ``src``, or the dataset that the values of ``--to``, ``--kind`` and ``--ids`` ask for."""
+    from augpipe.run.augment import augment
+
+    to, kind, ids = form
+    if to == SHARDS:
+        carried_out(
+            lambda watcher: augment(src, folder, recipe, options, execution=execution, limits=limits, watcher=watcher)
+        )
+        return
+    from augpipe.conversion import DatasetForm, augment_to
+
+    asked = DatasetForm(to, kind, ids)  # type: ignore[arg-type]
+    delivered(
+        lambda watcher: augment_to(
+            src, folder, recipe, asked, options, execution=execution, limits=limits, watcher=watcher
+        )
+    )
 
 
 def delivered(work: Callable[[Any], DeliveredDataset]) -> None:
@@ -163,10 +206,11 @@ def _print(summary: Summary) -> None:
 
 def _windows(found: WindowTotals) -> str:
     """What became of the objects of pictures that were cut into windows, and of empty windows."""
-    lost = sum(found.lost.values())
-    told = f"in no sample {lost:,}: {shared.counted(found.lost)}, such as {one_line(found.example)}"
+    told = "each is in a sample" if found.objects else "so windows have none"
+    if lost := sum(found.lost.values()):
+        told = f"in no sample {lost:,}: {shared.counted(found.lost)}, such as {one_line(found.example)}"
     left_out = f"; {shared.plural(found.left_out, 'empty window')} left out" if found.left_out else ""
-    return f"objects of the source: {found.objects:,}, {told if lost else 'each is in a sample'}{left_out}"
+    return f"objects of the source: {found.objects:,}, {told}{left_out}"
 
 
 def _rejected(summary: Summary) -> str:

@@ -12,13 +12,14 @@ import typer
 
 from augpipe.core.errors import UsageError, one_line
 from augpipe.core.paths import local_path
+from augpipe.formats.catalogue import SHARDS, targets
 
 from . import running, shared
 
 if TYPE_CHECKING:
     from augpipe.windows.spec import WindowSpec
 
-Destination = Annotated[str, typer.Argument(metavar="DST", help="Folder for the shards; made if missing.")]
+Destination = Annotated[str, typer.Argument(metavar="DST", help="Folder for the result; made if missing.")]
 
 MAX_PIXELS = 256_000_000
 """Of a source, if not said otherwise: 16,000 × 16,000 pixels, decoded 768 MB."""
@@ -29,6 +30,11 @@ class RunArguments:
     """The values of the options that both commands have; each field is one, in the order of the help."""
 
     seed: shared.Seed = 0
+    to: Annotated[
+        str, typer.Option("--to", metavar=f"shards|{'|'.join(targets())}", help="What to write: shards, or a dataset.")
+    ] = SHARDS
+    kind: shared.Kind = None
+    ids: shared.Ids = "keep"
     workers: running.Workers = None
     overrides: Annotated[
         list[str] | None,
@@ -115,9 +121,10 @@ def carried_out(
     """
     folder = local_path(dst)
     running.load_ahead(folder, given.workers)
+    running.require_form(given.to, given.kind, given.ids)
     from augpipe.pixels.codec.image import PictureFormat
     from augpipe.recipe.load import without_steps
-    from augpipe.run.augment import Execution, Limits, RunOptions, augment
+    from augpipe.run.augment import Execution, Limits, RunOptions
     from augpipe.run.config import parse_slice
 
     for option, value, possible in (
@@ -158,6 +165,4 @@ def carried_out(
         patience=given.time_limit,
     )
     limits, recipe = Limits(given.max_rejects, given.max_dropped), without_steps(name, labels, given.overrides or ())
-    running.carried_out(
-        lambda watcher: augment(src, folder, recipe, options, execution=execution, limits=limits, watcher=watcher)
-    )
+    running.made(src, folder, recipe, options, execution, limits, (given.to, given.kind, given.ids))

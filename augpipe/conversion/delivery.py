@@ -155,7 +155,7 @@ class Delivery:
     def _pass(self, make: Make, how: Execution) -> Summary:
         """Let the run make what it lacks; tars that the dataset was made of are not lacking."""
         listed = self._listed()
-        delivered = {row.name: row.bytes or 0 for row in listed.record.shards} if listed else {}
+        delivered = {row.name: row.bytes or 0 for row in listed.record.shards if row.samples} if listed else {}
 
         def began() -> None:
             if how.overwrite and listed is not None:

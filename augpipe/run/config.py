@@ -54,6 +54,7 @@ class RunOptions:
         window: what pictures are cut into instead of being copied by a recipe; then there is one of each.
         augment_splits: the splits that are augmented, by any of their names; train if not given. Others pass through.
         pass_splits: splits that pass through.
+        splits_apart: whether the splits of the source are told apart; runs of earlier versions go on without.
     """
 
     copies: int = 1
@@ -70,6 +71,7 @@ class RunOptions:
     window: WindowSpec | None = None
     augment_splits: tuple[str, ...] = ()
     pass_splits: tuple[str, ...] = ()
+    splits_apart: bool = True
 
     def check(self) -> None:
         """Raise :class:`UsageError` for values that make no sense."""
@@ -104,7 +106,8 @@ class RunOptions:
         Raises:
             UsageError: as :func:`augpipe.formats.layout.purposes.augmented_splits`.
         """
-        if self.source.split is not None or self.window is not None:  # windows are cut out of the pictures of all
+        # Windows are cut out of the pictures of all splits.
+        if self.source.split is not None or self.window is not None or not self.splits_apart:
             return list(splits)
         return augmented_splits(splits, self.augment_splits, self.pass_splits, copies=self.copies)
 
@@ -146,7 +149,7 @@ def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str
         **({} if options.window is None else {"window": windows_json(options.window)}),
     }
     augmented = options.augmented(dataset.splits)
-    if options.source.split is None and set(dataset.splits) != {""}:
+    if options.source.split is None and options.splits_apart and set(dataset.splits) != {""}:
         config["splits"] = {name: _split_json(dataset, name) for name in dataset.splits}
         if augmented != list(dataset.splits):
             config["augmented"] = augmented

@@ -93,6 +93,7 @@ def read_request(
             device=device,
             window=windows_from_json(config["window"]) if "window" in config else None,
             augment_splits=tuple(config.get("augmented", config.get("splits", ()))),
+            splits_apart="splits" in config,
         )
         place, name, text, overrides = request["source"], recipe["name"], recipe["text"], request["overrides"]
         if not all(isinstance(value, str) for value in (place, name, text, *overrides, request["images"] or "")):

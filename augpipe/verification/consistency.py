@@ -68,6 +68,7 @@ class ShardCounts:
     dropped: Counter[str] = field(default_factory=Counter)
     copies: list[tuple[str, int]] = field(default_factory=list)
     indexes: set[tuple[str, int]] = field(default_factory=set)
+    splits: Counter[str] = field(default_factory=Counter)
 
     def count(self, record: Mapping[str, Any]) -> None:
         """Add a sample by its record."""
@@ -76,6 +77,7 @@ class ShardCounts:
         key = str(record["source"]["key"])
         self.copies.append((key, int(record["copy"])))
         self.indexes.update((key, int(row["index"])) for row in record["objects"])
+        self.splits[str(record["source"].get("split", ""))] += 1
 
 
 def record_name(shard: Mapping[str, Any]) -> str:
@@ -132,6 +134,25 @@ def check_books(folder: Path, manifest: Mapping[str, Any], f: Findings) -> None:
     if len(commits) == len(shards):  # without all of them nothing adds up, and the faults above say why
         _check_totals(totals, commits, f)
         _check_coverage(totals, config, commits, f)
+        _check_splits(manifest, commits, f)
+
+
+def _check_splits(manifest: Mapping[str, Any], commits: Sequence[Commit], f: Findings) -> None:
+    """What the manifest says of each split is what the records come to; an unknown field is no fault."""
+    config = manifest["config"]
+    if "splits" not in config:
+        return
+    made = {}
+    for name, row in config["splits"].items():
+        mine = [commit for commit in commits if commit.split == name]
+        counts = {"pictures": row["pictures"], "samples": sum(c.samples for c in mine), "shards": len(mine)}
+        made[name] = {**counts, "augmented": is_augmented(config, name)}
+    there = manifest.get("splits", {})
+    for name in sorted(made.keys() | there.keys()):
+        row = there.get(name, {})
+        if name not in made or any(row.get(field_name) != value for field_name, value in made[name].items()):
+            shown = one_line(name, 40) or "no split"
+            f.fault("manifest.json", f"splits: {shown} is {one_line(row, 100)}, the records come to {made.get(name)}")
 
 
 def _expected(config: Mapping[str, Any], commits: Sequence[Commit]) -> int:
@@ -210,6 +231,9 @@ def check_counts(
         f.fault(name, f"its samples have {counts.objects} objects, its record says {commit.objects}")
     if counts.dropped != Counter(commit.dropped):
         f.fault(name, f"its samples dropped {dict(counts.dropped)}, its record says {dict(commit.dropped)}")
+    if "splits" in config and (others := counts.splits.keys() - {commit.split}):
+        shown = ", ".join(one_line(other, 40) or "none" for other in sorted(others)[:_A_FEW])
+        f.fault(name, f"is of split {one_line(commit.split, 40) or 'none'}, and has samples of {shown}")
 
     if commit.windows is not None:
         _check_lost(name, commit.windows, counts.indexes, f)

@@ -217,9 +217,9 @@ ROWS = {
 
 OPTIONS, WINDOWS = "cli/test_options.py::", "run/test_windows.py::"
 SHARED_WITH_TILE = (
-    "--seed", "--set", "--from", "--split", "--classes", "--images", "--limit", "--exif", "--voc-origin", "--void",
-    "--range", "--bands", "--channels", "--picture", "--quality", "--sources-per-shard", "--max-pixels", "--truncated",
-    "--strict", "--overwrite", "--check", "--tasks",
+    "--seed", "--to", "--kind", "--ids", "--set", "--from", "--split", "--classes", "--images", "--limit", "--exif",
+    "--voc-origin", "--void", "--range", "--bands", "--channels", "--picture", "--quality", "--sources-per-shard",
+    "--max-pixels", "--truncated", "--strict", "--overwrite", "--check", "--tasks",
 )  # fmt: skip
 MERGE, FILTER, PARTED = (f"conversion/test_{name}.py::" for name in ("merge", "filter", "parted"))
 _OF_SETS = "conversion/test_dataset_options.py::"
@@ -250,6 +250,7 @@ TRIED = {
         "--keep-empty": WINDOWS + "test_empty_tiles_that_are_left_out_are_counted",
         "--pad": WINDOWS + "test_padded_tiles",
         "--set": WINDOWS + "test_rules_of_labels_are_set",
+        **dict.fromkeys(("--to", "--kind", "--ids"), WINDOWS + "test_tiles_become_a_dataset_of_another_format"),
         "--tasks": WINDOWS + "test_the_same_bytes_for_any_number_of_workers_and_after_a_loss",
         **dict.fromkeys(("--check", "--overwrite"), WINDOWS + "test_shards_are_checked_and_made_anew"),
     },

@@ -314,6 +314,30 @@ def test_a_recipe_with_steps_or_copies_is_refused(tmp_path):
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
+def test_tiles_become_a_dataset_of_another_format(tmp_path):
+    """YOLO's rows are the boxes of the shards by their tile; a second call finds all done, and verify agrees."""
+    source, options = made(tmp_path / "coco"), (*TILES, "--keep-empty", 0, "-w", 0)
+    succeeds("tile", source, tmp_path / "shards", *options)
+    succeeds("tile", source, tmp_path / "yolo", *options, "--to", "yolo", "--kind", "detect")
+    for key, record in records(tmp_path / "shards").items():
+        (label,) = (tmp_path / "yolo" / "labels").rglob(f"{key}.txt")
+        got = [[float(v) for v in line.split()] for line in label.read_text().splitlines()]
+        w, h = record["width"], record["height"]
+        assert len(got) == len(record["objects"])
+        for values, kept in zip(got, record["objects"], strict=True):
+            x0, y0, x1, y1 = kept["box_xyxy"]
+            by_hand = [kept["label"] - 1, (x0 + x1) / 2 / w, (y0 + y1) / 2 / h, (x1 - x0) / w, (y1 - y0) / h]
+            assert values == pytest.approx(by_hand, abs=1e-5)
+    assert "nothing to do" in succeeds("tile", source, tmp_path / "yolo", *options, "--to", "yolo", "--kind", "detect")
+    succeeds("verify", tmp_path / "yolo", "-w", 0)
+    succeeds("tile", source, tmp_path / "kept", *options, "--to", "coco", "--ids", "sequential")
+    (document,) = (tmp_path / "kept" / "annotations").glob("*.json")
+    objects = sum(len(record["objects"]) for record in records(tmp_path / "shards").values())
+    assert [row["id"] for row in json.loads(document.read_bytes())["annotations"]] == list(range(1, objects + 1))
+    refused = call("tile", source, tmp_path / "no", *options, "--to", "coco", "--kind", "detect")
+    assert refused.exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -1,7 +1,7 @@
 """What the splits of a dataset are for: train is augmented, and what measures a model stays as it is.
 
-A split of another name is never augmented unasked beside train, as it may be one to measure by. Where no split is for
-training, nothing says which one to augment, and the user is asked.
+A split of another name is never augmented unasked beside others, as it may be one to measure by. Where no split is for
+training, nothing says which one to augment, and the user is asked. All pictures in one split of another name are a set.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def augmented_splits(
     if both := [name for name in chosen if name in left]:
         raise UsageError(f"--augment-split and --pass-split both name {shown_split(both[0])}; choose one")
     if not augment:
-        unparted = set(splits) == {""}
-        others = unparted or bool(passed)  # who says what passes through has looked at what there is
+        unparted = len(splits) == 1 and known_split(next(iter(splits))) is None
+        others = unparted or bool(passed)  # one part of everything, or a user who has looked at what there is
         chosen = [
             name
             for name in splits
@@ -83,6 +83,7 @@ def _nothing_to_augment(splits: Mapping[str, int], passed: Sequence[str]) -> str
         return f"nothing is left to augment of the splits ({counts}); name fewer with --pass-split"
     first = next((name for name in in_order(splits) if known_split(name) is None), in_order(splits)[0])
     name = one_line(first, 40) or NONE
-    way = f"--augment-split {name} augments {'them' if not first else 'it'}, the others pass through"
+    rest = "all the same" if len(splits) == 1 else ", the others pass through".lstrip(", ")
+    way = f"--augment-split {name} augments {'it' if first else 'them'}{' ' if len(splits) == 1 else ', '}{rest}"
     alone = f"; --split {name} takes it alone" if first else ""
     return f"no split is called train, so nothing would be augmented ({counts})\n{way}{alone}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import datasets
@@ -13,6 +14,10 @@ from hypothesis.internal.conjecture import providers
 # Progress and help must not depend on the terminal that runs the tests.
 os.environ["COLUMNS"] = "100"
 os.environ["NO_COLOR"] = "1"
+
+# Where Python is told not to keep what it compiles, each of the many processes would compile augpipe anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 if "AUGPIPE_FUZZ" not in os.environ and hasattr(providers, "_get_local_constants"):
     # Hypothesis also draws constants that stand in the modules which happen to be loaded: examples would depend on

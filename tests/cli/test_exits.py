@@ -94,7 +94,7 @@ def files_of(new: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_exit_code_is_that_of_the_work_in_any_state_of_the_streams(places, tmp_path, broken, case):
+def test_the_exit_code_is_that_of_the_work_in_every_state_of_the_streams(places, tmp_path, broken, case):
     words, code = CASES[case]
     made = {}
     for state in ("", *states_of(case)):

@@ -54,7 +54,7 @@ IN_EVERY_STATE = {"augment", "plan", "verify, damaged"}  # one that starts proce
 
 
 def states_of(case: str) -> list[str]:
-    """All for some commands. For the others, as one function looks after the streams of all, a full disk and one more."""
+    """All for some commands. One function looks after the streams of all, so others get a full disk and one more."""
     if case in IN_EVERY_STATE:
         return list(STATES)
     others = [state for state in STATES if state != "stdout full"]

@@ -154,7 +154,9 @@ picture(
     "reject too-large",
     lambda: resized(flat_jpeg(SIZE, progressive=True, subsampling=0), BIG),
 )
-picture("the same, progressive CMYK", "reject too-large", lambda: resized(flat_jpeg(SIZE, "CMYK", progressive=True), BIG))
+picture(
+    "the same, progressive CMYK", "reject too-large", lambda: resized(flat_jpeg(SIZE, "CMYK", progressive=True), BIG)
+)
 picture("progressive JPEG of 4000×4000 with 2,000 scans", "reject unsupported", lambda: many_scans((4000, 4000), 2000))
 picture("JPEG with two frames, 16×16 and 60000×60000", "reject too-large", lambda: two_frames((16, 16), (60000, 60000)))
 picture(

@@ -95,8 +95,9 @@ def cpu_seconds() -> float:
 @cache
 def the_command() -> Callable[[list[str]], Any]:
     """The command line, which Typer puts together once, before processes are forked."""
-    from augpipe.cli.main import app
     from typer.main import get_command
+
+    from augpipe.cli.main import app
 
     return get_command(app)
 
@@ -214,7 +215,10 @@ PRELOADED = (
     *(f"augpipe.formats.{name}.read" for name in ("voc", "coco", "yolo", "dota", "masks", "imagefolder", "webdataset")),
     *(f"augpipe.formats.{name}.index" for name in ("coco", "csv", "cvat", "labelme", "via", "voc", "yolo")),
     *(f"augpipe.formats.{name}.read" for name in ("kitti", "visdrone")),
-    *(f"augpipe.cli.{name}" for name in ("convert", "doctor", "inspect", "plan", "preview", "recipes", "retry", "verify")),
+    *(
+        f"augpipe.cli.{name}"
+        for name in ("convert", "doctor", "inspect", "plan", "preview", "recipes", "retry", "verify")
+    ),
     "augpipe.run.augment",
     "augpipe.pixels.cpu",
 )

@@ -70,7 +70,10 @@ def test_the_page_lists_every_case():
 
 @pytest.fixture(scope="module")
 def odd() -> list[Odd]:
-    code = "import json, hostile_table as t, augpipe.run.engine.preload; print(json.dumps([vars(o) for o in t.odd_pictures()]))"
+    code = (
+        "import json, hostile_table as t, augpipe.run.engine.preload\n"
+        "print(json.dumps([vars(o) for o in t.odd_pictures()]))"
+    )
     env = {**os.environ, "PYTHONPATH": str(HELPERS)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
     return [Odd(**one) for one in json.loads(done.stdout)]

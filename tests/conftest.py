@@ -10,6 +10,9 @@ import datasets
 import devices
 import pytest
 from hypothesis.internal.conjecture import providers
+from processor_time import pytest_addoption, pytest_runtest_call, pytest_runtest_setup, pytest_terminal_summary
+
+__all__ = ["pytest_addoption", "pytest_runtest_call", "pytest_runtest_setup", "pytest_terminal_summary"]
 
 # Progress and help must not depend on the terminal that runs the tests.
 os.environ["COLUMNS"] = "100"
@@ -24,6 +27,12 @@ if "AUGPIPE_FUZZ" not in os.environ and hasattr(providers, "_get_local_constants
     # what runs beside them, and on every number in the code.
     nothing = providers.Constants(**{name: type(values)() for name, values in vars(providers.GLOBAL_CONSTANTS).items()})
     providers._get_local_constants = lambda: nothing
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that the processes among which files are dealt out end at the same time."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")

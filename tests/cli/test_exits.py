@@ -17,6 +17,8 @@ from format_checker import check_folder
 from places import ROOT
 from runs import hashes, run
 
+pytestmark = pytest.mark.slow
+
 AUGPIPE = f'{shlex.quote(sys.executable)} -c "from augpipe.cli.main import main; main()"'
 
 STATES = {

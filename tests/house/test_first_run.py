@@ -12,6 +12,8 @@ import datasets
 import pytest
 from installing import ROOT, build_wheel, install
 
+pytestmark = pytest.mark.slow
+
 TRAPS = (
     "augpipe", "cli", "cv2", "numpy", "random", "json", "tempfile", "signal", "pickle", "socket", "select", "typing",
     "msgspec", "shapely", "pydantic", "PIL", "multiprocessing", "concurrent", "typer", "tqdm", "yaml", "ctypes",

@@ -15,6 +15,8 @@ from chaos_real import KINDS, Outcome, Plan, hold
 from places import HELPERS
 from runs import run
 
+pytestmark = pytest.mark.slow
+
 CHAOS = HELPERS / "chaos.py"
 
 

@@ -7,7 +7,10 @@ import re
 import subprocess
 import sys
 
+import pytest
 from places import HELPERS
+
+pytestmark = pytest.mark.slow
 
 
 def chaos(*options: str) -> subprocess.CompletedProcess[str]:

@@ -47,7 +47,8 @@ def _counted(item: pytest.Item) -> Generator[None, Any, Any]:
         item.user_properties.append((_PROPERTY, _now() - started))
     spent = sum(value for name, value in item.user_properties if name == _PROPERTY)
     most = MOST_SECONDS_IF_SLOW if item.get_closest_marker("slow") else MOST_SECONDS
-    if spent > most:
+    unbounded = "AUGPIPE_FUZZ" in os.environ or item.get_closest_marker("bench")  # which are called to take long
+    if spent > most and not unbounded:
         pytest.fail(f"{spent:.1f} s of processor time, and a test has {most}: see tests/README.md", pytrace=False)
     return result
 

@@ -21,6 +21,7 @@ import traceback
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -91,10 +92,19 @@ def cpu_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
-def call(arguments: list[str]) -> Result:
-    """One command in this process, with what it and the C libraries below it say."""
+@cache
+def the_command() -> Callable[[list[str]], Any]:
+    """The command line, which Typer puts together once, before processes are forked."""
+    from typer.main import get_command
+
     from augpipe.cli.main import app
 
+    return get_command(app)
+
+
+def call(arguments: list[str]) -> Result:
+    """One command in this process, with what it and the C libraries below it say."""
+    command = the_command()
     before, started = memory("VmRSS"), cpu_seconds()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         sys.stdout.flush()
@@ -102,7 +112,7 @@ def call(arguments: list[str]) -> Result:
         os.dup2(err.fileno(), 2)
         code: Any = 0
         try:
-            app(arguments)
+            command(arguments)
         except SystemExit as exit_:
             code = exit_.code
         except BaseException:
@@ -203,10 +213,16 @@ PRELOADED = (
     "augpipe.survey",
     "augpipe.conversion",
     *(f"augpipe.formats.{name}.read" for name in ("voc", "coco", "yolo", "dota", "masks", "imagefolder", "webdataset")),
-    *(f"augpipe.formats.{name}.index" for name in ("csv", "cvat", "labelme", "via")),
+    *(f"augpipe.formats.{name}.index" for name in ("coco", "csv", "cvat", "labelme", "via", "voc", "yolo")),
     *(f"augpipe.formats.{name}.read" for name in ("kitti", "visdrone")),
+    *(
+        f"augpipe.cli.{name}"
+        for name in ("convert", "doctor", "inspect", "plan", "preview", "recipes", "retry", "verify")
+    ),
+    "augpipe.run.augment",
+    "augpipe.pixels.cpu",
 )
-"""What a fork server has loaded; each case is forked, and would load it anew."""
+"""What a fork server has loaded, and the commands; each case is forked, and would load them anew."""
 
 HEAD = """# Hostile input
 
@@ -288,6 +304,7 @@ def main(arguments: list[str]) -> None:
 
     for name in PRELOADED:
         import_module(name)
+    the_command()
     base = forked(lambda: memory("VmRSS"))
     results = [(c, run(c)) for c in CASES]
     if arguments == ["--json"]:

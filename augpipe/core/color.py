@@ -51,7 +51,9 @@ class Linear:
     def is_wide(self) -> bool:
         """Whether weights and offsets are beyond those that ``cv2.transform`` computes in integers."""
         weight, offset = _MOST_16_BITS
-        return bool(np.abs(self.q[:, :3]).max() >= weight or np.abs(self.q[:, 3]).max() >= offset)
+        return any(
+            max(abs(r), abs(g), abs(b)) >= weight or abs(o) >= offset for r, g, b, o in self.q.tolist()
+        )
 
     def by_channel(self) -> U8 | None:
         """The matrix as a table (256, 3), red, green, blue, if it mixes no channels and is not wide.
@@ -118,7 +120,9 @@ def merge(first: Rows, second: Rows) -> Rows:
 
 def on_grid(rows: Rows) -> Rows:
     """The matrix on the grid of 1/1024 that backends compute with, limited to ±10⁹."""
-    return tuple(round(min(max(v, -_MOST), _MOST) * _ONE) / _ONE for v in rows)
+    if not -_MOST <= min(rows) <= max(rows) <= _MOST:
+        rows = tuple(min(max(v, -_MOST), _MOST) for v in rows)
+    return tuple([round(v * _ONE) / _ONE for v in rows])
 
 
 # --- contrast about the mean of a picture ----------------------------------------------------------------------------

@@ -42,8 +42,7 @@ class Tally:
         for kind, number in (("boxes", len(objects)), ("tags", len(picture.tags)), ("captions", len(picture.captions))):
             self.kinds[kind] += number
         for kind in ("segmentation", "keypoints", "obb"):
-            column = getattr(objects, kind)
-            self.kinds[kind] += len(column) - column.count(None)
+            self.kinds[kind] += sum([value is not None for value in getattr(objects, kind)])
         if self.ignores:
             self.kinds["ignored"] += sum(facts.ignored is not None for facts in objects.facts)
         for kind in ("semantic", "instance", "panoptic"):

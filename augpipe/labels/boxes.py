@@ -102,8 +102,9 @@ def _meet(box: Box, others: Sequence[Box]) -> bool:
 
 def _clipped(outline: F64, state: CanvasState, painted: Sequence[Box]) -> VisibleBox:
     """An outline (P, 2) that is not wholly visible, cut."""
-    columns, (w, h) = outline.T.tolist(), state.size_wh
-    (xs, ys), whole = clip_columns(*columns, state.visible), abs(signed_area(*columns))
+    xs, ys = outline.T.tolist()
+    whole, (w, h) = abs(signed_area(xs, ys)), state.size_wh
+    xs, ys = clip_columns(xs, ys, state.visible)
     if len(xs) < 3 or whole <= 0.0:
         return VisibleBox(None, 0.0)
     x0, y0, x1, y1 = max(0.0, min(xs)), max(0.0, min(ys)), min(float(w), max(xs)), min(float(h), max(ys))

@@ -162,8 +162,10 @@ def _on_grid(region: Region) -> Region:
 
 def _shows_no_border(map: Map, shown: Region, source_wh: tuple[int, int]) -> bool:
     """Whether every corner of the shown region of the canvas has picture behind it."""
-    source = map.back(np.array(shown).reshape(-1, 2))  # NaN, which is not within any bounds, behind the horizon
-    return bool(((source >= -_TOUCH) & (source <= np.add(source_wh, _TOUCH))).all())
+    w, h = source_wh[0] + _TOUCH, source_wh[1] + _TOUCH
+    source: list[list[float]] = map.back(np.array(shown).reshape(-1, 2)).tolist()
+    # NaN, which is not within any bounds, behind the horizon.
+    return all(-_TOUCH <= x <= w and -_TOUCH <= y <= h for x, y in source)
 
 
 def _reduction(map: Map, size_wh: tuple[int, int]) -> tuple[int, int]:

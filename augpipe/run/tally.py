@@ -88,10 +88,12 @@ class Tally:
         objects = picture.objects
         self.objects += len(objects)
         self.truncated += labelled.truncated
-        self.dropped.update(d.reason for d in labelled.dropped)
-        self.kinds.update(boxes=len(objects), tags=len(picture.tags), captions=len(picture.captions))
+        for dropped in labelled.dropped:
+            self.dropped[dropped.reason] += 1
+        for kind, number in (("boxes", len(objects)), ("tags", len(picture.tags)), ("captions", len(picture.captions))):
+            self.kinds[kind] += number
         for kind in ("segmentation", "keypoints", "obb"):
-            self.kinds[kind] += sum(value is not None for value in getattr(objects, kind))
+            self.kinds[kind] += sum([value is not None for value in getattr(objects, kind)])
         if self.ignores:
             self.kinds["ignored"] += sum(facts.ignored is not None for facts in objects.facts)
         for kind in ("semantic", "instance", "panoptic"):

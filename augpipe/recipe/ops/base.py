@@ -86,7 +86,7 @@ class Operation(BaseModel):
     The first line of its docstring is its entry in the vocabulary.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     label_effects: ClassVar[LabelEffects]
     """What becomes of each kind of label; every operation declares it."""

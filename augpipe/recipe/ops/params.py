@@ -142,6 +142,7 @@ MaybeSide: TypeAlias = Annotated[int | None, _SIDE]
 Size: TypeAlias = Annotated[tuple[int, int], _SIZE]
 """(width, height) in pixels; one number is a square."""
 MaybeSize: TypeAlias = Annotated[tuple[int, int] | None, _SIZE]
+MaybeChange: TypeAlias = Annotated[WholePair | None, whole_between(-255, 255)]
 MaybeFlag: TypeAlias = Annotated[
     bool | None, ParamType("true or false", core_schema.bool_schema(strict=True), lambda value: value or None)
 ]

@@ -15,7 +15,7 @@ from itertools import groupby
 
 import numpy as np
 
-from augpipe.core.annotations import F64, U8
+from augpipe.core.annotations import F64, I64, U8
 from augpipe.core.color import aimed
 from augpipe.core.plan import ColorStage, Curve, Matrix3x4, Step
 
@@ -126,3 +126,17 @@ def color_for(levels: F64, rgb: tuple[int, int, int]) -> F64:
         return np.array(rgb, np.float64)
     red, green, blue = rgb
     return rounded(np.array([0.299 * red + 0.587 * green + 0.114 * blue]))
+
+
+def mirrored(index: I64, count: int) -> I64:
+    """Indexes mirrored at the first and at the last pixel, neither of which is repeated."""
+    there_and_back = index % max(1, 2 * count - 2)
+    out: I64 = np.minimum(there_and_back, 2 * count - 2 - there_and_back)
+    return out
+
+
+def neighbors(levels: F64, dx: int, dy: int) -> F64:
+    """The level ``dx`` columns to the right and ``dy`` rows below each pixel, the picture mirrored at its edges."""
+    height, width = levels.shape[:2]
+    rows, columns = mirrored(np.arange(height) + dy, height), mirrored(np.arange(width) + dx, width)
+    return levels[rows][:, columns]

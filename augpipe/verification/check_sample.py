@@ -11,7 +11,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from augpipe.core.annotations import F64, U8, Annotations, Category, Frame, Header, Raster
+from augpipe.core.annotations import F64, U8, Annotations, Category, Frame, Header, Raster, class_names
 from augpipe.core.plan import Step, from_json
 from augpipe.labels.rules import LabelRules
 from augpipe.pixels import reference
@@ -100,7 +100,8 @@ def _check_sample(sample: WrittenSample, source: SourcePicture, context: Context
     if (planned_wh := sizes_of(steps, source.size_wh)[-1]) != out_wh:
         report.fault(f"is {out_wh}, its plan leads to {planned_wh}")
         return
-    copy, frame = int(record["copy"]), Frame(str(source.origin["key"]), source.size_wh, source.annotations)
+    names = class_names(context.categories.values())
+    copy, frame = int(record["copy"]), Frame(str(source.origin["key"]), source.size_wh, source.annotations, names)
     if context.recipe is not None and not is_redrawn(plan, context.recipe, frame, context.seed, copy):
         report.fault(f"its plan is not the one that recipe and seed lead to for copy {record['copy']}")
     setting = Setting(steps, source.size_wh, out_wh, context.rules, source.shapes)

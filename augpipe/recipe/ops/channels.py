@@ -24,7 +24,7 @@ _SEPIA: color.Rows = (0.393, 0.769, 0.189, 0.0, 0.349, 0.686, 0.168, 0.0, 0.272,
 
 
 class Hsv(Operation):
-    """Hue, saturation and value as trainers of YOLO state them; one matrix, with chroma in YIQ as color_jitter has it."""
+    """Hue, saturation and value in the numbers of YOLO's trainers, as one linear map (chroma in YIQ, not HSV)."""
 
     label_effects = NOTHING
     example = "hsv: {hue: 0.015, saturation: 0.7, value: 0.4}"

@@ -149,6 +149,7 @@ class Pass:
         projective: for the kernel ``warp``.
         grid: (blocks, threads of a block), where a thread does not take four pixels.
         program: point operations on the pixels before they are written, of a ``PICTURE_KERNEL``.
+        reads_bank: whether the kernel reads the noise bank.
     """
 
     kernel: str
@@ -163,6 +164,7 @@ class Pass:
     projective: bool = False
     grid: tuple[int, tuple[int, int]] | None = None
     program: list[Instruction] = field(default_factory=list)
+    reads_bank: bool = False
 
     @property
     def nbytes(self) -> int:

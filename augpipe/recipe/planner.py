@@ -17,7 +17,7 @@ from augpipe.core.rng import OpRng, SampleRng, smallest
 from augpipe.labels.shapes import shape_of
 from augpipe.recipe.compile import Group, Leaf, Node, Recipe
 from augpipe.recipe.fuse import Fuser
-from augpipe.recipe.ops.base import OpInput, VisibleObject
+from augpipe.recipe.operation.base import OpInput, VisibleObject
 
 ORIGINAL = -1
 """The copy number of a picture that is written as it is."""

@@ -1,4 +1,4 @@
-"""Means, medians and weighted sums of windows: the three backends alike, and OpenCV or plain numbers for what is meant."""
+"""Means, medians and weighted sums of windows: the backends alike, and OpenCV or plain numbers for what is meant."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 from contents import noise_picture
-from step_checks import check_step
 from step_cases import SIZES
+from step_checks import check_step
 
+from augpipe.pixels import reference
 from augpipe.pixels.steps.taps import ONE, Taps, in_whole_weights
 from augpipe.pixels.steps.window_filters import BoxBlur, MedianBlur
-from augpipe.pixels import reference
 
 STEPS = [
     BoxBlur(size_wh=(3, 3)),
@@ -52,8 +52,15 @@ def test_whole_weights_add_up_to_one():
 
 @pytest.mark.parametrize(
     "step",
-    [BoxBlur(size_wh=(2, 3)), BoxBlur(size_wh=(3, 65)), MedianBlur(side=4), MedianBlur(side=9), Taps(taps=())]
-    + [Taps(taps=((32, 0, ONE),)), Taps(taps=((0, 0, 16 * ONE),))],
+    [
+        BoxBlur(size_wh=(2, 3)),
+        BoxBlur(size_wh=(3, 65)),
+        MedianBlur(side=4),
+        MedianBlur(side=9),
+        Taps(taps=()),
+        Taps(taps=((32, 0, ONE),)),
+        Taps(taps=((0, 0, 16 * ONE),)),
+    ],
     ids=str,
 )
 def test_what_no_backend_can_do_is_refused(step):

@@ -13,9 +13,9 @@ from pydantic import Field
 from augpipe.core import color
 from augpipe.core.plan import Contrast, Matrix3x4
 from augpipe.core.rng import OpRng, smallest
-from augpipe.recipe.ops.base import ColorEffect, Operation, OpInput, OpResult, values
-from augpipe.recipe.ops.label_effects import NOTHING
-from augpipe.recipe.ops.params import Pair, Share, WholePair, between, span, whole, whole_between
+from augpipe.recipe.operation.base import ColorEffect, Operation, OpInput, OpResult, values
+from augpipe.recipe.operation.label_effects import NOTHING
+from augpipe.recipe.operation.params import Pair, Share, WholePair, between, span, whole, whole_between
 
 _CHANNELS = ("red", "green", "blue")
 _OTHER_ORDERS = tuple(itertools.permutations(range(3)))[1:]

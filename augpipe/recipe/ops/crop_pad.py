@@ -10,10 +10,9 @@ from pydantic import Field
 
 from augpipe.core.geometry import bounds_of, translation
 from augpipe.core.rng import OpRng
-from augpipe.recipe.ops.base import Effect, Operation, OpInput, OpResult, PadEffect, WarpEffect, values
-from augpipe.recipe.ops.geometric import scaled_size, stretched
-from augpipe.recipe.ops.label_effects import STRETCH, STRETCHED_WINDOW, WHOLE, WINDOW
-from augpipe.recipe.ops.params import (
+from augpipe.recipe.operation.base import Effect, Operation, OpInput, OpResult, PadEffect, WarpEffect, values
+from augpipe.recipe.operation.label_effects import STRETCH, STRETCHED_WINDOW, WHOLE, WINDOW
+from augpipe.recipe.operation.params import (
     MaybeFlag,
     MaybeRatio,
     MaybeSide,
@@ -26,7 +25,8 @@ from augpipe.recipe.ops.params import (
     Size,
     between,
 )
-from augpipe.recipe.ops.windows import Box, box_around, random_box, shape_within
+from augpipe.recipe.operation.windows import Box, box_around, random_box, shape_within
+from augpipe.recipe.ops.geometric import scaled_size, stretched
 
 _USUAL_RATIO = (3 / 4, 4 / 3)
 GRAY = (114, 114, 114)

@@ -8,9 +8,9 @@ from pydantic import Field
 
 from augpipe.core.plan import Curve, Matrix3x4
 from augpipe.core.rng import OpRng
-from augpipe.recipe.ops.base import ColorEffect, Operation, OpInput, OpResult, values
-from augpipe.recipe.ops.label_effects import NOTHING
-from augpipe.recipe.ops.params import MaybeChange, Pair, WholePair, between, span, whole_between
+from augpipe.recipe.operation.base import ColorEffect, Operation, OpInput, OpResult, values
+from augpipe.recipe.operation.label_effects import NOTHING
+from augpipe.recipe.operation.params import MaybeChange, Pair, WholePair, between, span, whole_between
 
 _INVERT = Matrix3x4((-1.0, 0.0, 0.0, 255.0, 0.0, -1.0, 0.0, 255.0, 0.0, 0.0, -1.0, 255.0), (-1.0, 255.0))
 

@@ -8,11 +8,11 @@ from pydantic import Field, model_validator
 
 from augpipe.core.geometry import translation, upright
 from augpipe.core.rng import OpRng
-from augpipe.recipe.ops.base import Operation, OpInput, OpResult, PadEffect, WarpEffect, values
+from augpipe.recipe.operation.base import Operation, OpInput, OpResult, PadEffect, WarpEffect, values
+from augpipe.recipe.operation.label_effects import STRETCH, STRETCHED_WINDOW, WHOLE, WINDOW
+from augpipe.recipe.operation.params import Numbers4, Pair, Rgb, Size, between
 from augpipe.recipe.ops.crop_pad import GRAY, window
 from augpipe.recipe.ops.geometric import scaled_size, stretched
-from augpipe.recipe.ops.label_effects import STRETCH, STRETCHED_WINDOW, WHOLE, WINDOW
-from augpipe.recipe.ops.params import Numbers4, Pair, Rgb, Size, between
 
 _GROUPS = {"d4": (1, 2, 3, 4, 5, 6, 7, 8), "d2": (1, 2, 3, 4), "turns": (1, 6, 3, 8)}
 """Symmetries by the EXIF orientations that they undo."""

@@ -21,9 +21,9 @@ from augpipe.core.geometry import (
     translation,
 )
 from augpipe.core.rng import OpRng
-from augpipe.recipe.ops.base import Operation, OpInput, OpResult, WarpEffect, values
-from augpipe.recipe.ops.label_effects import MAP, STRETCH, TURN, WHOLE
-from augpipe.recipe.ops.params import (
+from augpipe.recipe.operation.base import Operation, OpInput, OpResult, WarpEffect, values
+from augpipe.recipe.operation.label_effects import MAP, STRETCH, TURN, WHOLE
+from augpipe.recipe.operation.params import (
     MaybeSide,
     MaybeSideChoice,
     MaybeSize,
@@ -103,8 +103,7 @@ class Affine(Operation):
     label_effects = MAP
     example = "affine: {rotate: [-15, 15], scale: [0.8, 1.2], translate: 0.1, shear: 5}"
     typical = values(rotate=10, scale=[0.8, 1.2], translate=0.1)
-    neutral = values(rotate=(0.0, 0.0), scale=(1.0, 1.0), translate=(0.0, 0.0), shear=(0.0, 0.0), shear_y=(0.0, 0.0),
-                     stretch=None)  # fmt: skip
+    neutral = values(rotate=(0.0, 0.0), scale=(1.0, 1.0), translate=(0.0, 0.0), shear=(0.0, 0.0), shear_y=(0.0, 0.0))
 
     rotate: Annotated[Pair, span(360)] = Field((0.0, 0.0), description="degrees, positive clockwise")
     scale: Annotated[Pair, between(0.01, 100)] = Field((1.0, 1.0), description="one factor for both axes")
@@ -125,6 +124,9 @@ class Affine(Operation):
         if together > _MOST_SHEAR:
             raise ValueError(f"expected shear and shear_y of at most {_MOST_SHEAR} degrees together, got {together:g}")
         return self
+
+    def is_identity(self) -> bool:
+        return super().is_identity() and self.stretch in (None, (0.0, 0.0))
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         degrees, scale = rng.uniform("rotate", self.rotate), rng.uniform("scale", self.scale)

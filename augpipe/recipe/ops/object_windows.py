@@ -11,11 +11,12 @@ from pydantic import Field
 
 from augpipe.core.annotations import F64
 from augpipe.core.rng import OpRng
-from augpipe.recipe.ops.base import Operation, OpInput, OpResult, VisibleObject, values
+from augpipe.recipe.operation.base import Operation, OpInput, OpResult
+from augpipe.recipe.operation.label_effects import STRETCHED_WINDOW
+from augpipe.recipe.operation.objects import choose_object
+from augpipe.recipe.operation.params import MaybeNames, MaybeRatio, MaybeSize, Pair, Ratio, Shares, between, whole
+from augpipe.recipe.operation.windows import Box, enclosing_shape, random_box
 from augpipe.recipe.ops.crop_pad import window
-from augpipe.recipe.ops.label_effects import STRETCHED_WINDOW
-from augpipe.recipe.ops.params import MaybeNames, MaybeRatio, MaybeSize, Pair, Ratio, Shares, between, whole
-from augpipe.recipe.ops.windows import Box, enclosing_shape, random_box
 
 _WINDOW_SCALE, _WINDOW_RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
 _WHOLE = 1.0
@@ -26,13 +27,15 @@ class IouCrop(Operation):
 
     label_effects = STRETCHED_WINDOW
     example = "iou_crop: {least: [0, 0.1, 0.3, 0.5, 0.7, 0.9, 1]}"
-    neutral = values(least=(_WHOLE,), size=None)
 
     least: Shares = Field((0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0), description="IoU of window and box to choose from")
     scale: Annotated[Pair, between(0.01, 1)] = Field((0.3, 1.0), description="share of each side")
     ratio: Ratio = Field((0.5, 2.0), description="width / height of the window")
     trials: Annotated[int, whole(1, 200)] = Field(40, description="windows that are tried before the whole is kept")
     size: MaybeSize = Field(None, description="what the window is stretched to; its own size if not given")
+
+    def is_identity(self) -> bool:
+        return min(self.least) == _WHOLE and self.size is None
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         least = self.least[rng.integer("least", 0, len(self.least) - 1)]
@@ -85,19 +88,3 @@ class ObjectCrop(Operation):
         top, bottom = (rng.uniform(side, self.margin) * (y1 - y0) for side in ("top", "bottom"))
         box = enclosing_shape((x0 - left, y0 - top, x1 + right, y1 + bottom), canvas.size_wh, self.ratio)
         return OpResult(window(box, self.size), {"box_xyxy": list(box), "object": chosen.index})
-
-
-def choose_object(rng: OpRng, canvas: OpInput, classes: tuple[str, ...] | str | None) -> VisibleObject | None:
-    """One of the visible objects that are no crowds, each as likely, or each class; ``None`` if there is none."""
-    found = eligible(canvas, classes)
-    if classes == "balanced" and found:
-        names = sorted({one.category for one in found})
-        name = names[rng.integer("class", 0, len(names) - 1)]
-        found = [one for one in found if one.category == name]
-    return found[rng.integer("object", 0, len(found) - 1)] if found else None
-
-
-def eligible(canvas: OpInput, classes: tuple[str, ...] | str | None) -> list[VisibleObject]:
-    """The visible objects of some classes, or of all, that are no crowds."""
-    found = [one for one in canvas.objects() if not one.iscrowd]
-    return [one for one in found if one.category in classes] if isinstance(classes, tuple) else found

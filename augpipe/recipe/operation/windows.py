@@ -6,7 +6,7 @@ import math
 from typing import TypeAlias
 
 from augpipe.core.rng import OpRng
-from augpipe.recipe.ops.params import Pair
+from augpipe.recipe.operation.params import Pair
 
 Box: TypeAlias = tuple[int, int, int, int]
 

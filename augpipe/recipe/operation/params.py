@@ -98,6 +98,19 @@ def whole_between(low: int, high: int) -> ParamType:
     return ParamType(words, _one_or_list(_integer(low, high), 2, 2), _ordered)
 
 
+def odd_between(low: int, high: int) -> ParamType:
+    """A range of odd numbers within [low, high], both odd and included."""
+
+    def made(value: Any) -> Any:
+        pair = _ordered(value)
+        if not all(side % 2 for side in pair):
+            raise ValueError("expected odd numbers")
+        return pair
+
+    words = f"an odd number, or [low, high], from {low} to {high}"
+    return ParamType(words, _one_or_list(_integer(low, high), 2, 2), made)
+
+
 def number(low: float, high: float) -> ParamType:
     """One number within [low, high]."""
     return ParamType(f"a number from {_figure(low)} to {_figure(high)}", _real(low, high), lambda value: value + 0.0)
@@ -203,6 +216,10 @@ MaybeNames: TypeAlias = Annotated[
         lambda value: value if isinstance(value, str) else tuple(value),
         ("balanced",),
     ),
+]
+ClassNames: TypeAlias = Annotated[
+    tuple[str, ...] | None,
+    ParamType("a list of class names", core_schema.list_schema(_TEXT, min_length=1), tuple),
 ]
 NamePairs: TypeAlias = Annotated[
     tuple[tuple[str, str], ...],

@@ -18,8 +18,8 @@ from augpipe.core.annotations import F64
 from augpipe.core.geometry import Matrix
 from augpipe.core.plan import ColorStage, Step
 from augpipe.core.rng import OpRng
-from augpipe.recipe.ops.label_effects import LabelEffects
-from augpipe.recipe.ops.params import MaybeName, MaybeWeight, Share
+from augpipe.recipe.operation.label_effects import LabelEffects
+from augpipe.recipe.operation.params import MaybeName, MaybeWeight, Share
 
 
 # A sample makes a dozen of these; a Struct is made in a tenth of the time of a frozen dataclass.

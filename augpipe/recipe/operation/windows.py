@@ -83,28 +83,27 @@ def box_around(rng: OpRng, size_wh: tuple[int, int], held: Box, ratio: Pair) -> 
 
 
 def enclosing_shape(held: tuple[float, ...], size_wh: tuple[int, int], ratio: Pair | None) -> Box:
-    """The least window of whole pixels that holds a box, within a canvas.
+    """The least window of whole pixels that holds what lies of a box on a canvas.
 
-    With ``ratio`` the shorter side grows, on both sides alike, until width / height is within it, as far as the canvas
+    With ``ratio`` its shorter side grows, on both sides alike, until width / height is within it, as far as the canvas
     lets it; at the canvas's edge the window is moved inwards.
     """
     x0, y0, x1, y1 = held
     w, h = x1 - x0, y1 - y0
     if ratio is not None:
         w, h = max(w, h * ratio[0]), max(h, w / ratio[1])
-    (left, right), (top, bottom) = (
-        _within((low + high) / 2.0, side, most)
-        for low, high, side, most in ((x0, x1, w, size_wh[0]), (y0, y1, h, size_wh[1]))
-    )
+    left, right = _within(x0, x1, w, size_wh[0])
+    top, bottom = _within(y0, y1, h, size_wh[1])
     return left, top, right, bottom
 
 
-def _within(centre: float, side: float, most: int) -> tuple[int, int]:
-    """A stretch of whole pixels about a centre, moved into 0..``most``."""
-    low, high = _floor(centre - side / 2.0), _ceil(centre + side / 2.0)
-    length = min(most, max(1, high - low))
-    low = max(0, min(low, most - length))
-    return low, low + length
+def _within(low: float, high: float, side: float, most: int) -> tuple[int, int]:
+    """A stretch of whole pixels of 0..``most`` that holds one from ``low`` to ``high``, grown to ``side``."""
+    if side > high - low:
+        start = min(max((low + high - side) / 2.0, 0.0), max(0.0, most - side))
+        low, high = min(start, low), max(start + side, high)
+    first = min(max(_floor(low), 0), most - 1)
+    return first, min(max(_ceil(high), first + 1), most)
 
 
 def _log_uniform(rng: OpRng, low: float, high: float) -> float:

@@ -64,9 +64,19 @@ FROZEN = [
     ("salt_and_pepper", 0, {"amount": 0.024894}),
     ("pixel_dropout", 0, {"amount": 0.028212}),
     ("iou_crop", 0, {"least": 0.9, "box_xyxy": [0, 0, 640, 480]}),
-    ("object_crop", 0, {"box_xyxy": [0, 45, 462, 393], "object": 0}),
+    ("object_crop", 0, {"box_xyxy": [0, 45, 437, 393], "object": 0}),
     ("grid_dropout", 0, {"unit": 81, "side": 41, "origin": [-74, 0]}),
     ("object_cutout", 0, {"boxes_xyxy": [[120, 175, 187, 239]]}),
+    ("equalize", 9, {}),
+    ("autocontrast", 0, {}),
+    ("clahe", 0, {"clip": 1.901849}),
+    ("fog", 0, {"strength": 0.289041}),
+    ("rain", 0, {"amount": 0.500714, "length": 0.058534, "angle": 13.836732, "width": 1.955152, "dim": 0.9}),
+    ("snow", 0, {"amount": 1.262165, "whiten": 0.033521}),
+    ("shadow", 0, {"strength": 0.474021, "count": 2}),
+    ("sun_flare", 0, {"strength": 0.428519, "place": [425.084534, 139.522835], "radius": 174.422434, "circles": 5}),
+    ("vignette", 0, {"strength": 0.21197}),
+    ("illumination", 0, {"strength": 0.112288, "shape": "plasma"}),
 ]  # fmt: skip
 
 

@@ -24,32 +24,23 @@ static __device__ __forceinline__ void recolor(const int32_t* __restrict__ q, in
   }
 }
 
-// Numbers of the bank, summed over `count` reads of (place, step, growth) each, in a pixel for blue, green, red, or one for
-// all of them: augpipe/pixels/steps/noise.py. Behind its end the bank begins again, as far as a thread reads.
+// Numbers of the bank, summed over `reads` of (place, step, growth) each, in a pixel for blue, green, red:
+// augpipe/pixels/steps/noise.py. Behind its end the bank begins again, as far as a thread reads.
 template <int C>
-static __device__ __forceinline__ void sums_of_bank(
-    const int16_t* __restrict__ bank, const int32_t* __restrict__ read, int count, bool shared, int x, int y,
-    int (&sums)[4 * C]) {
+static __device__ __forceinline__ void add_noise(
+    const int16_t* __restrict__ bank, const Operation& operation, int x, int y, int (&levels)[4 * C]) {
+  const int32_t* read = operation.values + 1;
   const uint64_t growths = (uint64_t)y * (uint64_t)(y - 1) / 2 % BANK_LENGTH;
-  const int a_pixel = shared ? 1 : C;
-#pragma unroll
-  for (int k = 0; k < 4 * C; ++k) sums[k] = 0;
-  for (int i = 0; i < count; ++i, read += 3) {
+  int sums[4 * C] = {};
+  for (int i = 0; i < operation.count; ++i, read += 3) {
     const uint64_t first = (uint64_t)__ldg(read) + (uint64_t)__ldg(read + 1) * (uint64_t)y +
-                           (uint64_t)__ldg(read + 2) * growths + (uint64_t)x * a_pixel;
+                           (uint64_t)__ldg(read + 2) * growths + (uint64_t)x * C;
     const int16_t* from = bank + first % BANK_LENGTH;
 #pragma unroll
     for (int pixel = 0; pixel < 4; ++pixel)
 #pragma unroll
-      for (int c = 0; c < C; ++c) sums[pixel * C + c] += __ldg(from + pixel * APART * a_pixel + (shared ? 0 : C - 1 - c));
+      for (int c = 0; c < C; ++c) sums[pixel * C + c] += __ldg(from + pixel * APART * C + C - 1 - c);
   }
-}
-
-template <int C>
-static __device__ __forceinline__ void add_noise(
-    const int16_t* __restrict__ bank, const Operation& operation, int x, int y, int (&levels)[4 * C]) {
-  int sums[4 * C];
-  sums_of_bank<C>(bank, operation.values + 1, operation.count, false, x, y, sums);
 #pragma unroll
   for (int k = 0; k < 4 * C; ++k) {
     const uint32_t added = (uint32_t)sums[k] * (uint32_t)operation.values[0] + (1u << 15);

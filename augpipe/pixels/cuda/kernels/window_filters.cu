@@ -15,7 +15,9 @@ static __device__ __forceinline__ void mean_of_window(const Pass& pass, const ch
 #pragma unroll
   for (int i = 0; i < 4 * C; ++i) {
     int sum = n / 2;
+#pragma unroll 1
     for (int dy = -(h / 2); dy <= h / 2; ++dy)
+#pragma unroll 1
       for (int dx = -(w / 2); dx <= w / 2; ++dx) sum += level_at(pass, x + i / C * APART + dx, y + dy, C, i % C);
     levels[i] = sum / n;
   }
@@ -34,10 +36,13 @@ static __device__ __forceinline__ void median_of_window(const Pass& pass, const 
 #pragma unroll
   for (int i = 0; i < 4 * C; ++i) {
     int low = 0, high = 255;
+#pragma unroll 1
     while (low < high) {
       const int middle = (low + high) >> 1;
       int below = 0;
+#pragma unroll 1
       for (int dy = -reach; dy <= reach; ++dy)
+#pragma unroll 1
         for (int dx = -reach; dx <= reach; ++dx)
           below += level_at(pass, x + i / C * APART + dx, y + dy, C, i % C) <= middle;
       if (below >= half) high = middle; else low = middle + 1;

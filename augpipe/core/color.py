@@ -325,7 +325,8 @@ def gray_table(stage: Stage) -> U8:
     weights = stage.q[0].tolist()
     factor, offset = stage.gray or (sum(weights[:3]), weights[3])
     sums = factor * np.arange(256, dtype=np.int64) + offset
-    return np.clip((sums + _ONE // 2) >> 10, 0, 255).astype(np.uint8)
+    out: U8 = np.clip((sums + _ONE // 2) >> 10, 0, 255).astype(np.uint8)
+    return out
 
 
 def recolored(stages: Sequence[ColorStage], color: Rgb) -> Rgb:

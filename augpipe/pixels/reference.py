@@ -58,10 +58,14 @@ def _through_curve(levels: F64, curve: Curve) -> F64:
         return 255.0 * (levels / 255.0) ** curve.amount
     if curve.name == "tone":
         x, heights = levels / 255.0, (0.0, curve.amount, curve.second, 1.0)
-        return 255.0 * sum(math.comb(3, i) * h * x**i * (1.0 - x) ** (3 - i) for i, h in enumerate(heights))
+        parts = [math.comb(3, i) * h * x**i * (1.0 - x) ** (3 - i) for i, h in enumerate(heights)]
+        bent: F64 = 255.0 * np.sum(parts, axis=0)
+        return bent
     whole = rounded(levels)
     if curve.name == "posterize":
-        return np.floor(whole / 2.0 ** (8 - curve.amount)) * 2.0 ** (8 - curve.amount)
+        step = 2.0 ** (8 - curve.amount)
+        kept: F64 = np.floor(whole / step) * step
+        return kept
     changed = 255.0 - whole if curve.name == "solarize" else whole + curve.second
     return np.where((whole >= curve.amount) == (curve.name == "solarize"), changed, whole)
 
@@ -89,7 +93,8 @@ def _through_gray(levels: F64, matrices: Sequence[Matrix3x4]) -> F64:
     for matrix in matrices:
         own, added = matrix.gray or (sum(matrix.rows[:3]), matrix.rows[3])
         factor, offset = factor * own, offset * own + added
-    return levels * (np.rint(factor * 1024.0) / 1024.0) + np.rint(offset * 1024.0) / 1024.0
+    out: F64 = levels * (np.rint(factor * 1024.0) / 1024.0) + np.rint(offset * 1024.0) / 1024.0
+    return out
 
 
 def _mixes_nothing(rows: F64) -> bool:

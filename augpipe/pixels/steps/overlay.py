@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64
 from augpipe.core.color import fill_levels
-from augpipe.core.opencv import cv2
 from augpipe.core.plan import Pass, Pixels, Rgb, SharedSource, Step, fault_of_fill, register
 from augpipe.pixels.reference import color_for
 from augpipe.pixels.steps.overlay_shapes import ONE, Alpha, Marks, Region, Surface
@@ -55,14 +54,12 @@ class Overlay(Step, frozen=True, tag="overlay"):
         shown = np.flatnonzero(alpha)
         if len(shown) * _SPARSE < alpha.size:  # rain, snow: a few pixels of many
             flat = out.reshape(alpha.size, channels)
-            each = np.repeat(alpha.reshape(-1, 1)[shown], channels, axis=1)
-            flat[shown] = self._mixed(flat[shown], each, color)
+            flat[shown] = self._mixed(flat[shown], np.repeat(alpha.reshape(-1, 1)[shown], channels, axis=1), color)
             return out
         rows, row = out.reshape(height, -1), np.tile(color, width)  # NumPy is slow where its inner loop is of three
         for top in range(0, height, _BAND_ROWS):
             part = slice(top, top + _BAND_ROWS)
-            each = cv2.merge([alpha[part]] * channels).reshape(-1, width * channels)
-            rows[part] = self._mixed(rows[part], each, row)
+            rows[part] = self._mixed(rows[part], np.repeat(alpha[part], channels, axis=1), row)
         return out
 
     def _alpha(self, size_wh: tuple[int, int]) -> Alpha:
@@ -77,7 +74,8 @@ class Overlay(Step, frozen=True, tag="overlay"):
         a = alpha.astype(np.int32)
         if self.mode == "screen":
             v = levels.astype(np.int32)
-            return (v + ((255 - v) * (color * a) + 130_560) // 261_120).astype(np.uint8)
+            lighter: Pixels = (v + ((255 - v) * (color * a) + 130_560) // 261_120).astype(np.uint8)
+            return lighter
         if self.mode == "gain":
             a += ONE
             a *= levels

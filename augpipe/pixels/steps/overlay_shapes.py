@@ -47,11 +47,13 @@ class Surface(msgspec.Struct, frozen=True, tag="surface", tag_field="form"):
         columns, rows = self.columns_rows
         (left, across), (above, down) = _weights(size_wh[0], columns), _weights(size_wh[1], rows)
         knots = np.array(self.knots, np.float64).reshape(rows, columns)
-        along = sum(across[:, k] * knots[:, left + k] for k in range(4))
+        along: F64 = np.sum([across[:, k] * knots[:, left + k] for k in range(4)], axis=0)
         out = np.empty(size_wh[::-1], np.int16)
         for top in range(0, size_wh[1], _BAND_ROWS):
             part = slice(top, top + _BAND_ROWS)
-            sums = sum(down[part, k, None] * along[above[part] + k] for k in range(4))
+            sums: F64 = down[part, 0, None] * along[above[part]]
+            for k in range(1, 4):
+                sums += down[part, k, None] * along[above[part] + k]
             out[part] = np.clip(np.floor(sums * (1.0 / _WEIGHT**2) + 0.5), -ONE, ONE)
         return out
 
@@ -151,7 +153,8 @@ class Marks(msgspec.Struct, frozen=True, tag="marks", tag_field="form", omit_def
             shown = np.maximum(1.0 - squared / (r * r), 0.0) ** 2
         else:
             shown = np.clip(r + 0.5 - np.sqrt(squared), 0.0, 1.0)
-        return np.floor(ONE * shown + 0.5).astype(np.int16)
+        out: Alpha = np.floor(ONE * shown + 0.5).astype(np.int16)
+        return out
 
     def plainly(self, size_wh: tuple[int, int]) -> F64:
         """By the distance of every pixel from every mark."""

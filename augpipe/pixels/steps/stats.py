@@ -71,7 +71,8 @@ class Stats(Step, frozen=True, tag="stats"):
         if high <= low:
             return levels.astype(np.uint8)
         scale = 255.0 / (high - low)
-        return np.clip(np.trunc(levels * scale + -low * scale), 0, 255).astype(np.uint8)
+        table: Pixels = np.clip(np.trunc(levels * scale + -low * scale), 0, 255).astype(np.uint8)
+        return table
 
     def on_gpu(self, size_wh: tuple[int, int], channels: int) -> Iterator[Pass]:
         luma = self.by == "luma" and channels == 3
@@ -96,7 +97,8 @@ class Stats(Step, frozen=True, tag="stats"):
         if high <= low:
             return plane
         scale = 255.0 / (high - low)
-        return np.clip(np.trunc(plane * scale - low * scale), 0, 255)
+        out: F64 = np.clip(np.trunc(plane * scale - low * scale), 0, 255)
+        return out
 
 
 @register
@@ -202,7 +204,8 @@ def _equalizing(counts: NDArray[np.int64]) -> Pixels:
     if not step:
         return levels.astype(np.uint8)
     below = np.cumsum(counts) - counts
-    return np.minimum((step // 2 + below) // step, 255).astype(np.uint8)
+    table: Pixels = np.minimum((step // 2 + below) // step, 255).astype(np.uint8)
+    return table
 
 
 # --- a device --------------------------------------------------------------------------------------------------------
@@ -245,7 +248,8 @@ def _clipped_table(tile: F64, clip: float) -> NDArray[np.float32]:
     if rest:
         counts[: rest * max(_LEVELS // rest, 1) : max(_LEVELS // rest, 1)] += 1
     scale = np.float32(255) / np.float32(tile.size)
-    return np.clip(np.rint(np.cumsum(counts).astype(np.float32) * scale), 0, 255).astype(np.float32)
+    table: NDArray[np.float32] = np.clip(np.rint(np.cumsum(counts).astype(np.float32) * scale), 0, 255)
+    return table.astype(np.float32)
 
 
 def _tiles_about(count: int, side: int, tiles: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:

@@ -65,7 +65,8 @@ class Taps(Step, frozen=True, tag="taps"):
         yield Pass("taps", size_wh, size_wh, channels, head=struct.pack("<i", len(self.taps)), table=table)
 
     def reference(self, levels: F64) -> F64:
-        return rounded(sum(weight * neighbors(levels, dx, dy) for dx, dy, weight in self.taps) / 4096.0)
+        parts = [weight * neighbors(levels, dx, dy) for dx, dy, weight in self.taps]
+        return rounded(np.sum(parts, axis=0) / 4096.0)
 
 
 def in_whole_weights(weights: Sequence[float]) -> list[int]:

@@ -215,7 +215,7 @@ class Illumination(Operation):
             if shape == "linear":
                 return 2.0 * ((x - 0.5) * cos + (y - 0.5) * sin)
             if shape == "spot":
-                return 1.0 - 3.0 * min(1.0, (x - cx) ** 2 + (y - cy) ** 2) ** 0.5
+                return 1.0 - 3.0 * math.sqrt(min(1.0, (x - cx) ** 2 + (y - cy) ** 2))
             return 2.0 * drawn - 1.0
 
         surface = _surface(rng, canvas.size_wh, light, least=-_HIGHEST)

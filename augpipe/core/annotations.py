@@ -6,7 +6,7 @@ Coordinates follow :mod:`augpipe.core.geometry`: pixel *i* covers the interval [
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -37,6 +37,11 @@ class Category:
     skeleton: tuple[tuple[int, int], ...] = ()
     flip_pairs: tuple[tuple[int, int], ...] = ()
     isthing: int | None = None
+
+
+def class_names(categories: Iterable[Category]) -> dict[int, str]:
+    """Category id → name."""
+    return {category.id: category.name for category in categories}
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,8 +236,12 @@ class Header:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A source picture without its pixels: upright size, and labels upright and clipped to it."""
+    """A source picture without its pixels: upright size, and labels upright and clipped to it.
+
+    ``class_names`` are those of the category ids, for operations that choose by class.
+    """
 
     key: str
     size_wh: tuple[int, int]
     annotations: Annotations
+    class_names: Mapping[int, str] = field(default_factory=dict)

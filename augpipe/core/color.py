@@ -18,7 +18,7 @@ import numpy as np
 
 from augpipe.core.annotations import F64, I64, U8
 from augpipe.core.geometry import inverse
-from augpipe.core.plan import ColorStage, Contrast, Curve, Matrix3x4, Rgb, Step, ToneT
+from augpipe.core.plan import ColorStage, Contrast, Curve, CurveName, Matrix3x4, Rgb, Step, ToneT
 
 Rows: TypeAlias = tuple[float, ...]
 
@@ -38,15 +38,21 @@ def _inverse_of(rows: Rows) -> Rows:
 _ONE = 1024
 _MOST = 1e9
 _MOST_16_BITS = (31 * _ONE, 7000 * _ONE)
+_WHITE_KELVIN = 6504.0
+_LEVELS_OF_LIGHT = 1 / 2.2
 _TO_YIQ = (0.299, 0.587, 0.114, 0.0, 0.596, -0.274, -0.322, 0.0, 0.211, -0.523, 0.312, 0.0)
 _FROM_YIQ = _inverse_of(_TO_YIQ)
 
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """``q`` is int64 (3, 4): three weights and an offset a channel, in 1/1024."""
+    """``q`` is int64 (3, 4): three weights and an offset a channel, in 1/1024.
+
+    ``gray`` are the weight and the offset of a gray picture, those of the first row if not given.
+    """
 
     q: I64
+    gray: tuple[int, int] | None = None
 
     @property
     def is_wide(self) -> bool:
@@ -99,6 +105,52 @@ def saturation_hue(factor: float, turns: float) -> Rows:
     cos, sin = math.cos(2.0 * math.pi * turns) * factor, math.sin(2.0 * math.pi * turns) * factor
     chroma = (1.0, 0.0, 0.0, 0.0, 0.0, cos, sin, 0.0, 0.0, -sin, cos, 0.0)
     return merge(merge(_TO_YIQ, chroma), _FROM_YIQ)
+
+
+def black_body(kelvin: float) -> tuple[float, float, float]:
+    """What light of a black body makes of white, as factors of red, green and blue levels; green is 1.
+
+    The chromaticity is that of the cubic approximation of Planck's locus from 1667 to 25,000 K (B. Kim et al., *Design
+    of advanced color temperature control system for HDTV applications*, 2002), brought to linear sRGB (IEC 61966-2-1).
+    Light is multiplied in linear light, so levels take the root 1/2.2 of its ratio to that of D65's neighbour on the
+    locus, 6504 K, which is white.
+    """
+    own, white = _linear_srgb(kelvin), _linear_srgb(_WHITE_KELVIN)
+    ratios = [max(0.0, light) / base for light, base in zip(own, white, strict=True)]
+    red, green, blue = ratios
+    return (red / green) ** _LEVELS_OF_LIGHT, 1.0, (blue / green) ** _LEVELS_OF_LIGHT
+
+
+def _linear_srgb(kelvin: float) -> tuple[float, float, float]:
+    a = 1000.0 / kelvin
+    if kelvin <= 4000.0:
+        x = ((-0.2661239 * a - 0.2343589) * a + 0.8776956) * a + 0.179910
+    else:
+        x = ((-3.0258469 * a + 2.1070379) * a + 0.2226347) * a + 0.240390
+    if kelvin <= 2222.0:
+        y = ((-1.1063814 * x - 1.34811020) * x + 2.18555832) * x - 0.20219683
+    elif kelvin <= 4000.0:
+        y = ((-0.9549476 * x - 1.37418593) * x + 2.09137015) * x - 0.16748867
+    else:
+        y = ((3.0817580 * x - 5.87338670) * x + 3.75112997) * x - 0.37001483
+    big_x, big_z = x / y, (1.0 - x - y) / y
+    return (
+        3.2404542 * big_x - 1.5371385 - 0.4985314 * big_z,
+        -0.9692660 * big_x + 1.8760108 + 0.0415560 * big_z,
+        0.0556434 * big_x - 0.2040259 + 1.0572252 * big_z,
+    )
+
+
+def gray_of(matrix: Matrix3x4) -> tuple[float, float]:
+    """What a matrix does to a gray level: a factor and an offset."""
+    return matrix.gray or (sum(matrix.rows[:3]), matrix.rows[3])
+
+
+def by_luma(rows: Rows) -> Matrix3x4:
+    """A matrix by which a gray picture becomes the luma of what a picture of three equal channels would become."""
+    factor = sum(w * sum(rows[4 * i : 4 * i + 3]) for i, w in enumerate(LUMA))
+    offset = sum(w * rows[4 * i + 3] for i, w in enumerate(LUMA))
+    return Matrix3x4(tuple(map(float, rows)), (factor, offset))
 
 
 def to_gray() -> Rows:
@@ -154,15 +206,23 @@ class SumTone(msgspec.Struct, frozen=True):
         """See ``SourceTone``."""
         sums, count = self.sums_behind(self.curved)
         for matrix in self.matrices:
-            sums, count = _sums_through([round(v * _ONE) for v in matrix.rows], sums, count), count * _ONE
+            sums, count = _sums_through(matrix, sums, count), count * _ONE
         thousandths = sum(w * s for w, s in zip((299, 587, 114), sums * 3 if len(sums) == 1 else sums, strict=True))
         return (2 * _ONE * thousandths + 1000 * count) // (2000 * count) / _ONE
 
 
-def _sums_through(q: Sequence[int], sums: tuple[int, ...], count: int) -> tuple[int, ...]:
-    """Sums behind a matrix of 1/1024, so larger; a gray level v stands for (v, v, v) and takes the first row."""
-    red, green, blue = sums * 3 if len(sums) == 1 else sums
-    return tuple(q[i] * red + q[i + 1] * green + q[i + 2] * blue + q[i + 3] * count for i in range(0, 4 * len(sums), 4))
+def _sums_through(matrix: Matrix3x4, sums: tuple[int, ...], count: int) -> tuple[int, ...]:
+    """Sums behind a matrix in 1/1024, so larger."""
+    q = [round(v * _ONE) for v in matrix.rows]
+    if len(sums) == 1:
+        factor, offset = _gray_integers(matrix) or (q[0] + q[1] + q[2], q[3])
+        return (factor * sums[0] + offset * count,)
+    red, green, blue = sums
+    return tuple(q[i] * red + q[i + 1] * green + q[i + 2] * blue + q[i + 3] * count for i in range(0, 12, 4))
+
+
+def _gray_integers(matrix: Matrix3x4) -> tuple[int, int] | None:
+    return matrix.gray and (round(matrix.gray[0] * _ONE), round(matrix.gray[1] * _ONE))
 
 
 def about_mean(stage: Contrast, mean: float) -> Matrix3x4:
@@ -192,29 +252,63 @@ def compiled(stages: Sequence[ColorStage]) -> list[Stage]:
     levels: F64 | None = None
     for stage in merged(stages):
         if isinstance(stage, Curve):
-            levels = _CURVES[stage.name](np.arange(256.0) if levels is None else levels, stage.amount)
+            levels = _CURVES[stage.name](np.arange(256.0) if levels is None else levels, stage.amount, stage.second)
             continue
         if levels is not None:
             out.append(_table(levels))
             levels = None
         if not isinstance(stage, Matrix3x4):
             raise TypeError(f"{type(stage).__name__.lower()} of no source; expected matrices and curves, see aimed()")
-        out.append(Linear(np.array([round(v * _ONE) for v in stage.rows], np.int64).reshape(3, 4)))
+        q = np.array([round(v * _ONE) for v in stage.rows], np.int64).reshape(3, 4)
+        out.append(Linear(q, _gray_integers(stage)))
     if levels is not None:
         out.append(_table(levels))
     return out
 
 
-def _gamma(levels: F64, exponent: float) -> F64:
+def _gamma(levels: F64, exponent: float, _: float) -> F64:
     out: F64 = 255.0 * (np.clip(levels, 0, 255) / 255.0) ** exponent
     return out
 
 
-_CURVES = {"gamma": _gamma}
+def _posterize(levels: F64, bits: float, _: float) -> F64:
+    step = 2 ** (8 - int(bits))
+    out: F64 = _whole(levels) // step * step
+    return out
+
+
+def _solarize(levels: F64, threshold: float, _: float) -> F64:
+    whole = _whole(levels)
+    return np.where(whole >= threshold, 255.0 - whole, whole)
+
+
+def _solarize_add(levels: F64, threshold: float, added: float) -> F64:
+    whole = _whole(levels)
+    return np.where(whole < threshold, whole + added, whole)
+
+
+def _tone(levels: F64, lower: float, upper: float) -> F64:
+    t = np.clip(levels, 0, 255) / 255.0
+    out: F64 = 255.0 * (3.0 * lower * t * (1.0 - t) * (1.0 - t) + 3.0 * upper * t * t * (1.0 - t) + t * t * t)
+    return out
+
+
+_CURVES: dict[CurveName, Callable[[F64, float, float], F64]] = {
+    "gamma": _gamma,
+    "posterize": _posterize,
+    "solarize": _solarize,
+    "solarize_add": _solarize_add,
+    "tone": _tone,
+}
+
+
+def _whole(levels: F64) -> F64:
+    out: F64 = np.clip(np.floor(levels + 0.5), 0, 255)
+    return out
 
 
 def _table(levels: F64) -> Table:
-    return Table(np.clip(np.floor(levels + 0.5), 0, 255).astype(np.uint8))
+    return Table(_whole(levels).astype(np.uint8))
 
 
 def apply_integers(stage: Stage, pixels_rgb: U8) -> U8:
@@ -231,8 +325,11 @@ def gray_table(stage: Stage) -> U8:
     """A stage as a table (256,) for gray levels: the first row on (v, v, v)."""
     if isinstance(stage, Table):
         return stage.levels
-    gray = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
-    return np.ascontiguousarray(apply_integers(stage, gray)[:, 0])
+    weights = stage.q[0].tolist()
+    factor, offset = stage.gray or (sum(weights[:3]), weights[3])
+    sums = factor * np.arange(256, dtype=np.int64) + offset
+    out: U8 = np.clip((sums + _ONE // 2) >> 10, 0, 255).astype(np.uint8)
+    return out
 
 
 def recolored(stages: Sequence[ColorStage], color: Rgb) -> Rgb:
@@ -265,7 +362,21 @@ def merged(stages: Sequence[ColorStage]) -> tuple[ColorStage, ...]:
     out: list[ColorStage] = []
     for stage in stages:
         if out and isinstance(stage, Matrix3x4) and isinstance(out[-1], Matrix3x4):
-            out[-1] = Matrix3x4(merge(out[-1].rows, stage.rows))
+            out[-1] = Matrix3x4(merge(out[-1].rows, stage.rows), _merged_gray(out[-1], stage))
         else:
             out.append(stage)
-    return tuple(Matrix3x4(on_grid(s.rows)) if isinstance(s, Matrix3x4) else s for s in out)
+    return tuple(_on_grid(s) if isinstance(s, Matrix3x4) else s for s in out)
+
+
+def _merged_gray(first: Matrix3x4, second: Matrix3x4) -> tuple[float, float] | None:
+    if first.gray is None and second.gray is None:
+        return None
+    (factor, offset), (then_factor, then_offset) = gray_of(first), gray_of(second)
+    return factor * then_factor, offset * then_factor + then_offset
+
+
+def _on_grid(matrix: Matrix3x4) -> Matrix3x4:
+    if matrix.gray is None:
+        return Matrix3x4(on_grid(matrix.rows))
+    factor, offset = on_grid(matrix.gray)
+    return Matrix3x4(on_grid(matrix.rows), (factor, offset))

@@ -32,21 +32,36 @@ Rgb: TypeAlias = tuple[int, int, int]
 Border: TypeAlias = Literal["constant", "replicate", "reflect", "wrap"]
 
 
-class Matrix3x4(msgspec.Struct, frozen=True, tag="matrix", tag_field="stage"):
+class Matrix3x4(msgspec.Struct, frozen=True, tag="matrix", tag_field="stage", omit_defaults=True):
     """(r, g, b) → ``rows`` · (r, g, b, 1), entries on a grid of 1/1024; the sum is rounded half up, then clipped.
 
-    Row-major, 12 numbers. A gray level v stands for (v, v, v) and comes back as the first row's value. In a picture
+    Row-major, 12 numbers. A gray level v stands for (v, v, v) and comes back as the first row's value, or as
+    ``gray``[0]·v + ``gray``[1] where that is given. In a picture
     with color, halves go to even where no channel takes from another, weights are below 31 and offsets below 7000.
     """
 
     rows: tuple[float, ...]
+    gray: tuple[float, float] | None = None
 
 
-class Curve(msgspec.Struct, frozen=True, tag="curve", tag_field="stage"):
-    """Level → level in each channel by a named curve: ``gamma``, 255·(v/255)^amount. Curves in a row round once."""
+CurveName: TypeAlias = Literal["gamma", "posterize", "solarize", "solarize_add", "tone"]
 
-    name: Literal["gamma"]
+
+class Curve(msgspec.Struct, frozen=True, tag="curve", tag_field="stage", omit_defaults=True):
+    """Level → level in each channel by a named curve. Curves in a row round once; stepped ones take rounded levels.
+
+    With a for ``amount`` and b for ``second``:
+
+    - ``gamma``: 255·(v/255)^a;
+    - ``posterize``: v with all but its a highest bits cleared; stepped;
+    - ``solarize``: 255 − v where v ≥ a; stepped;
+    - ``solarize_add``: v + b where v < a; stepped;
+    - ``tone``: 255·B(v/255) with the cubic Bézier of heights 0, a, b, 1.
+    """
+
+    name: CurveName
     amount: float
+    second: float = 0.0
 
 
 class Contrast(msgspec.Struct, frozen=True, tag="contrast", tag_field="stage"):
@@ -134,6 +149,7 @@ class Pass:
         projective: for the kernel ``warp``.
         grid: (blocks, threads of a block), where a thread does not take four pixels.
         program: point operations on the pixels before they are written, of a ``PICTURE_KERNEL``.
+        reads_bank: whether the kernel reads the noise bank.
     """
 
     kernel: str
@@ -148,6 +164,7 @@ class Pass:
     projective: bool = False
     grid: tuple[int, tuple[int, int]] | None = None
     program: list[Instruction] = field(default_factory=list)
+    reads_bank: bool = False
 
     @property
     def nbytes(self) -> int:

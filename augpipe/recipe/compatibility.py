@@ -11,7 +11,7 @@ from augpipe.core.errors import RecipeError, one_line
 from augpipe.labels.keypoints import looks_sided
 from augpipe.recipe.compile import Recipe
 from augpipe.recipe.messages import nearest
-from augpipe.recipe.ops.label_effects import LABEL_KINDS
+from augpipe.recipe.operation.label_effects import LABEL_KINDS
 
 _MOST_NAMES = 3
 _A_FEW = 32
@@ -87,6 +87,12 @@ def _unknown_names(recipe: Recipe, categories: Sequence[Category]) -> Iterator[s
             if name not in names:
                 message = f"no class '{one_line(name, 80)}' in the dataset{nearest(name, names)}"
                 yield f"{recipe.name}: labels.{place}: {message}"
+    for leaf in recipe.possible():
+        chosen = getattr(leaf.operation, "classes", None)
+        for name in chosen if isinstance(chosen, tuple) else ():
+            if name not in names:
+                message = f"no class '{one_line(name, 80)}' in the dataset{nearest(name, names)}"
+                yield f"{recipe.name}: {leaf.path}.classes: {message}"
     for category in categories:
         pairs, known = recipe.flip_pairs.get(category.name), category.keypoints
         where = f"{recipe.name}: labels.flip_pairs.{one_line(category.name, 80)}"
@@ -162,7 +168,7 @@ def _uncarried_labels(recipe: Recipe, dataset: LabelSource) -> Iterator[str]:
 
 
 def kinds_of(annotations: Annotations) -> set[str]:
-    """The kinds of labels that a picture has, as :data:`augpipe.recipe.ops.label_effects.LABEL_KINDS` calls them."""
+    """The kinds of labels that a picture has, by the names of ``LABEL_KINDS``."""
     objects = annotations.objects
     present = {
         "box": len(objects) > 0,

@@ -21,8 +21,7 @@ from augpipe.core.plan import Border
 from augpipe.labels.rules import LabelRules
 from augpipe.recipe.label_options import FlipPairs, LabelOptions
 from augpipe.recipe.messages import fail, listing, nearest, shown, told, validation_messages
-from augpipe.recipe.ops import OPERATIONS, Operation
-from augpipe.recipe.ops.params import (
+from augpipe.recipe.operation.params import (
     MaybeName,
     MaybeWeight,
     Rgb,
@@ -31,6 +30,7 @@ from augpipe.recipe.ops.params import (
     whole,
     whole_between,
 )
+from augpipe.recipe.ops import OPERATIONS, Operation
 from augpipe.recipe.other_names import step_elsewhere
 from augpipe.recipe.yaml_reader import Document, Path_
 

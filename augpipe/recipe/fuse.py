@@ -34,7 +34,7 @@ from augpipe.pixels.steps.color import Color
 from augpipe.pixels.steps.pad_fill import PadFill
 from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.compile import Group, Node, Recipe
-from augpipe.recipe.ops.base import Effect, PadEffect, PixelStep, WarpEffect
+from augpipe.recipe.operation.base import Effect, PadEffect, PixelStep, WarpEffect
 
 _SHARPEST_REDUCTION = 64
 _TOUCH = 1 / 32

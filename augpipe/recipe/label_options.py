@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from augpipe.labels.rules import BelowRule, ErasedRule, LabelRules, TruncatedRule
 from augpipe.labels.shapes import BoxRule, ObbRule
-from augpipe.recipe.ops.params import NamePairs, Share, choice, number
+from augpipe.recipe.operation.params import NamePairs, Share, choice, number
 
 FlipPairs: TypeAlias = Mapping[str, tuple[tuple[str, str], ...]]
 """Class name → pairs of keypoint names that a mirror image swaps."""

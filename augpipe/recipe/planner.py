@@ -17,7 +17,7 @@ from augpipe.core.rng import OpRng, SampleRng, smallest
 from augpipe.labels.shapes import shape_of
 from augpipe.recipe.compile import Group, Leaf, Node, Recipe
 from augpipe.recipe.fuse import Fuser
-from augpipe.recipe.ops.base import OpInput
+from augpipe.recipe.operation.base import OpInput, VisibleObject
 
 ORIGINAL = -1
 """The copy number of a picture that is written as it is."""
@@ -81,7 +81,7 @@ class _Drawing:
     def _perform(self, leaf: Leaf, rng: OpRng) -> None:
         operation, fuser = leaf.operation, self.fuser
         before = fuser.size_wh
-        result = operation.draw(rng, OpInput(before, self._boxes))
+        result = operation.draw(rng, OpInput(before, self._boxes, self._objects))
         for effect in result.effects:
             fuser.add(effect)
         _check_canvas(leaf.path, before, fuser.size_wh)
@@ -98,6 +98,17 @@ class _Drawing:
             sources = _raster_box(annotations.semantic)
         boxes = [shape_of(box, None, None, state).box_xyxy for box in sources]
         return np.array([box for box in boxes if box is not None], np.float64).reshape(-1, 4)
+
+    def _objects(self) -> tuple[VisibleObject, ...]:
+        """The objects of which something can be seen on the canvas so far."""
+        state, objects, names = self.fuser.canvas_state(), self._frame.annotations.objects, self._frame.class_names
+        shown = []
+        for i, box in enumerate(objects.boxes_xyxy):
+            if (visible := shape_of(box, None, None, state).box_xyxy) is not None:
+                x0, y0, x1, y1 = map(float, visible)
+                name = names.get(int(objects.category_id[i]), "")
+                shown.append(VisibleObject(int(objects.index[i]), name, (x0, y0, x1, y1), bool(objects.iscrowd[i])))
+        return tuple(shown)
 
 
 def _raster_box(semantic: np.ndarray[Any, Any]) -> list[F64]:

@@ -17,9 +17,9 @@ from pydantic.fields import FieldInfo
 from augpipe.recipe.compile import GroupOptions
 from augpipe.recipe.label_options import LabelOptions
 from augpipe.recipe.messages import listing, shown
+from augpipe.recipe.operation.label_effects import LABEL_EFFECTS, LABEL_KINDS, LabelEffects
+from augpipe.recipe.operation.params import ParamType
 from augpipe.recipe.ops import COMMON_FIELDS, OPERATIONS, Operation
-from augpipe.recipe.ops.label_effects import LABEL_EFFECTS, LABEL_KINDS, LabelEffects
-from augpipe.recipe.ops.params import ParamType
 
 GROUPS = {
     "one_of": ("One of its steps, chosen by weight.", "one_of: [to_gray, gamma: {amount: 0.8}]"),

@@ -17,7 +17,7 @@ from typing import IO, Any, TypeAlias
 
 import msgspec
 
-from augpipe.core.annotations import Annotations, Category, Frame, Header, Raster
+from augpipe.core.annotations import Annotations, Category, Frame, Header, Raster, class_names
 from augpipe.core.errors import Reject, RunError, fault, refused
 from augpipe.core.plan import Pixels, Plan, Step
 from augpipe.core.rng import rank
@@ -113,6 +113,7 @@ class _ShardTask:
         self._job, self._task, self._backend, self._attempt, self._progress = job, task, backend, attempt, progress
         self._scratch = job.store.scratch()
         self._categories: dict[int, Category] = {c.id: c for c in job.categories}
+        self._class_names = class_names(job.categories)
         self._tally = Tally(f"{task.name}.tar", job.roots, job.recipe.rules.below == "ignore")
         self._windows = WindowTally() if isinstance(job.outputs, Windowed) else None
         self._fallbacks: list[dict[str, str]] = []
@@ -210,7 +211,7 @@ class _ShardTask:
             self._progress(1, len(self._task.copies))
             return None
         self._tally.notes.update(loaded.annotations.notes)
-        frame = Frame(loaded.entry.key, loaded.header.upright_wh, loaded.annotations)
+        frame = Frame(loaded.entry.key, loaded.header.upright_wh, loaded.annotations, self._class_names)
         planned, plans, rejects = self._planned(loaded, frame), list[tuple[int, Plan, Labelled]](), self._tally.rejected
         for sample in planned.samples:
             if isinstance(sample.labels, Reject):

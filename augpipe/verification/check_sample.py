@@ -11,7 +11,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from augpipe.core.annotations import F64, U8, Annotations, Category, Frame, Header, Raster
+from augpipe.core.annotations import F64, U8, Annotations, Category, Frame, Header, Raster, class_names
 from augpipe.core.canvas import fault_of
 from augpipe.core.plan import Step, from_json
 from augpipe.labels.rules import LabelRules
@@ -112,7 +112,7 @@ def _check_sample(sample: WrittenSample, source: SourcePicture, context: Context
     if (planned_wh := sizes_of(steps, source.size_wh)[-1]) != out_wh:
         report.fault(f"is {out_wh}, its plan leads to {planned_wh}")
         return
-    frame = Frame(str(source.origin["key"]), source.size_wh, labels)
+    frame = Frame(str(source.origin["key"]), source.size_wh, labels, class_names(context.categories.values()))
     if context.window is not None and window is not None:
         if (fault := fault_of_window(plan, context.window, copy, window, source.size_wh)) is not None:
             report.fault(fault)

@@ -10,8 +10,8 @@ from augpipe.core.plan import Plan
 from augpipe.core.rng import OpRng, SampleRng
 from augpipe.recipe.compile import Recipe
 from augpipe.recipe.load import compiled
+from augpipe.recipe.operation.base import OpInput, OpResult
 from augpipe.recipe.ops import OPERATIONS
-from augpipe.recipe.ops.base import OpInput, OpResult
 from augpipe.recipe.planner import draw
 from augpipe.recipe.yaml_reader import read
 

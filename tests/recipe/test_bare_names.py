@@ -12,7 +12,9 @@ from augpipe.core.errors import RecipeError
 from augpipe.recipe.ops import COMMON_FIELDS, OPERATIONS
 from augpipe.recipe.planner import draw
 
-NEED_A_SIZE = {"resize", "pad", "letterbox", "random_crop", "random_resized_crop"}
+NEED_A_SIZE = {
+    "resize", "pad", "letterbox", "random_crop", "random_resized_crop", "center_crop", "crop", "scale_jitter",
+}  # fmt: skip
 BARE = [name for name in OPERATIONS if name not in NEED_A_SIZE]
 
 USUAL = {
@@ -25,6 +27,34 @@ USUAL = {
     "gaussian_blur": "{sigma: [0.3, 1.5]}",
     "gaussian_noise": "{std: [2, 12]}",
     "jpeg": "{quality: [40, 95]}",
+    "random_scale": "{scale: [0.75, 1.33]}",
+    "zoom_out": "{scale: [1, 4], fill: 114}",
+    "symmetry": "{group: d4}",
+    "hsv": "{hue: 0.015, saturation: 0.7, value: 0.4}",
+    "photometric_distort": "{brightness: 0.125, contrast: 0.5, saturation: 0.5, hue: 0.05, swap: 0.1}",
+    "rgb_shift": "{red: 20, green: 20, blue: 20}",
+    "color_temperature": "{kelvin: [3500, 12000]}",
+    "channel_dropout": "{count: 1, fill: 0}",
+    "sepia": "{amount: [0.5, 1]}",
+    "posterize": "{bits: [3, 6]}",
+    "solarize": "{threshold: [96, 224]}",
+    "tone_curve": "{strength: 0.15}",
+    "box_blur": "{size: [3, 7]}",
+    "median_blur": "{size: [3, 5]}",
+    "motion_blur": "{length: [3, 15], angle: [0, 360], lean: 0}",
+    "defocus": "{radius: [1, 4]}",
+    "sharpen": "{amount: [0.2, 0.6], sigma: 1.0}",
+    "emboss": "{amount: [0.2, 0.6]}",
+    "downscale": "{factor: [2, 4], up: nearest}",
+    "shot_noise": "{strength: [0.1, 1.0]}",
+    "iso_noise": "{strength: [0.1, 0.6]}",
+    "speckle_noise": "{std: [0.02, 0.15]}",
+    "salt_and_pepper": "{amount: [0.005, 0.03], salt: 0.5}",
+    "pixel_dropout": "{amount: [0.005, 0.03], fill: 0}",
+    "iou_crop": "{least: [0, 0.1, 0.3, 0.5, 0.7, 0.9, 1], scale: [0.3, 1], ratio: [0.5, 2], trials: 40}",
+    "object_crop": "{margin: [0.2, 1.0]}",
+    "grid_dropout": "{unit: [0.1, 0.25], ratio: 0.5, fill: 0}",
+    "object_cutout": "{objects: [1, 3], area: [0.1, 0.4], ratio: [0.5, 2], fill: 0}",
 }
 """What a bare name means, by the catalogue of operations."""
 
@@ -41,12 +71,12 @@ def test_a_bare_name_changes_pictures(name):
         plan = draw(recipe_of(f"- {name}"), frame_of((64, 48), [box]), 5, copy)
         out = rendered(picture, plan.steps)
         changed += out.shape != picture.shape or bool((out != picture).any())
-    assert changed >= 8
+    assert changed >= (3 if name == "iou_crop" else 8)  # which often keeps the whole of so small a picture
 
 
 @pytest.mark.parametrize("name", sorted(NEED_A_SIZE))
 def test_what_needs_a_size_says_so(name):
-    with pytest.raises(RecipeError, match=r"x\.yaml:3: .*size"):
+    with pytest.raises(RecipeError, match=r"x\.yaml:3: .*(size|box_xyxy)"):
         recipe_of(f"- {name}")
 
 
@@ -97,7 +127,7 @@ def test_usual_values_of_the_whole_vocabulary():
     """Nothing but a size is required, and what is typical is written as a recipe writes it."""
     for name, operation in OPERATIONS.items():
         required = {field for field, info in operation.model_fields.items() if info.is_required()}
-        assert required <= {"size"}
+        assert required <= {"size", "box_xyxy"}
         assert operation.typical.keys() <= operation.model_fields.keys() - COMMON_FIELDS
         if name in USUAL:
             assert operation.model_validate({}) == operation.model_validate(yaml.safe_load(USUAL[name]))

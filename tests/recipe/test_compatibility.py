@@ -16,9 +16,9 @@ from augpipe.core.errors import RecipeError
 from augpipe.formats.registry import open_dataset
 from augpipe.recipe.compatibility import check, kinds_of
 from augpipe.recipe.compile import Leaf
+from augpipe.recipe.operation.base import Operation, OpResult
+from augpipe.recipe.operation.label_effects import LABEL_KINDS, LabelEffects
 from augpipe.recipe.ops import OPERATIONS
-from augpipe.recipe.ops.base import Operation, OpResult
-from augpipe.recipe.ops.label_effects import LABEL_KINDS, LabelEffects
 from augpipe.run.compatibility import checked
 from augpipe.run.dry_run import plans, samples
 

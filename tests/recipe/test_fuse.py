@@ -18,7 +18,7 @@ from augpipe.pixels.steps.color import Color
 from augpipe.pixels.steps.pad_fill import PadFill
 from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.fuse import Fuser
-from augpipe.recipe.ops.base import ColorEffect, PadEffect, PixelStep, WarpEffect
+from augpipe.recipe.operation.base import ColorEffect, PadEffect, PixelStep, WarpEffect
 from augpipe.recipe.ops.geometric import stretched
 
 SQUARE = [(0, 0), (1, 0), (1, 1), (0, 1)]

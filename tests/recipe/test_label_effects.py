@@ -21,8 +21,8 @@ from augpipe.labels.transform import Labelled, LabelRules
 from augpipe.pixels.steps.cutout import Cutout
 from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe import reference_docs
+from augpipe.recipe.operation.label_effects import LABEL_EFFECTS, LABEL_KINDS, LabelEffect, LabelEffects
 from augpipe.recipe.ops import OPERATIONS
-from augpipe.recipe.ops.label_effects import LABEL_EFFECTS, LABEL_KINDS, LabelEffect, LabelEffects
 from augpipe.recipe.planner import draw
 
 KEEP = LabelRules(min_area=0.0, min_side=0.0)
@@ -47,6 +47,13 @@ PARAMETERS = {
     "gaussian_noise": {"std": 9},
     "erase": {"count": [2, 4], "area": [0.05, 0.25]},
     "jpeg": {"quality": 30},
+    "random_scale": {"scale": [0.6, 1.7]},
+    "center_crop": {"size": [30, 26]},
+    "crop": {"box_xyxy": [5, 4, 50, 40]},
+    "scale_jitter": {"size": [60, 50], "scale": [1.1, 1.8]},
+    "grid_dropout": {"unit": [0.4, 0.6]},
+    "iou_crop": {"least": [0, 0.3], "size": [50, 60]},
+    "object_crop": {"size": [40, 44], "margin": [0, 0.3]},
 }
 CELLS = [(name, kind) for name in OPERATIONS for kind in LABEL_KINDS]
 
@@ -413,7 +420,7 @@ def check_raster(kind, fate, run):
     if kind == "instance":
         expected[~np.isin(expected, [0, *run.out.annotations.objects.instance.tolist()])] = void
     assert (after == expected)[known].all()
-    if kind == "panoptic" and fate != "untouched":
+    if kind == "panoptic" and fate != "untouched" and run.plan.steps:
         segments = run.out.annotations.segments_info
         assert {s["id"] for s in segments} == set(np.unique(after).tolist()) & {
             s["id"] for s in run.source.segments_info
@@ -433,7 +440,8 @@ def test_every_operation_declares_for_itself(name):
     operation = OPERATIONS[name]
     assert "label_effects" in vars(operation)
     mirrored = [np.linalg.det(run.matrix) < 0.0 for run in runs(name)]
-    assert mirrored == [operation.mirrors] * len(mirrored)
+    assert any(mirrored) == operation.mirrors
+    assert all(mirrored) == operation.mirrors or name == "symmetry"  # which draws other moves, too
 
 
 def test_the_kinds_and_the_words_are_complete():

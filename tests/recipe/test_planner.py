@@ -223,46 +223,7 @@ def test_labels_change_nothing_where_a_size_is_enough(name):
         assert all(other == first for other in others)
 
 
-# --- frozen answers --------------------------------------------------------------------------------------------------
-
-FROZEN = [
-    ("horizontal_flip", 1, {}),
-    ("vertical_flip", 0, {}),
-    ("rotate90", 0, {"times": 0}),
-    ("rotate", 0, {"degrees": 9.892968}),
-    ("affine", 0, {
-        "rotate": 0.840352, "scale": 0.864428, "shear": -4.725218, "shear_y": 0.0, "translate": [0.048042, 0.085423],
-    }),
-    ("perspective", 0, {"corners": [
-        [-4.08442, -1.187009], [644.020678, 9.836447], [642.76846, 483.199222], [-2.69017, 472.333469],
-    ]}),
-    ("resize", 0, {"size": [640, 480]}),
-    ("pad", 0, {"offset": [0, 80], "size": [640, 640]}),
-    ("letterbox", 0, {"offset": [0, 80], "fitted": [640, 480]}),
-    ("random_crop", 0, {"box_xyxy": [72, -27, 584, 485]}),
-    ("random_resized_crop", 0, {"box_xyxy": [33, 0, 469, 480]}),
-    ("bbox_safe_crop", 0, {"box_xyxy": [41, 101, 342, 315]}),
-    ("brightness_contrast", 0, {"brightness": 1.055398, "contrast": 1.12034}),
-    ("color_jitter", 0, {"brightness": 1.119573, "contrast": 0.941246, "saturation": 1.087663, "hue": -0.03969}),
-    ("gamma", 0, {"amount": 0.959826}),
-    ("to_gray", 4, {}),
-    ("gaussian_blur", 0, {"sigma": 1.060209}),
-    ("gaussian_noise", 0, {"std": 6.827747}),
-    ("erase", 0, {"boxes_xyxy": [[450, 239, 631, 387], [3, 380, 149, 458]]}),
-    ("jpeg", 0, {"quality": 47}),
-]  # fmt: skip
-
-
-def test_every_operation_has_a_frozen_answer():
-    assert [name for name, _, _ in FROZEN] == list(OPERATIONS)
-
-
-@pytest.mark.parametrize(("name", "copy", "parameters"), FROZEN, ids=list(OPERATIONS))
-def test_frozen_answers(name, copy, parameters):
-    """Datasets are made again from (recipe, seed): another answer here makes another dataset of the old recipe."""
-    recipe = recipe_of(f"- {OPERATIONS[name].example}")
-    plan = draw(recipe, frame_of(boxes=[(100, 120, 300, 260)]), 5, copy)
-    assert drawn(plan) == {name: parameters}
+# --- a frozen plan ---------------------------------------------------------------------------------------------------
 
 
 def test_a_frozen_plan():

@@ -14,8 +14,8 @@ from recipe_tools import recipe_of
 from augpipe.recipe import reference_docs
 from augpipe.recipe.compile import GROUPS
 from augpipe.recipe.load import compiled
+from augpipe.recipe.operation.params import ParamType
 from augpipe.recipe.ops import OPERATIONS
-from augpipe.recipe.ops.params import ParamType
 from augpipe.recipe.yaml_reader import read
 
 PAGE = DOCS / "recipes.md"

@@ -236,6 +236,7 @@ class _Parameters:
 
     def descriptor(self, a_pass: Pass, source_target: tuple[int, int], pitch: int, tile: int) -> bytes:
         """The 128 bytes of struct Pass; its program and table are put among the parameters."""
+        self.noisy |= a_pass.reads_bank
         program = self.put(b"".join([self._operation(o) for o in a_pass.program])) if a_pass.program else 0
         head = struct.pack("<i", self.put(a_pass.table)) + a_pass.head if a_pass.table else a_pass.head
         return _DESCRIPTOR.pack(

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
-from augpipe.core.annotations import F64, I64
+from augpipe.core.annotations import F64
 from augpipe.core.opencv import cv2
 from augpipe.core.plan import Pass, Pixels, SharedSource, Step, register
-from augpipe.pixels.reference import rounded
+from augpipe.pixels.bands import in_bands
+from augpipe.pixels.reference import mirrored, rounded
 
 _MOST_SIGMA = 50.0
-_BAND_ROWS = 256
 
 
 @register
@@ -32,21 +32,8 @@ class Blur(Step, frozen=True, tag="filter"):
         return None if 0.0 < self.sigma <= _MOST_SIGMA else f"sigma {self.sigma}"
 
     def on_cpu(self, picture: Pixels, source: SharedSource | None) -> Pixels:
-        """In bands of rows, each with the rows above and below that it needs: there may be no memory for a third
-        picture beside a large source."""
         out = picture if source is None else np.empty_like(picture)
-        radius, height = radius_of(self.sigma), picture.shape[0]
-        rows = max(_BAND_ROWS, 2 * radius)
-        above = picture[:0]  # the last rows before the band, as they were
-        for top in range(0, height, rows):
-            # The last band takes what is left, so that none is too thin to be reflected.
-            end = height if height - top < 2 * rows else top + rows
-            band = np.concatenate([above, picture[top : min(end + radius, height)]])
-            above = picture[max(end - radius, 0) : end].copy()
-            first = min(radius, top)
-            out[top:end] = _blurred(band, self.sigma)[first : first + end - top]
-            if end == height:
-                break
+        in_bands(picture, out, radius_of(self.sigma), partial(_blurred, sigma=self.sigma))
         return out
 
     def on_gpu(self, size_wh: tuple[int, int], channels: int) -> Iterator[Pass]:
@@ -66,7 +53,7 @@ class Blur(Step, frozen=True, tag="filter"):
             count = levels.shape[axis]
             blurred = np.zeros_like(levels)
             for offset, weight in zip(offsets, weights, strict=True):
-                blurred += weight * levels.take(_mirrored(np.arange(count) + offset, count), axis=axis)
+                blurred += weight * levels.take(mirrored(np.arange(count) + offset, count), axis=axis)
             levels = blurred
         return rounded(levels)
 
@@ -95,10 +82,3 @@ def weights_of(sigma: float) -> tuple[int, ...]:
     weights[radius] = 0
     weights[radius] = 256 - sum(weights)
     return tuple(weights)
-
-
-def _mirrored(index: I64, count: int) -> I64:
-    """Indexes mirrored at the first and at the last pixel, neither of which is repeated."""
-    there_and_back = index % max(1, 2 * count - 2)
-    out: I64 = np.minimum(there_and_back, 2 * count - 2 - there_and_back)
-    return out

@@ -17,6 +17,7 @@ from augpipe.core.plan import (
     MOST_PARTS,
     ColorStage,
     Contrast,
+    Curve,
     Instruction,
     Matrix3x4,
     Pass,
@@ -41,7 +42,8 @@ class Color(Step, frozen=True, tag="colour"):
 
     def fault(self, most_pixels: int) -> str | None:
         shaped = all(len(stage.rows) == 12 for stage in self.stages if isinstance(stage, Matrix3x4))
-        sound = shaped and all(abs(v) < most_pixels for stage in self.stages for v in _numbers(stage))
+        curved = all(_is_curve(stage) for stage in self.stages if isinstance(stage, Curve))
+        sound = shaped and curved and all(abs(v) < most_pixels for stage in self.stages for v in _numbers(stage))
         return None if sound and len(self.stages) <= MOST_PARTS else "stages that are none"
 
     def needs_tone(self) -> bool:
@@ -76,8 +78,12 @@ class Color(Step, frozen=True, tag="colour"):
 
 def _numbers(stage: ColorStage) -> Sequence[float]:
     if isinstance(stage, Matrix3x4):
-        return stage.rows
-    return (stage.factor,) if isinstance(stage, Contrast) else (stage.amount,)
+        return (*stage.rows, *(stage.gray or ()))
+    return (stage.factor,) if isinstance(stage, Contrast) else (stage.amount, stage.second)
+
+
+def _is_curve(curve: Curve) -> bool:
+    return curve.name != "posterize" or (curve.amount in range(1, 9))
 
 
 def _table(levels: Pixels) -> Instruction:
@@ -121,7 +127,7 @@ def _way_of(stage: Stage, gray: bool) -> Callable[[Pixels, Pixels], None]:
         alike = (tables == tables[:, :1]).all()
         return partial(_look_up, tables[:, 0].copy() if alike else tables[None, :, _BGR])
     q = stage.q[_BGR][:, [*_BGR, 3]]
-    return partial(_compute, Linear(q)) if stage.is_wide else partial(_transform, q / 1024.0)
+    return partial(_compute, Linear(q, stage.gray)) if stage.is_wide else partial(_transform, q / 1024.0)
 
 
 def _look_up(levels: Pixels, row: Pixels, out: Pixels) -> None:

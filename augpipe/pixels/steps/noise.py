@@ -12,7 +12,7 @@ level + ((sum · round(256·std/√reads) + 2¹⁵) >> 16), clipped.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from statistics import NormalDist
 from typing import TypeAlias
@@ -52,8 +52,7 @@ class Noise(Step, frozen=True, omit_defaults=True):
     def fault(self, most_pixels: int) -> str | None:
         if not (0.0 <= self.std <= _MOST_STD and 0 <= self.offset < 2**63):
             return f"std {self.std}"
-        sound = len(self.reads) in (0, 2) and all(0 <= number < LENGTH for read in self.reads for number in read)
-        return None if sound else "reads that are none"
+        return None if not self.reads or are_reads(self.reads) else "reads that are none"
 
     def _scale(self) -> np.int32:
         return np.int32(round(self.std * _ONE / math.sqrt(len(self.reads) or 1)))
@@ -66,19 +65,12 @@ class Noise(Step, frozen=True, omit_defaults=True):
         out = picture if source is None else np.empty_like(picture)
         levels_in, levels_out = (p.reshape(p.shape[0], -1) for p in (picture, out))
         height, row = levels_in.shape
-        starts = [_starts(read, height) for read in self._reads_of(row)]
-        for left in range(0, row, _AT_ONCE):
-            width = min(_AT_ONCE, row - left)
-            stretches, rows = sliding_window_view(rolled_bank(), width), min(height, max(1, _AT_ONCE // width))
-            products = np.empty((rows, width), np.int32)
-            for top in range(0, height, rows):
-                where = (slice(top, top + rows), slice(left, left + width))
-                first, *others = ((s[where[0]] + left) % LENGTH for s in starts)
-                numbers = stretches[first]
-                for start in others:
-                    numbers += stretches[start]
-                _scale(numbers, self._scale(), products[: len(numbers)])
-                _add(levels_in[where], numbers, levels_out[where])
+        products: NDArray[np.int32] | None = None
+        for where, numbers in sums_of(self._reads_of(row), height, row):
+            if products is None or products.shape[1] != numbers.shape[1]:
+                products = np.empty(numbers.shape, np.int32)
+            _scale(numbers, self._scale(), products[: len(numbers)])
+            _add(levels_in[where], numbers, levels_out[where])
         return out
 
     def on_gpu(self, size_wh: tuple[int, int], channels: int) -> Iterator[Instruction]:
@@ -87,14 +79,29 @@ class Noise(Step, frozen=True, omit_defaults=True):
 
     def reference(self, levels: F64) -> F64:
         height, width, channels = levels.shape
-        every, along = bank().astype(np.int64), np.arange(width * channels)
         reads = self.reads or ((self.offset % LENGTH, width * channels, 0),)
-        y = np.arange(height)[:, None]
-        grown = y * (y - 1) // 2 % LENGTH
-        places = [(place + step * y + growth * grown + along) % LENGTH for place, step, growth in reads]
-        numbers = np.sum([every[p] for p in places], axis=0).reshape(levels.shape)[:, :, ::-1]
+        numbers = plain_sums(reads, height, width * channels).reshape(levels.shape)[:, :, ::-1]
         out: F64 = np.clip(levels + ((numbers * round(256 * self.std / len(reads) ** 0.5) + 2**15) >> 16), 0, 255)
         return out
+
+
+def sums_of(reads: Sequence[Read], height: int, row: int) -> Iterator[tuple[tuple[slice, slice], NDArray[np.int16]]]:
+    """The sums of some reads for ``height`` rows of ``row`` numbers, in pieces that stay in the cache.
+
+    Yields:
+        (which rows and numbers of them, their sums, which may be written to).
+    """
+    starts = [_starts(read, height) for read in reads]
+    for left in range(0, row, _AT_ONCE):
+        width = min(_AT_ONCE, row - left)
+        stretches, rows = sliding_window_view(rolled_bank(), width), min(height, max(1, _AT_ONCE // width))
+        for top in range(0, height, rows):
+            where = (slice(top, top + rows), slice(left, left + width))
+            first, *others = ((s[where[0]] + left) % LENGTH for s in starts)
+            numbers = stretches[first]
+            for start in others:
+                numbers += stretches[start]
+            yield where, numbers
 
 
 def _scale(numbers: NDArray[np.int16], scale: np.int32, products: NDArray[np.int32]) -> None:
@@ -119,6 +126,21 @@ def _starts(read: Read, height: int) -> I64:
     y = np.arange(height, dtype=np.int64)
     starts: I64 = (place + step * y + growth * (y * (y - 1) // 2 % LENGTH)) % LENGTH
     return starts
+
+
+def plain_sums(reads: Sequence[Read], height: int, row: int) -> I64:
+    """The sums of some reads (height, row), as :class:`Noise` describes them, for the reference."""
+    every, along = bank().astype(np.int64), np.arange(row)
+    y = np.arange(height)[:, None]
+    grown = y * (y - 1) // 2 % LENGTH
+    places = [(place + step * y + growth * grown + along) % LENGTH for place, step, growth in reads]
+    sums: I64 = np.sum([every[p] for p in places], axis=0)
+    return sums
+
+
+def are_reads(reads: Sequence[Read]) -> bool:
+    """Whether they are two reads of the bank."""
+    return len(reads) == 2 and all(0 <= number < LENGTH for read in reads for number in read)
 
 
 def bank() -> NDArray[np.int16]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from pkgutil import iter_modules
 
-from augpipe.recipe.ops.base import COMMON_FIELDS, OPERATIONS, Operation
+from augpipe.recipe.operation.base import COMMON_FIELDS, OPERATIONS, Operation
 
 _FIRST = ("geometric", "crop_pad", "color", "pixel")
 """The order of operations in the schema and in documents; other files come after these."""

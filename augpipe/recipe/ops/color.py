@@ -9,9 +9,9 @@ from pydantic import Field
 from augpipe.core import color
 from augpipe.core.plan import Contrast, Curve, Matrix3x4
 from augpipe.core.rng import OpRng
-from augpipe.recipe.ops.base import ColorEffect, Operation, OpInput, OpResult, values
-from augpipe.recipe.ops.label_effects import NOTHING
-from augpipe.recipe.ops.params import Pair, between, span
+from augpipe.recipe.operation.base import ColorEffect, Operation, OpInput, OpResult, values
+from augpipe.recipe.operation.label_effects import NOTHING
+from augpipe.recipe.operation.params import Pair, between, span
 
 Factor: TypeAlias = Annotated[Pair, span(10)]
 About: TypeAlias = Literal["mean", "middle"]

@@ -10,10 +10,9 @@ from pydantic import Field
 
 from augpipe.core.geometry import bounds_of, translation
 from augpipe.core.rng import OpRng
-from augpipe.recipe.ops.base import Effect, Operation, OpInput, OpResult, PadEffect, WarpEffect, values
-from augpipe.recipe.ops.geometric import scaled_size, stretched
-from augpipe.recipe.ops.label_effects import STRETCH, STRETCHED_WINDOW, WHOLE, WINDOW
-from augpipe.recipe.ops.params import (
+from augpipe.recipe.operation.base import Effect, Operation, OpInput, OpResult, PadEffect, WarpEffect, values
+from augpipe.recipe.operation.label_effects import STRETCH, STRETCHED_WINDOW, WHOLE, WINDOW
+from augpipe.recipe.operation.params import (
     MaybeFlag,
     MaybeRatio,
     MaybeSide,
@@ -26,7 +25,8 @@ from augpipe.recipe.ops.params import (
     Size,
     between,
 )
-from augpipe.recipe.ops.windows import Box, box_around, random_box, shape_within
+from augpipe.recipe.operation.windows import Box, box_around, random_box, shape_within
+from augpipe.recipe.ops.geometric import scaled_size, stretched
 
 _USUAL_RATIO = (3 / 4, 4 / 3)
 GRAY = (114, 114, 114)
@@ -91,7 +91,7 @@ class Letterbox(Operation):
         return OpResult((stretched(canvas.size_wh, fitted), bars), {"offset": [left, top], "fitted": list(fitted)})
 
 
-def _window(box_xyxy: Box, size: tuple[int, int] | None = None) -> tuple[Effect, ...]:
+def window(box_xyxy: Box, size: tuple[int, int] | None = None) -> tuple[Effect, ...]:
     """A crop to a window of whole pixels, then a stretch to ``size``."""
     x0, y0, x1, y1 = box_xyxy
     crop = WarpEffect(translation(-x0, -y0), (x1 - x0, y1 - y0))
@@ -115,7 +115,7 @@ class RandomCrop(Operation):
         (w, h), (cw, ch) = self._size(rng, canvas.size_wh), canvas.size_wh
         x = rng.integer("x", min(0, cw - w), max(0, cw - w))
         y = rng.integer("y", min(0, ch - h), max(0, ch - h))
-        return OpResult(_window((x, y, x + w, y + h)), {"box_xyxy": [x, y, x + w, y + h]})
+        return OpResult(window((x, y, x + w, y + h)), {"box_xyxy": [x, y, x + w, y + h]})
 
     def _size(self, rng: OpRng, canvas_wh: tuple[int, int]) -> tuple[int, int]:
         if self.size is not None:
@@ -136,7 +136,7 @@ class RandomResizedCrop(Operation):
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         box = random_box(rng, canvas.size_wh, rng.uniform("scale", self.scale), self.ratio)
-        return OpResult(_window(box, self.size), {"box_xyxy": list(box)})
+        return OpResult(window(box, self.size), {"box_xyxy": list(box)})
 
 
 class BboxSafeCrop(Operation):
@@ -167,4 +167,4 @@ class BboxSafeCrop(Operation):
         if self.ratio is not None and not self.ratio[0] <= (x1 - x0) / (y1 - y0) <= self.ratio[1]:
             ux0, uy0 = min(ux0, cw - 1), min(uy0, ch - 1)
             box = box_around(rng, canvas.size_wh, (ux0, uy0, max(ux1, ux0 + 1), max(uy1, uy0 + 1)), self.ratio)
-        return OpResult(_window(box, self.size), {"box_xyxy": list(box)})
+        return OpResult(window(box, self.size), {"box_xyxy": list(box)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -21,9 +21,18 @@ from augpipe.core.geometry import (
     translation,
 )
 from augpipe.core.rng import OpRng
-from augpipe.recipe.ops.base import Operation, OpInput, OpResult, WarpEffect, values
-from augpipe.recipe.ops.label_effects import MAP, STRETCH, TURN, WHOLE
-from augpipe.recipe.ops.params import MaybeSide, MaybeSize, Pair, between, choice, span, whole_choice
+from augpipe.recipe.operation.base import Operation, OpInput, OpResult, WarpEffect, values
+from augpipe.recipe.operation.label_effects import MAP, STRETCH, TURN, WHOLE
+from augpipe.recipe.operation.params import (
+    MaybeSide,
+    MaybeSideChoice,
+    MaybeSize,
+    Pair,
+    between,
+    choice,
+    span,
+    whole_choice,
+)
 
 _MOST_SHEAR = 80
 
@@ -67,21 +76,29 @@ class Rotate90(Operation):
 
 
 class Rotate(Operation):
-    """Turn about the centre, positive clockwise; the canvas stays."""
+    """Turn about the centre, positive clockwise; the canvas stays, or becomes as large as canvas says."""
 
     label_effects = TURN
     example = "rotate: {degrees: 15}"
     neutral = values(degrees=(0.0, 0.0))
 
     degrees: Annotated[Pair, span(360)] = Field((-15.0, 15.0), description="angle")
+    canvas: Annotated[Literal["keep", "fit", "inside"] | None, choice(("keep", "fit", "inside"))] = Field(
+        None, description="keep its size, fit the whole turned picture, or the largest part inside it without border"
+    )
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         degrees = rng.uniform("degrees", self.degrees)
-        return OpResult((WarpEffect(about(_centre(canvas), rotation(degrees)), canvas.size_wh),), {"degrees": degrees})
+        size = _turned_size(canvas.size_wh, degrees, self.canvas)
+        (w, h), (new_w, new_h) = canvas.size_wh, size
+        matrix = about(_centre(canvas), rotation(degrees))
+        if size != canvas.size_wh:
+            matrix = then(matrix, translation((new_w - w) / 2.0, (new_h - h) / 2.0))
+        return OpResult((WarpEffect(matrix, size),), {"degrees": degrees})
 
 
 class Affine(Operation):
-    """Scale, shear, turn and shift about the centre, in that order; the canvas stays."""
+    """Stretch, scale, shear, turn and shift about the centre, in that order; the canvas stays."""
 
     label_effects = MAP
     example = "affine: {rotate: [-15, 15], scale: [0.8, 1.2], translate: 0.1, shear: 5}"
@@ -96,6 +113,10 @@ class Affine(Operation):
     shear: Annotated[Pair, span(_MOST_SHEAR)] = Field((0.0, 0.0), description="degrees by which upright lines lean")
     shear_y: Annotated[Pair, span(_MOST_SHEAR)] = Field((0.0, 0.0), description="degrees by which level lines lean")
 
+    stretch: Annotated[Pair | None, span(0.9)] = Field(
+        None, description="change of width against height; the area stays: 0.2 is 1.2 times as wide for its height"
+    )
+
     @model_validator(mode="after")
     def _keeps_area(self) -> Self:
         # At 90 degrees together upright and level lines meet: the picture is a line, and beyond that mirrored.
@@ -104,14 +125,21 @@ class Affine(Operation):
             raise ValueError(f"expected shear and shear_y of at most {_MOST_SHEAR} degrees together, got {together:g}")
         return self
 
+    def is_identity(self) -> bool:
+        return super().is_identity() and self.stretch in (None, (0.0, 0.0))
+
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         degrees, scale = rng.uniform("rotate", self.rotate), rng.uniform("scale", self.scale)
         shear, shear_y = rng.uniform("shear", self.shear), rng.uniform("shear_y", self.shear_y)
         x, y = rng.uniform("translate_x", self.translate), rng.uniform("translate_y", self.translate)
-        linear = then(then(scaling(scale, scale), shearing(shear, shear_y)), rotation(degrees))
+        wider = 1.0 if self.stretch is None else math.sqrt(1.0 + rng.uniform("stretch", self.stretch))
+        linear = then(then(scaling(scale * wider, scale / wider), shearing(shear, shear_y)), rotation(degrees))
         w, h = canvas.size_wh
         matrix = then(about(_centre(canvas), linear), translation(x * w, y * h))
-        drawn = {"rotate": degrees, "scale": scale, "shear": shear, "shear_y": shear_y, "translate": [x, y]}
+        drawn: dict[str, Any] = {"rotate": degrees, "scale": scale, "shear": shear, "shear_y": shear_y}
+        drawn["translate"] = [x, y]
+        if self.stretch is not None:
+            drawn["stretch"] = wider * wider - 1.0
         return OpResult((WarpEffect(matrix, canvas.size_wh),), drawn)
 
 
@@ -148,22 +176,31 @@ class Resize(Operation):
 
     size: MaybeSize = Field(None, description="width and height; the shape is not kept")
     longest: MaybeSide = Field(None, description="pixels of the longer side")
-    shortest: MaybeSide = Field(None, description="pixels of the shorter side")
+    shortest: MaybeSideChoice = Field(
+        None, description="pixels of the shorter side; beside longest that is the most of the longer one"
+    )
     only: Annotated[Literal["shrink", "grow"] | None, choice(("shrink", "grow"))] = Field(
         None, description="leave a canvas alone of which a side would have to be changed the other way"
     )
 
+    def given_together(self, given: list[str]) -> bool:
+        return super().given_together(given) or given == ["longest", "shortest"]
+
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
-        size = self.size or self._scaled(canvas.size_wh)
+        size = self.size or self._scaled(rng, canvas.size_wh)
         grows, shrinks = (any(map(bigger, size, canvas.size_wh)) for bigger in (operator.gt, operator.lt))
         if (self.only == "shrink" and grows) or (self.only == "grow" and shrinks):
             return OpResult((), {"size": list(canvas.size_wh)})
         return OpResult((stretched(canvas.size_wh, size),), {"size": list(size)})
 
-    def _scaled(self, size_wh: tuple[int, int]) -> tuple[int, int]:
+    def _scaled(self, rng: OpRng, size_wh: tuple[int, int]) -> tuple[int, int]:
+        factors = []
         if self.longest is not None:
-            return scaled_size(size_wh, self.longest / max(size_wh))
-        return scaled_size(size_wh, (self.shortest or 1) / min(size_wh))
+            factors.append(self.longest / max(size_wh))
+        if self.shortest is not None:
+            sides = self.shortest if isinstance(self.shortest, tuple) else (self.shortest,)
+            factors.append(sides[rng.integer("shortest", 0, len(sides) - 1)] / min(size_wh))
+        return scaled_size(size_wh, min(factors))
 
 
 def stretched(size_wh: tuple[int, int], target_wh: tuple[int, int]) -> WarpEffect:
@@ -174,6 +211,28 @@ def stretched(size_wh: tuple[int, int], target_wh: tuple[int, int]) -> WarpEffec
 def scaled_size(size_wh: tuple[int, int], factor: float) -> tuple[int, int]:
     """A size times ``factor``, rounded half up, at least one pixel."""
     return max(1, math.floor(size_wh[0] * factor + 0.5)), max(1, math.floor(size_wh[1] * factor + 0.5))
+
+
+def _turned_size(size_wh: tuple[int, int], degrees: float, canvas: str | None) -> tuple[int, int]:
+    """The canvas for a picture that is turned about its centre.
+
+    ``inside``: an upright rectangle that touches with two corners or four, whichever is larger; the same formula as
+    Albumentations' and imgaug's, known from https://stackoverflow.com/questions/16702966.
+    """
+    w, h = size_wh
+    sin, cos = abs(math.sin(math.radians(degrees))), abs(math.cos(math.radians(degrees)))
+    if canvas == "fit":
+        return math.ceil(w * cos + h * sin - 1e-9), math.ceil(w * sin + h * cos - 1e-9)
+    if canvas != "inside":
+        return size_wh
+    long, short = max(size_wh), min(size_wh)
+    if short <= 2.0 * sin * cos * long or abs(sin - cos) < 1e-10:
+        half = short / 2.0
+        inside_w, inside_h = (half / sin, half / cos) if w >= h else (half / cos, half / sin)
+    else:
+        cos2 = cos * cos - sin * sin
+        inside_w, inside_h = (w * cos - h * sin) / cos2, (h * cos - w * sin) / cos2
+    return max(1, math.floor(inside_w + 1e-9)), max(1, math.floor(inside_h + 1e-9))
 
 
 def _centre(canvas: OpInput) -> tuple[float, float]:

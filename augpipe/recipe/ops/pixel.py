@@ -10,13 +10,13 @@ from augpipe.core.rng import OpRng
 from augpipe.pixels.steps.blur import Blur
 from augpipe.pixels.steps.cutout import Cutout
 from augpipe.pixels.steps.jpeg_compress import JpegCompress
-from augpipe.pixels.steps.noise import LENGTH, Noise
-from augpipe.recipe.ops.base import Operation, OpInput, OpResult, PixelStep, values
-from augpipe.recipe.ops.label_effects import NOTHING, PAINT
-from augpipe.recipe.ops.params import Pair, Ratio, Rgb, WholePair, between, whole_between
-from augpipe.recipe.ops.windows import random_box
-
-_LAST = LENGTH - 1
+from augpipe.pixels.steps.level_noise import LevelNoise
+from augpipe.pixels.steps.noise import Noise
+from augpipe.recipe.operation.base import Operation, OpInput, OpResult, PixelStep, values
+from augpipe.recipe.operation.label_effects import NOTHING, PAINT
+from augpipe.recipe.operation.noise_reads import drawn_reads
+from augpipe.recipe.operation.params import MaybeFlag, Pair, Ratio, Rgb, WholePair, between, whole_between
+from augpipe.recipe.operation.windows import random_box
 
 
 class GaussianBlur(Operation):
@@ -34,7 +34,7 @@ class GaussianBlur(Operation):
 
 
 class GaussianNoise(Operation):
-    """Add Gaussian noise, of its own in each channel."""
+    """Add Gaussian noise, of its own in each channel or one for all."""
 
     ends_run = True
     label_effects = NOTHING
@@ -42,13 +42,14 @@ class GaussianNoise(Operation):
     neutral = values(std=(0.0, 0.0))
 
     std: Annotated[Pair, between(0, 128)] = Field((2.0, 12.0), description="standard deviation in levels of 0..255")
+    shared: MaybeFlag = Field(None, description="one number for all channels of a pixel, so that gray stays gray")
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
-        std = rng.uniform("std", self.std)
-        reads = tuple(
-            (rng.integer(f"place{i}", 0, _LAST), rng.integer(f"step{i}", 0, _LAST), rng.integer(f"growth{i}", 1, _LAST))
-            for i in range(2)
-        )
+        std, reads = rng.uniform("std", self.std), drawn_reads(rng)
+        if self.shared:
+            return OpResult(
+                (PixelStep(LevelNoise(spread=(std * std, 0.0, 0.0), reads=reads, shared=True)),), {"std": std}
+            )
         return OpResult((PixelStep(Noise(std=std, reads=reads)),), {"std": std})
 
 

@@ -8,7 +8,7 @@ from recipe_tools import outcome_of, plan_of
 
 from augpipe.core.plan import Contrast, Curve, Matrix3x4
 from augpipe.pixels.steps.color import Color
-from augpipe.recipe.ops.base import ColorEffect
+from augpipe.recipe.operation.base import ColorEffect
 
 SIZE = (37, 23)
 

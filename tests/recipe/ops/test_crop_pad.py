@@ -15,7 +15,7 @@ from augpipe.core.geometry import move_point
 from augpipe.labels.transform import LabelRules, apply
 from augpipe.pixels.steps.pad_fill import PadFill
 from augpipe.pixels.steps.warp import Warp
-from augpipe.recipe.ops.base import PadEffect, WarpEffect
+from augpipe.recipe.operation.base import PadEffect, WarpEffect
 from augpipe.recipe.planner import draw
 
 W, H = 37, 23

@@ -11,8 +11,8 @@ from augpipe.pixels.steps.cutout import Cutout
 from augpipe.pixels.steps.jpeg_compress import JpegCompress
 from augpipe.pixels.steps.noise import Noise
 from augpipe.pixels.steps.warp import Warp
+from augpipe.recipe.operation.base import PixelStep
 from augpipe.recipe.ops import OPERATIONS
-from augpipe.recipe.ops.base import PixelStep
 
 SIZE = (37, 23)
 

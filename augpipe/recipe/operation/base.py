@@ -18,8 +18,8 @@ from augpipe.core.annotations import F64
 from augpipe.core.geometry import Matrix
 from augpipe.core.plan import ColorStage, Step
 from augpipe.core.rng import OpRng
-from augpipe.recipe.ops.label_effects import LabelEffects
-from augpipe.recipe.ops.params import MaybeName, MaybeWeight, Share
+from augpipe.recipe.operation.label_effects import LabelEffects
+from augpipe.recipe.operation.params import MaybeName, MaybeWeight, Share
 
 
 # A sample makes a dozen of these; a Struct is made in a tenth of the time of a frozen dataclass.
@@ -57,11 +57,31 @@ class PixelStep(msgspec.Struct, frozen=True):
 Effect: TypeAlias = WarpEffect | PadEffect | ColorEffect | PixelStep
 
 
+class VisibleObject(msgspec.Struct, frozen=True):
+    """An object that can be seen on the canvas: its place in the source's list, its class, the box of what shows."""
+
+    index: int
+    category: str
+    box_xyxy: tuple[float, float, float, float]
+    iscrowd: bool = False
+
+
+def _none_visible() -> tuple[VisibleObject, ...]:
+    return ()
+
+
 class OpInput(msgspec.Struct, frozen=True):
-    """The canvas so far: its size, and a function that returns the boxes (N, 4) of the objects visible on it."""
+    """The canvas so far.
+
+    Attributes:
+        size_wh: its size.
+        boxes_xyxy: returns the boxes (N, 4) of what can be seen on it: of the objects, else of a semantic mask.
+        objects: returns the objects that can be seen on it.
+    """
 
     size_wh: tuple[int, int]
     boxes_xyxy: Callable[[], F64]
+    objects: Callable[[], tuple[VisibleObject, ...]] = _none_visible
 
 
 class OpResult(msgspec.Struct, frozen=True):
@@ -130,10 +150,14 @@ class Operation(BaseModel):
     @model_validator(mode="after")
     def _one_is_given(self) -> Self:
         given = [name for name in self.exactly_one if getattr(self, name) is not None]
-        if self.exactly_one and len(given) != 1:
+        if self.exactly_one and not self.given_together(given):
             got = " and ".join(given) or f"none, as in '{self.example}'"
             raise ValueError(f"expected exactly one of {', '.join(self.exactly_one)}, got {got}")
         return self
+
+    def given_together(self, given: list[str]) -> bool:
+        """Whether just these of the parameters of which one is expected may be given."""
+        return len(given) == 1
 
     @classmethod
     def name(cls) -> str:

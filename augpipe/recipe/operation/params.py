@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -98,6 +98,19 @@ def whole_between(low: int, high: int) -> ParamType:
     return ParamType(words, _one_or_list(_integer(low, high), 2, 2), _ordered)
 
 
+def odd_between(low: int, high: int) -> ParamType:
+    """A range of odd numbers within [low, high], both odd and included."""
+
+    def made(value: Any) -> Any:
+        pair = _ordered(value)
+        if not all(side % 2 for side in pair):
+            raise ValueError("expected odd numbers")
+        return pair
+
+    words = f"an odd number, or [low, high], from {low} to {high}"
+    return ParamType(words, _one_or_list(_integer(low, high), 2, 2), made)
+
+
 def number(low: float, high: float) -> ParamType:
     """One number within [low, high]."""
     return ParamType(f"a number from {_figure(low)} to {_figure(high)}", _real(low, high), lambda value: value + 0.0)
@@ -132,6 +145,10 @@ def _name_pairs(pairs: list[list[str]]) -> tuple[tuple[str, ...], ...]:
     return tuple(map(tuple, pairs))
 
 
+def _floats(value: Any) -> tuple[float, ...]:
+    return tuple(float(v) for v in (value if isinstance(value, list) else [value]))
+
+
 # A parameter that may be left out has None as its default; None cannot be written, so "longest:" without a value is
 # the mistake that it looks like.
 _SIDE = whole(1, 32_766)
@@ -139,9 +156,18 @@ _SIZE = repeated(2, 1, 32_766, "a side in pixels, or [width, height]")
 _TEXT = core_schema.str_schema(strict=True)
 
 MaybeSide: TypeAlias = Annotated[int | None, _SIDE]
+MaybeSideChoice: TypeAlias = Annotated[
+    int | tuple[int, ...] | None,
+    ParamType(
+        "a whole number from 1 to 32766, or a list of them to choose from",
+        _one_or_list(_integer(1, 32_766), 1),
+        lambda value: tuple(value) if isinstance(value, list) else value,
+    ),
+]
 Size: TypeAlias = Annotated[tuple[int, int], _SIZE]
 """(width, height) in pixels; one number is a square."""
 MaybeSize: TypeAlias = Annotated[tuple[int, int] | None, _SIZE]
+MaybeChange: TypeAlias = Annotated[WholePair | None, whole_between(-255, 255)]
 MaybeFlag: TypeAlias = Annotated[
     bool | None, ParamType("true or false", core_schema.bool_schema(strict=True), lambda value: value or None)
 ]
@@ -149,12 +175,28 @@ MaybeFlag: TypeAlias = Annotated[
 MaybeSides: TypeAlias = Annotated[
     tuple[int, int, int, int] | None, repeated(4, 0, 16_000, "pixels, or [left, top, right, bottom]")
 ]
+Numbers4: TypeAlias = Annotated[
+    tuple[float, float, float, float],
+    ParamType(
+        "[left, top, right, bottom] in whole pixels or in shares",
+        core_schema.list_schema(
+            core_schema.union_schema([_integer(-32_766, 65_532), _real(-4, 5)], mode="left_to_right"),
+            min_length=4,
+            max_length=4,
+        ),
+        tuple,
+    ),
+]
 Rgb: TypeAlias = Annotated[tuple[int, int, int], repeated(3, 0, 255, "a level, or [red, green, blue]")]
 Ratio: TypeAlias = Annotated[Pair, between(0.01, 100)]
 """Of width to height."""
 MaybeRatio: TypeAlias = Annotated[Pair | None, between(0.01, 100)]
 Share: TypeAlias = Annotated[float, number(0, 1)]
 """A probability or a fraction."""
+Shares: TypeAlias = Annotated[
+    tuple[float, ...],
+    ParamType("a number from 0 to 1, or a list of them to choose from", _one_or_list(_real(0, 1), 1), _floats),
+]
 MaybeWeight: TypeAlias = Annotated[float | None, number(0, 1e6)]
 MaybeName: TypeAlias = Annotated[
     str | None,
@@ -163,6 +205,21 @@ MaybeName: TypeAlias = Annotated[
         core_schema.str_schema(pattern="^[A-Za-z][A-Za-z0-9_-]{0,59}$", strict=True),
         _same,
     ),
+]
+MaybeNames: TypeAlias = Annotated[
+    tuple[str, ...] | Literal["balanced"] | None,
+    ParamType(
+        "a list of class names, or balanced",
+        core_schema.union_schema(
+            [core_schema.literal_schema(["balanced"]), core_schema.list_schema(_TEXT, min_length=1)]
+        ),
+        lambda value: value if isinstance(value, str) else tuple(value),
+        ("balanced",),
+    ),
+]
+ClassNames: TypeAlias = Annotated[
+    tuple[str, ...] | None,
+    ParamType("a list of class names", core_schema.list_schema(_TEXT, min_length=1), tuple),
 ]
 NamePairs: TypeAlias = Annotated[
     tuple[tuple[str, str], ...],

@@ -6,7 +6,7 @@ import math
 from typing import TypeAlias
 
 from augpipe.core.rng import OpRng
-from augpipe.recipe.ops.params import Pair
+from augpipe.recipe.operation.params import Pair
 
 Box: TypeAlias = tuple[int, int, int, int]
 
@@ -80,6 +80,30 @@ def box_around(rng: OpRng, size_wh: tuple[int, int], held: Box, ratio: Pair) -> 
     left = rng.integer("left", max(0, x1 - w), min(x0, cw - w))
     top = rng.integer("top", max(0, y1 - h), min(y0, ch - h))
     return left, top, left + w, top + h
+
+
+def enclosing_shape(held: tuple[float, ...], size_wh: tuple[int, int], ratio: Pair | None) -> Box:
+    """The least window of whole pixels that holds what lies of a box on a canvas.
+
+    With ``ratio`` its shorter side grows, on both sides alike, until width / height is within it, as far as the canvas
+    lets it; at the canvas's edge the window is moved inwards.
+    """
+    x0, y0, x1, y1 = held
+    w, h = x1 - x0, y1 - y0
+    if ratio is not None:
+        w, h = max(w, h * ratio[0]), max(h, w / ratio[1])
+    left, right = _within(x0, x1, w, size_wh[0])
+    top, bottom = _within(y0, y1, h, size_wh[1])
+    return left, top, right, bottom
+
+
+def _within(low: float, high: float, side: float, most: int) -> tuple[int, int]:
+    """A stretch of whole pixels of 0..``most`` that holds one from ``low`` to ``high``, grown to ``side``."""
+    if side > high - low:
+        start = min(max((low + high - side) / 2.0, 0.0), max(0.0, most - side))
+        low, high = min(start, low), max(start + side, high)
+    first = min(max(_floor(low), 0), most - 1)
+    return first, min(max(_ceil(high), first + 1), most)
 
 
 def _log_uniform(rng: OpRng, low: float, high: float) -> float:

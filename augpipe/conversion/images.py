@@ -28,6 +28,7 @@ def pictures(reader: Reader, entries: Iterable[Entry], report: ConversionReport)
             report.lost.append(f"{one_line(entry.key)}: {one_line(reject.message)}")
             continue
         report.dropped += len(annotations.dropped)
+        report.read += len(annotations.objects) + len(annotations.dropped)
         if annotations.notes:
             report.notes.update(annotations.notes)
         size = annotations.size_wh or (header.upright_wh if header else None)

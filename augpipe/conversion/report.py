@@ -16,6 +16,7 @@ class ConversionReport:
     Attributes:
         pictures: how many were written.
         objects: how many were written.
+        read: how many objects the source has in the pictures that were read, dropped ones among them.
         dropped: objects of the source without a box that makes sense.
         losses: what the target cannot hold → how many objects, pictures or classes have it.
         examples: a place for each loss that an object or picture has: file, and number of the object.
@@ -28,6 +29,7 @@ class ConversionReport:
 
     pictures: int = 0
     objects: int = 0
+    read: int = 0
     dropped: int = 0
     losses: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
@@ -51,6 +53,7 @@ class ConversionReport:
         """Add what was counted of later pictures."""
         self.pictures += other.pictures
         self.objects += other.objects
+        self.read += other.read
         self.dropped += other.dropped
         self.losses.update(other.losses)
         self.examples = {**other.examples, **self.examples}

@@ -105,6 +105,7 @@ def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str
             "max_pixels": options.max_pixels,
             "truncated": options.truncated,
             "strict": options.strict,
+            **_chosen(options.source),
         },
         "picture": {**asdict(options.picture), **options.reading.to_json()},
         "backend": {"device": options.device.kind, "codec": options.device.codec},
@@ -115,6 +116,12 @@ def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str
         "versions": {**versions(), **options.device.versions},
         "machine": platform.machine(),
     }
+
+
+def _chosen(source: SourceOptions) -> dict[str, str]:
+    """How labels are read, as far as that was chosen: without, a configuration is the one of before."""
+    chosen = {"crowds": source.crowds, "size_mismatch": source.size_mismatch}
+    return {name: value for name, value in chosen.items() if value != "keep"}
 
 
 def versions() -> dict[str, str]:

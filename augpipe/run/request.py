@@ -75,6 +75,8 @@ def read_request(
                 config["void"]["semantic"],
                 choice.keep,
                 choice.rename,
+                reading.get("crowds", "keep"),
+                reading.get("size_mismatch", "keep"),
             ),
             picture=PictureFormat(picture["format"], picture["quality"], picture["subsampling"]),
             reading=pixel_reading.from_json(picture),

@@ -261,6 +261,8 @@ def open_source(
         config["void"]["semantic"],
         keep if keep is not None or classes is not None else choice.keep,
         choice.rename,
+        reading.get("crowds", "keep"),
+        reading.get("size_mismatch", "keep"),
     )
     return open_dataset(source, options)
 

@@ -88,13 +88,15 @@ def test_there_and_back(before, by, tmp_path_factory):
         WRITE[before](world, folder / "one", lambda n: data.draw(st.integers(0, n - 1)))
         there, lost = held(by, world)
         if all_lost(world, there):
-            return is_refused(folder / "one", before, folder / "two", by)
+            is_refused(folder / "one", before, folder / "two", by)
+            return
         assert turned(folder / "one", before, folder / "two", by) == lost
         require_same(READ[by](folder / "two"), there)
         back = way_back(before, by)
         again, lost = held(back, there)
         if all_lost(there, again):
-            return is_refused(folder / "two", by, folder / "three", back)
+            is_refused(folder / "two", by, folder / "three", back)
+            return
         assert turned(folder / "two", by, folder / "three", back) == lost
         require_same(READ[back](folder / "three"), again)
 
@@ -140,7 +142,8 @@ def test_originals_in_shards_go_to_every_format(after, tmp_path_factory):
         run_world = in_shards(world, folder / "run")
         there, lost = held(after, without_ids(run_world) if after == "coco" else run_world)  # copies would share them
         if all_lost(run_world, there):
-            return is_refused(folder / "run", "shards", folder / "two", after)
+            is_refused(folder / "run", "shards", folder / "two", after)
+            return
         assert turned(folder / "run", "shards", folder / "two", after) == lost
         require_same(READ[after](folder / "two"), there)
 

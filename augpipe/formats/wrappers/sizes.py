@@ -95,7 +95,7 @@ def _segmentation(one: Segmentation | None, before: tuple[int, int], after: tupl
     window, (x, y) = window_of(one)
     bitmap = np.zeros(one.size_hw, np.uint8)
     bitmap[y : y + window.shape[0], x : x + window.shape[1]] = window
-    large: Rle = rle_of(_nearest(bitmap, after), (0, 0), after)
+    large: Rle = rle_of(_nearest(bitmap, after).astype(np.uint8), (0, 0), after)
     return large
 
 

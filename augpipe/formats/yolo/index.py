@@ -141,8 +141,8 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     ids, categories = _categories(found, kind)
     reader = YoloReader(kind, ids, kpt_shape if kind == "pose" else None, options.exif)
     name = options.format or "yolo"
-    named = found.named
-    return Dataset.of(name, found.root, categories, entries, reader, options, found.remarks, named=named)
+    told = found.remarks
+    return Dataset.of(name, found.root, categories, entries, reader, options, told, named=found.named)
 
 
 def _kind(asked: str, found: YoloPictures, lengths: Counter[int], kpt_shape: tuple[int, int] | None) -> Kind:

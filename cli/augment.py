@@ -66,6 +66,8 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     ] = None,
     classes: shared.Classes = None,
     map: shared.Map = None,
+    crowds: shared.Crowds = "keep",
+    size_mismatch: shared.SizeMismatch = "keep",
     images: shared.Images = None,
     limit: shared.Limit = None,
     exif: shared.Exif = "upright",
@@ -126,7 +128,17 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     loaded = load(recipe, overrides or ())
     chosen = device_of(folder, device, codec, overwrite=overwrite)
     source = shared.source_options(
-        format, split, classes, images, limit, map=map, exif=exif, voc_origin=voc_origin, void=void
+        format,
+        split,
+        classes,
+        images,
+        limit,
+        map=map,
+        crowds=crowds,
+        size_mismatch=size_mismatch,
+        exif=exif,
+        voc_origin=voc_origin,
+        void=void,
     )
     source = replace(source, parting=parting_of(val, test, group_by))
     options = RunOptions(

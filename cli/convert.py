@@ -28,6 +28,8 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
     split: shared.Split = None,
     classes: shared.Classes = None,
     map: shared.Map = None,
+    crowds: shared.Crowds = "keep",
+    size_mismatch: shared.SizeMismatch = "keep",
     images: shared.Images = None,
     limit: shared.Limit = None,
     voc_origin: shared.VocOrigin = 1,
@@ -67,7 +69,17 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
                          one_of("--pictures", pictures, "copy", "link", "reference"), strict)  # fmt: skip
     if kind is not None and FORMATS[before].kinds:
         before = f"{before}:{kind}"
-    options = shared.source_options(before, split, classes, images, limit, map=map, voc_origin=voc_origin)
+    options = shared.source_options(
+        before,
+        split,
+        classes,
+        images,
+        limit,
+        map=map,
+        crowds=crowds,
+        size_mismatch=size_mismatch,
+        voc_origin=voc_origin,
+    )
     if after == SHARDS:
         if pictures != "copy":
             raise UsageError("pictures are in the shards; leave --pictures copy")

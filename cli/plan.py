@@ -30,6 +30,8 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
     split: shared.Split = None,
     classes: shared.Classes = None,
     map: shared.Map = None,
+    crowds: shared.Crowds = "keep",
+    size_mismatch: shared.SizeMismatch = "keep",
     images: shared.Images = None,
     limit: shared.Limit = None,
     exif: shared.Exif = "upright",
@@ -46,7 +48,18 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
     if copies < 1:
         raise UsageError(f"--copies {copies}: expected 1 or more")
     loaded = load(recipe, overrides or ())
-    source = shared.source_options(format, split, classes, images, limit, map=map, exif=exif, voc_origin=voc_origin)
+    source = shared.source_options(
+        format,
+        split,
+        classes,
+        images,
+        limit,
+        map=map,
+        crowds=crowds,
+        size_mismatch=size_mismatch,
+        exif=exif,
+        voc_origin=voc_origin,
+    )
     dataset, remark = augmented_part(open_dataset(src, source))
     shared.say(*([f"note: {remark}"] if remark else []))
     for row in plans(dataset, loaded, seed, copies):

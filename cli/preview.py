@@ -37,6 +37,8 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     split: shared.Split = None,
     classes: shared.Classes = None,
     map: shared.Map = None,
+    crowds: shared.Crowds = "keep",
+    size_mismatch: shared.SizeMismatch = "keep",
     images: shared.Images = None,
     exif: shared.Exif = "upright",
     voc_origin: shared.VocOrigin = 1,
@@ -58,7 +60,18 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise UsageError("expected 0 to 20 copies, 1 to 200 pictures and tiles of 32 to 2000 pixels")
     place = shared.drawing_to(output, "--output", src, images)
     loaded = load(recipe, overrides or ())
-    source = shared.source_options(format, split, classes, images, map=map, exif=exif, voc_origin=voc_origin, void=void)
+    source = shared.source_options(
+        format,
+        split,
+        classes,
+        images,
+        map=map,
+        crowds=crowds,
+        size_mismatch=size_mismatch,
+        exif=exif,
+        voc_origin=voc_origin,
+        void=void,
+    )
     reading = shared.pixel_reading(levels, bands, channels)
     rows, keys = [], []
     with progress.shown() as terminal:

@@ -58,6 +58,14 @@ Map = Annotated[
     list[str] | None,
     typer.Option("--map", metavar="OLD=NEW|FILE", help="Call a class otherwise; those of one name become one."),
 ]
+Crowds = Annotated[
+    str,
+    typer.Option("--crowds", metavar="keep|instances|drop", help="Crowds of COCO: as they are, as objects, or not."),
+]
+SizeMismatch = Annotated[
+    str,
+    typer.Option("--size-mismatch", metavar="keep|scale|reject", help="Labels that state another size, if they fit."),
+]
 Images = Annotated[
     str | None,
     typer.Option(
@@ -116,11 +124,15 @@ def source_options(
         raise UsageError(f"--voc-origin {voc_origin}: expected 1 or 0")
     if not 0 <= void <= 255:
         raise UsageError(f"--void {void}: expected 0 to 255")
+    if (crowds := labels.get("crowds", "keep")) not in ("keep", "instances", "drop"):
+        raise UsageError(f"--crowds {one_line(crowds)}: expected keep, instances or drop")
+    if (mismatch := labels.get("size_mismatch", "keep")) not in ("keep", "scale", "reject"):
+        raise UsageError(f"--size-mismatch {one_line(mismatch)}: expected keep, scale or reject")
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: expected 1 or more")
     file, keep = class_options.asked(classes)
     renamed = class_options.renamed(map or ())
-    return SourceOptions(format, split, file, images, limit, exif, voc_origin, void, keep, renamed)
+    return SourceOptions(format, split, file, images, limit, exif, voc_origin, void, keep, renamed, crowds, mismatch)
 
 
 def pixel_reading(levels: str, bands: str | None, channels: str) -> PixelReading:

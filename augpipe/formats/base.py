@@ -104,6 +104,8 @@ class SourceOptions:
         keep: names of the classes that are kept, in their order, instead of ``classes``; ``None`` keeps all.
         rename: name of a class → name; classes that get one name become one.
         parting: how to part a dataset that has no splits.
+        crowds: of COCO: whether crowds stay what they are, become objects like any other, or are left out.
+        size_mismatch: whether labels that state another size than their picture has are kept, scaled or rejected.
     """
 
     format: str | None = None
@@ -117,6 +119,8 @@ class SourceOptions:
     keep: tuple[str, ...] | None = None
     rename: Mapping[str, str] = field(default_factory=dict)
     parting: Parting | None = None
+    crowds: Literal["keep", "instances", "drop"] = "keep"
+    size_mismatch: Literal["keep", "scale", "reject"] = "keep"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from augpipe.formats.class_choice import as_asked
 from augpipe.formats.format import Format
 from augpipe.formats.layout.splits import shown_splits
 from augpipe.formats.signatures import Signature, signature_of
+from augpipe.formats.wrappers.sizes import with_sizes
 from augpipe.storage import remote
 from augpipe.storage.fs import walk_files
 from augpipe.storage.patience import waited
@@ -45,7 +46,10 @@ def open_dataset(src: str | os.PathLike[str], options: SourceOptions | None = No
     src = os.fspath(src)
     before = waited()
     try:
-        dataset = _parted(as_asked(_opened(src, options or SourceOptions())))
+        options = options or SourceOptions()
+        dataset = _parted(with_sizes(as_asked(_opened(src, options)), options.size_mismatch))
+        if dataset.options.crowds != "keep" and not dataset.format.startswith("coco"):
+            raise DatasetError(f"{one_line(remote.shown(src))}: --crowds is for COCO, this is {dataset.format}")
     except MemoryError as error:
         raise DatasetError(f"{one_line(src)}: not enough memory to look through it; nothing was done") from error
     except OSError as error:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from augpipe.core.annotations import Annotations, Header, Objects
+from augpipe.core.annotations import Annotations, Category, Header, Objects
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import Dataset, Entry, is_picture
 from augpipe.formats.limits import FARTHEST
@@ -236,6 +236,16 @@ class DatasetWriter:
         return {
             what: n for what, count in CLASSES_COUNTED.items() if what not in self.class_holds and (n := count(rows))
         }
+
+
+def one_a_name(categories: Sequence[Category]) -> tuple[list[Category], dict[int, int]]:
+    """(the first class of each name, id of every class → its place among them from 0), for formats in which a name is
+    the class: two classes of one name become one."""
+    first: dict[str, Category] = {}
+    for category in categories:
+        first.setdefault(category.name, category)
+    places = {name: place for place, name in enumerate(first)}
+    return list(first.values()), {c.id: places[c.name] for c in categories}
 
 
 def stem_of(name: str) -> str:

@@ -77,7 +77,7 @@ def _mismatch(annotations: Annotations, size_wh: tuple[int, int]) -> Annotations
     boxes = np.nan_to_num(annotations.objects.boxes_xyxy)
     if (boxes < -_TOLERANCE).any() or (boxes > np.array([w, h, w, h]) + _TOLERANCE).any():
         stated = "×".join(map(str, annotations.size_wh or ()))
-        message = f"the labels say {stated}, the picture is {w}×{h}, and a box lies outside it"
+        message = f"the labels say {stated}, the picture is {w}×{h}, and a box lies outside it; see --size-mismatch"
         raise Reject("labels", "size-mismatch", message)
     return _noted(annotations, "size-mismatch-kept")
 

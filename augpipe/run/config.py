@@ -137,6 +137,7 @@ def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str
             "max_pixels": options.max_pixels,
             "truncated": options.truncated,
             "strict": options.strict,
+            **_chosen(options.source),
         },
         "picture": {**asdict(options.picture), **options.reading.to_json()},
         "backend": {"device": options.device.kind, "codec": options.device.codec},
@@ -162,6 +163,12 @@ def _split_json(dataset: Dataset, name: str) -> dict[str, Any]:
     """What decides the shards of a split: which pictures are in it, in their order."""
     entries = [entry for entry in dataset.entries if entry.split == name]
     return {"pictures": len(entries), "fingerprint": fingerprint_of(entries)}
+
+
+def _chosen(source: SourceOptions) -> dict[str, str]:
+    """How labels are read, as far as that was chosen: without, a configuration is the one of before."""
+    chosen = {"crowds": source.crowds, "size_mismatch": source.size_mismatch}
+    return {name: value for name, value in chosen.items() if value != "keep"}
 
 
 def versions() -> dict[str, str]:

@@ -83,6 +83,8 @@ def read_request(
                 choice.keep,
                 choice.rename,
                 parting_of(config),
+                reading.get("crowds", "keep"),
+                reading.get("size_mismatch", "keep"),
             ),
             picture=PictureFormat(picture["format"], picture["quality"], picture["subsampling"]),
             reading=pixel_reading.from_json(picture),

@@ -265,6 +265,8 @@ def open_source(
         keep if keep is not None or classes is not None else choice.keep,
         choice.rename,
         _parting_of(config),
+        reading.get("crowds", "keep"),
+        reading.get("size_mismatch", "keep"),
     )
     return open_dataset(source, options)
 

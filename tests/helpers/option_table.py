@@ -12,7 +12,20 @@ from pathlib import Path
 import datasets
 import numpy as np
 import typer.main
-from builders import coco, encoded, exif, image, object_xml, photo, row, voc_xml, write_json, write_tar, write_voc
+from builders import (
+    coco,
+    encoded,
+    exif,
+    image,
+    object_xml,
+    photo,
+    row,
+    voc_xml,
+    write_json,
+    write_picture,
+    write_tar,
+    write_voc,
+)
 from pictures import band_tiff
 
 from augpipe.cli.main import app
@@ -136,6 +149,19 @@ def holes(folder: Path) -> Path:
     return write_json(folder / "a.json", coco([image()], [row(segmentation=[[2, 1, 7, 1, 7, 5]])]))
 
 
+def crowded(folder: Path) -> Path:
+    """COCO with an object and a crowd."""
+    write_picture(folder / "images" / "a.jpg")
+    rows = [row(1), row(2, bbox=[9, 1, 8, 6], iscrowd=1)]
+    return write_json(folder / "a.json", coco([image()], rows))
+
+
+def half(folder: Path) -> Path:
+    """COCO that states half the size of its picture."""
+    write_picture(folder / "images" / "a.jpg", (40, 20))
+    return write_json(folder / "a.json", coco([image()], [row()]))
+
+
 def two_pictures(folder: Path, one: bytes, two: bytes, ending: str) -> Path:
     """Two classes with a picture each."""
     for name, data in (("cat", one), ("dog", two)):
@@ -187,6 +213,10 @@ ROWS = {
     "--classes": Row(two_classes, ("--classes", "{folder}/one.txt"), ("--classes", "{folder}/two.txt"),
                      "categories", ("augment", "tile", "preview", "inspect", "voc-to-coco")),
     "--map": Row(two_classes, ("--map", "cat=dog"), ("--map", "dog=cat"), "map", ("augment", "inspect", "voc-to-coco")),
+    "--crowds": Row(crowded, ("--crowds", "keep"), ("--crowds", "drop"), "reading.crowds",
+                    (*READERS, "coco-to-voc"), recipe="around.yaml"),
+    "--size-mismatch": Row(half, ("--size-mismatch", "keep"), ("--size-mismatch", "scale"), "reading.size_mismatch",
+                           (*READERS, "coco-to-voc"), recipe="around.yaml"),
     "--images": Row(two_folders_of_pictures, ("--images", "{folder}/one"), ("--images", "{folder}/two"),
                     "source.fingerprint", (*READERS, "tile", "coco-to-voc")),
     "--limit": Row(plain, ("--limit", "1"), ("--limit", "3"), "limit", (*READERS, "tile", "voc-to-coco")),

@@ -230,7 +230,7 @@ def held_by_voc(world: World, told: Told) -> World:
     )
     told["supercategories"] += sum(c.supercategory is not None for c in world.classes)
     told["keypoint names and skeletons"] += sum(bool(c.keypoints or c.skeleton) for c in world.classes)
-    listed = [c.name for c in sorted(world.classes, key=lambda c: c.id)] if masked else []
+    listed = list(dict.fromkeys(c.name for c in sorted(world.classes, key=lambda c: c.id))) if masked else []
     return World(voc_classes(out.used(), listed), out.shots)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -21,11 +22,13 @@ from augpipe.formats.indexing import digest_of, labelled_by_id
 from augpipe.formats.layout.name_matching import rule_remarks
 from augpipe.formats.layout.splits import chosen_split, in_order, known_split, shown_splits, split_called, split_in
 from augpipe.formats.webdataset.samples import has_samples, is_of_sample
+from augpipe.formats.wrappers.crowds import remarks_on, with_crowds
 from augpipe.storage.byte_range import bytes_of
 from augpipe.storage.fs import below, children, files_in, place_of, row_name, size_of, start_of
 from augpipe.storage.temp_copy import end_of
 from augpipe.storage.tree import AnyPath, ArchivePath
 
+_CROWD = re.compile(rb'"iscrowd"\s*:\s*(true|\d)')
 _SNIFFED = 1 << 16
 _RUN_BYTES = 1 << 20
 
@@ -105,7 +108,17 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     reader = CocoReader(texts, {c.id: c for c in categories}, any(f.panoptic for f in files))
     entries, remarks = _entries(src, {split: [indexed[p] for p in paths] for split, paths in chosen.items()}, options)
     remarks = [*(r for file in files for r in file.remarks), *remarks]
-    return Dataset.of("coco", src, categories, entries, reader, options, remarks)
+    dataset = Dataset.of("coco", src, categories, entries, reader, options, remarks)
+    if options.crowds == "keep" and any(_is_of_crowds(f) for f in files):
+        return replace(dataset, remarks=(*dataset.remarks, *remarks_on(dataset)))
+    return with_crowds(dataset, options.crowds)
+
+
+def _is_of_crowds(file: CocoFile) -> bool:
+    """Whether most of the objects that say so are crowds, by a look at the text: of few files all labels are read."""
+    with held(file.text) as text:
+        found = Counter(match[1] in b"1true" for match in _CROWD.finditer(text))
+    return found[True] > found[False]
 
 
 def _chosen(src: AnyPath, groups: Mapping[str, list[AnyPath]], asked: str) -> dict[str, list[AnyPath]]:

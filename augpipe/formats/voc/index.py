@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from augpipe.core.errors import DatasetError, Reject
+from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.parallel import batches_of, parallel_map
 from augpipe.formats.base import (
     Dataset,
@@ -38,6 +38,7 @@ from augpipe.storage.byte_range import ByteRange, bytes_of
 from augpipe.storage.fs import below, place_of, places_in, row_name, rows_below, sizes_in, walk_files
 from augpipe.storage.tree import AnyPath
 
+_FROM_0 = "Pascal VOC counts from 1, so these files count from 0; read them with --voc-origin 0"
 HELD_BYTES = 1 << 26
 """What is held of XML that has been parsed: some hundred thousand pictures."""
 
@@ -50,6 +51,7 @@ class _Found:
     names: set[str] = field(default_factory=set)
     masks: list[ByteRange] = field(default_factory=list)
     links: set[str] = field(default_factory=set)
+    below: list[str] = field(default_factory=list)
     unannotated: int = 0
     matches: dict[str, Match] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
@@ -82,6 +84,9 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
         _gather(root, src, split, lines, found)
     categories, colors, told, named = classes_of(src, roots, found.names, found.masks, options.classes)
     remarks = [*left_out(found.unannotated, "picture", "without annotations"), *told]
+    if found.below and options.voc_origin == 1:
+        boxes = "1 box" if len(found.below) == 1 else f"{len(found.below):,} boxes"
+        remarks.append(f"{boxes} with a coordinate below 1, as in {one_line(found.below[0], 100)}: {_FROM_0}")
     remarks += [*found.remarks, *rule_remarks(found.matches), *links_left_out(found.links, src)]
     reader = VocReader({c.name: c.id for c in categories}, options.voc_origin, colors)
     return Dataset.of("voc", src, categories, found.entries, reader, options, remarks, named=named)
@@ -105,8 +110,9 @@ def _gather(root: VocRoot, src: AnyPath, split: str | None, lines: list[str] | N
         unknown = [stem for stem in listed if _picture_for(stem, "", pictures, xmls) is not None]
     rest = iter(zip(stems, ats, strict=True))
     missing: list[tuple[str, str, VocAt, bytes]] = []
-    for names, glances in seen:
+    for names, glances, low in seen:
         found.names |= names
+        found.below += low
         for (filename, digest, said), (stem, at) in zip(glances, rest, strict=False):
             picture = _picture_for(stem, filename, pictures, xmls)
             if picture:
@@ -154,13 +160,15 @@ def _entries_of(root: VocRoot, src: AnyPath) -> Callable[[str | None, str, VocAt
     return entry
 
 
-def _glances(ats: Sequence[VocAt]) -> tuple[set[str], list[tuple[str, bytes, bytes | None]]]:
-    """(class names; of each picture ``<filename>``, the digest of its labels, and its XML packed).
+def _glances(ats: Sequence[VocAt]) -> tuple[set[str], list[tuple[str, bytes, bytes | None]], list[str]]:
+    """(class names; of each picture ``<filename>``, the digest of its labels, and its XML packed; for each box with a
+    corner below 1, its file).
 
     A broken XML gives nothing here and is rejected when it is read.
     """
     names: set[str] = set()
     out: list[tuple[str, bytes, bytes | None]] = []
+    low: list[str] = []
     for at in ats:
         data = b"" if at.xml is None else bytes_of(at.xml)
         masks = [bytes_of(place) for place in (at.class_mask, at.object_mask) if place is not None]
@@ -172,7 +180,10 @@ def _glances(ats: Sequence[VocAt]) -> tuple[set[str], list[tuple[str, bytes, byt
             continue
         names.update(name for name in said.names if name)
         out.append((said.filename, digest, pack(said)))
-    return names, out
+        if at.xml is not None:
+            count = sum(corners is not None and min(corners) < 1 for corners in said.corners)
+            low += [at.xml.name or os.path.basename(at.xml.path)] * count
+    return names, out, low
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

@@ -41,6 +41,12 @@ def voc(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def parted_voc(tmp_path_factory) -> Path:
+    """Its lists are the splits train and val."""
+    return datasets.make_voc(tmp_path_factory.mktemp("parted") / "voc", lists=("train", "val"))
+
+
+@pytest.fixture(scope="session")
 def coco(tmp_path_factory) -> Path:
     return datasets.make_coco(tmp_path_factory.mktemp("coco") / "coco")
 

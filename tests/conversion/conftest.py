@@ -11,6 +11,12 @@ from dataset_folders import made
 
 
 @pytest.fixture(scope="session")
+def voc(parted_voc) -> Path:
+    """Conversions keep splits, so the dataset of these tests has some."""
+    return parted_voc
+
+
+@pytest.fixture(scope="session")
 def unsplit(tmp_path_factory) -> Path:
     """VOC without lists, hence without splits."""
     root = datasets.make_voc(tmp_path_factory.mktemp("unsplit") / "voc", 4)

@@ -20,7 +20,7 @@ from augpipe.core.annotations import Annotations, Category
 from augpipe.core.errors import DatasetError, Reject, fault, one_line
 from augpipe.formats.catalogue import format_named
 from augpipe.formats.layout.splits import in_order
-from augpipe.formats.limits import require_few
+from augpipe.formats.limits import MOST_CLASSES, require_few, require_list
 from augpipe.storage.byte_range import ByteRange, read_place
 from augpipe.storage.fs import place_of, size_of
 from augpipe.storage.resolve import ending_of
@@ -137,8 +137,11 @@ class Dataset:
         """A dataset of sorted and checked entries.
 
         Raises:
-            DatasetError: no pictures at all, two of one source key, or a name that no record could hold.
+            DatasetError: no pictures at all, two of one source key, too many classes, or a name that no record could
+                hold.
         """
+        classes = tuple(categories)
+        require_list(len(classes), MOST_CLASSES, "classes", root)
         ordered = sorted(entries, key=lambda entry: entry.key)
         if not ordered:
             raise DatasetError(f"{root}: no annotated pictures found; expected {format} data")
@@ -152,7 +155,7 @@ class Dataset:
                     f"{root}: two pictures are called '{one_line(after.key)}' ({one} and {other}); "
                     "keys must be unique, rename or remove one"
                 )
-        return cls(format, root, tuple(categories), ordered[: options.limit], reader, options, tuple(remarks))
+        return cls(format, root, classes, ordered[: options.limit], reader, options, tuple(remarks))
 
     def labels(self, most: int | None = None) -> Iterator[tuple[str, Annotations]]:
         """(source key, labels) of the pictures whose labels can be read, or of ``most`` spread over the dataset."""

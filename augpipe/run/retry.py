@@ -34,7 +34,7 @@ from augpipe.run.job import Task, plan_tasks
 from augpipe.run.request import read_request
 from augpipe.run.runner import PendingWork, RunInput, Watcher, close
 from augpipe.run.source_guard import require_apart, roots_of
-from augpipe.run.source_state import source_changes
+from augpipe.run.source_state import UNCHANGED, source_changes
 
 
 def retry(
@@ -76,7 +76,9 @@ def retry(
         watcher.remarks = list(made_of.dataset.remarks)
         again = _has_lost if everything else _has_transient
         # Before the folder is locked, since it may take long.
-        changes = source_changes(take_stock(store, state).done, made_of.dataset.entries, store, contents=again)
+        records = take_stock(store, state).done
+        whole = len(records) == state.shards
+        changes = source_changes(records, made_of.dataset.entries, store, contents=again, whole=whole)
         # The copies are those of the folder, so nothing is added; but they may be those of several parts.
         as_it_is = replace(execution, extend=True)
         with output:
@@ -91,7 +93,9 @@ def retry(
                     raise UsageError(f"{place}: {what} since the run; {way}")
                 source_now = {**before.config["source"], "fingerprint": fingerprint}
                 now = replace(before, config={**before.config, "source": source_now})
-                state = continued(now, made_of.config, as_it_is, store.folder, shard_size_asked=True)
+                other = made_of.config["source"]["pictures"] != before.config["source"]["pictures"]
+                named = changes if other else UNCHANGED
+                state = continued(now, made_of.config, as_it_is, store.folder, shard_size_asked=True, changes=named)
                 if changed:
                     watcher.remarks.append(_take_over(output, before, state, made_of, changes.shards))
 

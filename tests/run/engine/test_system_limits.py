@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -124,16 +125,9 @@ def assert_fewer_or_one_sentence(done: subprocess.CompletedProcess[str], out: Pa
 @pytest.mark.parametrize("kilobytes", [60_000, 220_000, 360_000, 1_500_000])
 def test_where_address_space_is_scarce_there_is_one_sentence_or_the_work_is_done(voc, tmp_path, kilobytes):
     """How much that takes is another thing on each machine; that it ends, and how, is not."""
-    words = " ".join(
-        map(shlex.quote, [*COMMAND, "augment", str(voc), str(tmp_path / "out"), "-r", "gentle", "-w", "1"])
-    )
-    done = subprocess.run(
-        ["bash", "-c", f"ulimit -v {kilobytes} && exec {words}"],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    words = shlex.join([*COMMAND, "augment", str(voc), str(tmp_path / "out"), "-r", "gentle", "-w", "1"])
+    line = ["bash", "-c", f"ulimit -v {kilobytes} && exec {words}"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
     assert "Traceback" not in done.stderr
     assert "please report" not in done.stderr
     assert "reinstall" not in done.stderr, "a library that is whole and has no room"

@@ -1,7 +1,7 @@
 """Where the ``augpipe`` command begins: from its first line on Ctrl-C ends the process, without a traceback.
 
 Only the installed command imports this file, since that line is for a whole process; programs that use the commands in
-their own process import :mod:`augpipe.cli.main`. ``_signal`` is a part of the interpreter, so no file is read before.
+their own process import ``augpipe.cli.main``. ``_signal`` is a part of the interpreter, so no file is read before.
 """
 
 import _signal
@@ -11,7 +11,7 @@ if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # not wher
 
 
 def main() -> None:
-    """Entry point of the ``augpipe`` command; see :func:`augpipe.cli.main.main`."""
+    """Entry point of the ``augpipe`` command; see ``main`` in ``main.py``."""
     from .main import main as command
 
     command()

@@ -21,7 +21,7 @@ from augpipe.core.errors import DatasetError, Reject, fault, one_line
 from augpipe.formats.catalogue import format_named
 from augpipe.formats.layout.parting import Parting
 from augpipe.formats.layout.splits import in_order
-from augpipe.formats.limits import require_few
+from augpipe.formats.limits import MOST_CLASSES, require_few, require_list
 from augpipe.storage.byte_range import ByteRange, read_place
 from augpipe.storage.fs import place_of, size_of
 from augpipe.storage.resolve import ending_of
@@ -155,8 +155,11 @@ class Dataset:
         """A dataset of sorted and checked entries.
 
         Raises:
-            DatasetError: no pictures at all, two of one source key, or a name that no record could hold.
+            DatasetError: no pictures at all, two of one source key, too many classes, or a name that no record could
+                hold.
         """
+        classes = tuple(categories)
+        require_list(len(classes), MOST_CLASSES, "classes", root)
         ordered = sorted(entries, key=lambda entry: entry.key)
         if not ordered:
             raise DatasetError(f"{root}: no annotated pictures found; expected {format} data")
@@ -171,7 +174,7 @@ class Dataset:
                     "keys must be unique, rename or remove one"
                 )
         kept = ordered[: options.limit]
-        return cls(format, root, tuple(categories), kept, reader, options, tuple(remarks), named)
+        return cls(format, root, classes, kept, reader, options, tuple(remarks), named)
 
     def labels(self, most: int | None = None) -> Iterator[tuple[str, Annotations]]:
         """(source key, labels) of the pictures whose labels can be read, or of ``most`` spread over the dataset."""

@@ -35,7 +35,7 @@ from augpipe.run.job import Task, plan_tasks
 from augpipe.run.request import read_request
 from augpipe.run.runner import PendingWork, RunInput, Watcher, close
 from augpipe.run.source_guard import require_apart, roots_of
-from augpipe.run.source_state import source_changes
+from augpipe.run.source_state import UNCHANGED, source_changes
 
 
 def retry(
@@ -78,7 +78,9 @@ def retry(
         watcher.remarks = list(made_of.dataset.remarks)
         again = _has_lost if everything else _has_transient
         # Before the folder is locked, since it may take long.
-        changes = source_changes(take_stock(store, state).done, made_of.dataset.entries, store, contents=again)
+        records = take_stock(store, state).done
+        whole = len(records) == state.shards
+        changes = source_changes(records, made_of.dataset.entries, store, contents=again, whole=whole)
         # The copies are those of the folder, so nothing is added; but they may be those of several parts.
         as_it_is = replace(execution, extend=True)
         with output:
@@ -92,7 +94,9 @@ def retry(
                     way = "--all takes them up" if changes.in_place else "it is another run: choose another DST for it"
                     raise UsageError(f"{place}: {what} since the run; {way}")
                 now = replace(before, config=config)
-                state = continued(now, made_of.config, as_it_is, store.folder, shard_size_asked=True)
+                other = made_of.config["source"]["pictures"] != before.config["source"]["pictures"]
+                named = changes if other else UNCHANGED
+                state = continued(now, made_of.config, as_it_is, store.folder, shard_size_asked=True, changes=named)
                 if changed:
                     watcher.remarks.append(_take_over(output, before, state, made_of, changes.shards))
 

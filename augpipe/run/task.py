@@ -18,7 +18,7 @@ from typing import IO, Any, TypeAlias
 import msgspec
 
 from augpipe.core.annotations import Annotations, Category, Frame, Header, Raster, class_names
-from augpipe.core.errors import Reject, RunError, fault, refused
+from augpipe.core.errors import MissingLibrary, Reject, RunError, fault, refused
 from augpipe.core.plan import Pixels, Plan, Step
 from augpipe.core.rng import rank
 from augpipe.formats.base import Entry, fingerprint_of, read_picture
@@ -92,9 +92,12 @@ def run_task(
     """Make one shard: its tar, and the commit record that makes it exist.
 
     Raises:
-        RunError: the shard cannot be written, the source is gone, or the device failed.
+        RunError: the shard cannot be written, the source is gone, a library is missing, or the device failed.
     """
-    _ShardTask(job, task, backend, attempt or Attempt(), progress).run()
+    try:
+        _ShardTask(job, task, backend, attempt or Attempt(), progress).run()
+    except MissingLibrary as error:  # what was made before is kept
+        raise RunError(str(error)) from error
 
 
 def probe_picture(job: Job, task: Task, backend: Backend, index: int, progress: ReportProgress = _ignored) -> None:

@@ -253,7 +253,8 @@ Seconds are of one core; the peak is `VmHWM`, of which about {base} MB are the l
 - **Labels** of one picture have at most 32 MiB, 500,000 values and 100,000 objects, in however many rows and files they
   lie. These are counts and not times, so every machine rejects the same pictures. Labels are read by one function in
   all commands and processes; an error in it that nobody has foreseen is a reject, too. A polygon that crosses itself
-  thousands of times, or is too long to be drawn, is left out; its box stays.
+  thousands of times, or is too long to be drawn, is left out; its box stays. A dataset has at most 100,000 classes, a
+  class 10,000 keypoints, and a VIA file and a tag of CVAT's 10,000 attributes.
 - **What is no file** among the pictures, a pipe, a socket, a device or a link that leads to itself, is a reject that is
   not tried again; as `SRC` it is an error. No pipe is waited for.
 - **Names** that are one in Unicode's composed form are an error before the run. A brace pattern is counted before it is

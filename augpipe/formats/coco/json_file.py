@@ -10,7 +10,7 @@ import mmap
 import re
 import unicodedata
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +26,7 @@ from augpipe.formats.coco.json_ranges import ranges_of
 from augpipe.formats.coco.json_text import held, require_utf8, text_of
 from augpipe.formats.coco.read import key_of, panoptic_pngs
 from augpipe.formats.indexing import left_out
+from augpipe.formats.limits import MOST_CLASSES, MOST_KEYPOINTS, require_list
 from augpipe.storage.fs import size_of
 from augpipe.storage.temp_copy import spooled
 from augpipe.storage.tree import AnyPath
@@ -250,7 +251,12 @@ def _named_by_id(rows: Iterable[_ClassRow]) -> tuple[Category, ...]:
     return tuple(Category(id=number, label=0, name=str(number)) for number in sorted(ids))
 
 
-def _own_categories(path: AnyPath, values: Iterable[Any]) -> tuple[Category, ...]:
+def _own_categories(path: AnyPath, values: Sequence[Any]) -> tuple[Category, ...]:
+    require_list(len(values), MOST_CLASSES, "categories", path)
+    for value in values:
+        for what in ("keypoints", "skeleton"):
+            listed = value.get(what) if isinstance(value, dict) else None
+            require_list(len(listed) if isinstance(listed, list) else 0, MOST_KEYPOINTS, f"{what} of a category", path)
     try:
         return tuple(category_of(value, path.name) for value in values)
     except ValueError as error:

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import yaml
 
 from augpipe.core.errors import DatasetError, one_line
+from augpipe.formats.limits import MOST_CLASSES, MOST_KEYPOINTS
 from augpipe.storage.fs import first_bytes
 from augpipe.storage.tree import AnyPath
 
@@ -26,8 +27,6 @@ SPLITS = ("train", "val", "valid", "validation", "test", "minival")
 _MOST_BYTES = 1_000_000
 _MOST_EVENTS = 100_000
 _DEEPEST = 20
-_MOST_CLASSES = 100_000
-_MOST_KEYPOINTS = 10_000
 _NOTHING = ("", "~", "null", "Null", "NULL")
 
 
@@ -139,7 +138,7 @@ def _names(file: AnyPath, fields: dict[str, Any]) -> tuple[str, ...]:
     """The class names by index; names may be missing where ``nc`` counts them, as for Ultralytics."""
     names, count = fields.get("names"), _whole(fields.get("nc"))
     if _is_nothing(names):
-        if count is None or not 0 < count <= _MOST_CLASSES:
+        if count is None or not 0 < count <= MOST_CLASSES:
             raise DatasetError(f"{file}: no class names; expected names, a list or a mapping from 0 on")
         return tuple(f"class_{i}" for i in range(count))
     if isinstance(names, dict):
@@ -148,7 +147,7 @@ def _names(file: AnyPath, fields: dict[str, Any]) -> tuple[str, ...]:
             shown = one_line(", ".join(map(str, names)), 60)
             raise DatasetError(f"{file}: names has the keys {shown}; expected every class index from 0 on, once")
         names = [name for _, name in sorted(zip(numbers, names.values(), strict=True), key=lambda row: row[0] or 0)]
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) > _MOST_CLASSES:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) > MOST_CLASSES:
         raise DatasetError(f"{file}: names is {one_line(repr(names), 60)}; expected a list or a mapping of class names")
     if count is not None and count != len(names):
         raise DatasetError(f"{file}: nc says {count} classes and names has {len(names)}; mend the one that is wrong")
@@ -159,7 +158,7 @@ def _kpt_shape(file: AnyPath, value: Any) -> tuple[int, int] | None:
     if _is_nothing(value):
         return None
     numbers = _numbers(value)
-    if numbers is None or len(numbers) != 2 or not 0 < numbers[0] <= _MOST_KEYPOINTS or numbers[1] not in (2, 3):
+    if numbers is None or len(numbers) != 2 or not 0 < numbers[0] <= MOST_KEYPOINTS or numbers[1] not in (2, 3):
         raise DatasetError(f"{file}: kpt_shape is {one_line(repr(value), 60)}; expected [keypoints, 2 or 3]")
     return numbers[0], numbers[1]
 

@@ -192,7 +192,11 @@ def state_from(value: Mapping[str, Any], path: str) -> RunState:
         UsageError: another schema, or fields that are not as docs/format.md has them.
     """
     if value.get("schema") != RUN_SCHEMA:
-        raise UsageError(f"{path}: schema {one_line(value.get('schema'), 40)!r}, this version writes {RUN_SCHEMA}")
+        came = one_line(value["schema"], 40) if "schema" in value else "none"
+        raise UsageError(
+            f"{path}: expected the schema {RUN_SCHEMA}, got {came}\n"
+            "go on with the version of augpipe that has begun the run; or choose another DST, or remove the folder"
+        )
     config = value.get("config")
     try:
         if not isinstance(config, Mapping):

@@ -20,10 +20,10 @@ from augpipe.pixels.codec.image import PictureFormat, encode
 from augpipe.pixels.scaled_decode import scale_denominator_of
 from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.compile import Recipe
-from augpipe.verification.check_attributes import check_drop, check_segments, check_source, check_unreadable
-from augpipe.verification.check_object import check_object
-from augpipe.verification.expected import Painted, Setting, expected_object
 from augpipe.verification.findings import MISFIT, Findings, Reporter
+from augpipe.verification.objects.check_attributes import check_drop, check_segments, check_source, check_unreadable
+from augpipe.verification.objects.check_object import check_object
+from augpipe.verification.objects.expected import Painted, Setting, expected_object
 from augpipe.verification.plan_checks import is_redrawn
 from augpipe.verification.safe_pictures import picture_in, pixels_of
 from augpipe.verification.supersample import perimeter, sizes_of

@@ -11,7 +11,7 @@ import numpy as np
 
 from augpipe.core.annotations import F64, U8, Annotations, Category, Objects, Rings
 from augpipe.core.plan import Plan
-from augpipe.verification.expected import bitmap_of
+from augpipe.verification.objects.expected import bitmap_of
 from augpipe.verification.supersample import box_of
 from augpipe.windows.spec import ObjectWindows, Tiles, WindowSpec
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from augpipe.core.annotations import F64, Rings, Segmentation
 from augpipe.core.opencv import cv2
-from augpipe.verification.expected import ExpectedObject
 from augpipe.verification.findings import Reporter
+from augpipe.verification.objects.expected import ExpectedObject
 from augpipe.verification.safe_pictures import bitmap_of_code
 from augpipe.verification.supersample import FINE, Marks, Window, box_of, filled, perimeter
 

@@ -159,10 +159,11 @@ def _require_wanted(report: ConversionReport, source: str, strict: bool) -> None
         first = f"\nthe first of them: {report.lost[0]}" if report.lost else ""
         raise RunError(f"{source}: none of the pictures can be converted, so nothing was written{first}")
     if report.objects_in and not report.objects:
-        why = ", ".join(f"{what} {n:,}" for what, n in report.losses.most_common(1))
+        what, n = max(report.losses.items(), key=lambda item: item[1], default=("", 0))
+        why = f"{what} {n:,}" if report.objects_in > report.dropped else "they have no box that makes sense"
         help = "\n--crowds instances takes crowds as objects" if report.losses["crowds"] else ""
         every = plural(report.objects_in, "object")
-        raise RunError(f"{source}: none of {every} can be written, so nothing was written: {why or 'dropped'}{help}")
+        raise RunError(f"{source}: none of {every} can be written, so nothing was written: {why}{help}")
     if strict and (odd := report.oddities()):
         raise RunError(f"{source}: something is lost or odd, so --strict wrote nothing\n{'; '.join(odd)}")
 

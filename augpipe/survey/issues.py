@@ -43,6 +43,7 @@ KNOWN: dict[str, tuple[str, str]] = {
     "color-profile-dropped": ("picture", "a color profile other than sRGB is dropped, and colors shift"),
     "srgb-profile-dropped": ("picture", "the profile of sRGB is dropped, and colors stay"),
     "original-decoded": ("picture", "an original that is written like a copy, as the file cannot be kept as it is"),
+    "size-mismatch-scaled": ("picture", "the labels state another size, and were scaled to the picture's"),
     "size-mismatch-kept": ("picture", "the labels state another size; every box fits"),
     "mask-of-other-size": ("picture", "a mask of another size than the picture was left out"),
     "keypoints-clipped": ("picture", "a keypoint outside the picture counts as not labelled"),

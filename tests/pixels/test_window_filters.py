@@ -11,15 +11,15 @@ from step_checks import check_step
 
 from augpipe.pixels import reference
 from augpipe.pixels.steps.taps import ONE, Taps, in_whole_weights
-from augpipe.pixels.steps.window_filters import BoxBlur, MedianBlur
+from augpipe.pixels.steps.window_filters import WindowMean, WindowMedian
 
 STEPS = [
-    BoxBlur(size_wh=(3, 3)),
-    BoxBlur(size_wh=(1, 7)),
-    BoxBlur(size_wh=(31, 5)),
-    MedianBlur(side=3),
-    MedianBlur(side=5),
-    MedianBlur(side=7),
+    WindowMean(size_wh=(3, 3)),
+    WindowMean(size_wh=(1, 7)),
+    WindowMean(size_wh=(31, 5)),
+    WindowMedian(side=3),
+    WindowMedian(side=5),
+    WindowMedian(side=7),
     Taps(taps=((0, 0, ONE),)),
     Taps(taps=((-1, 0, 1365), (0, 0, 1366), (1, 0, 1365))),
     Taps(taps=((31, -31, 9000), (-31, 31, -9000), (0, 0, ONE))),
@@ -36,9 +36,9 @@ def test_backends_agree(step, channels):
 @pytest.mark.parametrize("side", [3, 7])
 def test_away_from_the_edge_it_is_opencv(side):
     picture, inner = noise_picture((60, 50), 3, 1), (slice(8, -8), slice(8, -8))
-    mean = reference.apply(picture, [BoxBlur(size_wh=(side, side))])
+    mean = reference.apply(picture, [WindowMean(size_wh=(side, side))])
     assert (mean[inner] == cv2.blur(picture, (side, side))[inner]).all()
-    median = reference.apply(picture, [MedianBlur(side=side)])
+    median = reference.apply(picture, [WindowMedian(side=side)])
     assert (median[inner] == cv2.medianBlur(picture, side)[inner]).all()
 
 
@@ -53,10 +53,10 @@ def test_whole_weights_add_up_to_one():
 @pytest.mark.parametrize(
     "step",
     [
-        BoxBlur(size_wh=(2, 3)),
-        BoxBlur(size_wh=(3, 65)),
-        MedianBlur(side=4),
-        MedianBlur(side=9),
+        WindowMean(size_wh=(2, 3)),
+        WindowMean(size_wh=(3, 65)),
+        WindowMedian(side=4),
+        WindowMedian(side=9),
         Taps(taps=()),
         Taps(taps=((32, 0, ONE),)),
         Taps(taps=((0, 0, 16 * ONE),)),

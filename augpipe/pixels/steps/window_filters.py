@@ -18,7 +18,7 @@ MEDIAN_SIDES = (3, 5, 7)
 
 
 @register
-class BoxBlur(Step, frozen=True, tag="box_blur"):
+class WindowMean(Step, frozen=True, tag="box_blur"):
     """The mean of a window of ``size_wh`` pixels, odd numbers, rounded: (2·Σ + n) // (2·n) for a window of n."""
 
     size_wh: tuple[int, int]
@@ -47,7 +47,7 @@ class BoxBlur(Step, frozen=True, tag="box_blur"):
 
 
 @register
-class MedianBlur(Step, frozen=True, tag="median_blur"):
+class WindowMedian(Step, frozen=True, tag="median_blur"):
     """The median of a square window of ``side`` pixels, by channel."""
 
     side: int

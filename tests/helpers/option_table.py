@@ -245,7 +245,7 @@ ROWS = {
     "--pictures": Row(plain, ("--pictures", "copy"), ("--pictures", "reference"), commands=("voc-to-coco",)),
 }  # fmt: skip
 
-OPTIONS, WINDOWS = "cli/test_options.py::", "run/test_windows.py::"
+OPTIONS, WINDOWS = "cli/test_options.py::", "run/test_run_windows.py::"
 SHARED_WITH_TILE = (
     "--seed", "--to", "--kind", "--ids", "--set", "--from", "--split", "--classes", "--images", "--limit", "--exif",
     "--voc-origin", "--void", "--range", "--bands", "--channels", "--picture", "--quality", "--sources-per-shard",

@@ -82,7 +82,8 @@ def test_what_is_told_of_a_parameter_is_so(name):
 
 
 def test_the_words_of_some_parameters():
-    (rotate,) = reference_docs.parameters("rotate")
+    rotate, canvas = reference_docs.parameters("rotate")
+    assert canvas[2:] == ("keep or fit or inside", "")
     assert rotate == (
         "degrees",
         "angle",

@@ -94,7 +94,7 @@ def test_what_the_system_refuses_may_pass_and_a_fault_does_not(error, code, tran
         (opencv.cv2, "imencode", MemoryError(), "memory"),
         (opencv.cv2, "remap", no_memory_of_opencv(), "memory"),
         (outputs, "draw", MemoryError(), "memory"),
-        (task, "apply", MemoryError(), "memory"),
+        (outputs, "apply", MemoryError(), "memory"),
         (task, "read_header", MemoryError(), "memory"),
         (captured_stderr, "_nameless_file", refuse(errno.EMFILE), "io"),
         (captured_stderr, "_duplicate_of_stderr", refuse(errno.EMFILE), "io"),

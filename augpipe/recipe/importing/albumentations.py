@@ -10,13 +10,13 @@ from augpipe.core.errors import one_line
 from augpipe.recipe.compile import GROUPS
 from augpipe.recipe.importing import catalogue, single
 from augpipe.recipe.importing.given import Given, Unreadable
-from augpipe.recipe.importing.pieces import Piece, real, taking_part, weighing, written
+from augpipe.recipe.importing.pieces import Written, real, taking_part, weighing, written
 from augpipe.recipe.importing.report import Line, Status
 from augpipe.recipe.messages import shown
 from augpipe.recipe.other_writers import CLASS
 from augpipe.recipe.yaml_reader import Document, Path_
 
-_Group = Callable[["Walk", dict[str, Any], Path_], "tuple[list[Piece], float]"]
+_Group = Callable[["Walk", dict[str, Any], Path_], "tuple[list[Written], float]"]
 
 
 class Walk:
@@ -28,7 +28,7 @@ class Walk:
         self.lines: list[Line] = []
         self.edge: single.Edge | None = None
 
-    def told(self, status: Status, name: str, path: Path_, why: str, pieces: list[Piece] | None = None) -> Line:
+    def told(self, status: Status, name: str, path: Path_, why: str, pieces: list[Written] | None = None) -> Line:
         """Note a line of the report."""
         steps = tuple(written(piece) for piece in pieces or ())
         place = self._document.place(path).rpartition(":")[2]
@@ -36,7 +36,7 @@ class Walk:
         self.lines.append(line)
         return line
 
-    def node(self, value: Any, path: Path_) -> tuple[list[Piece], float]:
+    def node(self, value: Any, path: Path_) -> tuple[list[Written], float]:
         """(pieces, probability that they take part) of a transform or a group."""
         if not isinstance(value, dict) or not isinstance(value.get(CLASS), str):
             return self._left_out("?", path, f"expected a transform with '{CLASS}', got {shown(value)}"), 1.0
@@ -47,7 +47,7 @@ class Walk:
         except Unreadable as error:
             return self._left_out(name, path, str(error)), 1.0
 
-    def children(self, value: dict[str, Any], path: Path_) -> list[tuple[list[Piece], float]]:
+    def children(self, value: dict[str, Any], path: Path_) -> list[tuple[list[Written], float]]:
         """What :meth:`node` makes of each child of a group."""
         items = value.get("transforms")
         if not isinstance(items, list):
@@ -68,17 +68,17 @@ class Walk:
         """Of the library that wrote the file."""
         return self._version
 
-    def _left_out(self, name: str, path: Path_, why: str) -> list[Piece]:
+    def _left_out(self, name: str, path: Path_, why: str) -> list[Written]:
         line = self.told("missing", name, path, why if why.startswith("left out") else f"left out: {why}")
-        return [Piece("", remark=line.remark())]
+        return [Written("", remark=line.remark())]
 
-    def _transform(self, name: str, value: dict[str, Any], path: Path_) -> tuple[list[Piece], float]:
+    def _transform(self, name: str, value: dict[str, Any], path: Path_) -> tuple[list[Written], float]:
         if name in catalogue.NOTHING:
             self.told("exact", name, path, "nothing")
             return [], self.probability(value, 0.5)
         if name in catalogue.TRAINER:
             line = self.told("trainer", name, path, catalogue.FOR_TRAINER)
-            return [Piece("", remark=line.remark())], self.probability(value, 1.0)
+            return [Written("", remark=line.remark())], self.probability(value, 1.0)
         row = single.row_of(name)
         p = self.probability(value, 1.0 if row and row.always else 0.5)
         if row is None:
@@ -95,7 +95,7 @@ class Walk:
         single.unread(given)
         why = "; ".join(given.notes)
         line = self.told("near" if why else "exact", name, path, why, taking_part(pieces, p))
-        first = Piece(pieces[0].name, pieces[0].values, pieces[0].children, line.remark())
+        first = Written(pieces[0].name, pieces[0].values, pieces[0].children, line.remark())
         return [first, *pieces[1:]], p
 
     def _ask(self, edge: single.Edge, given: Given) -> None:
@@ -108,18 +108,18 @@ class Walk:
 # --- groups ----------------------------------------------------------------------------------------------------------
 
 
-def _all(walk: Walk, value: dict[str, Any], path: Path_) -> tuple[list[Piece], float]:
+def _all(walk: Walk, value: dict[str, Any], path: Path_) -> tuple[list[Written], float]:
     p = walk.probability(value, 0.5 if value[CLASS].endswith("Sequential") else 1.0)
     return [piece for pieces, own in walk.children(value, path) for piece in taking_part(pieces, own)], p
 
 
-def _one(walk: Walk, value: dict[str, Any], path: Path_) -> tuple[list[Piece], float]:
+def _one(walk: Walk, value: dict[str, Any], path: Path_) -> tuple[list[Written], float]:
     p = walk.probability(value, 0.5)
     children = walk.children(value, path)
     return _chosen(children, [own for _, own in children], p)
 
 
-def _one_or_other(walk: Walk, value: dict[str, Any], path: Path_) -> tuple[list[Piece], float]:
+def _one_or_other(walk: Walk, value: dict[str, Any], path: Path_) -> tuple[list[Written], float]:
     p = walk.probability(value, 0.5)
     children = walk.children(value, path)
     if len(children) != 2:
@@ -127,7 +127,7 @@ def _one_or_other(walk: Walk, value: dict[str, Any], path: Path_) -> tuple[list[
     return _chosen(children, [p, 1.0 - p], 1.0)
 
 
-def _chosen(children: list[tuple[list[Piece], float]], weights: list[float], p: float) -> tuple[list[Piece], float]:
+def _chosen(children: list[tuple[list[Written], float]], weights: list[float], p: float) -> tuple[list[Written], float]:
     """One of the children; what is left out takes its share of the choice with it."""
     total = sum(weights)
     kept = [(pieces, weight) for (pieces, _), weight in zip(children, weights, strict=True) if real(pieces)]
@@ -138,10 +138,10 @@ def _chosen(children: list[tuple[list[Piece], float]], weights: list[float], p: 
     if share <= 0.0:
         return remarks, 1.0
     inside = [piece for pieces, weight in kept for piece in weighing(pieces, weight)]
-    return [Piece("one_of", {}, (*remarks, *inside))], p * share / total
+    return [Written("one_of", {}, (*remarks, *inside))], p * share / total
 
 
-def _some(walk: Walk, value: dict[str, Any], path: Path_) -> tuple[list[Piece], float]:
+def _some(walk: Walk, value: dict[str, Any], path: Path_) -> tuple[list[Written], float]:
     name = value[CLASS].rpartition(".")[2]
     p = walk.probability(value, 1.0)
     children = walk.children(value, path)
@@ -168,11 +168,11 @@ def _some(walk: Walk, value: dict[str, Any], path: Path_) -> tuple[list[Piece], 
         return remarks, 1.0
     n = [min(int(low), len(sound)), min(int(high), len(sound))]
     beside = {"n": n[0] if n[0] == n[1] else n}
-    group = Piece("some_of", beside, (*remarks, *(piece for pieces in sound for piece in pieces)))
+    group = Written("some_of", beside, (*remarks, *(piece for pieces in sound for piece in pieces)))
     if not notes:
         return [group], p
     line = walk.told("near", name, path, "; ".join(notes))
-    return [Piece(group.name, group.values, group.children, line.remark())], p
+    return [Written(group.name, group.values, group.children, line.remark())], p
 
 
 _GROUPS: dict[str, _Group] = {
@@ -188,7 +188,7 @@ def _version(text: Any) -> tuple[int, ...]:
     return (int(found[1]), int(found[2])) if found else (2, 0)
 
 
-def imported(document: Document) -> tuple[list[Piece], dict[str, Any], list[Line]]:
+def imported(document: Document) -> tuple[list[Written], dict[str, Any], list[Line]]:
     """(steps, head of the recipe beside them, lines of the report) of a document of Albumentations."""
     walk, value = Walk(document), document.value
     root: Path_ = () if CLASS in value else ("transform",)

@@ -12,7 +12,7 @@ from augpipe.core.errors import RecipeError, one_line
 from augpipe.recipe import yaml_reader
 from augpipe.recipe.compile import compile_recipe
 from augpipe.recipe.importing import albumentations, ultralytics
-from augpipe.recipe.importing.pieces import Piece, depth, flow, lines_of, real
+from augpipe.recipe.importing.pieces import Written, depth, flow, lines_of, real
 from augpipe.recipe.importing.report import Imported
 from augpipe.recipe.other_writers import writer_of
 from augpipe.recipe.yaml_reader import Document
@@ -52,7 +52,7 @@ def imported(document: Document) -> Imported:
     return Imported(document.name, writer, text, tuple(lines))
 
 
-def _text(document: Document, writer: str, head: Mapping[str, Any], pieces: list[Piece]) -> str:
+def _text(document: Document, writer: str, head: Mapping[str, Any], pieces: list[Written]) -> str:
     version = document.value.get("__version__")
     version = f" {one_line(version, 20)}" if isinstance(version, str) else ""
     described = f"From {one_line(Path(document.name).name, 80)} of {writer}{version}"

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Piece:
+class Written:
     """A step, a group with its children, or with no name a remark alone.
 
     ``values`` are the parameters of an operation, or what stands beside the list of a group.
@@ -17,21 +17,21 @@ class Piece:
 
     name: str
     values: Mapping[str, Any] = field(default_factory=dict)
-    children: tuple[Piece, ...] = ()
+    children: tuple[Written, ...] = ()
     remark: str = ""
 
 
-def real(pieces: Iterable[Piece]) -> list[Piece]:
+def real(pieces: Iterable[Written]) -> list[Written]:
     """Those that are steps, and not remarks alone."""
     return [piece for piece in pieces if piece.name]
 
 
-def all_of(pieces: Sequence[Piece], **beside: Any) -> Piece:
+def all_of(pieces: Sequence[Written], **beside: Any) -> Written:
     """A group that takes all of them."""
-    return Piece("all_of", beside, tuple(pieces))
+    return Written("all_of", beside, tuple(pieces))
 
 
-def taking_part(pieces: list[Piece], p: float) -> list[Piece]:
+def taking_part(pieces: list[Written], p: float) -> list[Written]:
     """The pieces with a probability that they take part together."""
     steps = real(pieces)
     if p >= 1.0 or not steps:
@@ -41,7 +41,7 @@ def taking_part(pieces: list[Piece], p: float) -> list[Piece]:
     return [replace(piece, values={**piece.values, "p": p}) if piece.name else piece for piece in pieces]
 
 
-def weighing(pieces: list[Piece], weight: float | None) -> list[Piece]:
+def weighing(pieces: list[Written], weight: float | None) -> list[Written]:
     """The pieces as one child of a group that chooses; no weight is that of all others."""
     steps = real(pieces)
     own = {} if weight is None else {"weight": weight}
@@ -50,7 +50,7 @@ def weighing(pieces: list[Piece], weight: float | None) -> list[Piece]:
     return [replace(piece, values={**piece.values, **own}) if piece.name else piece for piece in pieces]
 
 
-def depth(pieces: Iterable[Piece]) -> int:
+def depth(pieces: Iterable[Written]) -> int:
     """How deep groups are nested."""
     return max((1 + depth(piece.children) for piece in pieces if piece.children), default=0)
 
@@ -79,7 +79,7 @@ def flow(value: Any) -> str:
     return json.dumps(plain(value))
 
 
-def written(piece: Piece) -> str:
+def written(piece: Written) -> str:
     """A piece on one line, as reports show it."""
     if piece.children:
         inside = ", ".join(map(written, real(piece.children)))
@@ -87,7 +87,7 @@ def written(piece: Piece) -> str:
     return f"{piece.name}: {flow(piece.values)}" if piece.values else piece.name
 
 
-def lines_of(pieces: Iterable[Piece], indent: str = "  ") -> Iterator[str]:
+def lines_of(pieces: Iterable[Written], indent: str = "  ") -> Iterator[str]:
     """The lines of a list of steps."""
     for piece in pieces:
         if piece.remark:

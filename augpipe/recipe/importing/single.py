@@ -10,7 +10,7 @@ from augpipe.core.errors import one_line
 from augpipe.core.plan import Border
 from augpipe.recipe.importing import catalogue
 from augpipe.recipe.importing.given import Given, Unreadable
-from augpipe.recipe.importing.pieces import Piece, plain
+from augpipe.recipe.importing.pieces import Written, plain
 from augpipe.recipe.importing.rows import Row, Step
 from augpipe.recipe.messages import shown, validation_messages
 from augpipe.recipe.ops import OPERATIONS
@@ -27,7 +27,7 @@ _NO_EDGE_PIXEL = (4, "reflect")
 _MOST_NAMES = 5
 
 
-def steps_of(found: Row, given: Given) -> list[Piece]:
+def steps_of(found: Row, given: Given) -> list[Written]:
     """The checked steps of a transform.
 
     Raises:
@@ -64,14 +64,14 @@ def row_of(name: str) -> Row | None:
     return catalogue.ROWS.get(name)
 
 
-def _piece(step: Step) -> Piece:
+def _piece(step: Step) -> Written:
     name, values = step
     if name == "one_of":
-        return Piece(name, {}, tuple(_piece(next(iter(child.items()))) for child in values["steps"]))
+        return Written(name, {}, tuple(_piece(next(iter(child.items()))) for child in values["steps"]))
     values = {key: plain(value) for key, value in values.items() if value is not None}
     try:
         OPERATIONS[name].model_validate(values)
     except ValidationError as error:
         _, message = validation_messages(error, name, OPERATIONS[name].model_fields)[0]
         raise Unreadable(message) from None
-    return Piece(name, values)
+    return Written(name, values)

@@ -8,7 +8,7 @@ from typing import Any
 
 from augpipe.recipe.importing import catalogue
 from augpipe.recipe.importing.given import Given, Unreadable
-from augpipe.recipe.importing.pieces import Piece, written
+from augpipe.recipe.importing.pieces import Written, written
 from augpipe.recipe.importing.report import Line, Status
 from augpipe.recipe.importing.rows import Row, Step
 from augpipe.recipe.importing.single import steps_of, unread
@@ -96,15 +96,15 @@ _PARTNERS = ("mosaic", "mixup", "cutmix", "copy_paste")
 _TRAINER = ("close_mosaic", "multi_scale", "rect")
 
 
-def imported(document: Document) -> tuple[list[Piece], dict[str, Any], list[Line]]:
+def imported(document: Document) -> tuple[list[Written], dict[str, Any], list[Line]]:
     """(steps, head of the recipe beside them, lines of the report) of an args.yaml."""
     value = document.value
     task = value.get("task")
     task = task if task in ("detect", "segment", "pose", "obb", "classify") else "detect"
     lines: list[Line] = []
-    pieces: list[Piece] = []
+    pieces: list[Written] = []
 
-    def told(status: Status, names: Sequence[str], why: str, steps: Sequence[Piece] = ()) -> Line:
+    def told(status: Status, names: Sequence[str], why: str, steps: Sequence[Written] = ()) -> Line:
         there = [name for name in names if name in value]
         place = document.place((there[0],)).rpartition(":")[2]
         number = int(place) if place.isdecimal() else 1
@@ -119,20 +119,20 @@ def imported(document: Document) -> tuple[list[Piece], dict[str, Any], list[Line
             made = steps_of(Row(argument.steps), given)
         except Unreadable as error:
             line = told("missing", argument.names, f"left out: {error}")
-            pieces.append(Piece("", remark=line.remark()))
+            pieces.append(Written("", remark=line.remark()))
             continue
         if made:
             unread(given)
             why = "; ".join([argument.near] * bool(argument.near) + given.notes)
             line = told("near" if why else "exact", argument.names, why, made)
-            pieces.append(Piece(made[0].name, made[0].values, (), line.remark()))
+            pieces.append(Written(made[0].name, made[0].values, (), line.remark()))
     for name in _PARTNERS:
         if value.get(name) not in (None, 0, False) and task != "classify":
             line = told("missing", (name,), catalogue.NO_PARTNER)
-            pieces.append(Piece("", remark=line.remark()))
+            pieces.append(Written("", remark=line.remark()))
     if task == "classify" and value.get("auto_augment"):
         line = told("missing", ("auto_augment",), catalogue.NO_OPERATION)
-        pieces.append(Piece("", remark=line.remark()))
+        pieces.append(Written("", remark=line.remark()))
     for name in _TRAINER:
         if value.get(name):
             told("trainer", (name,), "left out: it is how training goes on, not what a picture becomes")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import secrets
 import signal
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -184,6 +186,35 @@ def place_outside(output: str, option: str, *datasets: str | Path | None) -> Pat
         if root is not None and (place == root or root in place.parents):
             raise UsageError(f"{one_line(path, 4096)}: lies in {one_line(dataset, 4096)}; choose a place outside it")
     return path
+
+
+def text_to(output: str | None, option: str, source: str) -> Path | None:
+    """The file for a text, checked before the work; UsageError if it is no place for one, or is the source."""
+    if output is None:
+        return None
+    from augpipe.core.paths import local_path, real_path
+
+    path = local_path(output, option)
+    if path.is_dir() or not path.parent.is_dir():
+        raise UsageError(f"{one_line(path, 4096)}: is a folder, or its folder does not exist; choose another place")
+    if real_path(path) == real_path(source):
+        raise UsageError(f"{one_line(path, 4096)}: is the file that is read; choose another place")
+    return path
+
+
+def save_text(path: Path, text: str) -> None:
+    """Write a text whole or not at all."""
+    temporary = path.with_name(f".{secrets.token_hex(6)}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UsageError(
+            f"{one_line(path, 4096)}: could not be written: {one_line(error.strerror or error)}"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def handled(command: Command) -> Command:

@@ -86,9 +86,9 @@ Stage: TypeAlias = Linear | Table
 # --- the matrices that operations draw -------------------------------------------------------------------------------
 
 
-def brightness(factor: float) -> Rows:
-    """Levels times ``factor``."""
-    return (factor, 0, 0, 0, 0, factor, 0, 0, 0, 0, factor, 0)
+def brightness(factor: float, offset: float = 0) -> Rows:
+    """Levels times ``factor``, and ``offset`` levels."""
+    return (factor, 0, 0, offset, 0, factor, 0, offset, 0, 0, factor, offset)
 
 
 def contrast(factor: float, about: float = MIDDLE) -> Rows:

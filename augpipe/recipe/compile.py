@@ -32,6 +32,7 @@ from augpipe.recipe.operation.params import (
 )
 from augpipe.recipe.ops import OPERATIONS, Operation
 from augpipe.recipe.other_names import step_elsewhere
+from augpipe.recipe.other_writers import writer_of
 from augpipe.recipe.yaml_reader import Document, Path_
 
 VERSION = 1
@@ -156,6 +157,10 @@ def compile_recipe(document: Document, name: str) -> Recipe:
     """
     if not isinstance(document.value, dict):
         fail(document, (), f"expected a recipe, with 'version: 1' and 'steps:', got {shown(document.value)}")
+    writer = writer_of(document.value)
+    if writer is not None:
+        found = f"this is what {writer} writes, no recipe"
+        fail(document, (), f"{found}; 'augpipe recipes import {document.name} -o my.yaml' makes one of it")
     if not isinstance(document.value.get("steps", []), list):
         fail(document, ("steps",), f"steps: {_STEPS}, got {shown(document.value['steps'])}")
     compiler, options = _Compiler(document), {"version": VERSION, **document.value}

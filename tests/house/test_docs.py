@@ -37,6 +37,15 @@ def workplace(tmp_path, voc, coco, monkeypatch):
         make(tmp_path / "data" / name)
     make_exports(tmp_path / "data")
     (tmp_path / "my.yaml").write_text("version: 1\nsteps:\n  - horizontal_flip: {p: 0.5}\n")
+    theirs = next(
+        block
+        for language, block in FENCE.findall((ROOT / "docs" / "import.md").read_text("utf-8"))
+        if language == "yaml"
+    )
+    (tmp_path / "aug.yaml").write_text(theirs)
+    (tmp_path / "args.yaml").write_text(
+        "task: detect\nimgsz: 640\nhsv_h: 0.015\ndegrees: 5.0\nfliplr: 0.5\nmosaic: 1.0\n"
+    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

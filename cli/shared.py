@@ -132,7 +132,9 @@ def source_options(
         raise UsageError(f"--limit {limit}: expected 1 or more")
     file, keep = class_options.asked(classes)
     renamed = class_options.renamed(map or ())
-    return SourceOptions(format, split, file, images, limit, exif, voc_origin, void, keep, renamed, crowds, mismatch)
+    return SourceOptions(
+        format, split, file, images, limit, exif, voc_origin, void, keep, renamed, crowds=crowds, size_mismatch=mismatch
+    )
 
 
 def pixel_reading(levels: str, bands: str | None, channels: str) -> PixelReading:

@@ -92,7 +92,6 @@ def test_downscaling_is_pillows_means_painted_again():
         ({"iso_noise": {"strength": 0.4}}, lambda v: 1.5 * 0.4 * (4 + v)),
         ({"gaussian_noise": {"std": 6, "shared": True}}, lambda v: 36.0),
     ],
-    ids=str,
 )
 def test_noise_has_the_variance_of_its_level(step, variance):
     for level in (60, 140):

@@ -31,7 +31,7 @@ from augpipe.formats.writer import (
     WriteOptions,
     require_size,
 )
-from augpipe.formats.yolo.data_yaml import KINDS, SPLITS, Kind, read_data_yaml
+from augpipe.formats.yolo.data_yaml import KINDS, RESERVED, SPLITS, Kind, read_data_yaml
 from augpipe.formats.yolo.index import label_of
 from augpipe.formats.yolo.rows import is_taken, row_of, text_of
 
@@ -199,7 +199,12 @@ class YoloWriter(DatasetWriter):
         except DatasetError:
             return {}
         same = data.names == tuple(c.name for c in self.categories) and data.task == self._kind
-        return {name: places[0] for name, places in data.splits.items()} if same and any(self._splits) else {}
+        splits = {name: places[0] for name, places in {**data.splits, **data.others}.items()}
+        return (
+            {n: place for n, place in splits.items() if n in SPLITS or place.startswith("images/")}
+            if same and any(self._splits)
+            else {}
+        )
 
 
 def _top_of(name: str) -> str:
@@ -219,10 +224,8 @@ def splits_of(own: Sequence[str], tops: set[str], before: dict[str, str]) -> tup
     remarks = []
     if not parted:
         splits = {"train": "images"}
-    elif len(own) == 1 and own[0] not in SPLITS:  # the only one there is, under a name of its own
-        splits = {**before, "train": f"images/{own[0]}"}
     else:
-        splits = {**before, **{split: f"images/{split}" for split in parted if split in tops}}
+        splits = {**before, **{key_of(split): f"images/{split}" for split in parted if split in tops}}
     splits = splits or {"train": f"images/{parted[0]}"}  # no picture could be written
     if parted and "" in own:
         remarks.append(f"pictures of no split lie in images/{UNSPLIT}, which data.yaml does not name")
@@ -236,6 +239,11 @@ def splits_of(own: Sequence[str], tops: set[str], before: dict[str, str]) -> tup
         remarks.append(many)
         splits |= dict.fromkeys(missing, first)
     return splits, remarks
+
+
+def key_of(split: str) -> str:
+    """What ``data.yaml`` calls a split, of which some names are those of other fields."""
+    return f"{split}_split" if split in RESERVED else split
 
 
 def data_yaml(categories: Sequence[Category], kind: Kind, keypoints: int, splits: dict[str, str]) -> str:

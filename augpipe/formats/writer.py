@@ -255,6 +255,12 @@ def one_a_name(categories: Sequence[Category]) -> tuple[list[Category], dict[int
     return list(first.values()), {c.id: places[c.name] for c in categories}
 
 
+def names_again(categories: Sequence[Category]) -> dict[str, int]:
+    """As a loss: how many classes have the name of another one, so that they are written as that."""
+    again = len(categories) - len({c.name for c in categories})
+    return {"classes of a name that another has, written as one": again} if again else {}
+
+
 def stem_of(name: str) -> str:
     """A name without a picture's ending. The dot in a name that has none, as in ``frame.12``, ends no stem."""
     return os.path.splitext(name)[0] if is_picture(name) else name

@@ -19,6 +19,8 @@ _SHOWN = 5
 def tell(report: ConversionReport, dst: str, after: str) -> None:
     """Print what was written to ``dst``, and everything that the format ``after`` has no place for."""
     typer.echo(f"{shared.plural(report.pictures, 'picture')}, {shared.plural(report.objects, 'object')} to {dst}")
+    if flow := report.flow():
+        typer.echo(f"in → out: {', '.join(flow)}")
     if report.picture_folder:
         folder = one_line(report.picture_folder, 4096)
         typer.echo(f"the pictures stay in {folder}; augpipe finds them with --images {folder}")

@@ -55,9 +55,7 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
     from augpipe.formats.writer import WriteOptions
 
     if pair not in pairs():
-        sources = ", ".join(f.name for f in FORMATS.values() if f.source)
-        known = f"known are A-to-B, A of {sources}, B another of {', '.join(targets())}; and any format to {SHARDS}"
-        raise UsageError(f"unknown conversion '{one_line(pair)}'; {known}")
+        raise UsageError(f"unknown conversion '{one_line(pair)}'; {_known(pair)}")
     before, _, after = pair.partition("-to-")
     if kind is not None and not FORMATS[before].kinds and not FORMATS[after].kinds:
         raise UsageError(f"--kind says what YOLO's rows hold; {pair} has none")
@@ -97,6 +95,23 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
     conversion.tell(report, one_line(dst, 4096), after)
     if report.lost:
         raise typer.Exit(1)
+
+
+def _known(pair: str) -> str:
+    """What can be done instead of a conversion that there is not."""
+    before, _, after = pair.partition("-to-")
+    source = FORMATS.get(before)
+    if source is not None and not source.source and after in targets():
+        shards = f"'augpipe convert {before}-to-{SHARDS} SRC DIR'"
+        if not source.places:
+            return f"{after} has no place for what {before} holds; shards do: {shards}"
+        holders = [name for name, target in targets().items() if "semantic masks" in target.holds]
+        ways = " or ".join(f"'augpipe convert {SHARDS}-to-{name} DIR DST'" for name in holders)
+        if after in holders:
+            return f"it goes by shards:\n{shards}, then {ways}"
+        return f"{after} has no place for what {before} holds, {', '.join(holders)} has:\n{shards}, then {ways}"
+    sources = ", ".join(f.name for f in FORMATS.values() if f.source)
+    return f"known are A-to-B, A of {sources}, B another of {', '.join(targets())}; and any format to {SHARDS}"
 
 
 def one_of(option: str, value: str, *known: str) -> Any:

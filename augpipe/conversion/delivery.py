@@ -284,7 +284,7 @@ def _record_of(report: ConversionReport) -> ConversionRecord:
 
 
 def _report_of(record: ConversionRecord) -> ConversionReport:
-    report = ConversionReport(record.pictures, record.objects)
+    report = ConversionReport(pictures=record.pictures, objects=record.objects)
     report.losses.update(record.losses)
     report.notes.update(record.notes)
     report.examples, report.lost, report.remarks = record.examples, record.lost, record.remarks

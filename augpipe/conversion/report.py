@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from augpipe.core.errors import one_line
+from augpipe.formats.losses import COUNTED
 from augpipe.formats.writer import Encoded
 
 
@@ -21,6 +23,8 @@ class ConversionReport:
         format: the format that was written.
         pictures: how many were written.
         objects: how many were written.
+        kinds_in: kind of label besides boxes → how many objects or pictures had it.
+        kinds: the same of what was written.
         dropped: objects of the source without a box that makes sense.
         losses: what the target cannot hold → how many objects, pictures or classes have it.
         examples: a place for each loss that an object or picture has: file, and number of the object.
@@ -38,6 +42,8 @@ class ConversionReport:
     format: str = ""
     pictures: int = 0
     objects: int = 0
+    kinds_in: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
     dropped: int = 0
     losses: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
@@ -47,10 +53,15 @@ class ConversionReport:
     unseen: list[str] = field(default_factory=list)
     picture_folder: str | None = None
 
-    def count(self, encoded: Encoded, file: str) -> None:
-        """Count one written picture; the first loss of a kind is its example."""
+    def count(self, encoded: Encoded, file: str, kinds: Mapping[str, int]) -> None:
+        """Count one written picture that had ``kinds`` of labels; the first loss of a kind is its example."""
         self.pictures += 1
         self.objects += encoded.objects
+        lost = Counter(encoded.left_out)
+        for loss in encoded.losses:
+            if loss.what in kinds:
+                lost[loss.what] += loss.count
+        self.kinds.update({kind: n - lost[kind] for kind, n in kinds.items()})
         for loss in encoded.losses:
             self.losses[loss.what] += loss.count
             if loss.what not in self.examples:
@@ -75,12 +86,22 @@ class ConversionReport:
         self.unwanted = {**other.unwanted, **self.unwanted}
         self.pictures += other.pictures
         self.objects += other.objects
+        self.kinds_in.update(other.kinds_in)
+        self.kinds.update(other.kinds)
         self.dropped += other.dropped
         self.losses.update(other.losses)
         self.examples = {**other.examples, **self.examples}
         self.notes.update(other.notes)
         self.lost += other.lost
         self.unseen += other.unseen
+
+    def flow(self) -> list[str]:
+        """What came in and what was written, a kind of label each; nothing where it was not counted."""
+        if not self.pictures_in:
+            return []
+        rows = [("pictures", self.pictures_in, self.pictures), ("objects", self.objects_in, self.objects)]
+        rows += [(kind, self.kinds_in[kind], self.kinds[kind]) for kind in COUNTED if self.kinds_in[kind]]
+        return [f"{kind} {came:,} → {went:,}" for kind, came, went in rows]
 
     def oddities(self) -> list[str]:
         """Everything that is lost or odd, in words; nothing if the target says all that the source says."""

@@ -18,6 +18,7 @@ from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset, Entry, Reader, SourceOptions, plural
 from augpipe.formats.catalogue import FORMATS, format_named, targets
 from augpipe.formats.format import Target
+from augpipe.formats.losses import kinds_of
 from augpipe.formats.registry import open_dataset
 from augpipe.formats.writer import SampleEncoder, Stage, WriteOptions
 from augpipe.storage.byte_range import kept_open
@@ -240,13 +241,15 @@ def make_part(part: PictureBatch) -> tuple[Any, ConversionReport]:
     rests = []
     with kept_open():
         for entry, picture in pictures(part.reader, part.entries, report):
+            kinds = kinds_of(picture.annotations)
+            report.kinds_in.update(kinds)
             try:
                 encoded = part.encoder.make(picture)
             except Reject as reject:
                 report.lost.append(f"{one_line(reject.file or picture.name)}: {one_line(reject.message)}")
                 continue
             rests.append(encoded.rest)
-            report.count(encoded, picture.name)
+            report.count(encoded, picture.name, kinds)
             if part.folder is not None:
                 put_picture(entry, part.folder / (encoded.name or picture.name), part.link, report)
     return part.encoder.pack(rests) if rests else None, report

@@ -52,6 +52,8 @@ KNOWN: dict[str, tuple[str, str]] = {
     "mask-left-out": ("picture", "run lengths that are broken"),
     "ring-left-out": ("picture", "a polygon that cannot be used"),
     "obb-left-out": ("picture", "an oriented box without a number or an area"),
+    "name-twice": ("picture", "an object of a JSON gives a name twice; the last value counts"),
+    "verified-left-out": ("picture", "Pascal VOC's attribute verified is not kept"),
     "part-left-out": ("picture", "a part without a box"),
     "panoptic-missing": ("picture", "the panoptic PNG is not there"),
     "segment-left-out": ("picture", "a panoptic segment without an id"),

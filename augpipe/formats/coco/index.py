@@ -29,6 +29,8 @@ from augpipe.storage.temp_copy import end_of
 from augpipe.storage.tree import AnyPath, ArchivePath
 
 _CROWD = re.compile(rb'"iscrowd"\s*:\s*(true|\d)')
+_KIND = re.compile(r"(?:instances|person_keypoints|keypoints|captions|panoptic|stuff)_(.+)")
+_NO_SPLITS = ("all", "default")
 _SNIFFED = 1 << 16
 _RUN_BYTES = 1 << 20
 
@@ -64,7 +66,11 @@ def json_files(src: AnyPath) -> dict[str, list[AnyPath]]:
         named: dict[str, list[AnyPath]] = {}
         for file in together:
             named.setdefault(_split_of(file.stem), []).append(file)
-        return named if any(map(known_split, named)) else {"": together}
+        if not any(map(known_split, named)):
+            return {"": together}
+        for file in named.pop("", ()):
+            named.setdefault(_own_split(file.stem), []).append(file)
+        return named
     out = {}
     for child in children(src):
         jsons = [f for f in files_in(child, "*.json") if looks_like_coco(f)] if child.is_dir() else []
@@ -78,6 +84,12 @@ def _split_of(stem: str) -> str:
     end = stem.rpartition("_")[2]
     own = end if end.startswith(("test-", "minival")) else ""
     return next((name for name in (stem, end) if known_split(name)), own)
+
+
+def _own_split(stem: str) -> str:
+    """The split by a name of one's own that follows a kind of COCO's labels, as in ``instances_night``."""
+    match = _KIND.fullmatch(stem)
+    return "" if match is None or match[1].lower() in _NO_SPLITS else match[1]
 
 
 def detect(source: Source) -> bool:

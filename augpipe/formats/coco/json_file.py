@@ -24,6 +24,7 @@ from augpipe.formats.base import plural, told_apart
 from augpipe.formats.coco.fields import category_of, identity_of, whole_number
 from augpipe.formats.coco.json_ranges import ranges_of
 from augpipe.formats.coco.json_text import held, require_utf8, text_of
+from augpipe.formats.coco.not_kept import not_kept, outside
 from augpipe.formats.coco.read import key_of, panoptic_pngs
 from augpipe.formats.indexing import left_out
 from augpipe.formats.limits import MOST_CLASSES, MOST_KEYPOINTS, require_list
@@ -168,14 +169,16 @@ def _index(path: AnyPath, file: Path, content: mmap.mmap | bytes) -> CocoFile:
             names = one_line(", ".join(c.name for c in categories), 100)
             remarks.append(f"{path.name} has no categories: its classes are called by their ids, {names}")
     texts = msgspec.json.decode(text, type=_Texts)
-    rows = np.column_stack([image_of, ranges_of(_list(texts.annotations), base)])
+    of_rows, of_images = ranges_of(_list(texts.annotations), base), ranges_of(texts.images, base)
+    remarks += not_kept(path.name, outside(text, len(content) - len(text), of_images, of_rows))
+    rows = np.column_stack([image_of, of_rows])
     listed = rows[np.argsort(image_of, kind="stable")][(image_of < 0).sum() :]
     if len(rows) and not len(listed):
         raise DatasetError(f"{path}: no annotation is for an image that it lists; do the ids of 'images' agree?")
     if unlisted := len(rows) - len(listed):
         left = plural(unlisted, "annotation")
         remarks.append(f"{path.name}: {left} of images that it does not list are left out")
-    images = ranges_of(texts.images, base)[places]
+    images = of_images[places]
     return CocoFile(path, file, keys, images, listed, panoptic, categories, tuple(remarks))
 
 

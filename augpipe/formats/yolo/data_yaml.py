@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
 import yaml
@@ -24,6 +24,10 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 """What rows hold, by Ultralytics' names of the tasks: boxes, polygons, boxes with keypoints, oriented boxes."""
 
 SPLITS = ("train", "val", "valid", "validation", "test", "minival")
+RESERVED = frozenset(
+    {"path", "names", "nc", "kpt_shape", "kpt_names", "flip_idx", "task", "download", "channels", "yaml_file"}
+)
+"""Fields that mean something else than a split of one's own."""
 _MOST_BYTES = 1_000_000
 _MOST_EVENTS = 100_000
 _DEEPEST = 20
@@ -34,8 +38,9 @@ _NOTHING = ("", "~", "null", "Null", "NULL")
 class DataYaml:
     """The fields of a ``data.yaml``.
 
-    ``splits`` is name → folders or lists of pictures, ``kpt_shape`` (K, 2 or 3), ``flip_idx`` the keypoint that each
-    one becomes in a mirror image.
+    ``splits`` is name → folders or lists of pictures, and so is ``others`` by names that are none of
+    :data:`SPLITS`: those are splits where such places are there, and else fields of somebody else. ``kpt_shape`` is
+    (K, 2 or 3), ``flip_idx`` the keypoint that each one becomes in a mirror image.
     """
 
     file: AnyPath
@@ -46,6 +51,7 @@ class DataYaml:
     kpt_names: tuple[str, ...] = ()
     flip_idx: tuple[int, ...] | None = None
     task: Kind | None = None
+    others: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_data_yaml(file: AnyPath) -> DataYaml:
@@ -57,6 +63,7 @@ def read_data_yaml(file: AnyPath) -> DataYaml:
         raise DatasetError(
             f"{file}: names no pictures; expected train or val: a folder, a list file, or a list of them"
         )
+    known = {*SPLITS, *RESERVED}
     path, task = fields.get("path"), fields.get("task")
     return DataYaml(
         file,
@@ -67,6 +74,7 @@ def read_data_yaml(file: AnyPath) -> DataYaml:
         _kpt_names(fields.get("kpt_names"), kpt_shape),
         _numbers(fields.get("flip_idx")),
         next((kind for kind in KINDS if kind == task), None),
+        {name: places for name, value in fields.items() if name not in known and (places := _maybe_places(value))},
     )
 
 
@@ -132,6 +140,13 @@ def _place(file: AnyPath, name: str, value: Any) -> str:
 
 def _places(file: AnyPath, name: str, value: Any) -> tuple[str, ...]:
     return tuple(_place(file, name, one) for one in (value if isinstance(value, list) else [value]))
+
+
+def _maybe_places(value: Any) -> tuple[str, ...]:
+    """What may be places of pictures; nothing where a value is anything else."""
+    values = value if isinstance(value, list) else [value]
+    texts = [v.strip() for v in values if isinstance(v, str) and v.strip() and v.isprintable()]
+    return tuple(texts) if len(texts) == len(values) else ()
 
 
 def _names(file: AnyPath, fields: dict[str, Any]) -> tuple[str, ...]:

@@ -21,7 +21,15 @@ from augpipe.formats.layout.name_matching import match_names
 from augpipe.formats.layout.splits import split_called
 from augpipe.formats.layout.text_folders import first_lines
 from augpipe.formats.yolo.data_yaml import KINDS, SPLITS, DataYaml, Kind, read_data_yaml
-from augpipe.formats.yolo.pictures import NAME_FILES, YoloPictures, by_folders, by_yaml, names_file, splits_of
+from augpipe.formats.yolo.pictures import (
+    NAME_FILES,
+    YoloPictures,
+    by_folders,
+    by_yaml,
+    names_file,
+    splits_of,
+    stand_ins_of,
+)
 from augpipe.formats.yolo.read import YoloReader, kind_of, lengths_of
 from augpipe.labels.keypoints import flip_pairs_of
 from augpipe.storage.byte_range import bytes_of
@@ -108,7 +116,8 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     file = yaml_of(src) or (src if src.is_file() else None)
     found = by_yaml(read_data_yaml(file), options) if file is not None else by_folders(src, options)
     everything = list(dict.fromkeys(path for paths in found.pictures.values() for path in paths))
-    named = Counter(path for split, paths in found.pictures.items() if split != "all" for path in set(paths))
+    aside = {"all", *stand_ins_of(found)}
+    named = Counter(path for split, paths in found.pictures.items() if split not in aside for path in set(paths))
     repeated = [path for path, times in named.items() if times > 1]
     if found.chosen is None and repeated:
         first = one_line(relative_to(at_path(found.root, repeated[0]), found.root), 80)

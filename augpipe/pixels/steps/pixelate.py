@@ -59,7 +59,8 @@ class Pixelate(Step, frozen=True, tag="pixelate"):
         columns, side = np.arange(width), self.factor
         if not self.smooth:
             own, first = rows // side, rows[0] // side
-            return means[first : own[-1] + 1].take(columns // side, axis=1).take(own - first, axis=0)
+            painted: Pixels = means[first : own[-1] + 1].take(columns // side, axis=1).take(own - first, axis=0)
+            return painted
         (upper, lower, of_lower), (left, right, of_right) = (
             _neighbors(index, side, count) for index, count in zip((rows, columns), means.shape[:2], strict=True)
         )

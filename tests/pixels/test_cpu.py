@@ -153,7 +153,9 @@ SETTINGS = {
 
 READS = ((5, 1_234_567, 3_000_001), (77, 717_171, 99))
 BY_THE_PICTURE = {
+    "mean of small windows": WindowMean(size_wh=(3, 5)),
     "mean of windows": WindowMean(size_wh=(31, 7)),
+    "mean of large windows": WindowMean(size_wh=(63, 63)),
     "median of windows": WindowMedian(side=7),
     "taps": Taps(taps=tuple((x, 2 * x, 273 + (x == 0)) for x in range(-7, 8))),
     "equalize": Stats(what="equalize", by="channels"),
@@ -196,6 +198,13 @@ def _in_a_process(setting):
     )
     done = subprocess.run([sys.executable, __file__], env=environment, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
+
+
+def test_a_curve_without_bounds_is_refused():
+    """0 to a negative power is infinite."""
+    assert Color(stages=(Curve("gamma", -0.5),)).fault(10**6)
+    assert Color(stages=(Curve("gamma", float("nan")),)).fault(10**6)
+    assert Color(stages=(Curve("gamma", 0.0),)).fault(10**6) is None
 
 
 def test_the_same_bytes_at_every_simd_level():

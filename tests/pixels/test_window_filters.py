@@ -9,7 +9,7 @@ from contents import noise_picture
 from step_cases import SIZES
 from step_checks import check_step
 
-from augpipe.pixels import reference
+from augpipe.pixels import cpu, reference
 from augpipe.pixels.steps.taps import ONE, Taps, in_whole_weights
 from augpipe.pixels.steps.window_filters import WindowMean, WindowMedian
 
@@ -31,6 +31,25 @@ STEPS = [
 @pytest.mark.parametrize("channels", [1, 3])
 def test_backends_agree(step, channels):
     check_step(step, [noise_picture(size, channels, 5) for size in (*SIZES, (1, 1), (40, 600))])
+
+
+@pytest.mark.parametrize("optimized", [True, False])
+@pytest.mark.parametrize("level", [1, 255])
+def test_means_are_exact_for_every_sum_that_a_window_can_have(level, optimized):
+    """Sums rise by one and by 255 along ramps of impulses, up to a whole window; the mean by plain whole numbers."""
+    before = cv2.useOptimized()
+    cv2.setUseOptimized(optimized)
+    try:
+        for w, h in [(3, 3), (5, 3), (15, 17), (17, 15), (31, 31), (63, 61), (63, 63)]:
+            order = np.random.default_rng(w).permutation(300 * 200).reshape(200, 300)
+            picture = np.where(order % 300 < np.arange(300), level, 0).astype(np.uint8)
+            padded = np.pad(picture.astype(np.int64), ((h // 2,) * 2, (w // 2,) * 2), mode="reflect")
+            sums = np.pad(padded.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+            sums = sums[h:, w:] - sums[:-h, w:] - sums[h:, :-w] + sums[:-h, :-w]
+            made = cpu.apply(picture, [WindowMean(size_wh=(w, h))])
+            assert (made == (2 * sums + w * h) // (2 * w * h)).all()
+    finally:
+        cv2.setUseOptimized(before)
 
 
 @pytest.mark.parametrize("side", [3, 7])

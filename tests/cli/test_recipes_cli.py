@@ -91,7 +91,9 @@ def test_operations_lists_all_in_a_line_each():
 
 def test_operations_of_a_name_tells_its_parameters():
     text = fine("operations", "affine")
-    assert text.startswith("affine: Stretch, scale, shear, turn and shift about the centre, in that order; the canvas stays.\n")
+    assert text.startswith(
+        "affine: Stretch, scale, shear, turn and shift about the centre, in that order; the canvas stays.\n"
+    )
     for name in OPERATIONS["affine"].model_fields:
         assert f"\n  {name} " in text
     assert "a number, or [low, high], from 0.01 to 100 (default 1)" in text

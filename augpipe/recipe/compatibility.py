@@ -9,8 +9,8 @@ from typing import Protocol
 from augpipe.core.annotations import Annotations, Category, Rings, Rle
 from augpipe.core.errors import RecipeError, one_line
 from augpipe.labels.keypoints import looks_sided
-from augpipe.recipe.compile import Recipe
 from augpipe.recipe.messages import nearest
+from augpipe.recipe.nodes import Recipe
 from augpipe.recipe.operation.label_effects import LABEL_KINDS
 
 _MOST_NAMES = 3

@@ -33,7 +33,7 @@ from augpipe.core.plan import Border, ColorStage, Contrast, Rgb, Step
 from augpipe.pixels.steps.color import Color
 from augpipe.pixels.steps.pad_fill import PadFill
 from augpipe.pixels.steps.warp import Warp
-from augpipe.recipe.compile import Group, Node, Recipe
+from augpipe.recipe.nodes import Group, Node, Recipe
 from augpipe.recipe.operation.base import Effect, PadEffect, PixelStep, WarpEffect
 
 _SHARPEST_REDUCTION = 64

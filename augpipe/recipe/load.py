@@ -14,8 +14,10 @@ from typing import Any
 
 from augpipe.core.errors import RecipeError, one_line
 from augpipe.recipe import yaml_reader as yaml_document
-from augpipe.recipe.compile import GROUPS, GroupOptions, Recipe, Siblings, compile_recipe
+from augpipe.recipe.compile import compile_recipe
+from augpipe.recipe.groups import GROUPS, GroupOptions, Siblings
 from augpipe.recipe.messages import listing, nearest
+from augpipe.recipe.nodes import Recipe
 from augpipe.recipe.ops import OPERATIONS
 from augpipe.recipe.yaml_reader import Document, Path_
 

@@ -15,8 +15,8 @@ from augpipe.core.errors import Reject
 from augpipe.core.plan import LONGEST_SIDE, Drawn, Plan
 from augpipe.core.rng import OpRng, SampleRng, smallest
 from augpipe.labels.shapes import shape_of
-from augpipe.recipe.compile import Group, Leaf, Node, Recipe
 from augpipe.recipe.fuse import Fuser
+from augpipe.recipe.nodes import Group, Leaf, Node, Recipe
 from augpipe.recipe.operation.base import OpInput, VisibleObject
 
 ORIGINAL = -1

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from augpipe.recipe.compile import GroupOptions
+from augpipe.recipe.groups import GroupOptions
 from augpipe.recipe.label_options import LabelOptions
 from augpipe.recipe.messages import listing, shown
 from augpipe.recipe.operation.label_effects import LABEL_EFFECTS, LABEL_KINDS, LabelEffects

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from augpipe.recipe.compile import CHOOSERS, GROUPS, GroupOptions, Head
+from augpipe.recipe.compile import Head
+from augpipe.recipe.groups import CHOOSERS, GROUPS, GroupOptions
 from augpipe.recipe.label_options import ClassOptions, LabelOptions
 from augpipe.recipe.ops import OPERATIONS
 

@@ -24,7 +24,7 @@ from augpipe.pixels.codec.header import MAX_PIXELS
 from augpipe.pixels.codec.image import FORMATS, SUBSAMPLINGS, PictureFormat
 from augpipe.pixels.codec.pixel_reading import PixelReading
 from augpipe.pixels.cuda.select import Device
-from augpipe.recipe.compile import Recipe
+from augpipe.recipe.nodes import Recipe
 
 RUN_SCHEMA = "augpipe-run/1"
 SOURCE_CHANGED = "source: pictures or labels have changed"

@@ -18,7 +18,7 @@ from augpipe.pixels import cpu
 from augpipe.pixels.codec.header import MAX_PIXELS, read_header
 from augpipe.pixels.codec.image import PictureFormat, decode
 from augpipe.pixels.codec.pixel_reading import PixelReading
-from augpipe.recipe.compile import Recipe
+from augpipe.recipe.nodes import Recipe
 from augpipe.recipe.planner import draw
 from augpipe.run.compatibility import checked
 from augpipe.run.folder.store import Store

@@ -11,7 +11,7 @@ from typing import Any
 from augpipe.core.errors import RunError
 from augpipe.core.paths import real_path
 from augpipe.formats.base import Dataset
-from augpipe.recipe.compile import Recipe
+from augpipe.recipe.nodes import Recipe
 from augpipe.run.config import Execution, RunOptions
 from augpipe.run.dry_run import bytes_of_samples, remark_on_space
 from augpipe.run.engine.base import Engine, Listener

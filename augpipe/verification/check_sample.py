@@ -18,7 +18,7 @@ from augpipe.pixels import reference
 from augpipe.pixels.codec.image import PictureFormat, encode
 from augpipe.pixels.scaled_decode import scale_denominator_of
 from augpipe.pixels.steps.warp import Warp
-from augpipe.recipe.compile import Recipe
+from augpipe.recipe.nodes import Recipe
 from augpipe.verification.check_attributes import check_drop, check_segments, check_source, check_unreadable
 from augpipe.verification.check_object import check_object
 from augpipe.verification.expected import Painted, Setting, expected_object

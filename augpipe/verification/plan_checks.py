@@ -12,7 +12,7 @@ from augpipe.core.errors import Reject
 from augpipe.core.plan import Plan, Step, to_json
 from augpipe.formats.webdataset.safe_parse import object_of
 from augpipe.labels.rules import LabelRules
-from augpipe.recipe.compile import Group, Leaf, Node, Recipe
+from augpipe.recipe.nodes import Group, Leaf, Node, Recipe
 from augpipe.recipe.ops import OPERATIONS
 from augpipe.recipe.planner import draw
 

@@ -8,7 +8,7 @@ import pytest
 from command_line import call
 
 from augpipe.cli import shared
-from augpipe.recipe.compile import GROUPS
+from augpipe.recipe.groups import GROUPS
 from augpipe.recipe.load import load, shipped
 from augpipe.recipe.ops import OPERATIONS
 from augpipe.recipe.reference_docs import usual_step

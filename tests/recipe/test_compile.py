@@ -10,7 +10,8 @@ from recipe_tools import recipe_of
 
 from augpipe.core.errors import RecipeError
 from augpipe.labels.transform import LabelRules
-from augpipe.recipe.compile import Leaf, compile_recipe
+from augpipe.recipe.compile import compile_recipe
+from augpipe.recipe.nodes import Leaf
 from augpipe.recipe.yaml_reader import read
 
 S = "version: 1\nsteps:\n"  # the steps begin on line 3

@@ -12,7 +12,7 @@ from places import DOCS
 from recipe_tools import recipe_of
 
 from augpipe.recipe import reference_docs
-from augpipe.recipe.compile import GROUPS
+from augpipe.recipe.groups import GROUPS
 from augpipe.recipe.load import compiled
 from augpipe.recipe.operation.params import ParamType
 from augpipe.recipe.ops import OPERATIONS

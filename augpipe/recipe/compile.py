@@ -190,7 +190,7 @@ class _Compiler:
         weight = 1.0 if options.weight is None else options.weight
         group_kind: GroupKind = kind  # type: ignore[assignment]
         place = self._document.place((*where, kind))
-        return Group(path, group_kind, children, options.p, count, options.cut, weight, place)
+        return Group(path, group_kind, children, options.p, count, options.cut, weight, place, options.when)
 
 
 def _validated(model: Any, value: Any, document: Document, where: Path_, what: str, example: str = "") -> Any:
@@ -212,9 +212,11 @@ def _node_json(node: Node) -> dict[str, Any]:
     if isinstance(node, Leaf):
         own = node.operation.model_dump(mode="json", exclude_none=True, exclude={"id", "weight"})  # said elsewhere
         return {"path": node.path, "operation": node.operation.name(), **own}
+    own = {} if node.when is None else {"when": node.when.model_dump(mode="json", exclude_none=True)}
     return {
         "path": node.path,
         "group": node.kind,
+        **own,
         "p": node.p,
         "n": list(node.count),
         "cut": node.cut,

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from augpipe.recipe.messages import fail, shown
+from augpipe.recipe.operation.condition import WHEN, MaybeWhen
 from augpipe.recipe.operation.params import MaybeName, MaybeWeight, Share, WholePair, whole_between
 from augpipe.recipe.yaml_reader import Document, Path_
 
-GROUPS = ("one_of", "some_of", "all_of")
+GROUPS = ("one_of", "some_of", "all_of", "shuffled")
 CHOOSERS = ("one_of", "some_of")
 """Groups whose children take a weight, and no p."""
 
@@ -25,6 +26,7 @@ class GroupOptions(BaseModel):
     id: MaybeName = Field(None, description="a name of its own for its random numbers")
     cut: bool = Field(False, description="end the run behind the group: what this canvas does not show is gone")
     weight: MaybeWeight = Field(None, description="inside one_of and some_of: its share of the choice, 1 if not given")
+    when: MaybeWhen = WHEN
     n: Any = Field(None, description="some_of only: how many steps to take")
 
 

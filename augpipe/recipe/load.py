@@ -115,9 +115,11 @@ class _Cursor:
         if kind in GROUPS:
             if len(rest) == 1 and rest[0] in GroupOptions.model_fields:
                 return (*where, rest[0])
+            if rest and rest[0] == "when":
+                return self.in_mapping(rest, where)
             if rest:
                 return self.in_steps(rest, (*where, kind))
-        elif len(rest) == 1:
+        elif len(rest) == 1 or (rest and rest[0] == "when"):
             return self.in_mapping([kind, *rest], where)
         known = GroupOptions.model_fields if kind in GROUPS else OPERATIONS[kind].model_fields
         raise self._mistake(f"expected one name behind '{one_line(names[0], 80)}': {listing(list(known), 'or')}")

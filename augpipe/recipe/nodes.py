@@ -14,10 +14,11 @@ from typing import Literal, TypeAlias
 from augpipe.core.plan import Border
 from augpipe.labels.rules import LabelRules
 from augpipe.recipe.label_options import FlipPairs
+from augpipe.recipe.operation.condition import When
 from augpipe.recipe.operation.params import WholePair
 from augpipe.recipe.ops import Operation
 
-GroupKind: TypeAlias = Literal["one_of", "some_of", "all_of"]
+GroupKind: TypeAlias = Literal["one_of", "some_of", "all_of", "shuffled"]
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,15 @@ class Leaf:
     def p(self) -> float:
         return self.operation.p
 
+    @property
+    def when(self) -> When | None:
+        return self.operation.when
+
 
 @dataclass(frozen=True)
 class Group:
-    """Steps of which ``count`` = (least, most) are chosen by weight; ``all_of`` takes all, each with its own p."""
+    """Steps of which ``count`` = (least, most) are chosen by weight; ``all_of`` and ``shuffled`` take all,
+    each with its own p, ``shuffled`` in a drawn order."""
 
     path: str
     kind: GroupKind
@@ -46,6 +52,7 @@ class Group:
     cut: bool = False
     weight: float = 1.0
     place: str = field(default="", compare=False)
+    when: When | None = None
 
     @functools.cached_property
     def weights(self) -> tuple[float, ...]:
@@ -78,6 +85,10 @@ class Recipe:
         """Every operation, in order."""
         return _leaves(self.nodes, lambda node: True)
 
+    def conditions(self) -> Iterator[tuple[str, When]]:
+        """(path, condition) of every step and group that some sample can have and that has one."""
+        return _conditions(self.nodes)
+
     def possible(self) -> Iterator[Leaf]:
         """Every operation that some sample can have, in order."""
         return _leaves(self.nodes, _is_possible)
@@ -89,6 +100,14 @@ def _leaves(nodes: Sequence[Node], wanted: Callable[[Node], bool]) -> Iterator[L
             yield node
         else:
             yield from _leaves(node.children, wanted)
+
+
+def _conditions(nodes: Sequence[Node]) -> Iterator[tuple[str, When]]:
+    for node in filter(_is_possible, nodes):
+        if node.when is not None:
+            yield node.path, node.when
+        if isinstance(node, Group):
+            yield from _conditions(node.children)
 
 
 def _is_possible(node: Node) -> bool:

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from augpipe.recipe.groups import GroupOptions
 from augpipe.recipe.label_options import LabelOptions
 from augpipe.recipe.messages import listing, shown
+from augpipe.recipe.operation.condition import When
 from augpipe.recipe.operation.label_effects import LABEL_EFFECTS, LABEL_KINDS, LabelEffects
 from augpipe.recipe.operation.params import ParamType
 from augpipe.recipe.ops import COMMON_FIELDS, OPERATIONS, Operation
@@ -25,6 +26,7 @@ GROUPS = {
     "one_of": ("One of its steps, chosen by weight.", "one_of: [to_gray, gamma: {amount: 0.8}]"),
     "some_of": ("n of its steps, chosen by weight, done in recipe order.", "some_of: [to_gray, jpeg: {quality: 50}]"),
     "all_of": ("All of its steps, each by its own p.", "all_of: [to_gray, jpeg: {quality: 50, p: 0.3}]"),
+    "shuffled": ("All of its steps, each by its own p, in an order that is drawn.", "shuffled: [gaussian_blur, jpeg]"),
 }
 """Name → (what it does, an example) of the groups."""
 
@@ -84,6 +86,11 @@ def common_parameters() -> list[Parameter]:
 def label_parameters() -> list[Parameter]:
     """What ``labels`` at the top of a recipe takes."""
     return _parameters(LabelOptions)
+
+
+def condition_parameters() -> list[Parameter]:
+    """What ``when`` of a step or a group takes."""
+    return _parameters(When)
 
 
 def _parameters(model: type[BaseModel]) -> list[Parameter]:
@@ -163,6 +170,7 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 BLOCKS: dict[str, Callable[[], str]] = {
     "operations": operations_markdown,
     "every operation": lambda: parameters_markdown(common_parameters()),
+    "when": lambda: parameters_markdown(condition_parameters()),
     "labels": lambda: parameters_markdown(label_parameters()),
     "labels under operations": carried_markdown,
     "words": label_effects_markdown,

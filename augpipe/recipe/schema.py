@@ -7,6 +7,7 @@ from typing import Any
 from augpipe.recipe.compile import Head
 from augpipe.recipe.groups import CHOOSERS, GROUPS, GroupOptions
 from augpipe.recipe.label_options import ClassOptions, LabelOptions
+from augpipe.recipe.operation.condition import When
 from augpipe.recipe.ops import OPERATIONS
 
 _STEP = "step"
@@ -72,5 +73,7 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _field(schema: dict[str, Any]) -> dict[str, Any]:
+    if any(option.get("$ref") == "#/$defs/When" for option in schema.get("anyOf", ())):
+        return {**_plain(When.model_json_schema()), "minProperties": 1, "description": schema["description"]}
     unwritten = {"title"} | ({"default"} if schema.get("default", ...) is None else set())
     return {key: value for key, value in schema.items() if key not in unwritten}

@@ -198,7 +198,9 @@ class _ShardTask:
             self._progress(1, len(self._task.copies))
             return None
         self._tally.notes.update(loaded.annotations.notes)
-        frame = Frame(loaded.entry.key, loaded.header.upright_wh, loaded.annotations, self._class_names)
+        frame = Frame(
+            loaded.entry.key, loaded.header.upright_wh, loaded.annotations, self._class_names, loaded.entry.split
+        )
         plans: list[tuple[int, Plan, Labelled]] = []
         for copy in self._task.copies:
             try:

@@ -36,14 +36,15 @@ class SourcePicture:
     """A source picture, upright, with its labels.
 
     ``decoded`` gives it in RGB or gray at 1/n of its size, as the decoder makes it for an output that is shrunk;
-    ``origin`` has key, sha256, width, height, orientation and split, as records have them; ``shapes`` are kept for its
-    other copies.
+    ``origin`` has key, sha256, width, height, orientation and split, as records have them; ``split`` is
+    that of the dataset; ``shapes`` are kept for its other copies.
     """
 
     header: Header
     decoded: Callable[[int], U8]
     annotations: Annotations
     origin: Mapping[str, Any]
+    split: str = ""
     shapes: dict[tuple[int, str], tuple[str, Painted]] = field(default_factory=dict)
 
     @property
@@ -101,7 +102,8 @@ def _check_sample(sample: WrittenSample, source: SourcePicture, context: Context
         report.fault(f"is {out_wh}, its plan leads to {planned_wh}")
         return
     names = class_names(context.categories.values())
-    copy, frame = int(record["copy"]), Frame(str(source.origin["key"]), source.size_wh, source.annotations, names)
+    copy, key = int(record["copy"]), str(source.origin["key"])
+    frame = Frame(key, source.size_wh, source.annotations, names, source.split)
     if context.recipe is not None and not is_redrawn(plan, context.recipe, frame, context.seed, copy):
         report.fault(f"its plan is not the one that recipe and seed lead to for copy {record['copy']}")
     setting = Setting(steps, source.size_wh, out_wh, context.rules, source.shapes)

@@ -82,7 +82,7 @@ class Reading:
             "orientation": header.orientation,
             "split": self.split,
         }
-        return SourcePicture(header, decoded, annotations, origin)
+        return SourcePicture(header, decoded, annotations, origin, entry.split)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from augpipe.core.errors import RecipeError, one_line
 from augpipe.core.plan import Border
-from augpipe.recipe.groups import CHOOSERS, GROUPS, GroupOptions, Siblings, count_of
+from augpipe.recipe.groups import CHOOSERS, GROUPS, POLICIES, GroupOptions, Siblings, count_of
 from augpipe.recipe.label_options import LabelOptions
 from augpipe.recipe.messages import fail, listing, nearest, shown, told, validation_messages
 from augpipe.recipe.nodes import Group, GroupKind, Leaf, Node, Recipe
@@ -22,6 +22,7 @@ from augpipe.recipe.operation.params import (
 )
 from augpipe.recipe.ops import OPERATIONS
 from augpipe.recipe.other_names import step_elsewhere
+from augpipe.recipe.policies.expand import POLICY_MODELS
 from augpipe.recipe.yaml_reader import Document, Path_
 
 VERSION = 1
@@ -128,6 +129,8 @@ class _Compiler:
             if options is None:
                 raise _Told
             return self._group(name, children, options, where, path)
+        if name in POLICIES:
+            return self._policy(name, arguments, where, prefix, siblings)
         inside, operation = (*where, name), OPERATIONS[name]
         if not isinstance(arguments, dict):
             message = f"{name}: expected its parameters in braces, as in '{operation.example}', got {shown(arguments)}"
@@ -137,26 +140,39 @@ class _Compiler:
         path = prefix + self._name(name, checked.id, inside, siblings)
         return Leaf(path, checked, 1.0 if checked.weight is None else checked.weight, self._document.place(inside))
 
+    def _policy(self, name: str, arguments: Any, where: Path_, prefix: str, siblings: Siblings) -> Node:
+        """The group that a policy stands for; its path is that of the policy."""
+        inside, model = (*where, name), POLICY_MODELS[name]
+        if not isinstance(arguments, dict):
+            message = f"{name}: expected its parameters in braces, as in '{model.example}', got {shown(arguments)}"
+            self._fail(inside, message)
+        policy = _validated(model, arguments, self._document, inside, name, model.example)
+        self._check_share(policy, arguments, where, inside)
+        own = self._name(name, policy.id, inside, siblings)
+        return self._node(policy.expanded(own), where, prefix, Siblings())
+
     def _parts(self, item: Any, where: Path_) -> tuple[str, Any, dict[str, Any]]:
         """(name, arguments, what stands beside) of one item of a list of steps."""
         if isinstance(item, str):
             item = {item: None}
         if not isinstance(item, dict) or not item:
             self._fail(where, f"{_A_STEP}, got {shown(item)}")
-        known = [key for key in item if key in OPERATIONS or key in GROUPS]
+        known = [key for key in item if key in OPERATIONS or key in GROUPS or key in POLICIES]
         others = {key: value for key, value in item.items() if key not in known}
         if len(known) > 1:
             self._fail(where, f"expected one step, got {listing(known)}; begin each with '- '")
         if not known:
             key = next(iter(item))
-            near = step_elsewhere(key) or nearest(key, [*OPERATIONS, *GROUPS], "'augpipe recipes operations'")
+            near = step_elsewhere(key) or nearest(
+                key, [*OPERATIONS, *GROUPS, *POLICIES], "'augpipe recipes operations'"
+            )
             self._fail((*where, key), f"unknown operation '{one_line(key, 80)}'{near}")
         name, arguments = known[0], item[known[0]]
-        if name in OPERATIONS and others:
+        if name not in GROUPS and others:
             key = next(iter(others))
             message = f"'{one_line(key, 80)}' belongs to {name}: write it in its braces, or indent it more"
             self._fail((*where, key), message)
-        return name, {} if arguments is None and name in OPERATIONS else arguments, others
+        return name, {} if arguments is None and name not in GROUPS else arguments, others
 
     def _check_share(self, options: Any, given: dict[str, Any], where: Path_, inside: Path_) -> None:
         """A step says how often it takes part by p, or by weight where one is chosen among siblings."""

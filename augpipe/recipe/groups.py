@@ -13,12 +13,14 @@ from augpipe.recipe.operation.params import MaybeName, MaybeWeight, Share, Whole
 from augpipe.recipe.yaml_reader import Document, Path_
 
 GROUPS = ("one_of", "some_of", "all_of", "shuffled")
+POLICIES = ("rand_augment", "trivial_augment", "auto_augment")
+"""Names of what is turned into groups."""
 CHOOSERS = ("one_of", "some_of")
 """Groups whose children take a weight, and no p."""
 
 
-class GroupOptions(BaseModel):
-    """The options beside the list of a group's steps."""
+class NodeOptions(BaseModel):
+    """What a group and a policy take."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -27,6 +29,11 @@ class GroupOptions(BaseModel):
     cut: bool = Field(False, description="end the run behind the group: what this canvas does not show is gone")
     weight: MaybeWeight = Field(None, description="inside one_of and some_of: its share of the choice, 1 if not given")
     when: MaybeWhen = WHEN
+
+
+class GroupOptions(NodeOptions):
+    """The options beside the list of a group's steps."""
+
     n: Any = Field(None, description="some_of only: how many steps to take")
 
 
@@ -62,7 +69,7 @@ class Siblings:
         if name is None:
             self._counts[kind] += 1
             count = self._counts[kind]
-            name = kind if count == 1 else f"{kind}#{count}"
+            name = kind if count == 1 else f"{kind}{'-' if kind in POLICIES else '#'}{count}"
         earlier = self.taken.get(name)
         self.taken[name] = where
         return name, earlier

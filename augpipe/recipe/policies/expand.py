@@ -47,7 +47,8 @@ class RandAugment(Policy):
 
     def steps(self) -> list[dict[str, Any]]:
         kinds = _KINDS[self.space]
-        rows = [(kind, [(step, 1.0) for step in usual(kind, self.magnitude / 30.0)]) for kind in kinds]
+        found = {kind: usual(kind, self.magnitude / 30.0) for kind in kinds}
+        rows = [(kind, [(step, 1.0 / len(steps)) for step in steps]) for kind, steps in found.items()]
         identities = 0 if self.space == "pixels" else 1
         return [_choice(rows, identities, f"draw{i + 1}") for i in range(self.n)]
 
@@ -108,24 +109,23 @@ POLICY_MODELS: dict[str, type[Policy]] = {
 
 
 def _choice(rows: Iterable[tuple[str, Sequence[tuple[Step, float]]]], identities: int, name: str) -> dict[str, Any]:
-    """One of some kinds, each as likely as one of the identities; a kind that changes nothing is one."""
-    kinds = [(kind, found) for kind, found in rows]
-    there = [(kind, found) for kind, found in kinds if found]
-    steps = []
-    for kind, found in there:
-        total = sum(weight for _, weight in found)
+    """One of some kinds by weight, of which each has 1 with what changes nothing in it, as an identity has."""
+    kinds = list(rows)
+    steps, total = [], 0.0
+    for kind, found in kinds:
         for i, (step, weight) in enumerate(found):
             own = kind if len(found) == 1 else f"{kind}-{i + 1}"
-            steps.append(_with(step, id=own, weight=round(weight / total, 9)))
-    return {"one_of": steps, "id": name, **_share(len(there), len(kinds) + identities)}
+            steps.append(_with(step, id=own, weight=weight))
+            total += weight
+    return {"one_of": steps, "id": name, **_share(total, len(kinds) + identities)}
 
 
 def _signs(kind: str, found: Sequence[Step], weight: float) -> list[Step]:
     return [_with(step, id=f"{kind}-{i + 1}", weight=weight) for i, step in enumerate(found)]
 
 
-def _share(there: int, of: int) -> dict[str, float]:
-    return {} if there == of else {"p": there / of}
+def _share(there: float, of: int) -> dict[str, float]:
+    return {"p": round(there / of, 9)} if of - there > 1e-6 else {}
 
 
 def _with(step: Step, **more: Any) -> Step:

@@ -34,14 +34,17 @@ def usual(kind: str, share: float) -> list[Step]:
 
 
 def wide(kind: str) -> list[tuple[Step, float]]:
-    """(step, weight) of a kind at any magnitude, as TrivialAugment draws it from 31 in its wide space."""
+    """(step, weight) of a kind at any magnitude, as TrivialAugment draws it from 31 in its wide space.
+
+    What is left of a weight of 1 changes nothing.
+    """
     most = {"translate_x": 32.0, "translate_y": 32.0, "rotate": 135.0}
     if kind in _SIGNED:
         value = most.get(kind, 0.99)
         return [(_signed(kind, [-value, value], "pixels"), 1.0)]
     if kind == "posterize":
         bits = [8 - round(magnitude / 5.0) for magnitude in range(31)]
-        return [({"posterize": {"bits": b}}, round(bits.count(b) / 31.0, 9)) for b in sorted(set(bits))]
+        return [({"posterize": {"bits": b}}, round(bits.count(b) / 31.0, 9)) for b in sorted(set(bits)) if b < 8]
     return [({"solarize": {"threshold": [0, 255]}}, 1.0)] if kind == "solarize" else [({kind: {}}, 1.0)]
 
 

@@ -107,16 +107,19 @@ def import_(
 @app.command(epilog="Example: augpipe recipes operations affine")
 @shared.handled
 def operations(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="An operation or a group of steps.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="An operation, a group of steps or a policy.")
+    ] = None,
     debug: shared.Debug = False,
 ) -> None:
     """What a recipe can do; with a NAME, the parameters of that."""
     from augpipe.core.errors import RecipeError, one_line
     from augpipe.recipe import reference_docs
+    from augpipe.recipe.groups import POLICIES
     from augpipe.recipe.messages import nearest
     from augpipe.recipe.ops import OPERATIONS
 
-    known = [*OPERATIONS, *reference_docs.GROUPS]
+    known = [*OPERATIONS, *reference_docs.GROUPS, *POLICIES]
     if name is None:
         typer.echo(shared.table([(known_name, reference_docs.summary(known_name)) for known_name in known], ""))
         return
@@ -124,7 +127,7 @@ def operations(
         near = nearest(name, known, "'augpipe recipes operations'")
         raise RecipeError(f"unknown operation '{one_line(name, 80)}'{near}")
     rows = reference_docs.parameters(name)
-    if name in OPERATIONS:
+    if name not in reference_docs.GROUPS:
         rows += reference_docs.common_parameters()
     typer.echo(f"{name}: {reference_docs.summary(name)}\n")
     for row in rows:

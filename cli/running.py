@@ -18,7 +18,7 @@ from . import conversion, progress, shared
 
 if TYPE_CHECKING:
     from augpipe.conversion import DeliveredDataset
-    from augpipe.recipe.compile import Recipe
+    from augpipe.recipe.nodes import Recipe
     from augpipe.run.augment import Execution, Limits, RunOptions, Summary
     from augpipe.run.folder.manifest import WindowTotals
 

@@ -14,7 +14,7 @@ from augpipe.conversion.run import target_named
 from augpipe.core.errors import UsageError
 from augpipe.core.paths import StrPath, local_path
 from augpipe.formats.webdataset.dataset_list import is_dataset_folder, read_list
-from augpipe.recipe.compile import Recipe
+from augpipe.recipe.nodes import Recipe
 from augpipe.run.augment import Execution, Limits, RunOptions, Summary, Watcher, augment
 from augpipe.run.retry import finish, retry
 from augpipe.run.source_guard import require_apart, roots_of

@@ -10,6 +10,7 @@ canvas cuts there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -33,10 +34,12 @@ from augpipe.core.plan import Border, ColorStage, Contrast, Rgb, Step
 from augpipe.pixels.steps.color import Color
 from augpipe.pixels.steps.pad_fill import PadFill
 from augpipe.pixels.steps.warp import Warp
-from augpipe.recipe.compile import Group, Node, Recipe
+from augpipe.recipe.nodes import Group, Node, Recipe
 from augpipe.recipe.operation.base import Effect, PadEffect, PixelStep, WarpEffect
 
 _SHARPEST_REDUCTION = 64
+_MOST_ORDERED = 10
+"""Steps of a shuffled group whose orders are all looked at."""
 _TOUCH = 1 / 32
 """Pixels beyond the picture's edge from which on the border counts as shown. Positions are rounded to this grid, and
 rounding a map moves the edge of a picture of thousands of pixels by less."""
@@ -213,7 +216,9 @@ def _after(node: Node, state: int) -> int:
 
 
 def _inside(group: Group, state: int) -> int:
-    """The highest state after the most steps that a group may choose, which are done in recipe order."""
+    """The highest state after the most steps that a group may choose, which are done in recipe order or in any."""
+    if group.kind == "shuffled":
+        return _in_any_order(group.children, state)
     most = group.count[1]
     by_count: list[int | None] = [state] + [None] * most
     for child in group.children:
@@ -225,3 +230,14 @@ def _inside(group: Group, state: int) -> int:
                 by_count[chosen + 1] = max(_after(child, before), other or 0)
     highest = by_count[most]
     return state if highest is None else highest
+
+
+def _in_any_order(nodes: Sequence[Node], state: int) -> int:
+    """The highest state after all of some steps in the worst order; of many, a bound that is no lower."""
+    if len(nodes) > _MOST_ORDERED:
+        return state + sum(max(_after(node, before) - before for before in (0, 1)) for node in nodes)
+    highest = {0: state}  # set of steps, as bits → the highest state after them
+    for done in range(1, 2 ** len(nodes)):
+        ends = [i for i in range(len(nodes)) if done >> i & 1]
+        highest[done] = max(_after(nodes[i], highest[done - 2**i]) for i in ends)
+    return highest[2 ** len(nodes) - 1]

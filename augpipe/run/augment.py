@@ -20,8 +20,8 @@ from augpipe.formats.registry import open_dataset
 from augpipe.formats.significant_bits import found_levels, remark_on
 from augpipe.pixels.codec.pixel_reading import levels_of
 from augpipe.pixels.factory import remark_on_processes
-from augpipe.recipe.compile import Recipe
 from augpipe.recipe.load import load
+from augpipe.recipe.nodes import Recipe
 from augpipe.run.compatibility import checked
 from augpipe.run.config import SOURCE_CHANGED, Execution, RunOptions, config_of, differences, patient
 from augpipe.run.engine.base import Engine

@@ -25,7 +25,7 @@ from augpipe.pixels.codec.header import MAX_PIXELS
 from augpipe.pixels.codec.image import FORMATS, SUBSAMPLINGS, PictureFormat
 from augpipe.pixels.codec.pixel_reading import PixelReading
 from augpipe.pixels.cuda.select import Device
-from augpipe.recipe.compile import Recipe
+from augpipe.recipe.nodes import Recipe
 from augpipe.windows.spec import WindowSpec
 from augpipe.windows.spec import check as check_windows
 from augpipe.windows.spec import to_json as windows_json

@@ -19,7 +19,7 @@ from augpipe.pixels import cpu
 from augpipe.pixels.codec.header import MAX_PIXELS, read_header
 from augpipe.pixels.codec.image import PictureFormat, decode
 from augpipe.pixels.codec.pixel_reading import PixelReading
-from augpipe.recipe.compile import Recipe
+from augpipe.recipe.nodes import Recipe
 from augpipe.recipe.planner import draw
 from augpipe.run.compatibility import checked
 from augpipe.run.folder.store import Store
@@ -61,7 +61,7 @@ def plans(dataset: Dataset, recipe: Recipe, seed: int, copies: int) -> Iterator[
     for entry in dataset.entries:
         try:
             _, header, annotations = _opened(dataset, entry)
-            frame = Frame(entry.key, header.upright_wh, annotations, class_names(dataset.categories))
+            frame = Frame(entry.key, header.upright_wh, annotations, class_names(dataset.categories), entry.split)
             for copy in range(copies):
                 yield {"source": entry.key, "copy": copy, "plan": to_json(draw(recipe, frame, seed, copy))}
         except MissingLibrary:
@@ -117,7 +117,7 @@ def samples(
                 reading = replace(reading, levels=found_levels(source, whole, reading, MAX_PIXELS))
                 data, header, annotations = _opened(dataset, entry, reading)
             picture = decode(data, header)
-            frame = Frame(entry.key, header.upright_wh, annotations, class_names(dataset.categories))
+            frame = Frame(entry.key, header.upright_wh, annotations, class_names(dataset.categories), entry.split)
             untouched = apply(annotations, CanvasState(frame.size_wh), recipe.rules, categories, dataset.options.void)
             made = [Sample(_rgb(picture), untouched, Plan(seed))]
             for copy in range(copies):
@@ -190,7 +190,12 @@ def _size_of_copy(dataset: Dataset, entry: Entry, recipe: Recipe, seed: int, pic
     """About how many bytes the first copy of a picture takes; 0 if it cannot be read."""
     try:
         _, header, annotations = _opened(dataset, entry)
-        plan = draw(recipe, Frame(entry.key, header.upright_wh, annotations, class_names(dataset.categories)), seed, 0)
+        plan = draw(
+            recipe,
+            Frame(entry.key, header.upright_wh, annotations, class_names(dataset.categories), entry.split),
+            seed,
+            0,
+        )
     except Exception:  # an estimate must not stop a run, which rejects such pictures
         return 0
     width, height = follow(plan.steps, header.upright_wh).size_wh

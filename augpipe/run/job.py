@@ -19,7 +19,7 @@ from augpipe.pixels.backend import BackendOptions
 from augpipe.pixels.codec.image import PictureFormat
 from augpipe.pixels.codec.pixel_reading import PixelReading
 from augpipe.pixels.cuda.select import Device
-from augpipe.recipe.compile import Recipe
+from augpipe.recipe.nodes import Recipe
 from augpipe.run.folder.state import RunState
 from augpipe.run.folder.store import Store
 from augpipe.run.outputs import Outputs

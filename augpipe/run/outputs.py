@@ -14,7 +14,7 @@ from augpipe.core.canvas import follow
 from augpipe.core.errors import Reject, fault
 from augpipe.core.plan import Plan
 from augpipe.labels.transform import apply
-from augpipe.recipe.compile import Recipe
+from augpipe.recipe.nodes import Recipe
 from augpipe.recipe.planner import draw
 from augpipe.run.config import RunOptions
 from augpipe.windows.samples import PlannedSample, PlannedSamples, Rules, samples_of

@@ -19,8 +19,8 @@ from augpipe.pixels.codec import pixel_reading
 from augpipe.pixels.codec.image import PictureFormat
 from augpipe.pixels.cuda.select import Device
 from augpipe.recipe import yaml_reader
-from augpipe.recipe.compile import Recipe
 from augpipe.recipe.load import compiled
+from augpipe.recipe.nodes import Recipe
 from augpipe.run.config import RunOptions
 from augpipe.storage.remote import is_url
 from augpipe.storage.resolve import is_pattern

@@ -13,7 +13,7 @@ from augpipe.core.paths import real_path
 from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset
 from augpipe.formats.webdataset.schema import REJECTS
-from augpipe.recipe.compile import Recipe
+from augpipe.recipe.nodes import Recipe
 from augpipe.run.config import Execution, RunOptions
 from augpipe.run.dry_run import bytes_of_samples, remark_on_space
 from augpipe.run.engine.base import Engine, Listener

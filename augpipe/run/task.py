@@ -214,7 +214,9 @@ class _ShardTask:
             self._progress(1, len(self._task.copies))
             return None
         self._tally.notes.update(loaded.annotations.notes)
-        frame = Frame(loaded.entry.key, loaded.header.upright_wh, loaded.annotations, self._class_names)
+        frame = Frame(
+            loaded.entry.key, loaded.header.upright_wh, loaded.annotations, self._class_names, loaded.entry.split
+        )
         planned, plans, rejects = self._planned(loaded, frame), list[tuple[int, Plan, Labelled]](), self._tally.rejected
         for sample in planned.samples:
             if isinstance(sample.labels, Reject):

@@ -19,7 +19,7 @@ from augpipe.pixels import reference
 from augpipe.pixels.codec.image import PictureFormat, encode
 from augpipe.pixels.scaled_decode import scale_denominator_of
 from augpipe.pixels.steps.warp import Warp
-from augpipe.recipe.compile import Recipe
+from augpipe.recipe.nodes import Recipe
 from augpipe.verification.findings import MISFIT, Findings, Reporter
 from augpipe.verification.objects.check_attributes import check_drop, check_segments, check_source, check_unreadable
 from augpipe.verification.objects.check_object import check_object
@@ -40,14 +40,15 @@ class SourcePicture:
     """A source picture, upright, with its labels.
 
     ``decoded`` gives it in RGB or gray at 1/n of its size, as the decoder makes it for an output that is shrunk;
-    ``origin`` has key, sha256, width, height, orientation and split, as records have them; ``shapes`` are kept for its
-    other copies.
+    ``origin`` has key, sha256, width, height, orientation and split, as records have them; ``split`` is
+    that of the dataset; ``shapes`` are kept for its other copies.
     """
 
     header: Header
     decoded: Callable[[int], U8]
     annotations: Annotations
     origin: Mapping[str, Any]
+    split: str = ""
     shapes: dict[tuple[int, str], tuple[str, Painted]] = field(default_factory=dict)
 
     @property
@@ -112,7 +113,8 @@ def _check_sample(sample: WrittenSample, source: SourcePicture, context: Context
     if (planned_wh := sizes_of(steps, source.size_wh)[-1]) != out_wh:
         report.fault(f"is {out_wh}, its plan leads to {planned_wh}")
         return
-    frame = Frame(str(source.origin["key"]), source.size_wh, labels, class_names(context.categories.values()))
+    names = class_names(context.categories.values())
+    frame = Frame(str(source.origin["key"]), source.size_wh, labels, names, source.split)
     if context.window is not None and window is not None:
         if (fault := fault_of_window(plan, context.window, copy, window, source.size_wh)) is not None:
             report.fault(fault)

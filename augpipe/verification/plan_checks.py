@@ -12,7 +12,8 @@ from augpipe.core.errors import Reject
 from augpipe.core.plan import Plan, to_json
 from augpipe.formats.webdataset.safe_parse import object_of
 from augpipe.labels.rules import LabelRules
-from augpipe.recipe.compile import Group, Leaf, Node, Recipe
+from augpipe.recipe.nodes import Group, Leaf, Node, Recipe
+from augpipe.recipe.operation.condition import When
 from augpipe.recipe.ops import OPERATIONS
 from augpipe.recipe.planner import draw
 
@@ -53,8 +54,9 @@ def _node(row: Mapping[str, Any], weight: float) -> Node:
         operation = OPERATIONS[row["operation"]]
         older = {name: value for name, value in operation.before.items() if name not in parameters}
         return Leaf(row["path"], operation.model_validate(parameters).model_copy(update=older), weight)
+    when = None if "when" not in row else When.model_validate(row["when"])
     children, (least, most) = _nodes(row["steps"], row["weights"]), row["n"]
-    return Group(row["path"], row["group"], children, row["p"], (least, most), row["cut"], weight)
+    return Group(row["path"], row["group"], children, row["p"], (least, most), row["cut"], weight, when=when)
 
 
 def is_redrawn(plan: Plan, recipe: Recipe, frame: Frame, seed: int, copy: int) -> bool:

@@ -88,7 +88,7 @@ class Reading:
             "orientation": header.orientation,
             "split": self.split or (entry.split or None if self.tells_splits else None),
         }
-        return SourcePicture(header, decoded, annotations, origin)
+        return SourcePicture(header, decoded, annotations, origin, entry.split)
 
 
 @dataclass(frozen=True)

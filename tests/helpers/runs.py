@@ -10,8 +10,8 @@ from typing import Any
 
 from augpipe.formats.base import SourceOptions
 from augpipe.recipe import yaml_reader
-from augpipe.recipe.compile import Recipe
 from augpipe.recipe.load import compiled, load
+from augpipe.recipe.nodes import Recipe
 from augpipe.run.augment import Execution, Limits, RunOptions, Summary, Watcher, augment
 
 

@@ -15,7 +15,7 @@ from augpipe.core.annotations import Annotations, Category
 from augpipe.core.errors import RecipeError
 from augpipe.formats.registry import open_dataset
 from augpipe.recipe.compatibility import check, kinds_of
-from augpipe.recipe.compile import Leaf
+from augpipe.recipe.nodes import Leaf
 from augpipe.recipe.operation.base import Operation, OpResult
 from augpipe.recipe.operation.label_effects import LABEL_KINDS, LabelEffects
 from augpipe.recipe.ops import OPERATIONS

@@ -10,7 +10,8 @@ from recipe_tools import frame_of, recipe_of
 
 from augpipe.core.errors import RecipeError
 from augpipe.labels.transform import LabelRules
-from augpipe.recipe.compile import Leaf, compile_recipe
+from augpipe.recipe.compile import compile_recipe
+from augpipe.recipe.nodes import Leaf
 from augpipe.recipe.planner import draw
 from augpipe.recipe.yaml_reader import read
 
@@ -93,7 +94,7 @@ MISTAKES = [
     (S + "- letterbox: {}\n", ":3: letterbox needs 'size'"),
     (S + "- letterbox:\n", ":3: letterbox needs 'size'"),
     (S + "- rotate:\n    degree: 5\n", ":4: unknown name 'degree' in rotate; did you mean 'degrees'?"),
-    (S + "- rotate: {degrees: 5, q: 1}\n", ":3: unknown name 'q' in rotate; known are p, id, cut, weight, degrees and canvas"),
+    (S + "- rotate: {degrees: 5, q: 1}\n", "unknown name 'q' in rotate; known are p, id, cut, weight, when, degrees"),
     (S + "- rotate:\n    degrees: abc\n", ":4: rotate.degrees: expected a number s for [-s, s], or [low, high], withi"),
     (S + "- rotate: {degrees: 500}\n", "within -360 to 360, got 500"),
     (S + "- rotate: {degrees: [-5, 361]}\n", "got [-5, 361]"),
@@ -156,7 +157,7 @@ MISTAKES = [
     (S + "- some_of:\n  - to_gray: {weight: 0}\n  - gamma: {amount: 1}\n  n: 2\n", ":6: some_of.n: expected"),
     (S + "- some_of: [to_gray]\n  n: [1, 0]\n", ":4: some_of.n: expected the lower bound first"),
     (S + "- some_of: [to_gray]\n  n: 0.5\n", "got 0.5"),
-    (S + "- one_of: [to_gray]\n  q: 1\n", ":4: unknown name 'q' in one_of; known are p, id, cut, weight and n"),
+    (S + "- one_of: [to_gray]\n  q: 1\n", ":4: unknown name 'q' in one_of; known are p, id, cut, weight, when and n"),
     (S + "- one_of: [to_gray]\n  p: 3\n", ":4: one_of.p: expected a number from 0 to 1, got 3"),
     (S + "- one_of: [to_gray]\n  all_of: [to_gray]\n", ":3: expected one step, got one_of and all_of"),
     (S + "- to_gray: {id: a}\n- gamma: {id: a, amount: 1}\n", ":4: the step at x.yaml:3 is called 'a' too; they would"),

@@ -12,7 +12,7 @@ from places import DOCS
 from recipe_tools import recipe_of
 
 from augpipe.recipe import reference_docs
-from augpipe.recipe.compile import GROUPS
+from augpipe.recipe.groups import GROUPS, POLICIES
 from augpipe.recipe.load import compiled
 from augpipe.recipe.operation.params import ParamType
 from augpipe.recipe.ops import OPERATIONS
@@ -57,7 +57,7 @@ def test_the_tables_are_tables():
     assert [row.split("`")[1] for row in rows] == list(OPERATIONS)
 
 
-@pytest.mark.parametrize("name", [*OPERATIONS, *GROUPS])
+@pytest.mark.parametrize("name", [*OPERATIONS, *GROUPS, *POLICIES])
 def test_everything_is_told(name):
     assert re.fullmatch(r"[A-Za-z].{5,120}\.", reference_docs.summary(name))
     recipe_of(f"- {reference_docs.example(name)}")

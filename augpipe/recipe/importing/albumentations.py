@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from augpipe.core.errors import one_line
-from augpipe.recipe.compile import GROUPS
+from augpipe.recipe.groups import GROUPS
 from augpipe.recipe.importing import catalogue, single
 from augpipe.recipe.importing.given import Given, Unreadable
 from augpipe.recipe.importing.pieces import Written, real, taking_part, weighing, written

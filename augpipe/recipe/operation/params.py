@@ -197,6 +197,8 @@ Shares: TypeAlias = Annotated[
     tuple[float, ...],
     ParamType("a number from 0 to 1, or a list of them to choose from", _one_or_list(_real(0, 1), 1), _floats),
 ]
+MaybeCount: TypeAlias = Annotated[WholePair | None, whole_between(0, 1_000_000)]
+MaybePixels: TypeAlias = Annotated[Pair | None, between(0, 32_766)]
 MaybeWeight: TypeAlias = Annotated[float | None, number(0, 1e6)]
 MaybeName: TypeAlias = Annotated[
     str | None,
@@ -220,6 +222,14 @@ MaybeNames: TypeAlias = Annotated[
 ClassNames: TypeAlias = Annotated[
     tuple[str, ...] | None,
     ParamType("a list of class names", core_schema.list_schema(_TEXT, min_length=1), tuple),
+]
+Names: TypeAlias = Annotated[
+    tuple[str, ...] | None,
+    ParamType(
+        "a name, or a list of names",
+        core_schema.union_schema([_TEXT, core_schema.list_schema(_TEXT, min_length=1)]),
+        lambda value: (value,) if isinstance(value, str) else tuple(value),
+    ),
 ]
 NamePairs: TypeAlias = Annotated[
     tuple[tuple[str, str], ...],

@@ -100,7 +100,7 @@ def test_the_words_of_some_parameters():
     assert [reference_docs.usual_step(name) for name in ("to_gray", "pad", "letterbox", "random_crop")] == [""] * 4
     assert reference_docs.exactly_one("pad") == "exactly one of size, multiple and sides"
     assert reference_docs.exactly_one("rotate") == reference_docs.exactly_one("one_of") == ""
-    assert [p.name for p in reference_docs.common_parameters()] == ["p", "id", "cut", "weight"]
+    assert [p.name for p in reference_docs.common_parameters()] == ["p", "id", "cut", "weight", "when"]
     labels = {p.name: p for p in reference_docs.label_parameters()}
     assert list(labels)[:4] == ["min_visibility", "min_area", "min_side", "box"]
     assert labels["truncated"][2:] == ("clip or drop", "default clip")

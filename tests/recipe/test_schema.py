@@ -61,6 +61,8 @@ def _holds(keyword, rule, value, schema) -> bool:
             return not isinstance(value, list) or all(fits(item, rule) for item in value)
         case "required":
             return not isinstance(value, dict) or all(name in value for name in rule)
+        case "minProperties":
+            return not isinstance(value, dict) or len(value) >= rule
         case "properties":
             return not isinstance(value, dict) or all(fits(value[k], rule[k]) for k in rule if k in value)
         case "additionalProperties":

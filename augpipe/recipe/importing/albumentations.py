@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from augpipe.core.errors import one_line
-from augpipe.recipe.groups import GROUPS
 from augpipe.recipe.importing import catalogue, single
 from augpipe.recipe.importing.given import Given, Unreadable
 from augpipe.recipe.importing.pieces import Written, real, taking_part, weighing, written
@@ -156,7 +155,7 @@ def _some(walk: Walk, value: dict[str, Any], path: Path_) -> tuple[list[Written]
         notes.append("no step twice")
     if len(kept) < len(children):
         notes.append("a choice among those that are left")
-    if name == "RandomOrder" and "shuffled" not in GROUPS:
+    if name == "RandomOrder":  # `shuffled` takes all of its steps
         notes.append("in the order of the file")
     uniform = walk.version >= (2,)
     sound = [

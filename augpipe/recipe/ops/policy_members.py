@@ -74,7 +74,7 @@ class Sharpness(Operation):
         return OpResult((PixelStep(step),), {"change": change})
 
 
-class Cutout(Operation):
+class PolicyCutout(Operation):
     """Paint a square of so many pixels anywhere, cut by the canvas (DeVries and Taylor 2017)."""
 
     ends_run = True
@@ -84,6 +84,10 @@ class Cutout(Operation):
 
     side: Annotated[WholePair, whole_between(0, 32_766)] = Field((16, 64), description="of the square in pixels")
     fill: Rgb = Field((128, 128, 128), description="colour")
+
+    @classmethod
+    def name(cls) -> str:
+        return "cutout"  # the class of that name is the step
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         side, (w, h) = rng.integer("side", *self.side), canvas.size_wh

@@ -48,7 +48,7 @@ def retry(  # noqa: PLR0913, PLR0917 - one parameter an option
     execution = Execution(workers=workers, accept_version=accept_version, patience=time_limit)
     limits = Limits(max_rejects, max_dropped)
     if is_dataset_folder(local_path(dst)):
-        from augpipe.conversion import retry_to
+        from augpipe.conversion.augmented import retry_to
 
         running.delivered(
             lambda watcher: retry_to(
@@ -76,7 +76,7 @@ def finish(
 
     limits = Limits(max_rejects, max_dropped)
     if is_dataset_folder(local_path(dst)):
-        from augpipe.conversion import finish_to
+        from augpipe.conversion.augmented import finish_to
 
         running.delivered(lambda watcher: finish_to(dst, limits, watcher))
         return

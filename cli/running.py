@@ -17,7 +17,7 @@ from augpipe.formats.webdataset.dataset_list import HIDDEN, SHARDS
 from . import conversion, progress, shared
 
 if TYPE_CHECKING:
-    from augpipe.conversion import DeliveredDataset
+    from augpipe.conversion.delivery import DeliveredDataset
     from augpipe.recipe.nodes import Recipe
     from augpipe.run.augment import Execution, Limits, RunOptions, Summary
     from augpipe.run.folder.manifest import WindowTotals
@@ -98,7 +98,8 @@ def made(
             lambda watcher: augment(src, folder, recipe, options, execution=execution, limits=limits, watcher=watcher)
         )
         return
-    from augpipe.conversion import DatasetForm, augment_to
+    from augpipe.conversion.augmented import augment_to
+    from augpipe.conversion.delivery import DatasetForm
 
     asked = DatasetForm(to, kind, ids)  # type: ignore[arg-type]
     delivered(

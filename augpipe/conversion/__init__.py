@@ -4,18 +4,7 @@ Nothing is clipped and nothing turned. What the target cannot hold is counted an
 nothing is written outside the target, whatever a file calls its pictures.
 """
 
-from augpipe.conversion.augmented import augment_to, finish_to, holds_dataset, retry_to
-from augpipe.conversion.delivery import DatasetForm, DeliveredDataset
 from augpipe.conversion.report import ConversionReport
 from augpipe.conversion.run import convert
 
-__all__ = [
-    "ConversionReport",
-    "DatasetForm",
-    "DeliveredDataset",
-    "augment_to",
-    "convert",
-    "finish_to",
-    "holds_dataset",
-    "retry_to",
-]
+__all__ = ["ConversionReport", "convert"]

@@ -15,8 +15,7 @@ from conversions import coco_boxes, voc_boxes, yolo_boxes
 from dataset_folders import HERE, HIDDEN, PLAIN, dataset, made, stamps
 from stopped import Stop, stopping
 
-from augpipe.conversion import retry_to
-from augpipe.conversion.augmented import augment_to
+from augpipe.conversion.augmented import augment_to, retry_to
 from augpipe.formats.base import SourceOptions
 from augpipe.run import task
 from augpipe.run.augment import RunOptions

@@ -55,7 +55,7 @@ def test_every_format_becomes_shards(examples, name, tmp_path):
 
 def test_workers_change_no_byte_and_options_are_given_on(voc, tmp_path):
     for workers in (0, 2):
-        done("voc-to-shards", voc, tmp_path / f"{workers}", "--workers", workers, "--split", "second", "--limit", 3)
+        done("voc-to-shards", voc, tmp_path / f"{workers}", "--workers", workers, "--split", "val", "--limit", 3)
     tars = [{p.name: p.read_bytes() for p in (tmp_path / name).glob("*.tar")} for name in "02"]
     assert tars[0] == tars[1]
     assert len(pictures_in(tmp_path / "0")) == 3

@@ -43,7 +43,7 @@ def test_ultralytics_finds_its_val_untouched_and_train_augmented(source, tmp_pat
     done("voc-to-yolo", source, tmp_path / "in")
     made(tmp_path / "in", tmp_path / "out", "yolo")
     files = [tmp_path / name / "data.yaml" for name in ("in", "out")]
-    before, after = by_ultralytics(files, tmp_path / "settings")
+    before, after = by_ultralytics(files)
     assert after["names"] == before["names"]
     val = [
         {Path(name).name: label for name, label in read["splits"]["val"]["pictures"].items()}

@@ -76,6 +76,7 @@ def converted(
         require_possible(source)
     with parallel.worker_pool(workers):
         dataset = opened() if to is None else None
+        is_own = dataset is not None
         if dataset is not None:
             to, write = own_format(dataset, write)
         writes = _writes(to or "", target, write)
@@ -94,6 +95,8 @@ def converted(
         try:
             with staging.staged(target, require_free) as stage:
                 write_dataset(dataset, writes, target, stage, report, progress, write)
+                if (is_own or len(sources) == 1) and to == dataset.format == "voc" and not _has_masks(report):
+                    del report.losses["class ids"]  # its classes are names, so none was there
                 _require_wanted(report, sources[0], write.strict, dataset.format)
         except OSError as error:
             at = f" ({error.filename})" if error.filename else ""
@@ -166,6 +169,11 @@ def _require_wanted(report: ConversionReport, source: str, strict: bool, format:
         raise RunError(f"{source}: {why}{help}")
     if strict and (odd := report.oddities()):
         raise RunError(f"{source}: something is lost or odd, so --strict wrote nothing\n{'; '.join(odd)}")
+
+
+def _has_masks(report: ConversionReport) -> bool:
+    """Whether the source has masks, whose values are numbers of classes."""
+    return any(report.kinds_in[kind] for kind in ("semantic masks", "instance masks", "panoptic masks"))
 
 
 def no_object_of(report: ConversionReport) -> str | None:

@@ -27,6 +27,7 @@ from augpipe.storage.resolve import require_possible
 
 _PLAIN = WriteOptions()
 _ANY = SourceOptions()
+_MASKS = ("semantic masks", "instance masks", "panoptic masks")
 _SILENT = Progress()
 
 
@@ -173,7 +174,7 @@ def _require_wanted(report: ConversionReport, source: str, strict: bool, format:
 
 def _has_masks(report: ConversionReport) -> bool:
     """Whether the source has masks, whose values are numbers of classes."""
-    return any(report.kinds_in[kind] for kind in ("semantic masks", "instance masks", "panoptic masks"))
+    return any(report.kinds_in[kind] for kind in _MASKS)
 
 
 def no_object_of(report: ConversionReport) -> str | None:
@@ -182,7 +183,18 @@ def no_object_of(report: ConversionReport) -> str | None:
         return None
     what, n = max(report.losses.items(), key=lambda item: item[1], default=("", 0))
     why = f"{what} {n:,}" if report.objects_in > report.dropped else "they have no box that makes sense"
+    if report.aside:
+        why = "; ".join(report.set_aside()) + (f"; {why}" if what == "crowds" else "")
     return f"none of {plural(report.objects_in, 'object')} can be written, so nothing was written: {why}"
+
+
+def no_mask_of(report: ConversionReport) -> str | None:
+    """Why no mask of a source without objects can be written, in words; ``None`` if one is, or there are none."""
+    came = {kind: report.kinds_in[kind] for kind in _MASKS if report.kinds_in[kind]}
+    if report.objects_in or not came or any(report.kinds[kind] for kind in came):
+        return None
+    what = ", ".join(f"{kind} {n:,}" for kind, n in came.items())
+    return f"no label can be written, so nothing was written: {what}, which shards hold"
 
 
 def write_dataset(

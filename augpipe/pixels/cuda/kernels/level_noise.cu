@@ -48,10 +48,11 @@ template <int C>
 static __device__ __forceinline__ void with_impulses(
     const Pass& pass, const char*, const int16_t* __restrict__ bank, int x, int y, int (&levels)[4 * C]) {
   const Impulses& own = head_of<Impulses>(pass);
-  int sums[4 * C];
-  sums_of_bank<C>(bank, own.reads, true, x, y, sums);
+  int sums[4];                                              // one a pixel
+  sums_of_bank<1>(bank, own.reads, true, x, y, sums);
 #pragma unroll
-  for (int k = 0; k < 4 * C; ++k) levels[k] = sums[k] < own.low ? own.dark : sums[k] > own.high ? own.light : levels[k];
+  for (int k = 0; k < 4 * C; ++k)
+    levels[k] = sums[k / C] < own.low ? own.dark : sums[k / C] > own.high ? own.light : levels[k];
 }
 
 #define BANK_KERNEL(name, changed_by)                                                                                \

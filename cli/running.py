@@ -149,7 +149,7 @@ def _watcher(terminal: progress.TerminalProgress) -> Any:
             shared.say(f"source: {dataset.format}, {found}")
             shared.say(*(f"note: {one_line(remark)}" for remark in self.remarks))
             if done:
-                shared.say(f"going on: {shared.plural(done, 'picture')} are done already")
+                shared.say(f"going on: {shared.plural(done, 'picture')} {'is' if done == 1 else 'are'} done already")
             terminal.begin(pictures, done)
 
         def progress(self, pictures: int, rejected: int) -> None:

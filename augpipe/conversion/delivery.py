@@ -17,7 +17,7 @@ import msgspec
 from augpipe.conversion.dataset_folder import DatasetFolder, HiddenStore
 from augpipe.conversion.originals import under_own_names
 from augpipe.conversion.report import ConversionReport
-from augpipe.conversion.run import require_possible_for, target_named, write_dataset
+from augpipe.conversion.run import no_object_of, require_possible_for, target_named, write_dataset
 from augpipe.core import parallel
 from augpipe.core.errors import DatasetError, RunError, UsageError, one_line
 from augpipe.formats.base import Dataset, SourceOptions
@@ -111,7 +111,7 @@ class Delivery:
         with parallel.worker_pool(self._how.workers if self._how.check else 0):
             is_whole = self._is_whole(listed)
         summary = self._pass(make, self._how)
-        if not summary.finished:
+        if not summary.finished or not summary.written:
             return DeliveredDataset(summary, None, self._form.to)
         again = self._is_to_be_made_again(is_whole)
         if again:
@@ -251,6 +251,12 @@ class Delivery:
         if not report.pictures or report.pictures + len(report.lost) != samples:
             lost = f"; {report.lost[0]}" if report.lost else ""
             raise RunError(f"{folder}: {report.pictures} of {samples} samples were written as {self._form.to}{lost}")
+        if why := no_object_of(report):
+            shutil.rmtree(stage, ignore_errors=True)
+            help = "\n--to coco has a place for crowds; choose it with --overwrite" if report.losses["crowds"] else ""
+            if help and state.config["source"]["format"].startswith("coco"):
+                help += ", or --crowds instances takes them as objects"
+            raise RunError(f"{folder}: {why}; its shards stay{help}")
         old = before.files if before is not None else ()
         self._place.require_free(rows, old)
         self._place.sync()

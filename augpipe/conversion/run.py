@@ -94,7 +94,7 @@ def converted(
         try:
             with staging.staged(target, require_free) as stage:
                 write_dataset(dataset, writes, target, stage, report, progress, write)
-                _require_wanted(report, sources[0], write.strict)
+                _require_wanted(report, sources[0], write.strict, dataset.format)
         except OSError as error:
             at = f" ({error.filename})" if error.filename else ""
             raise RunError(
@@ -153,20 +153,28 @@ def require_possible_for(dataset: Dataset, to: str, write: WriteOptions) -> None
     writes.open(replace(dataset, entries=entries), Stage(nowhere, nowhere), kind)
 
 
-def _require_wanted(report: ConversionReport, source: str, strict: bool) -> None:
+def _require_wanted(report: ConversionReport, source: str, strict: bool, format: str) -> None:
     if not report.pictures and report.aside and not report.lost:
         raise RunError(f"{source}: no picture is left, so nothing was written: {'; '.join(report.set_aside())}")
     if not report.pictures:
         first = f"\nthe first of them: {report.lost[0]}" if report.lost else ""
         raise RunError(f"{source}: none of the pictures can be converted, so nothing was written{first}")
-    if report.objects_in and not report.objects:
-        what, n = max(report.losses.items(), key=lambda item: item[1], default=("", 0))
-        why = f"{what} {n:,}" if report.objects_in > report.dropped else "they have no box that makes sense"
-        help = "\n--crowds instances takes crowds as objects" if report.losses["crowds"] else ""
-        every = plural(report.objects_in, "object")
-        raise RunError(f"{source}: none of {every} can be written, so nothing was written: {why}{help}")
+    if why := no_object_of(report):
+        help = "\ncoco has a place for crowds" if report.losses["crowds"] else ""
+        if help and format.startswith("coco"):
+            help = "\n--crowds instances takes crowds as objects"
+        raise RunError(f"{source}: {why}{help}")
     if strict and (odd := report.oddities()):
         raise RunError(f"{source}: something is lost or odd, so --strict wrote nothing\n{'; '.join(odd)}")
+
+
+def no_object_of(report: ConversionReport) -> str | None:
+    """Why no object of a source that has some can be written, in words; ``None`` if one is, or there are none."""
+    if not report.objects_in or report.objects:
+        return None
+    what, n = max(report.losses.items(), key=lambda item: item[1], default=("", 0))
+    why = f"{what} {n:,}" if report.objects_in > report.dropped else "they have no box that makes sense"
+    return f"none of {plural(report.objects_in, 'object')} can be written, so nothing was written: {why}"
 
 
 def write_dataset(

@@ -16,6 +16,7 @@ from augpipe.formats.base import Dataset, Source, SourceOptions, is_picture, plu
 from augpipe.formats.catalogue import FORMATS
 from augpipe.formats.class_choice import as_asked
 from augpipe.formats.format import Format
+from augpipe.formats.layout.parted import plain_name
 from augpipe.formats.layout.splits import shown_splits
 from augpipe.formats.signatures import Signature, signature_of
 from augpipe.formats.wrappers.sizes import with_sizes
@@ -79,7 +80,7 @@ def _parted(dataset: Dataset) -> Dataset:
             f"{one_line(dataset.root)}: has splits already ({shown_splits(filter(None, dataset.splits))}); "
             "--val and --test part sets without\nleave them out; --augment-split and --pass-split choose among splits"
         )
-    splits = parting.splits_of(entry.key for entry in dataset.entries)
+    splits = parting.splits_of(plain_name(entry.key, entry.split) for entry in dataset.entries)
     for name in ("train", *(["val"] if parting.val else []), *(["test"] if parting.test else [])):
         if name not in splits:
             raise UsageError(

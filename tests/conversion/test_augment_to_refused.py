@@ -165,3 +165,40 @@ def test_a_disk_that_fails_loses_nothing(unsplit, yolo, tmp_path, monkeypatch):
     assert dataset(tmp_path / "set") == {}
     made(unsplit, tmp_path / "set", "yolo")
     assert dataset(tmp_path / "set") == dataset(yolo)
+
+
+# --- nothing to write ------------------------------------------------------------------------------------------------
+
+
+def test_a_run_without_samples_says_why_and_goes_on_when_there_are_some(unsplit, tmp_path):
+    source = Path(shutil.copytree(unsplit, tmp_path / "voc"))
+    good = {path: path.read_bytes() for path in (source / "JPEGImages").iterdir()}
+    for path in good:
+        path.write_bytes(b"no picture")
+    for _ in range(2):
+        said = made(source, tmp_path / "set", "yolo", code=1)
+        assert "augpipe: nothing was written: all pictures were rejected; see " in said
+        assert not dataset(tmp_path / "set")
+    for path, data in good.items():
+        path.write_bytes(data)
+    assert call("retry", tmp_path / "set", "--all", "-w", 0).exit_code == 0
+    assert len([name for name in dataset(tmp_path / "set") if name.startswith("images/")]) == 2 * len(good)
+
+
+def test_crops_of_a_set_without_objects_say_that_there_are_none(tmp_path):
+    source = write_json(tmp_path / "x.json", coco([image()], []))
+    write_picture(tmp_path / "a.jpg")
+    result = call("crops", source, tmp_path / "set", "--to", "yolo", "-w", 0)
+    assert (result.exit_code, "nothing was written: no picture has an object" in result.output) == (1, True)
+
+
+def test_a_set_of_crowds_alone_is_no_set_of_background(tmp_path):
+    source = write_json(tmp_path / "x.json", coco([image()], [row(1, bbox=[2, 1, 9, 7], iscrowd=1)]))
+    write_picture(tmp_path / "a.jpg")
+    said = made(source, tmp_path / "set", "yolo", code=1)
+    assert "none of 2 objects can be written, so nothing was written: crowds 2; its shards stay" in said
+    assert not dataset(tmp_path / "set")
+    made(source, tmp_path / "set", "yolo", "--crowds", "instances", "--overwrite")
+    labels = [data for name, data in dataset(tmp_path / "set").items() if name.startswith("labels/")]
+    assert [len(data.splitlines()) for data in labels] == [1, 1]
+    made(source, tmp_path / "set", "coco", "--overwrite")

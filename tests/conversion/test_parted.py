@@ -129,3 +129,26 @@ def test_a_name_is_hashed_without_the_folder_of_its_split():
     assert plain_name("val/a.jpg", "val") == plain_name("train2017/a.jpg", "train") == "a.jpg"
     assert plain_name("val/a.jpg", "train") == "val/a.jpg"
     assert plain_name("val/a.jpg", "") == "val/a.jpg"
+
+
+def test_augment_parts_a_folder_of_train_alike(tmp_path):
+    """Though the names in the source have the folder of their split."""
+    root = tmp_path / "yolo"
+    for stem in STEMS:
+        write_picture(root / "images" / "train" / f"{stem}.jpg")
+        (root / "labels" / "train").mkdir(parents=True, exist_ok=True)
+        (root / "labels" / "train" / f"{stem}.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    (root / "data.yaml").write_text("train: images/train\nnames: [cat]\n")
+    result = call("augment", root, tmp_path / "out", "-r", "gentle", "--val", "30%", "--to", "voc", "-w", 0)
+    assert result.exit_code == 0, result.output
+    found = {
+        Path(stem).name.partition("-")[0]: name for name, stems in lists(tmp_path / "out").items() for stem in stems
+    }
+    assert found == {stem: by_hand(f"{stem}.jpg", 0.3) for stem in STEMS}
+
+
+def test_where_train_would_be_empty_smaller_shares_help(tmp_path):
+    stem = next(f"p{i}" for i in range(99) if by_hand(f"p{i}.jpg", 0.5) == "val")
+    source = write_voc(tmp_path / "voc", {stem: voc_xml(object_xml())})
+    result = call("dataset", "split", source, tmp_path / "out", "--val", "50%")
+    assert (result.exit_code, "falls into train; give smaller shares" in result.stderr) == (2, True)

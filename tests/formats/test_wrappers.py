@@ -56,6 +56,17 @@ def test_nothing_of_all_objects_is_an_error_with_the_way_out(tmp_path):
     assert (result.exit_code, len((tmp_path / "out" / "labels" / "a.txt").read_text().splitlines())) == (0, 2)
 
 
+def test_shards_of_crowds_alone_go_to_coco(tmp_path):
+    path = crowd_set(tmp_path, 1, 1)
+    write_picture(tmp_path / "a.jpg")
+    assert call("augment", path, tmp_path / "shards", "-r", "gentle", "-w", 0).exit_code == 0
+    result = call("convert", "shards-to-yolo", tmp_path / "shards", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "coco has a place for crowds" in result.stderr
+    assert "--crowds" not in result.stderr  # which is for COCO
+    assert call("convert", "shards-to-coco", tmp_path / "shards", tmp_path / "out").exit_code == 0
+
+
 def test_crowds_are_of_coco(tmp_path):
     root = write_voc(tmp_path, {"a": voc_xml(object_xml())})
     result = call("inspect", root, "--crowds", "drop", "-w", 0)

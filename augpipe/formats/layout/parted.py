@@ -53,7 +53,7 @@ def _require_all(dataset: Dataset, parting: Parting, splits: Sequence[str]) -> N
             way = "a pattern that finds more groups" if parting.group_by else "more pictures"
             raise UsageError(
                 f"{one_line(dataset.root)}: none of {plural(len(splits), 'picture')} falls into {name}; "
-                f"give larger shares, or {way}"
+                f"give {'smaller' if name == _REST else 'larger'} shares, or {way}"
             )
 
 

@@ -8,6 +8,7 @@ folders those are. The label file of a picture is found by Ultralytics' rule, :f
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
@@ -71,10 +72,11 @@ def yaml_of(src: AnyPath) -> AnyPath | None:
 
 def _looks_like_data(file: AnyPath) -> bool:
     try:
-        lines = first_bytes(file, _SNIFFED_BYTES).splitlines()
+        data = first_bytes(file, _SNIFFED_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
     except (OSError, ValueError):
         return False
-    keys = {line.removeprefix(b"\xef\xbb\xbf").partition(b":")[0].rstrip(b" \t'\"").lstrip(b"'\"") for line in lines}
+    lines = re.split(rb"[{,}\r\n]\s*" if data.startswith(b"{") else rb"[\r\n]", data)  # as JSON, or a field a line
+    keys = {line.partition(b":")[0].rstrip(b" \t'\"").lstrip(b"'\"") for line in lines}
     return bool(keys & {b"names", b"nc"}) and bool(keys & {split.encode() for split in SPLITS})
 
 

@@ -93,7 +93,8 @@ def test_two_classes_of_one_name_have_one_rule():
 
 
 def test_which_recipes_mirror():
-    assert {name for name, cls in OPERATIONS.items() if cls.mirrors} == {"horizontal_flip", "vertical_flip"}
+    mirroring = {"horizontal_flip", "vertical_flip", "transpose", "symmetry"}
+    assert {name for name, cls in OPERATIONS.items() if cls.mirrors} == mirroring
     sided = Labelled((replace(FACE, flip_pairs=()),))
     assert check(recipe_of("- one_of: [to_gray, {all_of: [vertical_flip]}]"), sided).remarks != ()
     assert check(recipe_of("- horizontal_flip: {p: 0}\n- rotate: {degrees: 180}"), sided).remarks == ()

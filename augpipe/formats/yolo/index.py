@@ -118,7 +118,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     file = yaml_of(src) or (src if src.is_file() else None)
     found = by_yaml(read_data_yaml(file), options) if file is not None else by_folders(src, options)
     everything = list(dict.fromkeys(path for paths in found.pictures.values() for path in paths))
-    aside = {"all", *stand_ins_of(found)}
+    aside = {"all", *(stand_ins_of(found) if found.pictures.keys() - {"all", "train", "val"} else ())}
     named = Counter(path for split, paths in found.pictures.items() if split not in aside for path in set(paths))
     repeated = [path for path, times in named.items() if times > 1]
     if found.chosen is None and repeated:

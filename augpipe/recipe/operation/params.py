@@ -100,15 +100,8 @@ def whole_between(low: int, high: int) -> ParamType:
 
 def odd_between(low: int, high: int) -> ParamType:
     """A range of odd numbers within [low, high], both odd and included."""
-
-    def made(value: Any) -> Any:
-        pair = _ordered(value)
-        if not all(side % 2 for side in pair):
-            raise ValueError("expected odd numbers")
-        return pair
-
     words = f"an odd number, or [low, high], from {low} to {high}"
-    return ParamType(words, _one_or_list(_integer(low, high), 2, 2), made)
+    return ParamType(words, _one_or_list(core_schema.literal_schema([*range(low, high + 1, 2)]), 2, 2), _ordered)
 
 
 def number(low: float, high: float) -> ParamType:

@@ -28,9 +28,8 @@ class BoxBlur(Operation):
     ends_run = True
     label_effects = NOTHING
     example = "box_blur: {size: [3, 7]}"
-    neutral = values(size=(1, 1))
 
-    size: Annotated[WholePair, odd_between(1, 63)] = Field((3, 7), description="side of the square, an odd number")
+    size: Annotated[WholePair, odd_between(3, 63)] = Field((3, 7), description="side of the square, an odd number")
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         size = _odd(rng, self.size)

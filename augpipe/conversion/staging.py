@@ -16,11 +16,11 @@ from augpipe.core.errors import UsageError
 from augpipe.core.paths import real_path
 from augpipe.formats.base import Dataset
 from augpipe.formats.format import Target
-from augpipe.formats.webdataset.dataset_list import HIDDEN
-from augpipe.formats.webdataset.schema import MANIFEST
 from augpipe.run.folder.lock import WHOLE, FolderLock
-from augpipe.run.folder.run_folder import RUN
 from augpipe.storage.remote import is_url
+
+_OF_A_RUN = ("run.json", "manifest.json", ".augpipe-run")
+"""What tells the folder of a run: named here, as the modules that write them load what no conversion needs."""
 
 
 def is_json(target: Path) -> bool:
@@ -43,7 +43,7 @@ def require_free(source: Path | None, target: Path, kind: Target, overwrite: boo
         raise UsageError(f"{target}: is a file; expected a folder")
     if alone and target.is_dir():
         raise UsageError(f"{target}: is a folder; expected a file that can be written")
-    if not alone and any((target / name).exists() for name in (RUN, MANIFEST, HIDDEN)):
+    if not alone and any((target / name).exists() for name in _OF_A_RUN):
         raise UsageError(f"{target}: holds a run of augpipe, and --overwrite would mix the two; choose another DST")
     ours = (_stage_of(target), _lock_of(target))
     taken = any(child not in ours for child in target.iterdir()) if target.is_dir() else target.exists()

@@ -62,7 +62,9 @@ class Filter:
         if self.keep is not None and self.drop:
             raise UsageError("--classes says which classes stay, --drop which go; give one of them")
         for name, least, most in (("side", self.min_side, self.max_side), ("picture", *self._of_picture)):
-            if not 0 <= least <= most:
+            if least < 0:
+                raise UsageError(f"--min-{name} {least:g}: expected 0 or more pixels")
+            if not least <= most:
                 raise UsageError(f"--min-{name} {least:g} and --max-{name} {most:g} leave nothing")
 
     @property

@@ -27,6 +27,7 @@ from augpipe.storage.resolve import require_possible
 
 _PLAIN = WriteOptions()
 _ANY = SourceOptions()
+_MASKS = ("semantic masks", "instance masks", "panoptic masks")
 _SILENT = Progress()
 
 
@@ -76,6 +77,7 @@ def converted(
         require_possible(source)
     with parallel.worker_pool(workers):
         dataset = opened() if to is None else None
+        is_own = dataset is not None
         if dataset is not None:
             to, write = own_format(dataset, write)
         writes = _writes(to or "", target, write)
@@ -94,6 +96,8 @@ def converted(
         try:
             with staging.staged(target, require_free) as stage:
                 write_dataset(dataset, writes, target, stage, report, progress, write)
+                if (is_own or len(sources) == 1) and to == dataset.format == "voc" and not _has_masks(report):
+                    del report.losses["class ids"]  # its classes are names, so none was there
                 _require_wanted(report, sources[0], write.strict, dataset.format)
         except OSError as error:
             at = f" ({error.filename})" if error.filename else ""
@@ -168,13 +172,29 @@ def _require_wanted(report: ConversionReport, source: str, strict: bool, format:
         raise RunError(f"{source}: something is lost or odd, so --strict wrote nothing\n{'; '.join(odd)}")
 
 
+def _has_masks(report: ConversionReport) -> bool:
+    """Whether the source has masks, whose values are numbers of classes."""
+    return any(report.kinds_in[kind] for kind in _MASKS)
+
+
 def no_object_of(report: ConversionReport) -> str | None:
     """Why no object of a source that has some can be written, in words; ``None`` if one is, or there are none."""
     if not report.objects_in or report.objects:
         return None
     what, n = max(report.losses.items(), key=lambda item: item[1], default=("", 0))
     why = f"{what} {n:,}" if report.objects_in > report.dropped else "they have no box that makes sense"
+    if report.aside:
+        why = "; ".join(report.set_aside()) + (f"; {why}" if what == "crowds" else "")
     return f"none of {plural(report.objects_in, 'object')} can be written, so nothing was written: {why}"
+
+
+def no_mask_of(report: ConversionReport) -> str | None:
+    """Why no mask of a source without objects can be written, in words; ``None`` if one is, or there are none."""
+    came = {kind: report.kinds_in[kind] for kind in _MASKS if report.kinds_in[kind]}
+    if report.objects_in or not came or any(report.kinds[kind] for kind in came):
+        return None
+    what = ", ".join(f"{kind} {n:,}" for kind, n in came.items())
+    return f"no label can be written, so nothing was written: {what}, which shards hold"
 
 
 def write_dataset(

@@ -7,8 +7,9 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
-from builders import coco, image, row, write_json, write_picture
+from builders import coco, contents, image, row, voc_xml, write_json, write_mask, write_picture, write_voc
 from command_line import call
 from dataset_folders import HERE, HIDDEN, PLAIN, dataset, made, refused
 
@@ -202,3 +203,23 @@ def test_a_set_of_crowds_alone_is_no_set_of_background(tmp_path):
     labels = [data for name, data in dataset(tmp_path / "set").items() if name.startswith("labels/")]
     assert [len(data.splitlines()) for data in labels] == [1, 1]
     made(source, tmp_path / "set", "coco", "--overwrite")
+
+
+def test_a_set_of_masks_alone_is_no_set_of_background(tmp_path):
+    """Pascal VOC has a place for masks, so only its labels tell that there is nothing else."""
+    source = write_voc(tmp_path / "voc", {"a": voc_xml()})
+    write_mask(source / "SegmentationClass" / "a.png", np.ones((10, 20), np.uint8))
+    (source / "class_names.txt").write_text("background\ncrack\n")
+    said = made(source, tmp_path / "set", "yolo", code=1)
+    assert "no label can be written, so nothing was written: semantic masks 2, which shards hold" in said
+    assert not dataset(tmp_path / "set")
+    made(source, tmp_path / "set", "voc", "--overwrite")
+
+
+@pytest.mark.parametrize("to", ["shards", "yolo"])
+def test_no_dataset_is_written_over_a_run(to, unsplit, tmp_path):
+    made(unsplit, tmp_path / "set", to)
+    before = contents(tmp_path / "set")
+    result = call("dataset", "split", unsplit, tmp_path / "set", "--val", "50%", "--overwrite")
+    assert (result.exit_code, "holds a run of augpipe" in result.stderr) == (2, True)
+    assert contents(tmp_path / "set") == before

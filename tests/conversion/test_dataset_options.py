@@ -148,3 +148,15 @@ def test_places_that_cannot_be(command, tmp_path):
     (tmp_path / "file").touch()
     assert "is a file" in asked(command, source, tmp_path / "file").stderr
     assert "no such file" in asked(command, tmp_path / "nowhere", tmp_path / "out").stderr
+
+
+@pytest.mark.parametrize("command", WORDS)
+def test_a_set_of_names_has_no_ids_of_classes_to_lose(command, tmp_path):
+    """Pascal VOC again, of VOC alone: so --strict has nothing to refuse."""
+    source = voc(tmp_path / "voc")
+    assert "class ids" not in done(command, source, tmp_path / "out")
+    done(command, source, tmp_path / "strict", "--strict")
+    json_source = write_json(tmp_path / "x.json", coco([image()], [row(1, bbox=[2, 1, 9, 7])]))
+    write_picture(tmp_path / "a.jpg")
+    result = call("dataset", "merge", source, json_source, tmp_path / "mixed", "--to", "voc")
+    assert "class ids 3" in result.output

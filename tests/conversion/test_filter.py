@@ -193,3 +193,11 @@ def test_a_format_that_is_only_read_needs_another(tmp_path):
     assert "csv is read and not written; choose --to voc or coco" in result.stderr
     done("rename", tmp_path / "set", tmp_path / "out", "--map", "tree=oak", "--to", "voc")
     assert voc_boxes(tmp_path / "out") == {"images/a": [("oak", 4.0, 3.0, 8.0, 6.0)]}
+
+
+def test_where_no_object_is_left_the_reason_is_the_filter(tmp_path):
+    source = write_json(tmp_path / "x.json", coco([image(captions=["a"])], [row(1, bbox=[2, 1, 9, 7])]))
+    write_picture(tmp_path / "a.jpg")
+    result = call("dataset", "filter", source, tmp_path / "out", "--min-side", "99")
+    assert result.exit_code == 1
+    assert "so nothing was written: objects smaller than asked for 1 (as in a.jpg, object 1)" in result.stderr

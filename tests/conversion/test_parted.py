@@ -152,3 +152,8 @@ def test_where_train_would_be_empty_smaller_shares_help(tmp_path):
     source = write_voc(tmp_path / "voc", {stem: voc_xml(object_xml())})
     result = call("dataset", "split", source, tmp_path / "out", "--val", "50%")
     assert (result.exit_code, "falls into train; give smaller shares" in result.stderr) == (2, True)
+
+
+def test_shares_that_are_more_than_all_are_named_as_they_were_given(voc, tmp_path):
+    result = call("dataset", "split", voc, tmp_path / "out", "--val", "60%", "--test", "50%")
+    assert "--val 60%, --test 50%: expected more than 0% and less than 100% together" in result.stderr

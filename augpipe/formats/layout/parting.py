@@ -40,7 +40,10 @@ class Parting:
     def check(self) -> None:
         """Raise :class:`UsageError` for values that make no sense."""
         if not (0.0 <= self.val < 1.0 and 0.0 <= self.test < 1.0 and 0.0 < self.val + self.test < 1.0):
-            raise UsageError(f"--val {self.val:.6%}, --test {self.test:.6%}: expected more than 0% and less than 100%")
+            raise UsageError(
+                f"--val {100 * self.val:g}%, --test {100 * self.test:g}%: expected more than 0% and less than 100% "
+                "together"
+            )
         if self.group_by is not None:
             Grouping(self.group_by).check()
 

@@ -1,99 +1,59 @@
-"""Finished folders as an iterable dataset of (image, target) tensors.
+"""Finished folders as an iterable dataset of (image, target): each sample once an epoch, over all ranks and workers.
 
-An epoch is a computed sequence of (shard, member): shards in the order of a hash of (seed, epoch), then a permutation
-inside each window of ``shuffle`` positions. Any stretch of it can be computed alone, so ranks and workers take
-contiguous stretches, every sample comes exactly once, and the state of an iteration is one number.
+An epoch is a computed sequence of samples (:mod:`augpipe.train.order`), dealt in units of one batch
+(:mod:`augpipe.train.dealing`). What is done is a beginning of that sequence, so the state of training is two numbers:
+the epoch, and the samples seen by all ranks.
 """
 
 from __future__ import annotations
 
-import hashlib
-import operator
-import os
-import random
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from typing import Any, TypeAlias
+from typing import Any
+
+import numpy as np
 
 from augpipe.core.errors import UsageError
 from augpipe.core.extras import missing
 from augpipe.core.opencv import cv2
-from augpipe.core.rng import encode
-from augpipe.formats.webdataset.folder import StoredSampleReader, open_folders
 from augpipe.formats.webdataset.schema import CategoryRecord
 
 try:
     import torch
-    import torch.distributed as dist
     from torch.utils.data import IterableDataset, get_worker_info
 except ImportError as error:
     raise missing("augpipe.loader", "train", error) from error
 
+from augpipe.train.arguments import is_distributed, one_of, rank_and_world_size, require, whole
+from augpipe.train.dealing import EVEN, Deal, Even
+from augpipe.train.epochs import Epochs
+from augpipe.train.order import Order
 from augpipe.train.sending import sendable
-from augpipe.train.targets import Labels, Target, image_of
+from augpipe.train.stored import Damaged, Image, LabelsFrom, OnError, Paths, SampleOptions, Stored, Transform
+from augpipe.train.targets import Target
 
-Image: TypeAlias = torch.Tensor
-Transform: TypeAlias = Callable[[Image, Target], Any]
+_AT_ONCE = 1024  # places of the order that are computed together
 
 
 @dataclass(frozen=True)
-class Order:
-    """The sequence of samples of one epoch. ``counts`` are the samples of each shard."""
+class _Place:
+    """This process among those of an iteration."""
 
-    counts: tuple[int, ...]
-    shuffle: int
-    seed: int
-    epoch: int
-
-    def stretch(self, first: int, end: int) -> Iterator[tuple[int, int]]:
-        """The (shard, member) at positions ``first`` to ``end``, exclusive."""
-        shards = self._permutation(len(self.counts), "shards")
-        ends = list(accumulate(self.counts[shard] for shard in shards))
-        for index in self._indexes(first, end):
-            turn = bisect_right(ends, index)
-            shard = shards[turn]
-            yield shard, index - ends[turn] + self.counts[shard]
-
-    def _indexes(self, first: int, end: int) -> Iterator[int]:
-        total = sum(self.counts)
-        window = max(1, min(self.shuffle or total, total))
-        for start in range(first // window * window, end, window):
-            order = self._permutation(min(window, total - start), "window", start)
-            for position in range(max(first - start, 0), min(end - start, window)):
-                yield start + order[position]
-
-    def _permutation(self, n: int, *what: str | int) -> Sequence[int]:
-        """A permutation by ``random()`` of the Mersenne Twister, whose values Python guarantees for integer seeds."""
-        if self.shuffle == 0 or n < 2:
-            return range(n)
-        word = hashlib.blake2b(encode(self.seed, self.epoch, *what)).digest()
-        draw = random.Random(int.from_bytes(word, "big")).random
-        keys = [draw() for _ in range(n)]
-        return sorted(range(n), key=keys.__getitem__)
-
-
-def share(first: int, end: int, part: int, parts: int, unit: int = 1) -> tuple[int, int]:
-    """Part number ``part`` of first..end, cut into ``parts`` that differ by at most one ``unit``.
-
-    >>> [share(0, 10, part, 3) for part in range(3)]
-    [(0, 3), (3, 6), (6, 10)]
-    >>> [share(0, 10, part, 2, unit=4) for part in range(2)]
-    [(0, 4), (4, 10)]
-    """
-    units = -(-(end - first) // unit)
-    from_unit, to_unit = units * part // parts, units * (part + 1) // parts
-    return min(end, first + from_unit * unit), min(end, first + to_unit * unit)
+    rank: int
+    ranks: int
+    worker: int
+    workers: int  # 0: the program itself
 
 
 @dataclass
 class _Progress:
-    """The state of one iteration: ``position`` samples of its stretch are done."""
+    """The state of one iteration: of the ``deal`` of an epoch, ``taken`` samples are done in this process."""
 
     epoch: int
-    stretch: tuple[int, int]
-    position: int = 0
+    deal: Deal
+    place: _Place
+    taken: int = 0
 
 
 class ShardDataset(IterableDataset[Any]):
@@ -102,159 +62,238 @@ class ShardDataset(IterableDataset[Any]):
     A sample is (image, target). The image is a uint8 tensor (C, H, W), RGB or gray (C = 1); for the target see
     :class:`augpipe.train.targets.Labels`. All samples of a dataset have the same keys.
 
-    **Epochs.** The order is a function of (seed, epoch). Call :meth:`set_epoch` before each epoch; iterating again
-    without it repeats the order, since workers are copies that cannot count epochs.
+    **Batches.** With the DataLoader's ``batch_size`` given here too, batches and their order are the same for any
+    number of workers, only the last one is partial, and ``len(loader)`` is exact, with ``drop_last`` too.
 
-    **Resuming.** :meth:`state_dict` and :meth:`load_state_dict` go on at exactly the next sample, alone or through
-    torchdata's ``StatefulDataLoader``. With workers use that loader's state: a plain ``DataLoader`` does not know how
-    far its workers are.
+    **Ranks.** ``even`` says what becomes of the samples that do not go round; with ``drop`` and ``pad`` all ranks have
+    as many batches, and :attr:`uneven` is the number of samples that are left out (below 0) or repeated.
 
-    **Lengths.** ``len`` is this rank's number of samples. A DataLoader with workers makes a partial last batch for each
-    of them, which ``len(loader)`` does not count. With the loader's ``batch_size`` given here too, workers take whole
-    batches, only the epoch's last one is partial, and ``len(loader)`` is exact, with ``drop_last`` too. Ranks differ by
-    at most one sample, so possibly by one batch: see torch's ``Join``.
+    **Epochs.** The order is a function of (seed, epoch). Every iteration is the next epoch; :meth:`set_epoch` says
+    which one it is.
+
+    **Resuming.** :meth:`state_dict` is JSON and says the epoch and the samples seen by all ranks, so it is loaded into
+    any number of workers and ranks. A plain DataLoader with workers reads ahead: give :meth:`state_dict` the number of
+    batches that were taken from it. torchdata's ``StatefulDataLoader`` has a state of its own for as many workers.
 
     Args:
         folders: a finished folder, or several with the same classes.
         split: the split to read, by any of its names, or several to read together; ``none`` is that of pictures in no
             split. Folders with one split need none; those with several are never mixed unasked.
-        shuffle: size of the window in which samples are shuffled, after the shards; the number of all samples is a
-            perfect shuffle, 1 shuffles only shards, 0 keeps the order as written in every epoch.
+        shuffle: ``True`` for any order with the same probability, ``False`` or 0 for the order as written in every
+            epoch. A number N keeps neighbours together for slow disks: runs of N/256 samples are mixed, then the places
+            in each window of N.
         seed: any integer; the same for all ranks.
         rank: this process among ``world_size``. Without both: from torch.distributed if it is initialized, else from
             RANK and WORLD_SIZE in the environment, else 0 of 1.
         world_size: the number of processes that share an epoch.
         batch_size: the DataLoader's, see above.
+        even: ``drop``, ``pad`` (the epoch's first samples come again) or ``keep`` (each sample once, so that some ranks
+            may have one more, or a batch more). Without it: ``drop`` for several ranks, ``keep`` for one.
+        targets: the labels that are wanted, of boxes, masks, rle, keypoints, obb, attributes, semantic, panoptic, tags
+            and captions; the others are not decoded. Without it: all but ``rle`` and ``attributes`` that are there.
+        labels: ``index1`` for labels 1..K, as torchvision's detectors take them, or ``index0`` for 0..K-1.
+        drop_crowd: leave out objects that are crowds.
+        dtype: of images: ``torch.uint8``, or ``torch.float32`` in 0..1.
+        tv_tensors: give images, boxes, masks and keypoints as torchvision's tv_tensors, as transforms of its v2 need.
         transform: called with (image, target) in the worker; returns the sample.
+        on_error: ``raise`` for a damaged sample, or ``skip`` to go on without it, with a warning; :attr:`skipped`
+            counts them.
 
     Raises:
         DatasetError: if a folder is unfinished, damaged, of another schema or of other classes than the first.
         UsageError: if the arguments make no sense, or a folder has several splits and ``split`` names none.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all are keywords, and the same as those of ShardFiles
         self,
-        folders: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        folders: Paths,
         *,
         split: str | Sequence[str] | None = None,
-        shuffle: int = 0,
+        shuffle: bool | int = False,
         seed: int = 0,
         rank: int | None = None,
         world_size: int | None = None,
         batch_size: int | None = None,
+        even: Even | None = None,
+        targets: Sequence[str] | None = None,
+        labels: LabelsFrom = "index1",
+        drop_crowd: bool = False,
+        dtype: torch.dtype = torch.uint8,
+        tv_tensors: bool = False,
         transform: Transform | None = None,
+        on_error: OnError = "raise",
     ) -> None:
         super().__init__()
-        paths = [folders] if isinstance(folders, (str, os.PathLike)) else list(folders)
-        if not paths:
-            raise UsageError("ShardDataset needs at least one folder that `augpipe augment` has finished")
-        shuffle, seed = _whole("shuffle", shuffle, 0), _whole("seed", seed)
-        batch_size = None if batch_size is None else _whole("batch_size", batch_size, 1)
-        rank = None if rank is None else _whole("rank", rank)
-        world_size = None if world_size is None else _whole("world_size", world_size)
-        _require((rank is None) == (world_size is None), "rank", "given together with world_size", rank)
+        self._shuffle = {True: None, False: 0}[shuffle] if isinstance(shuffle, bool) else whole("shuffle", shuffle, 0)
+        self._seed = whole("seed", seed)
+        self._unit = 1 if batch_size is None else whole("batch_size", batch_size, 1)
+        rank = None if rank is None else whole("rank", rank)
+        world_size = None if world_size is None else whole("world_size", world_size)
+        require((rank is None) == (world_size is None), "rank", "given together with world_size", rank)
         if rank is not None and world_size is not None:
-            _require(0 <= rank < world_size, "rank", f"0 … world_size - 1 = {world_size - 1}", rank)
-        opened = open_folders(paths, [split] if isinstance(split, str) else split)
-        self._labels = Labels.of(opened)
-        self._reader = StoredSampleReader([shard for folder in opened for shard in folder.shards])
-        self._counts = tuple(shard.samples for shard in self._reader.shards)
-        self._shuffle = shuffle
-        self._seed = seed
+            require(0 <= rank < world_size, "rank", f"0 … world_size - 1 = {world_size - 1}", rank)
         self._rank = None if rank is None or world_size is None else (rank, world_size)
-        self._unit = batch_size or 1
-        self._transform = transform
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]  # one for all workers
+        self._even = None if even is None else one_of("even", even, EVEN)
+        options = SampleOptions(split, targets, labels, drop_crowd, dtype, tv_tensors, transform, on_error)
+        self._stored = Stored(folders, options)
+        self._skips = on_error == "skip"
+        self._epochs = Epochs()
         self._progress: _Progress | None = None
-        self._resume: Mapping[str, Any] | None = None  # a loaded state, until the next iteration
-        self._resume_in = 0  # the process in which it was loaded
-        #: The classes, in the order of their labels 1..K.
-        self.categories: tuple[CategoryRecord, ...] = opened[0].categories
+        self._within: Mapping[str, Any] | None = None  # of a loaded state: where inside this process's part it stands
+
+    @property
+    def categories(self) -> tuple[CategoryRecord, ...]:
+        """The classes, in the order of their labels."""
+        return self._stored.categories
+
+    @property
+    def uneven(self) -> int:
+        """Samples of an epoch that are repeated so that ranks are even; below 0 those that are left out."""
+        return self._deal(0, self._place().ranks).added
+
+    @property
+    def skipped(self) -> int:
+        """Damaged samples that were skipped so far, in all workers of this process."""
+        return self._stored.skipped
 
     def __len__(self) -> int:
-        first, end = self._share_of_rank()
-        return end - first
+        place = self._place()
+        return self._deal(0, place.ranks).count(place.rank)
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the order of iterations that begin from now on, in persistent workers too."""
-        epoch = _whole("epoch", epoch)
-        self._epoch.fill_(epoch)
-        if self._resume is not None and self._resume["epoch"] != epoch:
-            self._resume = None
+        """Make ``epoch`` that of the next iteration, in persistent workers too."""
+        epoch = whole("epoch", epoch)
+        if self._epochs.has_begun() or self._epochs.next()[0] != epoch:
+            self._epochs.set(epoch)
+            self._within = None
 
     def __iter__(self) -> Iterator[Any]:
-        if get_worker_info() is not None:
+        place = self._place()
+        if place.workers:
             cv2.setNumThreads(0)
-        progress, resume = self._fresh(), self._resume
-        if resume is not None:
-            self._require_same(resume, progress)
-            progress.epoch, progress.position = resume["epoch"], resume["position"]
-            self._resume = None
-        self._progress = progress
+        epoch, seen = self._epochs.begin(place.worker, place.workers)
+        within, self._within = self._within, None
+        self._progress = progress = _Progress(epoch, self._deal(seen, place.ranks), place)
+        if within is not None:
+            _require_same_place(within, self._place_of(place))
+            progress.taken = within["taken"]
         return self._samples(progress)
 
     def _samples(self, progress: _Progress) -> Iterator[Any]:
-        first, end = progress.stretch
-        order = Order(self._counts, self._shuffle, self._seed, progress.epoch)
-        for shard, member in order.stretch(first + progress.position, end):
-            stored = self._reader.sample(shard, member)
-            sample = image_of(stored), self._labels.target_of(stored)
-            progress.position += 1
-            yield sample if self._transform is None else self._transform(*sample)
+        place, deal = progress.place, progress.deal
+        order = Order(self._stored.counts, self._shuffle, self._seed, progress.epoch)
+        batches = deal.batches(place.rank, place.worker, max(1, place.workers))
+        positions = itertools.islice(itertools.chain.from_iterable(batches), progress.taken, None)
+        while some := list(itertools.islice(positions, _AT_ONCE)):
+            for shard, member in order.places(np.array(some, np.int64) % deal.total):
+                progress.taken += 1
+                try:
+                    sample = self._stored.sample(shard, member)
+                except Damaged:
+                    continue
+                yield sample
 
-    # --- splitting ---------------------------------------------------------------------------------------------------
+    # --- dealing -----------------------------------------------------------------------------------------------------
 
-    def _share_of_rank(self) -> tuple[int, int]:
-        return share(0, sum(self._counts), *(self._rank or _rank_and_world_size()))
-
-    def _fresh(self) -> _Progress:
+    def _place(self) -> _Place:
         worker = get_worker_info()
-        first, end = self._share_of_rank()
-        part, parts = (worker.id, worker.num_workers) if worker is not None else (0, 1)
-        return _Progress(int(self._epoch), share(first, end, part, parts, self._unit))
+        rank, ranks = self._rank or rank_and_world_size()
+        return _Place(rank, ranks, *((worker.id, worker.num_workers) if worker is not None else (0, 0)))
+
+    def _deal(self, seen: int, ranks: int) -> Deal:
+        total = sum(self._stored.counts)
+        even: Even = self._even or ("drop" if ranks > 1 else "keep")
+        if self._skips and ranks > 1 and even != "keep":
+            raise UsageError(
+                "on_error='skip' leaves ranks with different numbers of batches: use 'raise', or even='keep' and Join"
+            )
+        if even == "drop" and total < ranks and total > 0:
+            raise UsageError(f"{total} samples for {ranks} ranks leave some without any: even='pad' repeats samples")
+        return Deal(total, self._unit, ranks, even, min(seen, total))
 
     # --- state -------------------------------------------------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, Any]:
-        """The state of the newest iteration in this process, as plain data."""
-        if self._resume is not None:
-            return dict(self._resume)
-        progress = self._progress or self._fresh()
-        return {"epoch": progress.epoch, "position": progress.position, **self._identity(progress.stretch)}
+    def state_dict(self, batches: int | None = None) -> dict[str, Any]:
+        """Where the newest iteration stands, as JSON.
+
+        Args:
+            batches: of ``batch_size`` samples that this rank has taken in that iteration, which a plain DataLoader with
+                workers does not say. Without it: what was taken from this object itself.
+        """
+        if batches is not None:
+            return self._state_after(whole("batches", batches, 0))
+        progress = self._progress
+        if progress is None or self._within is not None:
+            epoch, seen = self._epochs.next()
+            return self._state(epoch, seen) | ({} if self._within is None else {"within": dict(self._within)})
+        if progress.place.workers == 0 and (done := progress.deal.done(progress.taken)) is not None:
+            return self._state(progress.epoch, done)
+        within = {"taken": progress.taken, **self._place_of(progress.place)}
+        return self._state(progress.epoch, progress.deal.start) | {"within": within}
+
+    def _state_after(self, batches: int) -> dict[str, Any]:
+        if self._unit == 1 and batches:
+            raise UsageError("state_dict(batches=…) needs ShardDataset(batch_size=…), the DataLoader's")
+        epoch, seen = self._epochs.now()
+        deal = self._deal(seen, self._place().ranks)
+        done = deal.done(min(batches * self._unit, deal.count(self._place().rank)))
+        return self._state(epoch, deal.total if done is None else done)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Make the next iteration the rest of the one of ``state``; :meth:`set_epoch` governs those after it.
+        """Make the next iteration the rest of the one of ``state``; those after it are the next epochs.
 
         Raises:
-            UsageError: if the state is of other data, another seed or shuffle, or another split among processes.
+            UsageError: it is no state of these data, seed and shuffle.
         """
-        self._require_same(state, self._fresh())
-        self._resume, self._resume_in = dict(state), os.getpid()
+        _require_state(state)
+        for name, ours in self._identity().items():
+            if state[name] != ours:
+                hint = "go on with the folders and arguments that it was saved with"
+                raise UsageError(f"this state has {name} = {state[name]}, but here it is {ours}: {hint}")
+        self._within = state.get("within")
+        place = self._place()
+        if self._within is not None and place.workers:
+            _require_same_place(self._within, self._place_of(place))
+        if place.workers:
+            self._epochs.set_for_worker(place.worker, place.workers, state["epoch"], state["seen"])
+        else:
+            self._epochs.set(state["epoch"], state["seen"])
+        self._progress = None
 
-    def _identity(self, stretch: tuple[int, int]) -> dict[str, Any]:
-        shards = [f"{os.path.basename(shard.path)} {shard.sha256} {shard.samples}" for shard in self._reader.shards]
-        digest = hashlib.blake2b(encode(*shards), digest_size=8).hexdigest()
-        return {"seed": self._seed, "shuffle": self._shuffle, "shards": digest, "stretch": list(stretch)}
+    def _state(self, epoch: int, seen: int) -> dict[str, Any]:
+        return {"epoch": epoch, "seen": seen, **self._identity()}
 
-    def _require_same(self, state: Mapping[str, Any], progress: _Progress) -> None:
-        if self._resume is state and self._resume_in != os.getpid():
-            raise UsageError("load_state_dict in the main process cannot place workers: use StatefulDataLoader's")
-        for name, ours in self._identity(progress.stretch).items():
-            if state.get(name) != ours:
-                hint = "go on with the folders, arguments, ranks and workers that it was saved with"
-                raise UsageError(f"this state has {name} = {state.get(name)}, but here it is {ours}: {hint}")
+    def _identity(self) -> dict[str, Any]:
+        shuffle = True if self._shuffle is None else self._shuffle
+        return {"seed": self._seed, "shuffle": shuffle, "shards": self._stored.digest()}
+
+    def _place_of(self, place: _Place) -> dict[str, int]:
+        return {"ranks": place.ranks, "worker": place.worker, "workers": place.workers, "batch_size": self._unit}
 
     # --- worker processes --------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        if self._rank is None and _is_distributed():  # a spawned worker is in no process group and could not ask
-            state["_rank"] = _rank_and_world_size()
+        if self._rank is None and is_distributed():  # a spawned worker is in no process group and could not ask
+            state["_rank"] = rank_and_world_size()
         return state
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._epoch.share_memory_()
+
+def _require_state(state: Mapping[str, Any]) -> None:
+    if not {"epoch", "seen", "seed", "shuffle", "shards"} <= set(state):
+        old = "an older augpipe wrote it" if "stretch" in state else "it has other fields"
+        raise UsageError(f"this is no state of ShardDataset.state_dict ({old}): begin the epoch anew")
+
+
+def _require_same_place(within: Mapping[str, Any], place: Mapping[str, int]) -> None:
+    other = [name for name, ours in place.items() if within.get(name) != ours]
+    if other:
+        was = ", ".join(f"{name} = {within.get(name)}" for name in other)
+        now = ", ".join(f"{name} = {place[name]}" for name in other)
+        raise UsageError(
+            f"this state lies inside a worker's part or a batch ({was}; here {now}): save it between batches, by "
+            "state_dict(batches=…), to go on with other workers or ranks"
+        )
 
 
 def collate(batch: Sequence[tuple[Image, Target]]) -> tuple[list[Image], list[Target]]:
@@ -265,36 +304,3 @@ def collate(batch: Sequence[tuple[Image, Target]]) -> tuple[list[Image], list[Ta
     """
     images, targets = [image for image, _ in batch], [target for _, target in batch]
     return (images, targets) if get_worker_info() is None else (sendable(images), sendable(targets))
-
-
-def _is_distributed() -> bool:
-    return dist.is_available() and dist.is_initialized()
-
-
-def _rank_and_world_size() -> tuple[int, int]:
-    if _is_distributed():
-        return dist.get_rank(), dist.get_world_size()
-    rank, world_size = os.environ.get("RANK"), os.environ.get("WORLD_SIZE")
-    if rank is None or world_size is None:
-        return 0, 1
-    valid = rank.isdecimal() and world_size.isdecimal() and int(rank) < int(world_size)
-    _require(valid, "RANK", f"0 … WORLD_SIZE - 1, with WORLD_SIZE={world_size}, in the environment", rank)
-    return int(rank), int(world_size)
-
-
-def _whole(name: str, value: object, least: int | None = None) -> int:
-    """An integer argument, also of NumPy or torch. ``shuffle=True`` of a DataLoader would be a window of one sample."""
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        behind = "" if least is None else f", {least} or more"
-        raise UsageError(f"{name} must be a whole number{behind}, got {value!r}") from None
-    _require(least is None or number >= least, name, f"{least} or more", number)
-    return number
-
-
-def _require(condition: bool, name: str, expected: str, got: object) -> None:
-    if not condition:
-        raise UsageError(f"{name} must be {expected}, got {got}")

@@ -1,4 +1,4 @@
-"""Stored samples as tensors: the picture, and the labels in torchvision's convention for detection.
+"""Labels of stored samples as tensors, in torchvision's convention for detection.
 
 The keys of a target are decided once for a dataset, from the counts in its manifests, not for each sample: a batch in
 which some targets lack ``masks`` breaks a training loop after hours, an empty tensor of the right shape does not.
@@ -14,143 +14,138 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from msgspec import UNSET
 
 from augpipe.core.annotations import U8, Raster, Rings, Rle, Segmentation
-from augpipe.core.errors import DatasetError, Reject
-from augpipe.core.opencv import cv2
+from augpipe.core.errors import DatasetError, Reject, UsageError, one_line
 from augpipe.formats.webdataset.folder import Folder, StoredSample
 from augpipe.formats.webdataset.schema import CodedMask, ObjectRecord, SampleRecord
-from augpipe.labels.rle import rasterise
-from augpipe.pixels.codec.header import MAX_PIXELS, read_header
-from augpipe.pixels.codec.jpeg_segments import FRAMES, frame_of, header_segments
+from augpipe.labels.rle import rasterise, rle_of
 from augpipe.pixels.codec.label_png import decode_raster
 
 Target: TypeAlias = dict[str, Any]
 _FARTHEST = 1e7
-_MOST_PIXELS = 4 * MAX_PIXELS
+
+
+COLUMNS = ("boxes", "labels", "area", "iscrowd", "masks", "rle", "keypoints", "visibility", "obb", "attributes")
+"""The keys of a target that have an entry for each object."""
+
+_OF_OBJECTS = ("boxes", "masks", "rle", "keypoints", "obb", "attributes")
+_ON_REQUEST = ("rle", "attributes")
 
 
 @dataclass(frozen=True)
 class Labels:
     """The keys that every target of a dataset has.
 
-    ``key`` (str) always, and where the data has them:
+    ``key`` (str) always, and of these what the data has, or what is chosen of it:
 
-    - ``objects``: boxes (N, 4) float32 xyxy, labels (N,) int64 in 1..K, area (N,) float32, iscrowd (N,) int64, and
+    - ``boxes``: boxes (N, 4) float32 xyxy, labels (N,) int64 in 1..K, area (N,) float32, iscrowd (N,) int64, and
       image_id, an int64 scalar: the source's, else 53 bits of a hash of the source key, the same for all copies
     - ``masks`` of objects: (N, H, W) uint8, from the segmentation, else from the instance raster, else zeros
+    - ``rle``, only if chosen: the same as N dicts of COCO's run-length code, which pycocotools takes
     - ``keypoints`` of objects: (N, keypoints, 3) float32 rows of x, y, v; zeros where an object has fewer
+    - ``obb``: (N, 4, 2) float32, the corners of oriented boxes; those of the box where an object has none
+    - ``attributes``, only if chosen: what else the source says of each object, N dicts
     - ``semantic``: (H, W) int64; the void value all over where a picture has none; image_id as above
+    - ``panoptic``: (H, W) int64 ids, 0 where there is none, and segments_info, a list of dicts
     - ``tags``: labels (T,) int64 where there are no objects, else the tags themselves, a list of str
     - ``captions``: a list of str
+
+    Attributes:
+        names: those keys.
+        points: keypoints of an object.
+        label_of_name: label in the records by class.
+        first_label: 1, or 0 to count labels from there.
+        drop_crowd: leave crowds out.
     """
 
-    objects: bool
-    masks: bool
-    keypoints: int
-    semantic: bool
-    tags: bool
-    captions: bool
+    names: frozenset[str]
+    points: int
     label_of_name: Mapping[str, int]
+    first_label: int = 1
+    drop_crowd: bool = False
 
     @classmethod
-    def of(cls, folders: Sequence[Folder]) -> Labels:
-        """The labels that the folders hold together."""
+    def of(
+        cls,
+        folders: Sequence[Folder],
+        chosen: Sequence[str] | None = None,
+        *,
+        first_label: int = 1,
+        drop_crowd: bool = False,
+    ) -> Labels:
+        """The labels that the folders hold together, or the ``chosen`` ones of them.
+
+        Raises:
+            UsageError: one that is chosen is none, or the folders have none of it.
+        """
         counts = sum((Counter(folder.kinds) for folder in folders), Counter[str]())
+        counts["boxes"] += not (counts["tags"] or counts["semantic"])
+        there = {name for name in ("keypoints", "obb", "semantic", "panoptic", "tags", "captions") if counts[name]}
+        if counts["boxes"]:
+            there |= {"boxes", *_ON_REQUEST}
+        if counts["segmentation"] + counts["instance"]:
+            there.add("masks")
+        for name in chosen or ():
+            if name not in there:
+                has = ", ".join(sorted(there)) or "no labels"
+                raise UsageError(f"targets: {one_line(repr(name), 40)} is not in {folders[0].path}; it has {has}")
+        names = set(there).difference(_ON_REQUEST) if chosen is None else set(chosen)
         categories = folders[0].categories
         return cls(
-            objects=counts["boxes"] > 0 or not (counts["tags"] or counts["semantic"]),
-            masks=counts["segmentation"] + counts["instance"] > 0,
-            keypoints=max((len(c.keypoints) for c in categories), default=0) if counts["keypoints"] else 0,
-            semantic=counts["semantic"] > 0,
-            tags=counts["tags"] > 0,
-            captions=counts["captions"] > 0,
+            names=frozenset(names | ({"boxes"} if names.intersection(_OF_OBJECTS) else set())),
+            points=max((len(c.keypoints) for c in categories), default=0),
             label_of_name={category.name: category.label for category in categories},
+            first_label=first_label,
+            drop_crowd=drop_crowd,
         )
 
     def target_of(self, sample: StoredSample) -> Target:
         """The labels of one sample; DatasetError if they do not fit the picture or the classes."""
         record = sample.record
+        objects = [one for one in record.objects if not (self.drop_crowd and one.iscrowd)]
         target: Target = {"key": record.key}
-        if self.objects or self.semantic:
+        if self.names & {"boxes", "semantic", "panoptic"}:
             target["image_id"] = torch.tensor(image_id_of(record), dtype=torch.int64)
-        if self.objects:
-            _require_places(sample)
-            target |= _boxes(record.objects)
-            if self.masks:
-                target["masks"] = torch.from_numpy(_masks(sample))
-            if self.keypoints:
-                target["keypoints"] = torch.from_numpy(_keypoints(sample, self.keypoints))
-        if self.semantic:
+        if "boxes" in self.names:
+            target |= self._of_objects(sample, objects)
+        if "semantic" in self.names:
             target["semantic"] = torch.from_numpy(_semantic(sample).astype(np.int64))
-        if self.tags:
-            target["tags" if self.objects else "labels"] = record.tags if self.objects else self._labels(sample)
-        if self.captions:
+        if "panoptic" in self.names:
+            ids = _raster(sample, "panoptic.png")
+            ids = np.zeros((record.height, record.width), np.uint32) if ids is None else ids
+            target["panoptic"] = torch.from_numpy(ids.astype(np.int64))
+            target["segments_info"] = record.segments_info
+        if "tags" in self.names:
+            by_name = "boxes" in self.names
+            target["tags" if by_name else "labels"] = record.tags if by_name else self._labels(sample)
+        if "captions" in self.names:
             target["captions"] = record.captions
+        return target
+
+    def _of_objects(self, sample: StoredSample, objects: Sequence[ObjectRecord]) -> Target:
+        _require_places(sample)
+        target = _boxes(objects, self.first_label)
+        if "masks" in self.names:
+            target["masks"] = torch.from_numpy(_masks(sample, objects))
+        if "rle" in self.names:
+            target["rle"] = [_coded(mask) for mask in _masks(sample, objects)]
+        if "keypoints" in self.names:
+            target["keypoints"] = torch.from_numpy(_keypoints(sample, objects, self.points))
+        if "obb" in self.names:
+            corners = [_corners(sample, one) for one in objects]
+            target["obb"] = torch.tensor(corners, dtype=torch.float32).reshape(-1, 4, 2)
+        if "attributes" in self.names:
+            target["attributes"] = [one.attributes for one in objects]
         return target
 
     def _labels(self, sample: StoredSample) -> torch.Tensor:
         unknown = [tag for tag in sample.record.tags if tag not in self.label_of_name]
         if unknown:
             raise DatasetError(f"{sample.where}: the tag {unknown[0]!r} is not among the manifest's categories")
-        return torch.tensor([self.label_of_name[tag] for tag in sample.record.tags], dtype=torch.int64)
-
-
-_PICTURES = ("jpg", "png", "webp")
-
-
-def image_of(sample: StoredSample) -> torch.Tensor:
-    """The picture as uint8 (C, H, W), C = 3 in the order red, green, blue, or 1.
-
-    Raises:
-        DatasetError: there is none, or not of the size in the record.
-    """
-    record = sample.record
-    data = next((sample.members[ending] for ending in _PICTURES if ending in sample.members), None)
-    pixels = None if data is None else _decoded(sample, bytes(data))
-    if pixels is None or pixels.dtype != np.uint8 or pixels.shape not in _shapes_of(record):
-        got = "none that can be decoded" if pixels is None else f"{pixels.dtype} {pixels.shape}"
-        wanted = f"an 8-bit gray or colour picture of {record.width}×{record.height}"
-        raise DatasetError(f"{sample.where}: expected {wanted}, got {got}")
-    if pixels.ndim == 2:
-        return torch.from_numpy(pixels)[None]
-    image_chw = np.empty((3, record.height, record.width), np.uint8)
-    red, green, blue = image_chw
-    cv2.split(pixels, (blue, green, red))  # into the planes: transposed and reordered in one go
-    return torch.from_numpy(image_chw)
-
-
-def _decoded(sample: StoredSample, data: bytes) -> np.ndarray[Any, Any] | None:
-    """The pixels of a picture of the size in its record, ``None`` if it is none; no other is decoded."""
-    record = sample.record
-    size_wh = _size_in_header(data)
-    if size_wh is None:
-        return None
-    if size_wh != (record.width, record.height):
-        wanted = f"an 8-bit gray or colour picture of {record.width}×{record.height}"
-        raise DatasetError(f"{sample.where}: expected {wanted}, got {size_wh[0]}×{size_wh[1]}")
-    if record.width * record.height > _MOST_PIXELS:
-        got = f"{record.width}×{record.height} pixels"
-        raise DatasetError(f"{sample.where}: {got}, expected at most {_MOST_PIXELS:,}")
-    pixels: np.ndarray[Any, Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    return pixels
-
-
-def _size_in_header(data: bytes) -> tuple[int, int] | None:
-    """(width, height) by the first bytes of a picture; ``None`` if they are none of one."""
-    if data[:8] == b"\x89PNG\r\n\x1a\n" and data[12:16] == b"IHDR" and len(data) > 24:
-        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-    frames = (frame_of(s.content) for s in header_segments(data) or () if s.marker in FRAMES)
-    if (frame := next(frames, None)) is not None:
-        return frame.size_wh
-    try:
-        return read_header(data, _MOST_PIXELS).stored_wh
-    except Reject:
-        return None
-
-
-def _shapes_of(record: SampleRecord) -> tuple[tuple[int, ...], ...]:
-    return (record.height, record.width), (record.height, record.width, 3)
+        labels = [self.label_of_name[tag] - 1 + self.first_label for tag in sample.record.tags]
+        return torch.tensor(labels, dtype=torch.int64)
 
 
 def image_id_of(record: SampleRecord) -> int:
@@ -167,11 +162,11 @@ def _require_places(sample: StoredSample) -> None:
             raise DatasetError(f"{sample.where}: an object lies further from the picture than {_FARTHEST:.0e} pixels")
 
 
-def _boxes(objects: Sequence[ObjectRecord]) -> Target:
+def _boxes(objects: Sequence[ObjectRecord], first_label: int) -> Target:
     boxes_xyxy = torch.tensor([o.box_xyxy for o in objects], dtype=torch.float32).reshape(-1, 4)
     return {
         "boxes": boxes_xyxy,
-        "labels": torch.tensor([o.label for o in objects], dtype=torch.int64),
+        "labels": torch.tensor([o.label - 1 + first_label for o in objects], dtype=torch.int64),
         "area": torch.tensor([_area(o) for o in objects], dtype=torch.float32),
         "iscrowd": torch.tensor([o.iscrowd for o in objects], dtype=torch.int64),
     }
@@ -182,9 +177,20 @@ def _area(one: ObjectRecord) -> float:
     return (x1 - x0) * (y1 - y0) if one.area is None else one.area
 
 
-def _keypoints(sample: StoredSample, count: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    out = np.zeros((len(sample.record.objects), count, 3), np.float32)
-    for row, one in zip(out, sample.record.objects, strict=True):
+def _corners(sample: StoredSample, one: ObjectRecord) -> list[float]:
+    x0, y0, x1, y1 = one.box_xyxy
+    corners: Sequence[Sequence[float]] = ((x0, y0), (x1, y0), (x1, y1), (x0, y1)) if one.obb is UNSET else one.obb
+    flat = [value for corner in corners for value in corner]
+    if len(flat) != 8 or {len(corner) for corner in corners} != {2} or not all(abs(v) < _FARTHEST for v in flat):
+        raise DatasetError(f"{sample.where}: an obb is not four corners near the picture")
+    return flat
+
+
+def _keypoints(
+    sample: StoredSample, objects: Sequence[ObjectRecord], count: int
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    out = np.zeros((len(objects), count, 3), np.float32)
+    for row, one in zip(out, objects, strict=True):
         points = len(one.keypoints) // 3
         if points > count or len(one.keypoints) % 3:
             says = f"the manifest's categories have {count}"
@@ -195,16 +201,20 @@ def _keypoints(sample: StoredSample, count: int) -> np.ndarray[Any, np.dtype[np.
     return out
 
 
-def _masks(sample: StoredSample) -> U8:
-    record = sample.record
-    out = np.zeros((len(record.objects), record.height, record.width), np.uint8)
-    instance = _raster(sample, "instance.png") if any(map(_by_instance, record.objects)) else None
-    for mask, one in zip(out, record.objects, strict=True):
+def _masks(sample: StoredSample, objects: Sequence[ObjectRecord]) -> U8:
+    out = np.zeros((len(objects), sample.record.height, sample.record.width), np.uint8)
+    instance = _raster(sample, "instance.png") if any(map(_by_instance, objects)) else None
+    for mask, one in zip(out, objects, strict=True):
         if one.segmentation is not None:
             mask[:] = _mask(sample, one.segmentation)
         elif instance is not None and one.instance:
             mask[:] = instance == one.instance
     return out
+
+
+def _coded(mask: U8) -> dict[str, Any]:
+    code = rle_of(mask)
+    return {"size": list(code.size_hw), "counts": code.counts}
 
 
 def _by_instance(one: ObjectRecord) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import json
 import pickle
 from collections.abc import Iterable
@@ -21,7 +20,7 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 
 import augpipe.train.dataset
 from augpipe.core.errors import DatasetError, UsageError
-from augpipe.train.dataset import Order, ShardDataset, collate, share
+from augpipe.train.dataset import ShardDataset, collate
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),  # more workers than cores
@@ -60,60 +59,16 @@ def test_order_without_shuffle_is_as_written(folder: Path) -> None:
     assert ids(ShardDataset(folder)) == list(range(N))
 
 
-@pytest.mark.parametrize("shuffle", [4, 1000])
-def test_order_is_a_function_of_seed_and_epoch(folder: Path, shuffle: int) -> None:
+@pytest.mark.parametrize("shuffle", [True, 4, 1000])
+def test_order_is_a_function_of_seed_and_epoch(folder: Path, shuffle: bool | int) -> None:
     dataset = ShardDataset(folder, shuffle=shuffle, seed=3)
-    first = ids(dataset)
-    assert sorted(first) == list(range(N))
-    assert ids(dataset) == first, "iterating again without set_epoch repeats"
-    assert ids(ShardDataset(folder, shuffle=shuffle, seed=3)) == first
-    epochs = []
-    for epoch in range(4):
-        dataset.set_epoch(epoch)
-        epochs.append(ids(dataset))
-    assert epochs[0] == first
-    assert len({tuple(order) for order in epochs}) == 4
+    epochs = [ids(dataset) for _ in range(4)]
+    assert [sorted(order) for order in epochs] == [list(range(N))] * 4
+    assert len({tuple(order) for order in epochs}) == 4, "each iteration is the next epoch"
+    dataset.set_epoch(2)
+    assert [ids(dataset), ids(dataset)] == epochs[2:]
+    assert ids(ShardDataset(folder, shuffle=shuffle, seed=3)) == epochs[0]
     assert ids(ShardDataset(folder, shuffle=shuffle, seed=4)) not in epochs
-
-
-def test_order_is_the_same_on_every_python_and_numpy() -> None:
-    places = list(Order((3, 4, 2), shuffle=4, seed=0, epoch=1).stretch(0, 9))
-    assert places == [(1, 0), (0, 0), (0, 1), (0, 2), (1, 3), (1, 2), (2, 0), (1, 1), (2, 1)]
-
-
-def test_order_shuffles_shards_then_inside_windows() -> None:
-    counts = (10,) * 10
-    written = [(shard, member) for shard in range(10) for member in range(10)]
-    shards_only = list(Order(counts, 1, 0, 0).stretch(0, 100))
-    assert shards_only != written
-    assert [member for _, member in shards_only] == [member for _, member in written]
-    windows = list(Order(counts, 20, 0, 0).stretch(0, 100))
-    for start in range(0, 100, 20):
-        assert sorted(windows[start : start + 20]) == sorted(shards_only[start : start + 20])
-        assert windows[start : start + 20] != shards_only[start : start + 20]
-
-
-def test_order_of_shards_is_another_in_another_epoch_and_with_another_seed() -> None:
-    counts = (2,) * 8
-    of_shards = {tuple(Order(counts, 1, seed, epoch).stretch(0, 16)) for seed in range(3) for epoch in range(3)}
-    assert len(of_shards) == 9
-
-
-def test_order_has_every_stretch_without_the_rest() -> None:
-    order = Order((3, 8, 1, 5), shuffle=4, seed=1, epoch=2)
-    whole = list(order.stretch(0, 17))
-    for first in range(18):
-        for end in range(first, 18):
-            assert list(order.stretch(first, end)) == whole[first:end]
-
-
-def test_order_leaves_global_random_state_alone(folder: Path) -> None:
-    torch.manual_seed(1)
-    np.random.seed(1)
-    before = torch.get_rng_state(), np.random.get_state()[1].tolist()
-    ids(ShardDataset(folder, shuffle=4))
-    assert torch.equal(torch.get_rng_state(), before[0])
-    assert np.random.get_state()[1].tolist() == before[1]
 
 
 # --- splitting -------------------------------------------------------------------------------------------------------
@@ -122,22 +77,27 @@ def test_order_leaves_global_random_state_alone(folder: Path) -> None:
 @pytest.mark.parametrize("world_size", [1, 2, 3])
 @pytest.mark.parametrize("workers", [1, 2, 3])
 @pytest.mark.parametrize("batch_size", [None, 4])
-def test_split_gives_every_sample_once(
+def test_ranks_and_workers_take_units_in_turn(
     folder: Path, monkeypatch: pytest.MonkeyPatch, world_size: int, workers: int, batch_size: int | None
 ) -> None:
-    whole = ids(ShardDataset(folder, shuffle=4, rank=0, world_size=1))
-    parts = []
+    dataset = ShardDataset(folder, shuffle=True, rank=0, world_size=1)
+    whole, unit = ids(dataset), batch_size or 1
+    got = []
     for rank in range(world_size):
-        dataset = ShardDataset(folder, shuffle=4, rank=rank, world_size=world_size, batch_size=batch_size)
+        dataset = ShardDataset(
+            folder, shuffle=True, rank=rank, world_size=world_size, batch_size=batch_size, even="keep"
+        )
         of_rank = []
         for worker in range(workers):
             in_worker(monkeypatch, worker, workers)
             of_rank.append(ids(dataset))
+            rounds = N // (unit * world_size)
+            for turn, first in enumerate(range(0, rounds // workers * unit, unit)):
+                place = ((turn * workers + worker) * world_size + rank) * unit
+                assert of_rank[-1][first : first + unit] == whole[place : place + unit]
         assert len(flat(of_rank)) == len(dataset)
-        parts += of_rank
-    assert flat(parts) == whole
-    lengths = [len(part) for part in parts]
-    assert max(lengths) - min(lengths) <= (1 if batch_size is None else batch_size + 1)
+        got += flat(of_rank)
+    assert sorted(got) == list(range(N))
 
 
 @pytest.mark.parametrize(("workers", "context"), [(0, None), (1, "spawn"), (2, "fork"), (3, "fork")])
@@ -148,22 +108,22 @@ def test_dataloader_gives_every_sample_once(folder: Path, workers: int, context:
 
 
 def test_small_dataset_of_one_shard_feeds_all_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dataset = ShardDataset(numbered_folder(tmp_path / "dst", [5]), shuffle=10)
+    dataset = ShardDataset(numbered_folder(tmp_path / "dst", [5]))
     got = []
     for worker in range(4):
         in_worker(monkeypatch, worker, 4)
         got.append(ids(dataset))
-    assert [len(part) for part in got] == [1, 1, 1, 2]
-    assert sorted(flat(got)) == list(range(5))
+    assert got == [[0, 4], [1], [2], [3]]
 
 
-def test_share_covers_without_overlap() -> None:
-    for first, end, parts, unit in [(0, 10, 3, 1), (7, 7, 2, 4), (5, 28, 4, 3), (0, 2, 5, 1)]:
-        edges = [share(first, end, part, parts, unit) for part in range(parts)]
-        assert edges[0][0] == first
-        assert edges[-1][1] == end
-        assert all(one[1] == two[0] for one, two in itertools.pairwise(edges))
-        assert all((b - a) % unit == 0 for a, b in edges[:-1])
+def test_batches_are_the_same_for_any_number_of_workers(folder: Path) -> None:
+    expected = None
+    for workers in (0, 1, 2, 3):
+        dataset = ShardDataset(folder, shuffle=True, batch_size=3)
+        batches = ids_of_batches(DataLoader(dataset, batch_size=3, num_workers=workers, collate_fn=collate))
+        expected = expected or batches
+        assert batches == expected
+    assert sorted(flat(expected or [])) == list(range(N))
 
 
 @pytest.mark.parametrize("drop_last", [False, True])
@@ -193,8 +153,8 @@ def test_rank_and_world_size_come_from_the_environment(folder: Path, monkeypatch
     monkeypatch.setenv("RANK", "1")
     assert len(dataset) == N, "RANK alone says nothing"
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert ids(dataset) == list(range(N // 2, N))
-    assert len(dataset) == N - N // 2
+    assert ids(dataset) == list(range(1, N - 1, 2)), "the odd ones; the last sample would be one more for rank 0"
+    assert (len(dataset), dataset.uneven) == (N // 2, -1)
     monkeypatch.setenv("RANK", "2")
     with pytest.raises(UsageError, match="RANK must be 0 … WORLD_SIZE - 1"):
         len(dataset)
@@ -210,10 +170,10 @@ def test_a_process_group_goes_before_the_environment_and_into_spawned_workers(
     monkeypatch.setattr(dist, "is_initialized", lambda: True)
     monkeypatch.setattr(dist, "get_rank", lambda: 2)
     monkeypatch.setattr(dist, "get_world_size", lambda: 3)
-    assert ids(dataset) == list(range(12, 19))
+    assert ids(dataset) == [2, 5, 8, 11, 14, 17]
     late = pickle.dumps(dataset)
     monkeypatch.undo()
-    assert ids(pickle.loads(late)) == list(range(12, 19)), "a worker is in no process group"
+    assert ids(pickle.loads(late)) == [2, 5, 8, 11, 14, 17], "a worker is in no process group"
     assert ids(pickle.loads(early)) == list(range(N)), "what a launcher pickles belongs to no rank yet"
 
 
@@ -232,15 +192,16 @@ def test_set_epoch_reaches_persistent_workers(folder: Path) -> None:
 
 
 def test_restoring_at_every_position_gives_exactly_the_rest(folder: Path) -> None:
-    dataset = ShardDataset(folder, shuffle=6, seed=5)
+    dataset = ShardDataset(folder, shuffle=600, seed=5)
     dataset.set_epoch(2)
-    whole = ids(dataset)
-    other = ShardDataset(folder, shuffle=6, seed=5)
+    whole, following = ids(dataset), ids(dataset)
+    other = ShardDataset(folder, shuffle=600, seed=5)
     states = []
+    dataset.set_epoch(2)
     running = iter(dataset)
     for k in range(N + 1):
         state = dataset.state_dict()
-        assert (state["epoch"], state["position"]) == (2, k)
+        assert (state["epoch"], state["seen"]) == (2, k)
         states.append(json.loads(json.dumps(state)))
         if k < N:
             assert ids([next(running)]) == [whole[k]]
@@ -250,7 +211,7 @@ def test_restoring_at_every_position_gives_exactly_the_rest(folder: Path) -> Non
         rest = iter(other)
         assert other.state_dict() == state
         assert ids(rest) == whole[k:]
-        assert ids(other) == ids(ShardDataset(folder, shuffle=6, seed=5)), "only one iteration is a rest"
+        assert ids(other) == following, "only one iteration is a rest"
 
 
 def test_set_epoch_after_loading_keeps_the_place_only_in_the_same_epoch(folder: Path) -> None:
@@ -272,7 +233,7 @@ def test_set_epoch_after_loading_keeps_the_place_only_in_the_same_epoch(folder: 
 
 @pytest.mark.parametrize(
     ("change", "named"),
-    [({"seed": 1}, "seed"), ({"shuffle": 5}, "shuffle"), ({"rank": 0, "world_size": 2}, "stretch")],
+    [({"seed": 1}, "seed"), ({"shuffle": 5}, "shuffle"), ({"shuffle": True}, "shuffle")],
 )
 def test_state_of_another_order_is_refused(folder: Path, change: dict, named: str) -> None:
     state = ShardDataset(folder, shuffle=6).state_dict()
@@ -284,13 +245,6 @@ def test_state_of_other_data_is_refused(folder: Path, tmp_path: Path) -> None:
     state = ShardDataset(numbered_folder(tmp_path / "dst", SHARDS, first=1)).state_dict()
     with pytest.raises(UsageError, match="this state has shards = "):
         ShardDataset(folder).load_state_dict(state)
-
-
-def test_state_loaded_in_the_main_process_is_not_taken_up_by_workers(folder: Path) -> None:
-    dataset = ShardDataset(folder)
-    dataset.load_state_dict({**dataset.state_dict(), "position": 3})
-    with pytest.raises(UsageError, match="use StatefulDataLoader"):
-        list(DataLoader(dataset, batch_size=4, num_workers=1, collate_fn=collate))
 
 
 @pytest.mark.parametrize(("workers", "stops"), [(0, range(6)), (2, (0, 2, 3, 6))])
@@ -380,10 +334,10 @@ def test_several_folders_are_one_dataset(folder: Path, tmp_path: Path) -> None:
 
 
 def test_open_files_stay_behind_when_a_dataset_is_copied(folder: Path) -> None:
-    dataset = ShardDataset(folder, shuffle=6)
+    dataset = ShardDataset(folder)
     next(iter(dataset))
     for twin in (pickle.loads(pickle.dumps(dataset)), copy.deepcopy(dataset)):
-        assert not twin._reader._files
+        assert not twin._stored._reader._files
         assert ids(twin) == ids(dataset)
 
 
@@ -394,7 +348,12 @@ def test_open_files_stay_behind_when_a_dataset_is_copied(folder: Path) -> None:
         ({"batch_size": 0}, "batch_size must be 1 or more"),
         ({"shuffle": 1.5}, "shuffle must be a whole number, 0 or more, got 1.5"),
         ({"shuffle": None}, "shuffle must be a whole number, 0 or more, got None"),
-        ({"shuffle": True}, "shuffle must be a whole number, 0 or more, got True"),
+        ({"even": "up"}, "even must be 'drop' or 'pad' or 'keep', got 'up'"),
+        ({"labels": 0}, "labels must be 'index1' or 'index0', got 0"),
+        ({"dtype": torch.float16}, "dtype must be torch.uint8 or torch.float32, got torch.float16"),
+        ({"on_error": "no"}, "on_error must be 'raise' or 'skip', got 'no'"),
+        ({"targets": "boxes"}, "targets must be several names"),
+        ({"targets": ["masks"]}, "targets: 'masks' is not in .*; it has attributes, boxes, rle"),
         ({"seed": "7"}, "seed must be a whole number, got '7'"),
         ({"seed": 7.0}, "seed must be a whole number, got 7.0"),
         ({"batch_size": 4.0}, "batch_size must be a whole number, 1 or more, got 4.0"),

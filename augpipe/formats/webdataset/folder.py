@@ -15,6 +15,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET
 
 from augpipe.core.errors import DatasetError, UsageError, one_line
 from augpipe.core.paths import local_path
@@ -34,7 +35,7 @@ from augpipe.formats.webdataset.schema import (
 )
 from augpipe.storage.byte_range import regular_file
 
-KINDS = ("boxes", "segmentation", "keypoints", "semantic", "instance", "tags", "captions")
+KINDS = ("boxes", "segmentation", "keypoints", "obb", "semantic", "instance", "panoptic", "tags", "captions")
 _OPEN_FILES = 32
 _SMALLEST_SAMPLE = 4 * 512  # a picture and a record, each with its header
 _record_decoder = msgspec.json.Decoder(SampleRecord)
@@ -165,8 +166,9 @@ def kinds_in(shard: Shard) -> Counter[str]:
         counts["boxes"] += len(objects)
         counts["segmentation"] += sum(o.segmentation is not None for o in objects)
         counts["keypoints"] += sum(bool(o.keypoints) for o in objects)
-        counts["semantic"] += "semantic.png" in sample.members
-        counts["instance"] += "instance.png" in sample.members
+        counts["obb"] += sum(o.obb is not UNSET for o in objects)
+        for raster in ("semantic", "instance", "panoptic"):
+            counts[raster] += f"{raster}.png" in sample.members
         counts["tags"] += len(sample.record.tags)
         counts["captions"] += len(sample.record.captions)
     return counts

@@ -100,7 +100,7 @@ class Stored:
                 raise
             worker = get_worker_info()
             self._skipped[0 if worker is None else 1 + worker.id % (_WORKERS - 1)] += 1
-            warnings.warn(f"sample {member} of a shard is skipped: {one_line(error)}", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"a damaged sample is skipped: {one_line(error)}", RuntimeWarning, stacklevel=2)
             raise Damaged from error
         if self._float:
             image = image.to(torch.float32).div_(255)

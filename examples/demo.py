@@ -30,7 +30,7 @@ def stream(shards: Path) -> tuple[int, int, float]:
 
     from augpipe.loader import ShardDataset, collate
 
-    dataset = ShardDataset(shards, split="train", shuffle=1000, seed=0)
+    dataset = ShardDataset(shards, split="train", shuffle=True, seed=0)
     loader = DataLoader(dataset, batch_size=8, num_workers=2, collate_fn=collate)
     samples = objects = 0
     started = time.monotonic()

@@ -142,7 +142,7 @@ def train(folder: str, split: str | None, steps: int, workers: int) -> list[floa
     """The loss of every step."""
     torch.manual_seed(0)
     # With batch_size, workers take whole batches: only an epoch's last one is partial. They run the transform too.
-    dataset = ShardDataset(folder, split=split, shuffle=1000, seed=0, batch_size=BATCH, transform=fitted)
+    dataset = ShardDataset(folder, split=split, shuffle=True, seed=0, batch_size=BATCH, transform=fitted)
     if len(dataset) == 0:
         raise SystemExit(f"{folder} holds no samples")
     model = model_for(dataset)

@@ -87,6 +87,18 @@ def test_the_python_of_the_readme_runs(workplace):
     assert (workplace / "by_python" / "manifest.json").is_file()
 
 
+def test_the_python_of_training_runs(workplace):
+    page = (ROOT / "docs" / "training.md").read_text("utf-8")
+    blocks = [b for language, b in FENCE.findall(page) if language == "python"]
+    call("augment", "data/voc", "shards", "--recipe", "detection", "--copies", "8", "--workers", "0")
+    names = {}
+    for block in blocks:
+        names = {"__name__": "__main__"}
+        exec(compile(block.replace("num_workers=2", "num_workers=0"), "training.md", "exec"), names)
+    assert len(blocks) == 4
+    assert sum(len(images) for images, _ in names["loader"]) == 4
+
+
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_the_python_of_tiles_and_crops_runs(workplace):
     blocks = [

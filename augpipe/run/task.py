@@ -35,7 +35,7 @@ from augpipe.pixels.codec.original import ending_of_original
 from augpipe.recipe.planner import ORIGINAL
 from augpipe.run.folder.inventory import fault_of_tar, read_record
 from augpipe.run.folder.run_folder import put_json, sha256_of
-from augpipe.run.folder.samples import END, sample_key, tar_member
+from augpipe.run.folder.samples import END, index_of, sample_key, tar_member
 from augpipe.run.job import Attempt, Job, Task
 from augpipe.run.outputs import Windowed
 from augpipe.run.prefetch import reading_ahead
@@ -339,6 +339,7 @@ class _ShardTask:
             **({} if self._job.outputs.are_even else {"expected": tally.planned}),
             **tally.fields(),
             **({} if self._windows is None else self._windows.fields()),
+            **({"index": index_of(self._members)} if self._members else {}),
             "config": self._task.config,
             "run": self._circumstances(seconds),
         }

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from augpipe.core.errors import one_line
-from augpipe.formats.webdataset.safe_parse import MemberRange, members_at, object_of, open_file, samples_of
+from augpipe.formats.webdataset.safe_parse import (
+    MemberRange,
+    end_of,
+    members_at,
+    object_of,
+    open_file,
+    read_document,
+    samples_of,
+    start_of,
+)
 from augpipe.formats.webdataset.schema import SCHEMA, SampleRecord, fault_of_objects, record_from
 from augpipe.labels.rules import LIMITS
 from augpipe.verification.findings import MISFIT, Findings, Reporter
@@ -36,8 +45,9 @@ def check_shard(
                 f.fault(name, f"has {size:,} bytes, in the manifest {one_line(shard['bytes'], 40)}")
             elif hashlib.file_digest(file, "sha256").hexdigest() != shard["sha256"]:
                 f.fault(name, "its sha256 is not the one in the manifest")
-            seen = set[str]()
+            seen, there = set[str](), list[tuple[int, int]]()
             for key, places in samples_of(file.fileno()):
+                there.append((start_of(places), end_of(places)))
                 if key in seen:
                     f.fault(name, f"{one_line(key, 100)} is there twice, or its members do not stand together")
                 seen.add(key)
@@ -49,8 +59,20 @@ def check_shard(
                     yield key, places, members
         if len(seen) != shard["samples"]:
             f.fault(name, f"holds {len(seen)} samples, the manifest says {shard['samples']}")
+        _check_index(path, there, f)
     except (OSError, ValueError) as error:
         f.fault(name, f"cannot be read: {one_line(error)}")
+
+
+def _check_index(shard: Path, there: Sequence[tuple[int, int]], f: Findings) -> None:
+    """The index in the record of a shard, if there is one, says where the samples are: from a byte to before one."""
+    record = shard.with_suffix(".json")
+    try:
+        index = object_of(read_document(record)).get("index")
+    except (OSError, ValueError):
+        return  # a finding of the books
+    if index is not None and index != [[first, end - first] for first, end in there]:
+        f.fault(record.name, "its index is not where the samples of the tar are")
 
 
 def check_sample_alone(

@@ -168,6 +168,7 @@ class _Record(_Strict, kw_only=True):
     rejects: list[_Reject]
     config: Annotated[str, Meta(pattern="^[0-9a-f]{128}$")]
     run: _Work
+    index: list[tuple[Count, Count]] | UnsetType = UNSET
 
 
 def check_folder(folder: Path, *, sources: Mapping[str, bytes] | None = None) -> list[str]:

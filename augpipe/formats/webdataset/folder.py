@@ -1,7 +1,7 @@
 """Finished folders of shards (docs/format.md), read at random and without torch.
 
-The members of a sample stand together in its tar, so the offsets of samples are the whole index: the headers of a shard
-are read once, eight bytes a sample are kept, and from then on a sample is a single read.
+The members of a sample stand together in its tar, so the offsets of samples are the whole index: they are in the record
+of the shard, or its headers are read once, eight bytes a sample are kept, and from then on a sample is a single read.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from augpipe.core.errors import DatasetError, UsageError, one_line
 from augpipe.core.paths import local_path
 from augpipe.formats.layout.purposes import NONE, chosen_named, shown_split
 from augpipe.formats.layout.splits import in_order
+from augpipe.formats.webdataset.offsets import indexed_starts
 from augpipe.formats.webdataset.safe_parse import end_of, members_of, require_modest, samples_of, start_of
 from augpipe.formats.webdataset.schema import (
     MANIFEST,
@@ -206,7 +207,9 @@ class StoredSampleReader:
         """One sample, by one read; raises ``DatasetError``, naming the shard, if it is damaged."""
         file = self._file(shard)
         if shard not in self._starts:
-            self._starts[shard] = array("q", _starts_of_samples(file, self.shards[shard]))
+            there = self.shards[shard]
+            starts = indexed_starts(Path(there.path), there.samples, there.size)
+            self._starts[shard] = array("q", starts or _starts_of_samples(file, there))
         first, end = self._starts[shard][member : member + 2]
         path, mend = self.shards[shard].path, _mend(os.path.dirname(self.shards[shard].path))
         try:

@@ -124,7 +124,10 @@ def members_of(sample: memoryview) -> tuple[str, dict[str, memoryview]]:
     """(KEY, ending → content) of a stretch of a tar that holds one sample; ValueError if it does not."""
     key, contents = "", dict[str, memoryview]()
     for name, place in _members(lambda offset: bytes(sample[offset : offset + _BLOCK]) or _END, len(sample)):
-        key, _, ending = name.partition(".")
+        stem, _, ending = name.partition(".")
+        if contents and stem != key:
+            raise ValueError(f"expected one sample, got {one_line(key, 100)} and {one_line(stem, 100)}")
+        key = stem
         contents[ending] = sample[place.offset : place.offset + place.size]
     return key, contents
 

@@ -361,6 +361,7 @@ class CommitRecord(Struct, frozen=True):
     notes: Counts = {}
     label_kinds: Counts = {}
     windows: WindowsRecord | UnsetType = UNSET
+    index: list[tuple[Count, Some]] | UnsetType = UNSET
 
 
 def fault_of_commit(value: Mapping[str, Any]) -> str:

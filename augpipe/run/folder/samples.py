@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from itertools import accumulate
 
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.recipe.planner import ORIGINAL
@@ -52,6 +53,12 @@ def require_unique(source_keys: Iterable[str]) -> None:
         if stem in seen:
             raise DatasetError(f"'{one_line(seen[stem])}' and '{one_line(key)}' would get one KEY; rename one of them")
         seen[stem] = key
+
+
+def index_of(members: Iterable[tuple[bytes, int, int]]) -> list[tuple[int, int]]:
+    """The (first byte, bytes) in its tar of each sample, of (rank of the key, place before it was sorted, bytes)."""
+    lengths = [length for _, _, length in sorted(members)]
+    return list(zip(accumulate(lengths, initial=0), lengths))  # noqa: B905  # the last sum is the end of all
 
 
 def tar_member(name: str, data: bytes) -> bytes:

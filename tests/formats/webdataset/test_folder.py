@@ -167,7 +167,7 @@ def test_more_shards_than_files_may_be_open(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("augpipe.formats.webdataset.folder._OPEN_FILES", 2)
     dataset = ShardDataset(numbered_folder(tmp_path / "dst", [2] * 6), shuffle=12)
     assert sorted(ids(dataset)) == list(range(12))
-    assert len(dataset._reader._files) == 2
+    assert len(dataset._stored._reader._files) == 2
 
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # webdataset leaves tars to the garbage collector

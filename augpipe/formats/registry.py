@@ -19,6 +19,7 @@ from augpipe.formats.format import Format
 from augpipe.formats.layout.parted import plain_name
 from augpipe.formats.layout.splits import shown_splits
 from augpipe.formats.signatures import Signature, signature_of
+from augpipe.formats.wrappers.instances import with_instances
 from augpipe.formats.wrappers.sizes import with_sizes
 from augpipe.storage import remote
 from augpipe.storage.fs import walk_files
@@ -48,7 +49,7 @@ def open_dataset(src: str | os.PathLike[str], options: SourceOptions | None = No
     before = waited()
     try:
         options = options or SourceOptions()
-        dataset = _parted(with_sizes(as_asked(_opened(src, options)), options.size_mismatch))
+        dataset = _parted(_as_chosen(as_asked(_opened(src, options)), options))
         if dataset.options.crowds != "keep" and not dataset.format.startswith("coco"):
             raise DatasetError(f"{one_line(remote.shown(src))}: --crowds is for COCO, this is {dataset.format}")
     except MemoryError as error:
@@ -65,6 +66,10 @@ def open_dataset(src: str | os.PathLike[str], options: SourceOptions | None = No
         said = f"the server asked to wait {plural(waits.times, 'time')}, {waits.seconds:,.0f} s in all"
         dataset = replace(dataset, remarks=(*dataset.remarks, said))
     return dataset
+
+
+def _as_chosen(dataset: Dataset, options: SourceOptions) -> Dataset:
+    return with_instances(with_sizes(dataset, options.size_mismatch), options.instances)
 
 
 def _parted(dataset: Dataset) -> Dataset:

@@ -22,6 +22,7 @@ from builders import (
     row,
     voc_xml,
     write_json,
+    write_mask,
     write_picture,
     write_tar,
     write_voc,
@@ -35,6 +36,7 @@ RECIPES = {
     "moved.yaml": "version: 1\nlabels: {min_visibility: 0.2}\nsteps:\n  - affine: {rotate: [-30, 30]}\n",
     "noise.yaml": "version: 1\nsteps:\n  - gaussian_noise: {std: 30}\n",  # of its own in each channel
     "around.yaml": "version: 1\nsteps: [bbox_safe_crop]\n",  # the plans depend on the boxes
+    "object.yaml": "version: 1\nsteps: [object_crop]\n",  # and these on the objects
 }
 
 
@@ -126,6 +128,15 @@ def masks(folder: Path) -> Path:
     return datasets.make_masks(folder / "set", 2)
 
 
+def small_mask(folder: Path) -> Path:
+    """Masks of a thing that fills a corner alone, which an operation around objects finds."""
+    write_picture(folder / "set" / "images" / "a.png", (120, 90))
+    values = np.zeros((90, 120), np.uint8)
+    values[5:15, 5:25] = 1
+    write_mask(folder / "set" / "masks" / "a.png", values)
+    return folder / "set"
+
+
 def cut_short(folder: Path) -> Path:
     """VOC with a whole picture and one whose file ends early."""
     root = write_voc(folder / "voc", {name: voc_xml(object_xml(), size=(120, 90)) for name in "ab"}, pictures=None)
@@ -215,6 +226,8 @@ ROWS = {
     "--map": Row(two_classes, ("--map", "cat=dog"), ("--map", "dog=cat"), "map", ("augment", "inspect", "voc-to-coco")),
     "--crowds": Row(crowded, ("--crowds", "keep"), ("--crowds", "drop"), "reading.crowds",
                     (*READERS, "coco-to-voc"), recipe="around.yaml"),
+    "--instances": Row(small_mask, ("--instances", "keep"), ("--instances", "components"), "reading.instances",
+                       (*READERS, "masks-to-voc"), recipe="object.yaml"),
     "--size-mismatch": Row(half, ("--size-mismatch", "keep"), ("--size-mismatch", "scale"), "reading.size_mismatch",
                            (*READERS, "coco-to-voc"), recipe="around.yaml"),
     "--images": Row(two_folders_of_pictures, ("--images", "{folder}/one"), ("--images", "{folder}/two"),

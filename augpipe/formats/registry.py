@@ -18,6 +18,7 @@ from augpipe.formats.class_choice import as_asked
 from augpipe.formats.format import Format
 from augpipe.formats.layout.parted import plain_name
 from augpipe.formats.layout.splits import shown_splits
+from augpipe.formats.layout.stratifying import split_entries
 from augpipe.formats.signatures import Signature, signature_of
 from augpipe.formats.wrappers.instances import with_instances
 from augpipe.formats.wrappers.sizes import with_sizes
@@ -85,7 +86,8 @@ def _parted(dataset: Dataset) -> Dataset:
             f"{one_line(dataset.root)}: has splits already ({shown_splits(filter(None, dataset.splits))}); "
             "--val and --test part sets without\nleave them out; --augment-split and --pass-split choose among splits"
         )
-    splits = parting.splits_of(plain_name(entry.key, entry.split) for entry in dataset.entries)
+    names = [plain_name(entry.key, entry.split) for entry in dataset.entries]
+    splits, told = split_entries(dataset.reader, dataset.entries, names, parting)
     for name in ("train", *(["val"] if parting.val else []), *(["test"] if parting.test else [])):
         if name not in splits:
             raise UsageError(
@@ -93,7 +95,7 @@ def _parted(dataset: Dataset) -> Dataset:
                 "choose other shares with --val and --test, or groups that are smaller"
             )
     entries = [entry._replace(split=split) for entry, split in zip(dataset.entries, splits, strict=True)]
-    return replace(dataset, entries=entries)
+    return replace(dataset, entries=entries, remarks=(*dataset.remarks, *told))
 
 
 def _source(src: str) -> Source:

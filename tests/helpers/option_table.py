@@ -83,6 +83,12 @@ def parted(folder: Path) -> Path:
     return datasets.make_voc(folder / "voc", 4, objects=2, lists=("train", "val"))
 
 
+def uneven(folder: Path) -> Path:
+    """VOC of four pictures of cats and four of dogs, whose hashes put more of the ones than of the others in val."""
+    names = ["cat"] * 4 + ["dog"] * 4
+    return write_voc(folder / "voc", {f"p{i}": voc_xml(object_xml(name)) for i, name in enumerate(names)})
+
+
 def half_listed(folder: Path) -> Path:
     """VOC of which half the pictures are in train, and half in no split."""
     return datasets.make_voc(folder / "voc", 4, objects=2, lists=("train", "second"))
@@ -221,6 +227,7 @@ ROWS = {
     "--test": Row(plain, ("--test", "30%"), ("--test", "60%"), "parting.test"),
     "--group-by": Row(plain, ("--val", "50%", "--group-by", "img_00[01]"), ("--val", "50%", "--group-by", "img_00[03]"),
                       "parting.group_by"),
+    "--stratify": Row(uneven, ("--val", "50%"), ("--val", "50%", "--stratify"), "parting.stratify"),
     "--classes": Row(two_classes, ("--classes", "{folder}/one.txt"), ("--classes", "{folder}/two.txt"),
                      "categories", ("augment", "tile", "preview", "inspect", "voc-to-coco")),
     "--map": Row(two_classes, ("--map", "cat=dog"), ("--map", "dog=cat"), "map", ("augment", "inspect", "voc-to-coco")),
@@ -357,6 +364,7 @@ TRIED = {
         **_ONE_SET,
         **dict.fromkeys(("--val", "--test"), PARTED + "test_every_format_puts_the_splits_where_they_belong"),
         "--group-by": PARTED + "test_groups_stay_together",
+        "--stratify": "formats/layout/test_stratifying.py::test_dataset_split_and_augment_part_alike",
         "--again": PARTED + "test_what_was_parted_and_written_is_parted_the_same_again",
     },
     "doctor": {},

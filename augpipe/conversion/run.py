@@ -104,6 +104,7 @@ def converted(
         try:
             with staging.staged(target, require_free) as stage:
                 write_dataset(dataset, writes, target, stage, report, progress, write)
+                report.remarks += _ways_out(report)
                 if (is_own or len(sources) == 1) and to == dataset.format == "voc" and not _has_masks(report):
                     del report.losses["class ids"]  # its classes are names, so none was there
                 _require_wanted(report, sources[0], write.strict, dataset.format)
@@ -188,6 +189,14 @@ def _require_wanted(report: ConversionReport, source: str, strict: bool, format:
         raise RunError(f"{source}: {why}")
     if strict and (odd := report.oddities()):
         raise RunError(f"{source}: something is lost or odd, so --strict wrote nothing\n{'; '.join(odd)}")
+
+
+def _ways_out(report: ConversionReport) -> list[str]:
+    """What helps against what was found while reading."""
+    if not report.notes["size-mismatch"]:
+        return []
+    n = plural(report.notes["size-mismatch"], "picture")
+    return [f"labels of {n} state another size: --size-mismatch scale fits them to it, reject leaves it out"]
 
 
 def _has_masks(report: ConversionReport) -> bool:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from augpipe.core.errors import DatasetError
 from augpipe.formats.indexing import names_in
-from augpipe.formats.masks.read import gray_of
+from augpipe.formats.masks.reader import gray_of
 
 
 def classes(source) -> list[tuple[int, int, str]]:

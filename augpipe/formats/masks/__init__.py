@@ -5,7 +5,7 @@ from augpipe.formats.format import Format, Target
 FORMAT = Format(
     name="masks",
     looks_like="images/ with masks/",
-    reader="augpipe.formats.masks.index",
+    reader="augpipe.formats.masks.read",
     source="folders of pictures and of masks",
     semantic="only",
     numbered=True,

@@ -7,20 +7,20 @@ of all of them are read off the numbered picture at once: time grows with the pi
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from augpipe.core.annotations import I64, Raster, Rle
 from augpipe.core.opencv import cv2
-from augpipe.labels.rle import counts_of
+from augpipe.labels.rle import box_of, counts_of
 
 _CHUNK = 1 << 20  # pixels whose numbers are turned to columns at once
 
 
 class Component(NamedTuple):
-    """A component: the value of its pixels, its mask, and the tight box xyxy around it."""
+    """Pixels that belong together: a value of theirs, their mask, and the tight box xyxy around it."""
 
     value: int
     mask: Rle
@@ -36,17 +36,15 @@ def components_of(raster: Raster, values: Collection[int], most: int) -> list[Co
     there = sorted(set(values) & set(np.unique(raster).tolist()))
     out: list[Component] = []
     for value in there:
-        count, numbers, boxes, _ = cv2.connectedComponentsWithStats(
-            (raster == value).astype(np.uint8), connectivity=8, ltype=cv2.CV_32S
-        )
+        count, numbers = cv2.connectedComponents((raster == value).astype(np.uint8), connectivity=8, ltype=cv2.CV_32S)
         if len(out) + count - 1 > most:
             raise ValueError(f"more than {most:,} connected components")
-        out += _of_value(value, numbers, boxes)
+        out += (Component(value, mask, box) for _, mask, box in numbered_masks(numbers))
     return out
 
 
-def _of_value(value: int, numbers: NDArray[np.int32], boxes: NDArray[np.int32]) -> list[Component]:
-    """The components of a picture of numbers from 1; ``boxes`` are x, y, width, height, … of each number."""
+def numbered_masks(numbers: NDArray[Any]) -> list[Component]:
+    """The pixels of each number above 0 of a raster (H, W), by their first pixel down the columns."""
     height, width = numbers.shape
     owners, starts, stops = _runs(numbers)
     bounds = np.flatnonzero(np.diff(owners, prepend=-1, append=-1))
@@ -56,22 +54,23 @@ def _of_value(value: int, numbers: NDArray[np.int32], boxes: NDArray[np.int32]) 
         first, last = bounds[k], bounds[k + 1]
         edges = np.stack([starts[first:last], stops[first:last]], axis=1).reshape(-1)
         runs = np.diff(edges, prepend=0, append=height * width)
-        x, y, w, h = boxes[owners[first]][:4].tolist()
         mask = Rle((height, width), counts_of(runs if runs[-1] else runs[:-1]))
-        out.append(Component(value, mask, (x, y, x + w, y + h)))
+        box = box_of(mask)
+        assert box is not None
+        out.append(Component(int(owners[first]), mask, box))
     return out
 
 
-def _runs(numbers: NDArray[np.int32]) -> tuple[I64, I64, I64]:
+def _runs(numbers: NDArray[Any]) -> tuple[I64, I64, I64]:
     """(number, first place, place past the last) of each run of a number above 0 down the columns, by number."""
     height, width = numbers.shape
     columns = max(1, _CHUNK // height)
     parts: list[tuple[I64, I64, I64]] = []
     for left in range(0, width, columns):
-        flat = numbers[:, left : left + columns].T.reshape(-1)
+        flat = numbers[:, left : left + columns].T.reshape(-1).astype(np.int64)
         starts = np.flatnonzero(np.diff(flat, prepend=flat[0] - 1)).astype(np.int64)
         stops = np.append(starts[1:], flat.size)
-        owners = flat[starts].astype(np.int64)
+        owners = flat[starts]
         seen = owners > 0
         parts.append((owners[seen], starts[seen] + left * height, stops[seen] + left * height))
     owners, starts, stops = (np.concatenate(column) for column in zip(*parts, strict=True))

@@ -134,6 +134,25 @@ def test_pictures_that_state_objects_get_no_others(tmp_path):
     assert (len(labels.objects), labels.notes) == (1, ("mask-beside-objects",))
 
 
+def test_an_instance_mask_states_the_objects(tmp_path):
+    """As CVAT exports it: two classes, two objects of one that touch, one in two parts, and no XML."""
+    root = write_voc(tmp_path / "voc", {})
+    write_picture(root / "JPEGImages" / "a.jpg")
+    classes, objects = np.zeros((10, 20), np.uint8), np.zeros((10, 20), np.uint8)
+    classes[1:5, 1:11], objects[1:5, 1:6], objects[1:5, 6:11] = 1, 1, 2
+    classes[7:9, 2:5], classes[7:9, 12:15], objects[7:9, 2:5], objects[7:9, 12:15] = 2, 2, 3, 3
+    classes[5, 1:11], objects[5, 1:11] = 255, 255
+    write_mask(root / "SegmentationClass" / "a.png", classes, "P")
+    write_mask(root / "SegmentationObject" / "a.png", objects, "P")
+    (root / "labelmap.txt").write_text("background:0,0,0::\ncrack:128,0,0::\nrust:0,128,0::\n")
+    (labels,) = read_all(opened(root, instances="components"))
+    found = labels.objects
+    assert found.boxes_xyxy.tolist() == [[1, 1, 6, 5], [2, 7, 15, 9], [6, 1, 11, 5]]
+    assert (found.category_id.tolist(), found.instance.tolist()) == ([1, 2, 1], [1, 3, 2])
+    for number, mask in zip(found.instance.tolist(), found.segmentation, strict=True):
+        assert np.array_equal(decode(mask), objects == number)
+
+
 def test_formats_without_masks_are_told(tmp_path):
     root = write_voc(tmp_path / "voc", {"a": voc_xml()})
     assert call("convert", "voc-to-coco", root, tmp_path / "coco", "-w", 0).exit_code == 0

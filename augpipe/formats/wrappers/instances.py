@@ -1,5 +1,8 @@
 """Objects of semantic masks, where a user asks for them: each connected part of a class becomes one object.
 
+Where an instance mask lies beside, as CVAT exports it without any XML, there is nothing to guess: each of its values is
+an object, of the class that most of its pixels have.
+
 Two things of a class that touch are one object then, and a thing that another parts is two. Only the user knows whether
 that is near enough to the truth, so it is never done unasked.
 """
@@ -11,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from augpipe.core.annotations import Annotations, ObjectRow, objects_of
+from augpipe.core.annotations import Annotations, ObjectRow, Raster, objects_of
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, Entry, Reader
 from augpipe.formats.catalogue import format_named
@@ -38,24 +41,43 @@ class InstanceReader:
         if len(labels.objects) or labels.dropped:
             notes.add("mask-beside-objects")
             return replace(labels, notes=tuple(sorted(notes)))
-        from augpipe.labels.components import components_of  # here, as it loads OpenCV
-
-        try:
-            found = components_of(labels.semantic, self.ids, MOST_OBJECTS)
-        except ValueError as error:
-            raise bad_labels(
-                "too-large", entry.file, f"{error} in the mask; expected as many objects at most"
-            ) from None
-        rows = [
-            ObjectRow(index, value, (float(x0), float(y0), float(x1), float(y1)), segmentation=mask)
-            for index, (value, mask, (x0, y0, x1, y1)) in enumerate(found)
-        ]
-        made = replace(labels, objects=objects_of(rows))
+        made = replace(labels, objects=objects_of(self._rows(labels.semantic, labels.instance, entry)))
         if self.keep:
             return made
         if not np.isin(labels.semantic, [0, *self.ids]).all():
             notes.add("void-left-out")
         return replace(made, semantic=None, notes=tuple(sorted(notes)))
+
+    def _rows(self, semantic: Raster, instance: Raster | None, entry: Entry) -> list[ObjectRow]:
+        from augpipe.labels.components import components_of, numbered_masks  # here, as it loads OpenCV
+
+        if instance is not None and instance.shape == semantic.shape:
+            classes = self._classes(semantic, instance)
+            stated = np.where(np.isin(instance, list(classes)), instance, 0)
+            rows = [(classes[n], n, mask, box) for n, mask, box in numbered_masks(stated)]
+        else:
+            try:
+                found = components_of(semantic, self.ids, MOST_OBJECTS)
+            except ValueError as error:
+                message = f"{error} in the mask; expected as many objects at most"
+                raise bad_labels("too-large", entry.file, message) from None
+            rows = [(value, 0, mask, box) for value, mask, box in found]
+        return [
+            ObjectRow(index, category, (float(x0), float(y0), float(x1), float(y1)), instance=n, segmentation=mask)
+            for index, (category, n, mask, (x0, y0, x1, y1)) in enumerate(rows)
+        ]
+
+    def _classes(self, semantic: Raster, instance: Raster) -> dict[int, int]:
+        """Value of an instance mask → the class that most of its pixels have, the lower one of two as frequent. Void
+        is no instance, nor is what lies on no class."""
+        both = instance.astype(np.int64) << 16 | semantic
+        codes, counts = np.unique(both, return_counts=True)
+        out: dict[int, int] = {}
+        for _, code in sorted(zip((-counts).tolist(), codes.tolist(), strict=True)):
+            value, category = code >> 16, code & 0xFFFF
+            if value not in (0, int(np.iinfo(instance.dtype).max)) and category in self.ids:
+                out.setdefault(value, category)
+        return out
 
 
 def with_instances(dataset: Dataset, choice: Instances) -> Dataset:

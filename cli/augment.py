@@ -64,10 +64,14 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
         str | None,
         typer.Option("--group-by", metavar="REGEX", help="Pictures of which it matches the same stay in one split."),
     ] = None,
+    stratify: Annotated[
+        bool, typer.Option("--stratify", help="With --val or --test: each class has its share in every split.")
+    ] = False,
     classes: shared.Classes = None,
     map: shared.Map = None,
     crowds: shared.Crowds = "keep",
     size_mismatch: shared.SizeMismatch = "keep",
+    instances: shared.Instances = "keep",
     images: shared.Images = None,
     limit: shared.Limit = None,
     exif: shared.Exif = "upright",
@@ -136,11 +140,12 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
         map=map,
         crowds=crowds,
         size_mismatch=size_mismatch,
+        instances=instances,
         exif=exif,
         voc_origin=voc_origin,
         void=void,
     )
-    source = replace(source, parting=parting_of(val, test, group_by))
+    source = replace(source, parting=parting_of(val, test, group_by, stratify))
     options = RunOptions(
         copies=_copies(copies, extend),
         originals=originals,
@@ -170,17 +175,19 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     running.made(src, folder, loaded, options, execution, limits, (to, kind, ids))
 
 
-def parting_of(val: str | None, test: str | None, group_by: str | None) -> Parting | None:
+def parting_of(val: str | None, test: str | None, group_by: str | None, stratify: bool) -> Parting | None:
     """How a set without splits is parted, if it is."""
     from augpipe.formats.layout.parting import Parting, share_of
 
     if val is None and test is None:
         if group_by is not None:
             raise UsageError("--group-by keeps pictures together where --val or --test part them; say one of these")
+        if stratify:
+            raise UsageError("--stratify is about how --val or --test part a set; say one of these")
         return None
     share = {"--val": 0.0, "--test": 0.0}
     share |= {name: share_of(text, name) for name, text in (("--val", val), ("--test", test)) if text is not None}
-    parting = Parting(share["--val"], share["--test"], group_by)
+    parting = Parting(share["--val"], share["--test"], group_by, stratify)
     parting.check()
     return parting
 

@@ -30,6 +30,7 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
     map: shared.Map = None,
     crowds: shared.Crowds = "keep",
     size_mismatch: shared.SizeMismatch = "keep",
+    instances: shared.Instances = "keep",
     images: shared.Images = None,
     limit: shared.Limit = None,
     voc_origin: shared.VocOrigin = 1,
@@ -76,6 +77,7 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
         map=map,
         crowds=crowds,
         size_mismatch=size_mismatch,
+        instances=instances,
         voc_origin=voc_origin,
     )
     if after == SHARDS:
@@ -102,14 +104,9 @@ def _known(pair: str) -> str:
     before, _, after = pair.partition("-to-")
     source = FORMATS.get(before)
     if source is not None and not source.source and after in targets():
-        shards = f"'augpipe convert {before}-to-{SHARDS} SRC DIR'"
-        if not source.places:
-            return f"{after} has no place for what {before} holds; shards do: {shards}"
-        holders = [name for name, target in targets().items() if "semantic masks" in target.holds]
-        ways = " or ".join(f"'augpipe convert {SHARDS}-to-{name} DIR DST'" for name in holders)
-        if after in holders:
-            return f"it goes by shards:\n{shards}, then {ways}"
-        return f"{after} has no place for what {before} holds, {', '.join(holders)} has:\n{shards}, then {ways}"
+        return (
+            f"{after} has no place for what {before} holds; shards do: 'augpipe convert {before}-to-{SHARDS} SRC DIR'"
+        )
     sources = ", ".join(f.name for f in FORMATS.values() if f.source)
     return f"known are A-to-B, A of {sources}, B another of {', '.join(targets())}; and any format to {SHARDS}"
 

@@ -162,6 +162,9 @@ def split(  # noqa: PLR0913, PLR0917 - one parameter an option
         str | None,
         typer.Option("--group-by", metavar="REGEX", help="Pictures with one match in their names stay together."),
     ] = None,
+    stratify: Annotated[
+        bool, typer.Option("--stratify", help="Part so that each class has its share in every split.")
+    ] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Part pictures of every split, not only those of train and of none.")
     ] = False,
@@ -180,7 +183,7 @@ def split(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     from .augment import parting_of
 
-    parting = parting_of(val, test, group_by)
+    parting = parting_of(val, test, group_by, stratify)
     if parting is None:
         raise UsageError("say which share goes to val or test, as in --val 10%")
     options = shared.source_options(format, images=images, limit=limit)

@@ -41,6 +41,7 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option
     map: shared.Map = None,
     crowds: shared.Crowds = "keep",
     size_mismatch: shared.SizeMismatch = "keep",
+    instances: shared.Instances = "keep",
     images: shared.Images = None,
     limit: shared.Limit = None,
     exif: shared.Exif = "upright",
@@ -67,6 +68,7 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option
         map=map,
         crowds=crowds,
         size_mismatch=size_mismatch,
+        instances=instances,
         exif=exif,
         voc_origin=voc_origin,
     )

@@ -32,6 +32,7 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
     map: shared.Map = None,
     crowds: shared.Crowds = "keep",
     size_mismatch: shared.SizeMismatch = "keep",
+    instances: shared.Instances = "keep",
     images: shared.Images = None,
     limit: shared.Limit = None,
     exif: shared.Exif = "upright",
@@ -57,6 +58,7 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
         map=map,
         crowds=crowds,
         size_mismatch=size_mismatch,
+        instances=instances,
         exif=exif,
         voc_origin=voc_origin,
     )

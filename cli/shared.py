@@ -68,6 +68,10 @@ SizeMismatch = Annotated[
     str,
     typer.Option("--size-mismatch", metavar="keep|scale|reject", help="Labels that state another size, if they fit."),
 ]
+Instances = Annotated[
+    str,
+    typer.Option("--instances", metavar="keep|components", help="Also an object of each connected part of a mask."),
+]
 Images = Annotated[
     str | None,
     typer.Option(
@@ -130,13 +134,16 @@ def source_options(
         raise UsageError(f"--crowds {one_line(crowds)}: expected keep, instances or drop")
     if (mismatch := labels.get("size_mismatch", "keep")) not in ("keep", "scale", "reject"):
         raise UsageError(f"--size-mismatch {one_line(mismatch)}: expected keep, scale or reject")
+    if (instances := labels.get("instances", "keep")) not in ("keep", "components"):
+        raise UsageError(f"--instances {one_line(instances)}: expected keep or components")
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: expected 1 or more")
     file, keep = class_options.asked(classes)
     renamed = class_options.renamed(map or ())
     return SourceOptions(
-        format, split, file, images, limit, exif, voc_origin, void, keep, renamed, crowds=crowds, size_mismatch=mismatch
-    )
+        format, split, file, images, limit, exif, voc_origin, void, keep, renamed,
+        crowds=crowds, size_mismatch=mismatch, instances=instances,
+    )  # fmt: skip
 
 
 def pixel_reading(levels: str, bands: str | None, channels: str) -> PixelReading:

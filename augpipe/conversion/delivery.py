@@ -17,7 +17,7 @@ import msgspec
 from augpipe.conversion.dataset_folder import DatasetFolder, HiddenStore
 from augpipe.conversion.originals import under_own_names
 from augpipe.conversion.report import ConversionReport
-from augpipe.conversion.run import no_mask_of, no_object_of, require_possible_for, target_named, write_dataset
+from augpipe.conversion.run import no_label_of, no_object_of, require_possible_for, target_named, write_dataset
 from augpipe.core import parallel
 from augpipe.core.errors import DatasetError, RunError, UsageError, one_line
 from augpipe.formats.base import Dataset, SourceOptions
@@ -251,11 +251,14 @@ class Delivery:
         if not report.pictures or report.pictures + len(report.lost) != samples:
             lost = f"; {report.lost[0]}" if report.lost else ""
             raise RunError(f"{folder}: {report.pictures} of {samples} samples were written as {self._form.to}{lost}")
-        if why := no_object_of(report) or no_mask_of(report):
+        if why := no_object_of(report) or no_label_of(report):
             shutil.rmtree(stage, ignore_errors=True)
             help = "\n--to coco has a place for crowds; choose it with --overwrite" if report.losses["crowds"] else ""
             if help and state.config["source"]["format"].startswith("coco"):
                 help += ", or --crowds instances takes them as objects"
+            shards = f"\n'augpipe convert shards-to-coco {self._place.shards} OTHER' makes a dataset of them"
+            if not help:
+                help = f"{shards}; --overwrite with another --to deletes them"
             raise RunError(f"{folder}: {why}; its shards stay{help}")
         old = before.files if before is not None else ()
         self._place.require_free(rows, old)

@@ -20,6 +20,7 @@ from augpipe.formats.catalogue import FORMATS, format_named, targets
 from augpipe.formats.format import Target
 from augpipe.formats.losses import kinds_of
 from augpipe.formats.registry import open_dataset
+from augpipe.formats.wrappers.instances import instead_of_masks
 from augpipe.formats.writer import SampleEncoder, Stage, WriteOptions
 from augpipe.storage.byte_range import kept_open
 from augpipe.storage.remote import is_url
@@ -28,6 +29,8 @@ from augpipe.storage.resolve import require_possible
 _PLAIN = WriteOptions()
 _ANY = SourceOptions()
 _MASKS = ("semantic masks", "instance masks", "panoptic masks")
+_OF_PICTURES = (*_MASKS, "captions", "tags")
+_COMPONENTS = "--instances components makes objects of semantic masks"
 _SILENT = Progress()
 
 
@@ -91,11 +94,17 @@ def converted(
         staging.require_no_pictures_of(dataset, target)
         if write.pictures != "copy":
             require_linkable(dataset)
+        if why := _no_place_for(dataset, to or ""):
+            raise RunError(
+                f"{sources[0]}: {why}, so nothing was written\n{_COMPONENTS}; masks, voc and shards hold them"
+            )
+        dataset = dataset if "semantic masks" in writes.holds else instead_of_masks(dataset)
         stays = format_named(dataset.format).stays
         report = ConversionReport(format=to or "", remarks=[*dataset.remarks, *([stays] if stays else [])])
         try:
             with staging.staged(target, require_free) as stage:
                 write_dataset(dataset, writes, target, stage, report, progress, write)
+                report.remarks += _ways_out(report)
                 if (is_own or len(sources) == 1) and to == dataset.format == "voc" and not _has_masks(report):
                     del report.losses["class ids"]  # its classes are names, so none was there
                 _require_wanted(report, sources[0], write.strict, dataset.format)
@@ -143,11 +152,10 @@ def require_possible_for(dataset: Dataset, to: str, write: WriteOptions) -> None
     Raises:
         UsageError: it has no place for its labels, or would not tell its classes apart.
     """
-    writes, source = target_named(to, write), format_named(dataset.format)
-    if not source.source and not (source.places and "semantic masks" in writes.holds):
-        raise UsageError(
-            f"{dataset.root}: {to} has no place for what {source.name} holds; leave --to out, as shards hold all of it"
-        )
+    writes = target_named(to, write)
+    if why := _no_place_for(dataset, to):
+        ways = f"{_COMPONENTS}; " if format_named(dataset.format).semantic else ""
+        raise UsageError(f"{dataset.root}: {why}; {ways}leave --to out, as shards hold all of it")
     # What pictures are called in the target is another matter, so here they have numbers.
     entries = (
         [e._replace(key=f"{i}.jpg", split="") for i, e in enumerate(dataset.entries)] if write.kind == "pose" else []
@@ -155,6 +163,15 @@ def require_possible_for(dataset: Dataset, to: str, write: WriteOptions) -> None
     nowhere = Path(os.devnull)
     kind = replace(write, kind=write.kind or next(iter(FORMATS[to].kinds), None))
     writes.open(replace(dataset, entries=entries), Stage(nowhere, nowhere), kind)
+
+
+def _no_place_for(dataset: Dataset, to: str) -> str | None:
+    """Why a target holds nothing of a dataset, as its format tells; ``None`` if it may hold something."""
+    source, holds = format_named(dataset.format), targets()[to].holds
+    masks_alone = source.semantic == "only" and dataset.options.instances == "keep"
+    if source.source and not (masks_alone and "semantic masks" not in holds):
+        return None
+    return f"{to} has no place for what {source.name} holds"
 
 
 def _require_wanted(report: ConversionReport, source: str, strict: bool, format: str) -> None:
@@ -168,8 +185,18 @@ def _require_wanted(report: ConversionReport, source: str, strict: bool, format:
         if help and format.startswith("coco"):
             help = "\n--crowds instances takes crowds as objects"
         raise RunError(f"{source}: {why}{help}")
+    if why := no_label_of(report):
+        raise RunError(f"{source}: {why}")
     if strict and (odd := report.oddities()):
         raise RunError(f"{source}: something is lost or odd, so --strict wrote nothing\n{'; '.join(odd)}")
+
+
+def _ways_out(report: ConversionReport) -> list[str]:
+    """What helps against what was found while reading."""
+    if not report.notes["size-mismatch"]:
+        return []
+    n = plural(report.notes["size-mismatch"], "picture")
+    return [f"labels of {n} state another size: --size-mismatch scale fits them to it, reject leaves it out"]
 
 
 def _has_masks(report: ConversionReport) -> bool:
@@ -178,23 +205,26 @@ def _has_masks(report: ConversionReport) -> bool:
 
 
 def no_object_of(report: ConversionReport) -> str | None:
-    """Why no object of a source that has some can be written, in words; ``None`` if one is, or there are none."""
-    if not report.objects_in or report.objects:
+    """Why no object of a source that has some can be written, in words; ``None`` if one is, if there are none, or if
+    masks of pictures are written."""
+    if not report.objects_in or report.objects or any(report.kinds[kind] for kind in _MASKS):
         return None
-    what, n = max(report.losses.items(), key=lambda item: item[1], default=("", 0))
+    of_objects = {what: n for what, n in report.losses.items() if what in report.examples}  # and not of classes
+    what, n = max(of_objects.items(), key=lambda item: item[1], default=("", 0))
     why = f"{what} {n:,}" if report.objects_in > report.dropped else "they have no box that makes sense"
     if report.aside:
         why = "; ".join(report.set_aside()) + (f"; {why}" if what == "crowds" else "")
     return f"none of {plural(report.objects_in, 'object')} can be written, so nothing was written: {why}"
 
 
-def no_mask_of(report: ConversionReport) -> str | None:
-    """Why no mask of a source without objects can be written, in words; ``None`` if one is, or there are none."""
-    came = {kind: report.kinds_in[kind] for kind in _MASKS if report.kinds_in[kind]}
+def no_label_of(report: ConversionReport) -> str | None:
+    """Why no label of pictures without objects can be written, in words; ``None`` if one is, or there are none."""
+    came = {kind: report.kinds_in[kind] for kind in _OF_PICTURES if report.kinds_in[kind]}
     if report.objects_in or not came or any(report.kinds[kind] for kind in came):
         return None
     what = ", ".join(f"{kind} {n:,}" for kind, n in came.items())
-    return f"no label can be written, so nothing was written: {what}, which shards hold"
+    way = f"\n{_COMPONENTS}" if "semantic masks" in came else ""
+    return f"no label can be written, so nothing was written: {what}, which shards hold{way}"
 
 
 def write_dataset(

@@ -106,6 +106,7 @@ class SourceOptions:
         parting: how to part a dataset that has no splits.
         crowds: of COCO: whether crowds stay what they are, become objects like any other, or are left out.
         size_mismatch: whether labels that state another size than their picture has are kept, scaled or rejected.
+        instances: whether connected components of semantic masks become objects.
     """
 
     format: str | None = None
@@ -121,6 +122,7 @@ class SourceOptions:
     parting: Parting | None = None
     crowds: Literal["keep", "instances", "drop"] = "keep"
     size_mismatch: Literal["keep", "scale", "reject"] = "keep"
+    instances: Literal["keep", "components"] = "keep"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 if TYPE_CHECKING:
     from augpipe.formats.base import Dataset, Source, SourceOptions
@@ -83,6 +83,7 @@ class Format:
         kinds: what its rows may hold, where files do not say so; chosen by ``--kind``, or as ``NAME:KIND``.
         fallback: it is taken only where no format of a lower number fits.
         places: whether labels lie somewhere in the picture, as tags do not.
+        semantic: whether pictures may have semantic masks beside objects, or "only" those; "" if they never have.
         numbered: whether classes have ids in the source, which stay where some of them are chosen.
         unnamed_keypoints: whether objects may have keypoints for which their class has no names.
         images: whether ``--images`` says where the pictures are.
@@ -98,6 +99,7 @@ class Format:
     kinds: tuple[str, ...] = ()
     fallback: int = 0
     places: bool = True
+    semantic: Literal["", "beside", "only"] = ""
     numbered: bool = False
     unnamed_keypoints: bool = False
     images: bool = False

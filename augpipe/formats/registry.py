@@ -18,7 +18,9 @@ from augpipe.formats.class_choice import as_asked
 from augpipe.formats.format import Format
 from augpipe.formats.layout.parted import plain_name
 from augpipe.formats.layout.splits import shown_splits
+from augpipe.formats.layout.stratifying import split_entries
 from augpipe.formats.signatures import Signature, signature_of
+from augpipe.formats.wrappers.instances import with_instances
 from augpipe.formats.wrappers.sizes import with_sizes
 from augpipe.storage import remote
 from augpipe.storage.fs import walk_files
@@ -48,7 +50,7 @@ def open_dataset(src: str | os.PathLike[str], options: SourceOptions | None = No
     before = waited()
     try:
         options = options or SourceOptions()
-        dataset = _parted(with_sizes(as_asked(_opened(src, options)), options.size_mismatch))
+        dataset = _parted(_as_chosen(as_asked(_opened(src, options)), options))
         if dataset.options.crowds != "keep" and not dataset.format.startswith("coco"):
             raise DatasetError(f"{one_line(remote.shown(src))}: --crowds is for COCO, this is {dataset.format}")
     except MemoryError as error:
@@ -67,6 +69,10 @@ def open_dataset(src: str | os.PathLike[str], options: SourceOptions | None = No
     return dataset
 
 
+def _as_chosen(dataset: Dataset, options: SourceOptions) -> Dataset:
+    return with_instances(with_sizes(dataset, options.size_mismatch), options.instances)
+
+
 def _parted(dataset: Dataset) -> Dataset:
     """The dataset in the splits that the options ask for; raises ``UsageError`` where it cannot be parted."""
     parting = dataset.options.parting
@@ -80,7 +86,8 @@ def _parted(dataset: Dataset) -> Dataset:
             f"{one_line(dataset.root)}: has splits already ({shown_splits(filter(None, dataset.splits))}); "
             "--val and --test part sets without\nleave them out; --augment-split and --pass-split choose among splits"
         )
-    splits = parting.splits_of(plain_name(entry.key, entry.split) for entry in dataset.entries)
+    names = [plain_name(entry.key, entry.split) for entry in dataset.entries]
+    splits, told = split_entries(dataset.reader, dataset.entries, names, parting)
     for name in ("train", *(["val"] if parting.val else []), *(["test"] if parting.test else [])):
         if name not in splits:
             raise UsageError(
@@ -88,7 +95,7 @@ def _parted(dataset: Dataset) -> Dataset:
                 "choose other shares with --val and --test, or groups that are smaller"
             )
     entries = [entry._replace(split=split) for entry, split in zip(dataset.entries, splits, strict=True)]
-    return replace(dataset, entries=entries)
+    return replace(dataset, entries=entries, remarks=(*dataset.remarks, *told))
 
 
 def _source(src: str) -> Source:

@@ -189,7 +189,12 @@ def length_of(ring: F64) -> float:
 
 
 def bitmap_of_rings(rings: Sequence[F64], size_wh: tuple[int, int]) -> U8:
-    """The union of polygons (n, 2) as a bitmap (H, W), drawn by pycocotools.
+    """The union of polygons (n, 2) as a bitmap (H, W); raises ``ValueError`` as :func:`rle_of_rings`."""
+    return rasterise(rle_of_rings(rings, size_wh), size_wh)
+
+
+def rle_of_rings(rings: Sequence[F64], size_wh: tuple[int, int]) -> Rle:
+    """The union of polygons (n, 2) as a mask, drawn by pycocotools.
 
     Raises:
         ValueError: for fewer than three points, and for a ring so long that pycocotools would have no memory for it,
@@ -197,7 +202,7 @@ def bitmap_of_rings(rings: Sequence[F64], size_wh: tuple[int, int]) -> U8:
     """
     width, height = size_wh
     if not rings:
-        return np.zeros((height, width), np.uint8)
+        return Rle((height, width), b"")
     if min(map(len, rings)) < 3:
         raise ValueError("a ring of fewer than three points")
     if not max(map(length_of, rings)) <= LONGEST_OUTLINE:
@@ -205,4 +210,4 @@ def bitmap_of_rings(rings: Sequence[F64], size_wh: tuple[int, int]) -> U8:
     from pycocotools import mask as coco_mask
 
     codes = coco_mask.frPyObjects([ring.reshape(-1).tolist() for ring in rings], height, width)
-    return rasterise(Rle((height, width), coco_mask.merge(codes)["counts"]), size_wh)
+    return Rle((height, width), coco_mask.merge(codes)["counts"])

@@ -167,7 +167,7 @@ def _split_json(dataset: Dataset, name: str) -> dict[str, Any]:
 
 def _chosen(source: SourceOptions) -> dict[str, str]:
     """How labels are read, as far as that was chosen: without, a configuration is the one of before."""
-    chosen = {"crowds": source.crowds, "size_mismatch": source.size_mismatch}
+    chosen = {"crowds": source.crowds, "size_mismatch": source.size_mismatch, "instances": source.instances}
     return {name: value for name, value in chosen.items() if value != "keep"}
 
 

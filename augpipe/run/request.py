@@ -85,6 +85,7 @@ def read_request(
                 parting_of(config),
                 reading.get("crowds", "keep"),
                 reading.get("size_mismatch", "keep"),
+                reading.get("instances", "keep"),
             ),
             picture=PictureFormat(picture["format"], picture["quality"], picture["subsampling"]),
             reading=pixel_reading.from_json(picture),

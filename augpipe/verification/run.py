@@ -267,6 +267,7 @@ def open_source(
         _parting_of(config),
         reading.get("crowds", "keep"),
         reading.get("size_mismatch", "keep"),
+        reading.get("instances", "keep"),
     )
     return open_dataset(source, options)
 

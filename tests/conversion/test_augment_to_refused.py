@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -193,11 +194,18 @@ def test_crops_of_a_set_without_objects_say_that_there_are_none(tmp_path):
     assert (result.exit_code, "nothing was written: no picture has an object" in result.output) == (1, True)
 
 
+def test_crops_of_objects_that_are_all_too_small_say_so(unsplit, tmp_path):
+    result = call("crops", unsplit, tmp_path / "set", "--min-side", 9999, "-w", 0)
+    assert result.exit_code == 1
+    assert re.search(r"nothing was written: all \d+ objects are smaller than --min-side asks for", result.output)
+
+
 def test_a_set_of_crowds_alone_is_no_set_of_background(tmp_path):
     source = write_json(tmp_path / "x.json", coco([image()], [row(1, bbox=[2, 1, 9, 7], iscrowd=1)]))
     write_picture(tmp_path / "a.jpg")
     said = made(source, tmp_path / "set", "yolo", code=1)
     assert "none of 2 objects can be written, so nothing was written: crowds 2; its shards stay" in said
+    assert "choose it with --overwrite" in said
     assert not dataset(tmp_path / "set")
     made(source, tmp_path / "set", "yolo", "--crowds", "instances", "--overwrite")
     labels = [data for name, data in dataset(tmp_path / "set").items() if name.startswith("labels/")]
@@ -212,6 +220,10 @@ def test_a_set_of_masks_alone_is_no_set_of_background(tmp_path):
     (source / "class_names.txt").write_text("background\ncrack\n")
     said = made(source, tmp_path / "set", "yolo", code=1)
     assert "no label can be written, so nothing was written: semantic masks 2, which shards hold" in said
+    (pair, shards) = re.search(r"'augpipe convert (shards-to-\w+) (\S+) OTHER' makes a dataset of them", said).groups()
+    assert "--overwrite with another --to deletes them" in said
+    result = call("convert", pair, shards, tmp_path / "other", "-w", 0, "--instances", "components")
+    assert (result.exit_code, "2 pictures, 2 objects" in result.stdout) == (0, True)
     assert not dataset(tmp_path / "set")
     made(source, tmp_path / "set", "voc", "--overwrite")
 

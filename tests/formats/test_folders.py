@@ -9,7 +9,7 @@ from PIL import Image
 
 from augpipe.core.errors import DatasetError
 from augpipe.formats.indexing import names_in
-from augpipe.formats.masks.read import gray_of
+from augpipe.formats.masks.reader import gray_of
 
 
 def classes(source) -> list[tuple[int, int, str]]:
@@ -167,7 +167,10 @@ def test_colored_masks_are_rejected(tmp_path):
     assert classes(source) == [(1, 1, "class_1")]
     reject = rejected(source, "b.jpg")
     assert (reject.stage, reject.code, reject.file) == ("labels", "bad-mask", "masks/b.png")
-    assert reject.message == "masks/b.png: the mask is colored; expected gray values or palette indexes"
+    assert reject.message == (
+        "masks/b.png: the mask is colored; expected gray values or palette indexes, or a labelmap.txt or "
+        "class_dict.csv of the colors beside it"
+    )
 
 
 def test_a_broken_mask_is_rejected(tmp_path):

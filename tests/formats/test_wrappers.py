@@ -96,6 +96,25 @@ def test_labels_of_half_the_size(tmp_path):
     assert rejected(opened(path, size_mismatch="reject"), "a.jpg").code == "size-mismatch"
 
 
+@pytest.mark.parametrize(
+    ("choice", "boxes"),
+    [("keep", [[2, 3, 4, 5]]), ("scale", [[4, 6, 8, 10]]), ("reject", None)],
+)
+def test_a_conversion_of_labels_of_half_the_size(tmp_path, choice, boxes):
+    write_picture(tmp_path / "images" / "a.jpg", (40, 30))
+    path = write_json(tmp_path / "x.json", coco([image(width=20, height=15)], [row(1, bbox=[2, 3, 4, 5])]))
+    result = call("convert", "coco-to-csv", path, tmp_path / "out", "-w", 0, "--size-mismatch", choice)
+    if boxes is None:
+        assert result.exit_code == 1
+        assert "the labels say 20×15, the picture is 40×30; --size-mismatch scale or keep takes it" in result.stderr
+        return
+    assert result.exit_code == 0, result.output
+    cells = (tmp_path / "out" / "annotations.csv").read_text().splitlines()[1].split(",")
+    x0, y0, x1, y1 = map(float, cells[4:8])
+    assert ([[x0, y0, x1 - x0, y1 - y0]], cells[1:3]) == (boxes, ["20", "15"] if choice == "keep" else ["40", "30"])
+    assert ("--size-mismatch scale fits them to it" in result.stderr) == (choice == "keep")
+
+
 def test_labels_of_their_pictures_size_are_left_alone(tmp_path):
     path = crowd_set(tmp_path, 0)
     for choice in ("scale", "reject"):

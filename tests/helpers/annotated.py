@@ -111,7 +111,7 @@ def check_commands(source: Path, name: str, folder: Path, *options: object) -> N
     assert recognised(str(source)) == [name]
     report = json.loads(call("inspect", source, "--json", "-w", 0, *options).stdout)
     assert report["format"].partition(":")[0] == name
-    for target in targets():
+    for target in targets().keys() - {name, "masks"}:  # boxes have no pixels
         result = call("convert", f"{name}-to-{target}", source, folder / target, "-w", 0, *options)
         assert result.exit_code == 0, result.output
         assert recognised(str(folder / target)) == [target]

@@ -22,6 +22,7 @@ from builders import (
     row,
     voc_xml,
     write_json,
+    write_mask,
     write_picture,
     write_tar,
     write_voc,
@@ -35,6 +36,7 @@ RECIPES = {
     "moved.yaml": "version: 1\nlabels: {min_visibility: 0.2}\nsteps:\n  - affine: {rotate: [-30, 30]}\n",
     "noise.yaml": "version: 1\nsteps:\n  - gaussian_noise: {std: 30}\n",  # of its own in each channel
     "around.yaml": "version: 1\nsteps: [bbox_safe_crop]\n",  # the plans depend on the boxes
+    "object.yaml": "version: 1\nsteps: [object_crop]\n",  # and these on the objects
 }
 
 
@@ -81,6 +83,12 @@ def parted(folder: Path) -> Path:
     return datasets.make_voc(folder / "voc", 4, objects=2, lists=("train", "val"))
 
 
+def uneven(folder: Path) -> Path:
+    """VOC of four pictures of cats and four of dogs, whose hashes put more of the ones than of the others in val."""
+    names = ["cat"] * 4 + ["dog"] * 4
+    return write_voc(folder / "voc", {f"p{i}": voc_xml(object_xml(name)) for i, name in enumerate(names)})
+
+
 def half_listed(folder: Path) -> Path:
     """VOC of which half the pictures are in train, and half in no split."""
     return datasets.make_voc(folder / "voc", 4, objects=2, lists=("train", "second"))
@@ -124,6 +132,15 @@ def voc_and_shards(folder: Path) -> Path:
 
 def masks(folder: Path) -> Path:
     return datasets.make_masks(folder / "set", 2)
+
+
+def small_mask(folder: Path) -> Path:
+    """Masks of a thing that fills a corner alone, which an operation around objects finds."""
+    write_picture(folder / "set" / "images" / "a.png", (120, 90))
+    values = np.zeros((90, 120), np.uint8)
+    values[5:15, 5:25] = 1
+    write_mask(folder / "set" / "masks" / "a.png", values)
+    return folder / "set"
 
 
 def cut_short(folder: Path) -> Path:
@@ -210,11 +227,14 @@ ROWS = {
     "--test": Row(plain, ("--test", "30%"), ("--test", "60%"), "parting.test"),
     "--group-by": Row(plain, ("--val", "50%", "--group-by", "img_00[01]"), ("--val", "50%", "--group-by", "img_00[03]"),
                       "parting.group_by"),
+    "--stratify": Row(uneven, ("--val", "50%"), ("--val", "50%", "--stratify"), "parting.stratify"),
     "--classes": Row(two_classes, ("--classes", "{folder}/one.txt"), ("--classes", "{folder}/two.txt"),
                      "categories", ("augment", "tile", "preview", "inspect", "voc-to-coco")),
     "--map": Row(two_classes, ("--map", "cat=dog"), ("--map", "dog=cat"), "map", ("augment", "inspect", "voc-to-coco")),
     "--crowds": Row(crowded, ("--crowds", "keep"), ("--crowds", "drop"), "reading.crowds",
                     (*READERS, "coco-to-voc"), recipe="around.yaml"),
+    "--instances": Row(small_mask, ("--instances", "keep"), ("--instances", "components"), "reading.instances",
+                       (*READERS, "masks-to-voc"), recipe="object.yaml"),
     "--size-mismatch": Row(half, ("--size-mismatch", "keep"), ("--size-mismatch", "scale"), "reading.size_mismatch",
                            (*READERS, "coco-to-voc"), recipe="around.yaml"),
     "--images": Row(two_folders_of_pictures, ("--images", "{folder}/one"), ("--images", "{folder}/two"),
@@ -344,6 +364,7 @@ TRIED = {
         **_ONE_SET,
         **dict.fromkeys(("--val", "--test"), PARTED + "test_every_format_puts_the_splits_where_they_belong"),
         "--group-by": PARTED + "test_groups_stay_together",
+        "--stratify": "formats/layout/test_stratifying.py::test_dataset_split_and_augment_part_alike",
         "--again": PARTED + "test_what_was_parted_and_written_is_parted_the_same_again",
     },
     "doctor": {},

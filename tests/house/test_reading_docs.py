@@ -132,6 +132,7 @@ def test_the_notes_are_those_of_the_code():
         "via/read",
         "visdrone/read",
         "wrappers/sizes",
+        "wrappers/instances",
     )
     for name in ("labels/normalize", *(f"formats/{reader}" for reader in readers)):
         for node in ast.walk(ast.parse((ROOT / "augpipe" / f"{name}.py").read_text("utf-8"))):

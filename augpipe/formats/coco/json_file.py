@@ -43,6 +43,7 @@ _Value = TypeVar("_Value")
 class _Image(msgspec.Struct):
     id: Any = None
     file_name: Any = None
+    coco_url: Any = None
 
 
 class _Row(msgspec.Struct):
@@ -196,13 +197,14 @@ def _keys(path: AnyPath, images: Iterable[_Image]) -> tuple[dict[str, str], list
     twice: list[str] = []
     for place, image in enumerate(images):
         identity = identity_of(image.id)
-        key = key_of(image.file_name) if isinstance(image.file_name, str) else ""
+        name = _name_of(image)
+        key = key_of(name)
         if identity is None or not key or "\0" in key:
             odd.append(f"id {one_line(repr(image.id), 40)}, file_name {one_line(repr(image.file_name), 60)}")
             continue
         text = str(identity)
-        if not key.isascii() and (other := written.setdefault(key, image.file_name)) != image.file_name:
-            _require_one_form(path, other, image.file_name)
+        if not key.isascii() and (other := written.setdefault(key, name)) != name:
+            _require_one_form(path, other, name)
         if text not in keys:
             keys[text] = key
             places.append(place)
@@ -217,6 +219,13 @@ def _keys(path: AnyPath, images: Iterable[_Image]) -> tuple[dict[str, str], list
     if odd and not keys:
         raise DatasetError(f"{path}: no image has an id and a file name: {odd[0]}")
     return keys, places, remarks
+
+
+def _name_of(image: _Image) -> str:
+    """What the picture of an image is called, "" if nothing tells: LVIS says where COCO has it, folder and file."""
+    if isinstance(image.file_name, str) or not isinstance(image.coco_url, str):
+        return image.file_name if isinstance(image.file_name, str) else ""
+    return "/".join(image.coco_url.partition("?")[0].split("/")[-2:])
 
 
 def _require_one_form(path: AnyPath, one: str, other: str) -> None:

@@ -20,7 +20,7 @@ from augpipe.core.annotations import Annotations, Dropped, ObjectAttributes, Obj
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, plural
 from augpipe.formats.indexing import categories_by_name, is_wrapper, left_out
-from augpipe.formats.layout.text_folders import TextFolders, entries_of, first_lines, folders_of
+from augpipe.formats.layout.text_folders import TextFolders, entries_of, first_lines, folders_of, split_inside
 from augpipe.formats.limits import bad_labels, require_small
 from augpipe.formats.shapes import numbers_of
 from augpipe.storage.byte_range import read_place
@@ -105,7 +105,9 @@ def kitti_folders(src: AnyPath) -> list[TextFolders]:
     """The folders of KITTI's label files and pictures in a source, or in its splits."""
     if not src.is_dir():
         return []
-    return [pair for pair in folders_of(src, _LABELS, _PICTURES) if any(map(is_row, first_lines(pair.labels)))]
+    pairs = split_inside(folders_of(src, _LABELS, _PICTURES))
+    found = [any(map(is_row, first_lines(pair.labels))) for pair in pairs]
+    return [pair for pair, is_one in zip(pairs, found, strict=True) if is_one or (pair.inner and any(found))]
 
 
 def detect(source: Source) -> bool:

@@ -36,8 +36,8 @@ from augpipe.storage.byte_range import read_place
 AREAS = frozenset({"polygon", "rectangle", "circle", "rotation", "mask"})
 POINTS = frozenset({"point", "points"})
 
-_UNDERSTOOD = frozenset({"label", "points", "shape_type", "mask", "group_id"})
-_PICTURE_FIELDS = frozenset({"shapes", "imagePath", "imageData", "imageHeight", "imageWidth", "version"})
+UNDERSTOOD = frozenset({"label", "points", "shape_type", "mask", "group_id"})
+PICTURE_FIELDS = frozenset({"shapes", "imagePath", "imageData", "imageHeight", "imageWidth", "version"})
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def drawing_of(data: bytes, file: str) -> Drawing | None:
         path if isinstance(path, str) else "",
         embedded if isinstance(embedded, str) else "",
         (width, height) if 0 < width < FARTHEST and 0 < height < FARTHEST else None,
-        {k: v for k, v in value.items() if k not in _PICTURE_FIELDS and v not in (None, {}, [], "")},
+        {k: v for k, v in value.items() if k not in PICTURE_FIELDS and v not in (None, {}, [], "")},
     )
 
 
@@ -255,7 +255,7 @@ def facts_of(shapes: Sequence[DrawnShape]) -> ObjectAttributes:
     """What shapes say besides their places; what the first of them says goes before the others."""
     fields: dict[str, Any] = {}
     for shape in reversed(shapes):
-        fields |= {k: v for k, v in shape.row.items() if k not in _UNDERSTOOD and v not in (None, {}, [], "")}
+        fields |= {k: v for k, v in shape.row.items() if k not in UNDERSTOOD and v not in (None, {}, [], "")}
     difficult = fields.pop("difficult") if isinstance(fields.get("difficult"), bool) else None
     if shapes[0].group is not None:
         fields["group_id"] = shapes[0].group

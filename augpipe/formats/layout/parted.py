@@ -12,6 +12,7 @@ from augpipe.core.errors import UsageError, one_line
 from augpipe.formats.base import Dataset, Entry, plural
 from augpipe.formats.layout.parting import Parting
 from augpipe.formats.layout.splits import shown_splits, split_called
+from augpipe.formats.layout.stratifying import split_entries
 
 _REST = "train"
 
@@ -32,13 +33,15 @@ def parted(dataset: Dataset, parting: Parting, again: bool = False) -> Dataset:
             f"{dataset.root}: is parted already: {shown_splits(dataset.splits)}, with nothing in {_REST} to part; "
             "--again parts all of it anew"
         )
-    splits = parting.splits_of(plain_name(entry.key, entry.split) for entry in chosen)
+    names = [plain_name(entry.key, entry.split) for entry in chosen]
+    splits, told = split_entries(dataset.reader, chosen, names, parting)
     _require_all(dataset, parting, splits)
     now = {entry.key: split for entry, split in zip(chosen, splits, strict=True)}
     entries: Sequence[Entry] = [e._replace(split=now.get(e.key, e.split)) for e in dataset.entries]
     made = replace(dataset, entries=entries)
     counts = ", ".join(f"{name or 'no split'} {n:,}" for name, n in made.splits.items())
-    remarks = [f"parted by a hash of {'groups' if parting.group_by else 'names'}: {counts}"]
+    by = "classes" if parting.stratify else f"a hash of {'groups' if parting.group_by else 'names'}"
+    remarks = [f"parted by {by}: {counts}", *told]
     if stay := len(dataset.entries) - len(chosen):
         others = shown_splits(set(dataset.splits) - open_to)
         remarks.append(f"{plural(stay, 'picture')} stay in {others}, where the dataset has them")

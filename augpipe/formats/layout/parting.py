@@ -31,11 +31,14 @@ class Parting:
         val: the share of ``val``.
         test: the share of ``test``.
         group_by: a pattern; pictures of which it matches the same stay together. One that it does not match is alone.
+        stratify: whether each class is to have its share in every split, see
+            :mod:`augpipe.formats.layout.stratifying`, where the hash alone decides else.
     """
 
     val: float = 0.0
     test: float = 0.0
     group_by: str | None = None
+    stratify: bool = False
 
     def check(self) -> None:
         """Raise :class:`UsageError` for values that make no sense."""
@@ -47,20 +50,27 @@ class Parting:
         if self.group_by is not None:
             Grouping(self.group_by).check()
 
+    @property
+    def shares(self) -> dict[str, float]:
+        """Split → its share, of those that are to have one."""
+        found = {"train": 1.0 - self.val - self.test, "val": self.val, "test": self.test}
+        return {name: share for name, share in found.items() if share > 0}
+
     def splits_of(self, keys: Iterable[str]) -> list[str]:
-        """The split of each key: ``train``, ``val`` or ``test``.
+        """The split of each key by the hash alone: ``train``, ``val`` or ``test``.
 
         Raises:
             UsageError: the pattern might not end in time.
             DatasetError: as above, for one of the keys.
         """
+        places = (place_of_text(group) for group in self.groups_of(keys))
+        return ["val" if at < self.val else "test" if at < self.val + self.test else "train" for at in places]
+
+    def groups_of(self, keys: Iterable[str]) -> list[str]:
+        """What names the group of each key, or the key itself where it is alone; raises as :meth:`splits_of`."""
         grouping = None if self.group_by is None else Grouping(self.group_by)
-        out = []
-        for key in keys:
-            group = None if grouping is None else grouping.group_of(key)
-            place = _place(key) if group is None else _place(f"\0{group}")  # a group is no key
-            out.append("val" if place < self.val else "test" if place < self.val + self.test else "train")
-        return out
+        groups = ((key, None if grouping is None else grouping.group_of(key)) for key in keys)
+        return [key if group is None else f"\0{group}" for key, group in groups]  # a group is no key
 
 
 def parting_of(config: Mapping[str, Any]) -> Parting | None:
@@ -73,10 +83,12 @@ def parting_of(config: Mapping[str, Any]) -> Parting | None:
         raise TypeError("parting")
     if not isinstance(parting.group_by, str | None):
         raise TypeError("group_by")
+    if not isinstance(parting.stratify, bool):
+        raise TypeError("stratify")
     return parting
 
 
-def _place(text: str) -> float:
+def place_of_text(text: str) -> float:
     """A number in [0, 1) that a text always has: the first 53 bits of its BLAKE2b."""
     digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest()
     return (int.from_bytes(digest, "big") >> 11) / 2**53

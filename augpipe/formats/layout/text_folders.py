@@ -21,11 +21,13 @@ _SNIFFED_FILES, _SNIFFED_BYTES = 20, 4096
 
 @dataclass(frozen=True)
 class TextFolders:
-    """A folder of text files and the one of their pictures; ``split`` is "" where there is but one of them."""
+    """A folder of text files and the one of their pictures; ``split`` is "" where there is but one of them. ``inner``
+    says that folders of splits lie in the two, and not the two in those."""
 
     labels: AnyPath
     pictures: AnyPath
     split: str = ""
+    inner: bool = False
 
 
 def folders_of(src: AnyPath, labels: Sequence[str], pictures: Sequence[str]) -> list[TextFolders]:
@@ -43,6 +45,16 @@ def _pair(place: AnyPath, labels: Sequence[str], pictures: Sequence[str]) -> Tex
     if text is None:
         return None
     return TextFolders(text, next((there[name] for name in pictures if name in there), place / pictures[0]))
+
+
+def split_inside(pairs: Sequence[TextFolders]) -> list[TextFolders]:
+    """The pairs; instead of a single one those in it, where both folders have the same folders of splits."""
+    if len(pairs) != 1 or pairs[0].split:
+        return list(pairs)
+    labels, pictures = subfolders(pairs[0].labels), subfolders(pairs[0].pictures)
+    names = [name for name in labels if is_split(name) and name in pictures]
+    alone = names and len(names) == len(labels) and not any("/" not in f for f in walk_files(pairs[0].labels))
+    return [TextFolders(labels[n], pictures[n], n, inner=True) for n in names] if alone else list(pairs)
 
 
 def _split(name: str) -> str:
@@ -87,7 +99,8 @@ def entries_of(
             if number in chosen:
                 name = pictures.get(stem)
                 path = images / (name or f"{stem}.jpg")
-                key = below(path, images if pair.split == "" or options.images is not None else src)
+                start = pair.pictures.parent if pair.inner else src
+                key = below(path, images if pair.split == "" or options.images is not None else start)
                 place = place_of(pair.labels / file)
                 entry = Entry.at(key, path, place, shown if name else key, digest_of(data))
                 entries.append(entry._replace(split=split_called(pair.split)))

@@ -1,4 +1,4 @@
-"""Reading semantic masks: folders of pictures and of masks, joined by stem; the values that occur are the classes."""
+"""Finding semantic masks: folders of pictures and of masks, joined by stem, and their classes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from augpipe.core.annotations import Annotations, Category, Raster
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture
-from augpipe.formats.indexing import categories_in, digest_of, left_out, links_left_out, subfolders
+from augpipe.formats.indexing import digest_of, left_out, links_left_out, subfolders
 from augpipe.formats.layout.splits import chosen_split, known_split, shown_splits, split_called, split_in
-from augpipe.formats.limits import bad_labels
+from augpipe.formats.masks.classes import MaskTable, classes_of, table_beside
+from augpipe.formats.masks.reader import MaskReader, numbers_in
 from augpipe.pixels.codec.image import bands
-from augpipe.pixels.codec.label_png import decode_raster
-from augpipe.storage.byte_range import bytes_of, read_place
+from augpipe.storage.byte_range import bytes_of
 from augpipe.storage.fs import below, place_of, row_name, walk_files
 from augpipe.storage.tree import AnyPath
 
@@ -26,40 +25,6 @@ _PICTURE_FOLDERS = ("images", "imgs", "img_dir")
 _MASK_FOLDERS = ("masks", "labels_png", "ann_dir", "annotations")
 _OF_MASKS = ("annot", "_annot", "_masks", "_labels", "masks")
 """What follows the name of a split in that of the folder of its masks."""
-
-
-@dataclass(frozen=True)
-class MaskReader:
-    """Reads entries whose ``annotation`` is the :class:`ByteRange` of a semantic mask.
-
-    ``values`` maps values of masks to category ids where they differ, as in black-and-white masks.
-    """
-
-    values: Mapping[int, int]
-
-    def annotations(self, entry: Entry) -> Annotations:
-        raster = gray_of(decode_raster(read_place(entry.annotation), entry.file))
-        if raster is None:
-            raise bad_labels("bad-mask", entry.file, "the mask is colored; expected gray values or palette indexes")
-        if self.values:
-            raster = _replaced(raster, self.values)
-        return Annotations(semantic=raster, size_wh=(raster.shape[1], raster.shape[0]))
-
-
-def gray_of(raster: Raster) -> Raster | None:
-    """A mask's values, also where gray was saved as RGB; ``None`` for colors, which stand for no number."""
-    if raster.dtype != np.uint32:
-        return raster
-    gray = raster & 255
-    return gray.astype(np.uint8) if np.array_equal(raster, gray * 0x010101) else None
-
-
-def _replaced(raster: Raster, values: Mapping[int, int]) -> Raster:
-    table = np.arange(int(np.iinfo(raster.dtype).max) + 1, dtype=raster.dtype)
-    for before, after in values.items():
-        table[before] = after
-    out: Raster = table[raster]
-    return out
 
 
 class MaskFolders(NamedTuple):
@@ -120,27 +85,31 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     if options.split is not None and asked is None:
         raise DatasetError(f"{src}: no split '{one_line(options.split)}'; there are {shown_splits(there)}")
     found = _Found()
+    table, told = table_beside(src, options)
     for pair in pairs:
         stems = _masks_by_stem(pair.masks, found.links)
-        digests, values = _survey(pair.masks, stems.values())
-        found.values |= values
+        digests = _survey(pair.masks, stems.values(), table, found)
         _gather(pair, src, stems, digests, asked, found)
-    categories, changed, remarks = _mask_categories(found.values, options, src)
+    classes = classes_of(found.values, table, found.colored, options, src)
+    remarks = [*told, *classes.remarks]
     remarks += left_out(found.bare, "picture", "without a mask")
     remarks += links_left_out(found.links, src)
     remarks += left_out(found.alone, "mask", "without a picture")
-    return Dataset.of("masks", src, categories, found.entries, MaskReader(changed), options, remarks)
+    reader = MaskReader(classes.changed, table.colors)
+    return Dataset.of("masks", src, classes.categories, found.entries, reader, options, remarks)
 
 
 @dataclass
 class _Found:
-    """What all folders have; ``bare`` counts pictures without a mask, ``alone`` masks without a picture."""
+    """What all folders have; ``bare`` counts pictures without a mask, ``alone`` masks without a picture. ``colored`` is
+    whether a mask has colors of the table."""
 
     entries: list[Entry] = field(default_factory=list)
     values: set[int] = field(default_factory=set)
     links: set[str] = field(default_factory=set)
     bare: int = 0
     alone: int = 0
+    colored: bool = False
 
 
 def _masks_by_stem(masks: AnyPath, links: set[str]) -> dict[str, str]:
@@ -176,49 +145,22 @@ def _gather(
     found.alone += sum(mask.startswith(prefix) and mask not in used for mask in contents.values())
 
 
-def _survey(masks: AnyPath, files: Iterable[str]) -> tuple[dict[str, bytes], set[int]]:
-    """(digest of each mask, all values that occur)."""
+def _survey(masks: AnyPath, files: Iterable[str], table: MaskTable, found: _Found) -> dict[str, bytes]:
+    """The digest of each mask; adds the values that occur. A broken mask is rejected when it is read."""
     digests: dict[str, bytes] = {}
-    values: set[int] = set()
     for file in files:
         data = bytes_of(place_of(masks / file))
         digests[file] = digest_of(data)
-        values |= _values(data, file)
-    return digests, values
+        try:
+            raster, by_color = numbers_in(data, file, table.colors)
+        except Reject:
+            continue
+        found.colored |= by_color
+        found.values |= {int(v) for rows in bands(*raster.shape) for v in np.unique(raster[rows])}
+    return digests
 
 
 def _stem(picture: str, masks: Mapping[str, str]) -> str:
     """The stem under which a picture's mask is listed, "" if it has none."""
     stem = os.path.splitext(picture)[0]
     return next((s for s in (stem, f"{stem}_mask", f"{stem}-mask") if s in masks), "")
-
-
-def _values(data: bytes, file: str) -> set[int]:
-    """The values that occur in a mask; a broken one is rejected when it is read."""
-    try:
-        raster = gray_of(decode_raster(data, file))
-    except Reject:
-        return set()
-    return set() if raster is None else {int(v) for rows in bands(*raster.shape) for v in np.unique(raster[rows])}
-
-
-def _mask_categories(
-    values: set[int], options: SourceOptions, src: AnyPath
-) -> tuple[tuple[Category, ...], dict[int, int], list[str]]:
-    """(a category a value, values to change, remarks). ``--classes`` names the values 1..K by line."""
-    changed: dict[int, int] = {}
-    remarks = []
-    if values in ({0, 255}, {255}):
-        values, changed = {1}, {255: 1}
-        remarks.append("the masks hold only 0 and 255: 255 is read as a class, 'foreground' (id 1), not as void")
-    ids = sorted(values - {0, options.void})
-    if options.classes is not None:
-        named = categories_in(options.classes)
-        beyond = [v for v in ids if v > len(named)]
-        if beyond:
-            message = f"lists {len(named)} names for the values from 1 on, but the masks hold {beyond[0]}"
-            raise DatasetError(f"{options.classes}: {message}")
-        return named, changed, remarks
-    if changed:
-        return (Category(id=1, label=1, name="foreground"),), changed, remarks
-    return tuple(Category(id=v, label=k, name=f"class_{v}") for k, v in enumerate(ids, start=1)), changed, remarks

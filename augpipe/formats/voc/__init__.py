@@ -7,6 +7,7 @@ FORMAT = Format(
     looks_like="Pascal VOC (Annotations/)",
     reader="augpipe.formats.voc.index",
     source="a Pascal VOC folder",
+    semantic="beside",
     target=Target(
         writer="augpipe.formats.voc.write",
         folders=("Annotations", "JPEGImages", "ImageSets", "SegmentationClass", "SegmentationObject"),

@@ -42,11 +42,11 @@ def masks_of(
     objects, losses = _object_mask(annotations, size_wh)
     semantic = annotations.semantic
     if semantic is not None:
-        classes, strange = _looked_up(semantic, {0: 0, **labels}, _void_of(semantic))
+        classes, strange = looked_up(semantic, {0: 0, **labels}, void_of(semantic))
         losses += [Loss("values of semantic masks that are no class", strange)] if strange else []
     elif objects is not None:
         of_object = {i + 1: labels[c] for i, c in enumerate(annotations.objects.category_id.tolist())}
-        classes, _ = _looked_up(objects, {0: 0, **of_object}, VOID)
+        classes, _ = looked_up(objects, {0: 0, **of_object}, VOID)
     else:
         return None, losses
     return Masks(classes, objects), losses
@@ -58,7 +58,7 @@ def _object_mask(annotations: Annotations, size_wh: tuple[int, int] | None) -> t
         numbers = {v: i + 1 for i, v in enumerate(objects.instance.tolist()) if v}
         losses = [Loss("masks beyond the 254th object", 1, int(objects.index[n - 1]))
                   for n in numbers.values() if n > _MOST]  # fmt: skip
-        return _looked_up(raster, {0: 0, **numbers}, _void_of(raster))[0], losses
+        return looked_up(raster, {0: 0, **numbers}, void_of(raster))[0], losses
     if not any(objects.segmentation):
         return None, []
     if size_wh is None or size_wh[0] * size_wh[1] > MAX_PIXELS:
@@ -101,11 +101,12 @@ def _bitmap(
         return None
 
 
-def _void_of(raster: Raster) -> int:
+def void_of(raster: Raster) -> int:
+    """The highest value that a raster's type holds, which is void."""
     return int(np.iinfo(raster.dtype).max)
 
 
-def _looked_up(raster: Raster, numbers: Mapping[int, int], void: int) -> tuple[U8, int]:
+def looked_up(raster: Raster, numbers: Mapping[int, int], void: int) -> tuple[U8, int]:
     """(the raster with other values, how many values it has that are not known); these are void then."""
     values, places = np.unique(raster, return_inverse=True)
     known = [numbers.get(v, 0 if v == 0 else VOID) for v in values.tolist()]

@@ -7,6 +7,7 @@ FORMAT = Format(
     looks_like="tar shards",
     reader="augpipe.formats.webdataset.read",
     source="a folder of shards",
+    semantic="beside",
     stays="plans, visible shares and what was dropped stay in the shards",
     reads_archives=True,
     numbered=True,

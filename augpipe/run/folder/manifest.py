@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from augpipe.core.errors import RunError, UsageError, one_line
+from augpipe.formats.base import plural
 from augpipe.formats.webdataset.schema import REJECTS, SCHEMA
 from augpipe.run.folder.inventory import Record, expected_of
 from augpipe.run.folder.state import RunState
@@ -279,7 +280,10 @@ def _failure_of_windows(totals: Mapping[str, Any], limits: Limits) -> str | None
     """Of a run of windows an object counts as dropped if no sample has it."""
     lost, objects = sum(totals["windows"]["lost"].values()), totals["windows"]["objects"]
     if not totals["written"]:
+        small = totals["windows"]["lost"].get("min_side", 0)
         why = "every window is empty" if totals["windows"]["left_out"] else "no picture has an object to cut out"
+        if small and small == objects:
+            why = f"all {plural(objects, 'object')} are smaller than --min-side asks for"
         return f"nothing was written: {why}"
     if lost > (allowed := limits.dropped(objects)):
         why = f"{lost} of {objects} objects are in no sample; at most {allowed} were allowed"

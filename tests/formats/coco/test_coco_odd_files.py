@@ -157,6 +157,21 @@ def test_an_image_without_an_id_or_a_name_is_left_out_alone(tmp_path, odd):
     assert source.remarks[0].startswith("left out: 1 image of x.json without an id or a file name: id ")
 
 
+def test_lvis_names_its_pictures_by_coco_url(tmp_path):
+    """LVIS has no ``file_name``: pictures lie as COCO's archives unpack, train2017/ beside val2017/."""
+    for split, number in (("train2017", 391895), ("val2017", 397133)):
+        picture(tmp_path / split / f"{number:012}.jpg")
+    url = "http://images.cocodataset.org/{}/{:012}.jpg"
+    images = [{"id": n, "coco_url": url.format(s, n), "width": 20, "height": 10, "neg_category_ids": [4]}
+              for s, n in (("train2017", 391895), ("val2017", 397133))]  # fmt: skip
+    rows = [row(1, 391895), row(2, 397133)]
+    source = opened(write_json(tmp_path / "lvis_v1_train.json", document(images, rows)))
+    assert keys(source) == ["train2017/000000391895.jpg", "val2017/000000397133.jpg"]
+    assert all(entry.picture is not None for entry in source.entries)
+    assert [len(labels.objects) for labels in read_all(source)] == [1, 1]
+    assert read_all(source)[0].attributes["neg_category_ids"] == [4]
+
+
 def test_text_ids(tmp_path):
     picture(tmp_path / "a.jpg")
     rows = [row("ann-1", "img-1"), row("ann-2", "img-1")]

@@ -31,6 +31,8 @@ from augpipe.storage.tree import AnyPath, ArchivePath
 _CROWD = re.compile(rb'"iscrowd"\s*:\s*(true|\d)')
 _KIND = re.compile(r"(?:instances|person_keypoints|keypoints|captions|panoptic|stuff)_(.+)")
 _NO_SPLITS = ("all", "default")
+_WORD = re.compile(r"[^\W_]+")
+_OTHER_WORDS = ("dev", "trn", "tst")  # which may mean something else in the middle of a name
 _SNIFFED = 1 << 16
 _RUN_BYTES = 1 << 20
 
@@ -80,10 +82,17 @@ def json_files(src: AnyPath) -> dict[str, list[AnyPath]]:
 
 
 def _split_of(stem: str) -> str:
-    """The split that a file's name is or ends in, as in ``instances_val2017``; "" if it names none."""
+    """The split that a file's name is or ends in, as in ``instances_val2017``, or the only one among its words.
+
+    >>> _split_of("cats-v2_train_coco"), _split_of("train_val")
+    ('train', 'val')
+    """
     end = stem.rpartition("_")[2]
-    own = end if end.startswith(("test-", "minival")) else ""
-    return next((name for name in (stem, end) if known_split(name)), own)
+    if end.startswith(("test-", "minival")):
+        return end
+    words = {known_split(word): word for word in _WORD.findall(stem) if word.lower() not in _OTHER_WORDS}
+    said = [word for split, word in words.items() if split is not None]
+    return next((name for name in (stem, end) if known_split(name)), said[0] if len(said) == 1 else "")
 
 
 def _own_split(stem: str) -> str:
@@ -114,12 +123,16 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     indexed = {path: index_file(path) for path in sorted({path for paths in chosen.values() for path in paths})}
     every = sorted({path for paths in groups.values() for path in paths})
     listed = {path: indexed[path].categories if path in indexed else categories_in(path) for path in every}
+    if options.split is None and set(groups) == {""}:
+        chosen = _apart(indexed) or groups
     categories = _categories(listed)
     files = [indexed[path] for paths in chosen.values() for path in paths]
     texts = tuple(str(f.text) for f in files)
     reader = CocoReader(texts, {c.id: c for c in categories}, any(f.panoptic for f in files))
     entries, remarks = _entries(src, {split: [indexed[p] for p in paths] for split, paths in chosen.items()}, options)
     remarks = [*(r for file in files for r in file.remarks), *remarks]
+    if chosen.keys() - groups.keys() and options.split is None:
+        remarks.append(f"JSONs about different pictures, each read as a split of its own: {shown_splits(chosen)}")
     dataset = Dataset.of("coco", src, categories, entries, reader, options, remarks)
     if options.crowds == "keep" and any(_is_of_crowds(f) for f in files):
         return replace(dataset, remarks=(*dataset.remarks, *remarks_on(dataset)))
@@ -143,6 +156,15 @@ def _chosen(src: AnyPath, groups: Mapping[str, list[AnyPath]], asked: str) -> di
         there = {*filter(None, groups), *(f.stem for f in files)}
         raise DatasetError(f"{src}: no split '{one_line(asked)}'; there are {shown_splits(there)}")
     return {_split_of(ending[0].stem) or asked: ending}
+
+
+def _apart(files: Mapping[AnyPath, CocoFile]) -> dict[str, list[AnyPath]]:
+    """A split by a name of its own for each JSON, where no two are about the same pictures; empty where some are."""
+    keys = [set(file.keys.values()) for file in files.values()]
+    if len(files) < 2 or len(set().union(*keys)) != sum(map(len, keys)):
+        return {}
+    names = {_own_split(path.stem) or path.stem: [path] for path in files}
+    return names if len(names) == len(files) else {}
 
 
 def _require_same_images(src: AnyPath, files: Sequence[CocoFile]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from augpipe.formats.base import is_picture
+from augpipe.formats.layout.splits import known_split
 from augpipe.storage.fs import above, children, names_of, start_of, walk_files
 from augpipe.storage.tree import AnyPath
 
@@ -46,7 +47,9 @@ def find_roots(src: AnyPath) -> list[VocRoot]:
     children = sorted(child for child in src.iterdir() if child.is_dir() and not child.name.startswith("."))
     roots = [root for child in children if (root := _root(child, child.name)) is not None]
     roots = roots or [_flat(child, child.name) for child in children if _is_flat(child)]
-    return [replace(roots[0], name="")] if len(roots) == 1 else roots
+    if len(roots) == 1 and known_split(roots[0].name) is None:  # a folder of train is that also where it is alone
+        return [replace(roots[0], name="")]
+    return roots
 
 
 def _folders(base: AnyPath) -> dict[str, AnyPath]:

@@ -219,6 +219,9 @@ def _advice(src: AnyPath) -> str:
         return "\nthere is an archive; unpack it first"
     if there("data.yaml", ".names") or ("labels" in lower and there(".txt")):
         return "\nit looks like YOLO; expected a data.yaml with train or val and names, or images/ beside labels/*.txt"
+    stems = {os.path.splitext(name)[0] for name in lower if is_picture(name)}
+    if stems and sum(name.endswith(".txt") and name[:-4] in stems for name in lower) * 2 > len(stems):
+        return "\nthe .txt files beside the pictures look like YOLO; name its classes: --from yolo --classes A,B,C"
     if there(".xml"):
         return "\nthe XML files are not Pascal VOC (no <annotation>); export them as COCO or Pascal VOC"
     if src.is_dir() and not lower:

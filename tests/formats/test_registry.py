@@ -141,6 +141,7 @@ def test_a_format_that_is_asked_for_and_is_not_there(voc, coco, tmp_path):
         ({"data_dot_tar_dot_gz": ""}, "there is an archive; unpack it first"),
         ({"data_dot_yaml": "", "train__labels__1_dot_txt": ""}, "it looks like YOLO; expected a data.yaml with train"),
         ({"labels__1_dot_txt": "", "1_dot_jpg": ""}, "it looks like YOLO"),
+        ({"1_dot_jpg": "", "1_dot_txt": "0 .5 .5 .1 .1"}, "look like YOLO; name its classes: --from yolo --classes"),
         ({"1_dot_xml": "<doc/>"}, "the XML files are not Pascal VOC"),
         ({"1_dot_jpg": "", "1_dot_npy": ""}, "there are pictures, but no labels that are known"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,13 +15,13 @@ from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_pictu
 from augpipe.formats.indexing import categories_in, digest_of, left_out, links_left_out, subfolders
 from augpipe.formats.layout.splits import chosen_split, known_split, shown_splits, split_called, split_in
 from augpipe.formats.limits import bad_labels
+from augpipe.formats.masks.pairs import MASK_ENDINGS, holds_both, is_beside, named_pairs, names_in_table
 from augpipe.pixels.codec.image import bands
 from augpipe.pixels.codec.label_png import decode_raster
 from augpipe.storage.byte_range import bytes_of, read_place
 from augpipe.storage.fs import below, place_of, row_name, walk_files
 from augpipe.storage.tree import AnyPath
 
-_MASK_ENDINGS = (".png", ".tif", ".tiff", ".bmp")
 _PICTURE_FOLDERS = ("images", "imgs", "img_dir")
 _MASK_FOLDERS = ("masks", "labels_png", "ann_dir", "annotations")
 _OF_MASKS = ("annot", "_annot", "_masks", "_labels", "masks")
@@ -83,7 +83,10 @@ def mask_folders(src: AnyPath) -> list[MaskFolders]:
     lower = {name.lower(): path for name, path in folders.items()}
     beside = ((name, path, next((lower[n] for e in _OF_MASKS if (n := f"{name.lower()}{e}") in lower), None))
               for name, path in splits.items())  # fmt: skip
-    return [MaskFolders(split_called(name), path, masks) for name, path, masks in beside if masks is not None]
+    pairs = [MaskFolders(split_called(name), path, masks) for name, path, masks in beside if masks is not None]
+    pairs = pairs or [MaskFolders(*pair) for pair in named_pairs(folders)]
+    mixed = {split_called(name): path for name, path in splits.items() if holds_both(path)} if splits else {"": src}
+    return pairs or [MaskFolders(split, path, path) for split, path in mixed.items() if splits or holds_both(path)]
 
 
 def _pair_in(place: AnyPath, split: str) -> MaskFolders | None:
@@ -98,7 +101,7 @@ def _holds_masks(folder: AnyPath) -> bool:
     if folder.name.lower() != "annotations":
         return True
     files = [file.lower() for file in walk_files(folder)]
-    return any(f.endswith(_MASK_ENDINGS) for f in files) and not any(f.endswith((".json", ".xml")) for f in files)
+    return any(f.endswith(MASK_ENDINGS) for f in files) and not any(f.endswith((".json", ".xml")) for f in files)
 
 
 def detect(source: Source) -> bool:
@@ -122,10 +125,15 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     found = _Found()
     for pair in pairs:
         stems = _masks_by_stem(pair.masks, found.links)
+        if pair.masks == pair.pictures:
+            stems = {stem: file for stem, file in stems.items() if is_beside(file)}
+            found.names |= names_in_table(pair.masks)
         digests, values = _survey(pair.masks, stems.values())
         found.values |= values
         _gather(pair, src, stems, digests, asked, found)
     categories, changed, remarks = _mask_categories(found.values, options, src)
+    if found.names and options.classes is None and not changed:
+        categories = tuple(replace(c, name=found.names.get(c.id, c.name)) for c in categories)
     remarks += left_out(found.bare, "picture", "without a mask")
     remarks += links_left_out(found.links, src)
     remarks += left_out(found.alone, "mask", "without a picture")
@@ -134,18 +142,20 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
 
 @dataclass
 class _Found:
-    """What all folders have; ``bare`` counts pictures without a mask, ``alone`` masks without a picture."""
+    """What all folders have; ``bare`` counts pictures without a mask, ``alone`` masks without a picture; ``names`` are
+    classes by value, where a table lies beside the masks."""
 
     entries: list[Entry] = field(default_factory=list)
     values: set[int] = field(default_factory=set)
     links: set[str] = field(default_factory=set)
     bare: int = 0
     alone: int = 0
+    names: dict[int, str] = field(default_factory=dict)
 
 
 def _masks_by_stem(masks: AnyPath, links: set[str]) -> dict[str, str]:
     contents: dict[str, str] = {}
-    for file in (f for f in walk_files(masks, links) if f.lower().endswith(_MASK_ENDINGS)):
+    for file in (f for f in walk_files(masks, links) if f.lower().endswith(MASK_ENDINGS)):
         other = contents.setdefault(os.path.splitext(file)[0], file)
         if other != file:
             shown = f"{one_line(other)} and {one_line(file)}"
@@ -164,6 +174,8 @@ def _gather(
     start = below(pair.pictures, src) + "/" if pair.split and asked is None else ""
     used = set()
     for picture in (f for f in walk_files(pair.pictures, found.links) if is_picture(f) and f.startswith(prefix)):
+        if pair.masks == pair.pictures and is_beside(picture):
+            continue
         mask = contents.get(_stem(picture, contents))
         if mask is None:
             found.bare += 1

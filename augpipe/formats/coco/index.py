@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import mmap
 import re
 from collections import Counter
@@ -24,7 +25,7 @@ from augpipe.formats.layout.splits import chosen_split, in_order, known_split, s
 from augpipe.formats.webdataset.samples import has_samples, is_of_sample
 from augpipe.formats.wrappers.crowds import remarks_on, with_crowds
 from augpipe.storage.byte_range import bytes_of
-from augpipe.storage.fs import below, children, files_in, place_of, row_name, size_of, start_of
+from augpipe.storage.fs import below, files_in, folders_in, place_of, row_name, size_of, start_of
 from augpipe.storage.temp_copy import end_of
 from augpipe.storage.tree import AnyPath, ArchivePath
 
@@ -34,6 +35,7 @@ _NO_SPLITS = ("all", "default")
 _WORD = re.compile(r"[^\W_]+")
 _OTHER_WORDS = ("dev", "trn", "tst")  # which may mean something else in the middle of a name
 _SNIFFED = 1 << 16
+_MOST_LOOKS = 10_000
 _RUN_BYTES = 1 << 20
 
 
@@ -74,8 +76,8 @@ def json_files(src: AnyPath) -> dict[str, list[AnyPath]]:
             named.setdefault(_own_split(file.stem), []).append(file)
         return named
     out = {}
-    for child in children(src):
-        jsons = [f for f in files_in(child, "*.json") if looks_like_coco(f)] if child.is_dir() else []
+    for child in folders_in(src):
+        jsons = [f for f in files_in(child, "*.json") if looks_like_coco(f)]
         if jsons:
             out[child.name] = jsons
     return out
@@ -140,10 +142,12 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
 
 
 def _is_of_crowds(file: CocoFile) -> bool:
-    """Whether most of the objects that say so are crowds, by a look at the text: of few files all labels are read."""
+    """Whether most of the objects that say so are crowds, by a look at some; of few files all labels are read."""
+    rows = file.rows[:: 1 + len(file.rows) // _MOST_LOOKS, 1:].tolist()
     with held(file.text) as text:
-        found = Counter(match[1] in b"1true" for match in _CROWD.finditer(text))
-    return found[True] > found[False]
+        said = [match for start, size in rows if (match := _CROWD.search(text, start, start + size)) is not None]
+        crowds = sum(match[1] in b"1true" for match in said)
+    return crowds * 2 > len(said)
 
 
 def _chosen(src: AnyPath, groups: Mapping[str, list[AnyPath]], asked: str) -> dict[str, list[AnyPath]]:
@@ -217,7 +221,7 @@ def _entries(
     for split, (_, pictures) in found.items():
         files, prefix = groups[split], prefixes[split]
         remarks += rule_remarks(pictures.matches)
-        entries, told = _of_split(src, files, pictures, firsts[split])
+        entries, told = _of_split(src, files, pictures, firsts[split], options.limit)
         remarks += told
         for entry in entries:
             own = split_called(split) or split_in(entry.key)
@@ -245,21 +249,26 @@ def _prefixes(src: AnyPath, roots: Mapping[str, AnyPath | None]) -> dict[str, st
 
 
 def _of_split(
-    src: AnyPath, files: Sequence[CocoFile], pictures: FoundPictures, first: int
+    src: AnyPath, files: Sequence[CocoFile], pictures: FoundPictures, first: int, limit: int | None = None
 ) -> tuple[list[Entry], list[str]]:
     """(an entry a picture, remarks) of files, of which ``first`` is the reader's number of the first one.
 
-    Images that name the same picture are one.
+    Images that name the same picture are one. Of more than ``limit`` pictures only the first by key are made.
     """
     out: list[Entry] = []
     keys = files[0].keys
     named = Counter(pictures.key_of(key) for key in keys.values())
+    if limit is not None and len(named) > limit:
+        wanted = set(heapq.nsmallest(limit, named))
+        keys = {identity: key for identity, key in keys.items() if pictures.key_of(key) in wanted}
     twice: dict[str, list[_Image]] = {}
     with ExitStack() as stack:
         texts = [stack.enter_context(held(file.text)) for file in files]
         entry_of = _entry_maker(src, files, texts, pictures, first)
         ranges = zip(*(f.ranges(keys) for f in files), strict=True)
-        for (identity, key), at, rows in zip(keys.items(), files[0].images.tolist(), ranges, strict=True):
+        images_at = zip(files[0].keys, files[0].images.tolist(), strict=True)
+        places = [at for identity, at in images_at if identity in keys]
+        for (identity, key), at, rows in zip(keys.items(), places, ranges, strict=True):
             image = _Image(identity, at, [(k, *place) for k, some in enumerate(rows) for place in some.tolist()])
             if named[source := pictures.key_of(key)] == 1:
                 out.append(entry_of(key, [image]))
@@ -271,7 +280,7 @@ def _of_split(
         name, images = next(iter(twice.items()))
         ids = one_line(" and ".join(image.identity for image in images), 60)
         remarks.append(f"{plural(len(twice), 'picture')} listed under several ids, taken once: {name}, ids {ids}")
-    if not any(entry.picture for entry in out):
+    if not pictures.at:
         remarks.append(f"none of the pictures of {files[0].path.name} was found; say where they are with --images DIR")
     return out, remarks
 

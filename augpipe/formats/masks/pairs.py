@@ -40,6 +40,8 @@ def _holds_masks_alone(folder: AnyPath) -> bool:
 def holds_both(folder: AnyPath) -> bool:
     """Whether masks lie among their pictures, as ``a.jpg`` and ``a_mask.png``, and nothing else does."""
     names = set(names_of(folder)) if folder.is_dir() else set()
+    if not any(map(is_beside, names)):
+        return False
     pictures = {os.path.splitext(name)[0] for name in names if is_picture(name) and not is_beside(name)}
     masks = {os.path.splitext(name)[0] for name in names if is_beside(name)}
     others = [
@@ -50,6 +52,8 @@ def holds_both(folder: AnyPath) -> bool:
 
 def is_beside(name: str) -> bool:
     """Whether a file among pictures is the mask of one by its name."""
+    if "mask" not in name and "mask" not in name.lower():
+        return False
     stem, ending = os.path.splitext(name.lower())
     return ending in MASK_ENDINGS and stem.endswith(_BESIDE)
 

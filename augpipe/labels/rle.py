@@ -189,15 +189,18 @@ def length_of(ring: F64) -> float:
 
 
 def bitmap_of_rings(rings: Sequence[F64], size_wh: tuple[int, int]) -> U8:
-    """The union of polygons (n, 2) as a bitmap (H, W), drawn by pycocotools.
+    """The union of polygons (n, 2) as a bitmap (H, W), drawn by pycocotools; raises as :func:`rle_of_rings`."""
+    return rasterise(rle_of_rings(rings, size_wh), size_wh) if rings else np.zeros(size_wh[::-1], np.uint8)
+
+
+def rle_of_rings(rings: Sequence[F64], size_wh: tuple[int, int]) -> Rle:
+    """The code of the union of one or more polygons (n, 2), drawn by pycocotools.
 
     Raises:
         ValueError: for fewer than three points, and for a ring so long that pycocotools would have no memory for it,
             and would not look whether it has.
     """
     width, height = size_wh
-    if not rings:
-        return np.zeros((height, width), np.uint8)
     if min(map(len, rings)) < 3:
         raise ValueError("a ring of fewer than three points")
     if not max(map(length_of, rings)) <= LONGEST_OUTLINE:
@@ -205,4 +208,4 @@ def bitmap_of_rings(rings: Sequence[F64], size_wh: tuple[int, int]) -> U8:
     from pycocotools import mask as coco_mask
 
     codes = coco_mask.frPyObjects([ring.reshape(-1).tolist() for ring in rings], height, width)
-    return rasterise(Rle((height, width), coco_mask.merge(codes)["counts"]), size_wh)
+    return Rle((height, width), coco_mask.merge(codes)["counts"])

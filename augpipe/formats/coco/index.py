@@ -67,11 +67,10 @@ def json_files(src: AnyPath) -> dict[str, list[AnyPath]]:
     folders = [src, src / "annotations"]
     together = [f for folder in folders if folder.is_dir() for f in files_in(folder, "*.json") if looks_like_coco(f)]
     if together:
-        named: dict[str, list[AnyPath]] = {}
-        for file in together:
-            named.setdefault(_split_of(file.stem), []).append(file)
+        named = _by_split(together, _split_of)
         if not any(map(known_split, named)):
-            return {"": together}
+            among = _by_split(together, _split_among)
+            return among if len(among.keys() - {""}) > 1 else {"": together}
         for file in named.pop("", ()):
             named.setdefault(_own_split(file.stem), []).append(file)
         return named
@@ -83,18 +82,29 @@ def json_files(src: AnyPath) -> dict[str, list[AnyPath]]:
     return out
 
 
-def _split_of(stem: str) -> str:
-    """The split that a file's name is or ends in, as in ``instances_val2017``, or the only one among its words.
+def _by_split(files: Iterable[AnyPath], split_of: Callable[[str], str]) -> dict[str, list[AnyPath]]:
+    out: dict[str, list[AnyPath]] = {}
+    for file in files:
+        out.setdefault(split_of(file.stem), []).append(file)
+    return out
 
-    >>> _split_of("cats-v2_train_coco"), _split_of("train_val")
-    ('train', 'val')
-    """
+
+def _split_of(stem: str) -> str:
+    """The split that a file's name is or ends in, as in ``instances_val2017``; "" if it names none."""
     end = stem.rpartition("_")[2]
-    if end.startswith(("test-", "minival")):
-        return end
+    own = end if end.startswith(("test-", "minival")) else ""
+    return next((name for name in (stem, end) if known_split(name)), own)
+
+
+def _split_among(stem: str) -> str:
+    """The word of a name that means a split, if it is the only one that does.
+
+    >>> _split_among("cats-v2_train_coco"), _split_among("train_val_coco")
+    ('train', '')
+    """
     words = {known_split(word): word for word in _WORD.findall(stem) if word.lower() not in _OTHER_WORDS}
     said = [word for split, word in words.items() if split is not None]
-    return next((name for name in (stem, end) if known_split(name)), said[0] if len(said) == 1 else "")
+    return said[0] if len(said) == 1 else ""
 
 
 def _own_split(stem: str) -> str:

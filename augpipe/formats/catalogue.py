@@ -18,6 +18,7 @@ from augpipe.formats import (
     kitti,
     labelme,
     masks,
+    pictures,
     via,
     visdrone,
     voc,
@@ -28,7 +29,7 @@ from augpipe.formats.format import LABELS, NO, Format, Target
 
 FORMATS: dict[str, Format] = {}
 """The formats that are read, by name, in the order in which they are listed."""
-_PACKAGES = (voc, coco, yolo, dota, labelme, csv, kitti, cvat, via, visdrone, webdataset, masks, imagefolder)
+_PACKAGES = (voc, coco, yolo, dota, labelme, csv, kitti, cvat, via, visdrone, webdataset, masks, imagefolder, pictures)
 
 
 def register(format: Format) -> None:

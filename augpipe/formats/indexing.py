@@ -11,7 +11,7 @@ from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import Entry, plural
 from augpipe.formats.layout.splits import chosen_split, in_order, is_split, shown_splits
-from augpipe.storage.fs import children, names_of, relative_to
+from augpipe.storage.fs import folders_in, names_of, relative_to
 from augpipe.storage.tree import AnyPath, ArchivePath, only_folder
 
 _BACKGROUND = ("_background_", "__background__", "background")
@@ -26,7 +26,7 @@ def subfolders(folder: AnyPath) -> dict[str, AnyPath]:
     """Name → path of the visible folders in a folder, sorted."""
     if not folder.is_dir():
         return {}
-    return {c.name: c for c in children(folder) if c.is_dir() and not c.name.startswith(".")}
+    return {path.name: path for path in folders_in(folder) if not path.name.startswith(".")}
 
 
 def names_in(folder: AnyPath) -> list[str]:

@@ -17,18 +17,20 @@ from augpipe.formats.catalogue import FORMATS
 from augpipe.formats.class_choice import as_asked
 from augpipe.formats.format import Format
 from augpipe.formats.layout.parted import plain_name
-from augpipe.formats.layout.splits import shown_splits
+from augpipe.formats.layout.splits import is_split, shown_splits
 from augpipe.formats.layout.stratifying import split_entries
 from augpipe.formats.signatures import Signature, signature_of
 from augpipe.formats.wrappers.instances import with_instances
 from augpipe.formats.wrappers.sizes import with_sizes
 from augpipe.storage import remote
-from augpipe.storage.fs import walk_files
+from augpipe.storage.fs import below, walk_files
 from augpipe.storage.patience import waited
 from augpipe.storage.resolve import COMPRESSED, ending_of, file_at, is_pattern, require_possible, where_of
 from augpipe.storage.tree import AnyPath, ArchivePath, Listed, only_folder
 
 _MOST_NAMES = 10_000
+_DEEPEST = 16
+_NO_LABELS = "pictures"  # read only where the user has named their own folder
 
 
 def recognised(src: str) -> list[str]:
@@ -139,13 +141,13 @@ def _opened(src: str, options: SourceOptions) -> Dataset:
     if len(names) > 1:
         raise DatasetError(f"{shown}: can be read as {' or as '.join(names)}; choose with --from")
     format = FORMATS[names[0]]
-    return _with_remarks(source, format, format.open(inner, options))
+    return _with_remarks(source, format, _told(source, inner, format.open(inner, options)))
 
 
 def _open_as(format: Format, source: Source, options: SourceOptions) -> Dataset:
     inner = next((folder for folder in _folders(source) if format.detect(folder)), source)
     try:
-        return format.open(inner, options)
+        return _told(source, inner, format.open(inner, options))
     except DatasetError as error:
         others = [] if format.detect(inner) else [name for name in _reading(source)[1] if name != format.name]
         like = None if others or format.detect(inner) else signature_of(source.where)
@@ -154,6 +156,14 @@ def _open_as(format: Format, source: Source, options: SourceOptions) -> Dataset:
         if not others:
             raise
         raise DatasetError(f"{error}\nit can be read as {' or as '.join(others)}") from error
+
+
+def _told(source: Source, inner: Source, dataset: Dataset) -> Dataset:
+    """The dataset with a remark if it was found in a folder that the source holds and nothing else."""
+    if isinstance(source.where, ArchivePath) or inner.where == source.where:
+        return dataset
+    found = f"read from the only folder in it, {one_line(below(inner.where, source.where), 200)}"
+    return replace(dataset, remarks=(found, *dataset.remarks))
 
 
 def _with_remarks(source: Source, format: Format, dataset: Dataset) -> Dataset:
@@ -165,9 +175,9 @@ def _with_remarks(source: Source, format: Format, dataset: Dataset) -> Dataset:
 
 
 def _reading(source: Source) -> tuple[Source, list[str]]:
-    """(the source, or the folder of its archive that holds the dataset; names of its formats)."""
+    """(the source, or the only folder in it, which holds the dataset; names of its formats)."""
     for folder in _folders(source):
-        if names := _detected(folder):
+        if (names := _detected(folder)) and (folder.where == source.where or names != [_NO_LABELS]):
             return folder, names
     if source.is_tar:
         return source, [f.name for f in FORMATS.values() if f.reads_archives]
@@ -176,11 +186,15 @@ def _reading(source: Source) -> tuple[Source, list[str]]:
 
 
 def _folders(source: Source) -> Iterator[Source]:
-    """The source, and in an archive the folder that holds everything, and the one in that."""
+    """The source, and the folder that holds everything, and the one in that. On a disk, no folder of a split."""
     where: AnyPath | None = source.where
-    while where is not None:
+    for _ in range(_DEEPEST):
+        if where is None:
+            return
         yield replace(source, where=where)
-        where = only_folder(where) if isinstance(where, ArchivePath) and where.is_dir() else None
+        where = only_folder(where) if where.is_dir() else None
+        if isinstance(where, Path) and is_split(where.name):
+            return  # its pictures would lose their split
 
 
 def _detected(source: Source) -> list[str]:
@@ -212,10 +226,14 @@ def _advice(src: AnyPath) -> str:
         return "\nthere is an archive; unpack it first"
     if there("data.yaml", ".names") or ("labels" in lower and there(".txt")):
         return "\nit looks like YOLO; expected a data.yaml with train or val and names, or images/ beside labels/*.txt"
+    stems = {os.path.splitext(name)[0] for name in lower if is_picture(name)}
+    if stems and sum(name.endswith(".txt") and name[:-4] in stems for name in lower) * 2 > len(stems):
+        return "\nthe .txt files beside the pictures look like YOLO; name its classes: --from yolo --classes A,B,C"
     if there(".xml"):
         return "\nthe XML files are not Pascal VOC (no <annotation>); export them as COCO or Pascal VOC"
     if src.is_dir() and not lower:
         return "\nthe folder is empty"
     if any(map(is_picture, lower)):
-        return "\nthere are pictures, but no labels that are known; a folder a class is read with --from imagefolder"
+        ways = "--from pictures takes them without labels, --from imagefolder a folder as a class"
+        return f"\nthere are pictures, but no labels that are known; {ways}"
     return ""

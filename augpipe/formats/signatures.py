@@ -83,6 +83,16 @@ SIGNATURES = (
         "--output-dir OUT --output-type fiftyone.types.COCODetectionDataset",
         (b'"samples"',),
     ),
+    Signature("Label Studio (CSV)", r".*\.csv", _LABEL_STUDIO, (b"annotation_id", b"annotator")),
+    Signature(
+        "multi-label classification of Roboflow", r"(.*/)?_classes\.csv",
+        "tags of pictures are read as a folder a class, so in Roboflow export it as single-label 'Folder Structure'",
+        (b"filename",),
+    ),
+    Signature(
+        "YOLO of Keras and Darknet in one file", r"(.*/)?_annotations\.txt",
+        "in Roboflow export it as YOLO (a .txt a picture) or COCO",
+    ),
     Signature("Scale", _JSON, _CSV, (b'"task_id"', b'"response"', b'"annotations"')),
     Signature("SageMaker Ground Truth", r".*\.(manifest|jsonl?)", _CSV, (b'"source-ref"',)),
     Signature("Labelbox", r".*\.(ndjson|jsonl?)", _CSV, (b'"data_row"', b'"projects"')),

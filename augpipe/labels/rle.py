@@ -189,12 +189,12 @@ def length_of(ring: F64) -> float:
 
 
 def bitmap_of_rings(rings: Sequence[F64], size_wh: tuple[int, int]) -> U8:
-    """The union of polygons (n, 2) as a bitmap (H, W); raises ``ValueError`` as :func:`rle_of_rings`."""
-    return rasterise(rle_of_rings(rings, size_wh), size_wh)
+    """The union of polygons (n, 2) as a bitmap (H, W), drawn by pycocotools; raises as :func:`rle_of_rings`."""
+    return rasterise(rle_of_rings(rings, size_wh), size_wh) if rings else np.zeros(size_wh[::-1], np.uint8)
 
 
 def rle_of_rings(rings: Sequence[F64], size_wh: tuple[int, int]) -> Rle:
-    """The union of polygons (n, 2) as a mask, drawn by pycocotools.
+    """The code of the union of polygons (n, 2), drawn by pycocotools.
 
     Raises:
         ValueError: for fewer than three points, and for a ring so long that pycocotools would have no memory for it,

@@ -91,7 +91,17 @@ def names_of(folder: AnyPath) -> list[str]:
 
 def children(folder: AnyPath) -> list[AnyPath]:
     """Sorted files and folders in a folder; OSError if it cannot be listed."""
-    return [*folder.iterdir()] if isinstance(folder, ArchivePath) else [*sorted(folder.iterdir())]
+    if isinstance(folder, ArchivePath):
+        return [*folder.iterdir()]
+    return [*sorted(folder.iterdir(), key=lambda path: path.name)]  # paths take long to compare, and there may be many
+
+
+def folders_in(folder: AnyPath) -> list[AnyPath]:
+    """Sorted folders in a folder, and links to such; OSError if it cannot be listed. No file is asked for its kind."""
+    if isinstance(folder, ArchivePath):
+        return [path for path in folder.iterdir() if path.is_dir()]
+    with os.scandir(folder) as there:
+        return [folder / name for name in sorted(entry.name for entry in there if entry.is_dir())]
 
 
 def files_in(folder: AnyPath, pattern: str) -> list[AnyPath]:

@@ -224,10 +224,14 @@ AnyPath: TypeAlias = Path | ArchivePath
 """A file or folder, local or in a tree."""
 
 
-def only_folder(where: ArchivePath) -> ArchivePath | None:
-    """The only thing in a folder, if it is a folder, as archives often have it; hidden names do not count."""
-    there = [p for p in where.iterdir() if not p.name.startswith(".") and p.name != _OF_MACS]
-    return there[0] if len(there) == 1 and there[0].is_dir() else None
+def only_folder(where: AnyPath) -> AnyPath | None:
+    """The only thing in a folder, if it is a folder, as archives and what is unpacked from them often have it.
+
+    Hidden names do not count, nor do links.
+    """
+    there: list[AnyPath] = [p for p in where.iterdir() if not p.name.startswith(".") and p.name != _OF_MACS]
+    only = there[0] if len(there) == 1 else None
+    return only if only is not None and only.is_dir() and not only.is_symlink() else None
 
 
 def listed_tree(mark: str, lost: str, members: Iterable[tuple[str, ByteRange, int]], home: Path | None) -> Listed:

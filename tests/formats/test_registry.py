@@ -60,6 +60,7 @@ def test_each_kind_is_recognised_as_itself(voc, coco, masks_folder, classes_fold
         "shards": [tars, tars / "x-000000.tar", tars / "x-{000000..000000}.tar"],
         "masks": [masks_folder],
         "imagefolder": [classes_folder],
+        "pictures": [voc / "JPEGImages", voc / "JPEGImages" / "img_000.jpg"],
     }
     assert list(sources) == list(FORMATS)
     for name, paths in sources.items():
@@ -98,7 +99,7 @@ def test_a_run_of_augpipe_is_shards_and_not_coco(voc, tmp_path):
         ({"train__x_dot_json": JSON, "train__a_dot_jpg": ""}, ["coco"]),
         ({"notes_dot_json": '{"a": 1}', "settings_dot_json": "[]"}, []),
         ({"cat__1_dot_jpg": "", "dog__2_dot_jpg": ""}, ["imagefolder"]),
-        ({"1_dot_jpg": ""}, []),
+        ({"1_dot_jpg": ""}, ["pictures"]),
         ({"data_dot_yaml": "names: [a]\ntrain: images", "images__1_dot_jpg": ""}, ["yolo"]),
         ({"coco8_dot_yaml": "nc: 1\nval: images", "images__1_dot_jpg": ""}, ["yolo"]),
         ({"recipe_dot_yaml": "version: 1\nsteps: []", "1_dot_jpg": ""}, []),
@@ -140,8 +141,9 @@ def test_a_format_that_is_asked_for_and_is_not_there(voc, coco, tmp_path):
         ({"data_dot_tar_dot_gz": ""}, "there is an archive; unpack it first"),
         ({"data_dot_yaml": "", "train__labels__1_dot_txt": ""}, "it looks like YOLO; expected a data.yaml with train"),
         ({"labels__1_dot_txt": "", "1_dot_jpg": ""}, "it looks like YOLO"),
+        ({"1_dot_jpg": "", "1_dot_txt": "0 .5 .5 .1 .1"}, "look like YOLO; name its classes: --from yolo --classes"),
         ({"1_dot_xml": "<doc/>"}, "the XML files are not Pascal VOC"),
-        ({"1_dot_jpg": ""}, "there are pictures, but no labels that are known"),
+        ({"1_dot_jpg": "", "1_dot_npy": ""}, "there are pictures, but no labels that are known"),
     ],
 )
 def test_what_is_not_known_gets_advice(files, advice, tmp_path):
@@ -157,7 +159,7 @@ def test_what_is_not_there(tmp_path):
 
 
 def test_files_that_are_none(tmp_path):
-    for name in ("a.txt", "a.jpg", "a.xml"):
+    for name in ("a.txt", "a.xml"):
         (tmp_path / name).write_text("")
         assert "no dataset that is known" in said(tmp_path / name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import mmap
 import re
 from collections import Counter
@@ -24,14 +25,17 @@ from augpipe.formats.layout.splits import chosen_split, in_order, known_split, s
 from augpipe.formats.webdataset.samples import has_samples, is_of_sample
 from augpipe.formats.wrappers.crowds import remarks_on, with_crowds
 from augpipe.storage.byte_range import bytes_of
-from augpipe.storage.fs import below, children, files_in, place_of, row_name, size_of, start_of
+from augpipe.storage.fs import below, files_in, folders_in, place_of, row_name, size_of, start_of
 from augpipe.storage.temp_copy import end_of
 from augpipe.storage.tree import AnyPath, ArchivePath
 
 _CROWD = re.compile(rb'"iscrowd"\s*:\s*(true|\d)')
 _KIND = re.compile(r"(?:instances|person_keypoints|keypoints|captions|panoptic|stuff)_(.+)")
 _NO_SPLITS = ("all", "default")
+_WORD = re.compile(r"[^\W_]+")
+_OTHER_WORDS = ("dev", "trn", "tst")  # which may mean something else in the middle of a name
 _SNIFFED = 1 << 16
+_MOST_LOOKS = 10_000
 _RUN_BYTES = 1 << 20
 
 
@@ -63,19 +67,25 @@ def json_files(src: AnyPath) -> dict[str, list[AnyPath]]:
     folders = [src, src / "annotations"]
     together = [f for folder in folders if folder.is_dir() for f in files_in(folder, "*.json") if looks_like_coco(f)]
     if together:
-        named: dict[str, list[AnyPath]] = {}
-        for file in together:
-            named.setdefault(_split_of(file.stem), []).append(file)
+        named = _by_split(together, _split_of)
         if not any(map(known_split, named)):
-            return {"": together}
+            among = _by_split(together, _split_among)
+            return among if len(among.keys() - {""}) > 1 else {"": together}
         for file in named.pop("", ()):
             named.setdefault(_own_split(file.stem), []).append(file)
         return named
     out = {}
-    for child in children(src):
-        jsons = [f for f in files_in(child, "*.json") if looks_like_coco(f)] if child.is_dir() else []
+    for child in folders_in(src):
+        jsons = [f for f in files_in(child, "*.json") if looks_like_coco(f)]
         if jsons:
             out[child.name] = jsons
+    return out
+
+
+def _by_split(files: Iterable[AnyPath], split_of: Callable[[str], str]) -> dict[str, list[AnyPath]]:
+    out: dict[str, list[AnyPath]] = {}
+    for file in files:
+        out.setdefault(split_of(file.stem), []).append(file)
     return out
 
 
@@ -84,6 +94,17 @@ def _split_of(stem: str) -> str:
     end = stem.rpartition("_")[2]
     own = end if end.startswith(("test-", "minival")) else ""
     return next((name for name in (stem, end) if known_split(name)), own)
+
+
+def _split_among(stem: str) -> str:
+    """The word of a name that means a split, if it is the only one that does.
+
+    >>> _split_among("cats-v2_train_coco"), _split_among("train_val_coco")
+    ('train', '')
+    """
+    words = {known_split(word): word for word in _WORD.findall(stem) if word.lower() not in _OTHER_WORDS}
+    said = [word for split, word in words.items() if split is not None]
+    return said[0] if len(said) == 1 else ""
 
 
 def _own_split(stem: str) -> str:
@@ -114,12 +135,16 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     indexed = {path: index_file(path) for path in sorted({path for paths in chosen.values() for path in paths})}
     every = sorted({path for paths in groups.values() for path in paths})
     listed = {path: indexed[path].categories if path in indexed else categories_in(path) for path in every}
+    if options.split is None and set(groups) == {""}:
+        chosen = _apart(indexed) or groups
     categories = _categories(listed)
     files = [indexed[path] for paths in chosen.values() for path in paths]
     texts = tuple(str(f.text) for f in files)
     reader = CocoReader(texts, {c.id: c for c in categories}, any(f.panoptic for f in files))
     entries, remarks = _entries(src, {split: [indexed[p] for p in paths] for split, paths in chosen.items()}, options)
     remarks = [*(r for file in files for r in file.remarks), *remarks]
+    if chosen.keys() - groups.keys() and options.split is None:
+        remarks.append(f"JSONs about different pictures, each read as a split of its own: {shown_splits(chosen)}")
     dataset = Dataset.of("coco", src, categories, entries, reader, options, remarks)
     if options.crowds == "keep" and any(_is_of_crowds(f) for f in files):
         return replace(dataset, remarks=(*dataset.remarks, *remarks_on(dataset)))
@@ -127,10 +152,12 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
 
 
 def _is_of_crowds(file: CocoFile) -> bool:
-    """Whether most of the objects that say so are crowds, by a look at the text: of few files all labels are read."""
+    """Whether most of the objects that say so are crowds, by a look at some; of few files all labels are read."""
+    rows = file.rows[:: 1 + len(file.rows) // _MOST_LOOKS, 1:].tolist()
     with held(file.text) as text:
-        found = Counter(match[1] in b"1true" for match in _CROWD.finditer(text))
-    return found[True] > found[False]
+        said = [match for start, size in rows if (match := _CROWD.search(text, start, start + size)) is not None]
+        crowds = sum(match[1] in b"1true" for match in said)
+    return crowds * 2 > len(said)
 
 
 def _chosen(src: AnyPath, groups: Mapping[str, list[AnyPath]], asked: str) -> dict[str, list[AnyPath]]:
@@ -143,6 +170,15 @@ def _chosen(src: AnyPath, groups: Mapping[str, list[AnyPath]], asked: str) -> di
         there = {*filter(None, groups), *(f.stem for f in files)}
         raise DatasetError(f"{src}: no split '{one_line(asked)}'; there are {shown_splits(there)}")
     return {_split_of(ending[0].stem) or asked: ending}
+
+
+def _apart(files: Mapping[AnyPath, CocoFile]) -> dict[str, list[AnyPath]]:
+    """A split by a name of its own for each JSON, where no two are about the same pictures; empty where some are."""
+    keys = [set(file.keys.values()) for file in files.values()]
+    if len(files) < 2 or len(set().union(*keys)) != sum(map(len, keys)):
+        return {}
+    names = {_own_split(path.stem) or path.stem: [path] for path in files}
+    return names if len(names) == len(files) else {}
 
 
 def _require_same_images(src: AnyPath, files: Sequence[CocoFile]) -> None:
@@ -195,7 +231,7 @@ def _entries(
     for split, (_, pictures) in found.items():
         files, prefix = groups[split], prefixes[split]
         remarks += rule_remarks(pictures.matches)
-        entries, told = _of_split(src, files, pictures, firsts[split])
+        entries, told = _of_split(src, files, pictures, firsts[split], options.limit)
         remarks += told
         for entry in entries:
             own = split_called(split) or split_in(entry.key)
@@ -223,21 +259,26 @@ def _prefixes(src: AnyPath, roots: Mapping[str, AnyPath | None]) -> dict[str, st
 
 
 def _of_split(
-    src: AnyPath, files: Sequence[CocoFile], pictures: FoundPictures, first: int
+    src: AnyPath, files: Sequence[CocoFile], pictures: FoundPictures, first: int, limit: int | None = None
 ) -> tuple[list[Entry], list[str]]:
     """(an entry a picture, remarks) of files, of which ``first`` is the reader's number of the first one.
 
-    Images that name the same picture are one.
+    Images that name the same picture are one. Of more than ``limit`` pictures only the first by key are made.
     """
     out: list[Entry] = []
     keys = files[0].keys
     named = Counter(pictures.key_of(key) for key in keys.values())
+    if limit is not None and len(named) > limit:
+        wanted = set(heapq.nsmallest(limit, named))
+        keys = {identity: key for identity, key in keys.items() if pictures.key_of(key) in wanted}
     twice: dict[str, list[_Image]] = {}
     with ExitStack() as stack:
         texts = [stack.enter_context(held(file.text)) for file in files]
         entry_of = _entry_maker(src, files, texts, pictures, first)
         ranges = zip(*(f.ranges(keys) for f in files), strict=True)
-        for (identity, key), at, rows in zip(keys.items(), files[0].images.tolist(), ranges, strict=True):
+        images_at = zip(files[0].keys, files[0].images.tolist(), strict=True)
+        places = [at for identity, at in images_at if identity in keys]
+        for (identity, key), at, rows in zip(keys.items(), places, ranges, strict=True):
             image = _Image(identity, at, [(k, *place) for k, some in enumerate(rows) for place in some.tolist()])
             if named[source := pictures.key_of(key)] == 1:
                 out.append(entry_of(key, [image]))
@@ -249,7 +290,7 @@ def _of_split(
         name, images = next(iter(twice.items()))
         ids = one_line(" and ".join(image.identity for image in images), 60)
         remarks.append(f"{plural(len(twice), 'picture')} listed under several ids, taken once: {name}, ids {ids}")
-    if not any(entry.picture for entry in out):
+    if not pictures.at:
         remarks.append(f"none of the pictures of {files[0].path.name} was found; say where they are with --images DIR")
     return out, remarks
 

@@ -23,11 +23,11 @@ from augpipe.core.annotations import Annotations, Dropped, ObjectAttributes, Obj
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.geometry import bounds_of
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture
-from augpipe.formats.indexing import categories_by_name, digest_of, left_out, names_in, require_as_indexed
+from augpipe.formats.indexing import categories_by_name, digest_of, left_out, names_in, require_as_indexed, subfolders
 from augpipe.formats.layout.splits import chosen_split, known_split, split_in
 from augpipe.formats.limits import FARTHEST, bad_labels, require_small
 from augpipe.storage.byte_range import bytes_of, read_place
-from augpipe.storage.fs import below, children, place_of, row_name, walk_files
+from augpipe.storage.fs import below, place_of, row_name, walk_files
 from augpipe.storage.tree import AnyPath
 
 HEADS = ("imagesource", "gsd")
@@ -133,7 +133,7 @@ def label_folders(src: AnyPath) -> list[AnyPath]:
     """Folders of label files (``labelTxt``, ``labelTxt-v1.5``, ``annfiles``) in a source or in a folder of it."""
     if not src.is_dir():
         return []
-    places = [src, *(child for child in children(src) if child.is_dir() and not child.name.startswith("."))]
+    places = [src, *subfolders(src).values()]
     named = [place / name for place in places for name in names_in(place) if _LABEL_FOLDER.fullmatch(name)]
     return [folder for folder in named if folder.is_dir() and any(n.endswith(".txt") for n in walk_files(folder))]
 

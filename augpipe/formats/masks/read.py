@@ -14,13 +14,13 @@ from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_pictu
 from augpipe.formats.indexing import digest_of, left_out, links_left_out, subfolders
 from augpipe.formats.layout.splits import chosen_split, known_split, shown_splits, split_called, split_in
 from augpipe.formats.masks.classes import MaskTable, classes_of, table_beside
+from augpipe.formats.masks.pairs import MASK_ENDINGS, TABLE, holds_both, is_beside, named_pairs, names_in_table
 from augpipe.formats.masks.reader import MaskReader, numbers_in
 from augpipe.pixels.codec.image import bands
 from augpipe.storage.byte_range import bytes_of
 from augpipe.storage.fs import below, place_of, row_name, walk_files
 from augpipe.storage.tree import AnyPath
 
-_MASK_ENDINGS = (".png", ".tif", ".tiff", ".bmp")
 _PICTURE_FOLDERS = ("images", "imgs", "img_dir")
 _MASK_FOLDERS = ("masks", "labels_png", "ann_dir", "annotations")
 _OF_MASKS = ("annot", "_annot", "_masks", "_labels", "masks")
@@ -48,7 +48,10 @@ def mask_folders(src: AnyPath) -> list[MaskFolders]:
     lower = {name.lower(): path for name, path in folders.items()}
     beside = ((name, path, next((lower[n] for e in _OF_MASKS if (n := f"{name.lower()}{e}") in lower), None))
               for name, path in splits.items())  # fmt: skip
-    return [MaskFolders(split_called(name), path, masks) for name, path, masks in beside if masks is not None]
+    pairs = [MaskFolders(split_called(name), path, masks) for name, path, masks in beside if masks is not None]
+    pairs = pairs or [MaskFolders(*pair) for pair in named_pairs(folders)]
+    mixed = {split_called(name): path for name, path in splits.items() if holds_both(path)} if splits else {"": src}
+    return pairs or [MaskFolders(split, path, path) for split, path in mixed.items() if splits or holds_both(path)]
 
 
 def _pair_in(place: AnyPath, split: str) -> MaskFolders | None:
@@ -63,7 +66,7 @@ def _holds_masks(folder: AnyPath) -> bool:
     if folder.name.lower() != "annotations":
         return True
     files = [file.lower() for file in walk_files(folder)]
-    return any(f.endswith(_MASK_ENDINGS) for f in files) and not any(f.endswith((".json", ".xml")) for f in files)
+    return any(f.endswith(MASK_ENDINGS) for f in files) and not any(f.endswith((".json", ".xml")) for f in files)
 
 
 def detect(source: Source) -> bool:
@@ -88,8 +91,13 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     table, told = table_beside(src, options)
     for pair in pairs:
         stems = _masks_by_stem(pair.masks, found.links)
+        if pair.masks == pair.pictures:
+            stems = {stem: file for stem, file in stems.items() if is_beside(file)}
+            found.names |= names_in_table(pair.masks)
         digests = _survey(pair.masks, stems.values(), table, found)
         _gather(pair, src, stems, digests, asked, found)
+    if found.names and not table.names and options.classes is None:
+        table = MaskTable(TABLE, {v: name for v, name in found.names.items() if v not in (0, options.void)})
     classes = classes_of(found.values, table, found.colored, options, src)
     remarks = [*told, *classes.remarks]
     remarks += left_out(found.bare, "picture", "without a mask")
@@ -101,8 +109,8 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
 
 @dataclass
 class _Found:
-    """What all folders have; ``bare`` counts pictures without a mask, ``alone`` masks without a picture. ``colored`` is
-    whether a mask has colors of the table."""
+    """What all folders have; ``bare`` counts pictures without a mask, ``alone`` masks without a picture; ``colored`` is
+    whether a mask has colors of the table, ``names`` are classes by value, where a table lies beside the masks."""
 
     entries: list[Entry] = field(default_factory=list)
     values: set[int] = field(default_factory=set)
@@ -110,11 +118,12 @@ class _Found:
     bare: int = 0
     alone: int = 0
     colored: bool = False
+    names: dict[int, str] = field(default_factory=dict)
 
 
 def _masks_by_stem(masks: AnyPath, links: set[str]) -> dict[str, str]:
     contents: dict[str, str] = {}
-    for file in (f for f in walk_files(masks, links) if f.lower().endswith(_MASK_ENDINGS)):
+    for file in (f for f in walk_files(masks, links) if f.lower().endswith(MASK_ENDINGS)):
         other = contents.setdefault(os.path.splitext(file)[0], file)
         if other != file:
             shown = f"{one_line(other)} and {one_line(file)}"
@@ -133,6 +142,8 @@ def _gather(
     start = below(pair.pictures, src) + "/" if pair.split and asked is None else ""
     used = set()
     for picture in (f for f in walk_files(pair.pictures, found.links) if is_picture(f) and f.startswith(prefix)):
+        if pair.masks == pair.pictures and is_beside(picture):
+            continue
         mask = contents.get(_stem(picture, contents))
         if mask is None:
             found.bare += 1

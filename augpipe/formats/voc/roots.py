@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from augpipe.formats.base import is_picture
-from augpipe.storage.fs import above, children, names_of, start_of, walk_files
+from augpipe.formats.layout.splits import known_split
+from augpipe.storage.fs import above, folders_in, names_of, start_of, walk_files
 from augpipe.storage.tree import AnyPath
 
 _ANNOTATION_FOLDERS = ("annotations", "annotation")
@@ -43,14 +44,16 @@ def find_roots(src: AnyPath) -> list[VocRoot]:
         return [own]
     if _is_flat(src):
         return [_flat(src, "")]
-    children = sorted(child for child in src.iterdir() if child.is_dir() and not child.name.startswith("."))
+    children = [child for child in folders_in(src) if not child.name.startswith(".")]
     roots = [root for child in children if (root := _root(child, child.name)) is not None]
     roots = roots or [_flat(child, child.name) for child in children if _is_flat(child)]
-    return [replace(roots[0], name="")] if len(roots) == 1 else roots
+    if len(roots) == 1 and known_split(roots[0].name) is None:  # a folder of train is that also where it is alone
+        return [replace(roots[0], name="")]
+    return roots
 
 
 def _folders(base: AnyPath) -> dict[str, AnyPath]:
-    return {child.name.lower(): child for child in children(base) if child.is_dir()}
+    return {child.name.lower(): child for child in folders_in(base)}
 
 
 def _first(folders: Mapping[str, AnyPath], names: Iterable[str]) -> AnyPath | None:

@@ -15,7 +15,7 @@ import numpy as np
 from augpipe.core.annotations import U8, Annotations, Category, Raster, Rings, Segmentation
 from augpipe.formats.losses import Loss
 from augpipe.formats.voc.masks import palette
-from augpipe.labels.rle import rasterise
+from augpipe.labels.rle import rle_of_rings, window_of
 from augpipe.pixels.codec.header import MAX_PIXELS
 from augpipe.pixels.codec.label_png import encode_palette
 
@@ -76,13 +76,14 @@ def _painted(
     for i, segmentation in enumerate(segmentations):
         if segmentation is None:
             continue
-        bitmap = _bitmap(segmentation, size_wh) if i < _MOST else None
-        if bitmap is None or not bitmap.any():
+        window = _window(segmentation, size_wh) if i < _MOST else None
+        if window is None or not window[0].any():
             what = "masks that cannot be painted" if i < _MOST else "masks beyond the 254th object"
             losses.append(Loss(what, 1, indexes[i]))
             continue
-        out[bitmap] = i + 1
-        areas[i] = int(bitmap.sum())
+        bitmap, (x, y) = window
+        out[y : y + bitmap.shape[0], x : x + bitmap.shape[1]][bitmap != 0] = i + 1
+        areas[i] = int(np.count_nonzero(bitmap))
         if isinstance(segmentation, Rings):
             losses.append(Loss("polygons, written as pixels", 1, indexes[i]))
     seen = np.bincount(out.reshape(-1), minlength=len(segmentations) + 1)
@@ -90,13 +91,12 @@ def _painted(
     return out, losses
 
 
-def _bitmap(
-    segmentation: Segmentation, size_wh: tuple[int, int]
-) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]] | None:
-    if not isinstance(segmentation, Rings) and segmentation.size_hw != size_wh[::-1]:
-        return None
+def _window(segmentation: Segmentation, size_wh: tuple[int, int]) -> tuple[U8, tuple[int, int]] | None:
+    """The tight bitmap of a mask and where its top left pixel is, ``None`` if it is no mask of such a picture."""
     try:
-        return rasterise(segmentation, size_wh).astype(bool)
+        if not isinstance(segmentation, Rings):
+            return window_of(segmentation) if segmentation.size_hw == size_wh[::-1] else None
+        return window_of(rle_of_rings(segmentation.rings, size_wh)) if segmentation.rings else None
     except ValueError:
         return None
 
@@ -108,10 +108,18 @@ def void_of(raster: Raster) -> int:
 
 def looked_up(raster: Raster, numbers: Mapping[int, int], void: int) -> tuple[U8, int]:
     """(the raster with other values, how many values it has that are not known); these are void then."""
-    values, places = np.unique(raster, return_inverse=True)
+    narrow = raster.dtype.itemsize <= 2  # each value has a place in a table; ids of 24 bits are sorted instead
+    if narrow:
+        values, places = np.flatnonzero(np.bincount(raster.reshape(-1))), raster
+    else:
+        values, places = np.unique(raster, return_inverse=True)
     known = [numbers.get(v, 0 if v == 0 else VOID) for v in values.tolist()]
     table = np.array([n if n <= _MOST or n == VOID else VOID for n in known], np.uint8)
     strange = sum(v not in numbers and v not in (void, VOID) for v in values.tolist())
+    if narrow and values.size:
+        by_value = np.zeros(int(values[-1]) + 1, np.uint8)
+        by_value[values] = table
+        table = by_value
     return table[places].reshape(raster.shape), strange
 
 

@@ -39,6 +39,7 @@ from augpipe.storage.fs import (
     at_path,
     children,
     first_bytes,
+    folders_in,
     names_of,
     place_of,
     relative_to,
@@ -87,7 +88,7 @@ def _has_labels(src: AnyPath) -> bool:
         return True
     return names_file(src) is not None and any(
         name.endswith(".txt") and any((folder / name).with_suffix(e).exists() for e in (".jpg", ".png", ".jpeg"))
-        for folder in (src, *(f for f in children(src) if f.is_dir()))
+        for folder in (src, *folders_in(src))
         for name in names_in(folder)
         if name not in NAME_FILES
     )

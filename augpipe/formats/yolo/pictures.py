@@ -10,11 +10,12 @@ from pathlib import Path
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import SourceOptions, is_picture
 from augpipe.formats.indexing import left_out, links_left_out, read_classes
-from augpipe.formats.layout.name_matching import match_names
+from augpipe.formats.layout.name_matching import Match, match_names, rule_remarks
 from augpipe.formats.layout.splits import chosen_split, in_order, known_split, shown_splits, split_called, split_in
 from augpipe.formats.yolo.data_yaml import SPLITS, DataYaml
+from augpipe.formats.yolo.moved_paths import ends_of, moved_pictures
 from augpipe.storage.byte_range import bytes_of
-from augpipe.storage.fs import above, absolute_of, at_path, files_in, normal, place_of, walk_files
+from augpipe.storage.fs import above, absolute_of, at_path, files_in, normal, place_of, relative_to, walk_files
 from augpipe.storage.tree import AnyPath, ArchivePath
 
 NAME_FILES = ("classes.txt", "obj.names")
@@ -55,6 +56,7 @@ def by_yaml(data: DataYaml, options: SourceOptions) -> YoloPictures:
         if found.chosen is None:
             raise DatasetError(f"{data.file}: no split '{one_line(options.split)}'; there are {shown_splits(splits)}")
     links: set[str] = set()
+    listed = False
     for split, places in splits.items():
         for place in places:
             at = _resolved(place, root, here)
@@ -63,12 +65,19 @@ def by_yaml(data: DataYaml, options: SourceOptions) -> YoloPictures:
                     raise DatasetError(f"{data.file}: {split} names {one_line(place, 200)}, which is not there")
                 found.remarks.append(f"left out: {split} names {one_line(place, 200)}, which is not there")
                 continue
+            if at not in _as_written(place, root, here):
+                found.remarks.append(
+                    f"{split} names {one_line(place, 200)}, which is not there: read from {relative_to(at, here)}"
+                )
             found.pictures.setdefault(split, []).extend(_pictures(at, root, links))
+            listed |= not at.is_dir()
             if here != at and here not in at.parents:
                 found.outside.append(str(at))
     if not found.pictures:
         raise DatasetError(f"{data.file}: nothing that it names is there; see its path, train and val")
     found.remarks += links_left_out(links, root)
+    if listed:
+        _find_moved(found)
     if found.outside:
         shown = ", ".join(found.outside[:_SHOWN]) + (" …" if len(found.outside) > _SHOWN else "")
         found.remarks.append(f"{data.file.name} names places outside its own folder, which are read: {shown}")
@@ -86,15 +95,32 @@ def _own_splits(data: DataYaml, root: AnyPath, here: AnyPath) -> dict[str, tuple
     return {name: places for name, places in data.others.items() if all(map(is_place, places))}
 
 
+def _find_moved(found: YoloPictures) -> None:
+    """Take listed pictures that are not where a list says from where they are, and tell it."""
+    everything = list(dict.fromkeys(path for paths in found.pictures.values() for path in paths))
+    moved = moved_pictures(everything, found.root)
+    for split, paths in found.pictures.items():
+        found.pictures[split] = [moved[path].name if path in moved else path for path in paths]
+    base = f"{absolute_of(found.root)}/"
+    shown = {p.removeprefix(base): Match(m.name.removeprefix(base), m.rule) for p, m in moved.items()}
+    found.remarks += rule_remarks(shown)
+
+
 def _resolved(place: str, root: AnyPath, here: AnyPath) -> AnyPath | None:
-    """A place of a ``data.yaml``: below its path; without ``../`` as exports of one tool have it; beside the file."""
-    for candidate in (root / place, root / place.removeprefix("../"), here / place):
-        path = normal(candidate)
+    """A place of a ``data.yaml``: where it is written, else what of its end is there below the dataset's folder."""
+    for path in _as_written(place, root, here):
         if isinstance(path, Path) and path == Path(path.anchor):
             raise DatasetError(f"{one_line(place, 60)}: data.yaml names the whole disk; expected a folder of pictures")
         if path.exists():
             return path
-    return None
+    return next(
+        (path for end in ends_of(place) for path in (normal(root / end), normal(here / end)) if path.exists()), None
+    )
+
+
+def _as_written(place: str, root: AnyPath, here: AnyPath) -> list[AnyPath]:
+    """Below the path; without ``../`` as exports of one tool have it; beside the file."""
+    return [normal(path) for path in (root / place, root / place.removeprefix("../"), here / place)]
 
 
 def _pictures(at: AnyPath, root: AnyPath, links: set[str]) -> list[str]:

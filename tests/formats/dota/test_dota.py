@@ -92,6 +92,7 @@ def test_splits_and_what_belongs_to_nothing(tmp_path):
     ]
     with pytest.raises(DatasetError, match="no split 'x'"):
         open_dataset(str(tmp_path / "set"), SourceOptions(split="x"))
+    (tmp_path / "other").mkdir()
     with pytest.raises(DatasetError, match="no DOTA data"):
         open_dataset(str(tmp_path), SourceOptions("dota"))
 

@@ -33,6 +33,7 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     seed: shared.Seed = 0,
     tile: Annotated[int, typer.Option("--tile", metavar="PX", help="Longest side of a picture on the sheet.")] = 320,
     overrides: shared.Set = None,
+    ops: shared.Ops = None,
     format: shared.From = None,
     split: shared.Split = None,
     classes: shared.Classes = None,
@@ -59,7 +60,7 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     if not (0 <= copies <= 20 and 1 <= limit <= 200 and 32 <= tile <= 2000):
         raise UsageError("expected 0 to 20 copies, 1 to 200 pictures and tiles of 32 to 2000 pixels")
     place = shared.drawing_to(output, "--output", src, images)
-    loaded = load(recipe, overrides or ())
+    loaded = load(recipe, overrides or (), ops or ())
     source = shared.source_options(
         format,
         split,

@@ -41,9 +41,7 @@ def show(name: Name, ops: shared.Ops = None, debug: shared.Debug = False) -> Non
 
 @app.command(epilog="Example: augpipe recipes check my.yaml --set steps.affine.rotate='[-5, 5]'")
 @shared.handled
-def check(
-    names: Names, overrides: shared.Set = None, ops: shared.Ops = None, debug: shared.Debug = False
-) -> None:
+def check(names: Names, overrides: shared.Set = None, ops: shared.Ops = None, debug: shared.Debug = False) -> None:
     """Check recipes, and say what each costs, and which of its steps do nothing.
 
     Operations of one's own have to give the same result twice, and in another process.

@@ -21,7 +21,7 @@ from augpipe.run.retry import finish, retry
 from augpipe.run.source_guard import require_apart, roots_of
 
 
-def augment_to(
+def augment_to(  # noqa: PLR0913 - what is not given has a default
     source: StrPath,
     folder: StrPath,
     recipe: Recipe | StrPath,

@@ -16,11 +16,11 @@ from augpipe.recipe.groups import CHOOSERS, GROUPS, POLICIES, GroupOptions, Sibl
 from augpipe.recipe.label_options import LabelOptions
 from augpipe.recipe.messages import fail, listing, nearest, shown, told, validation_messages
 from augpipe.recipe.nodes import Group, GroupKind, Leaf, Node, Recipe
+from augpipe.recipe.operation.base import CUSTOM
 from augpipe.recipe.operation.params import (
     Rgb,
     whole,
 )
-from augpipe.recipe.operation.base import CUSTOM
 from augpipe.recipe.ops import OPERATIONS, Operation
 from augpipe.recipe.other_names import step_elsewhere
 from augpipe.recipe.other_writers import writer_of

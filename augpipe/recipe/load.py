@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.resources
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,9 +30,7 @@ _OWN = "custom\0"
 """Stands for ``custom.`` in a path, whose names have no dot."""
 
 
-def load(
-    name_or_file: StrPath, overrides: Sequence[str] = (), ops: Iterable[StrPath | OwnOperations] = ()
-) -> Recipe:
+def load(name_or_file: StrPath, overrides: Sequence[str] = (), ops: Iterable[StrPath | OwnOperations] = ()) -> Recipe:
     """The checked recipe of that shipped name or file.
 
     Args:
@@ -64,9 +61,7 @@ def _loaded(name_or_file: StrPath, overrides: Sequence[str], own: Sequence[OwnOp
     return compiled(yaml_document.read(f"{name_or_file}.yaml", files[name_or_file]), name_or_file, overrides, own)
 
 
-def compiled(
-    document: Document, name: str, overrides: Sequence[str] = (), own: Sequence[OwnOperations] = ()
-) -> Recipe:
+def compiled(document: Document, name: str, overrides: Sequence[str] = (), own: Sequence[OwnOperations] = ()) -> Recipe:
     """The checked recipe of a document after overrides, which may name the operations of ``own``, too."""
     operations = vocabulary(own)
     for override in overrides:

@@ -41,7 +41,7 @@ from augpipe.run.source_state import UNCHANGED, SourceChanges, source_changes
 __all__ = ["Execution", "Limits", "RunOptions", "Summary", "Watcher", "augment", "open_run"]
 
 
-def augment(
+def augment(  # noqa: PLR0913 - what is not given has a default
     source: StrPath,
     folder: StrPath | Store,
     recipe: Recipe | StrPath,

@@ -18,7 +18,7 @@ from augpipe.labels.rules import LabelRules
 from augpipe.pixels import reference
 from augpipe.pixels.codec.image import PictureFormat, encode
 from augpipe.pixels.scaled_decode import scale_denominator_of
-from augpipe.pixels.steps.custom import unknown_functions
+from augpipe.pixels.steps.custom import needs_other_code
 from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.nodes import Recipe
 from augpipe.recipe.own.loading import OwnOperations
@@ -64,8 +64,8 @@ class Context:
     """What the manifest says, as far as labels and pictures depend on it.
 
     ``shrinks`` is whether the codec leaves a part of a strong shrinking to JPEG's decoder; ``recipe`` is what plans are
-    drawn by, ``None`` if this version cannot draw them again; ``window`` is what they are cut into, if they are. ``own``
-    has the operations of one's own that are at hand, ``is_complete`` whether these are all that the run was made with.
+    drawn by, ``None`` if this version cannot draw them again; ``window`` is what they are cut into, if they are.
+    ``own`` has the operations of one's own that are at hand, ``is_complete`` whether the run was made with no others.
     """
 
     rules: LabelRules
@@ -136,7 +136,7 @@ def _check_sample(sample: WrittenSample, source: SourcePicture, context: Context
 
     _check_objects(record, labels, setting, context, report, may_lack)
     _check_rasters(sample, labels, setting, context, report)
-    if unknown_functions(steps):
+    if needs_other_code(steps, [own.digest for own in context.own]):
         f.unjudged["pictures"] += 1
     else:
         _check_picture(sample.members, source, steps, context, report, window)

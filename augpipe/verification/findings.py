@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -166,8 +167,8 @@ class MeasureRow:
 class Verdict:
     """The result of a verification; ``checked`` of ``samples`` were compared with their source.
 
-    ``files`` is how many a dataset folder has. ``unjudged`` are pictures and plans that could not be compared, since the
-    operations of one's own that made them were not given.
+    ``files`` is how many a dataset folder has. ``unjudged`` are pictures and plans that could not be compared, since
+    the operations of one's own that made them were not given.
 
     ``worst`` are (value by its limit, kind, where) of the samples and objects that are furthest off, worst first.
     """

@@ -39,7 +39,9 @@ def recipe_of(config: Mapping[str, Any], own: Sequence[OwnOperations] = ()) -> R
     if any("contrast" in row and "about" not in row for row in _operations(head["steps"])):
         return None
     known = vocabulary(own)
-    if any(str(row["operation"]).startswith(CUSTOM) and row["operation"] not in known for row in _operations(head["steps"])):
+    if any(
+        str(row["operation"]).startswith(CUSTOM) and row["operation"] not in known for row in _operations(head["steps"])
+    ):
         return None
     nodes = _nodes(head["steps"], [1.0] * len(head["steps"]), known)
     rules, border, fill = LabelRules(), head["border"], tuple(head["fill"])

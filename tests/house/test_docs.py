@@ -19,8 +19,11 @@ from places import ROOT
 
 from augpipe.recipe import yaml_reader
 from augpipe.recipe.load import compiled
+from augpipe.recipe.own.loading import load_own
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+OWN = [pair for pair in FENCE.findall((ROOT / "docs" / "own-operations.md").read_text("utf-8")) if pair[0]]
+"""The file with operations of one's own, and the recipe that names them."""
 
 
 @pytest.fixture
@@ -43,6 +46,8 @@ def workplace(tmp_path, voc, coco, monkeypatch):
         if language == "yaml"
     )
     (tmp_path / "aug.yaml").write_text(theirs)
+    for language, block in OWN:
+        (tmp_path / {"python": "my_ops.py", "yaml": "own.yaml"}[language]).write_text(block)
     (tmp_path / "args.yaml").write_text(
         "task: detect\nimgsz: 640\nhsv_h: 0.015\ndegrees: 5.0\nfliplr: 0.5\nmosaic: 1.0\n"
     )
@@ -65,10 +70,11 @@ def test_the_readme_has_commands():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_every_recipe_loads(page):
+def test_every_recipe_loads(page, tmp_path):
+    (tmp_path / "my_ops.py").write_text(dict(OWN)["python"])
     for language, block in FENCE.findall(page.read_text("utf-8")):
         if language == "yaml" and "steps:" in block:
-            compiled(yaml_reader.read(page.name, block), page.name)
+            compiled(yaml_reader.read(page.name, block), page.name, own=[load_own(tmp_path / "my_ops.py")])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

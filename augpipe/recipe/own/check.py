@@ -5,7 +5,13 @@ What does not give the same again breaks resuming, replaying and verifying, and 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
+import os
+import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -13,11 +19,11 @@ import numpy as np
 from augpipe.core.annotations import F64
 from augpipe.core.errors import Reject, UsageError
 from augpipe.core.geometry import IDENTITY
-from augpipe.core.parallel import parallel_map, worker_pool
 from augpipe.core.plan import Pixels
+from augpipe.core.processes import python_command
 from augpipe.core.rng import OpRng, SampleRng
 from augpipe.recipe.nodes import Leaf, Recipe
-from augpipe.recipe.operation.base import Operation, OpInput, OpResult, PixelStep
+from augpipe.recipe.operation.base import Operation, OpInput, OpResult, PadEffect, PixelStep, WarpEffect
 from augpipe.recipe.operation.visible import VisibleObject
 from augpipe.recipe.own.guard import decided
 
@@ -41,9 +47,7 @@ def require_the_same_again(recipe: Recipe, *, elsewhere: bool = False) -> list[s
     first = results(recipe)
     _compare(first, results(recipe), "on the same input twice")
     if elsewhere:
-        with worker_pool(1):
-            (other,) = parallel_map(results, [recipe], 1)
-        _compare(first, other, "in another process")
+        _compare(first, _elsewhere(recipe), "in another process")
     remarks: list[str] = []
     for path in dict.fromkeys(path for path, _ in first):
         failed = {case: told for (name, case), (told, _) in first.items() if name == path and told}
@@ -55,13 +59,40 @@ def require_the_same_again(recipe: Recipe, *, elsewhere: bool = False) -> list[s
     return remarks
 
 
-def _compare(first: dict[tuple[str, str], tuple[str, str]], second: dict[tuple[str, str], tuple[str, str]], when: str) -> None:
+def _compare(
+    first: dict[tuple[str, str], tuple[str, str]], second: dict[tuple[str, str], tuple[str, str]], when: str
+) -> None:
     for (path, _), result in first.items():
         if second[path, _] != result:
             raise UsageError(
                 f"{path}: did not give the same {when}; a run could not go on with it, nor be replayed or verified\n"
                 "take random numbers from the generator that comes in, and keep nothing between two calls"
             )
+
+
+def _elsewhere(recipe: Recipe) -> dict[tuple[str, str], tuple[str, str]]:
+    """The results of a new process, in which texts have other hashes.
+
+    Raises:
+        UsageError: it ended without any.
+    """
+    ours = os.environ.get("PYTHONHASHSEED", "")
+    environment = {**os.environ, "PYTHONHASHSEED": "2" if ours == "1" else "1"}
+    code = f"from {__name__} import answer; answer()"
+    done = subprocess.run(python_command(code), input=pickle.dumps(recipe), env=environment, stdout=-1, check=False)
+    try:
+        found: list[tuple[list[str], list[str]]] = json.loads(done.stdout)
+    except ValueError as error:
+        raise UsageError(f"{recipe.name}: the process that tries its operations has ended without a result") from error
+    return {(path, case): (told, digest) for (path, case), (told, digest) in found}
+
+
+def answer() -> None:
+    """In that process: the results of the recipe that comes in, as JSON."""
+    recipe = pickle.load(sys.stdin.buffer)  # of the process that has started this one
+    with contextlib.redirect_stdout(sys.stderr):
+        found = results(recipe)
+    json.dump(list(found.items()), sys.stdout)
 
 
 def results(recipe: Recipe) -> dict[tuple[str, str], tuple[str, str]]:
@@ -99,7 +130,7 @@ def _undeclared(operation: Operation, drawn: OpResult, size_wh: tuple[int, int])
                 yield "makes a step that needs the pixels made; say ends_run = True in its class"
             if effect.step.canvas_change().covered_xyxy and operation.label_effects.box == "untouched":
                 yield "paints over labels; say label_effects = PAINT in its class"
-        elif hasattr(effect, "matrix"):
+        elif isinstance(effect, WarpEffect | PadEffect):
             a, b, _, d, e = effect.matrix[:5]
             if a * e - b * d < 0.0 and not operation.mirrors:
                 yield "mirrors the picture; say mirrors = True in its class"

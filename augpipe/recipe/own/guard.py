@@ -28,16 +28,20 @@ def decided(operation: Operation, rng: OpRng, canvas: OpInput) -> OpResult:
     if operation.origin is None:
         return operation.draw(rng, canvas)
     name = operation.name()
+    result: object
+    effects: object
+    parameters: object
     try:
         result = operation.draw(rng, canvas)
     except (Exception, SystemExit) as error:
         raise told("plan", name, error, operation.origin.file) from error
     if not isinstance(result, OpResult):
         _refuse(name, f"draw returned {_shown(result)}, expected OpResult(effects, parameters)")
-    if not isinstance(result.effects, tuple | list) or not isinstance(result.parameters, dict):
+    effects, parameters = result.effects, result.parameters
+    if not isinstance(effects, tuple | list) or not isinstance(parameters, dict):
         _refuse(name, "expected OpResult of a tuple of effects and a dict of parameters")
-    parameters = {str(key): _plain(name, key, value) for key, value in result.parameters.items()}
-    return OpResult(tuple(_effect(name, effect) for effect in result.effects), parameters)
+    drawn = {str(key): _plain(name, key, value) for key, value in parameters.items()}
+    return OpResult(tuple(_effect(name, effect) for effect in effects), drawn)
 
 
 def require_followed(recipe: Recipe, plan: Plan, size_wh: tuple[int, int]) -> None:
@@ -62,14 +66,23 @@ def _effect(name: str, effect: Any) -> Effect:
     if not isinstance(effect, get_args(Effect)):
         _refuse(name, f"draw returned {_shown(effect)}, which is no effect")
     if isinstance(effect, ColorEffect):
-        if not isinstance(effect.stage, get_args(ColorStage)):
-            _refuse(name, f"draw returned {_shown(effect.stage)} as a change of color")
+        _require_as_in_plans(name, effect.stage, get_args(ColorStage), "a change of color")
     elif isinstance(effect, PixelStep):
-        if not isinstance(effect.step, Step) or not type(effect.step).__module__.startswith("augpipe."):
-            _refuse(name, f"draw returned {_shown(effect.step)} as a step, expected one of a kind that there is")
+        _require_as_in_plans(name, effect.step, (Step,), "a step of a kind that there is")
     elif hasattr(effect, "matrix"):
         return _moved(name, effect)
-    return effect
+    checked: Effect = effect
+    return checked
+
+
+def _require_as_in_plans(name: str, value: Any, kinds: tuple[type, ...], what: str) -> None:
+    """Raise a reject for a struct that could not be read back from the plan of a record."""
+    try:
+        if not isinstance(value, kinds) or not type(value).__module__.startswith("augpipe."):
+            raise TypeError
+        msgspec.convert(msgspec.to_builtins(value), type(value), strict=False)
+    except (TypeError, msgspec.ValidationError):
+        _refuse(name, f"draw returned {_shown(value)}, expected {what}")
 
 
 def _moved(name: str, effect: Any) -> Effect:
@@ -97,7 +110,7 @@ def _plain(name: str, key: Any, value: Any) -> Any:
         return value
     if isinstance(value, tuple | list):
         return [_plain(name, key, one) for one in value]
-    _refuse(name, f"the parameter {one_line(key, 40)} is {_shown(value)}, expected a finite number or a text")
+    raise _refusal(name, f"the parameter {one_line(key, 40)} is {_shown(value)}, expected a finite number or a text")
 
 
 def _shown(value: Any) -> str:
@@ -105,4 +118,8 @@ def _shown(value: Any) -> str:
 
 
 def _refuse(name: str, message: str) -> NoReturn:
-    raise Reject("plan", "custom", f"{name}: {message}")
+    raise _refusal(name, message)
+
+
+def _refusal(name: str, message: str) -> Reject:
+    return Reject("plan", "custom", f"{name}: {message}")

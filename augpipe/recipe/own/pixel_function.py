@@ -5,6 +5,7 @@ Such an operation only draws the numbers; the function itself is called by a ste
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -14,7 +15,7 @@ from pydantic import Field
 from augpipe.core.rng import OpRng
 from augpipe.pixels.steps.custom import Custom
 from augpipe.recipe.operation.base import COMMON_FIELDS, CUSTOM, Operation, OpInput, OpResult, Origin, PixelStep
-from augpipe.recipe.operation.label_effects import LABEL_KINDS, NOTHING, LabelEffects
+from augpipe.recipe.operation.label_effects import LABEL_KINDS, NOTHING, LabelEffect, LabelEffects
 from augpipe.recipe.operation.params import Pair, ParamType, WholePair, between, span, whole_between
 
 _SPECIFICATION = "__augpipe_pixels__"
@@ -119,7 +120,9 @@ class Specification:
             "example": f"{name}: {{{', '.join(needed)}}}" if needed else name,
             **defaults,
         }
-        kind: type[PixelOperation] = type(PixelOperation)(self.name, (PixelOperation,), body)
+        kind: type[PixelOperation] = types.new_class(
+            self.name, (PixelOperation,), exec_body=lambda own: own.update(body)
+        )
         kind.origin, kind.digest, kind.drawing, kind.recipe_name = origin, digest, self.parameters, name
         return kind
 
@@ -170,7 +173,8 @@ def pixels(
             raise TypeError(f"{key}: expected Between(…), Span(…) or Whole(…), got {type(how).__name__}")
     if strange := [kind for kind in cannot_carry if kind not in LABEL_KINDS]:
         raise ValueError(f"cannot_carry: '{strange[0]}' is no kind of label; known are {', '.join(LABEL_KINDS)}")
-    effects = LabelEffects(**dict.fromkeys(cannot_carry, "cannot")) if cannot_carry else NOTHING
+    carried: dict[str, LabelEffect] = dict.fromkeys(cannot_carry, "cannot")
+    effects = LabelEffects(**carried) if carried else NOTHING
 
     def decorate(function: Function) -> Function:
         summary = (function.__doc__ or "A function on pixels.").strip().partition("\n")[0]

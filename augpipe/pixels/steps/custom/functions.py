@@ -9,7 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -27,14 +27,7 @@ def register(name: str, digest: str, function: PixelFunction, file: str) -> None
     _FUNCTIONS[name, digest] = function, file
 
 
-def is_loaded(name: str, digest: str) -> bool:
-    """Whether the function of that name, of the file with that digest, can be called."""
-    return (name, digest) in _FUNCTIONS
-
-
-def called(
-    name: str, digest: str, picture: Pixels, parameters: Mapping[str, float | int], word: int
-) -> Pixels:
+def called(name: str, digest: str, picture: Pixels, parameters: Mapping[str, float | int], word: int) -> Pixels:
     """What a function makes of a picture.
 
     It gets a copy, and what it returns is copied, so it may write to the one and keep the other.
@@ -50,7 +43,9 @@ def called(
         Reject: ``custom``, where the function is not loaded, raises, or returns no picture of that size and type.
     """
     if (name, digest) not in _FUNCTIONS:
-        raise Reject("pixels", "custom", f"{name} of the file with SHA-256 {digest[:12]}… is not loaded; --ops loads it")
+        raise Reject(
+            "pixels", "custom", f"{name} of the file with SHA-256 {digest[:12]}… is not loaded; --ops loads it"
+        )
     function, file = _FUNCTIONS[name, digest]
     numbers = np.random.Generator(np.random.Philox(key=word))
     try:

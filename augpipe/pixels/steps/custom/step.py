@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import ClassVar
 
 import numpy as np
@@ -18,10 +18,9 @@ _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _MOST_PARAMETERS = 100
 
 
-def unknown_functions(steps: Iterable[Step]) -> list[str]:
-    """The names of the functions of steps that are not loaded; without them nobody can tell what a picture must be."""
-    custom = [step for step in steps if isinstance(step, Custom)]
-    return [step.name for step in custom if not functions.is_loaded(step.name, step.digest)]
+def needs_other_code(steps: Iterable[Step], digests: Collection[str]) -> bool:
+    """Whether a step calls a function of a file that is not among those with these digests."""
+    return any(isinstance(step, Custom) and step.digest not in digests for step in steps)
 
 
 @register

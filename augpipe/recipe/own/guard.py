@@ -28,16 +28,14 @@ def decided(operation: Operation, rng: OpRng, canvas: OpInput) -> OpResult:
     if operation.origin is None:
         return operation.draw(rng, canvas)
     name = operation.name()
-    result: object
-    effects: object
-    parameters: object
     try:
-        result = operation.draw(rng, canvas)
+        result: Any = operation.draw(rng, canvas)
     except (Exception, SystemExit) as error:
         raise told("plan", name, error, operation.origin.file) from error
     if not isinstance(result, OpResult):
         _refuse(name, f"draw returned {_shown(result)}, expected OpResult(effects, parameters)")
-    effects, parameters = result.effects, result.parameters
+    held: Any = (result.effects, result.parameters)  # of any type, whatever is declared
+    effects, parameters = held
     if not isinstance(effects, tuple | list) or not isinstance(parameters, dict):
         _refuse(name, "expected OpResult of a tuple of effects and a dict of parameters")
     drawn = {str(key): _plain(name, key, value) for key, value in parameters.items()}

@@ -43,22 +43,28 @@ def load(name_or_file: StrPath, overrides: Sequence[str] = (), ops: Iterable[Str
         RecipeError: no such recipe, or a mistake in it, with its place.
         UsageError: operations of one's own that cannot be loaded, or do not give the same result again.
     """
-    own = load_all(ops)
-    recipe = _loaded(name_or_file, overrides, own)
+    return checked_recipe(*_found(name_or_file), overrides, ops)
+
+
+def checked_recipe(
+    document: Document, name: str, overrides: Sequence[str] = (), ops: Iterable[StrPath | OwnOperations] = ()
+) -> Recipe:
+    """As :func:`load`, of a document that is there."""
+    recipe = compiled(document, name, overrides, load_all(ops))
     if recipe.ops:
         require_the_same_again(recipe)
     return recipe
 
 
-def _loaded(name_or_file: StrPath, overrides: Sequence[str], own: Sequence[OwnOperations]) -> Recipe:
+def _found(name_or_file: StrPath) -> tuple[Document, str]:
     if not isinstance(name_or_file, str) or any(c in name_or_file for c in "/.\\"):
         path = Path(name_or_file)
-        return compiled(yaml_document.read_file(path), path.stem, overrides, own)
+        return yaml_document.read_file(path), path.stem
     files = shipped()
     if name_or_file not in files:
         name = one_line(name_or_file, 80)
         raise RecipeError(f"unknown recipe '{name}'{nearest(name, files)}; a file is given with its ending .yaml")
-    return compiled(yaml_document.read(f"{name_or_file}.yaml", files[name_or_file]), name_or_file, overrides, own)
+    return yaml_document.read(f"{name_or_file}.yaml", files[name_or_file]), name_or_file
 
 
 def compiled(document: Document, name: str, overrides: Sequence[str] = (), own: Sequence[OwnOperations] = ()) -> Recipe:

@@ -89,7 +89,7 @@ def test_the_python_of_the_readme_runs(workplace):
     call("augment", "data/voc", "shards", "--recipe", "detection", "--copies", "2", "--workers", "0")
     for block in blocks:
         exec(compile(block.replace("num_workers=2", "num_workers=0"), "README.md", "exec"), {"__name__": "__main__"})
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     assert (workplace / "by_python" / "manifest.json").is_file()
 
 
@@ -109,6 +109,17 @@ def test_the_python_of_tiles_and_crops_runs(workplace):
     assert names["done"].written == names["done"].pictures  # one tile each
     del names["pairs"]
     gc.collect()  # webdataset leaves its files open
+
+
+def test_the_python_of_its_page_runs(workplace):
+    names: dict[str, object] = {}
+    blocks = [
+        b for language, b in FENCE.findall((ROOT / "docs" / "python.md").read_text("utf-8")) if language == "python"
+    ]
+    for block in blocks:
+        exec(compile(block, "python.md", "exec"), names)
+    assert len(blocks) == 4
+    assert (workplace / "sheet.png").is_file()
 
 
 def test_the_targets_of_the_makefile_are_those_named():

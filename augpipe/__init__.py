@@ -6,29 +6,43 @@ The names below are the library's front door; each is imported when it is first 
 >>> done = augpipe.augment("data/voc", "shards", "detection", augpipe.RunOptions(copies=4, seed=7))
 >>> done.written == 4 * done.pictures
 True
+>>> samples, pipeline = augpipe.read("data/voc"), augpipe.Pipeline("detection")
+>>> out = pipeline(**samples[0].arguments(), copy=0)
+>>> len(out.boxes) == len(out.labels)
+True
 """
 
 TYPE_CHECKING = False  # that of typing, which nothing else here needs: until cli.start is reached, nothing is imported
 if TYPE_CHECKING:
     from typing import Any
 
+    from augpipe.conversion.run import convert
     from augpipe.core.errors import AugpipeError, DatasetError, RecipeError, Reject, RunError, UsageError
     from augpipe.formats.base import SourceOptions
     from augpipe.formats.registry import open_dataset
+    from augpipe.interactive.pipeline import Augmented, Pipeline
+    from augpipe.interactive.samples import Sample, Samples, read
+    from augpipe.interactive.sheets import preview
     from augpipe.recipe.load import load as load_recipe
     from augpipe.run.augment import Limits, RunOptions, Summary, Watcher, augment
+    from augpipe.survey.run import survey as inspect
     from augpipe.train.dataset import ShardDataset, collate
+    from augpipe.verification.run import verify
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Augmented": "augpipe.interactive.pipeline",
     "AugpipeError": "augpipe.core.errors",
     "DatasetError": "augpipe.core.errors",
     "Limits": "augpipe.run.augment",
+    "Pipeline": "augpipe.interactive.pipeline",
     "RecipeError": "augpipe.core.errors",
     "Reject": "augpipe.core.errors",
     "RunError": "augpipe.core.errors",
     "RunOptions": "augpipe.run.augment",
+    "Sample": "augpipe.interactive.samples",
+    "Samples": "augpipe.interactive.samples",
     "ShardDataset": "augpipe.train.dataset",
     "SourceOptions": "augpipe.formats.base",
     "Summary": "augpipe.run.augment",
@@ -36,18 +50,30 @@ _HOMES = {
     "Watcher": "augpipe.run.augment",
     "augment": "augpipe.run.augment",
     "collate": "augpipe.train.dataset",
+    "convert": "augpipe.conversion.run",
+    "inspect": "augpipe.survey.run",
     "load_recipe": "augpipe.recipe.load",
     "open_dataset": "augpipe.formats.registry",
+    "preview": "augpipe.interactive.sheets",
+    "read": "augpipe.interactive.samples",
+    "verify": "augpipe.verification.run",
 }
 
+_THERE = {"inspect": "survey", "load_recipe": "load"}
+"""What some are called where they are at home."""
+
 __all__ = [
+    "Augmented",
     "AugpipeError",
     "DatasetError",
     "Limits",
+    "Pipeline",
     "RecipeError",
     "Reject",
     "RunError",
     "RunOptions",
+    "Sample",
+    "Samples",
     "ShardDataset",
     "SourceOptions",
     "Summary",
@@ -55,8 +81,13 @@ __all__ = [
     "Watcher",
     "augment",
     "collate",
+    "convert",
+    "inspect",
     "load_recipe",
     "open_dataset",
+    "preview",
+    "read",
+    "verify",
 ]
 
 
@@ -65,7 +96,7 @@ def __getattr__(name: str) -> "Any":
 
     if name not in _HOMES:
         raise AttributeError(f"module 'augpipe' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), "load" if name == "load_recipe" else name)
+    return getattr(importlib.import_module(_HOMES[name]), _THERE.get(name, name))
 
 
 def __dir__() -> list[str]:

@@ -45,6 +45,7 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     ] = "auto",
     codec: Annotated[str, typer.Option("--codec", metavar="auto|cpu|gpu", help="What decodes and encodes.")] = "auto",
     overrides: shared.Set = None,
+    ops: shared.Ops = None,
     format: shared.From = None,
     split: shared.Split = None,
     augment_split: Annotated[
@@ -129,7 +130,7 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     _require_one_of("--picture", picture, ("auto", "jpg", "png", "webp"))
     _require_one_of("--subsampling", subsampling, ("420", "444"))
     _require_one_of("--truncated", truncated, ("reject", "keep"))
-    loaded = load(recipe, overrides or ())
+    loaded = load(recipe, overrides or (), ops or ())
     chosen = device_of(folder, device, codec, overwrite=overwrite)
     source = shared.source_options(
         format,

@@ -26,6 +26,7 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
     copies: Annotated[int, typer.Option("--copies", "-n", help="Plans a picture.")] = 1,
     seed: shared.Seed = 0,
     overrides: shared.Set = None,
+    ops: shared.Ops = None,
     format: shared.From = None,
     split: shared.Split = None,
     classes: shared.Classes = None,
@@ -48,7 +49,7 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     if copies < 1:
         raise UsageError(f"--copies {copies}: expected 1 or more")
-    loaded = load(recipe, overrides or ())
+    loaded = load(recipe, overrides or (), ops or ())
     source = shared.source_options(
         format,
         split,

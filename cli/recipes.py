@@ -32,35 +32,39 @@ def list_(debug: shared.Debug = False) -> None:
 
 @app.command(epilog="Example: augpipe recipes show detection > my.yaml")
 @shared.handled
-def show(name: Name, debug: shared.Debug = False) -> None:
+def show(name: Name, ops: shared.Ops = None, debug: shared.Debug = False) -> None:
     """Print a recipe's text, to start one's own from."""
     from augpipe.recipe.load import load
 
-    typer.echo(load(name).text.rstrip("\n"))
+    typer.echo(load(name, ops=ops or ()).text.rstrip("\n"))
 
 
 @app.command(epilog="Example: augpipe recipes check my.yaml --set steps.affine.rotate='[-5, 5]'")
 @shared.handled
-def check(names: Names, overrides: shared.Set = None, debug: shared.Debug = False) -> None:
-    """Check recipes, and say what each costs, and which of its steps do nothing."""
+def check(names: Names, overrides: shared.Set = None, ops: shared.Ops = None, debug: shared.Debug = False) -> None:
+    """Check recipes, and say what each costs, and which of its steps do nothing.
+
+    Operations of one's own have to give the same result twice, and in another process.
+    """
     from augpipe.core.errors import RecipeError
 
     mistakes = []
     for name in names:
         try:
-            _check(name, overrides or ())
+            _check(name, overrides or (), ops or ())
         except RecipeError as error:
             mistakes.append(str(error))
     if mistakes:
         raise RecipeError("\n".join(mistakes))
 
 
-def _check(name: str, overrides: Sequence[str]) -> None:
+def _check(name: str, overrides: Sequence[str], ops: Sequence[str]) -> None:
     from augpipe.recipe.fuse import most_warps
     from augpipe.recipe.idle import idle_steps
     from augpipe.recipe.load import load
+    from augpipe.recipe.own.check import require_the_same_again
 
-    recipe = load(name, overrides)
+    recipe = load(name, overrides, ops)
     operations = sum(1 for _ in recipe.leaves())
     warps = most_warps(recipe)
     typer.echo(
@@ -68,6 +72,8 @@ def _check(name: str, overrides: Sequence[str]) -> None:
     )
     if warps > 1:
         typer.echo("a move behind blur, noise, erase, jpeg or 'cut: true' resamples the picture again; put moves first")
+    for remark in require_the_same_again(recipe, elsewhere=True) if recipe.ops else ():
+        typer.echo(remark)
     for remark in idle_steps(recipe.nodes):
         typer.echo(remark)
 

@@ -39,6 +39,7 @@ def replay(
         Path | None, typer.Option("--classes", metavar="FILE", help="Where its file of class names is now, if moved.")
     ] = None,
     images: shared.Images = None,
+    ops: shared.Ops = None,
     debug: shared.Debug = False,
 ) -> None:
     """Make one sample again from its plan and its source, and say whether its bytes are the shard's.
@@ -50,7 +51,7 @@ def replay(
 
     folder = local_path(dst)
     place = None if output is None else shared.place_outside(output, "--output", dst, against, images)
-    made = run(folder, key, against, classes=classes, images=images)
+    made = run(folder, key, against, classes=classes, images=images, ops=ops or ())
     if place is not None:
         _write(shared.place_outside(str(place), "--output", made.place), made)
     _print(made, place)

@@ -31,6 +31,7 @@ def retry(  # noqa: PLR0913, PLR0917 - one parameter an option
     source: Annotated[
         str | None, typer.Option("--source", metavar="SRC", help="Where the dataset is now, if it was moved.")
     ] = None,
+    ops: shared.Ops = None,
     workers: running.Workers = None,
     max_rejects: running.MaxRejects = "1%",
     max_dropped: running.MaxDropped = None,
@@ -52,13 +53,25 @@ def retry(  # noqa: PLR0913, PLR0917 - one parameter an option
 
         running.delivered(
             lambda watcher: retry_to(
-                dst, everything=everything, source=source, execution=execution, limits=limits, watcher=watcher
+                dst,
+                everything=everything,
+                source=source,
+                ops=ops or (),
+                execution=execution,
+                limits=limits,
+                watcher=watcher,
             )
         )
         return
     running.carried_out(
         lambda watcher: run(
-            dst, everything=everything, source=source, execution=execution, limits=limits, watcher=watcher
+            dst,
+            everything=everything,
+            source=source,
+            ops=ops or (),
+            execution=execution,
+            limits=limits,
+            watcher=watcher,
         )
     )
 

@@ -46,6 +46,12 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Override a value, as in steps.affine.rotate='[-5, 5]'."),
 ]
+Ops = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ops", metavar="FILE|package:NAME", help="Operations of one's own that the recipe names: a Python file."
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")]
 From = Annotated[
     str | None,

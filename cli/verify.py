@@ -39,6 +39,7 @@ def verify(  # noqa: PLR0913, PLR0917 - one parameter an option
     ] = None,
     classes: shared.Classes = None,
     images: shared.Images = None,
+    ops: shared.Ops = None,
     workers: Annotated[int | None, typer.Option("--workers", "-w", help="Processes; one a core if not given.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     debug: shared.Debug = False,
@@ -58,12 +59,12 @@ def verify(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise UsageError("expected 1 or more --samples and 0 or more --workers")
     folder, place = local_path(dst), shared.drawing_to(sheet, "--sheet", dst, against)
     if is_dataset_folder(folder):
-        _verify_dataset(folder, against or classes or images, workers, as_json)
+        _verify_dataset(folder, against or classes or images or ops, workers, as_json)
         return
     with progress.shown("shard") as bar:
         file, keep = class_options.asked(classes)
         dataset = None if against is None else open_source(against, folder, file, images, keep)
-        verdict = run(folder, dataset, most=samples, workers=workers, progress=bar)
+        verdict = run(folder, dataset, most=samples, workers=workers, ops=ops or (), progress=bar)
     if place is not None and dataset is not None:
         from augpipe.verification.worst_samples import sheet_of_worst
         from augpipe.viz.sheet import save_png
@@ -131,6 +132,8 @@ def _print(dst: Path, against: str | None, verdict: Verdict, sheet: Path | None)
         ]
         typer.echo(shared.table([head, *rows]))
     _print_faults(verdict)
+    if verdict.unjudged:
+        typer.echo(f"not judged, as --ops has not the code of the run: {shared.counted(verdict.unjudged)}")
     if sheet is not None:
         typer.echo(f"the worst samples: {one_line(sheet, 4096)}")
     if against is not None:

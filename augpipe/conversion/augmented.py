@@ -7,6 +7,7 @@ it for shards.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from augpipe.conversion.dataset_folder import DatasetFolder, HiddenStore
 from augpipe.conversion.delivery import DatasetForm, DeliveredDataset, Delivery
@@ -20,13 +21,14 @@ from augpipe.run.retry import finish, retry
 from augpipe.run.source_guard import require_apart, roots_of
 
 
-def augment_to(
+def augment_to(  # noqa: PLR0913 - what is not given has a default
     source: StrPath,
     folder: StrPath,
     recipe: Recipe | StrPath,
     form: DatasetForm | str,
     options: RunOptions | None = None,
     *,
+    ops: Sequence[StrPath] = (),
     execution: Execution | None = None,
     limits: Limits | None = None,
     watcher: Watcher | None = None,
@@ -39,6 +41,7 @@ def augment_to(
         recipe: what may happen to a picture.
         form: the format, one of :func:`augpipe.formats.catalogue.targets`, or that and what is asked of it.
         options: everything else that decides the bytes.
+        ops: as of :func:`augpipe.augment`.
         execution: how; its workers write the dataset, too.
         limits: when a complete run has still failed.
         watcher: receives progress and remarks.
@@ -55,7 +58,7 @@ def augment_to(
     place.require_ours()
 
     def make(store: HiddenStore, heard: Watcher, how: Execution) -> Summary:
-        return augment(source, store, recipe, options, execution=how, limits=limits, watcher=heard)
+        return augment(source, store, recipe, options, ops=ops, execution=how, limits=limits, watcher=heard)
 
     return Delivery(place, form, execution, watcher or Watcher()).carry_out(make)
 
@@ -65,6 +68,7 @@ def retry_to(
     *,
     everything: bool = False,
     source: StrPath | None = None,
+    ops: Sequence[StrPath] = (),
     execution: Execution | None = None,
     limits: Limits | None = None,
     watcher: Watcher | None = None,
@@ -78,7 +82,7 @@ def retry_to(
     place, form = _begun(folder)
 
     def make(store: HiddenStore, heard: Watcher, how: Execution) -> Summary:
-        return retry(store, everything=everything, source=source, execution=how, limits=limits, watcher=heard)
+        return retry(store, everything=everything, source=source, ops=ops, execution=how, limits=limits, watcher=heard)
 
     how = execution or Execution()
     return Delivery(place, form, how, watcher or Watcher()).carry_out(make)

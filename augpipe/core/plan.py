@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, Self, TypeAlias, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias, TypeVar
 
 import msgspec
 from numpy.typing import NDArray
@@ -201,9 +201,11 @@ class SharedSource(Protocol):
 class Step(msgspec.Struct, frozen=True, tag_field="kind", tag=str.lower, kw_only=True):
     """Base of the step kinds. A subclass registers with :func:`register`; its ``tag`` is its name in the JSON of plans.
 
-    All backends give the same bytes; the reference is within a level or
-    two where the step's description leaves freedom.
+    All backends give the same bytes; the reference is within a level or two where the description leaves freedom.
     """
+
+    on_host: ClassVar[bool] = False
+    """Whether the CPU does the whole plan on every device."""
 
     def fault(self, most_pixels: int) -> str | None:
         """Why the step of a record cannot be followed, in words; ``None`` if it can.

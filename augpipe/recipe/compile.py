@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,11 +16,12 @@ from augpipe.recipe.groups import CHOOSERS, GROUPS, POLICIES, GroupOptions, Sibl
 from augpipe.recipe.label_options import LabelOptions
 from augpipe.recipe.messages import fail, listing, nearest, shown, told, validation_messages
 from augpipe.recipe.nodes import Group, GroupKind, Leaf, Node, Recipe
+from augpipe.recipe.operation.base import CUSTOM
 from augpipe.recipe.operation.params import (
     Rgb,
     whole,
 )
-from augpipe.recipe.ops import OPERATIONS
+from augpipe.recipe.ops import OPERATIONS, Operation
 from augpipe.recipe.other_names import step_elsewhere
 from augpipe.recipe.other_writers import writer_of
 from augpipe.recipe.policies.expand import POLICY_MODELS
@@ -49,8 +50,8 @@ _A_STEP = "expected a step such as 'horizontal_flip: {p: 0.5}'"
 _STEPS = "expected a list of steps, each on a line that begins with '- '"
 
 
-def compile_recipe(document: Document, name: str) -> Recipe:
-    """Check a document and make the recipe of it.
+def compile_recipe(document: Document, name: str, operations: Mapping[str, type[Operation]] = OPERATIONS) -> Recipe:
+    """Check a document and make the recipe of it, whose steps are some of ``operations``.
 
     Raises:
         RecipeError: every mistake on a line of its own, with file, line, what was expected and the nearest name.
@@ -63,7 +64,7 @@ def compile_recipe(document: Document, name: str) -> Recipe:
         fail(document, (), f"{found}; 'augpipe recipes import {document.name} -o my.yaml' makes one of it")
     if not isinstance(document.value.get("steps", []), list):
         fail(document, ("steps",), f"steps: {_STEPS}, got {shown(document.value['steps'])}")
-    compiler, options = _Compiler(document), {"version": VERSION, **document.value}
+    compiler, options = _Compiler(document, operations), {"version": VERSION, **document.value}
     if "version" not in document.value:
         compiler.mistakes.append(told(document, (), "the recipe needs 'version: 1', the format that it is written in"))
     head = compiler.tried(lambda: _validated(Head, options, document, (), ""))
@@ -89,8 +90,8 @@ class _Told(Exception):
 class _Compiler:
     """Makes nodes of the steps of one document."""
 
-    def __init__(self, document: Document) -> None:
-        self._document = document
+    def __init__(self, document: Document, operations: Mapping[str, type[Operation]]) -> None:
+        self._document, self._operations = document, operations
         self.mistakes: list[str] = []
 
     def tried(self, make: Callable[[], _T]) -> _T | None:
@@ -136,7 +137,7 @@ class _Compiler:
             return self._group(name, children, options, where, path)
         if name in POLICIES:
             return self._policy(name, arguments, where, prefix, siblings)
-        inside, operation = (*where, name), OPERATIONS[name]
+        inside, operation = (*where, name), self._operations[name]
         if not isinstance(arguments, dict):
             message = f"{name}: expected its parameters in braces, as in '{operation.example}', got {shown(arguments)}"
             self._fail(inside, message)
@@ -162,22 +163,29 @@ class _Compiler:
             item = {item: None}
         if not isinstance(item, dict) or not item:
             self._fail(where, f"{_A_STEP}, got {shown(item)}")
-        known = [key for key in item if key in OPERATIONS or key in GROUPS or key in POLICIES]
+        known = [key for key in item if key in self._operations or key in GROUPS or key in POLICIES]
         others = {key: value for key, value in item.items() if key not in known}
         if len(known) > 1:
             self._fail(where, f"expected one step, got {listing(known)}; begin each with '- '")
         if not known:
             key = next(iter(item))
-            near = step_elsewhere(key) or nearest(
-                key, [*OPERATIONS, *GROUPS, *POLICIES], "'augpipe recipes operations'"
-            )
-            self._fail((*where, key), f"unknown operation '{one_line(key, 80)}'{near}")
+            self._fail((*where, key), f"unknown operation '{one_line(key, 80)}'{self._hint(key)}")
         name, arguments = known[0], item[known[0]]
         if name not in GROUPS and others:
             key = next(iter(others))
             message = f"'{one_line(key, 80)}' belongs to {name}: write it in its braces, or indent it more"
             self._fail((*where, key), message)
         return name, {} if arguments is None and name not in GROUPS else arguments, others
+
+    def _hint(self, unknown: str) -> str:
+        """What an unknown operation may be instead, or where it would come from."""
+        own = [name for name in self._operations if name.startswith(CUSTOM)]
+        if unknown.startswith(CUSTOM):
+            return nearest(unknown, own) if own else "; --ops FILE loads the file of one's own operations"
+        if (named := CUSTOM + unknown) in own:
+            return f"; did you mean '{named}'?"
+        known = [*(name for name in self._operations if name not in own), *GROUPS, *POLICIES]
+        return step_elsewhere(unknown) or nearest(unknown, known, "'augpipe recipes operations'")
 
     def _check_share(self, options: Any, given: dict[str, Any], where: Path_, inside: Path_) -> None:
         """A step says how often it takes part by p, or by weight where one is chosen among siblings."""

@@ -17,6 +17,7 @@ from augpipe.recipe.label_options import FlipPairs
 from augpipe.recipe.operation.condition import When
 from augpipe.recipe.operation.params import WholePair
 from augpipe.recipe.ops import Operation
+from augpipe.recipe.own.loading import OwnOperations
 
 GroupKind: TypeAlias = Literal["one_of", "some_of", "all_of", "shuffled"]
 
@@ -67,7 +68,7 @@ class Recipe:
     """A checked recipe.
 
     ``text`` is the file's, ``overrides`` are those of ``--set``; ``canonical`` is the JSON of both with all defaults,
-    ``digest`` the BLAKE2b of that.
+    ``digest`` the BLAKE2b of that. ``ops`` has the files of one's own operations that the recipe names.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Recipe:
     nodes: tuple[Node, ...]
     flip_pairs: FlipPairs = field(default_factory=dict, hash=False)
     overrides: tuple[str, ...] = ()
+    ops: tuple[OwnOperations, ...] = ()
 
     def leaves(self) -> Iterator[Leaf]:
         """Every operation, in order."""

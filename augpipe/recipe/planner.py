@@ -20,6 +20,7 @@ from augpipe.recipe.nodes import Group, Leaf, Node, Recipe
 from augpipe.recipe.operation.base import OpInput
 from augpipe.recipe.operation.condition import When
 from augpipe.recipe.operation.visible import VisibleObject
+from augpipe.recipe.own.guard import blamed, decided, require_followed
 
 ORIGINAL = -1
 """The copy number of a picture that is written as it is."""
@@ -46,10 +47,14 @@ def draw(recipe: Recipe, frame: Frame, seed: int, copy: int) -> Plan:
     try:
         for node in recipe.nodes:
             drawing.visit(node)
-        steps = drawing.fuser.finish()
+        plan = Plan(seed, drawing.fuser.finish(), tuple(drawing.drawn))
+        if recipe.ops:
+            require_followed(recipe, plan, frame.size_wh)
     except ZeroDivisionError as error:  # the map has no inverse: rounding left a line or a point
         raise Reject("plan", "degenerate", f"the moves of '{recipe.name}' shrink the picture to nothing") from error
-    return Plan(seed, steps, tuple(drawing.drawn))
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise blamed(recipe, error) if recipe.ops else error from None
+    return plan
 
 
 class _Drawing:
@@ -92,7 +97,7 @@ class _Drawing:
     def _perform(self, leaf: Leaf, rng: OpRng) -> None:
         operation, fuser = leaf.operation, self.fuser
         before = fuser.size_wh
-        result = operation.draw(rng, OpInput(before, self._boxes, self._objects))
+        result = decided(operation, rng, OpInput(before, self._boxes, self._objects))
         for effect in result.effects:
             fuser.add(effect)
         _check_canvas(leaf.path, before, fuser.size_wh)

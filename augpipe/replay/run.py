@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,6 +84,7 @@ def replay(
     *,
     classes: Path | None = None,
     images: StrPath | None = None,
+    ops: Sequence[StrPath] = (),
 ) -> Replayed:
     """Make one sample of a folder again, from its plan and the picture and labels of its source.
 
@@ -93,6 +94,7 @@ def replay(
         source: where the source is now; where the run had it if not given.
         classes: where its file of class names is now.
         images: where its pictures are now, if they lie apart from the labels.
+        ops: the files with operations of one's own that the run was made with.
 
     Raises:
         UsageError: there is no run or no such sample, or the source is not what it was.
@@ -104,7 +106,7 @@ def replay(
         if state is None:
             raise UsageError(_no_run(store.folder))
         sample = found_sample(store, key)
-        made_of = _source(store, state, source, classes, images)
+        made_of = _source(store, state, source, classes, images, ops)
         entry, data = _entry(made_of, sample)
         job = job_of(made_of, store, _outputs(made_of, sample.plan))
         _require_followed(job, data, sample)
@@ -123,14 +125,19 @@ def _no_run(folder: Path | str) -> str:
 
 
 def _source(
-    store: Store, state: RunState, source: StrPath | None, classes: Path | None, images: StrPath | None
+    store: Store,
+    state: RunState,
+    source: StrPath | None,
+    classes: Path | None,
+    images: StrPath | None,
+    ops: Sequence[StrPath],
 ) -> RunInput:
     """The source of the run and all that decides its bytes, as run.json has it."""
     device = kept_device(state.config, store.folder)
     moved = {name: os.fspath(place) for name, place in (("classes", classes), ("images", images)) if place is not None}
     request = {**state.request, **moved} if state.request else state.request
     place = None if source is None else os.fspath(source)
-    return open_run(*read_request(state.config, request, place, device, "--against SRC"))
+    return open_run(*read_request(state.config, request, place, device, "--against SRC", ops))
 
 
 def _entry(made_of: RunInput, sample: FoundSample) -> tuple[Entry, bytes]:

@@ -6,7 +6,7 @@ The same configuration goes on where a run stopped; another one is refused with 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,13 @@ from augpipe.run.source_state import UNCHANGED, SourceChanges, source_changes
 __all__ = ["Execution", "Limits", "RunOptions", "Summary", "Watcher", "augment", "open_run"]
 
 
-def augment(
+def augment(  # noqa: PLR0913 - what is not given has a default
     source: StrPath,
     folder: StrPath | Store,
     recipe: Recipe | StrPath,
     options: RunOptions | None = None,
     *,
+    ops: Sequence[StrPath] = (),
     engine: Engine | str = "local",
     execution: Execution | None = None,
     limits: Limits | None = None,
@@ -59,6 +60,8 @@ def augment(
         folder: for shards, records and the manifest: a local folder, made if missing, or a store.
         recipe: what may happen to a picture: a recipe, the name of a shipped one, or a YAML file.
         options: everything else that decides the bytes; one copy a picture with seed 0 if not given.
+        ops: Python files with operations of one's own that a recipe by its name or file has steps of, or
+            ``package:NAME`` of installed ones.
         engine: what carries out the tasks: the name of an engine, or an engine.
         execution: how it is carried out, which changes no byte.
         limits: when a complete run has still failed.
@@ -69,7 +72,7 @@ def augment(
         RunError: work had begun and cannot go on; the same call goes on later.
     """
     source, output = os.fspath(source), RunFolder(open_store(folder))
-    recipe = recipe if isinstance(recipe, Recipe) else load(recipe)
+    recipe = loaded(recipe, ops)
     options, execution = options or RunOptions(), execution or Execution()
     limits, watcher = limits or Limits(), watcher or Watcher()
     options.check()
@@ -112,6 +115,19 @@ def augment(
                     f"the samples are those of one run with --copies {state.ends[-1]}, the shards are not"
                 )
             return PendingWork(made_of, output, state, tasks, execution, watcher).execute(engine, limits)
+
+
+def loaded(recipe: Recipe | StrPath, ops: Sequence[StrPath]) -> Recipe:
+    """The recipe of a name or a file, read with operations of one's own.
+
+    Raises:
+        UsageError: it is a recipe already, and there are such operations besides.
+    """
+    if not isinstance(recipe, Recipe):
+        return load(recipe, ops=ops)
+    if ops:
+        raise UsageError("ops: the recipe is loaded already; give them to load_recipe(…, ops=…)")
+    return recipe
 
 
 def _purposes(dataset: Dataset, options: RunOptions) -> list[str]:

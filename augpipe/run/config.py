@@ -148,6 +148,7 @@ def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str
         "versions": {**versions(), **options.device.versions},
         "machine": platform.machine(),
         **({} if options.window is None else {"window": windows_json(options.window)}),
+        **({"ops": [own.to_json() for own in recipe.ops]} if recipe.ops else {}),
     }
     augmented = options.augmented(dataset.splits)
     if options.source.split is None and options.splits_apart and set(dataset.splits) != {""}:
@@ -227,6 +228,8 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = 
             continue
         if isinstance(a, Mapping) and isinstance(b, Mapping):
             out.extend(c for c in _differing(a, b, f"{prefix}{name}.") if c != SOURCE_CHANGED or c not in out)
+        elif name == "ops":
+            out.append(f"ops: {other_code(a, b)}")
         elif name == "fingerprint":
             out += [] if SOURCE_CHANGED in out else [SOURCE_CHANGED]
         else:
@@ -266,6 +269,15 @@ def _flat(steps: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, dict[str, A
     for step in steps:
         yield step["path"], {name: value for name, value in step.items() if name != "steps"}
         yield from _flat(step.get("steps", ()))
+
+
+def other_code(before: Any, now: Any) -> str:
+    """What differs between the operations of one's own of two configurations, in words."""
+    a, b = ({one["name"]: one["digest"] for one in ops or ()} for ops in (before, now))
+    for name in dict.fromkeys([*a, *b]):
+        if name in a and name in b and a[name] != b[name]:
+            return f"{one_line(name, 80)} has changed (SHA-256 {a[name][:12]}… → {b[name][:12]}…)"
+    return f"{', '.join(a) or 'none'} → {', '.join(b) or 'none'}"
 
 
 _SHOWN = 40

@@ -7,11 +7,12 @@ may be moved.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from augpipe.core.errors import UsageError, one_line
+from augpipe.core.paths import StrPath
 from augpipe.formats.base import SourceOptions
 from augpipe.formats.class_choice import choice_of
 from augpipe.formats.layout.parting import parting_of
@@ -21,6 +22,8 @@ from augpipe.pixels.cuda.select import Device
 from augpipe.recipe import yaml_reader
 from augpipe.recipe.load import compiled
 from augpipe.recipe.nodes import Recipe
+from augpipe.recipe.own.code_of_run import code_of_run
+from augpipe.recipe.own.loading import OwnOperations
 from augpipe.run.config import RunOptions
 from augpipe.storage.remote import is_url
 from augpipe.storage.resolve import is_pattern
@@ -50,6 +53,7 @@ def read_request(
     source: str | None,
     device: Device,
     option: str = "--source",
+    ops: Iterable[StrPath | OwnOperations] = (),
 ) -> tuple[str, Recipe, RunOptions]:
     """The source, the recipe and the options of a run by its run.json.
 
@@ -59,9 +63,10 @@ def read_request(
         source: where the source is now, if it was moved.
         device: of the kind that the configuration names.
         option: which says where the source is now, for messages.
+        ops: files with the operations of one's own that the recipe names.
 
     Raises:
-        UsageError: run.json is damaged or has no request, or the source is not there.
+        UsageError: run.json is damaged or has no request, the source is not there, or ``ops`` are not those of the run.
         RecipeError: its recipe is no longer valid.
     """
     try:
@@ -106,7 +111,8 @@ def read_request(
     found = source if source is not None else place
     if not is_url(found) and not is_pattern(found) and not os.path.exists(found):
         raise UsageError(f"{one_line(found)}: the source is not there; say where it is with {option}")
-    return found, compiled(yaml_reader.read(f"{name}.yaml", text), name, overrides), options
+    own = code_of_run(config.get("ops", ()), ops)
+    return found, compiled(yaml_reader.read(f"{name}.yaml", text), name, overrides, own), options
 
 
 def _path(text: str | None) -> Path | None:

@@ -9,7 +9,7 @@ its record is written again.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ def retry(
     *,
     everything: bool = False,
     source: StrPath | None = None,
+    ops: Sequence[StrPath] = (),
     engine: Engine | str = "local",
     execution: Execution | None = None,
     limits: Limits | None = None,
@@ -54,6 +55,7 @@ def retry(
         folder: of a run, finished or not.
         everything: all shards that have lost pictures, after files were mended; the source may have changed.
         source: where the source is now, if it was moved.
+        ops: the files with operations of one's own that the run was made with.
         engine: see :func:`augpipe.augment`, as for the rest.
         execution: how it is carried out.
         limits: when a complete run has still failed.
@@ -71,7 +73,7 @@ def retry(
     with refusals_told(store.folder):
         state = _run_in(output)
         device = kept_device(state.config, store.folder)
-        place, recipe, options = read_request(state.config, state.request, source, device)
+        place, recipe, options = read_request(state.config, state.request, source, device, ops=ops)
         require_apart(roots_of(place, options.source), store.folder)
         made_of = open_run(place, recipe, options)
         watcher.opened(made_of.dataset)

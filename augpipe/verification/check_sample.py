@@ -18,8 +18,10 @@ from augpipe.labels.rules import LabelRules
 from augpipe.pixels import reference
 from augpipe.pixels.codec.image import PictureFormat, encode
 from augpipe.pixels.scaled_decode import scale_denominator_of
+from augpipe.pixels.steps.custom import needs_other_code
 from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.nodes import Recipe
+from augpipe.recipe.own.loading import OwnOperations
 from augpipe.verification.findings import MISFIT, Findings, Reporter
 from augpipe.verification.objects.check_attributes import check_drop, check_segments, check_source, check_unreadable
 from augpipe.verification.objects.check_object import check_object
@@ -63,6 +65,7 @@ class Context:
 
     ``shrinks`` is whether the codec leaves a part of a strong shrinking to JPEG's decoder; ``recipe`` is what plans are
     drawn by, ``None`` if this version cannot draw them again; ``window`` is what they are cut into, if they are.
+    ``own`` has the operations of one's own that are at hand, ``is_complete`` whether the run was made with no others.
     """
 
     rules: LabelRules
@@ -73,6 +76,8 @@ class Context:
     seed: int
     recipe: Recipe | None
     window: WindowSpec | None = None
+    own: tuple[OwnOperations, ...] = ()
+    is_complete: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +124,8 @@ def _check_sample(sample: WrittenSample, source: SourcePicture, context: Context
         if (fault := fault_of_window(plan, context.window, copy, window, source.size_wh)) is not None:
             report.fault(fault)
             return
+    elif not context.is_complete:
+        f.unjudged["plans"] += 1
     elif context.recipe is not None and not is_redrawn(plan, context.recipe, frame, context.seed, copy):
         report.fault(f"its plan is not the one that recipe and seed lead to for copy {record['copy']}")
     setting = Setting(steps, source.size_wh, out_wh, context.rules, source.shapes)
@@ -129,7 +136,10 @@ def _check_sample(sample: WrittenSample, source: SourcePicture, context: Context
 
     _check_objects(record, labels, setting, context, report, may_lack)
     _check_rasters(sample, labels, setting, context, report)
-    _check_picture(sample.members, source, steps, context, report, window)
+    if needs_other_code(steps, [own.digest for own in context.own]):
+        f.unjudged["pictures"] += 1
+    else:
+        _check_picture(sample.members, source, steps, context, report, window)
 
 
 def _check_objects(

@@ -7,6 +7,8 @@ that no limit applies to, such as an object that vanished.
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -78,12 +80,14 @@ class Mistake(NamedTuple):
 
 @dataclass
 class Findings:
-    """Collects what is found; those of many shards add up. ``shifts`` are signed (x, y) by kind of box."""
+    """Collects what is found; those of many shards add up. ``shifts`` are signed (x, y) by kind of box, ``unjudged``
+    counts pictures and plans that only code of the user's could judge, which was not given."""
 
     values: dict[str, list[tuple[float, ObjectRef]]] = field(default_factory=dict)
     shifts: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     faults: list[Mistake] = field(default_factory=list)
     samples: int = 0
+    unjudged: Counter[str] = field(default_factory=Counter)
 
     def fault(self, where: ObjectRef | str, message: str) -> None:
         """Add something that is wrong."""
@@ -101,6 +105,7 @@ class Findings:
             self.shifts.setdefault(kind, []).extend(shifts)
         self.faults.extend(other.faults)
         self.samples += other.samples
+        self.unjudged.update(other.unjudged)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +167,8 @@ class MeasureRow:
 class Verdict:
     """The result of a verification; ``checked`` of ``samples`` were compared with their source.
 
-    ``files`` is how many a dataset folder has.
+    ``files`` is how many a dataset folder has. ``unjudged`` are pictures and plans that could not be compared, since
+    the operations of one's own that made them were not given.
 
     ``worst`` are (value by its limit, kind, where) of the samples and objects that are furthest off, worst first.
     """
@@ -175,6 +181,7 @@ class Verdict:
     faults: tuple[Mistake, ...]
     worst: tuple[tuple[float, str, ObjectRef], ...] = field(default=())
     files: int | None = None
+    unjudged: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -203,6 +210,7 @@ class Verdict:
             },
             "faults": [fault._asdict() for fault in self.faults],
             **({} if self.files is None else {"files": self.files}),
+            **({"unjudged": dict(self.unjudged)} if self.unjudged else {}),
         }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from augpipe import __version__
 from augpipe.core.annotations import Frame
@@ -13,15 +13,18 @@ from augpipe.core.plan import Plan, to_json
 from augpipe.formats.webdataset.safe_parse import object_of
 from augpipe.labels.rules import LabelRules
 from augpipe.recipe.nodes import Group, Leaf, Node, Recipe
+from augpipe.recipe.operation.base import CUSTOM
 from augpipe.recipe.operation.condition import When
-from augpipe.recipe.ops import OPERATIONS
+from augpipe.recipe.ops import Operation
+from augpipe.recipe.own.loading import OwnOperations, vocabulary
 from augpipe.recipe.planner import draw
 
 _APART = 1e-9  # of a number; sines of two machines may differ in the last bit
 
 
-def recipe_of(config: Mapping[str, Any]) -> Recipe | None:
-    """The recipe of a run from its canonical form; ``None`` if another version of augpipe drew by it.
+def recipe_of(config: Mapping[str, Any], own: Sequence[OwnOperations] = ()) -> Recipe | None:
+    """The recipe of a run from its canonical form; ``None`` if another version of augpipe drew by it, or operations of
+    one's own that are not among ``own``.
 
     That is seen by the number of the version, and by color operations that do not say what contrast is about: the hue
     of those turned the other way.
@@ -35,8 +38,14 @@ def recipe_of(config: Mapping[str, Any]) -> Recipe | None:
     head = object_of(text.encode())
     if any("contrast" in row and "about" not in row for row in _operations(head["steps"])):
         return None
-    nodes = _nodes(head["steps"], [1.0] * len(head["steps"]))
-    return Recipe("manifest.json", text, text, "", LabelRules(), head["border"], tuple(head["fill"]), nodes)
+    known = vocabulary(own)
+    if any(
+        str(row["operation"]).startswith(CUSTOM) and row["operation"] not in known for row in _operations(head["steps"])
+    ):
+        return None
+    nodes = _nodes(head["steps"], [1.0] * len(head["steps"]), known)
+    rules, border, fill = LabelRules(), head["border"], tuple(head["fill"])
+    return Recipe("manifest.json", text, text, "", rules, border, fill, nodes, ops=tuple(own))
 
 
 def _operations(rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
@@ -44,18 +53,21 @@ def _operations(rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]
         yield from (row,) if "operation" in row else _operations(row["steps"])
 
 
-def _nodes(rows: Sequence[Mapping[str, Any]], weights: Iterable[float]) -> tuple[Node, ...]:
-    return tuple(_node(row, float(weight)) for row, weight in zip(rows, weights, strict=True))
+Known: TypeAlias = Mapping[str, type[Operation]]
 
 
-def _node(row: Mapping[str, Any], weight: float) -> Node:
+def _nodes(rows: Sequence[Mapping[str, Any]], weights: Iterable[float], known: Known) -> tuple[Node, ...]:
+    return tuple(_node(row, float(weight), known) for row, weight in zip(rows, weights, strict=True))
+
+
+def _node(row: Mapping[str, Any], weight: float, known: Known) -> Node:
     if "operation" in row:
         parameters = {name: value for name, value in row.items() if name not in ("path", "operation")}
-        operation = OPERATIONS[row["operation"]]
+        operation = known[row["operation"]]
         older = {name: value for name, value in operation.before.items() if name not in parameters}
         return Leaf(row["path"], operation.model_validate(parameters).model_copy(update=older), weight)
     when = None if "when" not in row else When.model_validate(row["when"])
-    children, (least, most) = _nodes(row["steps"], row["weights"]), row["n"]
+    children, (least, most) = _nodes(row["steps"], row["weights"], known), row["n"]
     return Group(row["path"], row["group"], children, row["p"], (least, most), row["cut"], weight, when=when)
 
 

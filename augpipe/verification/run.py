@@ -34,6 +34,7 @@ from augpipe.pixels.codec import pixel_reading
 from augpipe.pixels.codec.header import MAX_PIXELS, read_header
 from augpipe.pixels.codec.image import PictureFormat, decode
 from augpipe.pixels.codec.pixel_reading import PixelReading
+from augpipe.recipe.own.code_of_run import code_of_run
 from augpipe.verification.check_sample import Context, SourcePicture, WrittenSample, check_sample
 from augpipe.verification.consistency import NOT_OURS, ShardCounts, check_books, check_counts, read_commit
 from augpipe.verification.findings import Findings, Verdict, rows_of, worst_of
@@ -122,6 +123,7 @@ def verify(
     *,
     most: int | None = None,
     workers: int | None = None,
+    ops: Sequence[StrPath] = (),
     progress: Progress = _SILENT,
 ) -> Verdict:
     """Check a finished folder, and its labels and pictures against the source that it was made of.
@@ -132,10 +134,13 @@ def verify(
             and the books are checked.
         most: samples to compare with their source, spread evenly; all if not given. Files are always all checked.
         workers: processes; one a core if not given, 0 works in this one.
+        ops: the files with operations of one's own that the folder was made with; without them what they made is
+            counted as not judged.
         progress: counts shards.
 
     Raises:
         DatasetError: no finished folder.
+        UsageError: ``ops`` are other code than that of the folder.
     """
     folder = local_path(folder)
     if against is not None and not isinstance(against, Dataset):
@@ -144,7 +149,7 @@ def verify(
     try:
         findings, shards = Findings(), list(manifest["shards"])
         check_books(folder, manifest, findings)
-        context = context_of(manifest)
+        context = context_of(manifest, ops)
         samples, size = sum(s["samples"] for s in shards), sum(s["bytes"] for s in shards)
     except NOT_OURS as error:
         raise DatasetError(f"{folder / 'manifest.json'}: not as docs/format.md has it: {one_line(error)}") from error
@@ -164,8 +169,8 @@ def verify(
         for found in parallel_map(check_one_shard, jobs, None if len(jobs) > 1 else 0):
             findings.add(found)
             progress.update(1)
-    faults = tuple(sorted(findings.faults))
-    return Verdict(samples, findings.samples, len(shards), size, tuple(rows_of(findings)), faults, worst_of(findings))
+    faults, rows, worst = tuple(sorted(findings.faults)), tuple(rows_of(findings)), worst_of(findings)
+    return Verdict(samples, findings.samples, len(shards), size, rows, faults, worst, unjudged=dict(findings.unjudged))
 
 
 def check_one_shard(job: _Job) -> Findings:
@@ -209,9 +214,11 @@ def _compare(
 # --- what the manifest says ------------------------------------------------------------------------------------------
 
 
-def context_of(manifest: Mapping[str, Any]) -> Context:
+def context_of(manifest: Mapping[str, Any], ops: Sequence[StrPath] = ()) -> Context:
     """What labels and pictures depend on."""
     config = manifest["config"]
+    rows = config.get("ops", ())
+    own = code_of_run(rows, ops, needed=False)
     picture = config["picture"]
     return Context(
         _rules(manifest),
@@ -220,8 +227,10 @@ def context_of(manifest: Mapping[str, Any]) -> Context:
         PictureFormat(picture["format"], picture["quality"], picture["subsampling"]),
         config["backend"]["codec"] == "cpu",
         config["seed"],
-        recipe_of(config) if manifest.get("same_bytes", True) else None,
+        recipe_of(config, own) if manifest.get("same_bytes", True) else None,
         windows_from_json(config["window"]) if "window" in config else None,
+        own,
+        len(own) == len(rows),
     )
 
 

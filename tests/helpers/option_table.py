@@ -282,8 +282,11 @@ _SET = {
     "--strict": _OF_SETS + "test_strict_writes_nothing_where_something_is_lost",
 }
 _ONE_SET = dict.fromkeys(("--images", "--limit"), _OF_SETS + "test_pictures_elsewhere_and_only_the_first")
+_OWN = "run/test_own_operations.py::"
+_WITH_OPS = {"--ops": _OWN + "test_every_command_that_takes_a_recipe_takes_the_file"}
 TRIED = {
     "augment": {
+        **_WITH_OPS,
         "--to": "conversion/test_augment_to.py::test_one_command_writes_what_two_do",
         "--kind": "conversion/test_augment_to_refused.py::test_options_of_the_format_are_given_on",
         "--ids": "conversion/test_augment_to_refused.py::test_options_of_the_format_are_given_on",
@@ -311,6 +314,7 @@ TRIED = {
         **dict.fromkeys(SHARED_WITH_TILE, WINDOWS + "test_both_commands_share_their_options"),
     },
     "retry": {
+        **_WITH_OPS,
         "--all": "run/test_retry.py::test_mended_files_are_taken_up_and_only_their_shards_made",
         "--source": "run/test_retry.py::test_a_source_that_was_moved_is_found_where_it_is_said_to_be",
     },
@@ -320,10 +324,12 @@ TRIED = {
         "--strict": "conversion/test_convert_options.py::test_strict_writes_nothing_if_anything_is_lost_or_odd",
     },
     "preview": {
+        **_WITH_OPS,
         "--output": "cli/test_cli.py::test_preview_writes_a_sheet",
         "--map": OPTIONS + "test_classes_decide_what_can_be_planned",
     },
     "plan": {
+        **_WITH_OPS,
         "--classes": OPTIONS + "test_classes_decide_what_can_be_planned",
         "--map": OPTIONS + "test_classes_decide_what_can_be_planned",
     },
@@ -333,6 +339,7 @@ TRIED = {
         "--json": "survey/test_survey.py::test_the_documented_keys_are_those_of_the_json",
     },
     "verify": {
+        "--ops": _OWN + "test_verify_judges_everything_with_the_code_and_counts_what_it_cannot_without",
         "--against": OPTIONS + "test_augment_and_what_goes_on_with_its_folder",
         "--classes": OPTIONS + "test_verify_reads_a_source_as_it_is_told_to",
         "--images": OPTIONS + "test_verify_reads_a_source_as_it_is_told_to",
@@ -341,6 +348,7 @@ TRIED = {
         "--json": "verification/test_verify_cli.py::test_what_is_off_is_said_and_ends_in_1",
     },
     "replay": {
+        **_WITH_OPS,
         "--output": "replay/test_replay.py::test_the_command_writes_the_picture_or_all_files",
         "--against": "replay/test_replay.py::test_a_moved_source_is_named",
         "--classes": "replay/test_replay.py::test_names_and_pictures_that_were_moved_too",

@@ -19,8 +19,11 @@ from places import ROOT
 
 from augpipe.recipe import yaml_reader
 from augpipe.recipe.load import compiled
+from augpipe.recipe.own.loading import load_own
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+OWN = [pair for pair in FENCE.findall((ROOT / "docs" / "own-operations.md").read_text("utf-8")) if pair[0]]
+"""The file with operations of one's own, and the recipe that names them."""
 
 
 @pytest.fixture
@@ -43,6 +46,8 @@ def workplace(tmp_path, voc, coco, monkeypatch):
         if language == "yaml"
     )
     (tmp_path / "aug.yaml").write_text(theirs)
+    for language, block in OWN:
+        (tmp_path / {"python": "my_ops.py", "yaml": "own.yaml"}[language]).write_text(block)
     (tmp_path / "args.yaml").write_text(
         "task: detect\nimgsz: 640\nhsv_h: 0.015\ndegrees: 5.0\nfliplr: 0.5\nmosaic: 1.0\n"
     )
@@ -65,10 +70,11 @@ def test_the_readme_has_commands():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_every_recipe_loads(page):
+def test_every_recipe_loads(page, tmp_path):
+    (tmp_path / "my_ops.py").write_text(dict(OWN)["python"])
     for language, block in FENCE.findall(page.read_text("utf-8")):
         if language == "yaml" and "steps:" in block:
-            compiled(yaml_reader.read(page.name, block), page.name)
+            compiled(yaml_reader.read(page.name, block), page.name, own=[load_own(tmp_path / "my_ops.py")])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
@@ -83,7 +89,7 @@ def test_the_python_of_the_readme_runs(workplace):
     call("augment", "data/voc", "shards", "--recipe", "detection", "--copies", "2", "--workers", "0")
     for block in blocks:
         exec(compile(block.replace("num_workers=2", "num_workers=0"), "README.md", "exec"), {"__name__": "__main__"})
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     assert (workplace / "by_python" / "manifest.json").is_file()
 
 
@@ -115,6 +121,17 @@ def test_the_python_of_tiles_and_crops_runs(workplace):
     assert names["done"].written == names["done"].pictures  # one tile each
     del names["pairs"]
     gc.collect()  # webdataset leaves its files open
+
+
+def test_the_python_of_its_page_runs(workplace):
+    names: dict[str, object] = {}
+    blocks = [
+        b for language, b in FENCE.findall((ROOT / "docs" / "python.md").read_text("utf-8")) if language == "python"
+    ]
+    for block in blocks:
+        exec(compile(block, "python.md", "exec"), names)
+    assert len(blocks) == 4
+    assert (workplace / "sheet.png").is_file()
 
 
 def test_the_targets_of_the_makefile_are_those_named():

@@ -187,9 +187,6 @@ class Smear(Operation):
         return OpResult((), {})
 
 
-del OPERATIONS["smear"]  # known to these tests alone
-
-
 def smeared(p=1.0):
     return replace(recipe_of("- to_gray"), nodes=(Leaf("smear", Smear(p=p)),))
 

@@ -19,11 +19,12 @@ from typing import TypeAlias, TypeVar
 
 from augpipe.core.errors import DeviceError, Reject, one_line
 from augpipe.core.machine import cores
+from augpipe.core.plan import Step
 from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered, or_reject
 from augpipe.pixels.codec.image import PictureFormat, is_gray
 from augpipe.pixels.cpu import CpuBackend, apply
 from augpipe.pixels.cuda.batch_codec import BatchCodec, DeviceFirst, HostCodec, downloaded, uploaded
-from augpipe.pixels.cuda.device_api import Accelerator, DevicePicture, Event
+from augpipe.pixels.cuda.device_api import Accelerator, DevicePicture, Event, Stream
 from augpipe.pixels.cuda.launch import OutputJob, bytes_needed, run_batch
 from augpipe.pixels.scaled_decode import part_of, scale_denominator_of
 
@@ -62,10 +63,12 @@ class _Decoded:
 
 @dataclass(frozen=True)
 class _Moved:
-    """Outputs and the form of each, there at ``event``, and the sources, which must stay until then."""
+    """Outputs, the form of each and what of it the CPU did, there at ``event``, and the sources, which must stay until
+    then."""
 
     outputs: list[DevicePicture | Reject]
     forms: list[PictureFormat]
+    by_cpu: list[str]
     event: Event
     sources: _Decoded
 
@@ -165,18 +168,31 @@ class GpuBackend:
             for piece, picture in zip(batch, decoded.pictures, strict=True)
             for steps in piece.job.steps
         ]
-        jobs = [job for job in wanted if isinstance(job, OutputJob)]
+        jobs = [job for job in wanted if isinstance(job, OutputJob) and not _on_host(job.steps)]
         made = iter(run_batch(self._accelerator, jobs, stream))
-        outputs = [job if isinstance(job, Reject) else next(made) for job in wanted]
+        outputs = [
+            job if isinstance(job, Reject) else self._by_host(job, stream) if _on_host(job.steps) else next(made)
+            for job in wanted
+        ]
         forms = [self._options.picture.of(piece.job.header) for piece in batch for _ in piece.job.steps]
-        return _Moved(outputs, forms, stream.record(), decoded)
+        by_cpu = ["pixels" if isinstance(job, OutputJob) and _on_host(job.steps) else "" for job in wanted]
+        return _Moved(outputs, forms, by_cpu, stream.record(), decoded)
+
+    def _by_host(self, job: OutputJob, stream: Stream) -> DevicePicture | Reject:
+        """A decoded picture down to the host, through its steps there, and up again."""
+        pixels = downloaded(self._accelerator, job.picture, stream)
+        moved = or_reject("pixels", apply, pixels, job.steps)
+        return moved if isinstance(moved, Reject) else uploaded(self._accelerator, moved, stream)
 
     def _encode(self, moved: _Moved) -> list[Output]:
         stream = self._streams[2]
         stream.wait(moved.event)
         made = [(o, form) for o, form in zip(moved.outputs, moved.forms, strict=True) if not isinstance(o, Reject)]
         files = iter(self._codec.encode([picture for picture, _ in made], [form for _, form in made], stream))
-        outputs = [(output if isinstance(output, Reject) else next(files), "") for output in moved.outputs]
+        outputs = [
+            (output if isinstance(output, Reject) else next(files), by_cpu)
+            for output, by_cpu in zip(moved.outputs, moved.by_cpu, strict=True)
+        ]
         stream.synchronize()  # before the pictures' memory is given back
         return outputs
 
@@ -212,12 +228,10 @@ class GpuBackend:
         (source,) = self._codec.decode([job], stream)
         if isinstance(source, Reject):
             return source
-        pixels = downloaded(self._accelerator, source, stream)
+        picture = self._by_host(OutputJob(source, job.steps[0]), stream)
         del source
-        moved = or_reject("pixels", apply, pixels, job.steps[0])
-        if isinstance(moved, Reject):
-            return moved
-        picture = uploaded(self._accelerator, moved, stream)
+        if isinstance(picture, Reject):
+            return picture
         (data,) = self._codec.encode([picture], [self._options.picture.of(job.header)], stream)
         stream.synchronize()
         return data
@@ -226,6 +240,11 @@ class GpuBackend:
         """End its threads; it cannot be used afterwards."""
         for stage in (self._decoding, self._moving, self._encoding):
             stage.shutdown()
+
+
+def _on_host(steps: Sequence[Step]) -> bool:
+    """Whether the CPU has to do the steps, as a function of the user's is among them."""
+    return any(step.on_host for step in steps)
 
 
 def _pieces(jobs: Iterable[PictureJob], shrinks: bool) -> Iterator[_Piece]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Protocol, Self, SupportsIndex, TypeAlias
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -89,12 +89,29 @@ def values(**named: Any) -> Mapping[str, Any]:
     return MappingProxyType(named)
 
 
+CUSTOM = "custom."
+"""What the names of operations of one's own begin with."""
+
 OPERATIONS: dict[str, type[Operation]] = {}
-"""Every operation that a recipe can name, by name."""
+"""The operations that come with augpipe, by name: what every recipe can name."""
+
+
+class Origin(Protocol):
+    """Where an operation that does not come with augpipe was loaded from."""
+
+    @property
+    def file(self) -> str:
+        """The file of its code, as tracebacks have it."""
+        ...
+
+    def found_again(self, name: str) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """A function and its arguments that give, in another process, the operation of that name without values."""
+        ...
 
 
 class Operation(BaseModel):
-    """Base of all operations. A subclass is registered under its :meth:`name` when it is defined.
+    """Base of all operations. One that comes with augpipe is registered under its :meth:`name` when it is defined;
+    others are known to recipes for which their file is named.
 
     The first line of its docstring is its entry in the vocabulary.
     """
@@ -117,6 +134,8 @@ class Operation(BaseModel):
     """Checked parameters with which the step can only be the identity, whatever its others are."""
     before: ClassVar[Mapping[str, Any]] = values()
     """Checked parameters of canonical recipes that lack them, having been written before there were such."""
+    origin: ClassVar[Origin | None] = None
+    """Of an operation that does not come with augpipe, where it was loaded from."""
 
     p: Share = Field(1.0, description="probability that the step takes part")
     id: MaybeName = Field(None, description="a name of its own for its random numbers")
@@ -126,13 +145,21 @@ class Operation(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Register the class.
+        """Register the class, if it is one of augpipe's.
 
         Raises:
             TypeError: another class of that name is registered.
         """
+        if not cls.__module__.startswith("augpipe.") or not hasattr(cls, "example"):
+            return  # a base of several has no example
         if (other := OPERATIONS.setdefault(cls.name(), cls)) is not cls:
             raise TypeError(f"two operations are called '{cls.name()}': in {other.__module__} and {cls.__module__}")
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        """Code does not travel: another process loads that of ``origin`` itself."""
+        if self.origin is None:
+            return super().__reduce_ex__(protocol)
+        return (*self.origin.found_again(self.name()), self.__getstate__())
 
     @model_validator(mode="before")
     @classmethod
@@ -155,8 +182,9 @@ class Operation(BaseModel):
 
     @classmethod
     def name(cls) -> str:
-        """The name in a recipe: the class name in snake case."""
-        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+        """The name in a recipe: the class name in snake case, behind ``custom.`` if it does not come with augpipe."""
+        own = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+        return own if cls.origin is None else f"{CUSTOM}{own}"
 
     def is_identity(self) -> bool:
         """Whether the step can only leave every picture as it is."""

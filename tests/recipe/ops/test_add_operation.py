@@ -112,7 +112,7 @@ def test_mistakes_are_told(amber, step, message):
 
 def test_two_operations_of_one_name_are_refused(amber):
     with pytest.raises(TypeError, match="two operations are called 'amber'"):
-        type("Amber", (amber,), {"__module__": __name__})
+        type("Amber", (amber,), {"__module__": f"{NAME}_too"})
     assert OPERATIONS["amber"] is amber
 
 

@@ -88,6 +88,15 @@ def common_parameters() -> list[Parameter]:
     return _parameters(Operation)
 
 
+def fate_of_labels(name: str) -> list[tuple[str, str]]:
+    """(what becomes of them, the kinds of label) under an operation, of labels that do not stay as they are."""
+    found: dict[str, list[str]] = {}
+    for kind, called in LABEL_KINDS.items():
+        if (effect := OPERATIONS[name].label_effects.of(kind)) != "untouched":
+            found.setdefault(effect, []).append(called)
+    return [(effect, listing(kinds)) for effect, kinds in found.items()]
+
+
 def label_parameters() -> list[Parameter]:
     """What ``labels`` at the top of a recipe takes."""
     return _parameters(LabelOptions)

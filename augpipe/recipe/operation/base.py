@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -89,6 +89,9 @@ def values(**named: Any) -> Mapping[str, Any]:
     return MappingProxyType(named)
 
 
+Changes: TypeAlias = Literal["color", "blur", "noise", "compression", "light"]
+"""What an operation may change of a picture whose labels stay."""
+
 OPERATIONS: dict[str, type[Operation]] = {}
 """Every operation that a recipe can name, by name."""
 
@@ -105,6 +108,8 @@ class Operation(BaseModel):
     """What becomes of each kind of label; every operation declares it."""
     example: ClassVar[str]
     """The step as a recipe writes it, with all required parameters."""
+    changes: ClassVar[Changes] = "color"
+    """What of the picture is another, of operations under which labels stay as they are."""
     ends_run: ClassVar[bool] = False
     """Whether a warp after it needs the picture resampled again."""
     mirrors: ClassVar[bool] = False

@@ -27,6 +27,7 @@ class BoxBlur(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "blur"
     example = "box_blur: {size: [3, 7]}"
 
     size: Annotated[WholePair, odd_between(3, 63)] = Field((3, 7), description="side of the square, an odd number")
@@ -41,6 +42,7 @@ class MedianBlur(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "blur"
     example = "median_blur: {size: [3, 5]}"
 
     size: Annotated[WholePair, odd_between(3, 7)] = Field((3, 5), description="side of the square, an odd number")
@@ -55,6 +57,7 @@ class MotionBlur(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "blur"
     example = "motion_blur: {length: [3, 15], angle: [0, 360]}"
     neutral = values(length=(1.0, 1.0))
 
@@ -76,6 +79,7 @@ class Defocus(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "blur"
     example = "defocus: {radius: [1, 4]}"
 
     radius: Annotated[Pair, between(0.5, 16)] = Field((1.0, 4.0), description="of the disc in pixels")
@@ -90,6 +94,7 @@ class Sharpen(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "blur"
     example = "sharpen: {amount: [0.2, 0.6]}"
     neutral = values(amount=(0.0, 0.0))
 
@@ -108,6 +113,7 @@ class Emboss(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "blur"
     example = "emboss: {amount: [0.2, 0.6]}"
     neutral = values(amount=(0.0, 0.0))
 
@@ -124,6 +130,7 @@ class Downscale(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "compression"
     example = "downscale: {factor: [2, 4]}"
     neutral = values(factor=(1, 1))
 

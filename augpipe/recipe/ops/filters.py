@@ -20,6 +20,7 @@ from augpipe.recipe.operation.params import Pair, WholePair, between, number, od
 
 _SUBPIXELS = 4
 _POINTS_A_PIXEL = 4
+_SHARPENED_TO = 2.0  # sigmas: 9 neighbors at the default
 
 
 class BoxBlur(Operation):
@@ -95,11 +96,11 @@ class Sharpen(Operation):
     ends_run = True
     label_effects = NOTHING
     changes = "blur"
-    example = "sharpen: {amount: [0.2, 0.6]}"
+    example = "sharpen: {amount: [0.5, 1.5]}"
     neutral = values(amount=(0.0, 0.0))
 
-    amount: Annotated[Pair, between(0, 5)] = Field((0.2, 0.6), description="how much of it")
-    sigma: Annotated[float, number(0.3, 5)] = Field(1.0, description="standard deviation of the blur in pixels")
+    amount: Annotated[Pair, between(0, 5)] = Field((0.5, 1.5), description="how much of it")
+    sigma: Annotated[float, number(0.3, 5)] = Field(0.5, description="standard deviation of the blur in pixels")
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         amount = rng.uniform("amount", self.amount)
@@ -173,7 +174,8 @@ def _line(length: float, degrees: float, lean: float) -> Mapping[tuple[int, int]
 
 @lru_cache(maxsize=16)
 def _gaussian(sigma: float) -> Mapping[tuple[int, int], float]:
-    reach = math.ceil(3.0 * sigma)
+    """A Gaussian that ends at two sigma; what is beyond hardly matters to a difference."""
+    reach = math.ceil(_SHARPENED_TO * sigma)
     line = [math.exp(-0.5 * (i / sigma) ** 2) for i in range(-reach, reach + 1)]
     total = sum(line) ** 2
     return {

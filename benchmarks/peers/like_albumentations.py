@@ -76,7 +76,7 @@ TRANSFORMS: dict[str, Callable[[Any, Operation], Any]] = {
     "median_blur": _counted("MedianBlur", "blur_limit", "size"),
     "motion_blur": _counted("MotionBlur", "blur_limit", "length"),
     "defocus": _counted("Defocus", "radius", "radius"),
-    "sharpen": _ranged("Sharpen", "alpha", "amount"),
+    "sharpen": _named("Sharpen", alpha=(0.2, 0.5)),
     "emboss": _ranged("Emboss", "alpha", "amount"),
     "downscale": lambda A, one: A.Downscale(scale_range=(0.25, 0.5), p=one.p),
     "shot_noise": _ranged("ShotNoise", "scale_range", "strength", 1 / 255),

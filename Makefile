@@ -101,6 +101,12 @@ chaos: install  ## 500 disturbed runs, 500 real processes, 100 from servers that
 $(VENV)/.peers: $(VENV)/.installed benchmarks/peers/requirements.txt benchmarks/peers/requirements-dali.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/peers \
 		-r benchmarks/peers/requirements.txt -r benchmarks/peers/requirements-dali.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+		--target $(VENV)/peers-albumentationsx albumentationsx==2.5.1 albucore==0.2.21 numkong==7.8.6
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+		--target $(VENV)/peers-augrs augrs-py==0.1.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+		--target $(VENV)/peers-variopinta variopinta==0.7.0
 	@touch $@
 
 peers: $(VENV)/.peers  ## bring the libraries that make bench compares with: 1.1 GB, most of it NVIDIA DALI

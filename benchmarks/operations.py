@@ -1,20 +1,21 @@
-"""Each operation by itself, in one process and on pixels in memory: augpipe beside the same operation of every library.
+"""Each operation by itself on pixels in memory: augpipe beside the same operation of every library.
 
     python benchmarks/operations.py [--photos DIR] [--pictures 24] [--rounds 7] [--out OUT]
 
-Ours is drawing a plan, moving the boxes and making the pixels; theirs is the call that does the same. Libraries take
-turns on the same pictures; the times are medians of a round's mean, in processor time, which other work on the machine
-disturbs least, and all threads are pinned to one. Rows for the codec show what there is to gain. A last section says
-where the time of a whole shard goes.
+Ours is drawing a plan, moving the boxes and making the pixels; theirs is the call that does the same, in a process of
+its own for each library (peers/timed.py). Libraries take turns on the same pictures; the times are medians of a round's
+mean, in processor time, which other work on the machine disturbs least, and all threads are pinned to one. Rows for the
+codec show what there is to gain. A last section says where the time of a whole shard goes.
 
 Writes OUT.json and OUT.md.
 """
 
 from __future__ import annotations
 
-import importlib
+import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -40,6 +41,8 @@ from augpipe.pixels.codec.image import PictureFormat, decode, encode
 from augpipe.pixels.cpu import apply
 from augpipe.recipe import yaml_reader
 from augpipe.recipe.load import compiled
+from augpipe.recipe.ops import COMMON_FIELDS
+from augpipe.recipe.ops import OPERATIONS as REGISTERED
 from augpipe.recipe.planner import draw
 from augpipe.run.engine.worker import keep_freed_memory
 
@@ -56,15 +59,31 @@ OPERATIONS = {
     "noise": {"gaussian_noise": {"std": [4, 12]}},
     "erase": {"erase": {"count": [1, 3], "area": [0.02, 0.06]}},
     "jpeg": {"jpeg": {"quality": [50, 90]}},
-}
-"""One operation for each kind of step, and the two ways to resample."""
+    "random_crop": {"random_crop": {"size": 320}},
+    "center_crop": {"center_crop": {"size": 320}},
+    "random_resized_crop": {"random_resized_crop": {"size": 224, "scale": [0.25, 1.0]}},
+    **{name: {name: dict[str, Any]()} for name in (
+        "vertical_flip", "transpose", "rotate90", "symmetry", "rotate", "random_scale",
+        "brightness_contrast", "hsv", "photometric_distort", "rgb_shift", "color_temperature",
+        "channel_shuffle", "channel_dropout", "to_gray", "sepia", "invert", "posterize", "solarize",
+        "tone_curve", "equalize", "autocontrast", "clahe", "box_blur", "median_blur", "motion_blur",
+        "defocus", "sharpen", "sharpness", "emboss", "downscale", "shot_noise", "iso_noise",
+        "speckle_noise", "salt_and_pepper", "pixel_dropout", "grid_dropout", "fog", "rain", "snow",
+        "shadow", "sun_flare", "vignette", "illumination",
+    )},
+}  # fmt: skip
+"""The kinds of step and the two ways to resample with numbers that all libraries have; others with their defaults."""
 
 LIBRARIES = {
-    "Albumentations": "with_albumentations",
-    "torchvision v2": "with_torchvision",
-    "imgaug": "with_imgaug",
-    "Kornia": "with_kornia",
+    "Albumentations": ("with_albumentations", "peers"),
+    "AlbumentationsX": ("with_albumentations", "peers-albumentationsx"),
+    "augrs": ("with_augrs", "peers-augrs"),
+    "variopinta": ("with_variopinta", "peers-variopinta"),
+    "torchvision v2": ("with_torchvision", "peers"),
+    "imgaug": ("with_imgaug", "peers"),
+    "Kornia": ("with_kornia", "peers"),
 }
+"""Name → (script, folder of `make peers` that is searched before the others)."""
 
 
 class Ours:
@@ -94,19 +113,39 @@ def _annotated(boxes_xyxy: np.ndarray) -> Annotations:
     return Annotations(objects=Objects(*columns, facts=(ObjectAttributes(),) * count))
 
 
-def theirs(library: str, step: dict[str, Any], boxes_xyxy: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """A library as a call on a picture in red, green, blue.
+class Theirs:
+    """A library in a process of its own; what it is asked for, it says in microseconds a picture, or why not."""
 
-    Raises:
-        Exception: it cannot be loaded, or has no such thing.
-    """
-    harness = importlib.import_module("harness")
-    module = importlib.import_module(LIBRARIES[library])
-    build = getattr(module, "Composed", None) or module.Batched
-    augmenter = build([harness.operation(step)])
-    augmenter.seed(7)
-    labels = harness.Labels(boxes_xyxy.astype(np.float32), np.zeros(len(boxes_xyxy), np.int64))
-    return lambda picture: augmenter.copies(picture, labels, 1)[0][0]
+    def __init__(self, library: str, pictures: Path, boxes_xyxy: np.ndarray) -> None:
+        script, folder = LIBRARIES[library]
+        searched = [about.HERE / "peers", Path(sys.prefix) / folder, about.peers_folder(), about.ROOT]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, searched))}
+        command = [sys.executable, about.HERE / "peers" / "timed.py", script, pictures]
+        self._process = subprocess.Popen(
+            command,
+            env=environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self._boxes = boxes_xyxy.tolist()
+
+    def ask(self, step: dict[str, Any]) -> dict[str, Any]:
+        """One round of an operation."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps({"step": step, "boxes": self._boxes}) + "\n")
+            self._process.stdin.flush()
+            return dict(json.loads(self._process.stdout.readline()))
+        except (OSError, ValueError):
+            return {"why": "it is not installed, or its process has ended"}
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
 
 
 def seconds_of(call: Callable[[np.ndarray], object], pictures: list[np.ndarray]) -> float:
@@ -124,23 +163,43 @@ def compare(pictures: list[np.ndarray], rounds: int) -> list[dict[str, Any]]:
     sides = rng.uniform(0.1, 0.3, (BOXES, 2))
     h, w = pictures[0].shape[:2]
     boxes = np.concatenate([corners, corners + sides], axis=1) * [w, h, w, h]
-    rows = []
-    for name, step in OPERATIONS.items():
-        calls: dict[str, Callable[[np.ndarray], object]] = {"augpipe": Ours(step, boxes)}
-        for library in LIBRARIES:
-            try:
-                calls[library] = theirs(library, step, boxes)
-            except Exception as error:  # not installed, or it does not work here: a row that says so
-                rows.append({"operation": name, "library": library, "why": f"{type(error).__name__}: {error}"[:200]})
-        times: dict[str, list[float]] = {library: [] for library in calls}
-        for number in range(rounds + 1):
-            for library, call in calls.items():
-                seconds = seconds_of(call, pictures)
-                if number:  # the first one warms up
-                    times[library].append(round(1e6 * seconds, 1))
-        rows += [{"operation": name, "library": library, "us": values} for library, values in times.items()]
-        print(name, {library: round(statistics.median(v)) for library, v in times.items()}, file=sys.stderr, flush=True)
-    return rows
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "pictures.npy")
+        np.save(path, np.stack([picture[:, :, ::-1] for picture in pictures]))
+        peers = {library: Theirs(library, path, boxes) for library in LIBRARIES}
+        try:
+            return [row for name in OPERATIONS for row in _rows(name, pictures, rounds, boxes, peers)]
+        finally:
+            for peer in peers.values():
+                peer.close()
+
+
+def _rows(
+    name: str, pictures: list[np.ndarray], rounds: int, boxes: np.ndarray, peers: dict[str, Theirs]
+) -> list[dict[str, Any]]:
+    """The rows of one operation."""
+    step = OPERATIONS[name]
+    ours, written = Ours(step, boxes), {kind: _written_out(kind, given) for kind, given in step.items()}
+    times: dict[str, list[float]] = {"augpipe": []}
+    missing = {}
+    for number in range(rounds + 1):
+        seconds = seconds_of(ours, pictures)
+        answers = {library: peer.ask(written) for library, peer in peers.items() if library not in missing}
+        missing |= {library: answer["why"] for library, answer in answers.items() if "why" in answer}
+        if number:  # the first one warms up
+            times["augpipe"].append(round(1e6 * seconds, 1))
+            for library, answer in answers.items():
+                if "us" in answer:
+                    times.setdefault(library, []).append(answer["us"])
+    print(name, {library: round(statistics.median(v)) for library, v in times.items()}, file=sys.stderr, flush=True)
+    rows: list[dict[str, Any]] = [{"operation": name, "library": library, "us": us} for library, us in times.items()]
+    return rows + [{"operation": name, "library": library, "why": why} for library, why in missing.items()]
+
+
+def _written_out(kind: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of an operation with its defaults, as pairs are written."""
+    checked = REGISTERED[kind].model_validate(given).model_dump(mode="json", exclude_none=True)
+    return given or {name: value for name, value in checked.items() if name not in COMMON_FIELDS}
 
 
 def codec(files: list[bytes], rounds: int) -> list[dict[str, Any]]:
@@ -196,10 +255,15 @@ def page(result: dict[str, Any]) -> str:
         lines.append(
             f"| {stage} | {' | '.join(f'{stages.get(stage, 0.0):.3f}' for stages in result['stages'].values())} |"
         )
-    missing = {f"{row['library']}: {row['why']}" for row in result["operations"] if "why" in row}
+    missing = {f"{row['library']}: {row['why']}" for row in result["operations"] if _is_odd(row)}
     lines += ["", *(f"- not measured: {one}" for one in sorted(missing))]
     lines += [f"- {name}: {value}" for name, value in result["facts"].items()]
     return "\n".join(lines) + "\n"
+
+
+def _is_odd(row: dict[str, Any]) -> bool:
+    """Whether there is no number for another reason than that the library has no such operation."""
+    return "why" in row and not row["why"].startswith("Cannot: ")
 
 
 def main() -> None:
@@ -212,8 +276,6 @@ def main() -> None:
         options.pictures, options.rounds, size_wh = 2, 1, (96, 72)
     cv2.setNumThreads(1)
     keep_freed_memory()  # as a worker does
-    sys.path.append(str(about.HERE / "peers"))
-    sys.path.append(str(about.peers_folder()))
     pictures = [np.ascontiguousarray(p) for p in material.photographs(options.photos, size_wh, options.pictures)]
     files = [cv2.imencode(".jpg", p, [cv2.IMWRITE_JPEG_QUALITY, material.QUALITY])[1].tobytes() for p in pictures]
     with tempfile.TemporaryDirectory() as name:

@@ -32,11 +32,20 @@ def list_(debug: shared.Debug = False) -> None:
 
 @app.command(epilog="Example: augpipe recipes show detection > my.yaml")
 @shared.handled
-def show(name: Name, ops: shared.Ops = None, debug: shared.Debug = False) -> None:
+def show(
+    name: Name,
+    expanded: Annotated[
+        bool, typer.Option("--expanded", help="With every default written out and policies as groups; means the same.")
+    ] = False,
+    ops: shared.Ops = None,
+    debug: shared.Debug = False,
+) -> None:
     """Print a recipe's text, to start one's own from."""
     from augpipe.recipe.load import load
+    from augpipe.recipe.printing.expanded import expanded as written_out
 
-    typer.echo(load(name, ops=ops or ()).text.rstrip("\n"))
+    recipe = load(name, ops=ops or ())
+    typer.echo((written_out(recipe) if expanded else recipe.text).rstrip("\n"))
 
 
 @app.command(epilog="Example: augpipe recipes check my.yaml --set steps.affine.rotate='[-5, 5]'")
@@ -116,22 +125,34 @@ def operations(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="An operation, a group of steps or a policy.")
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A JSON list instead, with types, bounds and defaults of parameters.")
+    ] = False,
     debug: shared.Debug = False,
 ) -> None:
     """What a recipe can do; with a NAME, the parameters of that."""
     from augpipe.core.errors import RecipeError, one_line
-    from augpipe.recipe import reference_docs
-    from augpipe.recipe.groups import POLICIES
     from augpipe.recipe.messages import nearest
-    from augpipe.recipe.ops import OPERATIONS
+    from augpipe.recipe.printing import catalogue
 
-    known = [*OPERATIONS, *reference_docs.GROUPS, *POLICIES]
-    if name is None:
-        typer.echo(shared.table([(known_name, reference_docs.summary(known_name)) for known_name in known], ""))
-        return
-    if name not in known:
+    known = catalogue.names()
+    if name is not None and name not in known:
         near = nearest(name, known, "'augpipe recipes operations'")
         raise RecipeError(f"unknown operation '{one_line(name, 80)}'{near}")
+    named = known if name is None else [name]
+    if as_json:
+        typer.echo(json.dumps([catalogue.entry(one) for one in named], indent=2))
+    elif name is None:
+        typer.echo(shared.table(catalogue.table(), ""))
+    else:
+        _tell(name)
+
+
+def _tell(name: str) -> None:
+    """An operation, a group or a policy for people."""
+    from augpipe.recipe import reference_docs
+    from augpipe.recipe.ops import OPERATIONS
+
     rows = reference_docs.parameters(name)
     if name not in reference_docs.GROUPS:
         rows += reference_docs.common_parameters()
@@ -141,6 +162,12 @@ def operations(
         typer.echo(f"  {'':<16}{row.written}{f' ({row.default})' if row.default else ''}")
     if reference_docs.exactly_one(name):
         typer.echo(f"\nExpected: {reference_docs.exactly_one(name)}.")
+    if name in OPERATIONS:
+        typer.echo("\nLabels:")
+        fates = reference_docs.fate_of_labels(name)
+        for effect, kinds in fates:
+            typer.echo(f"  {effect:<16}{kinds}")
+        typer.echo(f"  {'untouched':<16}{'all others' if fates else 'all'}")
     if name in OPERATIONS and OPERATIONS[name].typical:
         typer.echo(f"\nBy its name alone:\n  - {reference_docs.usual_step(name)}")
     example = reference_docs.example(name).replace("\n", "\n  ")

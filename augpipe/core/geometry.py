@@ -252,13 +252,13 @@ def clip_columns(xs: Column, ys: Column, clip: Region) -> tuple[Column, Column]:
             continue
         sides = [ex * (y - ay) - ey * (x - ax) for x, y in zip(xs, ys, strict=True)]
         if min(sides) < 0.0:
-            xs, ys = _keep_side(xs, ys, sides)
+            xs, ys = keep_side(xs, ys, sides)
         if not xs:
             return [], []
     return xs, ys
 
 
-def _keep_side(xs: Column, ys: Column, sides: Column) -> tuple[Column, Column]:
+def keep_side(xs: Column, ys: Column, sides: Column) -> tuple[Column, Column]:
     """The part of a closed polygon where ``sides`` is not negative; crossings are interpolated."""
     kept_xs, kept_ys, start = list[float](), list[float](), 0
     for i in [i for i, side in enumerate(sides) if (side >= 0.0) != (sides[i - 1] >= 0.0)]:
@@ -286,4 +286,4 @@ def in_front(m: Matrix, region: Region) -> Region:
     if is_affine(m) or not region:
         return region
     sides = [m[6] * x + m[7] * y + m[8] - NEAREST for x, y in region]
-    return region if min(sides) >= 0.0 else tuple(zip(*_keep_side(*columns_of(region), sides), strict=True))
+    return region if min(sides) >= 0.0 else tuple(zip(*keep_side(*columns_of(region), sides), strict=True))

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from augpipe.recipe.groups import GroupOptions
 from augpipe.recipe.label_options import LabelOptions
+from augpipe.recipe.load import shipped
 from augpipe.recipe.messages import listing, shown
 from augpipe.recipe.operation.condition import When
 from augpipe.recipe.operation.label_effects import LABEL_EFFECTS, LABEL_KINDS, LabelEffects
@@ -86,6 +88,15 @@ def usual_step(name: str) -> str:
 def common_parameters() -> list[Parameter]:
     """The parameters that every operation has."""
     return _parameters(Operation)
+
+
+def fate_of_labels(name: str) -> list[tuple[str, str]]:
+    """(what becomes of them, the kinds of label) under an operation, of labels that do not stay as they are."""
+    found: dict[str, list[str]] = {}
+    for kind, called in LABEL_KINDS.items():
+        if (effect := OPERATIONS[name].label_effects.of(kind)) != "untouched":
+            found.setdefault(effect, []).append(called)
+    return [(effect, listing(kinds)) for effect, kinds in found.items()]
 
 
 def label_parameters() -> list[Parameter]:
@@ -181,7 +192,14 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
+def shipped_markdown() -> str:
+    """The recipes that come along, as a Markdown table."""
+    rows = [(f"`{name}`", yaml.safe_load(text)["description"]) for name, text in shipped().items()]
+    return _table(("recipe", "what it does"), rows)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
+    "shipped": shipped_markdown,
     "operations": operations_markdown,
     "policies": policies_markdown,
     "every operation": lambda: parameters_markdown(common_parameters()),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from augpipe.recipe.compile import Head
 from augpipe.recipe.groups import CHOOSERS, GROUPS, GroupOptions
 from augpipe.recipe.label_options import ClassOptions, LabelOptions
@@ -13,6 +15,8 @@ from augpipe.recipe.policies.expand import POLICY_MODELS
 
 _STEP = "step"
 _CHOICE = "choice"
+_WHOLE = {"type": "integer", "minimum": 0}
+_COUNT = {"anyOf": [_WHOLE, {"type": "array", "items": _WHOLE, "minItems": 2, "maxItems": 2}]}
 
 
 def recipe_schema() -> dict[str, Any]:
@@ -61,9 +65,7 @@ def _group(name: str, without: str) -> dict[str, Any]:
     properties = {name: _steps(_CHOICE if name in CHOOSERS else _STEP), **options}
     if name != "some_of":
         return _mapping(properties, [name])
-    whole = {"type": "integer", "minimum": 0}
-    many = {"anyOf": [whole, {"type": "array", "items": whole, "minItems": 2, "maxItems": 2}]}
-    return _mapping({**properties, "n": many}, [name, "n"])
+    return _mapping({**properties, "n": _COUNT}, [name, "n"])
 
 
 def _mapping(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
@@ -75,6 +77,12 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
     out = {key: value for key, value in schema.items() if key not in ("title", "$defs")}
     out["properties"] = {name: _field(field) for name, field in schema["properties"].items()}
     return out
+
+
+def fields_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Name → JSON schema of each field of a step's model."""
+    fields: dict[str, Any] = _plain(model.model_json_schema())["properties"]
+    return {**fields, "n": {**fields["n"], **_COUNT}} if model is GroupOptions else fields
 
 
 def _field(schema: dict[str, Any]) -> dict[str, Any]:

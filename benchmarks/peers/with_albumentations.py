@@ -12,6 +12,7 @@ import cv2
 import harness
 import numpy as np
 from harness import Cannot, Labels, Operation
+from like_albumentations import transform
 
 warnings.filterwarnings("ignore", module="albumentations")
 
@@ -45,8 +46,11 @@ def step(one: Operation) -> A.BasicTransform | A.BaseCompose:
     if one.name == "one_of":
         return A.OneOf([step(child) for child in one.children], p=one.p)
     if one.name not in OPERATIONS:
-        raise Cannot(f"Albumentations: nothing like {one.name}")
-    return OPERATIONS[one.name](one)
+        return transform(A, A.__name__, one)
+    try:
+        return OPERATIONS[one.name](one)
+    except AttributeError as error:  # of a library that has some of the names
+        raise Cannot(f"{A.__name__}: {error}") from None
 
 
 def _affine(one: Operation) -> A.BasicTransform:

@@ -163,6 +163,20 @@ OPERATIONS = {
     "gaussian_noise": lambda one: Noise(*one.span("std")),
     "erase": Erase,
     "jpeg": lambda one: Recompress(*one.span("quality")),
+    "vertical_flip": lambda one: v2.RandomVerticalFlip(one.p),
+    "rotate": lambda one: v2.RandomRotation(one.span("degrees"), interpolation=LINEAR),
+    "random_crop": lambda one: v2.RandomCrop(320),
+    "center_crop": lambda one: v2.CenterCrop(320),
+    "random_resized_crop": lambda one: v2.RandomResizedCrop(224, (0.25, 1.0)),
+    "photometric_distort": lambda one: v2.RandomPhotometricDistort(p=0.5),
+    "channel_shuffle": lambda one: v2.RandomChannelPermutation(),
+    "to_gray": lambda one: v2.Grayscale(3),
+    "invert": lambda one: v2.RandomInvert(one.p),
+    "posterize": lambda one: v2.RandomPosterize(4, one.p),
+    "solarize": lambda one: v2.RandomSolarize(160, one.p),
+    "equalize": lambda one: v2.RandomEqualize(one.p),
+    "autocontrast": lambda one: v2.RandomAutocontrast(one.p),
+    "sharpness": lambda one: v2.RandomAdjustSharpness(1.5, one.p),
 }
 
 if __name__ == "__main__":

@@ -84,9 +84,14 @@ def test_an_unknown_recipe():
 
 
 def test_operations_lists_all_in_a_line_each():
-    lines = fine("operations").splitlines()
-    assert [line.split()[0] for line in lines] == [*OPERATIONS, *GROUPS, *POLICIES]
+    head, *lines = fine("operations").splitlines()
+    assert head.split() == ["NAME", "CATEGORY", "WHAT", "IT", "DOES"]
+    assert sorted(line.split()[0] for line in lines) == sorted([*OPERATIONS, *GROUPS, *POLICIES])
     assert all(line.endswith(".") for line in lines)
+    categories = [line.split()[1] for line in lines]
+    assert [a for a, b in zip(categories, [*categories[1:], ""], strict=True) if a != b] == [
+        "move", "color", "light", "blur", "noise", "compression", "paint", "group", "policy",
+    ]  # fmt: skip
 
 
 def test_operations_of_a_name_tells_its_parameters():
@@ -140,6 +145,8 @@ def test_operations_tells_what_a_bare_name_means():
     assert "(default [-15, 15])" in fine("operations", "rotate")
     assert "ratio" in fine("operations", "bbox_safe_crop")
     assert "default [0.5, 2]" in fine("operations", "bbox_safe_crop")
+    assert "\nLabels:\n  boxed           boxes and parts\n" in fine("operations", "rotate")
+    assert "\nLabels:\n  untouched       all\n" in fine("operations", "gamma")
     assert "only" in fine("operations", "resize")
     assert "fill_after" in fine("operations", "letterbox")
 

@@ -207,6 +207,37 @@ def test_a_curve_without_bounds_is_refused():
     assert Color(stages=(Curve("gamma", 0.0),)).fault(10**6) is None
 
 
+@pytest.mark.parametrize(
+    ("stages", "expected"),
+    [
+        ((Curve("posterize", 3),), lambda v: v // 32 * 32),
+        ((Curve("posterize", 8),), lambda v: v),
+        ((Curve("solarize", 0),), lambda v: 255 - v),
+        ((Curve("solarize", 129),), lambda v: np.where(v < 129, v, 255 - v)),
+    ],
+    ids=["posterize", "all bits", "invert", "solarize"],
+)
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 1), (1, 1, 3), (3, 5), (5, 4, 3), (40, 33, 3)],
+    ids=["a gray pixel", "a pixel", "gray", "small", "some"],
+)
+def test_curves_by_plain_numbers(stages, expected, shape):
+    """Also those that are done by bits."""
+    picture = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+    assert (cpu.apply(picture, [Color(stages=stages)]) == expected(picture)).all()
+
+
+@pytest.mark.parametrize("fill", [0, 17, 255])
+@pytest.mark.parametrize("shape", [(1, 1, 3), (7, 5, 3)], ids=["a pixel", "some"])
+def test_a_channel_of_one_level(fill, shape):
+    picture = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+    rows = (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, float(fill), 0.0, 0.0, 1.0, 0.0)
+    expected = picture.copy()
+    expected[..., 1] = fill  # green is in the middle of either order
+    assert (cpu.apply(picture, [Color(stages=(Matrix3x4(rows),))]) == expected).all()
+
+
 def test_the_same_bytes_at_every_simd_level():
     pytest.importorskip("skimage.data")  # for the photo, which the processes cannot skip
     results = {name: _in_a_process(setting) for name, setting in SETTINGS.items()}

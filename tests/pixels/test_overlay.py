@@ -38,24 +38,24 @@ def test_backends_agree(shape, mode):
 def test_a_level_surface_is_level():
     step = Overlay(mode="mix", color=(254, 254, 254), strength=ONE, shape=Surface((4, 4), (512,) * 16))
     assert (reference.apply(np.zeros((9, 7), np.uint8), [step]) == 127).all()
-    assert (step.shape.alpha((700, 300)) == 512).all()
+    assert (step.shape.alpha((700, 300), (0, 0, 700, 300)) == 512).all()
 
 
 def test_a_surface_of_rising_knots_rises_evenly_from_edge_to_edge():
     rising = Surface((7, 4), tuple(int(1024 * (column - 1) / 4) for _ in range(4) for column in range(7)))
-    alpha = rising.alpha((400, 3))[1].astype(float)
+    alpha = rising.alpha((400, 3), (0, 0, 400, 3))[1].astype(float)
     assert np.abs(alpha - 1024 * (np.arange(400) + 0.5) / 400).max() <= 2
 
 
 def test_a_disc_has_its_area():
-    alpha = Marks("disc", radius=16 * 10, places=((30, 30),)).alpha((61, 61))
+    alpha = Marks("disc", radius=16 * 10, places=((30, 30),)).alpha((61, 61), (0, 0, 61, 61))
     assert alpha.sum() / ONE == pytest.approx(np.pi * 100, rel=0.01)
     assert alpha[30, 30] == ONE
     assert alpha[30, 41] == 0
 
 
 def test_marks_are_spread_evenly_and_the_strongest_counts():
-    alpha = Marks("disc", radius=8, count=4000, word=1).alpha((200, 100))
+    alpha = Marks("disc", radius=8, count=4000, word=1).alpha((200, 100), (0, 0, 200, 100))
     quarters = [part.sum() for half in np.split(alpha, 2) for part in np.split(half, 2, axis=1)]
     assert max(quarters) < 1.15 * min(quarters)
     assert alpha.max() == ONE
@@ -94,7 +94,7 @@ def test_marks_are_as_many_as_drawing_them_allows(mark, most):
 
 def test_a_region_covers_the_area_of_its_polygon():
     corners = np.array([(100, 50), (900, 200), (700, 900), (50, 600)])
-    alpha = Region(tuple(map(tuple, corners.tolist())), soft=16).alpha((70, 70))
+    alpha = Region(tuple(map(tuple, corners.tolist())), soft=16).alpha((70, 70), (0, 0, 70, 70))
     x, y = corners.T / 16.0
     area = abs((x * np.roll(y, -1) - y * np.roll(x, -1)).sum()) / 2.0
     assert alpha.sum() / ONE == pytest.approx(area, rel=0.01)

@@ -14,10 +14,23 @@ from augpipe.pixels.steps.pixelate import Pixelate
 
 
 @pytest.mark.parametrize("smooth", [False, True])
-@pytest.mark.parametrize("factor", [1, 2, 3, 8, 64])
+@pytest.mark.parametrize("factor", [1, 2, 3, 4, 8, 9, 64])
 def test_backends_agree(factor, smooth):
     sizes = [*SIZES, (1, 1), (200, 3), (5, 600)]
     check_step(Pixelate(factor=factor, smooth=smooth), [noise_picture(s, c, 5) for s in sizes for c in (1, 3)])
+
+
+@pytest.mark.parametrize("factor", [2, 4, 6, 7])
+def test_means_round_halves_up(factor):
+    """Every sum that blocks of two levels can have, by whole numbers."""
+    sums = np.arange(factor**2 + 1)
+    blocks = np.zeros((len(sums), factor**2), np.uint8)
+    for count in sums:
+        blocks[count, :count] = 1
+    column = (254 + blocks).reshape(-1, factor)
+    made = Pixelate(factor=factor, smooth=False).on_cpu(column, None)
+    expected = (254 * factor**2 + sums + factor**2 // 2) // factor**2
+    assert (made[::factor, 0] == expected).all()
 
 
 def test_blocks_are_pillows_reduced_picture():

@@ -43,7 +43,7 @@ USUAL = {
     "median_blur": "{size: [3, 5]}",
     "motion_blur": "{length: [3, 15], angle: [0, 360], lean: 0}",
     "defocus": "{radius: [1, 4]}",
-    "sharpen": "{amount: [0.2, 0.6], sigma: 1.0}",
+    "sharpen": "{amount: [0.5, 1.5], sigma: 0.5}",
     "emboss": "{amount: [0.2, 0.6]}",
     "downscale": "{factor: [2, 4], up: nearest}",
     "shot_noise": "{strength: [0.1, 1.0]}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 
@@ -12,6 +11,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from json_schema import fits
 
 from augpipe.core.errors import RecipeError
 from augpipe.recipe.load import compiled, shipped
@@ -20,55 +20,6 @@ from augpipe.recipe.schema import recipe_schema
 from augpipe.recipe.yaml_reader import read
 
 SCHEMA = recipe_schema()
-TYPES = {"object": dict, "array": list, "string": str, "null": type(None), "boolean": bool}
-NOTES = {"$schema", "$defs", "title", "description", "default", "examples"}
-
-
-def fits(value, schema) -> bool:
-    """A validator of those keywords of JSON schema that the schema uses; it raises at any other."""
-    if "$ref" in schema:
-        assert set(schema) == {"$ref"}
-        schema = SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")]
-    return all(_holds(keyword, rule, value, schema) for keyword, rule in schema.items() if keyword not in NOTES)
-
-
-def _holds(keyword, rule, value, schema) -> bool:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    match keyword:
-        case "type":
-            if rule in ("number", "integer"):
-                return number and (rule == "number" or isinstance(value, int))
-            return isinstance(value, TYPES[rule])
-        case "const":
-            return type(value) is type(rule) and value == rule
-        case "enum":
-            return value in rule
-        case "anyOf":
-            return any(fits(value, option) for option in rule)
-        case "oneOf":
-            return sum(fits(value, option) for option in rule) == 1
-        case "minimum":
-            return not number or value >= rule
-        case "maximum":
-            return not number or value <= rule
-        case "pattern":
-            return not isinstance(value, str) or re.search(rule, value) is not None
-        case "minItems":
-            return not isinstance(value, list) or len(value) >= rule
-        case "maxItems":
-            return not isinstance(value, list) or len(value) <= rule
-        case "items":
-            return not isinstance(value, list) or all(fits(item, rule) for item in value)
-        case "required":
-            return not isinstance(value, dict) or all(name in value for name in rule)
-        case "minProperties":
-            return not isinstance(value, dict) or len(value) >= rule
-        case "properties":
-            return not isinstance(value, dict) or all(fits(value[k], rule[k]) for k in rule if k in value)
-        case "additionalProperties":
-            others = set(value) - set(schema.get("properties", ())) if isinstance(value, dict) else set()
-            return not others if rule is False else all(fits(value[name], rule) for name in others)
-    raise AssertionError(f"the test's validator does not know {keyword}")
 
 
 def reads(value) -> bool:

@@ -42,7 +42,8 @@ class Cutout(Step, frozen=True, tag="erase"):
 
     def on_cpu(self, picture: Pixels, source: SharedSource | None) -> Pixels:
         canvas = picture if source is None else picture.copy()
-        fill = fill_levels(self.fill, 1 if picture.ndim == 2 else 3)[::-1]
+        levels = fill_levels(self.fill, 1 if picture.ndim == 2 else 3)[::-1]
+        fill = levels[0] if len(set(levels)) == 1 else np.array(levels, np.uint8)
         for x0, y0, x1, y1 in self.boxes_xyxy:
             canvas[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = fill
         return canvas

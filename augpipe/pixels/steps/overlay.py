@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64
 from augpipe.core.color import fill_levels
+from augpipe.core.opencv import cv2
 from augpipe.core.plan import Pass, Pixels, Rgb, SharedSource, Step, fault_of_fill, register
 from augpipe.pixels.reference import color_for
 from augpipe.pixels.steps.overlay_shapes import ONE, Alpha, Marks, Region, Surface
@@ -49,50 +50,60 @@ class Overlay(Step, frozen=True, tag="overlay"):
     def on_cpu(self, picture: Pixels, source: SharedSource | None) -> Pixels:
         out = picture if source is None else picture.copy()
         (height, width), channels = picture.shape[:2], 1 if picture.ndim == 2 else 3
-        alpha = self._alpha((width, height))
+        window = x0, y0, x1, y1 = self.shape.window((width, height))
+        alpha = self.shape.alpha((width, height), window)
         color = np.array(fill_levels(self.color, channels)[::-1], np.int32)
-        if np.count_nonzero(alpha) * _SPARSE < alpha.size:  # rain, snow: a few pixels of many
-            shown = np.flatnonzero(alpha)
-            flat = out.reshape(alpha.size, channels)
-            flat[shown] = self._mixed(flat[shown], np.repeat(alpha.reshape(-1, 1)[shown], channels, axis=1), color)
-            return out
-        rows, row = out.reshape(height, -1), np.tile(color, width)  # NumPy is slow where its inner loop is of three
-        for top in range(0, height, _BAND_ROWS):
-            part = slice(top, top + _BAND_ROWS)
-            rows[part] = self._mixed(rows[part], np.repeat(alpha[part], channels, axis=1), row)
+        if isinstance(self.shape, Marks) and self.shape.count:
+            shown = np.flatnonzero(alpha != 0)  # of truths, ten times as fast as of numbers
+            if len(shown) * _SPARSE < alpha.size:  # rain, snow: a few pixels of many
+                flat, own = out.reshape(alpha.size, channels), self._scaled(alpha.reshape(-1)[shown])
+                flat[shown] = self._summed(flat[shown], np.repeat(own[:, None], channels, axis=1), color)
+                return out
+        for top in range(0, len(alpha), _BAND_ROWS):
+            part = out[y0 + top : min(y0 + top + _BAND_ROWS, y1), x0:x1]
+            own = self._scaled(alpha[top : top + _BAND_ROWS])
+            if (
+                self.mode == "screen"
+            ):  # whose sums are too long for float32; NumPy is slow where its inner loop is of three
+                rows, row = part.reshape(len(part), -1), np.tile(color, x1 - x0)
+                part[:] = self._summed(rows, np.repeat(own, channels, axis=1), row).reshape(part.shape)
+            else:
+                part[:] = self._blended(part, own, color)
         return out
 
-    def _alpha(self, size_wh: tuple[int, int]) -> Alpha:
-        """a of each pixel (H, W)."""
-        alpha = self.shape.alpha(size_wh)
-        for top in range(0, len(alpha), _BAND_ROWS):  # as 32 bits take twice the memory
-            part = slice(top, top + _BAND_ROWS)
-            alpha[part] = (alpha[part].astype(np.int32) * self.strength + ONE // 2) >> 10
-        return alpha
+    def _scaled(self, alpha: Alpha) -> Alpha:
+        """a of some alpha."""
+        out: Alpha = ((alpha.astype(np.int32) * self.strength + ONE // 2) >> 10).astype(np.int16)
+        return out
 
-    def _mixed(self, levels: Pixels, alpha: Alpha, color: NDArray[np.int32]) -> Pixels:
-        a = alpha.astype(np.int32)
-        if self.mode == "screen":
-            v = levels.astype(np.int32)
-            lighter: Pixels = (v + ((255 - v) * (color * a) + 130_560) // 261_120).astype(np.uint8)
-            return lighter
+    def _blended(self, levels: Pixels, alpha: Alpha, color: NDArray[np.int32]) -> Pixels:
+        """``mix`` and ``gain`` in float32, which holds all of their sums exactly."""
+        a = alpha.astype(np.float32) / ONE
         if self.mode == "gain":
-            a += ONE
-            a *= levels
-            a += ONE // 2
-            a >>= 10
-            return np.minimum(a, 255).astype(np.uint8)
-        out = a * color
-        np.subtract(ONE, a, out=a)
-        a *= levels
-        out += a
-        out += ONE // 2
-        out >>= 10
-        return out.astype(np.uint8)
+            sums = cv2.multiply(levels, _of_channels(a + 1.0, levels), dtype=cv2.CV_32F)
+        else:
+            sums = cv2.multiply(levels, _of_channels(1.0 - a, levels), dtype=cv2.CV_32F)
+            layer = cv2.merge([a * float(c) for c in color]) if levels.ndim == 3 else a * float(color[0])
+            sums = cv2.add(sums, layer, dst=sums)
+        return cv2.convertScaleAbs(sums, None, 1.0, 0.5 / ONE)  # halves up: OpenCV rounds them to even numbers
+
+    def _summed(self, levels: Pixels, alpha: Alpha, color: NDArray[np.int32]) -> Pixels:
+        """Any mode in whole numbers; alpha of each level."""
+        a, v = alpha.astype(np.int32), levels.astype(np.int32)
+        if self.mode == "screen":
+            sums = v + ((255 - v) * (color * a) + 130_560) // 261_120
+        elif self.mode == "gain":
+            sums = np.minimum((v * (ONE + a) + ONE // 2) >> 10, 255)
+        else:
+            sums = (v * (ONE - a) + color * a + ONE // 2) >> 10
+        return sums.astype(np.uint8)
 
     def on_gpu(self, size_wh: tuple[int, int], channels: int) -> Iterator[Pass]:
         head = struct.pack("<i", _MODES.index(self.mode))
-        table = self._alpha(size_wh).astype("<i2").tobytes()
+        alpha = self.shape.alpha(size_wh, (0, 0, *size_wh))
+        for top in range(0, len(alpha), _BAND_ROWS):  # as 32 bits take twice the memory
+            alpha[top : top + _BAND_ROWS] = self._scaled(alpha[top : top + _BAND_ROWS])
+        table = alpha.astype("<i2").tobytes()
         yield Pass(
             "overlay", size_wh, size_wh, channels, head=head, table=table, fill=fill_levels(self.color, channels)
         )
@@ -109,3 +120,8 @@ class Overlay(Step, frozen=True, tag="overlay"):
             mixed = levels * (1.0 - a) + color * a
         out: F64 = np.clip(np.floor(mixed + 0.5), 0, 255)
         return out
+
+
+def _of_channels(values: NDArray[np.float32], levels: Pixels) -> NDArray[np.float32]:
+    """The same value for each channel of a pixel."""
+    return values if levels.ndim == 2 else cv2.cvtColor(values, cv2.COLOR_GRAY2BGR)

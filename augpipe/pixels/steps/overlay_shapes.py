@@ -12,10 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64
+from augpipe.core.geometry import columns_of, keep_side, rectangle
+from augpipe.core.opencv import cv2
 
 ONE = 1024
 Alpha: TypeAlias = NDArray[np.int16]
 """(H, W), in 1/1024."""
+Window: TypeAlias = tuple[int, int, int, int]
+"""Half-open pixels (x0, y0, x1, y1) of a canvas."""
 
 _WEIGHT = 4096
 _HIGHEST = 4
@@ -24,6 +28,7 @@ _SIXTEENTH = 16
 MOST_KNOTS, MOST_MARKS, MOST_REACH = 32, 200_000, 32_768
 _MOST_CORNERS = 16
 _AREA_OF_ALL_MARKS = 2**30
+_AT_ONCE = 2**18
 _KEPT_AREA = 2**22
 """Of a bitmap that is made once for all places; a larger mark is made where it lies on the canvas, and stands alone."""
 
@@ -44,19 +49,25 @@ class Surface(msgspec.Struct, frozen=True, tag="surface", tag_field="form"):
         sound = 4 <= columns <= MOST_KNOTS and 4 <= rows <= MOST_KNOTS and len(self.knots) == columns * rows
         return None if sound and all(least <= knot <= most for knot in self.knots) else "a surface that is none"
 
-    def alpha(self, size_wh: tuple[int, int]) -> Alpha:
+    def window(self, size_wh: tuple[int, int]) -> Window:
+        return 0, 0, *size_wh
+
+    def alpha(self, size_wh: tuple[int, int], window: Window) -> Alpha:
         """Sums of whole numbers below 2⁵³, which float64 holds in any order."""
         columns, rows = self.columns_rows
         (left, across), (above, down) = _weights(size_wh[0], columns), _weights(size_wh[1], rows)
         knots = np.array(self.knots, np.float64).reshape(rows, columns)
         along: F64 = np.sum([across[:, k] * knots[:, left + k] for k in range(4)], axis=0)
-        out = np.empty(size_wh[::-1], np.int16)
-        for top in range(0, size_wh[1], _BAND_ROWS):
-            part = slice(top, top + _BAND_ROWS)
-            sums: F64 = down[part, 0, None] * along[above[part]]
-            for k in range(1, 4):
-                sums += down[part, k, None] * along[above[part] + k]
-            out[part] = np.clip(np.floor(sums * (1.0 / _WEIGHT**2) + 0.5), -ONE, ONE)
+        x0, y0, x1, y1 = window
+        along, shares = np.ascontiguousarray(along[:, x0:x1]), np.zeros((size_wh[1], rows))
+        np.put_along_axis(shares, above[:, None] + np.arange(4), down, axis=1)
+        out = np.empty((y1 - y0, x1 - x0), np.int16)
+        for top in range(0, len(out), _BAND_ROWS):
+            band = shares[y0 + top : min(y0 + top + _BAND_ROWS, y1)]
+            sums: F64 = cv2.gemm(band, along, 1.0 / _WEIGHT**2, None, 0.0)
+            sums += 0.5
+            np.floor(sums, out=sums)
+            out[top : top + _BAND_ROWS] = np.clip(sums, -ONE, ONE, out=sums)
         return out
 
     def plainly(self, size_wh: tuple[int, int]) -> F64:
@@ -128,26 +139,46 @@ class Marks(msgspec.Struct, frozen=True, tag="marks", tag_field="form", omit_def
         area = (2 * w + 1) * (2 * h + 1)
         return 1 if area > _KEPT_AREA else _AREA_OF_ALL_MARKS // area
 
-    def alpha(self, size_wh: tuple[int, int]) -> Alpha:
-        out = np.zeros(size_wh[::-1], np.int16)
+    def window(self, size_wh: tuple[int, int]) -> Window:
+        if self.count or not self.places:
+            return 0, 0, *size_wh
+        places, half, size = np.array(self.places), np.array(self._half_wh()), np.array(size_wh)
+        low, high = (places - half).min(axis=0).clip(0, size), (places + half + 1).max(axis=0).clip(0, size)
+        return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+    def alpha(self, size_wh: tuple[int, int], window: Window) -> Alpha:
+        left, top, right, bottom = window
+        out = np.zeros((bottom - top, right - left), np.int16)
         w, h = self._half_wh()
-        kept = self._bitmap(range(-w, w + 1), range(-h, h + 1)) if self.most() > 1 else None
-        for x, y in self._placed(size_wh):
-            x0, y0, x1, y1 = max(x - w, 0), max(y - h, 0), min(x + w + 1, size_wh[0]), min(y + h + 1, size_wh[1])
+        if self.most() > 1:
+            self._stamp(out, window, size_wh)
+        for x, y in self._placed(size_wh).tolist() if self.most() == 1 else ():
+            x0, y0, x1, y1 = max(x - w, left), max(y - h, top), min(x + w + 1, right), min(y + h + 1, bottom)
             if x0 < x1 and y0 < y1:
-                own = (
-                    self._bitmap(range(x0 - x, x1 - x), range(y0 - y, y1 - y))
-                    if kept is None
-                    else kept[y0 - y + h : y1 - y + h, x0 - x + w : x1 - x + w]
+                out[y0 - top : y1 - top, x0 - left : x1 - left] = self._bitmap(
+                    range(x0 - x, x1 - x), range(y0 - y, y1 - y)
                 )
-                np.maximum(out[y0:y1, x0:x1], own, out=out[y0:y1, x0:x1])
         return out
 
-    def _placed(self, size_wh: tuple[int, int]) -> Iterator[tuple[int, int]]:
-        yield from self.places
-        if self.count:
-            raw = (np.random.Philox(key=self.word).random_raw(2 * self.count) >> np.uint64(32)).reshape(-1, 2)
-            yield from map(tuple, ((raw * np.array(size_wh, np.uint64)) >> np.uint64(32)).tolist())
+    def _stamp(self, out: Alpha, window: Window, size_wh: tuple[int, int]) -> None:
+        """All marks into a window's alpha, by the pixels of one of them."""
+        w, h = self._half_wh()
+        bitmap, (left, top, right, bottom) = self._bitmap(range(-w, w + 1), range(-h, h + 1)), window
+        rows, columns = np.nonzero(bitmap)
+        strengths, places = bitmap[rows, columns][:, None], self._placed(size_wh)
+        many = max(1, _AT_ONCE // max(1, len(rows)))
+        for start in range(0, len(places), many):
+            xs = places[start : start + many, 0] + (columns - w - left)[:, None]
+            ys = places[start : start + many, 1] + (rows - h - top)[:, None]
+            inside = (xs >= 0) & (xs < right - left) & (ys >= 0) & (ys < bottom - top)
+            own = np.broadcast_to(strengths, inside.shape)[inside]
+            np.maximum.at(out.reshape(-1), (ys * (right - left) + xs)[inside], own)
+
+    def _placed(self, size_wh: tuple[int, int]) -> NDArray[np.int64]:
+        """The places of all marks (N, 2)."""
+        raw = (np.random.Philox(key=self.word).random_raw(2 * self.count) >> np.uint64(32)).reshape(-1, 2)
+        spread = ((raw * np.array(size_wh, np.uint64)) >> np.uint64(32)).astype(np.int64)
+        return np.concatenate([np.array(self.places, np.int64).reshape(-1, 2), spread])
 
     def _half_wh(self) -> tuple[int, int]:
         """How many pixels the mark reaches to the right, and below."""
@@ -215,17 +246,39 @@ class Region(msgspec.Struct, frozen=True, tag="region", tag_field="form"):
     def _sides(self) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
         yield from zip(self.corners, (*self.corners[1:], self.corners[0]), strict=True)
 
-    def alpha(self, size_wh: tuple[int, int]) -> Alpha:
-        w, h = size_wh
-        out = np.empty((h, w), np.int16)
-        x = (_SIXTEENTH * np.arange(w) + _SIXTEENTH // 2).astype(np.float64)
-        for top in range(0, h, 256):
-            y = (_SIXTEENTH * np.arange(top, min(top + 256, h)) + _SIXTEENTH // 2).astype(np.float64)[:, None]
-            least = np.full((len(y), w), np.inf)
+    def window(self, size_wh: tuple[int, int]) -> Window:
+        """What the sides leave of the canvas, half of the soft edge and a pixel further out."""
+        xs, ys = columns_of(rectangle((_SIXTEENTH * size_wh[0], _SIXTEENTH * size_wh[1])))
+        for (x0, y0), (x1, y1) in self._sides():
+            around = (self.soft / 2.0 + _SIXTEENTH) * math.hypot(x1 - x0, y1 - y0)
+            inside = [(x1 - x0) * (y - y0) - (y1 - y0) * (x - x0) + around for x, y in zip(xs, ys, strict=True)]
+            xs, ys = keep_side(xs, ys, inside) if inside else (xs, ys)
+        if not xs:
+            return 0, 0, 0, 0
+        low, high = (min(xs), min(ys)), (max(xs), max(ys))
+        left, top = (math.floor(v / _SIXTEENTH) for v in low)
+        right, bottom = (math.ceil(v / _SIXTEENTH) for v in high)
+        return left, top, right, bottom
+
+    def alpha(self, size_wh: tuple[int, int], window: Window) -> Alpha:
+        left, top, right, bottom = window
+        out = np.empty((bottom - top, right - left), np.int16)
+        x = (_SIXTEENTH * np.arange(left, right) + _SIXTEENTH // 2).astype(np.float64)
+        for first in range(top, bottom, _BAND_ROWS):
+            end = min(first + _BAND_ROWS, bottom)
+            y = (_SIXTEENTH * np.arange(first, end) + _SIXTEENTH // 2).astype(np.float64)[:, None]
+            least = np.full((len(y), len(x)), np.inf)
             for (x0, y0), (x1, y1) in self._sides():
                 length = math.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2)
-                np.minimum(least, ((x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)) / length, out=least)
-            out[top : top + 256] = np.clip(np.floor(ONE * (0.5 + least / self.soft) + 0.5), 0, ONE)
+                distance = (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)
+                distance /= length
+                np.minimum(least, distance, out=least)
+            least /= self.soft
+            least += 0.5
+            least *= ONE
+            least += 0.5
+            np.floor(least, out=least)
+            out[first - top : end - top] = np.clip(least, 0, ONE, out=least)
         return out
 
     def plainly(self, size_wh: tuple[int, int]) -> F64:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64
 from augpipe.core.opencv import cv2
@@ -21,6 +22,8 @@ ONE = 4096
 MOST_TAPS, FARTHEST = 1024, 31
 _MOST_WEIGHT = 15 * ONE
 _BLOCK_ROWS = 32  # whose sums stay in the cache
+_WINDOW = 7  # of fewer than 50 weights, from which on OpenCV takes a DFT, which is not exact
+_HALF_UNIT = 0.5 / ONE
 
 
 @register
@@ -44,20 +47,21 @@ class Taps(Step, frozen=True, tag="taps"):
         return out
 
     def _summed(self, band: Pixels) -> Pixels:
-        """In float32, which holds such whole numbers, so that the order of adding does not matter."""
-        reach = max(max(abs(dx), abs(dy)) for dx, dy, _ in self.taps)
-        height, channels = band.shape[0], 1 if band.ndim == 2 else 3
+        """In float32, which holds such sums exactly, so that the order in which they are made does not matter."""
+        reach, (height, width) = max(max(abs(dx), abs(dy)) for dx, dy, _ in self.taps), band.shape[:2]
         padded = cv2.copyMakeBorder(band, reach, reach, reach, reach, cv2.BORDER_REFLECT_101)
-        levels = padded.reshape(padded.shape[0], -1).astype(np.float32)
-        out, width = np.empty_like(band), band.shape[1] * channels
-        for top in range(0, height, _BLOCK_ROWS):
-            rows = min(_BLOCK_ROWS, height - top)
-            sums = np.full((rows, width), ONE // 2, np.float32)
-            for dx, dy, weight in self.taps:
-                y, x = top + reach + dy, (reach + dx) * channels
-                cv2.scaleAdd(levels[y : y + rows, x : x + width], weight, sums, dst=sums)
-            np.floor(sums / ONE, out=sums)
-            out[top : top + rows] = np.clip(sums, 0, 255).reshape(rows, *band.shape[1:])
+        parts, negative = _parts(self.taps), any(weight < 0 for *_, weight in self.taps)
+        out, most = np.empty_like(band), max(_BLOCK_ROWS, 2 * reach)
+        for top in range(0, height, most):
+            rows = min(most, height - top)
+            levels = padded[top : top + rows + 2 * reach].astype(np.float32)
+            sums = None
+            for x, y, kernel in parts:
+                above, left = reach + y, reach + x
+                under = levels[above : above + rows + kernel.shape[0] - 1, left : left + width + kernel.shape[1] - 1]
+                part = cv2.filter2D(under, -1, kernel, anchor=(0, 0))[:rows, :width]
+                sums = part if sums is None else cv2.add(sums, part, dst=sums)
+            out[top : top + rows] = _rounded(sums, negative)
         return out
 
     def on_gpu(self, size_wh: tuple[int, int], channels: int) -> Iterator[Pass]:
@@ -67,6 +71,31 @@ class Taps(Step, frozen=True, tag="taps"):
     def reference(self, levels: F64) -> F64:
         parts = [weight * neighbors(levels, dx, dy) for dx, dy, weight in self.taps]
         return rounded(np.sum(parts, axis=0) / 4096.0)
+
+
+def _parts(taps: Sequence[Tap]) -> list[tuple[int, int, NDArray[np.float32]]]:
+    """(x, y, weights from there to the right and down) of taps, in windows that OpenCV sums without a DFT."""
+    windows: dict[tuple[int, int], list[Tap]] = {}
+    left, top = (min(tap[axis] for tap in taps) for axis in (0, 1))
+    for tap in taps:
+        windows.setdefault(((tap[0] - left) // _WINDOW, (tap[1] - top) // _WINDOW), []).append(tap)
+    return [_part(some) for some in windows.values()]
+
+
+def _part(taps: Sequence[Tap]) -> tuple[int, int, NDArray[np.float32]]:
+    x, y = (min(tap[axis] for tap in taps) for axis in (0, 1))
+    w, h = (max(tap[axis] for tap in taps) - low + 1 for axis, low in ((0, x), (1, y)))
+    kernel = np.zeros((h, w), np.float32)
+    for dx, dy, weight in taps:
+        kernel[dy - y, dx - x] += weight / ONE
+    return x, y, kernel
+
+
+def _rounded(sums: NDArray[np.float32], negative: bool) -> Pixels:
+    """Halves up: OpenCV rounds them to even numbers, so that half of a unit of the sums is added before."""
+    if negative:
+        return cv2.add(sums, (_HALF_UNIT,) * 4, dtype=cv2.CV_8U)
+    return cv2.convertScaleAbs(sums, None, 1.0, _HALF_UNIT)
 
 
 def in_whole_weights(weights: Sequence[float]) -> list[int]:

@@ -9,10 +9,11 @@ from typing import Any
 from augpipe.core.errors import one_line
 from augpipe.recipe.importing import catalogue, single
 from augpipe.recipe.importing.given import Given, Unreadable
-from augpipe.recipe.importing.pieces import Written, real, taking_part, weighing, written
+from augpipe.recipe.importing.pieces import taking_part, weighing
 from augpipe.recipe.importing.report import Line, Status
 from augpipe.recipe.messages import shown
 from augpipe.recipe.other_writers import CLASS
+from augpipe.recipe.printing.steps import Written, real, written
 from augpipe.recipe.yaml_reader import Document, Path_
 
 _Group = Callable[["Walk", dict[str, Any], Path_], "tuple[list[Written], float]"]

@@ -12,9 +12,10 @@ from augpipe.core.errors import RecipeError, one_line
 from augpipe.recipe import yaml_reader
 from augpipe.recipe.compile import compile_recipe
 from augpipe.recipe.importing import albumentations, ultralytics
-from augpipe.recipe.importing.pieces import Written, depth, flow, lines_of, real
+from augpipe.recipe.importing.pieces import depth
 from augpipe.recipe.importing.report import Imported
 from augpipe.recipe.other_writers import writer_of
+from augpipe.recipe.printing.steps import Written, flow, lines_of, plain, real
 from augpipe.recipe.yaml_reader import Document
 
 _DEEPEST = 10
@@ -57,5 +58,5 @@ def _text(document: Document, writer: str, head: Mapping[str, Any], pieces: list
     version = f" {one_line(version, 20)}" if isinstance(version, str) else ""
     described = f"From {one_line(Path(document.name).name, 80)} of {writer}{version}"
     lines = ["version: 1", f"description: {json.dumps(described, ensure_ascii=False)}"]
-    lines += [f"{key}: {flow(value)}" for key, value in head.items()]
+    lines += [f"{key}: {flow(plain(value))}" for key, value in head.items()]
     return "\n".join([*lines, "steps:", *lines_of(pieces)]) + "\n"

@@ -10,10 +10,10 @@ from augpipe.core.errors import one_line
 from augpipe.core.plan import Border
 from augpipe.recipe.importing import catalogue
 from augpipe.recipe.importing.given import Given, Unreadable
-from augpipe.recipe.importing.pieces import Written, plain
 from augpipe.recipe.importing.rows import Row, Step
 from augpipe.recipe.messages import shown, validation_messages
 from augpipe.recipe.ops import OPERATIONS
+from augpipe.recipe.printing.steps import Written, plain
 
 Edge = tuple[Border, "int | list[int]"]
 """(border, fill) of a recipe."""

@@ -8,10 +8,10 @@ from typing import Any
 
 from augpipe.recipe.importing import catalogue
 from augpipe.recipe.importing.given import Given, Unreadable
-from augpipe.recipe.importing.pieces import Written, written
 from augpipe.recipe.importing.report import Line, Status
 from augpipe.recipe.importing.rows import Row, Step
 from augpipe.recipe.importing.single import steps_of, unread
+from augpipe.recipe.printing.steps import Written, written
 from augpipe.recipe.yaml_reader import Document
 
 _FILL = 114

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol, Self, SupportsIndex, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, Self, SupportsIndex, TypeAlias
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -89,6 +89,9 @@ def values(**named: Any) -> Mapping[str, Any]:
     return MappingProxyType(named)
 
 
+Changes: TypeAlias = Literal["color", "blur", "noise", "compression", "light"]
+"""What an operation may change of a picture whose labels stay."""
+
 CUSTOM = "custom."
 """What the names of operations of one's own begin with."""
 
@@ -122,6 +125,8 @@ class Operation(BaseModel):
     """What becomes of each kind of label; every operation declares it."""
     example: ClassVar[str]
     """The step as a recipe writes it, with all required parameters."""
+    changes: ClassVar[Changes] = "color"
+    """What of the picture is another, of operations under which labels stay as they are."""
     ends_run: ClassVar[bool] = False
     """Whether a warp after it needs the picture resampled again."""
     mirrors: ClassVar[bool] = False

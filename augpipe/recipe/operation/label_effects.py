@@ -62,6 +62,11 @@ class LabelEffects:
         """Whether the picture is resampled, since labels move with it."""
         return any(self.of(kind) in _MOVES for kind in LABEL_KINDS)
 
+    @property
+    def covers(self) -> bool:
+        """Whether something of the picture is painted over."""
+        return any(self.of(kind) in ("lowered", "covered") for kind in LABEL_KINDS)
+
 
 LABEL_KINDS: dict[str, str] = {
     "box": "boxes",

@@ -20,6 +20,7 @@ from augpipe.recipe.operation.params import Pair, WholePair, between, number, od
 
 _SUBPIXELS = 4
 _POINTS_A_PIXEL = 4
+_SHARPENED_TO = 2.0  # sigmas: 9 neighbors at the default
 
 
 class BoxBlur(Operation):
@@ -27,6 +28,7 @@ class BoxBlur(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "blur"
     example = "box_blur: {size: [3, 7]}"
 
     size: Annotated[WholePair, odd_between(3, 63)] = Field((3, 7), description="side of the square, an odd number")
@@ -41,6 +43,7 @@ class MedianBlur(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "blur"
     example = "median_blur: {size: [3, 5]}"
 
     size: Annotated[WholePair, odd_between(3, 7)] = Field((3, 5), description="side of the square, an odd number")
@@ -55,6 +58,7 @@ class MotionBlur(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "blur"
     example = "motion_blur: {length: [3, 15], angle: [0, 360]}"
     neutral = values(length=(1.0, 1.0))
 
@@ -76,6 +80,7 @@ class Defocus(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "blur"
     example = "defocus: {radius: [1, 4]}"
 
     radius: Annotated[Pair, between(0.5, 16)] = Field((1.0, 4.0), description="of the disc in pixels")
@@ -90,11 +95,12 @@ class Sharpen(Operation):
 
     ends_run = True
     label_effects = NOTHING
-    example = "sharpen: {amount: [0.2, 0.6]}"
+    changes = "blur"
+    example = "sharpen: {amount: [0.5, 1.5]}"
     neutral = values(amount=(0.0, 0.0))
 
-    amount: Annotated[Pair, between(0, 5)] = Field((0.2, 0.6), description="how much of it")
-    sigma: Annotated[float, number(0.3, 5)] = Field(1.0, description="standard deviation of the blur in pixels")
+    amount: Annotated[Pair, between(0, 5)] = Field((0.5, 1.5), description="how much of it")
+    sigma: Annotated[float, number(0.3, 5)] = Field(0.5, description="standard deviation of the blur in pixels")
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         amount = rng.uniform("amount", self.amount)
@@ -108,6 +114,7 @@ class Emboss(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "blur"
     example = "emboss: {amount: [0.2, 0.6]}"
     neutral = values(amount=(0.0, 0.0))
 
@@ -124,6 +131,7 @@ class Downscale(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "compression"
     example = "downscale: {factor: [2, 4]}"
     neutral = values(factor=(1, 1))
 
@@ -166,7 +174,8 @@ def _line(length: float, degrees: float, lean: float) -> Mapping[tuple[int, int]
 
 @lru_cache(maxsize=16)
 def _gaussian(sigma: float) -> Mapping[tuple[int, int], float]:
-    reach = math.ceil(3.0 * sigma)
+    """A Gaussian that ends at two sigma; what is beyond hardly matters to a difference."""
+    reach = math.ceil(_SHARPENED_TO * sigma)
     line = [math.exp(-0.5 * (i / sigma) ** 2) for i in range(-reach, reach + 1)]
     total = sum(line) ** 2
     return {

@@ -24,6 +24,7 @@ class ShotNoise(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "noise"
     example = "shot_noise: {strength: [0.1, 1.0]}"
     neutral = values(strength=(0.0, 0.0))
 
@@ -40,6 +41,7 @@ class IsoNoise(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "noise"
     example = "iso_noise: {strength: [0.1, 0.6]}"
     neutral = values(strength=(0.0, 0.0))
 
@@ -59,6 +61,7 @@ class SpeckleNoise(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "noise"
     example = "speckle_noise: {std: [0.02, 0.15]}"
     neutral = values(std=(0.0, 0.0))
 
@@ -75,6 +78,7 @@ class SaltAndPepper(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "noise"
     example = "salt_and_pepper: {amount: [0.005, 0.03]}"
     neutral = values(amount=(0.0, 0.0))
 
@@ -93,6 +97,7 @@ class PixelDropout(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "noise"
     example = "pixel_dropout: {amount: [0.005, 0.03]}"
     neutral = values(amount=(0.0, 0.0))
 

@@ -24,6 +24,7 @@ class GaussianBlur(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "blur"
     example = "gaussian_blur: {sigma: [0.3, 1.5]}"
 
     sigma: Annotated[Pair, between(0.1, 50)] = Field((0.3, 1.5), description="standard deviation in pixels")
@@ -38,6 +39,7 @@ class GaussianNoise(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "noise"
     example = "gaussian_noise: {std: [2, 12]}"
     neutral = values(std=(0.0, 0.0))
 
@@ -80,6 +82,7 @@ class Jpeg(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "compression"
     example = "jpeg: {quality: [40, 90]}"
 
     quality: Annotated[WholePair, whole_between(1, 100)] = Field((40, 95), description="1 worst, 100 best")

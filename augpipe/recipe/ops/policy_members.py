@@ -59,6 +59,7 @@ class Sharpness(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "blur"
     example = "sharpness: {change: 0.9}"
     neutral = values(change=_NOWHERE)
 

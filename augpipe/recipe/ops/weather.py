@@ -34,6 +34,7 @@ class Fog(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "light"
     example = "fog: {strength: [0.2, 0.6]}"
     neutral = values(strength=(0.0, 0.0))
 
@@ -58,6 +59,7 @@ class Rain(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "light"
     example = "rain: {amount: [0.2, 1.0]}"
 
     amount: Annotated[Pair, between(0, 20)] = Field((0.2, 1.0), description="streaks for each 1000 pixels")
@@ -91,6 +93,7 @@ class Snow(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "light"
     example = "snow: {amount: [0.3, 1.5]}"
 
     amount: Annotated[Pair, between(0, 20)] = Field((0.3, 1.5), description="flakes for each 1000 pixels")
@@ -115,6 +118,7 @@ class Shadow(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "light"
     example = "shadow: {strength: [0.3, 0.6]}"
     neutral = values(strength=(0.0, 0.0))
 
@@ -143,6 +147,7 @@ class SunFlare(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "light"
     example = "sun_flare: {strength: [0.4, 0.9]}"
     neutral = values(strength=(0.0, 0.0))
 
@@ -175,6 +180,7 @@ class Vignette(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "light"
     example = "vignette: {strength: [0.2, 0.6]}"
     neutral = values(strength=(0.0, 0.0))
 
@@ -199,6 +205,7 @@ class Illumination(Operation):
 
     ends_run = True
     label_effects = NOTHING
+    changes = "light"
     example = "illumination: {strength: [0.1, 0.3]}"
     neutral = values(strength=(0.0, 0.0))
 

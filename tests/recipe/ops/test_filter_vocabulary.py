@@ -64,11 +64,12 @@ def test_defocus_spreads_a_point_over_a_disc(radius):
     assert (spread == spread.T).all()
 
 
-def test_sharpening_adds_what_a_blur_takes():
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 3.0])
+def test_sharpening_adds_what_a_blur_takes(sigma):
     picture = smooth_picture((64, 48), 3)
-    blurred = cv2.GaussianBlur(picture.astype(float), (0, 0), 1.0)
+    blurred = cv2.GaussianBlur(picture.astype(float), (0, 0), sigma)
     expected = np.clip(picture + 0.5 * (picture - blurred), 0, 255)
-    out = made({"sharpen": {"amount": 0.5}}, picture)
+    out = made({"sharpen": {"amount": 0.5, "sigma": sigma}}, picture)
     assert np.abs(out[INNER, INNER] - expected[INNER, INNER]).max() <= 1.5
 
 

@@ -48,7 +48,7 @@ FROZEN = [
     ("median_blur", 0, {"size": 5}),
     ("motion_blur", 0, {"length": 3.190778, "angle": 284.89768, "lean": 0.0}),
     ("defocus", 0, {"radius": 3.364118}),
-    ("sharpen", 0, {"amount": 0.512565}),
+    ("sharpen", 0, {"amount": 1.281411}),
     ("emboss", 0, {"amount": 0.316006}),
     ("downscale", 0, {"factor": 2}),
     ("transpose", 0, {}),

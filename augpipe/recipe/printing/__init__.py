@@ -1,0 +1,1 @@
+"""Recipes and operations written out: as YAML, and as data for programs."""

@@ -38,6 +38,7 @@ SETS = {
     "captions": ("coco", f"{ASSETS}/coco_dataset/coco_captions", "train"),
     "dota": ("dota", "mmrotate/tests/data", None),
 }
+MOST_PICTURES = 30
 WORDS = {
     "objects": ("objects", "crowds", "without a box"),
     "class": ("class names", "spaces"),
@@ -61,7 +62,8 @@ OF_OBJECTS = {"class", "box", "crowd", "segmentation", "keypoints", "obb", "flag
 
 
 def options_of(format: str, split: str | None = None) -> SourceOptions:
-    return SourceOptions(format=format, split=split)
+    """Of a source; of what has hundreds of pictures the first ones have all kinds of what differs."""
+    return SourceOptions(format=format, split=split, limit=MOST_PICTURES)
 
 
 def pixels(segmentation: Any, size_wh: tuple[int, int] | None) -> Any:

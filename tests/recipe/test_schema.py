@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 import yaml
@@ -19,7 +20,7 @@ from augpipe.recipe.ops import COMMON_FIELDS, OPERATIONS
 from augpipe.recipe.schema import recipe_schema
 from augpipe.recipe.yaml_reader import read
 
-SCHEMA = recipe_schema()
+whole_schema = cache(recipe_schema)
 TYPES = {"object": dict, "array": list, "string": str, "null": type(None), "boolean": bool}
 NOTES = {"$schema", "$defs", "title", "description", "default", "examples"}
 
@@ -28,7 +29,7 @@ def fits(value, schema) -> bool:
     """A validator of those keywords of JSON schema that the schema uses; it raises at any other."""
     if "$ref" in schema:
         assert set(schema) == {"$ref"}
-        schema = SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")]
+        schema = whole_schema()["$defs"][schema["$ref"].removeprefix("#/$defs/")]
     return all(_holds(keyword, rule, value, schema) for keyword, rule in schema.items() if keyword not in NOTES)
 
 
@@ -99,7 +100,7 @@ steps:
 
 @pytest.mark.parametrize("text", [EXAMPLE, *shipped().values()], ids=["example", *shipped()])
 def test_recipes_fit(text):
-    assert fits(yaml.safe_load(text), SCHEMA)
+    assert fits(yaml.safe_load(text), whole_schema())
 
 
 RIGHT = [
@@ -194,18 +195,18 @@ WRONG = [
 @pytest.mark.parametrize("value", RIGHT, ids=range(len(RIGHT)))
 def test_right(value):
     assert reads(value)
-    assert fits(value, SCHEMA)
+    assert fits(value, whole_schema())
 
 
 @pytest.mark.parametrize("value", WRONG, ids=range(len(WRONG)))
 def test_wrong(value):
     assert not reads(value)
-    assert not fits(value, SCHEMA)
+    assert not fits(value, whole_schema())
 
 
 def test_the_example_of_every_operation_fits():
     for operation in OPERATIONS.values():
-        assert fits(with_steps(yaml.safe_load(operation.example)), SCHEMA)
+        assert fits(with_steps(yaml.safe_load(operation.example)), whole_schema())
 
 
 # --- every parameter, any value --------------------------------------------------------------------------------------
@@ -237,7 +238,7 @@ def test_schema_and_reader_agree_on_every_parameter(name, parameter):
     def check(value):
         step = {name: {k: v for k, v in given_by_example.items() if k != "p"} | {parameter: value}}
         document = with_steps({"one_of": [step]} if parameter == "weight" and value != 0 else step)
-        assert reads(document) == fits(document, SCHEMA)
+        assert reads(document) == fits(document, whole_schema())
 
     check()
 
@@ -257,11 +258,11 @@ def test_the_schema_is_the_same_in_every_process():
 
 
 def test_editors_find_words_to_show():
-    (rotate,) = [s for s in SCHEMA["$defs"]["step"]["oneOf"] if "rotate" in s.get("properties", {})]
+    (rotate,) = [s for s in whole_schema()["$defs"]["step"]["oneOf"] if "rotate" in s.get("properties", {})]
     told = rotate["properties"]["rotate"]
     assert told["description"].startswith("Turn about the centre, positive clockwise; the canvas stays, or")
     parameters = told["anyOf"][0]
     assert parameters["properties"]["degrees"]["description"] == "angle"
-    text = json.dumps(SCHEMA)
+    text = json.dumps(whole_schema())
     assert '"default": null' not in text
     assert '"title"' not in text.removeprefix('{"$schema": "https://json-schema.org/draft/2020-12/schema", "title"')

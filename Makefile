@@ -91,7 +91,7 @@ slim: install  ## what README says, as an ordinary user of a minimal Debian (as 
 	$(BIN)/python tests/helpers/slim.py
 
 fuzz: $(VENV)/.oracles  ## every parser and every conversion with FACTOR times as many files as make test
-	AUGPIPE_FUZZ=$(FACTOR) $(BIN)/python -m pytest $(shell find tests -name 'test_fuzz_*.py') tests/conversion/test_convert_trips.py
+	AUGPIPE_FUZZ=$(FACTOR) $(BIN)/python -m pytest $(shell find tests -name 'test_fuzz_*.py') tests/conversion/test_convert_trips.py tests/run/test_hostile.py
 
 chaos: install  ## 500 disturbed runs, 500 real processes, 100 from servers that fail: all come to the same bytes
 	$(BIN)/python tests/helpers/chaos.py --runs 500 --seed 1

@@ -41,12 +41,16 @@ def ears_swapped(samples):
 
 
 def a_tiny_ring(samples):
+    """In that corner of a box that its outline leaves most free."""
     rows = [row for record in records(samples) for row in record["objects"] if is_polygon(row)]
-    row = max(
-        (row for row in rows if row["box_from"] == "polygon" and row["visible"] == 1), key=lambda row: row["area"]
-    )
-    x0, y0, _, _ = row["box_xyxy"]
-    row["segmentation"].append([x0, y0, x0 + 1.5, y0, x0 + 1.5, y0 + 1.5, x0, y0 + 1.5])
+    found = []
+    for row in (row for row in rows if row["box_from"] == "polygon" and row["visible"] == 1):
+        x0, y0, x1, y1 = row["box_xyxy"]
+        for x, y in ((x0, y0), (x1 - 1, y0), (x0, y1 - 1), (x1 - 1, y1 - 1)):
+            away = np.abs(np.array(row["segmentation"][0]).reshape(-1, 2) - (x + 0.5, y + 0.5)).max(axis=1).min()
+            found.append((float(away), (x, y), row["segmentation"]))
+    _, (x, y), rings = max(found, key=lambda one: one[0])
+    rings.append([x, y, x + 1, y, x + 1, y + 1, x, y + 1])
 
 
 def a_stray_pixel(samples):

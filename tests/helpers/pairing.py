@@ -14,4 +14,7 @@ def some_pairs(rows: Sequence[A], columns: Sequence[B], each: int) -> list[tuple
     """Each row with ``each`` columns, in turns; with ``AUGPIPE_FUZZ`` (``make fuzz``) all pairs."""
     if "AUGPIPE_FUZZ" in os.environ or each >= len(columns):
         return [(row, column) for row in rows for column in columns]
-    return [(row, columns[(n * each + k) % len(columns)]) for n, row in enumerate(rows) for k in range(each)]
+    count = len(columns)  # after each pass through the columns the next row begins one further on
+    return [
+        (row, columns[(n * each + n * each // count + k) % count]) for n, row in enumerate(rows) for k in range(each)
+    ]

@@ -230,7 +230,8 @@ What is read may have been made to do harm. None of it is believed, unpacked, fe
 ends as a picture, as a reject that costs this one picture, or as an error of a line or two, in bounded time and memory.
 
 This page is made by `python tests/helpers/hostile_table.py docs/hostile.md`, which builds every input and runs augpipe
-on it, in a process of its own that is forked as a run's workers are. `tests/run/test_hostile.py` does it all again.
+on it, in a process of its own that is forked as a run's workers are. `tests/run/test_hostile.py` does it all again, but
+for some of the largest pictures, which `make fuzz` tries.
 Seconds are of one core; the peak is `VmHWM`, of which about {base} MB are the libraries.
 
 - **Pictures** are judged by their header, before anything is decoded: at most `--max-pixels` pixels (64 million), and

@@ -11,7 +11,7 @@ B = TypeVar("B")
 
 
 def some_pairs(rows: Sequence[A], columns: Sequence[B], each: int) -> list[tuple[A, B]]:
-    """Each row with ``each`` columns, in turns; with ``AUGPIPE_FUZZ`` (``make fuzz``) all pairs."""
+    """Each row with ``each`` columns, in turns; with ``AUGPIPE_FUZZ`` in the environment all pairs."""
     if "AUGPIPE_FUZZ" in os.environ or each >= len(columns):
         return [(row, column) for row in rows for column in columns]
     count = len(columns)  # after each pass through the columns the next row begins one further on

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -42,7 +43,7 @@ def _steps(kind: str, least: int = 1) -> dict[str, Any]:
 
 
 def _any_step(without: str) -> dict[str, Any]:
-    operations = {name: _plain(cls.model_json_schema()) for name, cls in OPERATIONS.items()}
+    operations = {name: _operation(name) for name in OPERATIONS}
     bare = [name for name, cls in OPERATIONS.items() if not operations[name].get("required") and not cls.exactly_one]
     steps: list[dict[str, Any]] = [{"type": "string", "enum": [*bare, *POLICY_MODELS]}]
     for name, parameters in operations.items():
@@ -57,6 +58,22 @@ def _any_step(without: str) -> dict[str, Any]:
         del parameters["properties"][without]
         steps.append(_mapping({name: {"anyOf": [parameters, {"type": "null"}]}}, [name]))
     return {"oneOf": steps + [_group(name, without) for name in GROUPS]}
+
+
+def _operation(name: str) -> dict[str, Any]:
+    """The parameters of an operation; their names can be changed, as they are the caller's."""
+    made = _made(name)
+    return {**made, "properties": dict(made["properties"])}
+
+
+@cache
+def _made(name: str) -> dict[str, Any]:
+    return _plain(OPERATIONS[name].model_json_schema())
+
+
+@cache
+def _when() -> dict[str, Any]:
+    return _plain(When.model_json_schema())
 
 
 def _group(name: str, without: str) -> dict[str, Any]:
@@ -87,6 +104,6 @@ def fields_of(model: type[BaseModel]) -> dict[str, Any]:
 
 def _field(schema: dict[str, Any]) -> dict[str, Any]:
     if any(option.get("$ref") == "#/$defs/When" for option in schema.get("anyOf", ())):
-        return {**_plain(When.model_json_schema()), "minProperties": 1, "description": schema["description"]}
+        return {**_when(), "minProperties": 1, "description": schema["description"]}
     unwritten = {"title"} | ({"default"} if schema.get("default", ...) is None else set())
     return {key: value for key, value in schema.items() if key not in unwritten}

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import call
 from format_checker import check_folder
 from places import ROOT
 from runs import hashes, run
@@ -52,15 +53,16 @@ CASES = {
     "no such option": ("augment --nothing", 2),
 }
 PRINTED = {"plan", "inspect", "recipes show", "recipes schema"}
-IN_EVERY_STATE = {"augment", "plan", "verify, damaged"}  # one that starts processes, one that prints, one that fails
+IN_EVERY_STATE = {"augment", "plan"}  # one that writes files and one that prints
+ON_A_FULL_DISK = PRINTED | {"retry", "convert, no source", "verify, damaged"}
 
 
 def states_of(case: str) -> list[str]:
-    """All for some commands. One function looks after the streams of all, so others get a full disk and one more."""
+    """All for some commands. One function looks after the streams of all, so others get one, in turns."""
     if case in IN_EVERY_STATE:
         return list(STATES)
     others = [state for state in STATES if state != "stdout full"]
-    return ["stdout full", others[list(CASES).index(case) % len(others)]]
+    return ["stdout full" if case in ON_A_FULL_DISK else others[list(CASES).index(case) % len(others)]]
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +100,14 @@ def files_of(new: Path) -> list[str]:
 @pytest.mark.parametrize("case", CASES)
 def test_the_exit_code_is_that_of_the_work_in_every_state_of_the_streams(places, tmp_path, broken, case):
     words, code = CASES[case]
-    made = {}
-    for state in ("", *states_of(case)):
-        redirection = STATES.get(state, "")
-        new = tmp_path / (state.replace(" ", "-") or "calm") / "new"
+    calm = tmp_path / "calm" / "new"
+    calm.parent.mkdir()
+    assert call(*words.format(new=calm, **places).split()).exit_code == code
+    made = {"": (files_of(calm), hashes(calm) if calm.is_dir() else None)}
+    for state in states_of(case):
+        new = tmp_path / state.replace(" ", "-") / "new"
         new.parent.mkdir()
-        line = f"{AUGPIPE} {words.format(new=new, **places)} {redirection.format(broken=broken)}"
+        line = f"{AUGPIPE} {words.format(new=new, **places)} {STATES[state].format(broken=broken)}"
         done = shell(line, broken)
         wanted = 1 if state == "stdout full" and case in PRINTED else code
         right = {wanted, 141} if state == "stdout closed" and case == "plan" else {wanted}
@@ -193,9 +197,7 @@ main()
 """
 
 
-@pytest.mark.parametrize(
-    "module", ["augpipe.cli.streams", "typer", "augpipe.cli.augment", "augpipe.formats.catalogue", "numpy", "msgspec"]
-)
+@pytest.mark.parametrize("module", ["augpipe.cli.streams", "augpipe.formats.catalogue", "numpy"])
 def test_ctrl_c_while_libraries_load_ends_it_without_a_traceback(places, tmp_path, module):
     command = [sys.executable, "-c", IMPORTING.format(module=module), "augment", places["voc"], tmp_path / "out"]
     done = subprocess.run([*map(str, command), "-r", "gentle"], capture_output=True, text=True, check=False)

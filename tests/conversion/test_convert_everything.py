@@ -39,6 +39,7 @@ SETS = {
 }
 TARGETS = ("voc", "coco", "yolo", "dota")
 """Those that hold much; the others have trips of their own beside their writers."""
+MOST_PICTURES = 30
 WORDS = {
     "objects": ("objects", "crowds", "without a box"),
     "class": ("class names", "spaces"),
@@ -62,7 +63,8 @@ OF_OBJECTS = {"class", "box", "crowd", "segmentation", "keypoints", "obb", "flag
 
 
 def options_of(format: str, split: str | None = None) -> SourceOptions:
-    return SourceOptions(format=format, split=split)
+    """Of a source; of what has hundreds of pictures the first ones have all kinds of what differs."""
+    return SourceOptions(format=format, split=split, limit=MOST_PICTURES)
 
 
 def pixels(segmentation: Any, size_wh: tuple[int, int] | None) -> Any:

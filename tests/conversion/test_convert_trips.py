@@ -84,7 +84,7 @@ def way_back(before: str, by: str) -> str:
 
 @pytest.mark.parametrize(("before", "by"), TRIPS, ids=[f"{a}-{b}-{a}" for a, b in TRIPS])
 def test_there_and_back(before, by, tmp_path_factory):
-    @fuzzed(15)
+    @fuzzed(8)
     @given(data=st.data())
     def trip(data: Any) -> None:
         world = data.draw(WORLDS[before].filter(lambda w: has_keypoints(w) or by != "yolo:pose"))
@@ -129,7 +129,7 @@ def test_originals_in_shards_go_to_every_format(after, tmp_path_factory):
     """Pictures as they are, written by ``augment`` and turned into a dataset again."""
     befores = [form for form in FORMS if after != "yolo:pose" or form not in WITHOUT_KEYPOINTS]
 
-    @fuzzed(10)
+    @fuzzed(5)
     @given(data=st.data())
     def trip(data: Any) -> None:
         before = data.draw(st.sampled_from(befores))

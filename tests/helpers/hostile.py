@@ -28,6 +28,7 @@ class Case:
         outcome: ``read``, ``error`` (exit code 2) or ``reject CODE``.
         build: writes it into an empty folder and returns the command, of which ``SRC`` and ``DST`` are that folder's.
         says: what standard error or output must hold.
+        long: whether it takes seconds and what it proves a shorter one proves, too: for the page and `make fuzz` alone.
     """
 
     group: str
@@ -35,6 +36,7 @@ class Case:
     outcome: str
     build: Build
     says: str = ""
+    long: bool = False
 
 
 CASES: list[Case] = []

@@ -18,7 +18,7 @@ from PIL import Image
 PICTURES = "Pictures"
 
 
-def picture(name: str, outcome: str, data: bytes | Callable[[], bytes], says: str = "") -> None:
+def picture(name: str, outcome: str, data: bytes | Callable[[], bytes], says: str = "", long: bool = False) -> None:
     """A picture in a folder of classes, beside a good one."""
 
     def build(folder: Path) -> list[str]:
@@ -27,7 +27,7 @@ def picture(name: str, outcome: str, data: bytes | Callable[[], bytes], says: st
             (folder / "SRC" / label / f"{label}.jpg").write_bytes(content)
         return augment(folder / "SRC")
 
-    CASES.append(Case(PICTURES, name, outcome, build, says))
+    CASES.append(Case(PICTURES, name, outcome, build, says, long))
 
 
 def flat_png(
@@ -123,11 +123,11 @@ def flat_tiff(size_wh: tuple[int, int], bits: int, samples: int, rows: int = 16)
 BIG = (8000, 8000)
 for bomb, content in BOMBS.items():
     picture(f"{bomb}: a header of more than 64 million pixels", "reject too-large", content)
-picture("PNG of 8000×8000 zeros in 190 kB", READ, lambda: flat_png(BIG, 8, 2))
+picture("PNG of 8000×8000 zeros in 190 kB", READ, lambda: flat_png(BIG, 8, 2), long=True)
 picture("the same, interlaced", READ, lambda: flat_png(BIG, 8, 2, interlaced=1))
 picture("the same, one bit a pixel", READ, lambda: flat_png(BIG, 1, 0))
-picture("the same, a palette", READ, lambda: flat_png(BIG, 8, 3))
-picture("the same, 16 bits and gray", READ, lambda: flat_png(BIG, 16, 0))
+picture("the same, a palette", READ, lambda: flat_png(BIG, 8, 3), long=True)
+picture("the same, 16 bits and gray", READ, lambda: flat_png(BIG, 16, 0), long=True)
 picture("the same, 16 bits and three channels", "reject too-large", lambda: flat_png(BIG, 16, 2))
 picture("the same, 16 bits and four channels", "reject too-large", lambda: flat_png(BIG, 16, 6))
 picture("PNG of 1×1 with ten million rows in its stream", READ, lambda: flat_png((1, 1), 8, 2, rows=10_000_000))
@@ -147,7 +147,7 @@ picture(
     "reject too-large",
     lambda: flat_png((1, 1), 8, 2, flat_png((60000, 60000), 8, 2, rows=1)[8:33]),
 )
-picture("JPEG of 8000×8000", READ, lambda: flat_jpeg(BIG))
+picture("JPEG of 8000×8000", READ, lambda: flat_jpeg(BIG), long=True)
 picture("the same, progressive", READ, lambda: flat_jpeg(BIG, progressive=True))
 picture(
     "the same, progressive and without subsampling",
@@ -167,8 +167,8 @@ picture(
 )
 picture("JPEG 2000 of 8000×8000 in its header, and no more", "reject too-large", lambda: flat_j2k(BIG))
 picture("JPEG 2000 of 3000×3000 in its header, and no more", "reject truncated", lambda: flat_j2k((3000, 3000)))
-picture("WebP of 8000×8000", READ, lambda: encoded(Image.new("RGB", BIG), "WEBP", quality=1, method=0))
-picture("GIF of 8000×8000, one pixel of it drawn", READ, lambda: gif(BIG, (1, 1)))
+picture("WebP of 8000×8000", READ, lambda: encoded(Image.new("RGB", BIG), "WEBP", quality=1, method=0), long=True)
+picture("GIF of 8000×8000, one pixel of it drawn", READ, lambda: gif(BIG, (1, 1)), long=True)
 picture("TIFF of 8000×8000, all strips the same bytes", "reject too-large", lambda: flat_tiff(BIG, 8, 3))
 picture("the same, 16 bits and gray", READ, lambda: flat_tiff(BIG, 16, 1))
 picture("TIFF of 4000×4000, all strips the same bytes", READ, lambda: flat_tiff((4000, 4000), 8, 3))
@@ -221,7 +221,7 @@ def _classes(folder: Path) -> list[str]:
 # --- masks -----------------------------------------------------------------------------------------------------------
 
 
-def mask(name: str, outcome: str, data: Callable[[], bytes], says: str = "") -> None:
+def mask(name: str, outcome: str, data: Callable[[], bytes], says: str = "", long: bool = False) -> None:
     """A mask beside a good one."""
 
     def build(folder: Path) -> list[str]:
@@ -231,14 +231,14 @@ def mask(name: str, outcome: str, data: Callable[[], bytes], says: str = "") -> 
                 (folder / "SRC" / place / f"{stem}.png").write_bytes(made)
         return augment(folder / "SRC")
 
-    CASES.append(Case("Masks", name, outcome, build, says))
+    CASES.append(Case("Masks", name, outcome, build, says, long))
 
 
 mask("PNG of 60000×60000 in its header", "reject bad-mask", lambda: BOMBS["png"])
 mask("PNG of 16000×16000 zeros in 250 kB", "reject bad-mask", lambda: flat_png((16000, 16000), 8, 0))
-mask("PNG of 10500×10500 zeros", "reject size-mismatch", lambda: flat_png((10500, 10500), 8, 0))
+mask("PNG of 10500×10500 zeros", "reject size-mismatch", lambda: flat_png((10500, 10500), 8, 0), long=True)
 mask("the same, a palette", "reject size-mismatch", lambda: flat_png((10500, 10500), 8, 3))
-mask("PNG of 8000×8000 zeros, one bit a pixel", "reject size-mismatch", lambda: flat_png(BIG, 1, 0))
-mask("PNG of 8000×8000 zeros of 16 bits", "reject size-mismatch", lambda: flat_png(BIG, 16, 0))
+mask("PNG of 8000×8000 zeros, one bit a pixel", "reject size-mismatch", lambda: flat_png(BIG, 1, 0), long=True)
+mask("PNG of 8000×8000 zeros of 16 bits", "reject size-mismatch", lambda: flat_png(BIG, 16, 0), long=True)
 mask("PNG of 8000×8000 zeros in three channels", "reject bad-mask", lambda: flat_png(BIG, 8, 2))
 mask("PNG of 4500×4500 zeros in three channels", "reject size-mismatch", lambda: flat_png((4500, 4500), 8, 2))

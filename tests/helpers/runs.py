@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import tarfile
@@ -15,8 +16,14 @@ from augpipe.recipe.nodes import Recipe
 from augpipe.run.augment import Execution, Limits, RunOptions, Summary, Watcher, augment
 
 
+@functools.cache
 def recipe_of(text: str) -> Recipe:
     return compiled(yaml_reader.read("test.yaml", text), "test")
+
+
+@functools.cache
+def shipped(name: str) -> Recipe:
+    return load(name)
 
 
 def run(
@@ -27,7 +34,7 @@ def run(
     reading = SourceOptions(**{k: options.pop(k) for k in source_names & options.keys()})
     limits = Limits(options.pop("max_rejects", "1%"), options.pop("max_dropped", None))
     how = {k: options.pop(k) for k in ("overwrite", "check", "accept_version", "extend", "tasks") if k in options}
-    chosen = load(recipe) if isinstance(recipe, str) else recipe
+    chosen = shipped(recipe) if isinstance(recipe, str) else recipe
     return augment(
         str(source),
         folder,

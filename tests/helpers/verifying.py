@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from forge import Samples, forged
+
 from augpipe.verification import Verdict, open_source, verify
 
 STRONG = """
@@ -59,3 +61,30 @@ def half_a_pixel(samples):
             row["box_xyxy"] = [v + 0.5 for v in row["box_xyxy"]]
             if is_polygon(row):
                 row["segmentation"] = [[v + 0.5 for v in ring] for ring in row["segmentation"]]
+
+
+def told(source: Path, folder: Path, target: Path, change) -> tuple[list[str], list[str]]:
+    """What is said of a forged folder without its source, and with it."""
+    forged(folder, target, change)
+    return problems(verified(target)), problems(verified(target, source))
+
+
+def records(samples: Samples):
+    return [record for record, _ in samples.values()]
+
+
+def a_copy(samples: Samples, has=lambda record: record["objects"]):
+    return next(record for record in records(samples) if record["copy"] >= 0 and has(record))
+
+
+def any_object(samples: Samples):
+    return a_copy(samples)["objects"][0]
+
+
+def a_drop(samples: Samples, reason=None):
+    rows = [row for record in records(samples) for row in record["dropped"]]
+    return next(row for row in rows if reason in (None, row["reason"]))
+
+
+def with_keypoints(samples: Samples, value: int):
+    return first(samples, lambda row: value in row.get("keypoints", ())[2::3])[1]

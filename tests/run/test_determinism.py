@@ -19,6 +19,8 @@ from places import HELPERS
 from runs import promised, promised_manifest, run
 from runs import records as samples_of
 
+from augpipe.run.retry import finish
+
 OPTIONS = ("--recipe", "detection", "--copies", "3", "--seed", "7")
 
 # Names in the child are put in another order each time they are listed.
@@ -80,7 +82,7 @@ def calm(source, tmp_path_factory) -> Path:
 # --- how it is carried out -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("workers", [1, 3])
 def test_workers_do_not_change_a_byte(source, calm, tmp_path, workers):
     child(source, tmp_path / "out", "--workers", str(workers))
     assert_same(tmp_path / "out", calm)
@@ -106,15 +108,14 @@ def test_going_on_in_another_way_does_not_change_a_byte(source, calm, tmp_path):
 
 
 def test_slices_in_any_order_and_apart_do_not_change_a_byte(source, calm, tmp_path):
-    slices = ("2..3/3", "0..1/3", "1..2/3")
+    slices = ("1..3/3", "0..1/3")
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda i: child(source, tmp_path / str(i), "--tasks", slices[i]), range(3)))
+        list(pool.map(lambda i: child(source, tmp_path / str(i), "--tasks", slices[i]), range(2)))
     merged = tmp_path / "0"
-    for i in (1, 2):
-        for path in (tmp_path / str(i)).glob("all-*"):
-            shutil.copy(path, merged)
+    for path in (tmp_path / "1").glob("all-*"):
+        shutil.copy(path, merged)
     assert not (merged / "manifest.json").exists()
-    subprocess.run([sys.executable, "-c", PROGRAM, "finish", str(merged)], check=True, capture_output=True)
+    finish(merged)
     assert_same(merged, calm)
 
 
@@ -124,12 +125,21 @@ def test_slices_in_any_order_and_apart_do_not_change_a_byte(source, calm, tmp_pa
 @pytest.mark.parametrize(
     "environment",
     [
-        {"OPENCV_CPU_DISABLE": "AVX512_SKX,AVX512-SKX"},
-        {"OPENCV_CPU_DISABLE": "AVX2,AVX512_SKX,AVX512-SKX,AVX,FP16,SSE4.2,SSE4_2"},
-        {"LC_ALL": "C", "LANG": "C", "PYTHONHASHSEED": "12345", "TZ": "Asia/Kathmandu"},
-        {"LC_ALL": "tr_TR.UTF-8", "PYTHONHASHSEED": "0", "TZ": "America/St_Johns"},
+        {
+            "OPENCV_CPU_DISABLE": "AVX2,AVX512_SKX,AVX512-SKX,AVX,FP16,SSE4.2,SSE4_2",
+            "LC_ALL": "C",
+            "LANG": "C",
+            "PYTHONHASHSEED": "12345",
+            "TZ": "Asia/Kathmandu",
+        },
+        {
+            "OPENCV_CPU_DISABLE": "AVX512_SKX,AVX512-SKX",
+            "LC_ALL": "tr_TR.UTF-8",
+            "PYTHONHASHSEED": "0",
+            "TZ": "America/St_Johns",
+        },
     ],
-    ids=lambda found: ",".join(f"{name}={value[:14]}" for name, value in found.items()),
+    ids=["plain", "turkish"],
 )
 def test_the_environment_does_not_change_a_byte(source, calm, tmp_path, environment):
     child(source, tmp_path / "out", environment=environment)
@@ -165,7 +175,7 @@ def test_the_form_of_file_names_does_not_change_a_byte(source, calm, tmp_path):
         changed += name != path.name
         path.rename(path.with_name(name))
     assert changed == 4
-    child(copied, tmp_path / "out")
+    run(copied, tmp_path / "out", copies=3, seed=7)
     assert_same(tmp_path / "out", calm)
 
 

@@ -23,6 +23,7 @@ SHARE = {
 }  # of the seconds; as much less as the input is smaller than what is let through
 LIBRARIES_MB = 100  # of a worker; the process that is measured also has torch, whose builds differ by 200
 PAGE = ROOT / "docs" / "hostile.md"
+TRIED = [case for case in CASES if not case.long or "AUGPIPE_FUZZ" in os.environ]
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +35,9 @@ def results() -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(len(CASES)), ids=[f"{c.group}: {c.name}" for c in CASES])
+@pytest.mark.parametrize("number", range(len(TRIED)), ids=[f"{c.group}: {c.name}" for c in TRIED])
 def test_it_ends_as_declared(results, number):
-    case, found = CASES[number], results[number]
+    case, found = TRIED[number], results[number]
     said = found["out"] + found["err"]
     assert found["outcome"] == case.outcome, said
     assert case.says in said

@@ -8,6 +8,16 @@ import cv2
 import numpy as np
 import pytest
 from builders import object_xml, voc_xml, write_mask, write_picture, write_voc
+from runs import recipe_of, run
+
+_RECIPE = """
+version: 1
+labels: {min_visibility: 0.3, min_side: 4}
+steps:
+- horizontal_flip: {p: 0.5}
+- affine: {rotate: [-25, 25], scale: [0.6, 1.3], translate: 0.3}
+- erase: {count: [0, 2], area: [0.02, 0.2], p: 0.5}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -25,3 +35,11 @@ def layered(tmp_path_factory) -> Path:
         write_mask(root / "SegmentationObject" / f"p{i}.png", objects, "P")
         write_mask(root / "SegmentationClass" / f"p{i}.png", np.where(objects > 0, objects, 0), "P")
     return root
+
+
+@pytest.fixture(scope="module")
+def full(coco, tmp_path_factory) -> Path:
+    """A run with every kind of object, cut, dropped for four reasons, and kept; seed 5 has them in few samples."""
+    out = tmp_path_factory.mktemp("full") / "out"
+    run(coco, out, recipe_of(_RECIPE), copies=2, seed=5, limit=4, originals=True)
+    return out

@@ -78,7 +78,7 @@ def test_a_large_box_that_the_frame_cuts_on_all_sides(tmp_path, box):
     """Samples of it lie many pixels apart where it is zoomed, and no corner of it can be seen."""
     write_voc(tmp_path / "voc", {"a": voc_xml(object_xml("cat", (41, 5, 683, 917)), size=(768, 960))}, pictures=None)
     write_picture(tmp_path / "voc" / "JPEGImages" / "a.jpg", (768, 960))
-    run(tmp_path / "voc", tmp_path / "out", recipe_of(ZOOM % box), copies=8, seed=11)
+    run(tmp_path / "voc", tmp_path / "out", recipe_of(ZOOM % box), copies=3, seed=11)
     verdict = verified(tmp_path / "out", tmp_path / "voc")
     assert problems(verdict) == []
     (row,) = [row for row in verdict.rows if row.kind == f"box {box}"]
@@ -106,9 +106,9 @@ def test_a_large_box_that_is_loose_or_cuts_its_object_is_noticed(tmp_path, off):
 
 def test_the_ellipse_of_a_large_box_has_64_points(tmp_path):
     """Their box is up to 0.6 thousandths of its side too small on each side, which is more than a pixel here."""
-    xml = voc_xml(object_xml("cat", (51, 51, 2350, 2350)), size=(2400, 2400))
+    xml = voc_xml(object_xml("cat", (26, 26, 1925, 1925)), size=(1950, 1950))
     write_voc(tmp_path / "voc", {"a": xml}, pictures=None)
-    write_picture(tmp_path / "voc" / "JPEGImages" / "a.jpg", (2400, 2400))
+    write_picture(tmp_path / "voc" / "JPEGImages" / "a.jpg", (1950, 1950))
     recipe = "version: 1\nlabels: {box: ellipse}\nsteps: [{rotate: {degrees: [2.8, 2.9]}}]\n"
     run(tmp_path / "voc", tmp_path / "out", recipe_of(recipe), seed=1)
     assert problems(verified(tmp_path / "out", tmp_path / "voc")) == []
@@ -126,7 +126,7 @@ steps:
   - letterbox: {size: 60}
   - rotate: {degrees: 40}
 """
-    for seed in range(12):
+    for seed in range(6):
         run(tmp_path / "voc", tmp_path / str(seed), recipe_of(recipe), seed=seed)
         assert problems(verified(tmp_path / str(seed), tmp_path / "voc")) == []
 
@@ -135,7 +135,7 @@ def thin_things(folder: Path) -> Path:
     """Polygons that are a sliver once they are small, and masks of single pixels far apart."""
     rng = np.random.default_rng(0)
     rows = []
-    for i in range(6):
+    for i in range(3):
         lines = [[x, y, x + 60.0, y + 2.5, x + 60.0, y + 3.0] for x, y in rng.uniform(10, 200, (8, 2)).round(2)]
         dust = (rng.random((280, 320)) < 0.01).astype(np.uint8)
         dust[40:90, 50:120] = 1
@@ -151,7 +151,7 @@ def thin_things(folder: Path) -> Path:
 @pytest.mark.parametrize("text", [TINY, CORNER])
 def test_what_is_thinner_than_a_sample(tmp_path, text):
     source = thin_things(tmp_path / "src")
-    run(source, tmp_path / "out", recipe_of(text), copies=3, seed=2)
+    run(source, tmp_path / "out", recipe_of(text), copies=2, seed=2)
     assert problems(verified(tmp_path / "out", source)) == []
 
 
@@ -191,7 +191,16 @@ def test_real_pictures(tmp_path, name, recipe):
     images = {}
     if name == "panopticapi":
         base, images = base / "sample_data/panoptic_examples.json", {"images": base / "sample_data/input_images"}
-    run(base, tmp_path / "out", recipe_of(REAL[recipe]), limit=2, seed=5, originals=True, max_rejects="100%", **images)
+    run(
+        base,
+        tmp_path / "out",
+        recipe_of(REAL[recipe]),
+        limit=2 if "BCCD" in name else 1,
+        seed=5,
+        originals=True,
+        max_rejects="100%",
+        **images,
+    )
     from augpipe.verification import open_source, verify
 
     verdict = verify(tmp_path / "out", open_source(str(base), tmp_path / "out", **images), workers=0)

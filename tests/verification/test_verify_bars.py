@@ -34,14 +34,14 @@ steps:
 @pytest.fixture(scope="module")
 def finished(coco, tmp_path_factory):
     out = tmp_path_factory.mktemp("verify") / "out"
-    run(coco, out, recipe_of(NEW), copies=3, seed=2, picture=PictureFormat("png", 90, "none"))
+    run(coco, out, recipe_of(NEW), copies=2, seed=2, limit=4, picture=PictureFormat("png", 90, "none"))
     return out
 
 
 def test_what_uses_the_new_parameters_is_accepted(coco, finished):
     verdict = verified(finished, coco)
     assert problems(verdict) == []
-    assert verdict.checked == verdict.samples == 24
+    assert verdict.checked == verdict.samples == 8
 
 
 def test_the_plan_says_the_bars_and_their_pixels_are_the_fill(finished, tmp_path):
@@ -65,7 +65,7 @@ def test_the_plan_says_the_bars_and_their_pixels_are_the_fill(finished, tmp_path
             seen += bool(outside.any())
 
     forged(finished, tmp_path / "same", look)
-    assert seen > 5
+    assert seen > 1
 
 
 def bars_painted_black(samples):
@@ -116,7 +116,7 @@ def test_sabotage_is_noticed(coco, finished, tmp_path, sabotage, expected):
 
 def test_any_number_of_workers_makes_the_same_bytes(coco, finished, tmp_path):
     out = tmp_path / "two"
-    run(coco, out, recipe_of(NEW), copies=3, seed=2, picture=PictureFormat("png", 90, "none"), workers=2)
+    run(coco, out, recipe_of(NEW), copies=2, seed=2, limit=4, picture=PictureFormat("png", 90, "none"), workers=2)
     shards = sorted(finished.glob("*.tar"))
     assert shards
     assert [p.read_bytes() for p in shards] == [(out / p.name).read_bytes() for p in shards]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from command_line import call
 from forge import Samples, forged, resign
+from pairing import some_pairs
 from runs import recipe_of, run
 from verifying import first, is_mask, is_polygon, problems, verified
 
@@ -36,7 +37,7 @@ steps:
 @pytest.fixture(scope="module")
 def finished(coco, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("hostile") / "out"
-    run(coco, out, recipe_of(RECIPE), copies=1, seed=2, limit=3)
+    run(coco, out, recipe_of(RECIPE), copies=1, seed=2, limit=1)
     return out
 
 
@@ -100,12 +101,15 @@ FIELDS = [
     "plan.steps.0.matrix.4",
     "plan.steps.0.size_wh.0",
 ]
+PLACES = ("objects", "dropped", "objects.0", "source", "plan", "plan.steps", "plan.steps.0", "source.key")
 CHANGES = [
-    *(pytest.param(set_in(field, value), id=f"{field}={str(value)[:8]}") for field in FIELDS for value in NUMBERS),
+    *(
+        pytest.param(set_in(field, value), id=f"{field}={str(value)[:8]}")
+        for field, value in some_pairs(FIELDS, NUMBERS, 3)
+    ),
     *(
         pytest.param(set_in(field, value), id=f"{field}={value!r:.12}")
-        for field in ("objects", "dropped", "objects.0", "source", "plan", "plan.steps", "plan.steps.0", "source.key")
-        for value in (3, None, [], [3], {}, "x", {"kind": "fly"})
+        for field, value in some_pairs(PLACES, (3, None, [], [3], {}, "x", {"kind": "fly"}), 3)
         if (field, value) != ("dropped", [])  # as it is
     ),
     pytest.param(set_in("objects.0.keypoints", [float("nan")] * 12), id="keypoints"),
@@ -255,17 +259,16 @@ def in_manifest(path: str, value):
     return change
 
 
-@pytest.mark.parametrize("value", [None, -1, 10**30, 1e300, "x", [], {}, [3]])
-@pytest.mark.parametrize(
-    "path",
-    [
+IN_MANIFEST = [
         "config", "config.copies", "config.originals", "config.recipe", "config.recipe.canonical", "config.categories",
         "config.picture", "config.picture.quality", "config.picture.format", "config.source", "config.source.pictures",
         "config.reading", "config.reading.max_pixels", "config.void", "config.split", "config.limit", "shards",
         "shards.0", "shards.0.name", "shards.0.samples", "shards.0.bytes", "totals", "totals.written",
         "totals.dropped", "digest",
-    ],
-)  # fmt: skip
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "value"), some_pairs(IN_MANIFEST, [None, -1, 10**30, 1e300, "x", [], {}, [3]], 3))
 def test_a_manifest_that_makes_no_sense_is_said_in_a_line(coco, finished, tmp_path, path, value):
     shutil.copytree(finished, tmp_path / "out")
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())

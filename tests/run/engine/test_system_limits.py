@@ -19,7 +19,7 @@ from format_checker import check_folder
 from runs import hashes, run
 
 COMMAND = [sys.executable, "-c", "from augpipe.cli.main import main; main()"]
-AUGMENT = ("-r", "gentle", "-n", "40", "--seed", "7", "--sources-per-shard", "1")
+AUGMENT = ("-r", "gentle", "-n", "16", "--seed", "7", "--sources-per-shard", "1")
 
 BESIDE = ("device:", "source:", "note: several splits")  # what a run says before it begins
 
@@ -27,7 +27,7 @@ BESIDE = ("device:", "source:", "note: several splits")  # what a run says befor
 @pytest.fixture(scope="module")
 def calm(voc, tmp_path_factory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("calm") / "out"
-    run(voc, folder, "gentle", copies=40, seed=7, sources_per_shard=1)
+    run(voc, folder, "gentle", copies=16, seed=7, sources_per_shard=1)
     return hashes(folder)
 
 
@@ -35,7 +35,7 @@ def server_of(parent: int) -> int | None:
     return next((pid for pid in children(parent) if is_fork_server(pid)), None)
 
 
-@pytest.mark.parametrize(("workers", "deaths"), [(4, 1), (2, 3)])
+@pytest.mark.parametrize(("workers", "deaths"), [(3, 2)])
 def test_a_fork_server_that_dies_is_started_again_and_nothing_is_lost(voc, calm, tmp_path, workers, deaths):
     out = tmp_path / "out"
     command = [*COMMAND, "augment", voc, out, *AUGMENT, "-w", workers]
@@ -78,7 +78,7 @@ main()
 # --- limits ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("descriptors", [8, 14, 20, 26])
+@pytest.mark.parametrize("descriptors", [8, 20])
 def test_where_descriptors_are_few_there_are_fewer_workers_or_one_sentence(voc, calm, tmp_path, descriptors):
     line = f'ulimit -n {descriptors}; exec "$@"'
     out = tmp_path / "out"
@@ -97,7 +97,7 @@ ANOTHER = ["setpriv", "--reuid", "54321", "--clear-groups", "--inh-caps=+dac_ove
 
 
 @pytest.mark.skipif(not can_be_limited(), reason="only root can be a user without any other processes")
-@pytest.mark.parametrize("processes", [1, 4, 6, 12])
+@pytest.mark.parametrize("processes", [4, 6, 12])
 def test_where_processes_are_few_there_are_fewer_workers_or_one_sentence(voc, calm, tmp_path, processes):
     """A limit counts threads like processes: those of all programs of the user."""
     out = tmp_path / "out"
@@ -122,7 +122,7 @@ def assert_fewer_or_one_sentence(done: subprocess.CompletedProcess[str], out: Pa
     assert said[0].startswith("augpipe: ")
 
 
-@pytest.mark.parametrize("kilobytes", [60_000, 220_000, 360_000, 1_500_000])
+@pytest.mark.parametrize("kilobytes", [60_000, 360_000])
 def test_where_address_space_is_scarce_there_is_one_sentence_or_the_work_is_done(voc, tmp_path, kilobytes):
     """How much that takes is another thing on each machine; that it ends, and how, is not."""
     words = shlex.join([*COMMAND, "augment", str(voc), str(tmp_path / "out"), "-r", "gentle", "-w", "1"])

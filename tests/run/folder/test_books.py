@@ -12,6 +12,7 @@ import pytest
 from builders import contents
 from command_line import call
 from format_checker import check_folder
+from pairing import some_pairs
 from runs import promised, promised_manifest, run
 
 from augpipe.core.errors import UsageError
@@ -92,8 +93,7 @@ BOOKS = {
 }
 
 
-@pytest.mark.parametrize("name", BOOKS)
-@pytest.mark.parametrize("command", ["again", "check", "retry", "finish"])
+@pytest.mark.parametrize(("name", "command"), some_pairs([*BOOKS], ["again", "check", "retry", "finish"], 2))
 def test_books_that_are_not_what_the_records_say_are_made_again(source, whole, folder, name, command):
     BOOKS[name](folder)
     words = {
@@ -151,8 +151,7 @@ RECORDS = {
 }
 
 
-@pytest.mark.parametrize("finished", [True, False])
-@pytest.mark.parametrize("name", RECORDS)
+@pytest.mark.parametrize(("name", "finished"), some_pairs([*RECORDS], [True, False], 1))
 def test_a_shard_whose_record_has_odd_fields_is_made_again(source, whole, folder, name, finished):
     if not finished:
         (folder / "manifest.json").unlink()

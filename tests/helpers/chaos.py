@@ -21,6 +21,7 @@ import json
 import os
 import pickle
 import random
+import re
 import shutil
 import sys
 import tarfile
@@ -120,7 +121,7 @@ def problems_at_once(folder: Path, exempt: str) -> Iterator[str]:
     """Right after a fault: shards with a record are whole, and a manifest stands over the whole run."""
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     whole = {}
-    for name in sorted(n for n in names if n.startswith("all-") and n.endswith(".json")):
+    for name in sorted(n for n in names if re.fullmatch(r"[a-z]+-[0-9]{6}\.json", n)):
         record = json.loads((folder / name).read_bytes())
         tar = folder / record["name"]
         whole[record["name"]] = record

@@ -51,7 +51,7 @@ def at_replacing(monkeypatch, after: int, error: BaseException) -> None:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_stopped_before_any_change_of_a_file_it_is_made_again_to_the_same_bytes(sets, tmp_path, name):
-    """By the same command, or the one that its refusal names: a part of a dataset at its place is never taken for one."""
+    """By the same command, or the one that its refusal names: a part of a dataset is never taken for one."""
     whole = tmp_path / "whole" / "new"
     whole.parent.mkdir()
     with stopping(whole.parent, -1) as changes:

@@ -1,19 +1,14 @@
-"""The commands that chaos_real.py disturbs: their words, when their work is done, and what must hold in between."""
+"""The commands that chaos_real.py disturbs: their words, and the sets and folders that they work on."""
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
-from chaos import compared, final_problems, problems_at_once
-from runs import promised
+from chaos_checks import is_finished, shards_of
 
-HIDDEN = ".augpipe-run"
-WAY_OUT = "--overwrite"
 _RUN = "-r gentle --seed 7 --sources-per-shard 1"
 
 
@@ -89,70 +84,10 @@ def begin(kind: Kind, folder: Path, paths: dict[str, Path]) -> None:
         (folder / "out" / "manifest.json").unlink()
 
 
-def is_done(kind: Kind, folder: Path, wanted: Path | None) -> bool | None:
-    """Whether the work of a command is done; ``None`` for one that makes nothing."""
-    out = kind.out(folder)
-    if kind.makes == "shards":
-        return _is_finished(out)
-    if kind.makes == "dataset":
-        return _is_finished(out / HIDDEN / "shards") and _is_placed(out)
-    if not kind.makes:
-        return None
-    return files_of(out) == files_of(wanted) if wanted is not None else out.exists()
-
-
 def is_lossy(kind: Kind, folder: Path) -> bool:
     """Whether a run has ended and lacks pictures, so that ``retry`` goes on and not the same command."""
-    shards = kind.out(folder) / (f"{HIDDEN}/shards" if kind.makes == "dataset" else ".")
-    return kind.server and (shards / "manifest.json").exists() and not _is_finished(shards)
-
-
-def _is_finished(shards: Path) -> bool:
-    rejects = shards / "rejects.jsonl"
-    return (shards / "manifest.json").exists() and rejects.exists() and not rejects.read_text()
-
-
-def _is_placed(out: Path) -> bool:
-    path = out / HIDDEN / "dataset.json"
-    return path.exists() and json.loads(path.read_bytes())["placed"]
-
-
-def at_any_time(kind: Kind, out: Path) -> Iterator[str]:
-    """What is wrong right after an event, however it ended."""
-    if kind.makes == "shards":
-        yield from problems_at_once(out, "")
-    if kind.makes == "dataset" and _is_placed(out):
-        rows = map(json.loads, (out / HIDDEN / "files.jsonl").read_bytes().splitlines())
-        yield from (f"{row['name']}: is listed and not there" for row in rows if not (out / row["name"]).is_file())
-
-
-def unlike(kind: Kind, out: Path, wanted: Path) -> Iterator[tuple[str, str, int]]:
-    """(flaw, what is told, how often) of everything that is otherwise than after a calm run."""
-    if kind.makes == "shards":
-        yield from (("not the same", problem, 1) for problem in final_problems(out, wanted))
-        names = ("lost", "doubled", "differing")
-        yield from ((what, "members", n) for what, n in zip(names, compared(out, wanted), strict=True) if n)
-        return
-    found, right = files_of(out), files_of(wanted)
-    if kind.makes == "dataset":
-        hidden = out / HIDDEN / "shards", wanted / HIDDEN / "shards"
-        if len({str(promised(shards)) for shards in hidden}) > 1:
-            yield "differing", f"{hidden[0]}: records", 1
-        found, right = (  # the records are compared above
-            {n: d for n, d in files.items() if not n.startswith(f"{HIDDEN}/shards/")} for files in (found, right)
-        )
-    for what, names in (("lost", right.keys() - found.keys()), ("doubled", found.keys() - right.keys())):
-        if names:
-            yield what, f"{sorted(names)[:3]}", len(names)
-    if differ := [name for name in found.keys() & right.keys() if found[name] != right[name]]:
-        yield "differing", f"{sorted(differ)[:3]}", len(differ)
-
-
-def files_of(out: Path) -> dict[str, bytes]:
-    """Name → content of a file, or of all that lie in a folder."""
-    if out.is_file():
-        return {"": out.read_bytes()}
-    return {p.relative_to(out).as_posix(): p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    shards = shards_of(kind.makes, kind.out(folder))
+    return kind.server and (shards / "manifest.json").exists() and not is_finished(shards)
 
 
 def has_begun(kind: Kind, out: Path, share: float, wanted: int) -> bool:

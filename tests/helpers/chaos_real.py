@@ -32,6 +32,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import chaos_checks as checks
 import chaos_commands as commands
 import chaos_world as world
 from chaos_commands import AUGMENT, KINDS, Kind
@@ -118,7 +119,7 @@ class World:
             self._calm(folder / "log", self.words(kind, folder), kind.code)
             self.seconds[kind.name] = time.monotonic() - started
             self.wanted[kind.name] = kind.out(folder)
-            self.files[kind.name] = len(commands.files_of(kind.out(folder)))
+            self.files[kind.name] = len(checks.files_of(kind.out(folder)))
         if "retry" in self.wanted:
             self.wanted["retry"] = self.paths["shards"]
 
@@ -126,7 +127,7 @@ class World:
         return kind.words.format(out=shlex.quote(str(kind.out(folder))), key=self.key, **self.paths)
 
     def is_done(self, kind: Kind, folder: Path) -> bool | None:
-        return commands.is_done(kind, folder, self.wanted[kind.name])
+        return checks.is_done(kind.makes, kind.out(folder), self.wanted[kind.name])
 
     def _calm(self, log: Path, words: str, code: int, program: str = PROGRAM, more: str = "") -> None:
         log.mkdir(parents=True)
@@ -203,7 +204,7 @@ def disturbed(plan: Plan, all_: World, place: Path) -> Outcome:
         hold(outcome, run.text(), all_.is_done(kind, folder))
     else:
         _hold_both(outcome, run, again, all_.is_done(kind, folder))
-    for problem in commands.at_any_time(kind, kind.out(folder)):
+    for problem in checks.at_any_time(kind.makes, kind.out(folder)):
         outcome.wrong("half written", problem)
     _go_on(outcome, folder, all_)
     shutil.rmtree(folder)
@@ -262,7 +263,7 @@ def _go_on(outcome: Outcome, folder: Path, all_: World) -> None:
         return
     asked = outcome.plan.event in SIGNALS and outcome.plan.event != "int int"
     if kind.makes == "tree" and asked and out.exists() and not all_.is_done(kind, folder):
-        outcome.wrong("half written", f"{sorted(commands.files_of(out))[:3]}")
+        outcome.wrong("half written", f"{sorted(checks.files_of(out))[:3]}")
     more = ""
     for attempt in range(4):
         if all_.is_done(kind, folder):
@@ -271,7 +272,7 @@ def _go_on(outcome: Outcome, folder: Path, all_: World) -> None:
         lossy = commands.is_lossy(kind, folder)
         words = f"retry {shlex.quote(str(out))} -w 0" if lossy else all_.words(kind, folder) + more
         on = Run(log, words, "calm")
-        refused = on.ended() and on.process.returncode == 2 and commands.WAY_OUT in on.text()
+        refused = on.ended() and on.process.returncode == 2 and checks.WAY_OUT in on.text()
         if refused and kind.makes == "tree" and not more:
             more = " --overwrite"
             outcome.by_overwrite = True
@@ -281,7 +282,7 @@ def _go_on(outcome: Outcome, folder: Path, all_: World) -> None:
     else:
         outcome.wrong("does not go on", "after four calls")
         return
-    for what, told, count in commands.unlike(kind, out, all_.wanted[kind.name]):
+    for what, told, count in checks.unlike(kind.makes, out, all_.wanted[kind.name]):
         outcome.problems.append(f"{what}: {told}")
         outcome.flaws[what] += count
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from chaos import final_problems, problems_at_once
+from chaos_checks import final_problems, problems_at_once
 from chaos_real import KINDS, Outcome, Plan, hold
 from places import HELPERS
 from runs import run

@@ -12,7 +12,11 @@ import datasets
 import pytest
 from builders import contents
 from command_line import call
+from dataset_folders import dataset
 from stopped import Stop, stopping
+
+from augpipe.conversion import images
+from augpipe.core.errors import Reject
 
 CALLS = {
     "convert": ["convert", "voc-to-yolo", "{voc}", "{new}"],
@@ -119,3 +123,47 @@ def test_an_empty_name_of_a_source_is_not_the_working_directory(sets, tmp_path, 
     result = call(*[word.format(new=tmp_path / "new", **sets) for word in line])
     assert result.exit_code == 2
     assert result.stderr == "augpipe: SRC is empty; expected a file, a folder, or a pattern of tars\n"
+
+
+# --- what cannot be read now -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["header_at", "read_place", "read_labels"])
+def unreadable(request, monkeypatch) -> Callable[[], None]:
+    """The disk fails once, under the header, the content or the labels of the second picture; until this is called."""
+    real, seen = getattr(images, request.param), []
+
+    def read(*arguments):
+        seen.append(arguments)
+        if len(seen) == 2:
+            raise Reject("read", "io", "x: cannot be read: Input/output error", transient=True)
+        return real(*arguments)
+
+    monkeypatch.setattr(images, request.param, read)
+    return lambda: monkeypatch.setattr(images, request.param, real)
+
+
+@pytest.mark.parametrize("name", ["convert", "merge"])
+def test_a_picture_that_cannot_be_read_now_is_not_left_out(sets, tmp_path, unreadable, name):
+    """It is there, so a dataset without it would lack it for good, and the exit code would not tell."""
+    new = tmp_path / "cut" / "new"
+    result = call(*words(name, sets, new))
+    assert result.exit_code == 1
+    assert "cannot be read: Input/output error; the conversion stopped, and nothing was written" in result.stderr
+    assert not new.exists()
+    unreadable()
+    (tmp_path / "whole").mkdir()
+    for folder in ("cut", "whole"):
+        assert call(*words(name, sets, tmp_path / folder / "new")).exit_code == 0
+    assert made(new) == made(tmp_path / "whole" / "new")
+
+
+def test_nor_is_a_shard_that_cannot_be_read_now(sets, tmp_path, unreadable):
+    line = ["augment", sets["voc"], tmp_path / "new", "-r", "gentle", "--to", "coco", "--workers", 0]
+    assert call(*line).exit_code == 1
+    assert not (tmp_path / "new" / "annotations").exists()
+    unreadable()
+    assert call(*line).exit_code == 0
+    line[2] = tmp_path / "whole"
+    assert call(*line).exit_code == 0
+    assert dataset(tmp_path / "new") == dataset(tmp_path / "whole")

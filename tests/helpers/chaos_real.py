@@ -6,9 +6,9 @@ Each run is a command as a shell starts it, with stdout and stderr in some state
 drawn from all of its time, the loading of libraries included, or as soon as there is whom it strikes, or as soon as so
 many files are there: Ctrl-C, another one, SIGTERM, SIGHUP, SIGSTOP and SIGCONT, SIGKILL of a worker, of the fork
 server, of the resource tracker, of the command alone, or of all of them, also with the same command started again at
-once; and the same command a second time beside it. What ended well must have done its work, to the bytes of a calm run;
-what failed must not have done it; after what did not end well the same command comes to the same bytes. No traceback
-is seen, nothing hangs, and no process is left over.
+once; the same command a second time beside it; and, where strace is there, a system call that fails. What ended well
+must have done its work, to the bytes of a calm run; what failed must not have done it; after what did not end well the
+same command comes to the same bytes. No traceback is seen, nothing hangs, and no process is left over.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ def scarce(entry):
 task.read_picture = scarce
 """
 EVENTS = ("none", "int", "int", "int int", "term", "hup", "stop", "worker", "worker", "workers", "server", "tracker",
-          "parent", "all", "all and again", "twice", "int at files", "all at files", "all at places")  # fmt: skip
-AT_FILES = ("int at files", "all at files", "all at places")
+          "parent", "all", "all and again", "twice", "int at files", "all at files", "all at places", "system call",
+          "system call")  # fmt: skip
+AT_FILES = ("int at files", "all at files", "all at places", "system call", "system call")
 FOUND = {"worker": world.workers, "workers": world.workers, "server": world.servers, "tracker": world.trackers}
 SIGNALS = {
     "int": signal.SIGINT,
@@ -72,8 +73,16 @@ class Plan:
     to_group: bool
 
     def __str__(self) -> str:
-        whom = "group" if self.to_group else "parent"
+        whom = self.before.rpartition("=trace=")[2] or ("group" if self.to_group else "parent")
         return f"run {self.number}, {self.kind.name}, {self.state}, {self.event} ({whom}) at {self.moment:.2f}"
+
+    @property
+    def before(self) -> str:
+        """What is before the command's words: a tracer that lets a system call fail, one of the first or a late one."""
+        if self.event != "system call":
+            return ""
+        fault = world.FAULTS[self.number % len(world.FAULTS)]
+        return world.injecting(fault, 1 + int(self.moment**3 * 60))
 
 
 @dataclass
@@ -142,7 +151,7 @@ class World:
 def strike(run: Run, plan: Plan) -> bool:
     """Let the event happen; whether anybody was there to be struck."""
     pid = run.process.pid
-    if run.process.poll() is not None or plan.event in ("none", "twice"):
+    if run.process.poll() is not None or plan.event in ("none", "twice", "system call"):
         return False
     if plan.event in SIGNALS:
         for _ in range(plan.event.count("int") or 1):
@@ -179,7 +188,7 @@ def disturbed(plan: Plan, all_: World, place: Path) -> Outcome:
     """One run with its event, and on until its work is done."""
     kind, outcome, folder = plan.kind, Outcome(plan), place / f"run {plan.number}"
     commands.begin(kind, folder, all_.paths)
-    run = Run(folder, all_.words(kind, folder), plan.state)
+    run = Run(folder, all_.words(kind, folder), plan.state, before=plan.before)
     if plan.event in AT_FILES:
         share = 1.0 if plan.event == "all at places" else plan.moment
         while run.process.poll() is None and not commands.has_begun(
@@ -238,6 +247,14 @@ def hold(outcome: Outcome, text: str, done: bool | None) -> None:
         if -code not in asked:
             outcome.wrong("lying", f"ended by {-code}, which nobody sent: {text[-200:]}")
         return
+    if plan.event == "system call":  # may fail the work, also of what only looks, or a print
+        if (
+            code not in (0, 1, 2)
+            or (code == 0 and (done is False or plan.kind.code))
+            or (code and done and "printed" not in text)
+        ):
+            outcome.wrong("lying", f"{code}, done: {done}: {text[-300:]}")
+        return
     lost_print = plan.kind.printed and plan.state == "stdout full"
     if code == 0 and (done is False or plan.kind.code or lost_print):
         outcome.wrong("lying", f"0, and it is not done: {text[-200:]}")
@@ -290,14 +307,17 @@ def _go_on(outcome: Outcome, folder: Path, all_: World) -> None:
 # --- the schedule ----------------------------------------------------------------------------------------------------
 
 
-def schedule(runs: int, seed: int, kinds: Sequence[Kind] = KINDS) -> Iterator[Plan]:
+def schedule(runs: int, seed: int, kinds: Sequence[Kind] = KINDS, events: Sequence[str] = EVENTS) -> Iterator[Plan]:
     """Kinds and events in turn, states and moments drawn."""
     rng = random.Random(seed)
+    can_inject = world.can_inject()
     pairs = [
         (kind, event)
         for kind in kinds
-        for event in EVENTS
-        if (kind.server or event not in ("server", "tracker")) and (kind.in_folder or event not in AT_FILES)
+        for event in events
+        if (event != "system call" or can_inject)
+        and (kind.server or event not in ("server", "tracker"))
+        and (kind.in_folder or event not in AT_FILES)
     ]
     chosen: list[tuple[Kind, str]] = []
     while len(chosen) < runs:
@@ -316,13 +336,15 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="runs at the same time")
     parser.add_argument("--only", type=int, help="one run of the schedule, by its number")
+    parser.add_argument("--events", default=",".join(dict.fromkeys(EVENTS)), help="all if not given")
     parser.add_argument("--kinds", default=",".join(kind.name for kind in KINDS), help="of commands, all if not given")
     options = parser.parse_args()
     kinds = [kind for kind in KINDS if kind.name in options.kinds.split(",")]
+    events = [event for event in EVENTS if event in options.events.split(",")]
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has jobs in the background ignore it
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(options.jobs) as jobs:
         all_ = World(Path(place), kinds)
-        plans = [p for p in schedule(options.runs, options.seed, kinds) if options.only in (None, p.number)]
+        plans = [p for p in schedule(options.runs, options.seed, kinds, events) if options.only in (None, p.number)]
         started, outcomes = time.monotonic(), []
         for outcome in jobs.map(lambda plan: disturbed(plan, all_, Path(place)), plans):
             outcomes.append(outcome)

@@ -195,10 +195,12 @@ def disturbed(number: int, plan: Plan, place: Path) -> Outcome:
 
 def _of_tree(kind: Kind, end: End, folder: Path, wanted: Path) -> Iterator[str]:
     """What is wrong of a conversion: its word against what is there."""
-    seen = {name for name in checks.files_of(folder) if not name.startswith(".augpipe.part")}
+    seen = checks.files_of(folder)
     is_whole = checks.is_done(kind.makes, folder, wanted)
     if end.how == "done" and not is_whole:
         yield "says that it is done, and something is missing"
+    if end.how == "done" and (left := [path.name for path in folder.glob(f"{checks.PART}*")]):
+        yield f"left over: {left}"
     if seen and not is_whole and end.how in ("error", "stopped") and checks.WAY_OUT not in end.said:
         yield f"a part is left and not told of: {sorted(seen)[:3]}, {end.said}"
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from runs import promised, promised_manifest
 
 HIDDEN = ".augpipe-run"
+PART = ".augpipe.part"
+"""The folder and the lock of a conversion that is at work, or was killed."""
 WAY_OUT = "--overwrite"
 """What the refusal names where a conversion was killed as it moved its files to their places."""
 
@@ -28,8 +30,11 @@ def shards_of(makes: str, out: Path) -> Path:
 
 def is_done(makes: str, out: Path, wanted: Path | None) -> bool | None:
     """Whether the work of a command is done; ``None`` for one that makes nothing."""
-    if makes in ("shards", "dataset"):
-        return is_finished(shards_of(makes, out)) and (makes == "shards" or _is_placed(out))
+    if makes == "shards":
+        return is_finished(out)
+    if makes == "dataset":  # tars that a kill has left go with the next call
+        shards = shards_of(makes, out)
+        return is_finished(shards) and _is_placed(out) and not any(shards.glob("*.tar"))
     if not makes:
         return None
     return files_of(out) == files_of(wanted) if wanted is not None else out.exists()
@@ -82,7 +87,11 @@ def files_of(out: Path) -> dict[str, bytes]:
     """Name → content of a file, or of all that lie in a folder."""
     if out.is_file():
         return {"": out.read_bytes()}
-    return {p.relative_to(out).as_posix(): p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    return {
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for path in out.rglob("*")
+        if path.is_file() and not path.relative_to(out).parts[0].startswith(PART)
+    }
 
 
 def problems_at_once(folder: Path, exempt: str) -> Iterator[str]:

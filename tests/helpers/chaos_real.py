@@ -26,7 +26,7 @@ import tarfile
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -212,7 +212,7 @@ def disturbed(plan: Plan, all_: World, place: Path) -> Outcome:
     if again is None:
         hold(outcome, run.text(), all_.is_done(kind, folder))
     else:
-        _hold_both(outcome, run, again, all_.is_done(kind, folder))
+        _hold_both(outcome, run, again, lambda: all_.is_done(kind, folder))
     for problem in checks.at_any_time(kind.makes, kind.out(folder)):
         outcome.wrong("half written", problem)
     _go_on(outcome, folder, all_)
@@ -220,7 +220,7 @@ def disturbed(plan: Plan, all_: World, place: Path) -> Outcome:
     return outcome
 
 
-def _hold_both(outcome: Outcome, run: Run, again: Run, done: bool | None) -> None:
+def _hold_both(outcome: Outcome, run: Run, again: Run, is_done: Callable[[], bool | None]) -> None:
     """Two of one command: where none was killed, one of them does the work, and the other does it too or is refused."""
     _check_words(outcome, run.text(), outcome.code)
     if not again.ended():
@@ -230,7 +230,7 @@ def _hold_both(outcome: Outcome, run: Run, again: Run, done: bool | None) -> Non
     lost_print = outcome.plan.kind.printed and outcome.plan.state == "stdout full"
     if outcome.plan.event != "twice" or lost_print:
         return
-    if done is False or outcome.plan.kind.code not in codes or codes - {0, 1, 2}:
+    if is_done() is False or outcome.plan.kind.code not in codes or codes - {0, 1, 2}:
         outcome.wrong("lying", f"{codes} of two: {run.text()[-300:]} {again.text()[-300:]}")
 
 

@@ -103,7 +103,8 @@ def _held(target: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # the work is done, or another error tells why it is not; a lock file stops nobody
+                path.unlink()
     finally:
         lock.drop()
 
@@ -137,7 +138,7 @@ def _filled(stage: Path) -> Iterator[Path]:
         shutil.rmtree(stage, ignore_errors=True)
         raise
     _moved_to_its_place(stage)
-    shutil.rmtree(stage)
+    shutil.rmtree(stage, ignore_errors=True)  # empty folders; all that was in them is at its place
 
 
 def _moved_to_its_place(stage: Path) -> None:

@@ -101,6 +101,21 @@ def test_a_disk_that_fails_at_the_last_moves_is_not_said_to_have_nothing(sets, t
     assert contents(new) == contents(tmp_path / "whole" / "new")
 
 
+@pytest.mark.parametrize("call_name", ["unlink", "rmdir"])
+def test_what_cannot_be_tidied_is_no_reason_to_say_that_nothing_was_written(sets, tmp_path, monkeypatch, call_name):
+    assert call(*words("convert", sets, tmp_path / "whole" / "new")).exit_code == 0
+
+    def refuse(*arguments, **named):
+        raise OSError(errno.EROFS, "Read-only file system", "x")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call_name, refuse)
+        result = call(*words("convert", sets, tmp_path / "cut" / "new"))
+    assert result.exit_code == 0, result.stderr
+    there = {name: data for name, data in made(tmp_path / "cut" / "new").items() if ".augpipe.part" not in name}
+    assert there == made(tmp_path / "whole" / "new")
+
+
 def test_who_interrupts_a_conversion_to_shards_hears_that_it_goes_on(sets, tmp_path, monkeypatch):
     line = ["convert", "voc-to-shards", sets["voc"], tmp_path / "new", "--workers", 0]
 

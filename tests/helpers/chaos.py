@@ -180,7 +180,7 @@ def disturbed(number: int, plan: Plan, place: Path) -> Outcome:
         elif end.how == "done" and (lost := _transient(shards)):
             calls, exempt = (Call("retry"),), ""
             outcome.problems += [f"lost for good: {row}" for row in lost if not row["transient"]]
-        elif end.how == "done" and not (shards / ".augpipe").exists():
+        elif end.how == "done" and not (shards / ".augpipe").exists() and checks.is_done(kind.makes, folder, None):
             break
     else:
         outcome.problems.append(f"not finished after {_MOST_CALLS} calls")
@@ -199,7 +199,8 @@ def _of_tree(kind: Kind, end: End, folder: Path, wanted: Path) -> Iterator[str]:
     is_whole = checks.is_done(kind.makes, folder, wanted)
     if end.how == "done" and not is_whole:
         yield "says that it is done, and something is missing"
-    if end.how == "done" and (left := [path.name for path in folder.glob(f"{checks.PART}*")]):
+    left = [path.name for path in folder.glob(f"{checks.PART}*")]
+    if end.how == "done" and left and not end.struck:
         yield f"left over: {left}"
     if seen and not is_whole and end.how in ("error", "stopped") and checks.WAY_OUT not in end.said:
         yield f"a part is left and not told of: {sorted(seen)[:3]}, {end.said}"

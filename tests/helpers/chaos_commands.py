@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,10 +70,11 @@ KINDS = (
 )  # fmt: skip
 
 
-def sets(place: Path) -> dict[str, Path]:
+def sets(place: Path, kinds: Sequence[Kind]) -> dict[str, Path]:
     """What the commands read: one with few pictures, one with many, and places for those that are made of them."""
     datasets.make_voc(place / "voc", 8)
-    datasets.make_voc(place / "many", 200, objects=2)
+    if any("{many}" in kind.words for kind in kinds):
+        datasets.make_voc(place / "many", 200, objects=2)
     return {name: place / name for name in ("voc", "many", "shards", "spoilt", "lossy")}
 
 

@@ -111,7 +111,7 @@ class World:
         self.wanted: dict[str, Path] = {}
         self.seconds: dict[str, float] = {}
         self.files: dict[str, int] = {}
-        self.paths = commands.sets(place)
+        self.paths = commands.sets(place, kinds)
         self._calm(place / "first", AUGMENT.format(out=self.paths["shards"], **self.paths), 0)
         with tarfile.open(self.paths["shards"] / "all-000002.tar") as tar:
             self.key = tar.getnames()[0].partition(".")[0]

@@ -89,7 +89,7 @@ class Run:
 FAULTS = ("fsync:error=EIO", "rename:error=EIO", "rename:error=ENOSPC", "mkdir:error=ENOSPC", "unlink:error=EACCES",
           "rmdir:error=EIO", "write:error=ENOSPC", "write:error=EIO", "ftruncate:error=EIO", "statfs:error=EIO",
           "fcntl:error=ENOLCK", "clone:error=EAGAIN", "clone3:error=EAGAIN", "vfork:error=EAGAIN", "wait4:error=EINTR",
-          "memfd_create:error=EMFILE", "pread64:error=EIO", "socketpair:error=EMFILE", "pipe2:error=EMFILE",
+          "memfd_create:error=EMFILE", "socketpair:error=EMFILE", "pipe2:error=EMFILE",
           "sendmsg:error=ENOBUFS", "poll:error=EINTR", "epoll_wait:error=EINTR", "copy_file_range:error=EIO",
           "sendfile:error=EIO", "link:error=EIO", "symlink:error=EIO")  # fmt: skip
 

@@ -107,9 +107,9 @@ def import_(
     targets = [shared.text_to(name, option, file) for name, option in ((output, "--output"), (report, "--report"))]
     found = import_file(file)
     if targets[1] is not None:
-        shared.save_text(targets[1], json.dumps(found.report(), indent=2) + "\n")
+        shared.save(targets[1], f"{json.dumps(found.report(), indent=2)}\n".encode())
     if found.text and targets[0] is not None:
-        shared.save_text(targets[0], found.text)
+        shared.save(targets[0], found.text.encode())
     elif found.text:
         typer.echo(found.text.rstrip("\n"))
     typer.echo("\n".join([*(line.text() for line in found.lines), found.summary()]), err=output is None)

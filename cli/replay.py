@@ -62,17 +62,19 @@ def replay(
 def _write(place: Path, made: Replayed) -> None:
     ending, picture = next(iter(made.members.items()))
     if place.suffix.lower() == ".tar":
-        with tarfile.open(place, "w", format=tarfile.USTAR_FORMAT) as tar:
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             for name, data in made.members.items():
                 member = tarfile.TarInfo(f"{made.key}.{name}")
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
+        shared.save(place, packed.getvalue())
         return
     if place.suffix.lower().removeprefix(".") != ending:
         raise UsageError(
             f"{one_line(place, 4096)}: the picture is .{ending}; give a name that ends so, or in .tar for all files"
         )
-    place.write_bytes(picture)
+    shared.save(place, picture)
 
 
 def _print(made: Replayed, place: Path | None) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _debug = False
+_goes_on = False
 
 
 def _set_debug(value: bool) -> bool:
@@ -163,9 +164,10 @@ _GO_ON = ("augment", "tile", "crops", "retry", "finish")
 _DATASET = ("merge", "filter", "rename", "split")
 _ELSEWHERE = (*_GO_ON, *_DATASET, "convert", "replay", "preview", "verify", "doctor", "check")
 """Commands whose result is a folder, a file or the exit code, and not what they print."""
+_RUN_STOPPED = "stopped; what is finished stays, run the same command to go on"
 _STOPPED = {
-    **dict.fromkeys(_GO_ON, "stopped; what is finished stays, run the same command to go on"),
-    **dict.fromkeys(("convert", *_DATASET), "stopped; nothing was written"),
+    **dict.fromkeys(_GO_ON, _RUN_STOPPED),
+    **dict.fromkeys(("convert", *_DATASET), "stopped; DST is whole, or as it was"),
 }
 
 
@@ -215,11 +217,11 @@ def text_to(output: str | None, option: str, source: str) -> Path | None:
     return path
 
 
-def save_text(path: Path, text: str) -> None:
-    """Write a text whole or not at all."""
+def save(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
     temporary = path.with_name(f".{secrets.token_hex(6)}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(data)
         os.replace(temporary, path)
     except OSError as error:
         raise UsageError(
@@ -256,15 +258,23 @@ def handled(command: Command) -> Command:
             raise typer.Exit(code) from error
         finally:
             _set_debug(False)
+            goes_on(False)
 
     return wrapper  # type: ignore[return-value]
+
+
+def goes_on(yes: bool = True) -> None:
+    """Note that the command is a run, which goes on where it stopped, whatever it is called."""
+    global _goes_on  # noqa: PLW0603
+    _goes_on = yes
 
 
 def _stopped(command: Callable[..., Any], error: BaseException) -> typer.Exit:
     """Say that the command was stopped."""
     if _debug:
         traceback.print_exception(error)
-    typer.echo(f"augpipe: {_STOPPED.get(command.__name__, 'stopped')}", err=True)
+    said = _RUN_STOPPED if _goes_on else _STOPPED.get(command.__name__, "stopped")
+    typer.echo(f"augpipe: {said}", err=True)
     return typer.Exit(interrupts.end_by(interrupts.asked() or signal.SIGINT))
 
 

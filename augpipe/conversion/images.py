@@ -9,7 +9,7 @@ from pathlib import Path
 from augpipe.conversion.filtering import UNWANTED, LeftOut
 from augpipe.conversion.report import ConversionReport
 from augpipe.core.annotations import Header
-from augpipe.core.errors import Reject, UsageError, one_line
+from augpipe.core.errors import Reject, RunError, UsageError, one_line
 from augpipe.formats.base import Dataset, Entry, Reader, is_picture, read_labels
 from augpipe.formats.image_header import header_at
 from augpipe.formats.writer import Picture
@@ -19,7 +19,11 @@ _LONGEST_PART, _LONGEST_NAME = 255, 2048  # bytes, of a name and of all of a pat
 
 
 def pictures(reader: Reader, entries: Iterable[Entry], report: ConversionReport) -> Iterator[tuple[Entry, Picture]]:
-    """Every entry with the picture of it; those whose labels cannot be read are in the report alone."""
+    """Every entry with the picture of it; those whose labels cannot be read are in the report alone.
+
+    Raises:
+        RunError: what is there cannot be read now.
+    """
     for entry in entries:
         report.pictures_in += 1
         try:
@@ -33,6 +37,7 @@ def pictures(reader: Reader, entries: Iterable[Entry], report: ConversionReport)
                 report.set_apart("objects of pictures that are left out", entry.key, count=unwanted.objects)
             continue
         except Reject as reject:
+            _require_lasting(entry, reject)
             report.lost.append(f"{one_line(entry.key)}: {one_line(reject.message)}")
             continue
         report.objects_in += len(annotations.objects) + len(annotations.dropped)
@@ -72,8 +77,18 @@ def _header(entry: Entry, report: ConversionReport) -> Header | None:
     try:
         return header_at(entry.picture)
     except Reject as reject:
+        _require_lasting(entry, reject)
         report.unseen.append(f"{one_line(entry.key)}: {one_line(reject.message)}")
         return None
+
+
+def _require_lasting(entry: Entry, reject: Reject) -> None:
+    """Raise :class:`RunError` for what the system or a server cannot read now: it is there, and would be missing."""
+    if reject.transient:
+        raise RunError(
+            f"{one_line(entry.key)}: {one_line(reject.message)}; the conversion stopped, and nothing was written\n"
+            "mend that, and run the same command again"
+        )
 
 
 def put_picture(entry: Entry, path: Path, link: bool, report: ConversionReport) -> None:
@@ -87,6 +102,7 @@ def put_picture(entry: Entry, path: Path, link: bool, report: ConversionReport) 
     try:
         data = read_place(entry.picture)
     except Reject as reject:
+        _require_lasting(entry, reject)
         line = f"{one_line(entry.key)}: {one_line(reject.message)}"
         if line not in report.unseen[-1:]:  # its header was no better
             report.unseen.append(line)

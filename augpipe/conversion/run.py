@@ -24,7 +24,7 @@ from augpipe.formats.wrappers.instances import instead_of_masks
 from augpipe.formats.writer import SampleEncoder, Stage, WriteOptions
 from augpipe.storage.byte_range import kept_open
 from augpipe.storage.remote import is_url
-from augpipe.storage.resolve import require_possible
+from augpipe.storage.resolve import require_named, require_possible
 
 _PLAIN = WriteOptions()
 _ANY = SourceOptions()
@@ -77,6 +77,7 @@ def converted(
     """As :func:`convert`, of a dataset that ``opened`` makes of ``sources``; without ``to`` in its own format."""
     target = local_path(target)
     for source in sources:
+        require_named(source)
         require_possible(source)
     with parallel.worker_pool(workers):
         dataset = opened() if to is None else None

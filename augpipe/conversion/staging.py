@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from augpipe.core.errors import UsageError
+from augpipe.core.errors import RunError, UsageError
 from augpipe.core.paths import real_path
 from augpipe.formats.base import Dataset
 from augpipe.formats.format import Target
@@ -47,6 +47,11 @@ def require_free(source: Path | None, target: Path, kind: Target, overwrite: boo
         raise UsageError(f"{target}: holds a run of augpipe, and --overwrite would mix the two; choose another DST")
     ours = (_stage_of(target), _lock_of(target))
     taken = any(child not in ours for child in target.iterdir()) if target.is_dir() else target.exists()
+    if taken and not overwrite and not alone and _stage_of(target).exists():
+        raise UsageError(
+            f"{target}: holds files, and the rest of a conversion that was killed; --overwrite writes all of it again, "
+            "or choose another DST"
+        )
     if taken and not overwrite:
         raise UsageError(f"{target}: exists already; choose another DST, or --overwrite")
 
@@ -98,7 +103,8 @@ def _held(target: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # the work is done, or another error tells why it is not; a lock file stops nobody
+                path.unlink()
     finally:
         lock.drop()
 
@@ -128,11 +134,27 @@ def _filled(stage: Path) -> Iterator[Path]:
     try:
         stage.mkdir(parents=True)
         yield stage
-        _move_into(stage, stage.parent)
     except BaseException:
         shutil.rmtree(stage, ignore_errors=True)
         raise
-    shutil.rmtree(stage)
+    _moved_to_its_place(stage)
+    shutil.rmtree(stage, ignore_errors=True)  # empty folders; all that was in them is at its place
+
+
+def _moved_to_its_place(stage: Path) -> None:
+    """Move everything, or say that a part is there. An interrupt waits, as half a dataset is of no use to anybody."""
+    try:
+        try:
+            _move_into(stage, stage.parent)
+        except KeyboardInterrupt:
+            _move_into(stage, stage.parent)
+            shutil.rmtree(stage, ignore_errors=True)
+            raise
+    except OSError as error:  # the stage stays, and tells the next call what happened
+        raise RunError(
+            f"{stage.parent}: the conversion stopped as its files were moved to their places: "
+            f"{error.strerror or error}\nmend that, and run the same command again with --overwrite"
+        ) from error
 
 
 def _move_into(stage: Path, folder: Path) -> None:
@@ -142,7 +164,7 @@ def _move_into(stage: Path, folder: Path) -> None:
         if child.is_dir() and place.is_dir():
             _move_into(child, place)
         else:
-            child.replace(place)
+            os.replace(child, place)
 
 
 def old_files(target: Path, stage: Path, kind: Target) -> int:

@@ -13,7 +13,7 @@ from augpipe.formats.base import SourceOptions
 from augpipe.formats.webdataset.index import tar_paths
 from augpipe.pixels.codec.stored_kind import SRGB_PROFILE
 from augpipe.storage.remote import is_url
-from augpipe.storage.resolve import is_pattern, require_possible
+from augpipe.storage.resolve import is_pattern, require_named, require_possible
 
 _OF_THE_DISK = ("missing-picture", "missing-file", "io")
 
@@ -24,8 +24,7 @@ def roots_of(source: str, options: SourceOptions) -> tuple[Path, ...]:
     Raises:
         UsageError: the source is empty.
     """
-    if not source.strip():
-        raise UsageError("SRC is empty; expected a file, a folder, or a pattern of tars")
+    require_named(source)
     for named in (source, options.images):
         if named:
             require_possible(os.fspath(named))

@@ -29,6 +29,12 @@ def is_archive(path: str) -> bool:
     return ending_of(path) in (".tar", ".zip")
 
 
+def require_named(src: str) -> None:
+    """Raise :class:`DatasetError` for an empty name, which as a path would be the working directory."""
+    if not src.strip():
+        raise DatasetError("SRC is empty; expected a file, a folder, or a pattern of tars")
+
+
 def require_possible(src: str) -> None:
     """Raise :class:`DatasetError` for what looks like a URL and is none, and for a path to no file or folder.
 

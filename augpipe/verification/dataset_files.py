@@ -19,7 +19,7 @@ from augpipe.formats.catalogue import targets
 from augpipe.formats.format import Target
 from augpipe.formats.webdataset.dataset_list import HIDDEN, SHARDS, DatasetList, FileRow, read_list
 from augpipe.formats.webdataset.safe_parse import open_file
-from augpipe.formats.webdataset.schema import read_manifest
+from augpipe.formats.webdataset.schema import MANIFEST, read_manifest
 from augpipe.verification.consistency import NOT_OURS, check_books
 from augpipe.verification.findings import Findings, Mistake, Verdict
 
@@ -40,11 +40,11 @@ def verify_dataset(folder: StrPath, *, workers: int | None = None, progress: Pro
     folder = local_path(folder)
     listed = read_list(folder)
     target = None if listed is None else targets().get(listed.record.to)
-    if listed is None or not listed.record.placed or target is None:
+    run = folder / HIDDEN / SHARDS
+    if listed is None or not listed.record.placed or target is None or not (run / MANIFEST).is_file():
         raise DatasetError(
             f"{folder}: its dataset is not finished: run the same `augpipe augment SRC {folder} …` again"
         )
-    run = folder / HIDDEN / SHARDS
     manifest = read_manifest(run, whole=True)
     findings = Findings()
     try:

@@ -150,6 +150,16 @@ def test_damaged_books_are_made_again(unsplit, yolo, tmp_path, name):
     assert "nothing to do" in made(unsplit, folder, "yolo", "--check")
 
 
+def test_verify_names_the_folder_and_not_the_hidden_one_where_the_manifest_is_gone(yolo, tmp_path):
+    folder = Path(shutil.copytree(yolo, tmp_path / "set"))
+    (folder / HIDDEN / "shards" / "manifest.json").unlink()
+    result = call("verify", folder)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"augpipe: {folder}: its dataset is not finished: run the same `augpipe augment SRC {folder} …` again\n"
+    )
+
+
 def test_a_file_of_somebody_else_stays(unsplit, yolo, tmp_path):
     """Beside the dataset, as Ultralytics' cache; one in the place of a file of the dataset is not written over."""
     folder = Path(shutil.copytree(yolo, tmp_path / "set"))

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import hashlib
 import itertools
 import json
 import os
@@ -23,7 +22,6 @@ import pickle
 import random
 import shutil
 import sys
-import tarfile
 import tempfile
 import time
 import traceback
@@ -34,12 +32,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import chaos_books
+import chaos_checks as checks
 import cv2
 import datasets
-from chaos_runs import KINDS, Call, End, Kind, augmented, forked, spoil
+from chaos_runs import KINDS, Call, End, Kind, augmented, forked, spoil, worded
 from faults import PLACES, Fault, Meter
 from format_checker import check_folder
-from runs import promised, promised_manifest
 
 _MOST_CALLS = 6
 _CHECKED = 10  # the format checker looks at every so many-th folder
@@ -69,8 +67,9 @@ def prepare(kind: Kind, place: Path) -> Prepared:
         chaos_books.repaint(source)
     # What a folder says of its source must not name the folder that it was prepared in, so all are called the same.
     folder = place / "out"
-    for call in kind.wanted or [c for c in kind.calls if c.command == "augment"] or (augmented(),):
-        _must(forked([call], source, folder, None))
+    by_line = is_worded(kind)
+    for call in kind.wanted or [c for c in kind.calls if by_line or c.command == "augment"] or (augmented(),):
+        _must(forked([call], source, folder, None, by_line=by_line))
     folder.rename(wanted)
     picture = source / "JPEGImages" / "img_002.jpg"
     whole = picture.read_bytes() if kind.spoilt == "damaged" else b""
@@ -93,8 +92,8 @@ def prepare(kind: Kind, place: Path) -> Prepared:
         folder.rename(before)
     meter = Meter()
     shutil.copytree(before, folder)
-    _must(forked(kind.calls, source, folder, None, meter, held=kind.held))
-    problems = final_problems(folder, wanted) + check_folder(folder)
+    _must(forked(kind.calls, source, folder, None, meter, held=kind.held, by_line=by_line))
+    problems = _final(kind, folder, wanted) + ([] if by_line else check_folder(folder))
     if problems:
         raise SystemExit(f"{kind.name}: undisturbed, and yet {problems[0]}")
     shutil.rmtree(folder)
@@ -104,6 +103,17 @@ def prepare(kind: Kind, place: Path) -> Prepared:
     return Prepared(kind, source, before, wanted, meter.counts())
 
 
+def is_worded(kind: Kind) -> bool:
+    """Whether a kind is called by the command line alone."""
+    return any(call.command == "words" for call in kind.calls)
+
+
+def _final(kind: Kind, folder: Path, wanted: Path) -> list[str]:
+    if kind.makes == "shards":
+        return checks.final_problems(folder, wanted)
+    return [f"{what}: {told}" for what, told, _ in checks.unlike(kind.makes, folder, wanted)]
+
+
 def _must(end: End) -> None:
     if end.how != "done":
         raise SystemExit(f"undisturbed, and yet {end.how}: {end.said}")
@@ -111,66 +121,6 @@ def _must(end: End) -> None:
 
 Plan: TypeAlias = "tuple[Prepared, list[Fault], bool]"
 """A kind of run, the faults of its calls one after the other, and whether they are made by the command line."""
-
-
-# --- what must hold --------------------------------------------------------------------------------------------------
-
-
-def problems_at_once(folder: Path, exempt: str) -> Iterator[str]:
-    """Right after a fault: shards with a record are whole, and a manifest stands over the whole run."""
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    whole = {}
-    for name in sorted(n for n in names if n.startswith("all-") and n.endswith(".json")):
-        record = json.loads((folder / name).read_bytes())
-        tar = folder / record["name"]
-        whole[record["name"]] = record
-        if record["samples"] and record["name"] != exempt:
-            if not tar.is_file():
-                yield f"{name}: has a record and no tar"
-            elif hashlib.sha256(tar.read_bytes()).hexdigest() != record["sha256"]:
-                yield f"{name}: its tar is not the one of the record"
-    if "manifest.json" in names:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-        totals = manifest["totals"]
-        if totals["written"] + totals["rejected"] != totals["expected"]:
-            yield "manifest.json: samples are missing from the sum"
-        for shard in manifest["shards"]:
-            if whole.get(shard["name"], {}).get("sha256") != shard["sha256"]:
-                yield f"manifest.json: {shard['name']} has no such record"
-        if "rejects.jsonl" not in names:
-            yield "manifest.json: is there before rejects.jsonl"
-    odd = {n for n in names if not n.endswith((".tar", ".json", ".jsonl")) and n != ".augpipe"}
-    if odd:
-        yield f"left over: {sorted(odd)}"
-
-
-def final_problems(folder: Path, wanted: Path) -> list[str]:
-    """What is otherwise than after the undisturbed run."""
-    names, others = ({path.name for path in f.iterdir()} for f in (folder, wanted))
-    out = [f"left over or missing: {sorted(names ^ others)}"] if names != others else []
-    if not {"manifest.json", "rejects.jsonl"} <= names:
-        return out
-    found, right = promised(folder), promised(wanted)
-    out += [f"{what}: differ" for what in found if found[what] != right[what]]
-    return out + (["manifest.json: differs"] if promised_manifest(folder) != promised_manifest(wanted) else [])
-
-
-def _members(folder: Path) -> Counter[tuple[str, str]]:
-    """(name, hash) of all members of all tars."""
-    out: Counter[tuple[str, str]] = Counter()
-    for path in folder.glob("*.tar"):
-        with tarfile.open(path) as tar:
-            out.update((m.name, hashlib.sha256(tar.extractfile(m).read()).hexdigest()) for m in tar)  # type: ignore[union-attr]
-    return out
-
-
-def compared(folder: Path, wanted: Path) -> tuple[int, int, int]:
-    """(lost, duplicated, differing) members."""
-    found, right = _members(folder), _members(wanted)
-    names, expected = Counter(name for name, _ in found.elements()), {name for name, _ in right}
-    lost = len(expected - set(names))
-    duplicated = sum(count - 1 for count in names.values()) + len(set(names) - expected)
-    return lost, duplicated, len(set(found) - set(right)) - len(set(names) - expected)
 
 
 # --- one disturbed run -----------------------------------------------------------------------------------------------
@@ -205,11 +155,11 @@ def disturbed(number: int, plan: Plan, place: Path) -> Outcome:
     exempt = "all-000003.tar" if kind.spoilt == "tar" else ""
     for attempt in range(_MOST_CALLS):
         fault = faults[attempt] if attempt < len(faults) else None
-        end = forked(calls, source, folder, fault, by_line=by_line, held=kind.held)
+        end = forked(calls, source, folder, fault, by_line=by_line or is_worded(kind), held=kind.held)
         outcome.ends.append(end)
         if end.how in ("raw", "hung"):
             outcome.problems.append(f"{end.how}: {_tail(end.said)}")
-        outcome.problems += [] if damage.is_there() else problems_at_once(folder, exempt)
+        outcome.problems += [] if damage.is_there() else checks.at_any_time(kind.makes, folder, exempt)
         if kind.spoilt == "changing" and attempt == 0:
             chaos_books.repaint(source)
             calls = kind.calls
@@ -218,22 +168,55 @@ def disturbed(number: int, plan: Plan, place: Path) -> Outcome:
         if (way_out := chaos_books.calls_after(kind, end)) is not None:
             calls = way_out
             continue
-        if end.how == "done" and not (folder / "manifest.json").exists():
+        if kind.makes == "tree":
+            outcome.problems += _of_tree(kind, end, folder, prepared.wanted)
+            if end.how == "done":
+                break
+            calls = _overwriting(kind) if checks.WAY_OUT in end.said else calls
+            continue
+        shards = checks.shards_of(kind.makes, folder)
+        if end.how == "done" and not (shards / "manifest.json").exists():
             outcome.problems.append("says that it is done, and is not finished")
-        elif end.how == "done" and (lost := _transient(folder)):
+        elif end.how == "done" and (lost := _transient(shards)):
             calls, exempt = (Call("retry"),), ""
             outcome.problems += [f"lost for good: {row}" for row in lost if not row["transient"]]
-        elif end.how == "done" and not (folder / ".augpipe").exists():
+        elif end.how == "done" and not (shards / ".augpipe").exists() and checks.is_done(kind.makes, folder, None):
             break
     else:
         outcome.problems.append(f"not finished after {_MOST_CALLS} calls")
-    outcome.problems += final_problems(folder, prepared.wanted)
-    if number % _CHECKED == 0 or outcome.problems:
+    outcome.problems += _final(kind, folder, prepared.wanted)
+    if not is_worded(kind) and (number % _CHECKED == 0 or outcome.problems):
         outcome.problems += check_folder(folder)
     if outcome.problems:
-        outcome.compared = compared(folder, prepared.wanted)
+        outcome.compared = _compared(kind, folder, prepared.wanted)
     shutil.rmtree(folder)
     return outcome
+
+
+def _of_tree(kind: Kind, end: End, folder: Path, wanted: Path) -> Iterator[str]:
+    """What is wrong of a conversion: its word against what is there."""
+    seen = checks.files_of(folder)
+    is_whole = checks.is_done(kind.makes, folder, wanted)
+    if end.how == "done" and not is_whole:
+        yield "says that it is done, and something is missing"
+    left = [path.name for path in folder.glob(f"{checks.PART}*")]
+    if end.how == "done" and left and not end.struck:
+        yield f"left over: {left}"
+    if seen and not is_whole and end.how in ("error", "stopped") and checks.WAY_OUT not in end.said:
+        yield f"a part is left and not told of: {sorted(seen)[:3]}, {end.said}"
+
+
+def _overwriting(kind: Kind) -> tuple[Call, ...]:
+    return tuple(worded(f"{call.options['words']} {checks.WAY_OUT}") for call in kind.calls)
+
+
+def _compared(kind: Kind, folder: Path, wanted: Path) -> tuple[int, int, int]:
+    if kind.makes == "shards":
+        return checks.compared(folder, wanted)
+    flaws: Counter[str] = Counter()
+    for what, _, count in checks.unlike(kind.makes, folder, wanted):
+        flaws[what] += count
+    return flaws["lost"], flaws["doubled"], flaws["differing"]
 
 
 def _tail(text: str) -> str:
@@ -268,8 +251,8 @@ def schedule(runs: int, seed: int, kinds: Sequence[Prepared]) -> Iterator[Plan]:
 
 def _drawn(rng: random.Random, prepared: Prepared, place: str, what: str) -> Fault:
     number = rng.randint(1, prepared.counts[place])
-    if prepared.kind.name == "workers" and what == "power":
-        what = "kill"  # the power does not go off for one process
+    if what == "power" and (prepared.kind.name == "workers" or prepared.kind.makes == "tree"):
+        what = "kill"  # the power does not go off for one process; and no conversion promises to outlast it
     lasting = what not in ("kill", "power", "term", "int") and rng.random() < 0.3
     return Fault(place, number, what, lasting, 10**9 if lasting else 1)
 
@@ -281,15 +264,17 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="processes that each take a share of the runs")
     parser.add_argument("--only", type=int, help="one run of the schedule, by its number")
+    parser.add_argument("--kinds", help="of runs, all if not given")
     parser.add_argument("--verbose", action="store_true", help="a line a run")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     gc.disable()  # collecting would touch every page that a forked process shares
     os.environ["COLUMNS"] = "200"
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as place:
-        kinds = [prepare(kind, Path(place)) for kind in (*KINDS, *chaos_books.KINDS)]
+        wanted = [k for k in (*KINDS, *chaos_books.KINDS) if not options.kinds or k.name in options.kinds.split(",")]
+        kinds = [prepare(kind, Path(place)) for kind in wanted]
         unreached = set(PLACES) - {name for prepared in kinds for name in prepared.counts}
-        if unreached:
+        if unreached and not options.kinds:
             print(f"no kind of run comes to {', '.join(sorted(unreached))}")
             return 1
         plans = list(enumerate(schedule(options.runs, options.seed, kinds)))

@@ -3,11 +3,12 @@
     python tests/helpers/chaos_real.py --runs 500 --seed 1
 
 Each run is a command as a shell starts it, with stdout and stderr in some state, and one event at a moment that is
-drawn from all of its time, the loading of libraries included, or as soon as there is whom it strikes: Ctrl-C, another
-one, SIGTERM, SIGHUP, SIGSTOP and SIGCONT, SIGKILL of a worker, of the fork server, of the resource tracker, of the
-command alone, or of all of them with the same command started again at once. What ended well must have done its work,
-to the bytes of a calm run; what failed must not have done it; after what did not end well the same command comes to
-the same bytes. No traceback is seen, nothing hangs, and no process is left over.
+drawn from all of its time, the loading of libraries included, or as soon as there is whom it strikes, or as soon as so
+many files are there: Ctrl-C, another one, SIGTERM, SIGHUP, SIGSTOP and SIGCONT, SIGKILL of a worker, of the fork
+server, of the resource tracker, of the command alone, or of all of them, also with the same command started again at
+once; the same command a second time beside it; and, where strace is there, a system call that fails. What ended well
+must have done its work, to the bytes of a calm run; what failed must not have done it; after what did not end well the
+same command comes to the same bytes. No traceback is seen, nothing hangs, and no process is left over.
 """
 
 from __future__ import annotations
@@ -21,18 +22,20 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import chaos_checks as checks
+import chaos_commands as commands
 import chaos_world as world
-import datasets
-from chaos import compared, final_problems, problems_at_once
+from chaos_commands import AUGMENT, KINDS, Kind
 from chaos_world import PROGRAM, STATES, Run
 
 LOSING = """
@@ -45,36 +48,17 @@ def scarce(entry):
 task.read_picture = scarce
 """
 EVENTS = ("none", "int", "int", "int int", "term", "hup", "stop", "worker", "worker", "workers", "server", "tracker",
-          "parent", "all", "all and again")  # fmt: skip
+          "parent", "all", "all and again", "twice", "int at files", "all at files", "all at places", "system call",
+          "system call")  # fmt: skip
+AT_FILES = ("int at files", "all at files", "all at places", "system call", "system call")
 FOUND = {"worker": world.workers, "workers": world.workers, "server": world.servers, "tracker": world.trackers}
-SIGNALS = {"int": signal.SIGINT, "int int": signal.SIGINT, "term": signal.SIGTERM, "hup": signal.SIGHUP}
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A command: its words, the exit code of the calm one, and whether it may be killed and called again."""
-
-    name: str
-    words: str
-    code: int = 0
-    printed: bool = False
-    makes: str = ""  # shards, a tree, or a file; nothing for commands that only look
-
-    @property
-    def server(self) -> bool:
-        return self.makes == "shards"
-
-
-KINDS = (
-    Kind("augment", "augment {voc} {out} -r gentle -n 30 --seed 7 -w 3 --sources-per-shard 1", makes="shards"),
-    Kind("augment alone", "augment {voc} {out} -r gentle -n 15 --seed 7 -w 0 --sources-per-shard 1", makes="shards"),
-    Kind("retry", "retry {out} -w 2", makes="shards"),
-    Kind("convert", "convert voc-to-coco {voc} {out} -w 2", makes="tree"),
-    Kind("verify", "verify {shards} --against {voc} -w 2"),
-    Kind("verify damaged", "verify {spoilt} -w 2", code=1),
-    Kind("inspect", "inspect {voc} -w 2", printed=True),
-    Kind("preview", "preview {voc} -r gentle -o {out}.png --limit 4", makes="file"),
-)
+SIGNALS = {
+    "int": signal.SIGINT,
+    "int int": signal.SIGINT,
+    "int at files": signal.SIGINT,
+    "term": signal.SIGTERM,
+    "hup": signal.SIGHUP,
+}
 
 
 @dataclass(frozen=True)
@@ -89,8 +73,16 @@ class Plan:
     to_group: bool
 
     def __str__(self) -> str:
-        whom = "group" if self.to_group else "parent"
+        whom = self.before.rpartition("=trace=")[2] or ("group" if self.to_group else "parent")
         return f"run {self.number}, {self.kind.name}, {self.state}, {self.event} ({whom}) at {self.moment:.2f}"
+
+    @property
+    def before(self) -> str:
+        """What is before the command's words: a tracer that lets a system call fail, one of the first or a late one."""
+        if self.event != "system call":
+            return ""
+        fault = world.FAULTS[self.number % len(world.FAULTS)]
+        return world.injecting(fault, 1 + int(self.moment**3 * 60))
 
 
 @dataclass
@@ -100,6 +92,7 @@ class Outcome:
     plan: Plan
     code: int = 0
     struck: bool = False
+    by_overwrite: bool = False
     flaws: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
 
@@ -115,34 +108,35 @@ class World:
     """The sets that the commands read, what calm runs come to, and how long they take."""
 
     def __init__(self, place: Path, kinds: Sequence[Kind]) -> None:
-        self.place, self.wanted, self.seconds = place, {}, {}  # type: ignore[var-annotated]
-        self.paths = {name: place / name for name in ("voc", "shards", "spoilt", "lossy")}
-        datasets.make_voc(self.paths["voc"], 8)
-        base = KINDS[0].words
-        self._calm(place / "first", base.format(out=self.paths["shards"], **self.paths), 0)
+        self.wanted: dict[str, Path] = {}
+        self.seconds: dict[str, float] = {}
+        self.files: dict[str, int] = {}
+        self.paths = commands.sets(place, kinds)
+        self._calm(place / "first", AUGMENT.format(out=self.paths["shards"], **self.paths), 0)
+        with tarfile.open(self.paths["shards"] / "all-000002.tar") as tar:
+            self.key = tar.getnames()[0].partition(".")[0]
         if "retry" in {kind.name for kind in kinds}:
-            self._calm(
-                place / "second", base.format(out=self.paths["lossy"], **self.paths), 1, LOSING + PROGRAM, "-w 0"
-            )
+            words = AUGMENT.format(out=self.paths["lossy"], **self.paths)
+            self._calm(place / "second", words, 1, LOSING + PROGRAM, "-w 0")
         shutil.copytree(self.paths["shards"], self.paths["spoilt"])
-        tar = self.paths["spoilt"] / "all-000001.tar"
-        tar.write_bytes(tar.read_bytes()[:-700] + bytes(699) + b"x")
+        tar_path = self.paths["spoilt"] / "all-000001.tar"
+        tar_path.write_bytes(tar_path.read_bytes()[:-700] + bytes(699) + b"x")
         for kind in kinds:
             folder = place / f"calm {kind.name}"
-            self.begin(kind, folder)
+            commands.begin(kind, folder, self.paths)
             started = time.monotonic()
             self._calm(folder / "log", self.words(kind, folder), kind.code)
             self.seconds[kind.name] = time.monotonic() - started
-            self.wanted[kind.name] = folder / "out"
-        self.wanted["retry"] = self.paths["shards"]
-
-    def begin(self, kind: Kind, folder: Path) -> None:
-        folder.mkdir()
-        if kind.name == "retry":
-            shutil.copytree(self.paths["lossy"], folder / "out")
+            self.wanted[kind.name] = kind.out(folder)
+            self.files[kind.name] = len(checks.files_of(kind.out(folder)))
+        if "retry" in self.wanted:
+            self.wanted["retry"] = self.paths["shards"]
 
     def words(self, kind: Kind, folder: Path) -> str:
-        return kind.words.format(out=shlex.quote(str(folder / "out")), **self.paths)
+        return kind.words.format(out=shlex.quote(str(kind.out(folder))), key=self.key, **self.paths)
+
+    def is_done(self, kind: Kind, folder: Path) -> bool | None:
+        return checks.is_done(kind.makes, kind.out(folder), self.wanted[kind.name])
 
     def _calm(self, log: Path, words: str, code: int, program: str = PROGRAM, more: str = "") -> None:
         log.mkdir(parents=True)
@@ -157,17 +151,17 @@ class World:
 def strike(run: Run, plan: Plan) -> bool:
     """Let the event happen; whether anybody was there to be struck."""
     pid = run.process.pid
-    if run.process.poll() is not None or plan.event == "none":
+    if run.process.poll() is not None or plan.event in ("none", "twice", "system call"):
         return False
     if plan.event in SIGNALS:
-        for _ in plan.event.split():
+        for _ in range(plan.event.count("int") or 1):
             _send(pid, SIGNALS[plan.event], to_group=plan.to_group)
             time.sleep(0.05)
     elif plan.event == "stop":
         _send(pid, signal.SIGSTOP, to_group=plan.to_group)
         time.sleep(0.3)
         _send(pid, signal.SIGCONT, to_group=plan.to_group)
-    elif plan.event in ("all", "all and again"):
+    elif plan.event.startswith("all"):
         _send(pid, signal.SIGKILL, to_group=True)
     elif plan.event == "parent":
         _send(pid, signal.SIGKILL, to_group=False)
@@ -192,42 +186,52 @@ def _send(pid: int, number: signal.Signals, *, to_group: bool) -> None:
 
 def disturbed(plan: Plan, all_: World, place: Path) -> Outcome:
     """One run with its event, and on until its work is done."""
-    outcome, folder = Outcome(plan), place / f"run {plan.number}"
-    all_.begin(plan.kind, folder)
-    run = Run(folder, all_.words(plan.kind, folder), plan.state)
-    if plan.event not in FOUND:
+    kind, outcome, folder = plan.kind, Outcome(plan), place / f"run {plan.number}"
+    commands.begin(kind, folder, all_.paths)
+    run = Run(folder, all_.words(kind, folder), plan.state, before=plan.before)
+    if plan.event in AT_FILES:
+        share = 1.0 if plan.event == "all at places" else plan.moment
+        while run.process.poll() is None and not commands.has_begun(
+            kind, kind.out(folder), share, all_.files[kind.name]
+        ):
+            time.sleep(0.001)
+    elif plan.event not in FOUND:
         with suppress(subprocess.TimeoutExpired):
-            run.process.wait(plan.moment * all_.seconds[plan.kind.name])
+            run.process.wait(plan.moment * all_.seconds[kind.name])
     outcome.struck = strike(run, plan)
     again = None
-    if plan.event == "all and again":
+    if plan.event in ("all and again", "twice"):
         (folder / "again").mkdir()
-        again = Run(folder / "again", all_.words(plan.kind, folder), "calm")
+        again = Run(folder / "again", all_.words(kind, folder), "calm")
     if not run.ended():
         outcome.wrong("hung", run.text()[-300:])
     if left := run.leaves():
         outcome.wrong("left over", f"{left}")
         run.kill()
     outcome.code = run.process.returncode
-    hold(outcome, run.text(), done=_is_done(plan.kind, folder, all_) if again is None else None)
-    if again is not None:
-        if not again.ended():
-            outcome.wrong("hung", again.text()[-300:])
-        _check_words(outcome, again.text(), again.process.returncode)
+    if again is None:
+        hold(outcome, run.text(), all_.is_done(kind, folder))
+    else:
+        _hold_both(outcome, run, again, lambda: all_.is_done(kind, folder))
+    for problem in checks.at_any_time(kind.makes, kind.out(folder)):
+        outcome.wrong("half written", problem)
     _go_on(outcome, folder, all_)
     shutil.rmtree(folder)
     return outcome
 
 
-def _is_done(kind: Kind, folder: Path, all_: World) -> bool | None:
-    """Whether the work of a command is done; ``None`` for one that makes nothing."""
-    out = folder / "out"
-    if kind.makes == "shards":
-        rejects = out / "rejects.jsonl"
-        return (out / "manifest.json").exists() and rejects.exists() and not rejects.read_text()
-    if kind.makes == "tree":
-        return (out / "annotations").is_dir() or (out / "instances.json").exists() or out.is_dir()
-    return out.with_suffix(".png").exists() if kind.makes == "file" else None
+def _hold_both(outcome: Outcome, run: Run, again: Run, is_done: Callable[[], bool | None]) -> None:
+    """Two of one command: where none was killed, one of them does the work, and the other does it too or is refused."""
+    _check_words(outcome, run.text(), outcome.code)
+    if not again.ended():
+        outcome.wrong("hung", again.text()[-300:])
+    _check_words(outcome, again.text(), again.process.returncode)
+    codes = {outcome.code, again.process.returncode}
+    lost_print = outcome.plan.kind.printed and outcome.plan.state == "stdout full"
+    if outcome.plan.event != "twice" or lost_print:
+        return
+    if is_done() is False or outcome.plan.kind.code not in codes or codes - {0, 1, 2}:
+        outcome.wrong("lying", f"{codes} of two: {run.text()[-300:]} {again.text()[-300:]}")
 
 
 def hold(outcome: Outcome, text: str, done: bool | None) -> None:
@@ -235,11 +239,21 @@ def hold(outcome: Outcome, text: str, done: bool | None) -> None:
     plan, code = outcome.plan, outcome.code
     _check_words(outcome, text, code)
     asked = {SIGNALS[plan.event]} if plan.event in SIGNALS else set()
-    if plan.event in ("all", "parent", "all and again"):
+    if plan.event == "parent" or plan.event.startswith("all"):
         asked = {signal.SIGKILL}
+    if plan.kind.name == "plan" and plan.state == "stdout closed":
+        asked.add(signal.SIGPIPE)
     if code < 0:
         if -code not in asked:
             outcome.wrong("lying", f"ended by {-code}, which nobody sent: {text[-200:]}")
+        return
+    if plan.event == "system call":  # may fail the work, also of what only looks, or a print
+        if (
+            code not in (0, 1, 2)
+            or (code == 0 and (done is False or plan.kind.code))
+            or (code and done and "printed" not in text)
+        ):
+            outcome.wrong("lying", f"{code}, done: {done}: {text[-300:]}")
         return
     lost_print = plan.kind.printed and plan.state == "stdout full"
     if code == 0 and (done is False or plan.kind.code or lost_print):
@@ -260,49 +274,51 @@ def _check_words(outcome: Outcome, text: str, code: int) -> None:
 
 
 def _go_on(outcome: Outcome, folder: Path, all_: World) -> None:
-    """After the event the same command comes to what a calm one comes to."""
-    kind, out = outcome.plan.kind, folder / "out"
+    """After the event the same command comes to what a calm one comes to; or the one that its refusal names."""
+    kind, out = outcome.plan.kind, outcome.plan.kind.out(folder)
     if not kind.makes:
         return
-    if kind.makes == "shards":
-        for problem in problems_at_once(out, ""):
-            outcome.wrong("half written", problem)
+    asked = outcome.plan.event in SIGNALS and outcome.plan.event != "int int"
+    if kind.makes == "tree" and asked and out.exists() and not all_.is_done(kind, folder):
+        outcome.wrong("half written", f"{sorted(checks.files_of(out))[:3]}")
+    more = ""
     for attempt in range(4):
-        if _is_done(kind, folder, all_):
+        if all_.is_done(kind, folder):
             break
         (log := folder / f"on {attempt}").mkdir()
-        lossy = kind.makes == "shards" and (out / "rejects.jsonl").exists()
-        words = f"retry {shlex.quote(str(out))} -w 0" if lossy else all_.words(kind, folder)
+        lossy = commands.is_lossy(kind, folder)
+        words = f"retry {shlex.quote(str(out))} -w 0" if lossy else all_.words(kind, folder) + more
         on = Run(log, words, "calm")
-        if not on.ended() or on.process.returncode not in (0, 1):
+        refused = on.ended() and on.process.returncode == 2 and checks.WAY_OUT in on.text()
+        if refused and kind.makes == "tree" and not more:
+            more = " --overwrite"
+            outcome.by_overwrite = True
+        elif on.process.returncode not in (0, 1):
             outcome.wrong("does not go on", f"{on.process.returncode}: {on.text()[-300:]}")
             return
     else:
         outcome.wrong("does not go on", "after four calls")
         return
-    wanted = all_.wanted[kind.name]
-    if kind.makes == "shards":
-        for problem in final_problems(out, wanted):
-            outcome.wrong("not the same", problem)
-        for what, count in zip(("lost", "doubled", "differing"), compared(out, wanted), strict=True):
-            outcome.flaws[what] += count
-    elif _files(out if out.exists() else out.parent) != _files(wanted if wanted.exists() else wanted.parent):
-        outcome.wrong("differing", f"{out} from {wanted}")
-
-
-def _files(folder: Path) -> dict[str, bytes]:
-    inside = folder.name == "out"
-    paths = [p for p in folder.rglob("*") if p.is_file() and (inside or p.suffix == ".png")]
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in paths}
+    for what, told, count in checks.unlike(kind.makes, out, all_.wanted[kind.name]):
+        outcome.problems.append(f"{what}: {told}")
+        outcome.flaws[what] += count
 
 
 # --- the schedule ----------------------------------------------------------------------------------------------------
 
 
-def schedule(runs: int, seed: int, kinds: Sequence[Kind] = KINDS) -> Iterator[Plan]:
+def schedule(runs: int, seed: int, kinds: Sequence[Kind] = KINDS, events: Sequence[str] = EVENTS) -> Iterator[Plan]:
     """Kinds and events in turn, states and moments drawn."""
     rng = random.Random(seed)
-    pairs = [(kind, event) for kind in kinds for event in EVENTS if kind.server or event not in ("server", "tracker")]
+    can_inject = world.can_inject()
+    pairs = [
+        (kind, event)
+        for kind in kinds
+        for event in events
+        if (event != "system call" or can_inject)
+        and (kind.server or event not in ("server", "tracker"))
+        and (kind.in_folder or event not in AT_FILES)
+    ]
     chosen: list[tuple[Kind, str]] = []
     while len(chosen) < runs:
         rng.shuffle(pairs)
@@ -320,13 +336,15 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="runs at the same time")
     parser.add_argument("--only", type=int, help="one run of the schedule, by its number")
+    parser.add_argument("--events", default=",".join(dict.fromkeys(EVENTS)), help="all if not given")
     parser.add_argument("--kinds", default=",".join(kind.name for kind in KINDS), help="of commands, all if not given")
     options = parser.parse_args()
     kinds = [kind for kind in KINDS if kind.name in options.kinds.split(",")]
+    events = [event for event in EVENTS if event in options.events.split(",")]
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has jobs in the background ignore it
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(options.jobs) as jobs:
         all_ = World(Path(place), kinds)
-        plans = [p for p in schedule(options.runs, options.seed, kinds) if options.only in (None, p.number)]
+        plans = [p for p in schedule(options.runs, options.seed, kinds, events) if options.only in (None, p.number)]
         started, outcomes = time.monotonic(), []
         for outcome in jobs.map(lambda plan: disturbed(plan, all_, Path(place)), plans):
             outcomes.append(outcome)
@@ -347,7 +365,8 @@ def report(outcomes: Sequence[Outcome], seconds: float) -> str:
     return "\n".join([
         f"struck: {json.dumps(struck)}",
         f"states: {json.dumps(Counter(o.plan.state for o in outcomes))}",
-        f"exit codes: {json.dumps(codes)}",
+        f"commands: {json.dumps(Counter(o.plan.kind.name for o in outcomes))}",
+        f"exit codes: {json.dumps(codes)}; went on by --overwrite: {sum(o.by_overwrite for o in outcomes)}",
         f"{len(outcomes)} real runs in {seconds:.0f} s; "
         + ", ".join(f"{name} {flaws[name]}" for name in names)
         + (f"; {others}" if others else ""),

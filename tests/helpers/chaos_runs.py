@@ -45,6 +45,8 @@ class Call:
 
     def by_library(self, source: Path, folder: Path) -> None:
         given = dict(self.options)
+        if self.command == "words":
+            raise ValueError(f"{given['words']}: is called by the command line alone")
         if self.command == "finish":
             finish(folder)
         elif self.command == "retry":
@@ -59,6 +61,8 @@ class Call:
 
     def by_command_line(self, source: Path, folder: Path) -> int:
         """Gives the exit code."""
+        if self.command == "words":
+            return self._code_of([word.format(src=source, out=folder) for word in str(self.options["words"]).split()])
         words = [self.command, *([str(source)] if self.command == "augment" else []), str(folder)]
         given = dict(self.options)
         if self.command == "augment":
@@ -69,6 +73,9 @@ class Call:
             given["workers"] = 0
         for name, value in given.items():
             words += [f"--{name}", *([] if value is True else [str(value)])]
+        return self._code_of(words)
+
+    def _code_of(self, words: list[str]) -> int:
         try:
             app(words)
         except SystemExit as end:
@@ -87,12 +94,19 @@ class Kind:
     source: str = "voc"
     spoilt: str = ""
     held: int | None = None
+    makes: str = "shards"  # see chaos_checks.py
+
+
+def worded(words: str) -> Call:
+    """A call by its words, with ``{src}`` and ``{out}`` in them."""
+    return Call("words", {"words": words})
 
 
 def augmented(**options: Any) -> Call:
     return Call("augment", options)
 
 
+_TO = "{src} {out} -w 0"
 KINDS = (
     Kind("fresh", (augmented(),)),
     Kind("originals", (augmented(copies=1, originals=True),)),
@@ -107,6 +121,16 @@ KINDS = (
     Kind("retry", (Call("retry"),), before=(augmented(),), spoilt="transient"),
     Kind("mended", (Call("retry", {"all": True}),), before=(augmented(),), source="mended", spoilt="damaged"),
     Kind("check", (augmented(check=True),), before=(augmented(),), spoilt="tar"),
+    Kind("parted", (worded(f"augment {_TO} -r detection -n 2 --val 40% --group-by _([0-9]+)"),)),
+    Kind("tile", (worded(f"tile {_TO} --size 48"),)),
+    Kind("crops", (worded(f"crops {_TO} --margin 16px"),)),
+    Kind("to shards", (worded(f"convert voc-to-shards {_TO}"),)),
+    Kind("to yolo", (worded(f"augment {_TO} -r detection -n 2 --to yolo"),), makes="dataset"),
+    Kind("tile to coco", (worded(f"tile {_TO} --size 64 --to coco"),), makes="dataset"),
+    Kind("crops to voc", (worded(f"crops {_TO} --to voc"),), makes="dataset"),
+    Kind("convert", (worded(f"convert voc-to-coco {_TO}"),), makes="tree"),
+    Kind("filter", (worded(f"dataset filter {_TO} --classes cat,dog"),), makes="tree"),
+    Kind("split", (worded(f"dataset split {_TO} --val 40% --to yolo"),), makes="tree"),
 )
 
 
@@ -210,7 +234,7 @@ def _line(calls: Sequence[Call], source: Path, folder: Path) -> End:
         if "Traceback" in text or code not in (0, 1, 2, *_SIGNALED):
             return End("raw", f"exit code {code}: {text}")
         if "augpipe: stopped" in text or code in _SIGNALED:
-            return End("stopped")
+            return End("stopped", text)
         if code and "may pass" not in text:
             return End("error", text)
     return End("done")

@@ -30,7 +30,8 @@ from pathlib import Path
 import boto3
 import datasets
 import s3fs
-from chaos import _transient, compared, final_problems, problems_at_once
+from chaos import _transient
+from chaos_checks import compared, final_problems, problems_at_once
 from moto.server import ThreadedMotoServer
 from packing import packed
 from runs import run

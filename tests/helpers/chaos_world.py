@@ -39,12 +39,14 @@ SILENT = 60.0
 class Run:
     """A command with its streams, in a process group of its own."""
 
-    def __init__(self, place: Path, words: str, state: str, program: str = PROGRAM) -> None:
+    def __init__(self, place: Path, words: str, state: str, program: str = PROGRAM, before: str = "") -> None:
         self.said, self.printed = place / "stderr", place / "stdout"
         redirection = STATES[state]
         outer = "" if redirection.startswith("2>") else f"2>{shlex.quote(str(self.said))} "
         outer += "" if redirection.startswith(">") else f">{shlex.quote(str(self.printed))} "
-        line = f"exec {shlex.quote(sys.executable)} -c {shlex.quote(program)} {words} {outer}{redirection} 3>&-"
+        line = (
+            f"exec {before} {shlex.quote(sys.executable)} -c {shlex.quote(program)} {words} {outer}{redirection} 3>&-"
+        )
         ours, theirs = os.pipe()
         os.close(ours)  # nobody reads descriptor 3
         self.process = subprocess.Popen(
@@ -80,6 +82,31 @@ class Run:
 
     def text(self) -> str:
         return self.said.read_text("utf-8", "replace") if self.said.exists() else ""
+
+
+# --- system calls that fail ---
+
+FAULTS = ("fsync:error=EIO", "rename:error=EIO", "rename:error=ENOSPC", "mkdir:error=ENOSPC", "unlink:error=EACCES",
+          "rmdir:error=EIO", "write:error=ENOSPC", "write:error=EIO", "ftruncate:error=EIO", "statfs:error=EIO",
+          "fcntl:error=ENOLCK", "clone:error=EAGAIN", "clone3:error=EAGAIN", "vfork:error=EAGAIN", "wait4:error=EINTR",
+          "memfd_create:error=EMFILE", "socketpair:error=EMFILE", "pipe2:error=EMFILE",
+          "sendmsg:error=ENOBUFS", "poll:error=EINTR", "epoll_wait:error=EINTR", "copy_file_range:error=EIO",
+          "sendfile:error=EIO", "link:error=EIO", "symlink:error=EIO")  # fmt: skip
+
+
+def can_inject() -> bool:
+    """Whether strace is there and may trace."""
+    words = ["strace", "-f", "-o", os.devnull, "-e", "inject=fsync:error=EIO:when=1", "true"]
+    try:
+        return subprocess.run(words, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def injecting(fault: str, number: int) -> str:
+    """The words before a command whose ``number``-th system call of a kind fails, in any of its processes."""
+    call = fault.partition(":")[0]
+    return f"strace -f --seccomp-bpf -qq -o {os.devnull} -e trace={call} -e inject={fault}:when={number}"
 
 
 # --- processes ---

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chaos import problems_at_once
+from chaos_checks import problems_at_once
 from runs import promised
 
 PROGRAM = "from augpipe.cli.main import main; main()"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import resource
 import shutil
 import tarfile
 from pathlib import Path
@@ -248,3 +249,23 @@ def test_it_writes_nowhere_but_where_it_may(folders, tmp_path):
     assert "ends so" in done.stderr
     assert not (tmp_path / "a.png").exists()
     assert sorted(p for place in (source, shards) for p in place.rglob("*")) == before
+
+
+@pytest.mark.parametrize("ending", [".png", ".tar"])
+def test_where_the_disk_is_full_what_was_there_stays_and_the_code_does_not_say_that_bytes_differ(
+    folders, tmp_path, ending
+):
+    """A limit on the size of files stands for the disk; the signal for it is ignored by Python."""
+    _, shards = folders["coco"]
+    place = tmp_path / f"a{ending}"
+    key = next(k for k, files in samples(shards).items() if "png" in files)
+    place.write_bytes(b"mine")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
+    try:
+        done = call("replay", shards, key, "-o", place)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert done.exit_code == 2
+    assert done.stderr == f"augpipe: {place}: could not be written: File too large\n"
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [(place.name, b"mine")]

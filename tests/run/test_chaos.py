@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from chaos import final_problems, problems_at_once
+from chaos_checks import final_problems, problems_at_once
 from chaos_real import KINDS, Outcome, Plan, hold
 from places import HELPERS
 from runs import run
@@ -21,8 +21,9 @@ CHAOS = HELPERS / "chaos.py"
 
 
 def test_disturbed_runs_come_to_the_same_bytes():
-    """In a process of its own, as it forks and this one has threads."""
-    command = [sys.executable, str(CHAOS), "--runs", "8", "--seed", str(os.getpid())]
+    """A few kinds of all, in a process of its own, as it forks and this one has threads."""
+    kinds = "fresh,spooled,workers,extend,retry,books,changing,to yolo,crops,convert"
+    command = [sys.executable, str(CHAOS), "--runs", "10", "--seed", str(os.getpid()), "--kinds", kinds]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     print(done.stdout)  # the seed is another one each time; what fails names it
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"

@@ -11,17 +11,16 @@ from typing import Any
 
 import pytest
 from builders import needs
-from hostile_cases import CASES, Case
-from hostile_table import ROOT, Odd, row_of
+from hostile_cases import CASES
+from hostile_table import ADDED_MB, ROOT, SECONDS, Odd, odd_section, page
 from places import HELPERS
 
-MOST_SECONDS, MOST_MB = 30, 600  # of a core, however busy it is; docs/hostile.md has what it takes
+MOST_MB = 600  # of a picture of other projects, with the libraries
 SHARE = {
     "4,000 polygons in one picture": 0.15,
     "50,000 fields of one name": 0.15,
     "25,000 empty members": 0.15,
 }  # of the seconds; as much less as the input is smaller than what is let through
-LIBRARIES_MB = 100  # of a worker; the process that is measured also has torch, whose builds differ by 200
 PAGE = ROOT / "docs" / "hostile.md"
 TRIED = [case for case in CASES if not case.long or "AUGPIPE_FUZZ" in os.environ]
 
@@ -43,8 +42,8 @@ def test_it_ends_as_declared(results, number):
     assert case.says in said
     assert "Traceback" not in said
     assert "please report" not in said
-    assert found["added"] < MOST_MB - LIBRARIES_MB
-    assert found["seconds"] < MOST_SECONDS * SHARE.get(case.name, 1)
+    assert found["added"] < ADDED_MB
+    assert found["seconds"] < SECONDS * SHARE.get(case.name, 1)
     assert all(c.isprintable() or c == "\n" for c in said), ascii(said)
     if case.outcome == "error":
         complaint = found["err"][found["err"].index("augpipe: ") :]
@@ -53,20 +52,8 @@ def test_it_ends_as_declared(results, number):
         assert found["written"] >= 1  # the good one beside it
 
 
-def rows(page: str) -> list[str]:
-    """The rows of the tables of cases, without time and memory."""
-    tables = page.partition("\n## Odd pictures")[0]
-    found = [line for line in tables.splitlines() if line.startswith("| ") and not line.startswith("| input")]
-    return [re.sub(r" \| [\d.]+ \| \d+ \|$", "", line) for line in found]
-
-
-def declared(case: Case) -> str:
-    return re.sub(r" \| s \| MB \|\n$", "", row_of(case, "s", "MB"))
-
-
 def test_the_page_lists_every_case():
-    ordered = [declared(c) for group in dict.fromkeys(c.group for c in CASES) for c in CASES if c.group == group]
-    assert rows(PAGE.read_text("utf-8")) == ordered, "python tests/helpers/hostile_table.py docs/hostile.md"
+    assert PAGE.read_text("utf-8").startswith(page(CASES, [])), "python tests/helpers/hostile_table.py docs/hostile.md"
 
 
 @pytest.fixture(scope="module")
@@ -89,4 +76,5 @@ def test_odd_pictures_are_pictures_or_rejects_in_silence_and_bounded_memory(odd)
         assert one.outcome == "read" or one.outcome.removeprefix("reject ") in codes, one
         assert one.err == ""
         assert one.peak < MOST_MB, one
-        assert one.seconds < MOST_SECONDS, one
+        assert one.seconds < SECONDS, one
+    assert PAGE.read_text("utf-8").endswith(odd_section(odd))

@@ -18,7 +18,7 @@ from contest import WORKLOADS
 from augpipe.core.plan import Step
 from augpipe.pixels import cpu
 from augpipe.recipe.load import load
-from augpipe.run import task
+from augpipe.run import outputs, task
 from augpipe.run.augment import Execution, RunOptions, augment
 
 COPIES = 4
@@ -65,9 +65,9 @@ STAGES: tuple[tuple[object, str, str], ...] = (
     (task, "read_picture", "read the file"),
     (task, "read_header", "header"),
     (task._ShardTask, "_load", "source labels"),
-    (task, "draw", "draw"),
-    (task, "follow", "move labels"),
-    (task, "apply", "move labels"),
+    (outputs, "draw", "draw"),
+    (outputs, "follow", "move labels"),
+    (outputs, "apply", "move labels"),
     (cpu, "decode", "decode"),
     (cpu, "aimed", "pixels: mean of the source"),
     *((kind, "on_cpu", f"pixels: {kind.__name__.lower()}") for kind in Step.__subclasses__()),

@@ -119,7 +119,7 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     Run again into an unfinished DST to go on.
     """
     folder = local_path(dst)
-    running.load_ahead(folder, workers)
+    running.load_ahead(src, folder, workers, _copies(copies, extend))
     from augpipe.pixels.codec.image import PictureFormat
     from augpipe.recipe.load import load
     from augpipe.run.augment import Execution, Limits, RunOptions

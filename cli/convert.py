@@ -84,7 +84,7 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter an option
         if pictures != "copy":
             raise UsageError("pictures are in the shards; leave --pictures copy")
         shared.goes_on()
-        running.load_ahead(local_path(dst), workers)
+        running.load_ahead(src, local_path(dst), workers)
         from augpipe.conversion.to_shards import convert_to_shards
 
         running.carried_out(

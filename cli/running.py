@@ -46,14 +46,14 @@ AcceptVersion = Annotated[
 ]
 
 
-def load_ahead(dst: Path, workers: int | None) -> None:
-    """Let the workers' libraries load while this process loads its own, unless there is no work for them."""
-    from augpipe.run.engine import fork_server
+def load_ahead(src: str, dst: Path, workers: int | None, copies: int = 1) -> None:
+    """Let the workers' libraries load while this process loads its own, unless there is no or little work for them."""
+    from augpipe.run.engine import fork_server, little_work
 
     with suppress(OSError):  # the command itself refuses an impossible DST
         if any((folder / "manifest.json").exists() for folder in (dst, dst / HIDDEN / SHARDS)):
             return
-    if workers != 0:
+    if workers != 0 and not little_work.looks_little(src, copies, workers):
         fork_server.start()
 
 

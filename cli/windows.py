@@ -120,7 +120,7 @@ def carried_out(
         given: everything else.
     """
     folder = local_path(dst)
-    running.load_ahead(folder, given.workers)
+    running.load_ahead(src, folder, given.workers)
     running.require_form(given.to, given.kind, given.ids)
     from augpipe.pixels.codec.image import PictureFormat
     from augpipe.recipe.load import without_steps

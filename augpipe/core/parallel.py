@@ -193,12 +193,8 @@ class _Pool:
 
 
 def _context() -> BaseContext:
-    """How processes are started. The system counts the threads, as libraries have some too."""
-    try:
-        alone = len(os.listdir("/proc/self/task")) == 1
-    except OSError:
-        alone = False
-    if alone:
+    """How processes are started."""
+    if processes.is_alone():
         return multiprocessing.get_context("fork")
     _start_server()
     return processes.context()

@@ -275,6 +275,14 @@ def not_started(why: object) -> RunError:
     return RunError(f"workers do not start: {one_line(why)}\n{way}")
 
 
+def is_alone() -> bool:
+    """Whether this process has one thread, so that it can fork. The system counts them, as libraries have some too."""
+    try:
+        return len(os.listdir("/proc/self/task")) == 1
+    except OSError:
+        return False
+
+
 def may_start_processes() -> bool:
     """Whether this process may have children, as daemonic workers of pools and data loaders may not."""
     return not process.current_process().daemon

@@ -80,7 +80,7 @@ def _cut(moved: F64, state: CanvasState) -> list[VisibleBox]:
     seen = []
     for i, (x0, y0, x1, y1) in enumerate(bounds):
         if whole[i]:
-            under = _meet((x0, y0, x1, y1), painted)
+            under = bool(painted) and _meet((x0, y0, x1, y1), painted)
             seen.append(VisibleBox((x0, y0, x1, y1), 1.0, region_of(moved[i]) if under else ()))
         elif x1 <= 0.0 or y1 <= 0.0 or x0 >= w or y0 >= h:
             seen.append(VisibleBox(None, 0.0))

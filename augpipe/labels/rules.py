@@ -80,6 +80,8 @@ class Fault(NamedTuple):
 
 def fault_of(shape: Shape, rules: LabelRules) -> Fault | None:
     """What a shape lacks; ``None``, as for most, if nothing. :func:`judged` says whether it counts."""
+    if _is_clear(shape, rules):
+        return None
     if shape.in_frame <= 0.0:
         return Fault("outside")
     if rules.truncated == "drop" and shape.in_frame < TRUNCATED_BELOW:
@@ -89,20 +91,27 @@ def fault_of(shape: Shape, rules: LabelRules) -> Fault | None:
         return Fault("min_visibility" if by_frame else "erased", round(shape.visible, DECIMALS))
     if shape.box_xyxy is None:
         return Fault("degenerate")
-    x0, y0, x1, y1 = shape.box_xyxy
-    if min(x1 - x0, y1 - y0) < rules.min_side + _CLEARLY:
-        x0, y0, x1, y1 = (round(v, DECIMALS) for v in shape.box_xyxy)
-        side = round(min(x1 - x0, y1 - y0), DECIMALS)
-        if side <= 0.0:
-            return Fault("degenerate")
-        if side < rules.min_side:
-            return Fault("min_side", side)
+    x0, y0, x1, y1 = (round(v, DECIMALS) for v in shape.box_xyxy)
+    side = round(min(x1 - x0, y1 - y0), DECIMALS)
+    if side <= 0.0:
+        return Fault("degenerate")
+    if side < rules.min_side:
+        return Fault("min_side", side)
     return Fault("min_area", round(shape.area, DECIMALS)) if _below(shape.area, rules.min_area) else None
 
 
+def _is_clear(shape: Shape, rules: LabelRules) -> bool:
+    """Whether a shape is so far above every limit, as most are, that nothing need be rounded to see it."""
+    if shape.box_xyxy is None or shape.in_frame < TRUNCATED_BELOW:
+        return False
+    x0, y0, x1, y1 = shape.box_xyxy
+    side, least = rules.min_side + _CLEARLY, rules.min_visibility + _CLEARLY
+    return x1 - x0 >= side and y1 - y0 >= side and shape.visible >= least and shape.area >= rules.min_area + _CLEARLY
+
+
 def _below(value: float, limit: float) -> bool:
-    """Whether a number is below a limit as it is written. Most are clear of it, and need not be rounded."""
-    return value < limit + _CLEARLY and round(value, DECIMALS) < limit
+    """Whether a number is below a limit as it is written."""
+    return round(value, DECIMALS) < limit
 
 
 def judged(

@@ -46,7 +46,7 @@ class Labelled:
     @property
     def truncated(self) -> int:
         """How many survivors the frame cuts more than a thousandth of."""
-        return sum(shape.in_frame < TRUNCATED_BELOW for shape in self.shapes)
+        return sum([shape.in_frame < TRUNCATED_BELOW for shape in self.shapes])
 
 
 def apply(
@@ -85,7 +85,7 @@ def apply(
         dropped += (_dropped(objects, i, Fault("outside")) for i in gone)
         kept = [i for i in kept if i not in gone]
     dropped.sort(key=lambda d: (d.index, d.reason))
-    survivors = tuple(shapes[i] for i in kept)
+    survivors = tuple([shapes[i] for i in kept])
     objects = _to_ignore(objects, ignored) if ignored else objects
     moved = _moved_objects(objects if len(kept) == len(shapes) else objects.take(kept), survivors, state, categories)
     panoptic = label_maps.moved(annotations.panoptic, state, 0, paint)
@@ -199,8 +199,8 @@ def _moved_objects(
     return replace(
         objects,
         boxes_xyxy=np.array([s.box_xyxy for s in shapes], np.float64).reshape(-1, 4),
-        segmentation=tuple(s.segmentation for s in shapes),
-        obb=tuple(s.obb for s in shapes),
+        segmentation=tuple([s.segmentation for s in shapes]),
+        obb=tuple([s.obb for s in shapes]),
         keypoints=_moved_keypoints(objects, state, categories),
         parts=_moved_parts(objects.parts, state) if state.moved else objects.parts,
         facts=tuple(map(_facts, objects.facts, shapes)),

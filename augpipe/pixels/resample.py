@@ -64,12 +64,10 @@ def resample(
     """
     w, h = size_wh
     out = np.empty((h, w, *picture.shape[2:]), picture.dtype)
-    back = index_map(matrix, reduce)
+    back, mode, of_floats = index_map(matrix, reduce), _opencv_border(border), _remap_makes_the_map()
     for rows, x, y in _positions(back, (0, 0, w, h)):
-        first, second = (x, y) if _remap_makes_the_map() else cv2.convertMaps(x, y, cv2.CV_16SC2)
-        cv2.remap(
-            picture, first, second, cv2.INTER_LINEAR, dst=out[rows], borderMode=_opencv_border(border), borderValue=fill
-        )
+        first, second = (x, y) if of_floats else cv2.convertMaps(x, y, cv2.CV_16SC2)
+        cv2.remap(picture, first, second, cv2.INTER_LINEAR, dst=out[rows], borderMode=mode, borderValue=fill)
     return out
 
 

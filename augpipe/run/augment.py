@@ -25,6 +25,7 @@ from augpipe.recipe.nodes import Recipe
 from augpipe.run.compatibility import checked
 from augpipe.run.config import SOURCE_CHANGED, Execution, RunOptions, config_of, differences, patient
 from augpipe.run.engine.base import Engine
+from augpipe.run.engine.little_work import looks_little
 from augpipe.run.engine.registry import engine_for
 from augpipe.run.folder.inventory import take_stock
 from augpipe.run.folder.lock import WHOLE
@@ -84,7 +85,7 @@ def augment(  # noqa: PLR0913 - what is not given has a default
         require_apart(roots_of(source, options.source), output.store.folder)
         _require_ours(output)
         engine = engine_for(engine, patient(execution, options), options.device)
-        if not output.is_finished():
+        if not output.is_finished() and not looks_little(source, options.copies, execution.workers):
             engine.get_ready()  # while the source is looked through
         if not execution.overwrite and (started := output.state()) is not None:
             options = _with_levels_of(started, options, output.store.folder)

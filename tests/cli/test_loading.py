@@ -1,14 +1,22 @@
 """What commands do to be quick to start: what they must not load, and what they must not look for."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 
 _PROGRAM = """
-import atexit, pathlib, sys
+import atexit, gc, os, pathlib, sys
 sys.argv[1:], told = sys.argv[2:], pathlib.Path(sys.argv[1])
 atexit.register(lambda: told.write_text("\\n".join(sys.modules)))
+
+def watch(phase, info):
+    if phase == "start":
+        objects = gc.get_objects(0) if info["generation"] == 0 else gc.get_objects()
+        os.write(2, b"visited %d objects\\n" % len(objects))
+
+gc.callbacks.append(watch)
 from augpipe.cli.main import main
 main()
 """
@@ -34,6 +42,8 @@ def test_a_command_does_not_load_what_it_has_no_use_for(command, unwanted, voc, 
     done = subprocess.run([sys.executable, "-c", _PROGRAM, told, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not (unwanted | _NEVER) & set(told.read_text().split())
+    visited = [int(number) for number in re.findall(r"visited (\d+) objects", done.stderr)]
+    assert max(visited, default=0) < 10_000, "what was loaded stays, so it is no garbage"
 
 
 def test_a_command_asks_no_other_package_what_a_recipe_means():

@@ -231,9 +231,10 @@ HEAD = """# Hostile input
 What is read may have been made to do harm. None of it is believed, unpacked, fetched or executed: every input below
 ends as a picture, as a reject that costs this one picture, or as an error of a line or two, in bounded time and memory.
 
-`tests/run/test_hostile.py` builds every input below, some of the largest pictures only for `make fuzz`, and runs augpipe
-on it, in a process of its own that is forked as a run's workers are. It fails if one of the {cases} ends otherwise, or takes more than {seconds} seconds of one core or
-{megabytes} MB beside the libraries. `python tests/helpers/hostile_table.py docs/hostile.md` writes this page.
+`tests/run/test_hostile.py` builds every input below, some of the largest pictures for `make fuzz` alone, and runs
+augpipe on it, in a process of its own that is forked as a run's workers are. It fails if one of the {cases} ends
+otherwise, or takes more than {seconds} seconds of one core or {megabytes} MB beside the libraries.
+`python tests/helpers/hostile_table.py docs/hostile.md` writes this page.
 
 - **Pictures** are judged by their header, before anything is decoded: at most `--max-pixels` pixels (64 million), and
   at most the memory that so many pixels of a usual picture take, with its file (416 MB). So 16 bits a channel, alpha,

@@ -4,7 +4,8 @@ A worker is one process with one pipe and a sentinel to wait on, so a dead one i
 stopped; :mod:`augpipe.run.engine.retry_policy` decides what becomes of its task. (A pool that only notices a broken
 queue would hang, or lose the whole run.) Workers are forked from a server that has the libraries loaded. Where that
 server dies, it is started again, and so are the tasks of its workers, of which nothing could be learnt any more. Where
-the system allows fewer processes than were asked for, those that there are do the work.
+the system allows fewer processes than were asked for, those that there are do the work. Where a number was not asked
+for and there is little to do, one fork of this process has done it before a server has loaded the libraries.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, islice
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -27,6 +30,7 @@ from augpipe.core.processes import (
     context,
     ending_of,
     import_error,
+    is_alone,
     may_start_processes,
     not_started,
     undisturbed,
@@ -34,8 +38,20 @@ from augpipe.core.processes import (
 from augpipe.pixels.factory import WorkerSlot, backend_for
 from augpipe.run.engine import fork_server
 from augpipe.run.engine.base import Listener
+from augpipe.run.engine.little_work import MOST_BYTES
 from augpipe.run.engine.retry_policy import RunTask, TaskAttempts
-from augpipe.run.engine.worker import OUT_OF_MEMORY, Broken, Done, Failed, NotStarted, Ready, Start, TaskProgress, serve
+from augpipe.run.engine.worker import (
+    OUT_OF_MEMORY,
+    Broken,
+    Done,
+    Failed,
+    NotStarted,
+    Ready,
+    Start,
+    TaskProgress,
+    serve,
+    serve_forked,
+)
 from augpipe.run.job import Job, Task
 
 _TICK = 1.0
@@ -44,6 +60,7 @@ _STARTING = 120.0  # seconds that a worker may take to load its libraries
 _STOPPING = 3.0
 _SERVER_ENDED = 255  # what multiprocessing gives as the exit code of a process whose fork server is gone
 _MOST_ORPHANS = 5  # a worker, without a shard in between
+_FEW_TASKS = 100
 
 
 class InProcess:
@@ -75,10 +92,14 @@ class _Worker:
 
 
 class LocalProcesses:
-    """Up to ``workers`` processes on this machine; for ``patience`` see :class:`Execution`."""
+    """Up to ``workers`` processes on this machine; for ``patience`` see :class:`Execution`.
 
-    def __init__(self, workers: int, patience: float | None = None) -> None:
+    ``may_fork``: one fork of this process is enough where there is little to do.
+    """
+
+    def __init__(self, workers: int, patience: float | None = None, *, may_fork: bool = False) -> None:
         self._count = self._slots = workers
+        self._may_fork = may_fork
         self._patience = patience
         self._false_starts = self._orphans = 0
         self._again: deque[TaskAttempts] = deque()  # tasks that have lost their worker
@@ -93,7 +114,13 @@ class LocalProcesses:
     def run(self, job: Job, tasks: Iterator[Task], listener: Listener) -> None:
         if not may_start_processes():
             raise not_started("this process is a worker of a pool itself, which may have none")
-        self.get_ready()
+        first = list(islice(tasks, _FEW_TASKS))
+        if self._may_fork and is_alone() and _are_little(first):
+            self._count = self._slots = 1
+            self._context = get_context("fork")
+        else:
+            self.get_ready()
+        tasks = chain(first, tasks)
         workers: list[_Worker] = []
         try:
             while True:
@@ -162,8 +189,14 @@ class LocalProcesses:
 
     def _started(self, job: Job, slot: WorkerSlot) -> _Worker:
         """A new process that has received the job. Raises :class:`Refused` if the system starts none."""
+        forks = self._may_fork and self._context.get_start_method() == "fork"
         with undisturbed():
-            process, ours = connected(self._context, serve, restart=fork_server.start)
+            process, ours = connected(
+                self._context,
+                serve_forked if forks else serve,
+                restart=fork_server.start,
+                inherited=() if forks else None,
+            )
             try:
                 ours.send(Start(job, slot))
             except (BrokenPipeError, ConnectionResetError):
@@ -270,6 +303,12 @@ class LocalProcesses:
         worker.connection.close()
         if worker.attempts is not None:
             self._again.append(worker.attempts)
+
+
+def _are_little(tasks: Sequence[Task]) -> bool:
+    """Whether the first tasks are all that there are, and are done sooner than a fork server is started."""
+    samples = ((entry.size, len(task.copies)) for task in tasks for entry in task.entries)
+    return len(tasks) < _FEW_TASKS and sum(size * copies for size, copies in samples) <= MOST_BYTES
 
 
 def _next_step(attempts: TaskAttempts) -> str:

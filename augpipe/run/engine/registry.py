@@ -21,7 +21,8 @@ def _local(execution: Execution, device: Device) -> Engine:
         )
     if execution.workers == 0:
         return InProcess()
-    return LocalProcesses(execution.workers or processes_for(device), execution.patience)
+    may_fork = execution.workers is None and device.kind == "cpu"
+    return LocalProcesses(execution.workers or processes_for(device), execution.patience, may_fork=may_fork)
 
 
 ENGINES: Mapping[str, Callable[[Execution, Device], Engine]] = {"local": _local}

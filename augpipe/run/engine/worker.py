@@ -14,11 +14,13 @@ import signal
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from augpipe.core.errors import AugpipeError, DeviceError, one_line
+from augpipe.core.processes import leave_working_directory_off_path
 
 if TYPE_CHECKING:
     from augpipe.pixels.factory import WorkerSlot
@@ -85,6 +87,16 @@ class Broken:
 
 
 # --- the process ---
+
+
+def serve_forked(connection: Connection, of_parent: Sequence[Connection]) -> None:
+    """As :func:`serve`, in a fork of the process of the run itself, which has that one's connections and signals."""
+    for inherited in of_parent:
+        inherited.close()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    leave_working_directory_off_path()
+    serve(connection)
 
 
 def serve(connection: Connection) -> None:

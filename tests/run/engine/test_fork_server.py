@@ -38,8 +38,9 @@ def test_it_loads_its_libraries_while_the_command_loads_its_own(voc, tmp_path):
     assert started("augment", voc, tmp_path / "out", "-r", "gentle") == []  # there is nothing to do
 
 
-def test_no_worker_needs_none(voc, tmp_path):
+def test_no_worker_needs_none_and_nor_does_little_work(voc, tmp_path):
     assert started("augment", voc, tmp_path / "out", "-r", "gentle", "--workers", 0) == []
+    assert started("augment", voc, tmp_path / "little", "-r", "gentle") == []
 
 
 @pytest.mark.parametrize("module", ["augpipe.run.engine.fork_server", "augpipe.cli.running"])

@@ -14,15 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
-from augpipe.core.annotations import F64, I64, Annotations, Category, Frame, Header, Raster, class_names
+from augpipe.core.annotations import Annotations, Category, Frame, Header, class_names
 from augpipe.core.canvas import fault_of, follow
 from augpipe.core.errors import RecipeError, UsageError, one_line
 from augpipe.core.paths import StrPath
 from augpipe.core.plan import Pixels, Plan, from_json
 from augpipe.interactive.arrays import BOX_FORMS, BoxForm, bgr_of, refused, rgb_of
-from augpipe.interactive.labels import GivenLabels, LabelForm, LostObject
+from augpipe.interactive.labels import GivenBack, GivenLabels, LabelForm
 from augpipe.labels.normalize import aligned
 from augpipe.labels.transform import SEMANTIC_VOID
 from augpipe.labels.transform import apply as move_labels
@@ -40,8 +38,8 @@ from augpipe.recipe.yaml_reader import Document
 _COPIES = 2**53
 
 
-@dataclass(frozen=True, eq=False)
-class Augmented:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Augmented(GivenBack):
     """One sample. Rows of boxes, labels, masks, polygons and keypoints belong together; ``None`` where none came.
 
     Attributes:
@@ -61,15 +59,6 @@ class Augmented:
     """
 
     image: Pixels
-    boxes: F64 | None
-    labels: Any
-    masks: NDArray[Any] | None
-    polygons: list[list[F64]] | None
-    keypoints: F64 | None
-    semantic: Raster | None
-    index: I64
-    visible: F64
-    dropped: tuple[LostObject, ...]
     plan: Plan
     key: str
     copy: int
@@ -250,21 +239,7 @@ class Pipeline:
         moved = move_labels(annotations, canvas, self.recipe.rules, read.categories, SEMANTIC_VOID)
         pixels = rgb_of(move_pixels(picture, plan.steps), image.ndim, picture)
         back = self._form.back(given, read, moved)
-        return Augmented(
-            pixels,
-            back.boxes,
-            back.labels,
-            back.masks,
-            back.polygons,
-            back.keypoints,
-            back.semantic,
-            back.index,
-            back.visible,
-            back.dropped,
-            plan,
-            key,
-            copy,
-        )
+        return Augmented(**vars(back), image=pixels, plan=plan, key=key, copy=copy)
 
     def _require_carried(self, annotations: Annotations) -> None:
         for kind in kinds_of(annotations) & self._cannot.keys():

@@ -49,6 +49,11 @@ class Sample:
     annotations: Annotations
 
     @property
+    def iscrowd(self) -> NDArray[np.bool_]:
+        """(N,) which rows are crowds: regions with more of a class than was counted, which are no single object."""
+        return self.annotations.objects.iscrowd.astype(bool)
+
+    @property
     def polygons(self) -> list[list[F64]] | None:
         """For each object a list of rings (n, 2); ``None`` if some object has none."""
         rings = [list(s.rings) if isinstance(s, Rings) else None for s in self.annotations.objects.segmentation]

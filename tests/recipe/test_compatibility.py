@@ -211,7 +211,7 @@ def test_a_step_that_cannot_carry_a_label_is_refused_before_any_work(tmp_path):
 
 def test_the_commands_say_so_in_one_line(tmp_path, monkeypatch):
     source = dataset_of(tmp_path / "in", {}, **RING)
-    monkeypatch.setattr("augpipe.recipe.load.load", lambda name, overrides=(): smeared())
+    monkeypatch.setattr("augpipe.recipe.load.load", lambda name, overrides=(), ops=(): smeared())
     for command in (
         ["augment", source, tmp_path / "out"],
         ["plan", source],

@@ -19,7 +19,7 @@ from typing import TypeAlias, TypeVar
 
 from augpipe.core.errors import DeviceError, Reject, one_line
 from augpipe.core.machine import cores
-from augpipe.core.plan import Step
+from augpipe.core.plan import Pixels, Step
 from augpipe.pixels.backend import BackendOptions, PictureJob, Rendered, or_reject
 from augpipe.pixels.codec.image import PictureFormat, is_gray
 from augpipe.pixels.cpu import CpuBackend, apply
@@ -171,17 +171,20 @@ class GpuBackend:
         jobs = [job for job in wanted if isinstance(job, OutputJob) and not _on_host(job.steps)]
         made = iter(run_batch(self._accelerator, jobs, stream))
         outputs = [
-            job if isinstance(job, Reject) else self._by_host(job, stream) if _on_host(job.steps) else next(made)
+            job
+            if isinstance(job, Reject)
+            else self._by_host(downloaded(self._accelerator, job.picture, stream), job.steps, stream)
+            if _on_host(job.steps)
+            else next(made)
             for job in wanted
         ]
         forms = [self._options.picture.of(piece.job.header) for piece in batch for _ in piece.job.steps]
         by_cpu = ["pixels" if isinstance(job, OutputJob) and _on_host(job.steps) else "" for job in wanted]
         return _Moved(outputs, forms, by_cpu, stream.record(), decoded)
 
-    def _by_host(self, job: OutputJob, stream: Stream) -> DevicePicture | Reject:
-        """A decoded picture down to the host, through its steps there, and up again."""
-        pixels = downloaded(self._accelerator, job.picture, stream)
-        moved = or_reject("pixels", apply, pixels, job.steps)
+    def _by_host(self, pixels: Pixels, steps: Sequence[Step], stream: Stream) -> DevicePicture | Reject:
+        """A picture that was downloaded through its steps on the host, and up again."""
+        moved = or_reject("pixels", apply, pixels, steps)
         return moved if isinstance(moved, Reject) else uploaded(self._accelerator, moved, stream)
 
     def _encode(self, moved: _Moved) -> list[Output]:
@@ -228,8 +231,9 @@ class GpuBackend:
         (source,) = self._codec.decode([job], stream)
         if isinstance(source, Reject):
             return source
-        picture = self._by_host(OutputJob(source, job.steps[0]), stream)
-        del source
+        pixels = downloaded(self._accelerator, source, stream)
+        del source  # there may be no room for both
+        picture = self._by_host(pixels, job.steps[0], stream)
         if isinstance(picture, Reject):
             return picture
         (data,) = self._codec.encode([picture], [self._options.picture.of(job.header)], stream)

@@ -23,8 +23,16 @@ _SPECIFICATION = "__augpipe_pixels__"
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+class _Number:
+    """A parameter that is drawn as a number."""
+
+    def drawn(self, rng: OpRng, name: str, bounds: Any) -> float | int:
+        """A number of the range ``bounds``, with six decimals, as the record has it."""
+        return round(rng.uniform(name, bounds) * 1e6) / 1e6
+
+
 @dataclass(frozen=True)
-class Between:
+class Between(_Number):
     """A parameter that is drawn evenly from a range of numbers within [low, high]; ``default`` is that range."""
 
     low: float
@@ -36,13 +44,9 @@ class Between:
         """Its type in a recipe."""
         return between(self.low, self.high)
 
-    def drawn(self, rng: OpRng, name: str, bounds: Any) -> float | int:
-        """A number of the range ``bounds``, with six decimals, as the record has it."""
-        return round(rng.uniform(name, bounds) * 1e6) / 1e6
-
 
 @dataclass(frozen=True)
-class Span:
+class Span(_Number):
     """A parameter that is drawn evenly from a range within [-most, most]; ``default`` s is the range [-s, s]."""
 
     most: float
@@ -52,10 +56,6 @@ class Span:
     def kind(self) -> ParamType:
         """Its type in a recipe."""
         return span(self.most)
-
-    def drawn(self, rng: OpRng, name: str, bounds: Any) -> float | int:
-        """As :meth:`Between.drawn`."""
-        return round(rng.uniform(name, bounds) * 1e6) / 1e6
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ def test_shapes_of_every_kind_are_there(tmp_path):
     assert sample.polygons is None
     assert [int(plane.sum()) for plane in sample.masks] == [20, 8, 20]
     assert np.argwhere(sample.masks[1]).min(axis=0).tolist() == [1, 2]
+    assert sample.iscrowd.tolist() == [False, True, False]
     assert sample.keypoints is None
     assert set(sample.arguments()) == {"image", "key", "boxes", "labels", "masks"}
     out = augpipe.Pipeline({"version": 1, "steps": ["horizontal_flip"]})(**sample.arguments())

@@ -118,7 +118,7 @@ class Objects:
             self.iscrowd[chosen],
             self.instance[chosen],
             *(  # type: ignore[arg-type]
-                tuple(column[i] for i in rows)
+                tuple([column[i] for i in rows])
                 for column in (self.segmentation, self.keypoints, self.obb, self.parts, self.facts)
             ),
         )

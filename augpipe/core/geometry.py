@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from operator import mul, sub
 from typing import TypeAlias
 
@@ -243,10 +244,8 @@ def clip_columns(xs: Column, ys: Column, clip: Region) -> tuple[Column, Column]:
     """As :func:`clip_convex`, by columns, which are twice as quick where there are many points."""
     if not clip or not xs:
         return [], []
-    turn = 1.0 if signed_area(*columns_of(clip)) >= 0.0 else -1.0
     x0, y0, x1, y1 = min(xs), min(ys), max(xs), max(ys)
-    for (ax, ay), (bx, by) in zip(clip, clip[1:] + clip[:1], strict=True):
-        ex, ey = (bx - ax) * turn, (by - ay) * turn
+    for ex, ey, ax, ay in _sides_of(clip):
         # No point has less than that corner of the bounds, as rounding keeps the order. Most sides cut nothing.
         if ex * ((y0 if ex > 0.0 else y1) - ay) - ey * ((x1 if ey > 0.0 else x0) - ax) >= 0.0:
             continue
@@ -256,6 +255,14 @@ def clip_columns(xs: Column, ys: Column, clip: Region) -> tuple[Column, Column]:
         if not xs:
             return [], []
     return xs, ys
+
+
+@lru_cache(maxsize=256)
+def _sides_of(region: Region) -> tuple[tuple[float, float, float, float], ...]:
+    """The sides of a convex region, clockwise: by (ex, ey) from (ax, ay) on. The same canvas comes again and again."""
+    turn = 1.0 if signed_area(*columns_of(region)) >= 0.0 else -1.0
+    ends = zip(region, region[1:] + region[:1], strict=True)
+    return tuple([((bx - ax) * turn, (by - ay) * turn, ax, ay) for (ax, ay), (bx, by) in ends])
 
 
 def keep_side(xs: Column, ys: Column, sides: Column) -> tuple[Column, Column]:

@@ -253,7 +253,7 @@ def _done(work: Callable[[Any], Any], part: Any) -> tuple[Any, Exception | None]
 def rare_collection() -> Iterator[None]:
     """Within this context the garbage collector runs less often, as it would visit a large index again and again."""
     before = gc.get_threshold()
-    gc.set_threshold(*_SELDOM)
+    gc.set_threshold(max(before[0], _SELDOM[0]), *_SELDOM[1:])
     try:
         yield
     finally:

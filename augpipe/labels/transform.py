@@ -203,15 +203,17 @@ def _moved_objects(
         obb=tuple([s.obb for s in shapes]),
         keypoints=_moved_keypoints(objects, state, categories),
         parts=_moved_parts(objects.parts, state) if state.moved else objects.parts,
-        facts=tuple(map(_facts, objects.facts, shapes)),
+        facts=_moved_facts(objects.facts, shapes),
     )
 
 
-def _facts(facts: ObjectAttributes, shape: Shape) -> ObjectAttributes:
+def _moved_facts(facts: Sequence[ObjectAttributes], shapes: Sequence[Shape]) -> tuple[ObjectAttributes, ...]:
     """``truncated`` becomes true when the frame cuts more than a thousandth; nothing makes it false again."""
-    if shape.in_frame >= TRUNCATED_BELOW or facts.truncated == 1:
-        return facts
-    return replace(facts, truncated=1)
+    out = list(facts)
+    for i, shape in enumerate(shapes):
+        if shape.in_frame < TRUNCATED_BELOW and facts[i].truncated != 1:
+            out[i] = replace(facts[i], truncated=1)
+    return tuple(out)
 
 
 def _moved_parts(objects: Sequence[tuple[ObjectPart, ...]], state: CanvasState) -> tuple[tuple[ObjectPart, ...], ...]:

@@ -152,7 +152,8 @@ def bank() -> NDArray[np.int16]:
 def rolled_bank() -> NDArray[np.int16]:
     """The bank, and behind its end its beginning once more, so that no stretch of up to 65 536 numbers has to wrap."""
     normal = NormalDist()
-    table = np.array([round(_ONE * normal.inv_cdf((i + 0.5) / 65536)) for i in range(65536)], np.int16)
+    below = np.array([round(_ONE * normal.inv_cdf((i + 0.5) / 65536)) for i in range(32768)], np.int16)
+    table = np.concatenate([below, -below[::-1]])  # the distribution is symmetric, to the last bit
     raw = np.random.Philox(key=0x61756770697065).random_raw(LENGTH // 4 + 1)
     numbers = table[raw.astype("<u8").view("<u2")[:LENGTH]]
     values: NDArray[np.int16] = np.concatenate([numbers, numbers[:_AT_ONCE]])

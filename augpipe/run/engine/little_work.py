@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-MOST_BYTES = 8 << 20
-"""Of pictures, times copies: some eighty samples of 640×480 pixels, a quarter of a second."""
+MOST_BYTES = 2 << 20
+"""Of pictures, times copies: some twenty samples of 640×480 pixels, a tenth of a second."""
 
 _MOST_FILES = 200
 

@@ -256,9 +256,9 @@ class Delivery:
             help = "\n--to coco has a place for crowds; choose it with --overwrite" if report.losses["crowds"] else ""
             if help and state.config["source"]["format"].startswith("coco"):
                 help += ", or --crowds instances takes them as objects"
-            shards = f"\n'augpipe convert shards-to-coco {self._place.shards} OTHER' makes a dataset of them"
+            advice = f"\n'augpipe convert shards-to-coco {self._place.shards} OTHER' makes a dataset of them"
             if not help:
-                help = f"{shards}; --overwrite with another --to deletes them"
+                help = f"{advice}; --overwrite with another --to deletes them"
             raise RunError(f"{folder}: {why}; its shards stay{help}")
         old = before.files if before is not None else ()
         self._place.require_free(rows, old)

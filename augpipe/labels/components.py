@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from augpipe.core.annotations import I64, Raster, Rle
 from augpipe.core.opencv import cv2
-from augpipe.labels.rle import box_of, counts_of
+from augpipe.labels.rle import counts_of
 
 _CHUNK = 1 << 20  # pixels whose numbers are turned to columns at once
 
@@ -48,17 +48,31 @@ def numbered_masks(numbers: NDArray[Any]) -> list[Component]:
     height, width = numbers.shape
     owners, starts, stops = _runs(numbers)
     bounds = np.flatnonzero(np.diff(owners, prepend=-1, append=-1))
-    rows = sorted(range(len(bounds) - 1), key=lambda k: int(starts[bounds[k]]))
+    boxes = _boxes(starts, stops, bounds, height)
     out = []
-    for k in rows:
+    for k in np.argsort(starts[bounds[:-1]], kind="stable").tolist():
         first, last = bounds[k], bounds[k + 1]
         edges = np.stack([starts[first:last], stops[first:last]], axis=1).reshape(-1)
         runs = np.diff(edges, prepend=0, append=height * width)
         mask = Rle((height, width), counts_of(runs if runs[-1] else runs[:-1]))
-        box = box_of(mask)
-        assert box is not None
-        out.append(Component(int(owners[first]), mask, box))
+        out.append(Component(int(owners[first]), mask, boxes[k]))
     return out
+
+
+def _boxes(starts: I64, stops: I64, bounds: I64, height: int) -> list[tuple[int, int, int, int]]:
+    """The box around the runs between each two ``bounds``; a run over the end of a column has all rows."""
+    if len(bounds) < 2:
+        return []
+    wraps = starts // height != (stops - 1) // height
+    tops = np.where(wraps, 0, starts % height)
+    bottoms = np.where(wraps, height, (stops - 1) % height + 1)
+    columns = (
+        starts[bounds[:-1]] // height,
+        np.minimum.reduceat(tops, bounds[:-1]),
+        (stops[bounds[1:] - 1] - 1) // height + 1,
+        np.maximum.reduceat(bottoms, bounds[:-1]),
+    )
+    return [(x0, y0, x1, y1) for x0, y0, x1, y1 in np.stack(columns, axis=1).tolist()]
 
 
 def _runs(numbers: NDArray[Any]) -> tuple[I64, I64, I64]:
@@ -67,10 +81,10 @@ def _runs(numbers: NDArray[Any]) -> tuple[I64, I64, I64]:
     columns = max(1, _CHUNK // height)
     parts: list[tuple[I64, I64, I64]] = []
     for left in range(0, width, columns):
-        flat = numbers[:, left : left + columns].T.reshape(-1).astype(np.int64)
-        starts = np.flatnonzero(np.diff(flat, prepend=flat[0] - 1)).astype(np.int64)
+        flat = numbers[:, left : left + columns].T.reshape(-1)
+        starts = np.append(0, np.flatnonzero(flat[1:] != flat[:-1]) + 1).astype(np.int64)
         stops = np.append(starts[1:], flat.size)
-        owners = flat[starts]
+        owners = flat[starts].astype(np.int64)
         seen = owners > 0
         parts.append((owners[seen], starts[seen] + left * height, stops[seen] + left * height))
     owners, starts, stops = (np.concatenate(column) for column in zip(*parts, strict=True))

@@ -126,7 +126,7 @@ def test_what_the_format_cannot_hold_is_refused_before_any_work(classes_folder, 
 def test_options_of_other_formats_are_refused(unsplit, tmp_path):
     assert "--kind says what YOLO's rows hold" in refused(unsplit, tmp_path / "a", "coco", "--kind", "obb")
     assert "--ids says what ids COCO gets" in refused(unsplit, tmp_path / "a", "yolo", "--ids", "sequential")
-    assert "--to csv: expected" in refused(unsplit, tmp_path / "a", "csv")
+    assert "--to cvat: expected" in refused(unsplit, tmp_path / "a", "cvat")
     for command in ("retry", "finish"):
         assert "holds no run of augpipe" in call(command, tmp_path / "a").stderr
     assert not (tmp_path / "a").exists()

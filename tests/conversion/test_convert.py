@@ -21,6 +21,7 @@ from conversions import (
     coco_of,
     done,
     facts_of,
+    failed,
     image,
     row,
     voc_boxes,
@@ -30,7 +31,7 @@ from conversions import (
 from real_sets import is_real, real
 
 from augpipe.conversion import convert
-from augpipe.core.errors import UsageError
+from augpipe.core.errors import RunError, UsageError
 from augpipe.formats.base import SourceOptions
 
 # --- VOC to COCO -----------------------------------------------------------------------------------------------------
@@ -326,9 +327,8 @@ def test_masks_of_another_size_are_noted(tmp_path):
 
 def test_panoptic_segments_are_told(tmp_path):
     source = real("panopticapi/sample_data/panoptic_examples.json")
-    out = done("coco-to-voc", source, tmp_path / "voc", "--images", real("panopticapi/sample_data/input_images"))
-    assert "2 pictures, 0 objects to" in out
-    assert "panoptic masks 2" in out
+    err = failed("coco-to-voc", source, tmp_path / "voc", "--images", real("panopticapi/sample_data/input_images"))
+    assert "no label can be written, so nothing was written: panoptic masks 2, which shards hold" in err
 
 
 def test_gray_pictures_have_depth_1_and_a_size_comes_from_the_picture(tmp_path):
@@ -346,8 +346,10 @@ def test_gray_pictures_have_depth_1_and_a_size_comes_from_the_picture(tmp_path):
 
 
 def test_convert_takes_other_sources_and_refuses_other_targets(masks_folder, tmp_path):
-    report = convert(str(masks_folder), tmp_path / "out.json", "coco", SourceOptions())
-    assert (report.pictures, report.objects, dict(report.losses)) == (4, 0, {"semantic masks": 4})
+    report = convert(str(masks_folder), tmp_path / "voc", "voc", SourceOptions())
+    assert (report.pictures, report.objects, report.kinds["semantic masks"]) == (4, 0, 4)
+    with pytest.raises(RunError, match="coco has no place for what masks holds, so nothing was written"):
+        convert(str(masks_folder), tmp_path / "out.json", "coco", SourceOptions())
     with pytest.raises(UsageError, match="cannot write yolo9; known are voc, coco"):
         convert(str(masks_folder), tmp_path / "out", "yolo9", SourceOptions())
 

@@ -125,6 +125,10 @@ def test_what_differs_after_there_and_back_is_in_a_report(name, by, tmp_path):
         with pytest.raises(RunError, match="none of 1 object can be written"):
             convert(str(source), tmp_path / "there", by, options)
         return
+    if name in ("panoptic", "captions"):  # which have nothing else, and none of these formats holds it
+        with pytest.raises(RunError, match="no label can be written, so nothing was written"):
+            convert(str(source), tmp_path / "there", by, options)
+        return
     there = convert(str(source), tmp_path / "there", by, options)
     back = convert(str(tmp_path / "there"), tmp_path / "back", format, options_of(by))
     before, after = contents(source, options), contents(tmp_path / "back", options_of(format))
@@ -146,8 +150,8 @@ def test_what_differs_after_there_and_back_is_in_a_report(name, by, tmp_path):
 @pytest.mark.parametrize("name", list(SETS))
 def test_every_coco_json_evaluates_against_itself_to_1(name, tmp_path):
     format, path, split = SETS[name]
-    if name == "captions":
-        pytest.skip("captions alone are no objects")
+    if name in ("captions", "panoptic"):
+        pytest.skip("captions and segments alone are no objects")
     by = "voc" if format == "coco" else "coco"
     convert(str(real(path)), tmp_path / "there", by, options_of(format, split))
     if by != "coco":

@@ -185,14 +185,14 @@ def test_nothing_is_left(tmp_path):
 
 
 def test_a_format_that_is_only_read_needs_another(tmp_path):
-    (tmp_path / "set").mkdir()
-    (tmp_path / "set" / "train.csv").write_text("image_id,x,y,w,h,label\na.jpg,4,3,8,6,tree\n")
+    (tmp_path / "set" / "annotations").mkdir(parents=True)
+    (tmp_path / "set" / "annotations" / "a.txt").write_text("4,3,8,6,1,4,0,0\n")
     write_picture(tmp_path / "set" / "images" / "a.jpg")
-    result = call("dataset", "rename", tmp_path / "set", tmp_path / "out", "--map", "tree=oak")
+    result = call("dataset", "rename", tmp_path / "set", tmp_path / "out", "--map", "car=oak")
     assert result.exit_code == 2
-    assert "csv is read and not written; choose --to voc or coco" in result.stderr
-    done("rename", tmp_path / "set", tmp_path / "out", "--map", "tree=oak", "--to", "voc")
-    assert voc_boxes(tmp_path / "out") == {"images/a": [("oak", 4.0, 3.0, 8.0, 6.0)]}
+    assert "visdrone is read and not written; choose --to voc or coco" in result.stderr
+    done("rename", tmp_path / "set", tmp_path / "out", "--map", "car=oak", "--to", "voc")
+    assert voc_boxes(tmp_path / "out") == {"a": [("oak", 4.0, 3.0, 8.0, 6.0)]}
 
 
 def test_where_no_object_is_left_the_reason_is_the_filter(tmp_path):

@@ -34,6 +34,7 @@ def workplace(tmp_path, voc, coco, monkeypatch):
     packed(voc, tmp_path / "data" / "voc.tar", "VOCdevkit/VOC2012/")
     packed(coco, tmp_path / "data" / "coco.zip")
     datasets.make_classes(tmp_path / "data" / "classes")
+    datasets.make_masks(tmp_path / "data" / "masks")
     yolo_of(tmp_path / "data" / "yolo", train__a="0 .5 .5 .2 .2\n", train__b="1 .5 .5 .2 .2\n")
     dota_of(tmp_path / "data" / "dota", P0001="1 1 9 1 9 9 1 9 plane 0\n")
     for name, make in EXAMPLES.items():

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from augpipe.core.errors import AugpipeError, DatasetError, RecipeError, Reject, RunError, UsageError
     from augpipe.formats.base import SourceOptions
     from augpipe.formats.registry import open_dataset
-    from augpipe.interactive.pipeline import Augmented, Pipeline
-    from augpipe.interactive.samples import Sample, Samples, read
+    from augpipe.interactive.pipeline import Pipeline, PipelineResult
+    from augpipe.interactive.samples import Samples, SourceSample, read
     from augpipe.interactive.sheets import preview
     from augpipe.recipe.load import load as load_recipe
     from augpipe.run.augment import Limits, RunOptions, Summary, Watcher, augment
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Augmented": "augpipe.interactive.pipeline",
+    "PipelineResult": "augpipe.interactive.pipeline",
     "AugpipeError": "augpipe.core.errors",
     "DatasetError": "augpipe.core.errors",
     "Limits": "augpipe.run.augment",
@@ -41,7 +41,7 @@ _HOMES = {
     "Reject": "augpipe.core.errors",
     "RunError": "augpipe.core.errors",
     "RunOptions": "augpipe.run.augment",
-    "Sample": "augpipe.interactive.samples",
+    "SourceSample": "augpipe.interactive.samples",
     "Samples": "augpipe.interactive.samples",
     "ShardDataset": "augpipe.train.dataset",
     "SourceOptions": "augpipe.formats.base",
@@ -63,19 +63,19 @@ _THERE = {"inspect": "survey", "load_recipe": "load"}
 """What some are called where they are at home."""
 
 __all__ = [
-    "Augmented",
     "AugpipeError",
     "DatasetError",
     "Limits",
     "Pipeline",
+    "PipelineResult",
     "RecipeError",
     "Reject",
     "RunError",
     "RunOptions",
-    "Sample",
     "Samples",
     "ShardDataset",
     "SourceOptions",
+    "SourceSample",
     "Summary",
     "UsageError",
     "Watcher",

@@ -36,7 +36,7 @@ _ONE = "object"
 
 @dataclass(frozen=True)
 class GivenLabels:
-    """The labels of a call, as they came; see :meth:`augpipe.Pipeline.__call__`."""
+    """The labels of a call, as they came; see :meth:`augpipe.interactive.pipeline.Pipeline.__call__`."""
 
     boxes: Any = None
     labels: Any = None
@@ -47,7 +47,7 @@ class GivenLabels:
 
 
 @dataclass(frozen=True)
-class LostObject:
+class DroppedObject:
     """An object that is not in the result: its row, its label, the reason, and the number that was too small."""
 
     index: int
@@ -77,7 +77,7 @@ class GivenBack:
     semantic: Raster | None
     index: I64
     visible: F64
-    dropped: tuple[LostObject, ...]
+    dropped: tuple[DroppedObject, ...]
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ class LabelForm:
             index,
             np.array([shape.visible for shape in labelled.shapes], np.float64),
             tuple(
-                LostObject(d.index, None if labels is None else labels[d.index], d.reason, d.value)
+                DroppedObject(d.index, None if labels is None else labels[d.index], d.reason, d.value)
                 for d in labelled.dropped
             ),
         )

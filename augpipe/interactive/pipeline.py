@@ -39,7 +39,7 @@ _COPIES = 2**53
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Augmented(GivenBack):
+class PipelineResult(GivenBack):
     """One sample. Rows of boxes, labels, masks, polygons and keypoints belong together; ``None`` where none came.
 
     Attributes:
@@ -175,7 +175,7 @@ class Pipeline:
         semantic: Any = None,
         key: str = "",
         copy: int | None = None,
-    ) -> Augmented:
+    ) -> PipelineResult:
         """One sample of a picture and its labels.
 
         Args:
@@ -210,7 +210,7 @@ class Pipeline:
         polygons: Any = None,
         keypoints: Any = None,
         semantic: Any = None,
-    ) -> Augmented:
+    ) -> PipelineResult:
         """A sample by a plan: the ``plan`` of a result, or that of a record as JSON; the rest as for a call.
 
         Raises:
@@ -223,7 +223,7 @@ class Pipeline:
                 raise UsageError(f"plan: {one_line(error, 300)}") from error
         return self._made(image, GivenLabels(boxes, labels, masks, polygons, keypoints, semantic), plan, "", 0)
 
-    def _made(self, image: Any, given: GivenLabels, plan: Plan | None, key: str, copy: int) -> Augmented:
+    def _made(self, image: Any, given: GivenLabels, plan: Plan | None, key: str, copy: int) -> PipelineResult:
         picture = bgr_of(image)
         size_wh = (picture.shape[1], picture.shape[0])
         read = self._form.read(given, size_wh)
@@ -239,7 +239,7 @@ class Pipeline:
         moved = move_labels(annotations, canvas, self.recipe.rules, read.categories, SEMANTIC_VOID)
         pixels = rgb_of(move_pixels(picture, plan.steps), image.ndim, picture)
         back = self._form.back(given, read, moved)
-        return Augmented(**vars(back), image=pixels, plan=plan, key=key, copy=copy)
+        return PipelineResult(**vars(back), image=pixels, plan=plan, key=key, copy=copy)
 
     def _require_carried(self, annotations: Annotations) -> None:
         for kind in kinds_of(annotations) & self._cannot.keys():

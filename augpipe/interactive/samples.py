@@ -23,7 +23,7 @@ from augpipe.pixels.codec.image import decode
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class SourceSample:
     """One picture with its labels, upright. Rows of boxes, labels, masks, polygons and keypoints belong together.
 
     Attributes:
@@ -85,7 +85,7 @@ class Sample:
         return {name: value for name, value in {**found, "semantic": self.semantic}.items() if value is not None}
 
 
-class Samples(Sequence[Sample]):
+class Samples(Sequence[SourceSample]):
     """The pictures of a dataset in the order of their keys; each is read when it is asked for.
 
     It holds no open file, and may be shared by threads and sent to workers.
@@ -105,12 +105,12 @@ class Samples(Sequence[Sample]):
         return len(self._dataset.entries)
 
     @overload
-    def __getitem__(self, index: int) -> Sample: ...
+    def __getitem__(self, index: int) -> SourceSample: ...
 
     @overload
     def __getitem__(self, index: slice) -> Samples: ...
 
-    def __getitem__(self, index: int | slice) -> Sample | Samples:
+    def __getitem__(self, index: int | slice) -> SourceSample | Samples:
         """The sample of that number; a slice is read as little as the whole.
 
         Raises:
@@ -120,21 +120,21 @@ class Samples(Sequence[Sample]):
             return Samples(replace(self._dataset, entries=self._dataset.entries[index]))
         return self._read(self._dataset.entries[index])
 
-    def __iter__(self) -> Iterator[Sample]:
+    def __iter__(self) -> Iterator[SourceSample]:
         return map(self._read, self._dataset.entries)
 
     def __repr__(self) -> str:
         found = self._dataset
         return f"<{len(self)} pictures, {len(self.classes)} classes, {found.format} at {found.root}>"
 
-    def _read(self, entry: Entry) -> Sample:
+    def _read(self, entry: Entry) -> SourceSample:
         data = read_picture(entry)
         header = read_header(data)
         annotations = upright_labels(self._dataset.reader, entry, header, self._dataset.options.exif)
         picture, objects = decode(data, header), annotations.objects
         points = [k for k in objects.keypoints if k is not None]
         alike = len(points) == len(objects) and len({len(k) for k in points}) == 1
-        return Sample(
+        return SourceSample(
             entry.key,
             entry.split,
             picture if picture.ndim == 2 else np.ascontiguousarray(picture[:, :, ::-1]),

@@ -19,6 +19,13 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 from augpipe.core.errors import DatasetError, UsageError
 from augpipe.train.dataset import ShardDataset, collate
 
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),  # more workers than cores
+    pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning"),  # Python 3.12 on torch's default context
+    pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning"),  # torchdata 0.11 on torch 2.13
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # pycocotools on NumPy 2
+]
+
 SHARDS = (5, 0, 7, 1, 6)
 N = sum(SHARDS)
 

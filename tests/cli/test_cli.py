@@ -182,3 +182,21 @@ def test_debug_shows_the_traceback(tmp_path):
     result = call("augment", tmp_path / "missing", tmp_path / "out", "-r", "gentle", "--debug")
     assert result.exit_code == 2
     assert "Traceback" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["augment", "preview"])
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [("--void", 256, "--void 256: expected 0 to 255"), ("--void", -1, "--void -1: expected 0 to 255")],
+)
+def test_a_value_that_no_mask_holds_is_refused(voc, tmp_path, command, option, value, expected):
+    words = {"augment": [tmp_path / "out"], "preview": ["-o", tmp_path / "x.png"]}[command]
+    done = call(command, voc, *words, "-r", "gentle", option, value)
+    assert (done.exit_code, expected in done.output) == (2, True), done.output
+
+
+@pytest.mark.parametrize("limit", [0, 201])
+def test_a_sheet_of_no_or_too_many_pictures_is_refused(voc, tmp_path, limit):
+    done = call("preview", voc, "-r", "gentle", "-o", tmp_path / "x.png", "--limit", limit)
+    assert (done.exit_code, "1 to 200 pictures" in done.output) == (2, True), done.output
+    assert not (tmp_path / "x.png").exists()

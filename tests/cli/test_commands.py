@@ -166,7 +166,7 @@ def test_a_run_that_drops_too_much_fails_and_says_so(voc, tmp_path):
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (ZeroDivisionError("what\nnow"), "ZeroDivisionError: what\\nnow (test_cli.py:"),
+        (ZeroDivisionError("what\nnow"), "ZeroDivisionError: what\\nnow (test_commands.py:"),
         (MemoryError(), "not enough memory"),
         (RecursionError("deep"), "RecursionError: deep"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,7 @@ from shard_folder import thing, write_folder
 from verifying import CUTTING, STRONG, problems, verified
 
 from augpipe.verification import Verdict, open_source, verify
-from augpipe.verification.run import Chosen
+from augpipe.verification.run import Chosen, reading_of
 
 OWN_RULES = """
 version: 1
@@ -131,3 +132,9 @@ def test_a_selection_has_as_many_as_asked_for_evenly_spread(most, total):
     gaps = {b - a for a, b in pairwise([*chosen, total])}
     assert not gaps or max(gaps) - min(gaps) <= 1
     assert not chosen or chosen[0] == 0
+
+
+def test_pictures_are_read_up_to_the_size_that_the_run_allowed(coco, tmp_path):
+    run(coco, tmp_path / "out", "gentle", limit=1, max_pixels=90_000_000)
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert reading_of(open_source(str(coco), tmp_path / "out"), manifest, None).max_pixels == 90_000_000

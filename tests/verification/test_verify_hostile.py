@@ -229,6 +229,12 @@ def test_tars_that_make_no_sense_are_findings(coco, finished, tmp_path, change, 
     assert [line for line in found if expected in line] != [], found
 
 
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 400, "NaN", "-Infinity"])
+def test_numbers_that_no_float_holds_are_refused(number):
+    with pytest.raises(ValueError, match=r"number|Infinity|NaN"):
+        safe_parse.object_of(b'{"a": [%s]}' % number.encode())
+
+
 def test_a_member_too_large_to_hold_is_not_read(finished, tmp_path, monkeypatch):
     monkeypatch.setattr(safe_parse, "MOST_MEMBER", 1000)
     found = problems(verified(finished))

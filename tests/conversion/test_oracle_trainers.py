@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
+import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import datasets
 import numpy as np
 import pytest
+import split_layouts
 from asking_ultralytics import by_ultralytics
+from command_line import call
 from conversions import done, voc_boxes
 from dataset_folders import made
 from oracles import import_torchvision, oracle, oracle_is_there
+from places import HELPERS
 
 oracle(import_torchvision)
 
@@ -58,6 +66,27 @@ def test_ultralytics_finds_its_val_untouched_and_train_augmented(source, tmp_pat
     train = after["splits"]["train"]
     assert (train["total"], train["corrupt"], train["missing"]) == (10, 0, 0)
     assert after["splits"]["val"]["total"] == 4
+
+
+@pytest.mark.slow
+@oracle_is_there("ultralytics")
+def test_ultralytics_trains_for_an_epoch(tmp_path):
+    """From Roboflow's export by one command; its trainer's val are the untouched pictures."""
+    split_layouts.yolo_by_yaml(tmp_path / "in")
+    arguments = ("--recipe", "detection", "--copies", 4, "--to", "yolo", "--workers", 0)
+    assert call("augment", tmp_path / "in", tmp_path / "out", *arguments).exit_code == 0
+    places = dict.fromkeys(("HOME", "YOLO_CONFIG_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"), str(tmp_path / "settings"))
+    (tmp_path / "settings").mkdir()
+    process = subprocess.run(
+        [sys.executable, HELPERS / "ultralytics_trainer.py", tmp_path / "out" / "data.yaml", tmp_path / "runs"],
+        env={**os.environ, **places, "YOLO_OFFLINE": "true"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr[-4000:]
+    found = json.loads(process.stdout)
+    assert len(found["train"]) == 4
+    assert all(map(math.isfinite, found["loss"]))
+    (val,) = map(Path, found["val"])
+    assert val.read_bytes() == (tmp_path / "in" / "valid" / "images" / "valid.jpg").read_bytes()
 
 
 def test_coco_detection_reads_every_split(source, tmp_path):

@@ -70,7 +70,7 @@ def test_folders_of_splits_are_splits_and_no_classes(tmp_path):
 
 @pytest.mark.parametrize(
     "beside",
-    ["labels.csv", "notes.txt", "a.mat", "masks/a.png", "a_mask.png", "a.png", "data.parquet"],
+    ["labels.csv", "notes.txt", "a.mat", "masks/a.png", "a.png", "data.parquet"],
 )
 def test_pictures_beside_what_may_be_labels_are_not_taken_without_them(tmp_path, beside):
     write_picture(tmp_path / "set" / "a.jpg")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from augpipe.core.annotations import U8, Annotations, Category, Raster, Rings, Segmentation
+from augpipe.core.opencv import cv2
 from augpipe.formats.losses import Loss
 from augpipe.formats.voc.masks import palette
 from augpipe.labels.rle import rle_of_rings, window_of
@@ -108,19 +109,20 @@ def void_of(raster: Raster) -> int:
 
 def looked_up(raster: Raster, numbers: Mapping[int, int], void: int) -> tuple[U8, int]:
     """(the raster with other values, how many values it has that are not known); these are void then."""
-    narrow = raster.dtype.itemsize <= 2  # each value has a place in a table; ids of 24 bits are sorted instead
-    if narrow:
-        values, places = np.flatnonzero(np.bincount(raster.reshape(-1))), raster
+    small = raster.dtype == np.uint8 and raster.size > 0  # each value has a place in a table; others are sorted
+    if small:
+        values, places = np.flatnonzero(cv2.calcHist([raster], [0], None, [256], [0, 256])), raster
     else:
         values, places = np.unique(raster, return_inverse=True)
     known = [numbers.get(v, 0 if v == 0 else VOID) for v in values.tolist()]
     table = np.array([n if n <= _MOST or n == VOID else VOID for n in known], np.uint8)
     strange = sum(v not in numbers and v not in (void, VOID) for v in values.tolist())
-    if narrow and values.size:
-        by_value = np.zeros(int(values[-1]) + 1, np.uint8)
-        by_value[values] = table
-        table = by_value
-    return table[places].reshape(raster.shape), strange
+    if not small:
+        return table[places].reshape(raster.shape), strange
+    by_value = np.zeros(256, np.uint8)
+    by_value[values] = table
+    out: U8 = cv2.LUT(np.ascontiguousarray(raster), by_value)  # type: ignore[assignment]
+    return out, strange
 
 
 def png_of(mask: U8) -> bytes:

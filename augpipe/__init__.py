@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "PipelineResult": "augpipe.interactive.pipeline",
     "AugpipeError": "augpipe.core.errors",
     "DatasetError": "augpipe.core.errors",
     "Limits": "augpipe.run.augment",
     "Pipeline": "augpipe.interactive.pipeline",
+    "PipelineResult": "augpipe.interactive.pipeline",
     "RecipeError": "augpipe.core.errors",
     "Reject": "augpipe.core.errors",
     "RunError": "augpipe.core.errors",
     "RunOptions": "augpipe.run.augment",
-    "SourceSample": "augpipe.interactive.samples",
     "Samples": "augpipe.interactive.samples",
     "ShardDataset": "augpipe.train.dataset",
     "SourceOptions": "augpipe.formats.base",
+    "SourceSample": "augpipe.interactive.samples",
     "Summary": "augpipe.run.augment",
     "UsageError": "augpipe.core.errors",
     "Watcher": "augpipe.run.augment",

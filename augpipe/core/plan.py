@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64
 from augpipe.core.errors import one_line
-from augpipe.core.geometry import Matrix, Region
+from augpipe.core.geometry import IDENTITY, Matrix, Region
+from augpipe.core.mesh import Mesh
 
 VERSIONS = (1, 2)
 """Versions of a plan's JSON that are read."""
@@ -95,6 +96,8 @@ class CanvasChange(msgspec.Struct, frozen=True):
 
     Attributes:
         matrix: the map of the whole canvas onto one of ``size_wh``; ``None`` if nothing moves.
+        mesh: bends the canvas after ``matrix``.
+        after: the map of the bent canvas onto that of ``size_wh``.
         size_wh: of the new canvas.
         hidden_outside: a convex region; what lies outside it is gone, in pixels and labels.
         covered_xyxy: half-open boxes that are painted over; labels under them lose visibility.
@@ -104,6 +107,8 @@ class CanvasChange(msgspec.Struct, frozen=True):
     size_wh: tuple[int, int] = (0, 0)
     hidden_outside: Region | None = None
     covered_xyxy: tuple[Box, ...] = ()
+    mesh: Mesh | None = None
+    after: Matrix = IDENTITY
 
 
 UNCHANGED = CanvasChange()

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from augpipe.core.annotations import F64
 from augpipe.core.geometry import Matrix
+from augpipe.core.mesh import Mesh
 from augpipe.core.plan import ColorStage, Step
 from augpipe.core.rng import OpRng
 from augpipe.recipe.operation.label_effects import LabelEffects
@@ -42,6 +43,12 @@ class PadEffect(msgspec.Struct, frozen=True):
     fill_after: bool = False
 
 
+class MeshEffect(msgspec.Struct, frozen=True):
+    """The canvas is bent by a mesh that lies on it, and keeps its size."""
+
+    mesh: Mesh
+
+
 class ColorEffect(msgspec.Struct, frozen=True):
     """A point operation on color."""
 
@@ -54,7 +61,7 @@ class PixelStep(msgspec.Struct, frozen=True):
     step: Step
 
 
-Effect: TypeAlias = WarpEffect | PadEffect | ColorEffect | PixelStep
+Effect: TypeAlias = WarpEffect | PadEffect | MeshEffect | ColorEffect | PixelStep
 
 
 class VisibleObject(msgspec.Struct, frozen=True):
@@ -114,6 +121,8 @@ class Operation(BaseModel):
     """The step as a recipe writes it, with all required parameters."""
     ends_run: ClassVar[bool] = False
     """Whether a warp after it needs the picture resampled again."""
+    bends: ClassVar[bool] = False
+    """Whether it bends lines by a mesh, of which a run has one."""
     mirrors: ClassVar[bool] = False
     """Whether it can turn left into right."""
     exactly_one: ClassVar[tuple[str, ...]] = ()

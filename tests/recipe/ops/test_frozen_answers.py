@@ -77,6 +77,12 @@ FROZEN = [
     ("sun_flare", 0, {"strength": 0.428519, "place": [425.084534, 139.522835], "radius": 174.422434, "circles": 5}),
     ("vignette", 0, {"strength": 0.21197}),
     ("illumination", 0, {"strength": 0.112288, "shape": "plasma"}),
+    ("elastic", 0, {"strength": 0.029585}),
+    ("grid_distortion", 0, {
+        "columns": [0.0, 0.185217, 0.420332, 0.621214, 0.807253, 1.0],
+        "rows": [0.0, 0.164192, 0.322334, 0.520571, 0.741528, 1.0],
+    }),
+    ("optical_distortion", 0, {"k": -0.175648, "center": [0.027807, -0.044024]}),
 ]  # fmt: skip
 
 

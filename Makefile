@@ -16,6 +16,9 @@ ORACLES := albumentations albucore simsimd stringzilla torchvision ultralytics
 GPU_LIBRARIES := cupy-cuda12x cuda-pathfinder nvidia-cuda-nvrtc-cu12 nvidia-cuda-runtime-cu12 nvidia-nvimgcodec-cu12
 GPU_TESTS := $(addprefix tests/pixels/cuda/test_,nvrtc.py nvimgcodec.py probe.py cupy_device.py select.py)
 
+# A process a core takes one file after the other, in the order of tests/conftest.py.
+SHARED_OUT := --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+
 LOWEST := $(VENV)/lowest
 LOWEST_TESTS := tests/house/test_lowest.py tests/house/test_docs.py tests/cli/test_cli.py tests/cli/test_recipes_cli.py \
 	tests/run/test_run.py tests/run/engine/test_engines.py tests/formats/voc/test_voc.py tests/formats/coco/test_coco.py \
@@ -63,11 +66,11 @@ format: install  ## let ruff format the code
 	$(BIN)/ruff format .
 
 unit: $(VENV)/.oracles  ## all tests but those of bench-test, a process a core
-	$(BIN)/python -m pytest -m "not bench" --numprocesses auto --maxprocesses 8 --dist loadfile
+	$(BIN)/python -m pytest -m "not bench" $(SHARED_OUT) $(MORE)
 
 gpu: $(VENV)/.oracles $(VENV)/.gpu  ## tests of what uses CuPy, NVRTC and nvImageCodec, with them, on any machine
 	PYTHONPATH=$(CURDIR)/$(VENV)/gpu LD_LIBRARY_PATH=$(CURDIR)/$(VENV)/gpu/nvidia/cuda_nvrtc/lib \
-		$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(GPU_TESTS)
+		$(BIN)/python -m pytest $(SHARED_OUT) $(GPU_TESTS)
 
 # The lowest versions that pyproject.toml declares; what only tests need, and torch, is that of .venv.
 $(LOWEST)/.installed: $(VENV)/.oracles tests/helpers/lowest.py
@@ -82,7 +85,7 @@ $(LOWEST)/.installed: $(VENV)/.oracles tests/helpers/lowest.py
 	@touch $@
 
 lowest: $(LOWEST)/.installed  ## tests with the lowest versions of everything that is declared
-	$(LOWEST)/bin/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(LOWEST_TESTS)
+	$(LOWEST)/bin/python -m pytest $(SHARED_OUT) $(LOWEST_TESTS)
 
 slim: install  ## what README says, as an ordinary user of a minimal Debian (as root, with mmdebstrap)
 	$(BIN)/python tests/helpers/slim.py

@@ -8,12 +8,10 @@ The names below are the library's front door; each is imported when it is first 
 True
 """
 
-from __future__ import annotations
-
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # that of typing, which nothing else here needs: until cli.start is reached, nothing is imported
 if TYPE_CHECKING:
+    from typing import Any
+
     from augpipe.core.errors import AugpipeError, DatasetError, RecipeError, Reject, RunError, UsageError
     from augpipe.formats.base import SourceOptions
     from augpipe.formats.registry import open_dataset
@@ -62,7 +60,9 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
+    import importlib
+
     if name not in _HOMES:
         raise AttributeError(f"module 'augpipe' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), "load" if name == "load_recipe" else name)

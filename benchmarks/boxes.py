@@ -49,8 +49,8 @@ from augpipe.labels import rle, transform  # noqa: E402
 from augpipe.labels.normalize import aligned  # noqa: E402
 from augpipe.pixels.codec.header import read_header  # noqa: E402
 from augpipe.pixels.steps.warp import Warp  # noqa: E402
-from augpipe.recipe.compile import Recipe  # noqa: E402
 from augpipe.recipe.load import compiled  # noqa: E402
+from augpipe.recipe.nodes import Recipe  # noqa: E402
 from augpipe.recipe.planner import draw  # noqa: E402
 from augpipe.recipe.yaml_reader import read  # noqa: E402
 

@@ -15,6 +15,7 @@ from unittest import mock
 
 from contest import WORKLOADS
 
+from augpipe.core.plan import Step
 from augpipe.pixels import cpu
 from augpipe.recipe.load import load
 from augpipe.run import task
@@ -49,21 +50,17 @@ class Clocks:
             self._turn()
             self._inside.pop()
 
-    def around(self, function: Callable[..., Any], stage: str | Callable[..., str]) -> Callable[..., Any]:
+    def around(self, function: Callable[..., Any], stage: str) -> Callable[..., Any]:
         """The function with a clock around it."""
 
         def clocked(*args: Any, **kwargs: Any) -> Any:
-            with self.of(stage if isinstance(stage, str) else stage(*args)):
+            with self.of(stage):
                 return function(*args, **kwargs)
 
         return clocked
 
 
-def _kind(picture: object, step: object, *_: object) -> str:
-    return f"pixels: {type(step).__name__.lower()}"
-
-
-STAGES: tuple[tuple[object, str, str | Callable[..., str]], ...] = (
+STAGES: tuple[tuple[object, str, str], ...] = (
     (task, "run_task", REST),
     (task, "read_picture", "read the file"),
     (task, "read_header", "header"),
@@ -72,8 +69,8 @@ STAGES: tuple[tuple[object, str, str | Callable[..., str]], ...] = (
     (task, "follow", "move labels"),
     (task, "apply", "move labels"),
     (cpu, "decode", "decode"),
-    (cpu, "_warp", "pixels: warp"),
-    (cpu, "_apply", _kind),
+    (cpu, "aimed", "pixels: mean of the source"),
+    *((kind, "on_cpu", f"pixels: {kind.__name__.lower()}") for kind in Step.__subclasses__()),
     (cpu, "encode", "encode"),
     (task, "record_of", "record"),
     (task._ShardTask, "_store_samples", "hash, JSON, tar members"),

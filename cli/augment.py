@@ -1,15 +1,20 @@
-"""``augpipe augment``: a dataset and a recipe become shards."""
+"""``augpipe augment``: a dataset and a recipe become shards, or a dataset."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from augpipe.core.errors import UsageError, one_line
 from augpipe.core.paths import local_path
+from augpipe.formats.catalogue import SHARDS, targets
 
 from . import running, shared
+
+if TYPE_CHECKING:
+    from augpipe.formats.layout.parting import Parting
 
 EXAMPLE = "Example: augpipe augment data/voc shards --recipe detection --copies 4 --seed 7"
 
@@ -22,13 +27,18 @@ def add_to(app: typer.Typer) -> None:
 @shared.handled
 def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     src: shared.SourceArgument,
-    dst: Annotated[str, typer.Argument(metavar="DST", help="Folder for the shards; made if missing.")],
+    dst: Annotated[str, typer.Argument(metavar="DST", help="Folder for the result; made if missing.")],
     recipe: shared.RecipeName,
     copies: Annotated[
         int | None, typer.Option("--copies", "-n", help="Augmented samples a picture; 1 if not given.")
     ] = None,
     seed: shared.Seed = 0,
     originals: Annotated[bool, typer.Option("--originals", help="Write each picture as it is, too.")] = False,
+    to: Annotated[
+        str, typer.Option("--to", metavar=f"shards|{'|'.join(targets())}", help="What to write: shards, or a dataset.")
+    ] = SHARDS,
+    kind: shared.Kind = None,
+    ids: shared.Ids = "keep",
     workers: running.Workers = None,
     device: Annotated[
         str, typer.Option("--device", metavar="auto|cpu|cuda[:N|:all]", help="What moves the pixels.")
@@ -37,7 +47,27 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     overrides: shared.Set = None,
     format: shared.From = None,
     split: shared.Split = None,
+    augment_split: Annotated[
+        list[str] | None,
+        typer.Option("--augment-split", metavar="S", help="A split that is augmented; train if none is named."),
+    ] = None,
+    pass_split: Annotated[
+        list[str] | None, typer.Option("--pass-split", metavar="S", help="A split that is passed through as it is.")
+    ] = None,
+    val: Annotated[
+        str | None, typer.Option("--val", metavar="P%", help="Make this share val, of a set without splits.")
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option("--test", metavar="P%", help="Make this share test, of a set without splits.")
+    ] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option("--group-by", metavar="REGEX", help="Pictures of which it matches the same stay in one split."),
+    ] = None,
     classes: shared.Classes = None,
+    map: shared.Map = None,
+    crowds: shared.Crowds = "keep",
+    size_mismatch: shared.SizeMismatch = "keep",
     images: shared.Images = None,
     limit: shared.Limit = None,
     exif: shared.Exif = "upright",
@@ -78,9 +108,9 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     time_limit: running.TimeLimit = None,
     debug: shared.Debug = False,
 ) -> None:
-    """Augment a dataset into WebDataset shards.
+    """Augment a dataset into WebDataset shards, or with --to into a dataset of pictures and labels.
 
-    The bytes of the shards depend on the data, the recipe, the seed and the options above, not on workers or cores.
+    The bytes depend on the data, the recipe, the seed and the options above, not on workers or cores.
     Run again into an unfinished DST to go on.
     """
     folder = local_path(dst)
@@ -88,16 +118,29 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     from augpipe.pixels.codec.image import PictureFormat
     from augpipe.recipe.load import load
     from augpipe.run.augment import Execution, Limits, RunOptions
-    from augpipe.run.augment import augment as run
     from augpipe.run.config import parse_slice
     from augpipe.run.devices import device_of
 
+    running.require_form(to, kind, ids)
     _require_one_of("--picture", picture, ("auto", "jpg", "png", "webp"))
     _require_one_of("--subsampling", subsampling, ("420", "444"))
     _require_one_of("--truncated", truncated, ("reject", "keep"))
     loaded = load(recipe, overrides or ())
     chosen = device_of(folder, device, codec, overwrite=overwrite)
-    source = shared.source_options(format, split, classes, images, limit, exif=exif, voc_origin=voc_origin, void=void)
+    source = shared.source_options(
+        format,
+        split,
+        classes,
+        images,
+        limit,
+        map=map,
+        crowds=crowds,
+        size_mismatch=size_mismatch,
+        exif=exif,
+        voc_origin=voc_origin,
+        void=void,
+    )
+    source = replace(source, parting=parting_of(val, test, group_by))
     options = RunOptions(
         copies=_copies(copies, extend),
         originals=originals,
@@ -110,6 +153,8 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
         truncated=truncated,  # type: ignore[arg-type]
         strict=strict,
         device=chosen,
+        augment_splits=tuple(augment_split or ()),
+        pass_splits=tuple(pass_split or ()),
     )
     execution = Execution(
         workers=workers,
@@ -122,9 +167,22 @@ def augment(  # noqa: PLR0913, PLR0917 - one parameter an option
     )
     limits = Limits(max_rejects, max_dropped)
     shared.say(f"device: {chosen.sentence}")
-    running.carried_out(
-        lambda watcher: run(src, folder, loaded, options, execution=execution, limits=limits, watcher=watcher)
-    )
+    running.made(src, folder, loaded, options, execution, limits, (to, kind, ids))
+
+
+def parting_of(val: str | None, test: str | None, group_by: str | None) -> Parting | None:
+    """How a set without splits is parted, if it is."""
+    from augpipe.formats.layout.parting import Parting, share_of
+
+    if val is None and test is None:
+        if group_by is not None:
+            raise UsageError("--group-by keeps pictures together where --val or --test part them; say one of these")
+        return None
+    share = {"--val": 0.0, "--test": 0.0}
+    share |= {name: share_of(text, name) for name, text in (("--val", val), ("--test", test)) if text is not None}
+    parting = Parting(share["--val"], share["--test"], group_by)
+    parting.check()
+    return parting
 
 
 def _copies(copies: int | None, extend: int | None) -> int:

@@ -38,6 +38,9 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option
     format: shared.From = None,
     split: shared.Split = None,
     classes: shared.Classes = None,
+    map: shared.Map = None,
+    crowds: shared.Crowds = "keep",
+    size_mismatch: shared.SizeMismatch = "keep",
     images: shared.Images = None,
     limit: shared.Limit = None,
     exif: shared.Exif = "upright",
@@ -55,7 +58,18 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise UsageError("--diff compares two datasets; expected: augpipe inspect --diff PATH OTHER")
     if workers is not None and workers < 0:
         raise UsageError(f"--workers {workers}: expected 0 or more")
-    options = shared.source_options(format, split, classes, images, limit, exif=exif, voc_origin=voc_origin)
+    options = shared.source_options(
+        format,
+        split,
+        classes,
+        images,
+        limit,
+        map=map,
+        crowds=crowds,
+        size_mismatch=size_mismatch,
+        exif=exif,
+        voc_origin=voc_origin,
+    )
     place = shared.drawing_to(output, "--output", path, other)
     unfinished = _unfinished(path, options) if other is None else None
     if unfinished is None:

@@ -4,6 +4,7 @@ Nothing heavy is imported here or at the top of a command's file: ``augpipe --he
 process, :func:`main`, imports nothing at all before Ctrl-C can end it without a traceback.
 """
 
+import gc
 import os
 import sys
 from functools import cache
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 if TYPE_CHECKING:
     from typer import Typer
 
+# Loading libraries makes many objects that stay; looking for garbage among them takes a tenth of the time to start.
+_OBJECTS_BEFORE_GARBAGE = 100_000
 _HELP = "Preprocess and augment vision datasets offline, with labels that stay right."
 
 
@@ -52,11 +55,14 @@ def _application() -> "Typer":
     """All commands."""
     # NumPy's BLAS would start a thread a core, and a program without threads can fork (augpipe.core.parallel).
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # No other package has a say in what a recipe means, and looking through all of them takes a while.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+    gc.set_threshold(_OBJECTS_BEFORE_GARBAGE)
     import typer
 
     from augpipe import __version__
 
-    from . import augment, convert, doctor, inspect, plan, preview, recipes, retry, verify
+    from . import augment, convert, crops, dataset, doctor, inspect, plan, preview, recipes, replay, retry, tile, verify
 
     def tell_version(asked: bool) -> None:
         if asked:
@@ -79,8 +85,9 @@ def _application() -> "Typer":
     ) -> None:
         pass
 
-    for module in (augment, retry, convert, preview, plan, inspect, verify, doctor):
+    for module in (augment, tile, crops, retry, convert, preview, plan, inspect, verify, replay, doctor):
         module.add_to(made)
+    made.add_typer(dataset.app, name="dataset")
     made.add_typer(recipes.app, name="recipes")
     return made
 

@@ -29,6 +29,9 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
     format: shared.From = None,
     split: shared.Split = None,
     classes: shared.Classes = None,
+    map: shared.Map = None,
+    crowds: shared.Crowds = "keep",
+    size_mismatch: shared.SizeMismatch = "keep",
     images: shared.Images = None,
     limit: shared.Limit = None,
     exif: shared.Exif = "upright",
@@ -40,13 +43,25 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     from augpipe.formats.registry import open_dataset
     from augpipe.recipe.load import load
-    from augpipe.run.dry_run import plans
+    from augpipe.run.dry_run import augmented_part, plans
 
     if copies < 1:
         raise UsageError(f"--copies {copies}: expected 1 or more")
     loaded = load(recipe, overrides or ())
-    source = shared.source_options(format, split, classes, images, limit, exif=exif, voc_origin=voc_origin)
-    dataset = open_dataset(src, source)
+    source = shared.source_options(
+        format,
+        split,
+        classes,
+        images,
+        limit,
+        map=map,
+        crowds=crowds,
+        size_mismatch=size_mismatch,
+        exif=exif,
+        voc_origin=voc_origin,
+    )
+    dataset, remark = augmented_part(open_dataset(src, source))
+    shared.say(*([f"note: {remark}"] if remark else []))
     for row in plans(dataset, loaded, seed, copies):
         typer.echo(msgspec.json.encode(row, order="sorted").decode())
         if streams.reader_gone():  # as after `| head`: the rest is for nobody

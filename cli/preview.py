@@ -36,6 +36,9 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     format: shared.From = None,
     split: shared.Split = None,
     classes: shared.Classes = None,
+    map: shared.Map = None,
+    crowds: shared.Crowds = "keep",
+    size_mismatch: shared.SizeMismatch = "keep",
     images: shared.Images = None,
     exif: shared.Exif = "upright",
     voc_origin: shared.VocOrigin = 1,
@@ -49,7 +52,7 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
     from augpipe.core.errors import Reject
     from augpipe.formats.registry import open_dataset
     from augpipe.recipe.load import load
-    from augpipe.run.dry_run import samples
+    from augpipe.run.dry_run import augmented_part, samples
     from augpipe.storage.remote import shown
     from augpipe.viz.sheet import save_png, sheet
 
@@ -57,11 +60,24 @@ def preview(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise UsageError("expected 0 to 20 copies, 1 to 200 pictures and tiles of 32 to 2000 pixels")
     place = shared.drawing_to(output, "--output", src, images)
     loaded = load(recipe, overrides or ())
-    source = shared.source_options(format, split, classes, images, exif=exif, voc_origin=voc_origin, void=void)
+    source = shared.source_options(
+        format,
+        split,
+        classes,
+        images,
+        map=map,
+        crowds=crowds,
+        size_mismatch=size_mismatch,
+        exif=exif,
+        voc_origin=voc_origin,
+        void=void,
+    )
     reading = shared.pixel_reading(levels, bands, channels)
     rows, keys = [], []
     with progress.shown() as terminal:
-        dataset = open_dataset(src, source)
+        dataset, remark = augmented_part(open_dataset(src, source))
+        if remark:
+            terminal.say(f"note: {remark}")
         terminal.begin(min(limit, len(dataset.entries)))
         for sampled in samples(dataset, loaded, seed, copies, limit, reading=reading, source=src):
             terminal.update(1)

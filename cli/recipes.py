@@ -72,19 +72,54 @@ def _check(name: str, overrides: Sequence[str]) -> None:
         typer.echo(remark)
 
 
+@app.command("import", epilog="Example: augpipe recipes import aug.yaml -o my.yaml")
+@shared.handled
+def import_(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="What A.save or A.to_dict wrote, or an args.yaml.")],
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="YAML", help="The recipe; stdout if not given.")
+    ] = None,
+    report: Annotated[
+        str | None, typer.Option("--report", metavar="JSON", help="What became of each transform, as JSON.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 if anything is missing.")] = False,
+    debug: shared.Debug = False,
+) -> None:
+    """Make a recipe of a pipeline of Albumentations or of Ultralytics' args.yaml, and say what is different."""
+    from augpipe.core.errors import RecipeError, one_line
+    from augpipe.recipe.importing.files import import_file
+
+    targets = [shared.text_to(name, option, file) for name, option in ((output, "--output"), (report, "--report"))]
+    found = import_file(file)
+    if targets[1] is not None:
+        shared.save_text(targets[1], json.dumps(found.report(), indent=2) + "\n")
+    if found.text and targets[0] is not None:
+        shared.save_text(targets[0], found.text)
+    elif found.text:
+        typer.echo(found.text.rstrip("\n"))
+    typer.echo("\n".join([*(line.text() for line in found.lines), found.summary()]), err=output is None)
+    if not found.text:
+        raise RecipeError(f"{one_line(file, 4096)}: nothing of it can be written as a recipe; see the lines above")
+    if strict and found.counts()["missing"]:
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: augpipe recipes operations affine")
 @shared.handled
 def operations(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="An operation or a group of steps.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="An operation, a group of steps or a policy.")
+    ] = None,
     debug: shared.Debug = False,
 ) -> None:
     """What a recipe can do; with a NAME, the parameters of that."""
     from augpipe.core.errors import RecipeError, one_line
     from augpipe.recipe import reference_docs
+    from augpipe.recipe.groups import POLICIES
     from augpipe.recipe.messages import nearest
     from augpipe.recipe.ops import OPERATIONS
 
-    known = [*OPERATIONS, *reference_docs.GROUPS]
+    known = [*OPERATIONS, *reference_docs.GROUPS, *POLICIES]
     if name is None:
         typer.echo(shared.table([(known_name, reference_docs.summary(known_name)) for known_name in known], ""))
         return
@@ -92,7 +127,7 @@ def operations(
         near = nearest(name, known, "'augpipe recipes operations'")
         raise RecipeError(f"unknown operation '{one_line(name, 80)}'{near}")
     rows = reference_docs.parameters(name)
-    if name in OPERATIONS:
+    if name not in reference_docs.GROUPS:
         rows += reference_docs.common_parameters()
     typer.echo(f"{name}: {reference_docs.summary(name)}\n")
     for row in rows:

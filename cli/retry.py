@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+from augpipe.core.paths import local_path
+from augpipe.formats.webdataset.dataset_list import is_dataset_folder
+
 from . import running, shared
 
 RETRY_EXAMPLE = "Example: augpipe retry shards --all"
@@ -44,6 +47,15 @@ def retry(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     execution = Execution(workers=workers, accept_version=accept_version, patience=time_limit)
     limits = Limits(max_rejects, max_dropped)
+    if is_dataset_folder(local_path(dst)):
+        from augpipe.conversion.augmented import retry_to
+
+        running.delivered(
+            lambda watcher: retry_to(
+                dst, everything=everything, source=source, execution=execution, limits=limits, watcher=watcher
+            )
+        )
+        return
     running.carried_out(
         lambda watcher: run(
             dst, everything=everything, source=source, execution=execution, limits=limits, watcher=watcher
@@ -62,4 +74,10 @@ def finish(
     from augpipe.run.folder.manifest import Limits
     from augpipe.run.retry import finish as close
 
-    running.carried_out(lambda watcher: close(dst, Limits(max_rejects, max_dropped), watcher))
+    limits = Limits(max_rejects, max_dropped)
+    if is_dataset_folder(local_path(dst)):
+        from augpipe.conversion.augmented import finish_to
+
+        running.delivered(lambda watcher: finish_to(dst, limits, watcher))
+        return
+    running.carried_out(lambda watcher: close(dst, limits, watcher))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import secrets
 import signal
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -51,7 +53,20 @@ From = Annotated[
 ]
 Split = Annotated[str | None, typer.Option("--split", metavar="S", help="Only the list, folder or JSON of that name.")]
 Classes = Annotated[
-    Path | None, typer.Option("--classes", metavar="FILE", help="Class names, one a line, which fixes their ids.")
+    str | None,
+    typer.Option("--classes", metavar="FILE|A,B", help="The classes to keep, in this order; or a file, a name a line."),
+]
+Map = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="OLD=NEW|FILE", help="Call a class otherwise; those of one name become one."),
+]
+Crowds = Annotated[
+    str,
+    typer.Option("--crowds", metavar="keep|instances|drop", help="Crowds of COCO: as they are, as objects, or not."),
+]
+SizeMismatch = Annotated[
+    str,
+    typer.Option("--size-mismatch", metavar="keep|scale|reject", help="Labels that state another size, if they fit."),
 ]
 Images = Annotated[
     str | None,
@@ -60,6 +75,13 @@ Images = Annotated[
         metavar="DIR",
         help="Where pictures apart from labels are: a folder; for COCO also an archive or URL.",
     ),
+]
+Kind = Annotated[
+    str | None,
+    typer.Option("--kind", metavar="KIND", help="What YOLO's rows hold: detect, segment, pose or obb; else found."),
+]
+Ids = Annotated[
+    str, typer.Option("--ids", metavar="keep|sequential", help="COCO's ids: those of the source, or 1, 2, 3, …")
 ]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="Only the first N pictures in sorted order.")]
 Exif = Annotated[
@@ -85,13 +107,17 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is th
 def source_options(
     format: str | None = None,
     split: str | None = None,
-    classes: Path | None = None,
+    classes: str | None = None,
     images: str | None = None,
     limit: int | None = None,
+    *,
+    map: list[str] | None = None,
     **labels: Any,
 ) -> SourceOptions:
     """The options of a source; ``labels`` are exif, voc_origin and void. Raises UsageError for impossible values."""
     from augpipe.formats.base import SourceOptions
+
+    from . import class_options
 
     exif, voc_origin, void = labels.get("exif", "upright"), labels.get("voc_origin", 1), labels.get("void", 255)
     if exif not in ("upright", "stored"):
@@ -100,9 +126,17 @@ def source_options(
         raise UsageError(f"--voc-origin {voc_origin}: expected 1 or 0")
     if not 0 <= void <= 255:
         raise UsageError(f"--void {void}: expected 0 to 255")
+    if (crowds := labels.get("crowds", "keep")) not in ("keep", "instances", "drop"):
+        raise UsageError(f"--crowds {one_line(crowds)}: expected keep, instances or drop")
+    if (mismatch := labels.get("size_mismatch", "keep")) not in ("keep", "scale", "reject"):
+        raise UsageError(f"--size-mismatch {one_line(mismatch)}: expected keep, scale or reject")
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: expected 1 or more")
-    return SourceOptions(format, split, classes, images, limit, exif, voc_origin, void)
+    file, keep = class_options.asked(classes)
+    renamed = class_options.renamed(map or ())
+    return SourceOptions(
+        format, split, file, images, limit, exif, voc_origin, void, keep, renamed, crowds=crowds, size_mismatch=mismatch
+    )
 
 
 def pixel_reading(levels: str, bands: str | None, channels: str) -> PixelReading:
@@ -112,12 +146,13 @@ def pixel_reading(levels: str, bands: str | None, channels: str) -> PixelReading
     return parsed(levels, bands, channels)
 
 
-_GO_ON = ("augment", "retry", "finish")
-_ELSEWHERE = (*_GO_ON, "convert", "preview", "verify", "doctor", "check")
+_GO_ON = ("augment", "tile", "crops", "retry", "finish")
+_DATASET = ("merge", "filter", "rename", "split")
+_ELSEWHERE = (*_GO_ON, *_DATASET, "convert", "replay", "preview", "verify", "doctor", "check")
 """Commands whose result is a folder, a file or the exit code, and not what they print."""
 _STOPPED = {
     **dict.fromkeys(_GO_ON, "stopped; what is finished stays, run the same command to go on"),
-    "convert": "stopped; nothing was written",
+    **dict.fromkeys(("convert", *_DATASET), "stopped; nothing was written"),
 }
 
 
@@ -125,13 +160,21 @@ def drawing_to(output: str | None, option: str, *datasets: str | Path | None) ->
     """The file for a sheet, checked before the work; UsageError if it is no local .png, or lies in a dataset."""
     if output is None:
         return None
+    from augpipe.core.paths import local_path
+
+    path = local_path(output, option)
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"{one_line(path, 4096)}: expected a name that ends in .png")
+    return place_outside(output, option, *datasets)
+
+
+def place_outside(output: str, option: str, *datasets: str | Path | None) -> Path:
+    """The file for a result, checked before the work; UsageError if none can be there, or it lies in a dataset."""
     from augpipe.core.paths import local_path, real_path
     from augpipe.storage.remote import is_url
     from augpipe.storage.resolve import require_possible
 
     path = local_path(output, option)
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"{one_line(path, 4096)}: expected a name that ends in .png")
     if path.is_dir() or not path.parent.is_dir():
         raise UsageError(f"{one_line(path, 4096)}: is a folder, or its folder does not exist; choose another place")
     for dataset in datasets:
@@ -143,6 +186,35 @@ def drawing_to(output: str | None, option: str, *datasets: str | Path | None) ->
         if root is not None and (place == root or root in place.parents):
             raise UsageError(f"{one_line(path, 4096)}: lies in {one_line(dataset, 4096)}; choose a place outside it")
     return path
+
+
+def text_to(output: str | None, option: str, source: str) -> Path | None:
+    """The file for a text, checked before the work; UsageError if it is no place for one, or is the source."""
+    if output is None:
+        return None
+    from augpipe.core.paths import local_path, real_path
+
+    path = local_path(output, option)
+    if path.is_dir() or not path.parent.is_dir():
+        raise UsageError(f"{one_line(path, 4096)}: is a folder, or its folder does not exist; choose another place")
+    if real_path(path) == real_path(source):
+        raise UsageError(f"{one_line(path, 4096)}: is the file that is read; choose another place")
+    return path
+
+
+def save_text(path: Path, text: str) -> None:
+    """Write a text whole or not at all."""
+    temporary = path.with_name(f".{secrets.token_hex(6)}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UsageError(
+            f"{one_line(path, 4096)}: could not be written: {one_line(error.strerror or error)}"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def handled(command: Command) -> Command:

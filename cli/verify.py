@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from augpipe.core.errors import UsageError, one_line
+from augpipe.formats.webdataset.dataset_list import is_dataset_folder
 
-from . import progress, shared
+from . import class_options, progress, shared
 
 if TYPE_CHECKING:
     from augpipe.verification import Verdict
@@ -56,8 +57,12 @@ def verify(  # noqa: PLR0913, PLR0917 - one parameter an option
     if (samples is not None and samples < 1) or (workers is not None and workers < 0):
         raise UsageError("expected 1 or more --samples and 0 or more --workers")
     folder, place = local_path(dst), shared.drawing_to(sheet, "--sheet", dst, against)
+    if is_dataset_folder(folder):
+        _verify_dataset(folder, against or classes or images, workers, as_json)
+        return
     with progress.shown("shard") as bar:
-        dataset = None if against is None else open_source(against, folder, classes, images)
+        file, keep = class_options.asked(classes)
+        dataset = None if against is None else open_source(against, folder, file, images, keep)
         verdict = run(folder, dataset, most=samples, workers=workers, progress=bar)
     if place is not None and dataset is not None:
         from augpipe.verification.worst_samples import sheet_of_worst
@@ -70,6 +75,39 @@ def verify(  # noqa: PLR0913, PLR0917 - one parameter an option
         _print(folder, against, verdict, place)
     if not verdict.ok:
         raise typer.Exit(1)
+
+
+def _verify_dataset(folder: Path, against: object, workers: int | None, as_json: bool) -> None:
+    from augpipe.verification import verify_dataset
+
+    if against:
+        raise UsageError(
+            f"{one_line(folder, 4096)}: a dataset folder has no plans to compare with a source; leave --against out\n"
+            "the same augment command without --to writes shards of the same samples, which can be compared"
+        )
+    with progress.shown("file") as bar:
+        verdict = verify_dataset(folder, workers=workers, progress=bar)
+    if as_json:
+        typer.echo(json.dumps(verdict.as_json(), indent=2, sort_keys=True))
+    else:
+        typer.echo(
+            f"{one_line(folder, 4096)}: {shared.plural(verdict.samples, 'picture')} in "
+            f"{shared.plural(verdict.files or 0, 'file')}, {shared.megabytes(verdict.bytes)}"
+        )
+        _print_faults(verdict)
+        off = len(verdict.faults)
+        typer.echo(
+            f"{'nothing is off' if not off else f'{off:,} off'}; files and counts were compared, labels were not"
+        )
+    if not verdict.ok:
+        raise typer.Exit(1)
+
+
+def _print_faults(verdict: Verdict) -> None:
+    for fault in verdict.faults[:_SHOWN]:
+        typer.echo(f"OFF  {one_line(fault, 300)}")
+    if len(verdict.faults) > _SHOWN:
+        typer.echo(f"OFF  and {len(verdict.faults) - _SHOWN:,} more")
 
 
 def _print(dst: Path, against: str | None, verdict: Verdict, sheet: Path | None) -> None:
@@ -92,10 +130,7 @@ def _print(dst: Path, against: str | None, verdict: Verdict, sheet: Path | None)
             for row in verdict.rows
         ]
         typer.echo(shared.table([head, *rows]))
-    for fault in verdict.faults[:_SHOWN]:
-        typer.echo(f"OFF  {one_line(fault, 300)}")
-    if len(verdict.faults) > _SHOWN:
-        typer.echo(f"OFF  and {len(verdict.faults) - _SHOWN:,} more")
+    _print_faults(verdict)
     if sheet is not None:
         typer.echo(f"the worst samples: {one_line(sheet, 4096)}")
     if against is not None:

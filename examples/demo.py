@@ -25,12 +25,13 @@ def command(*arguments: str) -> None:
 
 
 def stream(shards: Path) -> tuple[int, int, float]:
-    """(samples, objects, seconds) of one epoch through a DataLoader with two workers."""
+    """(samples, objects, seconds) of one epoch of train through a DataLoader with two workers."""
     from torch.utils.data import DataLoader
 
     from augpipe.loader import ShardDataset, collate
 
-    loader = DataLoader(ShardDataset(shards, shuffle=1000, seed=0), batch_size=8, num_workers=2, collate_fn=collate)
+    dataset = ShardDataset(shards, split="train", shuffle=1000, seed=0)
+    loader = DataLoader(dataset, batch_size=8, num_workers=2, collate_fn=collate)
     samples = objects = 0
     started = time.monotonic()
     for images, targets in loader:
@@ -54,20 +55,21 @@ def main(folder: Path) -> None:
     samples, objects, seconds = stream(shards)
     manifest = json.loads((shards / "manifest.json").read_text("utf-8"))
     totals = manifest["totals"]
-    print(f"{samples} samples with {objects} objects in one epoch; the manifest says {totals['written']}")
+    written = manifest["splits"]["train"]["samples"]
+    print(f"{samples} samples with {objects} objects in one epoch; the manifest says {written}")
     print(
         f"""
 What was made
   {voc}       the photographs with boxes and masks, Pascal VOC
   {coco}      the same as COCO
-  {shards}    {len(manifest["shards"])} WebDataset shards, {COPIES} copies of each photograph, and manifest.json
+  {shards}    {len(manifest["shards"])} WebDataset shards, {COPIES} copies of each photograph to train on
   {sheet}  originals and copies with their labels: look at it
 What was measured
   augment   {totals["written"] / manifest["seconds"]:.0f} samples/s, start-up included
   streaming {samples / seconds:.0f} samples/s, worker start-up included
   all of it {time.monotonic() - started:.0f} s
 Next
-  {Path(sys.executable).name} examples/train.py {shards}
+  {Path(sys.executable).name} examples/train.py {shards} --split train
   augpipe preview YOUR_DATASET --recipe detection -o sheet.png"""
     )
 

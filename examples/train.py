@@ -1,6 +1,6 @@
 """Train a tiny model for a few steps on a finished folder, on the CPU: how to use augpipe's ShardDataset.
 
-    python examples/train.py DST [--steps 60]
+    python examples/train.py DST [--split train] [--steps 60]
 
 With boxes it is a detector without anchors (a heatmap of box centres a class, and the box's size at each centre), with
 tags alone a classifier. Neither is good: what counts is that pictures and labels arrive, fit each other, and the loss
@@ -138,11 +138,11 @@ def model_for(dataset: ShardDataset) -> Detector | Classifier:
     raise SystemExit(f"train.py learns boxes or tags; these targets have {sorted(target)}")
 
 
-def train(folder: str, steps: int, workers: int) -> list[float]:
+def train(folder: str, split: str | None, steps: int, workers: int) -> list[float]:
     """The loss of every step."""
     torch.manual_seed(0)
     # With batch_size, workers take whole batches: only an epoch's last one is partial. They run the transform too.
-    dataset = ShardDataset(folder, shuffle=1000, seed=0, batch_size=BATCH, transform=fitted)
+    dataset = ShardDataset(folder, split=split, shuffle=1000, seed=0, batch_size=BATCH, transform=fitted)
     if len(dataset) == 0:
         raise SystemExit(f"{folder} holds no samples")
     model = model_for(dataset)
@@ -164,13 +164,14 @@ def main() -> int:
     """0 if the loss fell."""
     parser = argparse.ArgumentParser(description="Train a tiny model on a folder that `augpipe augment` has finished.")
     parser.add_argument("folder", metavar="DST")
+    parser.add_argument("--split", help="which one, of a folder with several")
     parser.add_argument("--steps", type=int, default=60, help="at least 10 (default: 60)")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="loader processes")
     options = parser.parse_args()
     if options.steps < 10:
         parser.error("--steps must be at least 10")
     try:
-        losses = train(options.folder, options.steps, options.workers)
+        losses = train(options.folder, options.split, options.steps, options.workers)
     except AugpipeError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from augpipe.conversion.filtering import UNWANTED, LeftOut
 from augpipe.conversion.report import ConversionReport
 from augpipe.core.annotations import Header
 from augpipe.core.errors import Reject, UsageError, one_line
@@ -20,14 +21,26 @@ _LONGEST_PART, _LONGEST_NAME = 255, 2048  # bytes, of a name and of all of a pat
 def pictures(reader: Reader, entries: Iterable[Entry], report: ConversionReport) -> Iterator[tuple[Entry, Picture]]:
     """Every entry with the picture of it; those whose labels cannot be read are in the report alone."""
     for entry in entries:
+        report.pictures_in += 1
         try:
             annotations = read_labels(reader, entry)
             header = _header(entry, report)
             name = _name_of(entry, header)
+        except LeftOut as unwanted:
+            report.objects_in += unwanted.objects
+            report.set_apart(f"pictures {unwanted.message}", entry.key)
+            if unwanted.objects:
+                report.set_apart("objects of pictures that are left out", entry.key, count=unwanted.objects)
+            continue
         except Reject as reject:
             report.lost.append(f"{one_line(entry.key)}: {one_line(reject.message)}")
             continue
-        report.dropped += len(annotations.dropped)
+        report.objects_in += len(annotations.objects) + len(annotations.dropped)
+        for dropped in annotations.dropped:
+            if dropped.reason in UNWANTED:
+                report.set_apart(f"objects {UNWANTED[dropped.reason]}", entry.key, dropped.index)
+            else:
+                report.dropped += 1
         if annotations.notes:
             report.notes.update(annotations.notes)
         size = annotations.size_wh or (header.upright_wh if header else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset, Entry, Reader, SourceOptions, plural
 from augpipe.formats.catalogue import FORMATS, format_named, targets
 from augpipe.formats.format import Target
+from augpipe.formats.losses import kinds_of
 from augpipe.formats.registry import open_dataset
 from augpipe.formats.writer import SampleEncoder, Stage, WriteOptions
 from augpipe.storage.byte_range import kept_open
@@ -26,6 +27,7 @@ from augpipe.storage.resolve import require_possible
 
 _PLAIN = WriteOptions()
 _ANY = SourceOptions()
+_MASKS = ("semantic masks", "instance masks", "panoptic masks")
 _SILENT = Progress()
 
 
@@ -55,34 +57,48 @@ def convert(
         UsageError: the target is in the way or in the source; the source is no dataset.
         RunError: the target cannot be written, or no picture can be converted.
     """
-    source, target = os.fspath(source), local_path(target)
-    writes = targets().get(to)
-    if writes is None:
-        raise UsageError(f"cannot write {one_line(to)}; known are {', '.join(targets())}")
-    kinds = FORMATS[to].kinds
-    if kinds and write.kind not in (None, *kinds):
-        raise UsageError(f"--kind {one_line(write.kind)}: expected {', '.join(kinds)}")
-    if staging.is_json(target) and not writes.alone:
-        raise UsageError(f"{target}: a {to} dataset is a folder; give a folder as DST")
-    if write.pictures == "reference" and not writes.alone:
-        raise UsageError(f"a {to} dataset has its pictures in it; --pictures link makes links instead of copies")
+    source = os.fspath(source)
+    return converted([source], lambda: open_dataset(source, options), target, to, overwrite, progress, write, workers)
 
-    def require_free() -> None:
-        staging.require_free(None if is_url(source) else Path(source), target, writes, overwrite)
 
-    require_possible(source)
+def converted(
+    sources: Sequence[str],
+    opened: Callable[[], Dataset],
+    target: StrPath,
+    to: str | None,
+    overwrite: bool = False,
+    progress: Progress = _SILENT,
+    write: WriteOptions = _PLAIN,
+    workers: int | None = 0,
+) -> ConversionReport:
+    """As :func:`convert`, of a dataset that ``opened`` makes of ``sources``; without ``to`` in its own format."""
+    target = local_path(target)
+    for source in sources:
+        require_possible(source)
     with parallel.worker_pool(workers):
+        dataset = opened() if to is None else None
+        is_own = dataset is not None
+        if dataset is not None:
+            to, write = own_format(dataset, write)
+        writes = _writes(to or "", target, write)
+
+        def require_free() -> None:
+            for source in sources:
+                staging.require_free(None if is_url(source) else Path(source), target, writes, overwrite)
+
         require_free()
-        dataset = open_dataset(source, options)
+        dataset = dataset or opened()
         staging.require_no_pictures_of(dataset, target)
         if write.pictures != "copy":
             require_linkable(dataset)
         stays = format_named(dataset.format).stays
-        report = ConversionReport(remarks=[*dataset.remarks, *([stays] if stays else [])])
+        report = ConversionReport(format=to or "", remarks=[*dataset.remarks, *([stays] if stays else [])])
         try:
             with staging.staged(target, require_free) as stage:
-                _write(dataset, writes, target, stage, report, progress, write)
-                _require_wanted(report, source, write.strict)
+                write_dataset(dataset, writes, target, stage, report, progress, write)
+                if (is_own or len(sources) == 1) and to == dataset.format == "voc" and not _has_masks(report):
+                    del report.losses["class ids"]  # its classes are names, so none was there
+                _require_wanted(report, sources[0], write.strict, dataset.format)
         except OSError as error:
             at = f" ({error.filename})" if error.filename else ""
             raise RunError(
@@ -92,15 +108,96 @@ def convert(
     return report
 
 
-def _require_wanted(report: ConversionReport, source: str, strict: bool) -> None:
+def _writes(to: str, target: Path, write: WriteOptions) -> Target:
+    """The target of that name; raises ``UsageError`` if what is asked of it is not possible."""
+    writes = target_named(to, write)
+    if staging.is_json(target) and not writes.alone:
+        raise UsageError(f"{target}: a {to} dataset is a folder; give a folder as DST")
+    if write.pictures == "reference" and not writes.alone:
+        raise UsageError(f"a {to} dataset has its pictures in it; --pictures link makes links instead of copies")
+    return writes
+
+
+def own_format(dataset: Dataset, write: WriteOptions) -> tuple[str, WriteOptions]:
+    """(the format of a dataset as a target, the options with the kind of its rows); UsageError if it is only read."""
+    name, _, kind = dataset.format.partition(":")
+    if name not in targets():
+        raise UsageError(f"{dataset.root}: {name} is read and not written; choose --to {' or '.join(targets())}")
+    return name, replace(write, kind=write.kind or kind or None)
+
+
+def target_named(to: str, write: WriteOptions) -> Target:
+    """The target of that name; raises ``UsageError`` if there is none, or if its rows hold no such kind."""
+    writes = targets().get(to)
+    if writes is None:
+        raise UsageError(f"cannot write {one_line(to)}; known are {', '.join(targets())}")
+    kinds = FORMATS[to].kinds
+    if kinds and write.kind not in (None, *kinds):
+        raise UsageError(f"--kind {one_line(write.kind)}: expected {', '.join(kinds)}")
+    return writes
+
+
+def require_possible_for(dataset: Dataset, to: str, write: WriteOptions) -> None:
+    """Find before any work, and without reading all labels, that a target cannot hold a dataset.
+
+    Raises:
+        UsageError: it has no place for its labels, or would not tell its classes apart.
+    """
+    writes, source = target_named(to, write), format_named(dataset.format)
+    if not source.source and not (source.places and "semantic masks" in writes.holds):
+        raise UsageError(
+            f"{dataset.root}: {to} has no place for what {source.name} holds; leave --to out, as shards hold all of it"
+        )
+    # What pictures are called in the target is another matter, so here they have numbers.
+    entries = (
+        [e._replace(key=f"{i}.jpg", split="") for i, e in enumerate(dataset.entries)] if write.kind == "pose" else []
+    )
+    nowhere = Path(os.devnull)
+    kind = replace(write, kind=write.kind or next(iter(FORMATS[to].kinds), None))
+    writes.open(replace(dataset, entries=entries), Stage(nowhere, nowhere), kind)
+
+
+def _require_wanted(report: ConversionReport, source: str, strict: bool, format: str) -> None:
+    if not report.pictures and report.aside and not report.lost:
+        raise RunError(f"{source}: no picture is left, so nothing was written: {'; '.join(report.set_aside())}")
     if not report.pictures:
         first = f"\nthe first of them: {report.lost[0]}" if report.lost else ""
         raise RunError(f"{source}: none of the pictures can be converted, so nothing was written{first}")
+    if why := no_object_of(report):
+        help = "\ncoco has a place for crowds" if report.losses["crowds"] else ""
+        if help and format.startswith("coco"):
+            help = "\n--crowds instances takes crowds as objects"
+        raise RunError(f"{source}: {why}{help}")
     if strict and (odd := report.oddities()):
         raise RunError(f"{source}: something is lost or odd, so --strict wrote nothing\n{'; '.join(odd)}")
 
 
-def _write(
+def _has_masks(report: ConversionReport) -> bool:
+    """Whether the source has masks, whose values are numbers of classes."""
+    return any(report.kinds_in[kind] for kind in _MASKS)
+
+
+def no_object_of(report: ConversionReport) -> str | None:
+    """Why no object of a source that has some can be written, in words; ``None`` if one is, or there are none."""
+    if not report.objects_in or report.objects:
+        return None
+    what, n = max(report.losses.items(), key=lambda item: item[1], default=("", 0))
+    why = f"{what} {n:,}" if report.objects_in > report.dropped else "they have no box that makes sense"
+    if report.aside:
+        why = "; ".join(report.set_aside()) + (f"; {why}" if what == "crowds" else "")
+    return f"none of {plural(report.objects_in, 'object')} can be written, so nothing was written: {why}"
+
+
+def no_mask_of(report: ConversionReport) -> str | None:
+    """Why no mask of a source without objects can be written, in words; ``None`` if one is, or there are none."""
+    came = {kind: report.kinds_in[kind] for kind in _MASKS if report.kinds_in[kind]}
+    if report.objects_in or not came or any(report.kinds[kind] for kind in came):
+        return None
+    what = ", ".join(f"{kind} {n:,}" for kind, n in came.items())
+    return f"no label can be written, so nothing was written: {what}, which shards hold"
+
+
+def write_dataset(
     dataset: Dataset,
     writes: Target,
     target: Path,
@@ -109,6 +206,7 @@ def _write(
     progress: Progress,
     options: WriteOptions,
 ) -> None:
+    """Write all of a dataset into ``stage``, whose content is to be moved to ``target``; ``report`` counts it."""
     writer = writes.open(dataset, Stage(stage, target, target.name if staging.is_json(target) else None), options)
     alone = staging.is_json(target) or options.pictures == "reference"
     place = None if alone else stage / writes.pictures
@@ -126,7 +224,7 @@ def _write(
             if found.pictures:
                 writer.take(packed)
             report.add(found)
-            progress.update(found.pictures + len(found.lost))
+            progress.update(found.pictures_in)
     except BaseException:
         parallel.stop()  # or they would go on copying pictures into a folder that is being removed
         writer.discard()
@@ -171,13 +269,15 @@ def make_part(part: PictureBatch) -> tuple[Any, ConversionReport]:
     rests = []
     with kept_open():
         for entry, picture in pictures(part.reader, part.entries, report):
+            kinds = kinds_of(picture.annotations)
+            report.kinds_in.update(kinds)
             try:
                 encoded = part.encoder.make(picture)
             except Reject as reject:
                 report.lost.append(f"{one_line(reject.file or picture.name)}: {one_line(reject.message)}")
                 continue
             rests.append(encoded.rest)
-            report.count(encoded, picture.name)
+            report.count(encoded, picture.name, kinds)
             if part.folder is not None:
                 put_picture(entry, part.folder / (encoded.name or picture.name), part.link, report)
     return part.encoder.pack(rests) if rests else None, report

@@ -19,6 +19,9 @@ from augpipe.formats.format import Target
 from augpipe.run.folder.lock import WHOLE, FolderLock
 from augpipe.storage.remote import is_url
 
+_OF_A_RUN = ("run.json", "manifest.json", ".augpipe-run")
+"""What tells the folder of a run: named here, as the modules that write them load what no conversion needs."""
+
 
 def is_json(target: Path) -> bool:
     """Whether a target is a file that takes annotations alone."""
@@ -40,6 +43,8 @@ def require_free(source: Path | None, target: Path, kind: Target, overwrite: boo
         raise UsageError(f"{target}: is a file; expected a folder")
     if alone and target.is_dir():
         raise UsageError(f"{target}: is a folder; expected a file that can be written")
+    if not alone and any((target / name).exists() for name in _OF_A_RUN):
+        raise UsageError(f"{target}: holds a run of augpipe, and --overwrite would mix the two; choose another DST")
     ours = (_stage_of(target), _lock_of(target))
     taken = any(child not in ours for child in target.iterdir()) if target.is_dir() else target.exists()
     if taken and not overwrite:

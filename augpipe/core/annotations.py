@@ -238,10 +238,11 @@ class Header:
 class Frame:
     """A source picture without its pixels: upright size, and labels upright and clipped to it.
 
-    ``class_names`` are those of the category ids, for operations that choose by class.
+    ``class_names`` are those of the category ids, for operations that choose by class; ``split`` is the dataset's.
     """
 
     key: str
     size_wh: tuple[int, int]
     annotations: Annotations
     class_names: Mapping[int, str] = field(default_factory=dict)
+    split: str = ""

@@ -7,7 +7,7 @@ A map that bends lines needs no other code in them: they cut straight sides into
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import ClassVar, Protocol
@@ -331,6 +331,30 @@ def _tidy(region: Region) -> Region:
         (x, y) for (x, y), (bx, by) in zip(region, before, strict=True) if abs(x - bx) > _APART or abs(y - by) > _APART
     )
     return left if len(left) > 2 else ()
+
+
+MOST_STEPS = 1000
+MOST_PIXELS = 64_000_000
+"""Of a canvas in a plan that was read, unless the source itself is larger; augment draws none that are."""
+
+
+def fault_of(steps: Sequence[Step], size_wh: tuple[int, int]) -> str | None:
+    """Why a plan cannot be followed for a source of this size, in words; ``None`` if it can.
+
+    That is for plans of files, which may be damaged: sizes that fit into memory, maps that have an inverse, numbers in
+    their ranges.
+    """
+    if len(steps) > MOST_STEPS:
+        return f"{len(steps)} steps"
+    most = max(MOST_PIXELS, math.prod(size_wh))
+    for number, step in enumerate(steps):
+        try:
+            fault = step.fault(most)
+        except (TypeError, ValueError, OverflowError) as error:
+            fault = str(error)
+        if fault is not None:
+            return f"step {number}, {type(step).__name__.lower()}: {fault}"
+    return None
 
 
 def follow(steps: Iterable[Step], size_wh: tuple[int, int]) -> CanvasState:

@@ -102,7 +102,13 @@ def of_system(error: BaseException) -> bool:
 
 
 def fault(stage: str, error: Exception) -> Reject:
-    """The reject of a picture for an unforeseen error: transient if the system refused something, else a bug."""
+    """The reject of a picture for an unforeseen error: transient if the system refused something, else a bug.
+
+    Raises:
+        MissingLibrary: that is the error; it is no picture's, and would cost every one of them.
+    """
+    if isinstance(error, MissingLibrary):
+        raise error
     if isinstance(error, MemoryError):
         return Reject(stage, "memory", "not enough memory for this picture", transient=True)
     if isinstance(error, OSError) and of_system(error):

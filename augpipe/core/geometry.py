@@ -23,6 +23,8 @@ Matrix: TypeAlias = tuple[float, float, float, float, float, float, float, float
 Point: TypeAlias = tuple[float, float]
 Region: TypeAlias = tuple[Point, ...]
 """A convex polygon."""
+Column: TypeAlias = list[float]
+"""One coordinate of all points of a region."""
 
 IDENTITY: Matrix = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 NEAREST = 1e-3
@@ -135,9 +137,10 @@ def inverse(m: Matrix) -> Matrix:
 def rounded(m: Matrix) -> Matrix:
     """``m`` on a grid of 2⁻²⁰ (2⁻³⁶ in the projective row), so that every machine gets the same numbers."""
     scale = abs(m[8]) or 1.0  # never its sign, which says what lies in front
-    top = [round(v / scale * _GRID) / _GRID for v in m[:6]]
-    last = [round(v / scale * _PROJECTIVE_GRID) / _PROJECTIVE_GRID for v in m[6:]]
-    return _matrix([v + 0.0 for v in (*top, *last)])  # + 0.0 turns −0.0 into 0.0
+    # + 0.0 turns −0.0 into 0.0
+    top = [round(v / scale * _GRID) / _GRID + 0.0 for v in m[:6]]
+    last = [round(v / scale * _PROJECTIVE_GRID) / _PROJECTIVE_GRID + 0.0 for v in m[6:]]
+    return _matrix([*top, *last])
 
 
 def _matrix(values: Sequence[float]) -> Matrix:
@@ -245,46 +248,58 @@ def move_region(m: Matrix, region: Region) -> Region:
 
 def area_of(region: Region) -> float:
     """Area of a simple polygon, never negative."""
-    return abs(_signed_area(region))
+    return abs(signed_area(*columns_of(region)))
+
+
+def columns_of(region: Region) -> tuple[Column, Column]:
+    """The x and the y of a region's points."""
+    return [x for x, _ in region], [y for _, y in region]
 
 
 def clip_convex(subject: Region, clip: Region) -> Region:
     """The part of one convex polygon that lies in another, possibly empty (Sutherland and Hodgman, CACM 17, 1974)."""
-    if not clip:
-        return ()
-    turn = 1.0 if _signed_area(clip) >= 0.0 else -1.0
-    out = list(subject)
-    if not out:
-        return ()
+    return tuple(zip(*clip_columns(*columns_of(subject), clip), strict=True))
+
+
+def clip_columns(xs: Column, ys: Column, clip: Region) -> tuple[Column, Column]:
+    """As :func:`clip_convex`, by columns, which are twice as quick where there are many points."""
+    if not clip or not xs:
+        return [], []
+    turn = 1.0 if signed_area(*columns_of(clip)) >= 0.0 else -1.0
+    x0, y0, x1, y1 = min(xs), min(ys), max(xs), max(ys)
     for (ax, ay), (bx, by) in zip(clip, clip[1:] + clip[:1], strict=True):
         ex, ey = (bx - ax) * turn, (by - ay) * turn
-        sides = [ex * (y - ay) - ey * (x - ax) for x, y in out]
+        # No point has less than that corner of the bounds, as rounding keeps the order. Most sides cut nothing.
+        if ex * ((y0 if ex > 0.0 else y1) - ay) - ey * ((x1 if ey > 0.0 else x0) - ax) >= 0.0:
+            continue
+        sides = [ex * (y - ay) - ey * (x - ax) for x, y in zip(xs, ys, strict=True)]
         if min(sides) < 0.0:
-            out = _keep_side(out, sides)
-        if not out:
-            return ()
-    return tuple(out)
+            xs, ys = _keep_side(xs, ys, sides)
+        if not xs:
+            return [], []
+    return xs, ys
 
 
-def _keep_side(points: list[Point], sides: list[float]) -> list[Point]:
+def _keep_side(xs: Column, ys: Column, sides: Column) -> tuple[Column, Column]:
     """The part of a closed polygon where ``sides`` is not negative; crossings are interpolated."""
-    kept: list[Point] = []
-    for i, (point, side) in enumerate(zip(points, sides, strict=True)):
-        before, before_side = points[i - 1], sides[i - 1]
-        if (side >= 0.0) != (before_side >= 0.0):
-            t = before_side / (before_side - side)
-            kept.append((before[0] + t * (point[0] - before[0]), before[1] + t * (point[1] - before[1])))
-        if side >= 0.0:
-            kept.append(point)
-    return kept
+    kept_xs, kept_ys, start = list[float](), list[float](), 0
+    for i in [i for i, side in enumerate(sides) if (side >= 0.0) != (sides[i - 1] >= 0.0)]:
+        if sides[i - 1] >= 0.0:
+            kept_xs += xs[start:i]
+            kept_ys += ys[start:i]
+        t = sides[i - 1] / (sides[i - 1] - sides[i])
+        kept_xs.append(xs[i - 1] + t * (xs[i] - xs[i - 1]))
+        kept_ys.append(ys[i - 1] + t * (ys[i] - ys[i - 1]))
+        start = i
+    if sides[-1] >= 0.0:
+        kept_xs += xs[start:]
+        kept_ys += ys[start:]
+    return kept_xs, kept_ys
 
 
-def _signed_area(region: Region) -> float:
+def signed_area(xs: Column, ys: Column) -> float:
     """Area by the shoelace formula, positive if the points run clockwise on the screen."""
-    if not region:
-        return 0.0
     # Σ x·y′ − x′·y by whole columns, which is four times as fast as point by point.
-    xs, ys = map(list, zip(*region, strict=True))
     return float(sum(map(sub, map(mul, xs, ys[1:] + ys[:1]), map(mul, xs[1:] + xs[:1], ys)))) / 2.0
 
 
@@ -293,4 +308,4 @@ def in_front(m: Matrix, region: Region) -> Region:
     if is_affine(m) or not region:
         return region
     sides = [m[6] * x + m[7] * y + m[8] - NEAREST for x, y in region]
-    return region if min(sides) >= 0.0 else tuple(_keep_side(list(region), sides))
+    return region if min(sides) >= 0.0 else tuple(zip(*_keep_side(*columns_of(region), sides), strict=True))

@@ -28,8 +28,13 @@ def installed_builds() -> dict[str, str]:
     return found
 
 
+_NO_MEMORY = ("failed to map segment", "cannot allocate memory", "memoryerror")  # of the dynamic linker, and of Python
+
+
 def way_out(why: str) -> str:
-    """The command that repairs ``import cv2``, in one line."""
+    """The command that repairs ``import cv2``, in one line; for want of address space none does."""
+    if any(sign in why.lower() for sign in _NO_MEMORY):
+        return "give it more memory (ulimit -v), and run the same command again"
     others = [name for name in installed_builds() if name != BUILDS[0]]
     remove = f"pip uninstall --yes {' '.join(others)}; " if others else ""
     needs_desktop = any(name in why for name in (".so", "libGL", "libgthread"))
@@ -47,7 +52,7 @@ def _load() -> ModuleType:
         module = importlib.import_module("cv2")
         _ = module.remap
     except Exception as error:  # of a library built for another machine, whatever it raises
-        why = one_line(error, 160)
+        why = one_line(error, 160) or type(error).__name__
         raise MissingLibrary(f"OpenCV cannot be loaded: {why}\n{way_out(why)}") from error
     return module
 

@@ -77,6 +77,14 @@ def smallest(uniforms: Sequence[float], weights: Sequence[float], n: int) -> lis
     that is added or removed changes the choice only where it is chosen itself. Weight 0 is never chosen.
     Source: P. Efraimidis and P. Spirakis, *Weighted random sampling with a reservoir*, 2006.
     """
-    # Their u^(1/w) is zero for all candidates when every weight is small; its logarithm never is.
+    return sorted(race(uniforms, weights)[:n])
+
+
+def race(uniforms: Sequence[float], weights: Sequence[float]) -> list[int]:
+    """The indexes of candidates by their times, exponential with their weights as the rates; weight 0 never arrives.
+
+    A candidate that is added or removed leaves the others in their order.
+    """
+    # The u^(1/w) of Efraimidis and Spirakis is zero for all candidates when every weight is small; its logarithm never.
     times = [(-math.log1p(-u) / w, i) for i, (u, w) in enumerate(zip(uniforms, weights, strict=True)) if w > 0.0]
-    return sorted(i for _, i in sorted(times)[:n])
+    return [i for _, i in sorted(times)]

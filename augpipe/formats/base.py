@@ -11,16 +11,17 @@ import itertools
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from augpipe.core.annotations import Annotations, Category
 from augpipe.core.errors import DatasetError, Reject, fault, one_line
 from augpipe.formats.catalogue import format_named
+from augpipe.formats.layout.parting import Parting
 from augpipe.formats.layout.splits import in_order
-from augpipe.formats.limits import require_few
+from augpipe.formats.limits import MOST_CLASSES, require_few, require_list
 from augpipe.storage.byte_range import ByteRange, read_place
 from augpipe.storage.fs import place_of, size_of
 from augpipe.storage.resolve import ending_of
@@ -93,12 +94,18 @@ class SourceOptions:
     Attributes:
         format: name of the format; found by looking if ``None``.
         split: ImageSets list, folder or JSON of that name; ``None`` takes every annotated picture once.
-        classes: file with one class name a line, which fixes the ids 1..K.
+        classes: file with one class name a line: the classes that are kept, in their order. Where classes have numbers
+            and no names, it names them.
         images: folder, archive or URL of the pictures of a COCO JSON.
         limit: only the first so many sources in sorted order.
         exif: what labels mean where their size does not tell: ``upright`` or ``stored`` pixels.
         voc_origin: 1 as in the devkit, 0 for files known to count from 0.
         void: value of new ground in semantic masks.
+        keep: names of the classes that are kept, in their order, instead of ``classes``; ``None`` keeps all.
+        rename: name of a class → name; classes that get one name become one.
+        parting: how to part a dataset that has no splits.
+        crowds: of COCO: whether crowds stay what they are, become objects like any other, or are left out.
+        size_mismatch: whether labels that state another size than their picture has are kept, scaled or rejected.
     """
 
     format: str | None = None
@@ -109,11 +116,19 @@ class SourceOptions:
     exif: Literal["upright", "stored"] = "upright"
     voc_origin: Literal[0, 1] = 1
     void: int = 255
+    keep: tuple[str, ...] | None = None
+    rename: Mapping[str, str] = field(default_factory=dict)
+    parting: Parting | None = None
+    crowds: Literal["keep", "instances", "drop"] = "keep"
+    size_mismatch: Literal["keep", "scale", "reject"] = "keep"
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A source that has been indexed; ``entries`` are sorted by key. ``remarks`` are sentences for the user."""
+    """A source that has been indexed; ``entries`` are sorted by key. ``remarks`` are sentences for the user.
+
+    ``named`` says that ``options.classes`` has named its classes, which had numbers alone: it chooses none of them.
+    """
 
     format: str
     root: AnyPath
@@ -122,6 +137,7 @@ class Dataset:
     reader: Reader
     options: SourceOptions
     remarks: tuple[str, ...] = ()
+    named: bool = False
 
     @classmethod
     def of(
@@ -133,12 +149,17 @@ class Dataset:
         reader: Reader,
         options: SourceOptions,
         remarks: Iterable[str] = (),
+        *,
+        named: bool = False,
     ) -> Dataset:
         """A dataset of sorted and checked entries.
 
         Raises:
-            DatasetError: no pictures at all, two of one source key, or a name that no record could hold.
+            DatasetError: no pictures at all, two of one source key, too many classes, or a name that no record could
+                hold.
         """
+        classes = tuple(categories)
+        require_list(len(classes), MOST_CLASSES, "classes", root)
         ordered = sorted(entries, key=lambda entry: entry.key)
         if not ordered:
             raise DatasetError(f"{root}: no annotated pictures found; expected {format} data")
@@ -152,7 +173,8 @@ class Dataset:
                     f"{root}: two pictures are called '{one_line(after.key)}' ({one} and {other}); "
                     "keys must be unique, rename or remove one"
                 )
-        return cls(format, root, tuple(categories), ordered[: options.limit], reader, options, tuple(remarks))
+        kept = ordered[: options.limit]
+        return cls(format, root, classes, kept, reader, options, tuple(remarks), named)
 
     def labels(self, most: int | None = None) -> Iterator[tuple[str, Annotations]]:
         """(source key, labels) of the pictures whose labels can be read, or of ``most`` spread over the dataset."""

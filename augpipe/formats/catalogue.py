@@ -59,9 +59,21 @@ def targets() -> dict[str, Target]:
     return {f.name: f.target for f in FORMATS.values() if f.target is not None}
 
 
+SHARDS = "shards"
+"""What a run of :mod:`augpipe.run` writes: every format goes into it, with all that it holds."""
+
+
 def pairs() -> list[str]:
-    """The conversions ``A-to-B``: every source with every target but itself."""
-    return [f"{f.name}-to-{target}" for f in FORMATS.values() if f.source for target in targets() if target != f.name]
+    """The conversions ``A-to-B``: every source with every target but itself, and every format to shards."""
+    return [f"{f.name}-to-{name}" for f in FORMATS.values() for name in _columns() if _is_pair(f, name)]
+
+
+def _columns() -> tuple[str, ...]:
+    return (*targets(), SHARDS)
+
+
+def _is_pair(source: Format, target: str) -> bool:
+    return source.name != target and (bool(source.source) or target == SHARDS)
 
 
 def sources_sentence() -> str:
@@ -73,11 +85,13 @@ def sources_sentence() -> str:
 def pairs_markdown() -> str:
     """The pairs as a Markdown table: a row a source, a column a target."""
     rows = [
-        (f"**{f.name}**: {f.source}", *(f"`{f.name}-to-{name}`" if f.name != name else "" for name in targets()))
+        (
+            f"**{f.name}**: {f.source or f.looks_like}",
+            *(f"`{f.name}-to-{name}`" if _is_pair(f, name) else "" for name in _columns()),
+        )
         for f in FORMATS.values()
-        if f.source
     ]
-    return _table(("from", *(f"to {name}" for name in targets())), rows)
+    return _table(("from", *(f"to {name}" for name in _columns())), rows)
 
 
 def holds_markdown() -> str:

@@ -54,6 +54,7 @@ class Target:
         holds: label of :data:`LABELS` → how the format holds it, in words; labels without an entry are lost.
         alone: whether a target that ends in ``.json`` takes the annotations without the pictures.
         ids: whether ``--ids`` chooses the ids that are written.
+        by_split: whether pictures lie in a folder for each split; else in one for all.
     """
 
     writer: str
@@ -62,6 +63,7 @@ class Target:
     holds: Mapping[str, str]
     alone: bool = False
     ids: bool = False
+    by_split: bool = False
 
     def open(self, dataset: Dataset, stage: Stage, options: WriteOptions) -> DatasetWriter:
         """See :meth:`WriterModule.open_writer`."""
@@ -81,6 +83,7 @@ class Format:
         kinds: what its rows may hold, where files do not say so; chosen by ``--kind``, or as ``NAME:KIND``.
         fallback: it is taken only where no format of a lower number fits.
         places: whether labels lie somewhere in the picture, as tags do not.
+        numbered: whether classes have ids in the source, which stay where some of them are chosen.
         unnamed_keypoints: whether objects may have keypoints for which their class has no names.
         images: whether ``--images`` says where the pictures are.
         reads_archives: whether the reader opens archives itself rather than a tree of their files.
@@ -95,6 +98,7 @@ class Format:
     kinds: tuple[str, ...] = ()
     fallback: int = 0
     places: bool = True
+    numbered: bool = False
     unnamed_keypoints: bool = False
     images: bool = False
     reads_archives: bool = False

@@ -9,10 +9,12 @@ from dataclasses import replace
 
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, Reject, one_line
-from augpipe.formats.base import Entry, SourceOptions, plural
+from augpipe.formats.base import Entry, plural
 from augpipe.formats.layout.splits import chosen_split, in_order, is_split, shown_splits
 from augpipe.storage.fs import children, names_of, relative_to
 from augpipe.storage.tree import AnyPath, ArchivePath, only_folder
+
+_BACKGROUND = ("_background_", "__background__", "background")
 
 
 def left_out(count: int, noun: str, why: str) -> list[str]:
@@ -56,22 +58,29 @@ def require_as_indexed(entry: Entry, *parts: bytes) -> None:
         raise Reject("labels", "changed", message, file=entry.file, transient=True)
 
 
-def categories_by_name(names: Iterable[str], options: SourceOptions, root: object) -> tuple[Category, ...]:
-    """Categories 1..K for a format without ids: as ``options.classes`` lists them, else as ``names`` come.
+def categories_by_name(names: Iterable[str]) -> tuple[Category, ...]:
+    """Categories 1..K, for a format without ids, as the names come."""
+    return tuple(Category(id=i, label=i, name=name) for i, name in enumerate(names, start=1))
 
-    Raises ``DatasetError`` for a name that the classes file does not list.
+
+def categories_in(path: AnyPath, names: Iterable[str] = (), root: object = "") -> tuple[Category, ...]:
+    """The categories 1..K of a file that names numbers: what its first line calls background has 0.
+
+    Raises ``DatasetError`` if it lists not all of the ``names`` that ``root`` uses.
     """
-    ordered = list(names) if options.classes is None else listed_classes(options.classes, names, root)
-    return tuple(Category(id=i, label=i, name=name) for i, name in enumerate(ordered, start=1))
-
-
-def listed_classes(path: AnyPath, names: Iterable[str], root: object) -> list[str]:
-    """The classes of a file; raises ``DatasetError`` if it lists not all of the ``names`` that ``root`` uses."""
-    listed = read_classes(path)
-    unknown = sorted(set(names) - set(listed))
+    listed = without_background(read_classes(path), used := set(names))
+    unknown = sorted(used - set(listed))
     if unknown:
         more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
         raise DatasetError(f"{path}: does not list the class '{one_line(unknown[0])}' that {root} uses{more}")
+    return categories_by_name(listed)
+
+
+def without_background(listed: list[str], used: Collection[str] = ()) -> list[str]:
+    """A list of classes without what its first lines call no class, as labelme's do, unless that is ``used``."""
+    for none in ("__ignore__", *_BACKGROUND):
+        if listed[:1] == [none] and none not in used:
+            listed = listed[1:]
     return listed
 
 

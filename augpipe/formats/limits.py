@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from augpipe.core.errors import Reject
+from augpipe.core.errors import DatasetError, Reject
 
 FARTHEST = 1e7
 """Pixels; a coordinate or size beyond this is a mistake."""
@@ -18,11 +18,26 @@ MOST_MARKS = 500_000
 """What begins a value in the labels of one picture: brackets of JSON, elements and attributes of XML."""
 MOST_OBJECTS = 100_000
 """Objects of one picture. Each takes about 0.1 ms a copy; of 64 million pixels no more are left for one than 25×25."""
+MOST_CLASSES = 100_000
+"""Classes of a dataset."""
+MOST_KEYPOINTS = 10_000
+"""Keypoints of a class, and lines between them."""
+MOST_ATTRIBUTES = 10_000
+"""Names of attributes that an element, or the objects of a file, may have."""
 
 
 def bad_labels(code: str, file: str, message: str) -> Reject:
     """Why the labels of ``file`` are rejected."""
     return Reject("labels", code, f"{file}: {message}", file=file)
+
+
+def require_list(count: int, most: int, what: str, shown: object) -> None:
+    """Refuse a list of classes, or of what they have, that would keep a command busy before it begins.
+
+    Raises ``DatasetError``.
+    """
+    if count > most:
+        raise DatasetError(f"{shown}: {count:,} {what}; expected at most {most:,}")
 
 
 def require_size(size: int, file: str) -> None:

@@ -39,6 +39,11 @@ CLASSES_COUNTED: Mapping[str, Callable[[Sequence[Category]], int]] = {
 """What classes may have besides names → how many classes have it."""
 
 
+def kinds_of(annotations: Annotations) -> dict[str, int]:
+    """How many of each kind of :data:`COUNTED` there are."""
+    return {what: n for what, count in COUNTED.items() if (n := count(annotations))}
+
+
 @dataclass(frozen=True)
 class Loss:
     """Something that a format cannot hold, in how many objects, pictures or classes it is, and the index of one of the

@@ -11,11 +11,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from augpipe.core.errors import DatasetError, one_line
+from augpipe.core.errors import DatasetError, UsageError, one_line
 from augpipe.formats.base import Dataset, Source, SourceOptions, is_picture, plural
 from augpipe.formats.catalogue import FORMATS
+from augpipe.formats.class_choice import as_asked
 from augpipe.formats.format import Format
+from augpipe.formats.layout.parted import plain_name
+from augpipe.formats.layout.splits import shown_splits
 from augpipe.formats.signatures import Signature, signature_of
+from augpipe.formats.wrappers.sizes import with_sizes
 from augpipe.storage import remote
 from augpipe.storage.fs import walk_files
 from augpipe.storage.patience import waited
@@ -43,7 +47,10 @@ def open_dataset(src: str | os.PathLike[str], options: SourceOptions | None = No
     src = os.fspath(src)
     before = waited()
     try:
-        dataset = _opened(src, options or SourceOptions())
+        options = options or SourceOptions()
+        dataset = _parted(with_sizes(as_asked(_opened(src, options)), options.size_mismatch))
+        if dataset.options.crowds != "keep" and not dataset.format.startswith("coco"):
+            raise DatasetError(f"{one_line(remote.shown(src))}: --crowds is for COCO, this is {dataset.format}")
     except MemoryError as error:
         raise DatasetError(f"{one_line(src)}: not enough memory to look through it; nothing was done") from error
     except OSError as error:
@@ -58,6 +65,30 @@ def open_dataset(src: str | os.PathLike[str], options: SourceOptions | None = No
         said = f"the server asked to wait {plural(waits.times, 'time')}, {waits.seconds:,.0f} s in all"
         dataset = replace(dataset, remarks=(*dataset.remarks, said))
     return dataset
+
+
+def _parted(dataset: Dataset) -> Dataset:
+    """The dataset in the splits that the options ask for; raises ``UsageError`` where it cannot be parted."""
+    parting = dataset.options.parting
+    if parting is None:
+        return dataset
+    parting.check()
+    if dataset.options.split is not None:
+        raise UsageError("--val and --test part a whole set, --split takes one split of it; choose one")
+    if set(dataset.splits) not in ({""}, {"train"}):
+        raise UsageError(
+            f"{one_line(dataset.root)}: has splits already ({shown_splits(filter(None, dataset.splits))}); "
+            "--val and --test part sets without\nleave them out; --augment-split and --pass-split choose among splits"
+        )
+    splits = parting.splits_of(plain_name(entry.key, entry.split) for entry in dataset.entries)
+    for name in ("train", *(["val"] if parting.val else []), *(["test"] if parting.test else [])):
+        if name not in splits:
+            raise UsageError(
+                f"{one_line(dataset.root)}: of {plural(len(splits), 'picture')} none would be in {name}; "
+                "choose other shares with --val and --test, or groups that are smaller"
+            )
+    entries = [entry._replace(split=split) for entry, split in zip(dataset.entries, splits, strict=True)]
+    return replace(dataset, entries=entries)
 
 
 def _source(src: str) -> Source:

@@ -17,11 +17,11 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from augpipe.core.annotations import Annotations, Header, Objects
+from augpipe.core.annotations import Annotations, Category, Header, Objects
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import Dataset, Entry, is_picture
 from augpipe.formats.limits import FARTHEST
-from augpipe.formats.losses import CLASSES_COUNTED, COUNTED, Loss
+from augpipe.formats.losses import CLASSES_COUNTED, COUNTED, Loss, kinds_of
 
 ALL = "all"
 """What a file of pictures that are in no split is called."""
@@ -100,13 +100,15 @@ class Encoded:
     """What was written of one picture.
 
     ``objects`` is how many of its objects, ``name`` the path of its file below the target's picture folder where that
-    is not the picture's name, ``rest`` what the dataset's writer is still to be given.
+    is not the picture's name, ``rest`` what the dataset's writer is still to be given. ``left_out`` is what the objects
+    had that were not written: kind of :data:`COUNTED` → how many.
     """
 
     objects: int
     losses: tuple[Loss, ...] = ()
     name: str | None = None
     rest: Any = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -148,13 +150,18 @@ class SampleEncoder(ABC):
         annotations = self.prepared(picture)
         reasons = self.unwritable(annotations.objects)
         left_out: tuple[Loss, ...] = ()
+        of_others: dict[str, int] = {}
         if any(reasons):
             indexes = annotations.objects.index.tolist()
             left_out = tuple(Loss(why, 1, i) for why, i in zip(reasons, indexes, strict=True) if why)
             kept = annotations.objects.take([i for i, why in enumerate(reasons) if not why])
+            of_others = kinds_of(
+                Annotations(objects=annotations.objects.take([i for i, why in enumerate(reasons) if why]))
+            )
             annotations = annotations.with_objects(kept)
         encoded = self.encode(replace(picture, annotations=annotations))
-        return replace(encoded, losses=(*left_out, *encoded.losses, *self._losses(annotations)))
+        losses = (*left_out, *encoded.losses, *self._losses(annotations))
+        return replace(encoded, losses=losses, left_out=of_others)
 
     def prepared(self, picture: Picture) -> Annotations:
         """The labels in the coordinates of the format; those of the picture itself unless overridden."""
@@ -236,6 +243,22 @@ class DatasetWriter:
         return {
             what: n for what, count in CLASSES_COUNTED.items() if what not in self.class_holds and (n := count(rows))
         }
+
+
+def one_a_name(categories: Sequence[Category]) -> tuple[list[Category], dict[int, int]]:
+    """(the first class of each name, id of every class → its place among them from 0), for formats in which a name is
+    the class: two classes of one name become one."""
+    first: dict[str, Category] = {}
+    for category in categories:
+        first.setdefault(category.name, category)
+    places = {name: place for place, name in enumerate(first)}
+    return list(first.values()), {c.id: places[c.name] for c in categories}
+
+
+def names_again(categories: Sequence[Category]) -> dict[str, int]:
+    """As a loss: how many classes have the name of another one, so that they are written as that."""
+    again = len(categories) - len({c.name for c in categories})
+    return {"classes of a name that another has, written as one": again} if again else {}
 
 
 def stem_of(name: str) -> str:

@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64
 from augpipe.core.canvas import CanvasState, Map
-from augpipe.core.geometry import Point, Region, area_of, clip_convex, is_convex, with_short_sides
+from augpipe.core.geometry import (
+    Point,
+    Region,
+    area_of,
+    clip_columns,
+    clip_convex,
+    is_convex,
+    signed_area,
+    with_short_sides,
+)
 
 Box: TypeAlias = tuple[float, float, float, float]
 Bools: TypeAlias = NDArray[np.bool_]
@@ -86,7 +95,7 @@ def _cut(moved: F64, state: CanvasState) -> list[VisibleBox]:
         elif x1 <= 0.0 or y1 <= 0.0 or x0 >= w or y0 >= h:
             seen.append(VisibleBox(None, 0.0))
         else:
-            seen.append(_clipped(region_of(moved[i]), state, painted))
+            seen.append(_clipped(moved[i], state, painted))
     return seen
 
 
@@ -101,17 +110,19 @@ def _meet(box: Box, others: Sequence[Box]) -> bool:
     return any(left < x1 and x0 < right and top < y1 and y0 < bottom for x0, y0, x1, y1 in others)
 
 
-def _clipped(outline: Region, state: CanvasState, painted: Sequence[Box]) -> VisibleBox:
-    """An outline that is not wholly visible, cut."""
-    left, whole, (w, h) = clip_convex(outline, state.visible), area_of(outline), state.size_wh
-    if len(left) < 3 or whole <= 0.0:
+def _clipped(outline: F64, state: CanvasState, painted: Sequence[Box]) -> VisibleBox:
+    """An outline (P, 2) that is not wholly visible, cut."""
+    xs, ys = outline.T.tolist()
+    whole, (w, h) = abs(signed_area(xs, ys)), state.size_wh
+    xs, ys = clip_columns(xs, ys, state.visible)
+    if len(xs) < 3 or whole <= 0.0:
         return VisibleBox(None, 0.0)
-    x0, y0, x1, y1 = _bounds_of(left)
-    x0, y0, x1, y1 = max(0.0, x0), max(0.0, y0), min(float(w), x1), min(float(h), y1)
+    x0, y0, x1, y1 = max(0.0, min(xs)), max(0.0, min(ys)), min(float(w), max(xs)), min(float(h), max(ys))
     if x1 - x0 < _THIN or y1 - y0 < _THIN:
         return VisibleBox(None, 0.0)
     under = _meet((x0, y0, x1, y1), painted)
-    return VisibleBox((x0, y0, x1, y1), min(1.0, area_of(left) / whole), left if under else ())
+    share = min(1.0, abs(signed_area(xs, ys)) / whole)
+    return VisibleBox((x0, y0, x1, y1), share, tuple(zip(xs, ys, strict=True)) if under else ())
 
 
 def region_of(outline: F64) -> Region:

@@ -77,7 +77,7 @@ def _mismatch(annotations: Annotations, size_wh: tuple[int, int]) -> Annotations
     boxes = np.nan_to_num(annotations.objects.boxes_xyxy)
     if (boxes < -_TOLERANCE).any() or (boxes > np.array([w, h, w, h]) + _TOLERANCE).any():
         stated = "×".join(map(str, annotations.size_wh or ()))
-        message = f"the labels say {stated}, the picture is {w}×{h}, and a box lies outside it"
+        message = f"the labels say {stated}, the picture is {w}×{h}, and a box lies outside it; see --size-mismatch"
         raise Reject("labels", "size-mismatch", message)
     return _noted(annotations, "size-mismatch-kept")
 
@@ -217,7 +217,7 @@ def _box_in_frame(box: F64, segmentation: Segmentation | None, size_wh: tuple[in
     """(the box cut to the frame, why it cannot be used)."""
     w, h = size_wh
     if not np.isfinite(box).all() or box[2] <= box[0] or box[3] <= box[1]:
-        around = _bounds(segmentation)
+        around = bounds_of_segmentation(segmentation)
         if around is None:
             return box, "degenerate"
         box = around
@@ -225,7 +225,8 @@ def _box_in_frame(box: F64, segmentation: Segmentation | None, size_wh: tuple[in
     return cut, "outside" if cut[2] <= cut[0] or cut[3] <= cut[1] else None
 
 
-def _bounds(segmentation: Segmentation | None) -> F64 | None:
+def bounds_of_segmentation(segmentation: Segmentation | None) -> F64 | None:
+    """The box xyxy around a polygon or mask; ``None`` if there is nothing."""
     if isinstance(segmentation, Rings):
         return bounds_of(np.concatenate(segmentation.rings))
     if segmentation is None:

@@ -9,8 +9,8 @@ from typing import Protocol
 from augpipe.core.annotations import Annotations, Category, Rings, Rle
 from augpipe.core.errors import RecipeError, one_line
 from augpipe.labels.keypoints import looks_sided
-from augpipe.recipe.compile import Recipe
 from augpipe.recipe.messages import nearest
+from augpipe.recipe.nodes import Recipe
 from augpipe.recipe.operation.label_effects import LABEL_KINDS
 
 _MOST_NAMES = 3
@@ -93,6 +93,7 @@ def _unknown_names(recipe: Recipe, categories: Sequence[Category]) -> Iterator[s
             if name not in names:
                 message = f"no class '{one_line(name, 80)}' in the dataset{nearest(name, names)}"
                 yield f"{recipe.name}: {leaf.path}.classes: {message}"
+    yield from _unknown_in_conditions(recipe, names)
     for category in categories:
         pairs, known = recipe.flip_pairs.get(category.name), category.keypoints
         where = f"{recipe.name}: labels.flip_pairs.{one_line(category.name, 80)}"
@@ -101,6 +102,16 @@ def _unknown_names(recipe: Recipe, categories: Sequence[Category]) -> Iterator[s
         else:
             for keypoint in (name for pair in pairs or () for name in pair if name not in known):
                 yield f"{where}: no keypoint '{one_line(keypoint, 80)}'{nearest(keypoint, known)}"
+
+
+def _unknown_in_conditions(recipe: Recipe, names: Sequence[str]) -> Iterator[str]:
+    """A sentence for each class that ``when`` of a step names and the dataset has not."""
+    for path, when in recipe.conditions():
+        for name in (*(when.classes or ()), *(when.tags or ())):
+            if name not in names:
+                kind = "class" if name in (when.classes or ()) else "tag"
+                message = f"no {kind} '{one_line(name, 80)}' in the dataset{nearest(name, names)}"
+                yield f"{recipe.name}: {path}.when: {message}"
 
 
 def _paired(category: Category, recipe: Recipe) -> Category:

@@ -13,6 +13,7 @@ canvas cuts there.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -40,10 +41,12 @@ from augpipe.pixels.steps.color import Color
 from augpipe.pixels.steps.field import Field, can_be_beside
 from augpipe.pixels.steps.pad_fill import PadFill
 from augpipe.pixels.steps.warp import Warp
-from augpipe.recipe.compile import Group, Node, Recipe
+from augpipe.recipe.nodes import Group, Node, Recipe
 from augpipe.recipe.operation.base import Effect, MeshEffect, PadEffect, PixelStep, WarpEffect
 
 _SHARPEST_REDUCTION = 64
+_MOST_ORDERED = 10
+"""Steps of a shuffled group whose orders are all looked at."""
 _BORDER_STEP = 2.0
 """Pixels of the canvas between points of its outline that are asked for the border."""
 _TOUCH = 1 / 32
@@ -224,10 +227,13 @@ def _backward(matrix: Matrix) -> Matrix:
 
 def _shows_no_border(map: Map, shown: Region, source_wh: tuple[int, int]) -> bool:
     """Whether every corner of the shown region of the canvas, or its outline where lines are bent, has picture."""
-    apart = math.inf if map.straight_length == math.inf else _BORDER_STEP
-    outline = with_short_sides(np.array(shown).reshape(-1, 2), apart)
-    source = map.back(outline)  # NaN, which is not within any bounds, behind the horizon
-    return bool(((source >= -_TOUCH) & (source <= np.add(source_wh, _TOUCH))).all())
+    w, h = source_wh[0] + _TOUCH, source_wh[1] + _TOUCH
+    outline = np.array(shown).reshape(-1, 2)
+    if map.straight_length != math.inf:
+        outline = with_short_sides(outline, _BORDER_STEP)
+    source: list[list[float]] = map.back(outline).tolist()
+    # NaN, which is not within any bounds, behind the horizon.
+    return all(-_TOUCH <= x <= w and -_TOUCH <= y <= h for x, y in source)
 
 
 def _reduction(map: Map, size_wh: tuple[int, int]) -> tuple[int, int]:
@@ -280,7 +286,9 @@ def _after(node: Node, state: int) -> int:
 
 
 def _inside(group: Group, state: int) -> int:
-    """The highest state after the most steps that a group may choose, which are done in recipe order."""
+    """The highest state after the most steps that a group may choose, which are done in recipe order or in any."""
+    if group.kind == "shuffled":
+        return _in_any_order(group.children, state)
     most = group.count[1]
     by_count: list[int | None] = [state] + [None] * most
     for child in group.children:
@@ -292,3 +300,14 @@ def _inside(group: Group, state: int) -> int:
                 by_count[chosen + 1] = max(_after(child, before), other or 0)
     highest = by_count[most]
     return state if highest is None else highest
+
+
+def _in_any_order(nodes: Sequence[Node], state: int) -> int:
+    """The highest state after all of some steps in the worst order; of many, a bound that is no lower."""
+    if len(nodes) > _MOST_ORDERED:
+        return state + sum(max(_after(node, before) - before for before in (0, 1)) for node in nodes)
+    highest = {0: state}  # set of steps, as bits → the highest state after them
+    for done in range(1, 2 ** len(nodes)):
+        ends = [i for i in range(len(nodes)) if done >> i & 1]
+        highest[done] = max(_after(nodes[i], highest[done - 2**i]) for i in ends)
+    return highest[2 ** len(nodes) - 1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from augpipe.recipe.compile import Group, Leaf, Node
+from augpipe.recipe.nodes import Group, Leaf, Node
 from augpipe.recipe.ops import COMMON_FIELDS
 from augpipe.recipe.reference_docs import as_written, usual_step
 

@@ -6,17 +6,21 @@ A name has no slash and no dot and means a shipped recipe; anything else is a fi
 from __future__ import annotations
 
 import importlib.resources
+import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from augpipe.core.errors import RecipeError, one_line
 from augpipe.recipe import yaml_reader as yaml_document
-from augpipe.recipe.compile import GROUPS, GroupOptions, Recipe, Siblings, compile_recipe
+from augpipe.recipe.compile import compile_recipe
+from augpipe.recipe.groups import GROUPS, POLICIES, GroupOptions, Siblings
 from augpipe.recipe.messages import listing, nearest
+from augpipe.recipe.nodes import Recipe
 from augpipe.recipe.ops import OPERATIONS
+from augpipe.recipe.policies.expand import POLICY_MODELS
 from augpipe.recipe.yaml_reader import Document, Path_
 
 
@@ -41,6 +45,16 @@ def compiled(document: Document, name: str, overrides: Sequence[str] = ()) -> Re
     for override in overrides:
         _override(document, override)
     return replace(compile_recipe(document, name), overrides=tuple(overrides))
+
+
+def without_steps(name: str, labels: Mapping[str, Any], overrides: Sequence[str] = ()) -> Recipe:
+    """A recipe that says what becomes of labels, and moves nothing.
+
+    Raises:
+        RecipeError: ``labels`` are not as a recipe has them.
+    """
+    text = json.dumps({"version": 1, "labels": labels, "steps": []})
+    return compiled(yaml_document.read(f"{name}.yaml", text), name, overrides)
 
 
 def shipped() -> dict[str, str]:
@@ -113,12 +127,20 @@ class _Cursor:
         if kind in GROUPS:
             if len(rest) == 1 and rest[0] in GroupOptions.model_fields:
                 return (*where, rest[0])
+            if rest and rest[0] == "when":
+                return self.in_mapping(rest, where)
             if rest:
                 return self.in_steps(rest, (*where, kind))
-        elif len(rest) == 1:
+        elif len(rest) == 1 or (rest and rest[0] == "when"):
             return self.in_mapping([kind, *rest], where)
-        known = GroupOptions.model_fields if kind in GROUPS else OPERATIONS[kind].model_fields
+        known = _fields_of(kind)
         raise self._mistake(f"expected one name behind '{one_line(names[0], 80)}': {listing(list(known), 'or')}")
+
+
+def _fields_of(kind: str) -> Iterable[str]:
+    if kind in GROUPS:
+        return GroupOptions.model_fields
+    return (POLICY_MODELS[kind] if kind in POLICIES else OPERATIONS[kind]).model_fields
 
 
 def _named(items: Sequence[Any]) -> dict[str, tuple[int, str]]:
@@ -127,7 +149,7 @@ def _named(items: Sequence[Any]) -> dict[str, tuple[int, str]]:
     siblings = Siblings()
     for i, item in enumerate(items):
         content: Mapping[str, Any] = {item: None} if isinstance(item, str) else item if isinstance(item, dict) else {}
-        kind = next((k for k in content if k in OPERATIONS or k in GROUPS), None)
+        kind = next((k for k in content if k in OPERATIONS or k in GROUPS or k in POLICIES), None)
         if kind is None:
             continue
         options = content if kind in GROUPS else content[kind]

@@ -113,5 +113,6 @@ def _below(fields: Mapping[str, Any], path: Path_) -> list[str]:
     for part in path:
         annotation = held or getattr(fields.get(str(part)), "annotation", None)
         held = get_args(annotation)[1] if get_origin(annotation) is dict else None
-        fields = getattr(annotation, "model_fields", {})
+        models = (annotation, *get_args(annotation))  # of one that may be left out too
+        fields = next((found.model_fields for found in models if hasattr(found, "model_fields")), {})
     return list(fields)

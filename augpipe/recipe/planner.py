@@ -13,11 +13,13 @@ import numpy as np
 from augpipe.core.annotations import F64, Frame
 from augpipe.core.errors import Reject
 from augpipe.core.plan import LONGEST_SIDE, Drawn, Plan
-from augpipe.core.rng import OpRng, SampleRng, smallest
+from augpipe.core.rng import OpRng, SampleRng, race, smallest
 from augpipe.labels.shapes import shape_of
-from augpipe.recipe.compile import Group, Leaf, Node, Recipe
 from augpipe.recipe.fuse import Fuser
-from augpipe.recipe.operation.base import OpInput, VisibleObject
+from augpipe.recipe.nodes import Group, Leaf, Node, Recipe
+from augpipe.recipe.operation.base import OpInput
+from augpipe.recipe.operation.condition import When
+from augpipe.recipe.operation.visible import VisibleObject
 
 ORIGINAL = -1
 """The copy number of a picture that is written as it is."""
@@ -61,7 +63,7 @@ class _Drawing:
 
     def visit(self, node: Node) -> None:
         rng = OpRng(self._rng, node.path)
-        if not rng.chance(node.p):
+        if not rng.chance(node.p) or (node.when is not None and not self._holds(node.when)):
             return
         if isinstance(node, Leaf):
             self._perform(node, rng)
@@ -71,11 +73,20 @@ class _Drawing:
         if node.cut:
             self.fuser.end_run()
 
+    def _holds(self, when: When) -> bool:
+        """Whether the picture, and what can be seen on the canvas so far, are as a condition says."""
+        frame = self._frame
+        if not when.suits_picture(frame.annotations.tags, frame.split):
+            return False
+        return not when.asks_for_objects or when.suits_objects(self._objects())
+
     def _chosen(self, group: Group, rng: OpRng) -> Sequence[Node]:
         if group.kind == "all_of":
             return group.children
-        n = rng.integer("n", *group.count)
         uniforms = [self._rng.unit(child.path, "chosen") for child in group.children]
+        if group.kind == "shuffled":
+            return [group.children[i] for i in race(uniforms, group.weights)]
+        n = rng.integer("n", *group.count)
         return [group.children[i] for i in smallest(uniforms, group.weights, n)]
 
     def _perform(self, leaf: Leaf, rng: OpRng) -> None:

@@ -14,17 +14,20 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from augpipe.recipe.compile import GroupOptions
+from augpipe.recipe.groups import GroupOptions
 from augpipe.recipe.label_options import LabelOptions
 from augpipe.recipe.messages import listing, shown
+from augpipe.recipe.operation.condition import When
 from augpipe.recipe.operation.label_effects import LABEL_EFFECTS, LABEL_KINDS, LabelEffects
 from augpipe.recipe.operation.params import ParamType
 from augpipe.recipe.ops import COMMON_FIELDS, OPERATIONS, Operation
+from augpipe.recipe.policies.expand import POLICY_MODELS, Policy
 
 GROUPS = {
     "one_of": ("One of its steps, chosen by weight.", "one_of: [to_gray, gamma: {amount: 0.8}]"),
     "some_of": ("n of its steps, chosen by weight, done in recipe order.", "some_of: [to_gray, jpeg: {quality: 50}]"),
     "all_of": ("All of its steps, each by its own p.", "all_of: [to_gray, jpeg: {quality: 50, p: 0.3}]"),
+    "shuffled": ("All of its steps, each by its own p, in an order that is drawn.", "shuffled: [gaussian_blur, jpeg]"),
 }
 """Name → (what it does, an example) of the groups."""
 
@@ -38,30 +41,34 @@ class Parameter(NamedTuple):
     default: str
 
 
+def _model_of(name: str) -> type[Operation] | type[Policy]:
+    return OPERATIONS[name] if name in OPERATIONS else POLICY_MODELS[name]
+
+
 def summary(name: str) -> str:
     """What an operation or a group does, in one line."""
     if name in GROUPS:
         return GROUPS[name][0]
-    return (OPERATIONS[name].__doc__ or "").split("\n", 1)[0]
+    return (_model_of(name).__doc__ or "").split("\n", 1)[0]
 
 
 def example(name: str) -> str:
     """An operation or a group as a recipe writes it, after the dash of its list."""
     if name in GROUPS:
         return GROUPS[name][1] + ("\n  n: 1" if name == "some_of" else "")
-    return OPERATIONS[name].example
+    return _model_of(name).example
 
 
 def parameters(name: str) -> list[Parameter]:
     """The parameters of an operation alone, or the options of a group."""
     if name in GROUPS:
         return [p for p in _parameters(GroupOptions) if p.name != "n" or name == "some_of"]
-    return [p for p in _parameters(OPERATIONS[name]) if p.name not in COMMON_FIELDS]
+    return [p for p in _parameters(_model_of(name)) if p.name not in COMMON_FIELDS]
 
 
 def exactly_one(name: str) -> str:
     """ "exactly one of …" if one of some parameters must be given, else an empty string."""
-    fields = () if name in GROUPS else OPERATIONS[name].exactly_one
+    fields = OPERATIONS[name].exactly_one if name in OPERATIONS else ()
     return f"exactly one of {listing(fields)}" if fields else ""
 
 
@@ -84,6 +91,11 @@ def common_parameters() -> list[Parameter]:
 def label_parameters() -> list[Parameter]:
     """What ``labels`` at the top of a recipe takes."""
     return _parameters(LabelOptions)
+
+
+def condition_parameters() -> list[Parameter]:
+    """What ``when`` of a step or a group takes."""
+    return _parameters(When)
 
 
 def _parameters(model: type[BaseModel]) -> list[Parameter]:
@@ -135,6 +147,15 @@ def operations_markdown() -> str:
     return _table(("operation", "what it does", "parameters", "example"), rows)
 
 
+def policies_markdown() -> str:
+    """All policies as a Markdown table."""
+    rows = []
+    for name in POLICY_MODELS:
+        lines = [f"`{p.name}`: {p.meaning} ({'; '.join(filter(None, p[2:]))})" for p in parameters(name)]
+        rows.append((f"`{name}`", summary(name), "<br>".join(lines), f"`{example(name)}`"))
+    return _table(("policy", "what it does", "parameters", "example"), rows)
+
+
 def parameters_markdown(rows: Iterable[Parameter]) -> str:
     """Parameters as a Markdown table."""
     return _table(("name", "meaning", "written as", ""), [(f"`{p.name}`", *p[1:]) for p in rows])
@@ -162,7 +183,9 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "operations": operations_markdown,
+    "policies": policies_markdown,
     "every operation": lambda: parameters_markdown(common_parameters()),
+    "when": lambda: parameters_markdown(condition_parameters()),
     "labels": lambda: parameters_markdown(label_parameters()),
     "labels under operations": carried_markdown,
     "words": label_effects_markdown,

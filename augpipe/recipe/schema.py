@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from augpipe.recipe.compile import CHOOSERS, GROUPS, GroupOptions, Head
+from augpipe.recipe.compile import Head
+from augpipe.recipe.groups import CHOOSERS, GROUPS, GroupOptions
 from augpipe.recipe.label_options import ClassOptions, LabelOptions
+from augpipe.recipe.operation.condition import When
 from augpipe.recipe.ops import OPERATIONS
+from augpipe.recipe.policies.expand import POLICY_MODELS
 
 _STEP = "step"
 _CHOICE = "choice"
@@ -17,7 +20,7 @@ def recipe_schema() -> dict[str, Any]:
     properties = _plain(Head.model_json_schema())["properties"]
     properties["labels"] = labels = _plain(LabelOptions.model_json_schema())
     labels["properties"]["classes"]["additionalProperties"] = _plain(ClassOptions.model_json_schema())
-    properties["steps"] = _steps(_STEP)
+    properties["steps"] = _steps(_STEP, least=0)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "augpipe recipe",
@@ -30,14 +33,14 @@ def recipe_schema() -> dict[str, Any]:
     }
 
 
-def _steps(kind: str) -> dict[str, Any]:
-    return {"type": "array", "items": {"$ref": f"#/$defs/{kind}"}, "minItems": 1}
+def _steps(kind: str, least: int = 1) -> dict[str, Any]:
+    return {"type": "array", "items": {"$ref": f"#/$defs/{kind}"}, "minItems": least}
 
 
 def _any_step(without: str) -> dict[str, Any]:
     operations = {name: _plain(cls.model_json_schema()) for name, cls in OPERATIONS.items()}
     bare = [name for name, cls in OPERATIONS.items() if not operations[name].get("required") and not cls.exactly_one]
-    steps: list[dict[str, Any]] = [{"type": "string", "enum": bare}]
+    steps: list[dict[str, Any]] = [{"type": "string", "enum": [*bare, *POLICY_MODELS]}]
     for name, parameters in operations.items():
         del parameters["properties"][without]
         if OPERATIONS[name].exactly_one:
@@ -45,6 +48,10 @@ def _any_step(without: str) -> dict[str, Any]:
         alone = {"description": parameters["description"], "anyOf": [parameters, {"type": "null"}]}
         arguments = alone if name in bare else parameters
         steps.append(_mapping({name: arguments}, [name]))
+    for name, model in POLICY_MODELS.items():
+        parameters = _plain(model.model_json_schema())
+        del parameters["properties"][without]
+        steps.append(_mapping({name: {"anyOf": [parameters, {"type": "null"}]}}, [name]))
     return {"oneOf": steps + [_group(name, without) for name in GROUPS]}
 
 
@@ -71,5 +78,7 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _field(schema: dict[str, Any]) -> dict[str, Any]:
+    if any(option.get("$ref") == "#/$defs/When" for option in schema.get("anyOf", ())):
+        return {**_plain(When.model_json_schema()), "minProperties": 1, "description": schema["description"]}
     unwritten = {"title"} | ({"default"} if schema.get("default", ...) is None else set())
     return {key: value for key, value in schema.items() if key not in unwritten}

@@ -11,17 +11,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from augpipe.core.errors import UsageError, refusals_told
+from augpipe.core.errors import UsageError, one_line, refusals_told
 from augpipe.core.paths import StrPath
 from augpipe.formats.base import Dataset
+from augpipe.formats.layout.purposes import NONE, shown_split
+from augpipe.formats.layout.splits import known_split
 from augpipe.formats.registry import open_dataset
 from augpipe.formats.significant_bits import found_levels, remark_on
 from augpipe.pixels.codec.pixel_reading import levels_of
 from augpipe.pixels.factory import remark_on_processes
-from augpipe.recipe.compile import Recipe
 from augpipe.recipe.load import load
+from augpipe.recipe.nodes import Recipe
 from augpipe.run.compatibility import checked
-from augpipe.run.config import SOURCE_CHANGED, Execution, RunOptions, config_of, differences
+from augpipe.run.config import SOURCE_CHANGED, Execution, RunOptions, config_of, differences, patient
 from augpipe.run.engine.base import Engine
 from augpipe.run.engine.registry import engine_for
 from augpipe.run.folder.inventory import take_stock
@@ -73,16 +75,19 @@ def augment(
     options.check()
     execution.require_possible()
     limits.check()
+    if options.window is not None and recipe.nodes:
+        raise UsageError(f"{recipe.name}: windows are cut out without steps; augment the folder that comes of it")
     with refusals_told(output.store.folder):
         require_apart(roots_of(source, options.source), output.store.folder)
         _require_ours(output)
-        engine = engine_for(engine, execution, options.device)
+        engine = engine_for(engine, patient(execution, options), options.device)
         if not output.is_finished():
             engine.get_ready()  # while the source is looked through
         if not execution.overwrite and (started := output.state()) is not None:
             options = _with_levels_of(started, options, output.store.folder)
         made_of = open_run(source, recipe, options)
-        watcher.remarks = [*made_of.dataset.remarks, *_together(made_of.dataset)]
+        watcher.opened(made_of.dataset)
+        watcher.remarks = [*made_of.dataset.remarks, *_purposes(made_of.dataset, options)]
         if execution.workers is None and (remark := remark_on_processes(options.device)):
             watcher.remarks.append(remark)
         changes = _changes(output, made_of, execution)  # before the folder is locked, since it may take long
@@ -109,12 +114,23 @@ def augment(
             return PendingWork(made_of, output, state, tasks, execution, watcher).execute(engine, limits)
 
 
-def _together(dataset: Dataset) -> list[str]:
-    """A remark if pictures of several splits are augmented: those of val and test are then no longer apart."""
-    if dataset.options.split is not None or len(dataset.splits) < 2:
+def _purposes(dataset: Dataset, options: RunOptions) -> list[str]:
+    """A remark on what becomes of each split, if there are any."""
+    splits = dataset.splits
+    if dataset.options.split is not None or set(splits) == {""}:
         return []
-    counts = ", ".join(f"{name or 'no split'} {n:,}" for name, n in dataset.splits.items())
-    return [f"several splits are augmented together ({counts}); --split train takes one, in a DST of its own"]
+    augmented = options.augmented(splits)
+    made = f"× {options.copies} augmented{' and as they are' if options.originals else ''}"
+    if options.window is not None:
+        made = "cut into windows"
+    elif options.copies == 0:
+        made = "as they are"
+    parts = [f"{shown_split(name)} {splits[name]:,} {made}" for name in augmented]
+    passed = [name for name in splits if name not in augmented]
+    parts += [f"{shown_split(name)} {splits[name]:,} passed through" for name in passed]
+    unsure = [name for name in passed if known_split(name) is None]
+    way = f" (--augment-split {one_line(unsure[0], 40) or NONE} augments them, too)" if unsure else ""
+    return [f"splits: {'; '.join(parts)}{way}"]
 
 
 def _require_ours(output: RunFolder) -> None:

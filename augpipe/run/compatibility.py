@@ -8,7 +8,7 @@ from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, plural
 from augpipe.formats.catalogue import format_named
 from augpipe.recipe.compatibility import check
-from augpipe.recipe.compile import Recipe
+from augpipe.recipe.nodes import Recipe
 
 
 def checked(dataset: Dataset, recipe: Recipe) -> Dataset:

@@ -13,19 +13,24 @@ import platform
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from typing import Any, Literal
 
 from augpipe.core.errors import UsageError, one_line
-from augpipe.formats.base import Dataset, SourceOptions
+from augpipe.formats.base import Dataset, SourceOptions, fingerprint_of
 from augpipe.formats.coco.json_fields import category_json
+from augpipe.formats.layout.purposes import augmented_splits
 from augpipe.pixels.codec.header import MAX_PIXELS
 from augpipe.pixels.codec.image import FORMATS, SUBSAMPLINGS, PictureFormat
 from augpipe.pixels.codec.pixel_reading import PixelReading
 from augpipe.pixels.cuda.select import Device
-from augpipe.recipe.compile import Recipe
+from augpipe.recipe.nodes import Recipe
+from augpipe.windows.spec import WindowSpec
+from augpipe.windows.spec import check as check_windows
+from augpipe.windows.spec import to_json as windows_json
 
+_WINDOWS = 32  # of a picture, more or less
 RUN_SCHEMA = "augpipe-run/1"
 SOURCE_CHANGED = "source: pictures or labels have changed"
 
@@ -46,6 +51,10 @@ class RunOptions:
         truncated: ``reject`` damaged JPEGs, or ``keep`` what is left of them.
         strict: reject a picture if a label had to be dropped, mended or guessed.
         device: what moves the pixels, and which codec reads and writes them.
+        window: what pictures are cut into instead of being copied by a recipe; then there is one of each.
+        augment_splits: the splits that are augmented, by any of their names; train if not given. Others pass through.
+        pass_splits: splits that pass through.
+        splits_apart: whether the splits of the source are told apart; runs of earlier versions go on without.
     """
 
     copies: int = 1
@@ -59,12 +68,20 @@ class RunOptions:
     truncated: Literal["reject", "keep"] = "reject"
     strict: bool = False
     device: Device = field(default_factory=Device)
+    window: WindowSpec | None = None
+    augment_splits: tuple[str, ...] = ()
+    pass_splits: tuple[str, ...] = ()
+    splits_apart: bool = True
 
     def check(self) -> None:
         """Raise :class:`UsageError` for values that make no sense."""
         for name, value, least in (("copies", self.copies, 0), ("limit", self.source.limit, 1)):
             if value is not None and value < least:
                 raise UsageError(f"--{name} {value}: expected {least} or more")
+        if self.window is not None:
+            check_windows(self.window)
+            if self.copies != 1 or self.originals or self.device.kind != "cpu":
+                raise UsageError("windows are cut out once, on the CPU: expected no copies, originals or other device")
         if self.copies == 0 and not self.originals:
             raise UsageError("--copies 0 without --originals would write nothing")
         if self.sources_per_shard is not None and self.sources_per_shard < 1:
@@ -79,18 +96,33 @@ class RunOptions:
         self.reading.check()
         if self.source.split is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", self.source.split):
             raise UsageError(f"--split {self.source.split!r}: expected letters, digits, '_' or '-'")
+        if self.source.split is not None and (self.augment_splits or self.pass_splits):
+            option = "--augment-split" if self.augment_splits else "--pass-split"
+            raise UsageError(f"--split takes one split and augments it, {option} chooses among several; choose one")
+
+    def augmented(self, splits: Mapping[str, int]) -> list[str]:
+        """Those of the splits of a source that are augmented.
+
+        Raises:
+            UsageError: as :func:`augpipe.formats.layout.purposes.augmented_splits`.
+        """
+        # Windows are cut out of the pictures of all splits.
+        if self.source.split is not None or self.window is not None or not self.splits_apart:
+            return list(splits)
+        return augmented_splits(splits, self.augment_splits, self.pass_splits, copies=self.copies)
 
 
 def sources_per_shard(options: RunOptions, pictures: int) -> int:
     """Pictures a task: about a thousand samples, but at least 16 tasks a dataset; independent of the machine."""
     if options.sources_per_shard is not None:
         return options.sources_per_shard
-    return max(1, min(1000 // max(1, options.copies), -(-pictures // 16)))
+    samples = _WINDOWS if options.window is not None else max(1, options.copies)
+    return max(1, min(1000 // samples, -(-pictures // 16)))
 
 
 def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str, Any]:
     """The configuration as JSON-ready values; fields as in docs/format.md."""
-    return {
+    config: dict[str, Any] = {
         "recipe": {"name": recipe.name, "text": recipe.text, "canonical": recipe.canonical, "digest": recipe.digest},
         "seed": options.seed,
         "copies": options.copies,
@@ -105,14 +137,38 @@ def config_of(dataset: Dataset, recipe: Recipe, options: RunOptions) -> dict[str
             "max_pixels": options.max_pixels,
             "truncated": options.truncated,
             "strict": options.strict,
+            **_chosen(options.source),
         },
         "picture": {**asdict(options.picture), **options.reading.to_json()},
         "backend": {"device": options.device.kind, "codec": options.device.codec},
         "categories": [category_json(c) for c in dataset.categories],
         "void": {"semantic": options.source.void},
+        **({} if options.source.keep is None else {"keep": list(options.source.keep)}),
+        **({"map": dict(options.source.rename)} if options.source.rename else {}),
         "versions": {**versions(), **options.device.versions},
         "machine": platform.machine(),
+        **({} if options.window is None else {"window": windows_json(options.window)}),
     }
+    augmented = options.augmented(dataset.splits)
+    if options.source.split is None and options.splits_apart and set(dataset.splits) != {""}:
+        config["splits"] = {name: _split_json(dataset, name) for name in dataset.splits}
+        if augmented != list(dataset.splits):
+            config["augmented"] = augmented
+    if (parting := options.source.parting) is not None:
+        config["parting"] = {name: value for name, value in asdict(parting).items() if value}
+    return config
+
+
+def _split_json(dataset: Dataset, name: str) -> dict[str, Any]:
+    """What decides the shards of a split: which pictures are in it, in their order."""
+    entries = [entry for entry in dataset.entries if entry.split == name]
+    return {"pictures": len(entries), "fingerprint": fingerprint_of(entries)}
+
+
+def _chosen(source: SourceOptions) -> dict[str, str]:
+    """How labels are read, as far as that was chosen: without, a configuration is the one of before."""
+    chosen = {"crowds": source.crowds, "size_mismatch": source.size_mismatch}
+    return {name: value for name, value in chosen.items() if value != "keep"}
 
 
 def versions() -> dict[str, str]:
@@ -170,9 +226,9 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = 
         if a == b:
             continue
         if isinstance(a, Mapping) and isinstance(b, Mapping):
-            out.extend(_differing(a, b, f"{prefix}{name}."))
+            out.extend(c for c in _differing(a, b, f"{prefix}{name}.") if c != SOURCE_CHANGED or c not in out)
         elif name == "fingerprint":
-            out.append(SOURCE_CHANGED)
+            out += [] if SOURCE_CHANGED in out else [SOURCE_CHANGED]
         else:
             out.append(f"{prefix}{name}: {_change(a, b)}")
     return out
@@ -284,7 +340,8 @@ class Execution:
         accept_version: go on with a run that other versions of augpipe or its libraries began.
         extend: add copies to the run in the folder.
         tasks: only these.
-        patience: seconds that a worker may take for a picture; ``None`` is a minute and two seconds a copy.
+        patience: seconds that a worker may take for a picture; ``None`` is a minute and two seconds a copy, or ten
+            minutes for one that is cut into windows.
     """
 
     workers: int | None = None
@@ -304,3 +361,13 @@ class Execution:
         for other, name in ((self.extend, "--extend"), (self.tasks, "--tasks"), (self.check, "--check")):
             if self.overwrite and other:
                 raise UsageError(f"--overwrite deletes the run in DST, {name} goes on with it; choose one")
+
+
+_PATIENCE_WITH_WINDOWS = 600.0
+
+
+def patient(execution: Execution, options: RunOptions) -> Execution:
+    """The execution with the patience that the largest pictures need, whose windows are not counted before."""
+    if options.window is None or execution.patience is not None:
+        return execution
+    return replace(execution, patience=_PATIENCE_WITH_WINDOWS)

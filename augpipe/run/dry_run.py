@@ -8,9 +8,10 @@ from typing import Any
 
 from augpipe.core.annotations import Annotations, Frame, Header, class_names
 from augpipe.core.canvas import CanvasState, follow
-from augpipe.core.errors import MissingLibrary, Reject, fault
+from augpipe.core.errors import MissingLibrary, Reject, UsageError, fault
 from augpipe.core.plan import Pixels, Plan, to_json
 from augpipe.formats.base import Dataset, Entry, read_picture
+from augpipe.formats.layout.purposes import augmented_splits, shown_split
 from augpipe.formats.look import upright_labels
 from augpipe.formats.significant_bits import found_levels, is_deep
 from augpipe.labels.transform import Labelled, apply
@@ -18,7 +19,7 @@ from augpipe.pixels import cpu
 from augpipe.pixels.codec.header import MAX_PIXELS, read_header
 from augpipe.pixels.codec.image import PictureFormat, decode
 from augpipe.pixels.codec.pixel_reading import PixelReading
-from augpipe.recipe.compile import Recipe
+from augpipe.recipe.nodes import Recipe
 from augpipe.recipe.planner import draw
 from augpipe.run.compatibility import checked
 from augpipe.run.folder.store import Store
@@ -34,6 +35,21 @@ def _opened(
     return data, header, upright_labels(dataset.reader, entry, header, dataset.options.exif)
 
 
+def augmented_part(dataset: Dataset) -> tuple[Dataset, str]:
+    """The pictures that a run would augment, and a remark if these are not all; all where nothing says which."""
+    splits = dataset.splits
+    try:
+        chosen = list(splits) if dataset.options.split is not None else augmented_splits(splits)
+    except UsageError:
+        return dataset, ""
+    if len(chosen) == len(splits):
+        return dataset, ""
+    counts = ", ".join(f"{shown_split(name)} {splits[name]:,}" for name in splits if name not in chosen)
+    entries = [entry for entry in dataset.entries if entry.split in chosen]
+    taken = ", ".join(map(shown_split, chosen))
+    return replace(dataset, entries=entries), f"pictures of {taken}; others pass through a run as they are: {counts}"
+
+
 def plans(dataset: Dataset, recipe: Recipe, seed: int, copies: int) -> Iterator[dict[str, Any]]:
     """The plan of each copy of each picture, or the error.
 
@@ -45,7 +61,7 @@ def plans(dataset: Dataset, recipe: Recipe, seed: int, copies: int) -> Iterator[
     for entry in dataset.entries:
         try:
             _, header, annotations = _opened(dataset, entry)
-            frame = Frame(entry.key, header.upright_wh, annotations, class_names(dataset.categories))
+            frame = Frame(entry.key, header.upright_wh, annotations, class_names(dataset.categories), entry.split)
             for copy in range(copies):
                 yield {"source": entry.key, "copy": copy, "plan": to_json(draw(recipe, frame, seed, copy))}
         except MissingLibrary:
@@ -101,7 +117,7 @@ def samples(
                 reading = replace(reading, levels=found_levels(source, whole, reading, MAX_PIXELS))
                 data, header, annotations = _opened(dataset, entry, reading)
             picture = decode(data, header)
-            frame = Frame(entry.key, header.upright_wh, annotations, class_names(dataset.categories))
+            frame = Frame(entry.key, header.upright_wh, annotations, class_names(dataset.categories), entry.split)
             untouched = apply(annotations, CanvasState(frame.size_wh), recipe.rules, categories, dataset.options.void)
             made = [Sample(_rgb(picture), untouched, Plan(seed))]
             for copy in range(copies):
@@ -174,7 +190,12 @@ def _size_of_copy(dataset: Dataset, entry: Entry, recipe: Recipe, seed: int, pic
     """About how many bytes the first copy of a picture takes; 0 if it cannot be read."""
     try:
         _, header, annotations = _opened(dataset, entry)
-        plan = draw(recipe, Frame(entry.key, header.upright_wh, annotations, class_names(dataset.categories)), seed, 0)
+        plan = draw(
+            recipe,
+            Frame(entry.key, header.upright_wh, annotations, class_names(dataset.categories), entry.split),
+            seed,
+            0,
+        )
     except Exception:  # an estimate must not stop a run, which rejects such pictures
         return 0
     width, height = follow(plan.steps, header.upright_wh).size_wh

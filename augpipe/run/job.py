@@ -19,9 +19,10 @@ from augpipe.pixels.backend import BackendOptions
 from augpipe.pixels.codec.image import PictureFormat
 from augpipe.pixels.codec.pixel_reading import PixelReading
 from augpipe.pixels.cuda.select import Device
-from augpipe.recipe.compile import Recipe
-from augpipe.run.folder.state import RunState, shard_name
+from augpipe.recipe.nodes import Recipe
+from augpipe.run.folder.state import RunState
 from augpipe.run.folder.store import Store
+from augpipe.run.outputs import Outputs
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Job:
 
     Attributes:
         store: the output.
+        outputs: which samples a picture gives, and by which plans.
         reading: how pixels are read.
         roots: files and folders without which the source is gone.
         versions: what makes the shards, if it differs from the configuration's versions.
@@ -37,10 +39,10 @@ class Job:
 
     store: Store
     recipe: Recipe
+    outputs: Outputs
     reader: Reader
     categories: tuple[Category, ...]
     seed: int
-    split: str | None
     picture: PictureFormat
     exif: Literal["upright", "stored"]
     void: int
@@ -65,8 +67,9 @@ class Task:
         index: number of the shard.
         name: of the shard, without an ending.
         entries: its sources.
-        copies: made of every source; −1 is the original.
+        copies: made of every source, where the outputs of the run ask for no others; −1 is the original.
         config: digest of the configuration, for the record.
+        split: of its sources; "" if they are in none.
         replaces: sha256 of the record that is to be replaced, if there is one.
     """
 
@@ -75,6 +78,7 @@ class Task:
     entries: tuple[Entry, ...]
     copies: tuple[int, ...]
     config: str
+    split: str = ""
     replaces: str | None = None
 
 
@@ -96,10 +100,10 @@ def plan_tasks(state: RunState, entries: Sequence[Entry], wanted: Callable[[int]
     """
     seed, size = state.config["seed"], int(state.config["sources_per_shard"])
     order = sorted(range(len(entries)), key=lambda i: rank(seed, entries[i].key))
-    for number, part in enumerate(state.parts):
+    for part in state.parts:
         digest = state.digest_of_part(part)
-        for group in range(state.shards_a_part):
-            index = number * state.shards_a_part + group
+        mine = [i for i in order if entries[i].split == part.split] if state.has_splits else order
+        for group, index in enumerate(part.tasks):
             if wanted(index):
-                chosen = tuple(entries[i] for i in order[group * size : (group + 1) * size])
-                yield Task(index, shard_name(state.prefix, index), chosen, part.copies, digest)
+                chosen = tuple(entries[i] for i in mine[group * size : (group + 1) * size])
+                yield Task(index, part.name_of(index), chosen, part.copies, digest, part.split)

@@ -19,7 +19,7 @@ from augpipe.core.paths import StrPath
 from augpipe.formats.base import fingerprint_of
 from augpipe.formats.webdataset.schema import REJECTS
 from augpipe.run.augment import continued, open_run
-from augpipe.run.config import Execution
+from augpipe.run.config import Execution, patient
 from augpipe.run.devices import kept_device
 from augpipe.run.engine.base import Engine
 from augpipe.run.engine.registry import engine_for
@@ -27,14 +27,15 @@ from augpipe.run.folder.books import faults_of_books
 from augpipe.run.folder.inventory import Inventory, Record, take_stock
 from augpipe.run.folder.lock import WHOLE
 from augpipe.run.folder.manifest import Limits, Summary, summary_of
-from augpipe.run.folder.run_folder import RunFolder, put_json
-from augpipe.run.folder.state import RunState, shard_name
+from augpipe.run.folder.overlap import remarks_on_overlap
+from augpipe.run.folder.run_folder import RunFolder, place_of, put_json
+from augpipe.run.folder.state import RunState
 from augpipe.run.folder.store import Store, open_store
 from augpipe.run.job import Task, plan_tasks
 from augpipe.run.request import read_request
 from augpipe.run.runner import PendingWork, RunInput, Watcher, close
 from augpipe.run.source_guard import require_apart, roots_of
-from augpipe.run.source_state import source_changes
+from augpipe.run.source_state import UNCHANGED, source_changes
 
 
 def retry(
@@ -73,25 +74,29 @@ def retry(
         place, recipe, options = read_request(state.config, state.request, source, device)
         require_apart(roots_of(place, options.source), store.folder)
         made_of = open_run(place, recipe, options)
+        watcher.opened(made_of.dataset)
         watcher.remarks = list(made_of.dataset.remarks)
         again = _has_lost if everything else _has_transient
         # Before the folder is locked, since it may take long.
-        changes = source_changes(take_stock(store, state).done, made_of.dataset.entries, store, contents=again)
+        records = take_stock(store, state).done
+        whole = len(records) == state.shards
+        changes = source_changes(records, made_of.dataset.entries, store, contents=again, whole=whole)
         # The copies are those of the folder, so nothing is added; but they may be those of several parts.
         as_it_is = replace(execution, extend=True)
         with output:
             with store.preparing():
                 output.lock()
                 before = _run_in(output)
-                fingerprint = made_of.config["source"]["fingerprint"]
-                changed = bool(changes) or fingerprint != before.config["source"]["fingerprint"]
+                config = _with_fingerprints(before.config, made_of.config)
+                changed = bool(changes) or config != before.config
                 if changed and not everything:
                     what = changes.told if changes else "pictures or labels have changed"
                     way = "--all takes them up" if changes.in_place else "it is another run: choose another DST for it"
                     raise UsageError(f"{place}: {what} since the run; {way}")
-                source_now = {**before.config["source"], "fingerprint": fingerprint}
-                now = replace(before, config={**before.config, "source": source_now})
-                state = continued(now, made_of.config, as_it_is, store.folder, shard_size_asked=True)
+                now = replace(before, config=config)
+                other = made_of.config["source"]["pictures"] != before.config["source"]["pictures"]
+                named = changes if other else UNCHANGED
+                state = continued(now, made_of.config, as_it_is, store.folder, shard_size_asked=True, changes=named)
                 if changed:
                     watcher.remarks.append(_take_over(output, before, state, made_of, changes.shards))
 
@@ -101,7 +106,7 @@ def retry(
             # Before a run was closed for the first time, what is missing may be the part of another machine.
             was_closed = output.is_finished() or store.size(REJECTS) >= 0
             work = PendingWork(made_of, output, state, WHOLE, execution, watcher, is_wanted, "retry", was_closed)
-            return work.execute(engine_for(engine, execution, options.device), limits)
+            return work.execute(engine_for(engine, patient(execution, options), options.device), limits)
 
 
 def _run_in(output: RunFolder) -> RunState:
@@ -109,6 +114,18 @@ def _run_in(output: RunFolder) -> RunState:
     if state is None:
         raise UsageError(f"{one_line(output.store.folder)}: holds no run of augpipe")
     return state
+
+
+def _with_fingerprints(config: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with what pictures and labels of the source and its splits are now, not how many there are."""
+    out = {**config, "source": {**config["source"], "fingerprint": now["source"]["fingerprint"]}}
+    if "splits" in config:
+        there = now.get("splits", {})
+        out["splits"] = {
+            name: {**split, "fingerprint": there[name]["fingerprint"]} if name in there else split
+            for name, split in config["splits"].items()
+        }
+    return out
 
 
 def _has_lost(record: Record) -> bool:
@@ -172,11 +189,14 @@ def finish(folder: StrPath | Store, limits: Limits | None = None, watcher: Watch
                 output.reopen()
                 output.clean(state, WHOLE, stock.done)
                 close(output, state, stock, 0.0, "finish")
-            return summary_of(name, state, stock.done, limits, already_done=finished)
+                for remark in remarks_on_overlap(state, stock.done):
+                    (watcher or Watcher()).trouble(remark)
+            rejects = place_of(output.store, REJECTS)
+            return summary_of(name, state, stock.done, limits, already_done=finished, rejects=rejects)
 
 
 def _missing_shards(folder: Path | str, state: RunState, missing: list[int], stock: Inventory) -> str:
-    first = shard_name(state.prefix, missing[0])
+    first = state.name_of(missing[0])
     why = stock.broken.get(missing[0], "is not there yet")
     return (
         f"{folder}: {len(missing)} of {state.shards} shards are missing; {first}: {why}\n"

@@ -10,8 +10,10 @@ from typing import Any
 
 from augpipe.core.errors import RunError
 from augpipe.core.paths import real_path
+from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset
-from augpipe.recipe.compile import Recipe
+from augpipe.formats.webdataset.schema import REJECTS
+from augpipe.recipe.nodes import Recipe
 from augpipe.run.config import Execution, RunOptions
 from augpipe.run.dry_run import bytes_of_samples, remark_on_space
 from augpipe.run.engine.base import Engine, Listener
@@ -20,9 +22,12 @@ from augpipe.run.folder.inventory import Inventory, Record, take_stock
 from augpipe.run.folder.local import LocalStore
 from augpipe.run.folder.lock import WHOLE
 from augpipe.run.folder.manifest import Limits, Summary, manifest_of, summary_of
-from augpipe.run.folder.run_folder import RunFolder, sha256_of
-from augpipe.run.folder.state import RunState, shard_name
+from augpipe.run.folder.overlap import remarks_on_overlap
+from augpipe.run.folder.run_folder import RunFolder, place_of, sha256_of
+from augpipe.run.folder.state import RunState
+from augpipe.run.folder.store import Store
 from augpipe.run.job import Job, Task, plan_tasks
+from augpipe.run.outputs import Outputs, outputs_of
 from augpipe.run.source_guard import roots_of
 from augpipe.run.source_state import SourceChanges, source_changes
 
@@ -34,9 +39,14 @@ class Watcher(Listener):
     """The listener of a caller; each method may be overridden.
 
     ``remarks`` are sentences about the source, the recipe and the folder, complete when :meth:`started` is called.
+    ``writing`` receives the progress of a dataset that is written of finished shards.
     """
 
     remarks: list[str] = field(default_factory=list)
+    writing: Progress = field(default_factory=Progress)
+
+    def opened(self, dataset: Dataset) -> None:
+        """The source is known, and nothing was written; a :class:`UsageError` refuses it."""
 
     def started(self, dataset: Dataset, done: int, pictures: int) -> None:
         """Work begins on so many pictures, of which some are done already."""
@@ -94,7 +104,7 @@ class PendingWork:
         wanted = [i for i in _existing(self.tasks, state) if self._is_wanted(i, stock)]
         faults = [] if wanted else faults_of_books(self.output, stock)
         if not wanted and not faults and self.output.is_finished():
-            return summary_of(store.folder, state, stock.done, limits, already_done=True)
+            return self._summary(stock, limits, already_done=True)
         for fault in faults:
             self.watcher.trouble(f"{fault}; it is made again")
         if wanted or faults:
@@ -108,9 +118,15 @@ class PendingWork:
         finished = len(stock.done) == state.shards
         if finished and not self.output.is_finished():
             close(self.output, state, stock, seconds, self.command)
-        summary = summary_of(store.folder, state, stock.done, limits, seconds=seconds, made=wanted, finished=finished)
+            for remark in remarks_on_overlap(state, stock.done):
+                self.watcher.trouble(remark)
+        summary = self._summary(stock, limits, seconds=seconds, made=wanted, finished=finished)
         changes = source_changes(stock.done, self.input.dataset.entries, store)
         return replace(summary, failed=_changed_meanwhile(store.folder, changes)) if changes else summary
+
+    def _summary(self, stock: Inventory, limits: Limits, **how: Any) -> Summary:
+        store = self.output.store
+        return summary_of(store.folder, self.state, stock.done, limits, rejects=place_of(store, REJECTS), **how)
 
     def _is_wanted(self, index: int, stock: Inventory) -> bool:
         if index in stock.done:
@@ -130,7 +146,7 @@ class PendingWork:
                 else "see whether the engine's processes reach the store"
             )
             raise RunError(
-                f"{store.folder}: {shard_name(self.state.prefix, missing[0])} was made, but {why}\n"
+                f"{store.folder}: {self.state.name_of(missing[0])} was made, but {why}\n"
                 f"what is finished is kept; {check}, and run the same command to go on"
             )
 
@@ -148,24 +164,27 @@ class PendingWork:
         """Which shards have a record and are made again all the same."""
         broken = [index for index in stock.broken if index in self.tasks]
         for index in broken[:_MOST_REMARKS]:
-            yield f"{shard_name(self.state.prefix, index)}: {stock.broken[index]}; it is made again"
+            yield f"{self.state.name_of(index)}: {stock.broken[index]}; it is made again"
         if len(broken) > _MOST_REMARKS:
             yield f"{len(broken) - _MOST_REMARKS} more shards are made again for such reasons"
 
     def _make(self, engine: Engine, stock: Inventory, wanted: frozenset[int]) -> None:
         dataset, state, options = self.input.dataset, self.state, self.input.options
-        entries, size = dataset.entries, int(state.config["sources_per_shard"])
+        size = int(state.config["sources_per_shard"])
+        parts = {index: part for part in state.parts for index in part.tasks}
 
         def pictures(index: int) -> int:
-            return min(size, len(entries) - index % state.shards_a_part * size)
+            return min(size, parts[index].pictures - (index - parts[index].start) * size)
 
-        samples = sum(pictures(i) * len(state.parts[i // state.shards_a_part].copies) for i in wanted)
+        passed = {name for name in state.splits if name not in state.augmented}
+        samples = sum(pictures(i) * len(parts[i].copies) for i in wanted if parts[i].split not in passed)
         needed = bytes_of_samples(dataset, self.input.recipe, options.seed, options.picture, samples)
+        needed += sum(entry.size for entry in dataset.entries if entry.split in passed)
         remark = remark_on_space(self.output.store, needed)
         self.watcher.remarks += [remark] if remark else []
         total = sum(map(pictures, _existing(self.tasks, state)))
         self.watcher.started(dataset, total - sum(map(pictures, wanted)), total)
-        tasks = map(self._with_replaced, plan_tasks(state, entries, wanted.__contains__))
+        tasks = map(self._with_replaced, plan_tasks(state, dataset.entries, wanted.__contains__))
         engine.run(self._job(), tasks, self.watcher)
 
     def _with_replaced(self, task: Task) -> Task:
@@ -182,27 +201,35 @@ class PendingWork:
             self.output.try_lock()
 
     def _job(self) -> Job:
-        dataset, options = self.input.dataset, self.input.options
-        versions: Mapping[str, str] | None = self.input.config["versions"]
-        root = [real_path(dataset.root)] if isinstance(dataset.root, Path) else []
-        return Job(
-            store=self.output.store,
-            recipe=self.input.recipe,
-            reader=dataset.reader,
-            categories=dataset.categories,
-            seed=options.seed,
-            split=options.source.split,
-            picture=options.picture,
-            exif=options.source.exif,
-            void=options.source.void,
-            max_pixels=options.max_pixels,
-            keep_truncated=options.truncated == "keep",
-            strict=options.strict,
-            reading=options.reading,
-            roots=(*roots_of(self.input.source, options.source), *root),
-            device=options.device,
-            versions=None if versions == self.state.config.get("versions") else versions,
+        versions, made_of = self.input.config["versions"], self.input
+        outputs = outputs_of(made_of.recipe, made_of.options, made_of.dataset.categories)
+        return job_of(
+            made_of, self.output.store, outputs, None if versions == self.state.config.get("versions") else versions
         )
+
+
+def job_of(made_of: RunInput, store: Store, outputs: Outputs, versions: Mapping[str, str] | None = None) -> Job:
+    """What workers need to know to make ``outputs`` of a source; ``versions`` are those to put into their records."""
+    dataset, options = made_of.dataset, made_of.options
+    root = [real_path(dataset.root)] if isinstance(dataset.root, Path) else []
+    return Job(
+        store=store,
+        recipe=made_of.recipe,
+        outputs=outputs,
+        reader=dataset.reader,
+        categories=dataset.categories,
+        seed=options.seed,
+        picture=options.picture,
+        exif=options.source.exif,
+        void=options.source.void,
+        max_pixels=options.max_pixels,
+        keep_truncated=options.truncated == "keep",
+        strict=options.strict,
+        reading=options.reading,
+        roots=(*roots_of(made_of.source, options.source), *root),
+        device=options.device,
+        versions=versions,
+    )
 
 
 def _changed_meanwhile(folder: Path | str, changes: SourceChanges) -> str:

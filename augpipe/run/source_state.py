@@ -1,7 +1,7 @@
 """What the sources of a shard were when they were read, kept in its record, and what has become of them since.
 
 Sizes and times are a quick look. A copy of a source has other times, so where they differ, or with ``--check``, the
-sha256 of the pictures decides. Servers tell sizes alone, and what lies on them is only read again with ``--check``.
+sha256 of the pictures decides. Of a server the time is what it said when the source was looked through, if it said one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from augpipe.core.errors import Reject, one_line
 from augpipe.formats.base import Entry, plural
@@ -21,7 +21,9 @@ from augpipe.run.folder.inventory import Record
 from augpipe.run.folder.store import Store
 from augpipe.storage.byte_range import bytes_of, is_file
 from augpipe.storage.remote import is_url
+from augpipe.storage.version import Version
 
+_When: TypeAlias = "Callable[[str, Version | None], int | None]"
 _AT_A_TIME = 4  # pictures that are hashed, each in a thread
 
 
@@ -37,12 +39,12 @@ NOT_READ = Stamp()
 
 def mtime_of(entry: Entry) -> int | None:
     """When the file of a picture, or the archive with it, was changed last; ``None`` if nobody can tell."""
-    return None if entry.picture is None else _mtime_of(entry.picture.path)
+    return None if entry.picture is None else _mtime_of(entry.picture.path, entry.picture.version)
 
 
-def _mtime_of(path: str) -> int | None:
+def _mtime_of(path: str, version: Version | None) -> int | None:
     if is_url(path):
-        return None
+        return None if version is None else version.modified_ns
     try:
         return os.stat(path).st_mtime_ns
     except (OSError, ValueError):
@@ -149,7 +151,7 @@ def source_changes(
     return SourceChanges(what, frozenset(shards))
 
 
-def _is_at_rest(record: Record, now: Mapping[str, Entry], when: Callable[[str], int | None]) -> bool:
+def _is_at_rest(record: Record, now: Mapping[str, Entry], when: _When) -> bool:
     """Whether nothing about the sources of a shard is otherwise, at the first look, which is nearly always so."""
     seen = record["run"].get("sources")
     entries = [now.get(key) for key in record["task"]["sources"]]
@@ -159,7 +161,7 @@ def _is_at_rest(record: Record, now: Mapping[str, Entry], when: Callable[[str], 
     return bool(
         seen["bytes"] == [entry.size for entry in there]
         and seen["labels"] == [entry.digest.hex() for entry in there]
-        and seen["mtime_ns"] == [None if e.picture is None else when(e.picture.path) for e in there]
+        and seen["mtime_ns"] == [None if e.picture is None else when(e.picture.path, e.picture.version) for e in there]
     )
 
 
@@ -168,7 +170,7 @@ def _compared(
     record: Record,
     now: Mapping[str, Entry],
     store: Store,
-    when: Callable[[str], int | None],
+    when: _When,
     contents: bool,
 ) -> Iterator[str | _Doubt]:
     """For each source of a shard: nothing, what has become of it, or a doubt."""
@@ -190,7 +192,7 @@ def _compared(
             yield _RELABELLED
         elif sha256 is None or entry.picture is None:
             yield ""
-        elif contents or (mtime_ns is not None and when(entry.picture.path) != mtime_ns):
+        elif contents or (mtime_ns is not None and when(entry.picture.path, entry.picture.version) != mtime_ns):
             yield _Doubt(number, entry, sha256)
         else:
             yield ""

@@ -10,7 +10,7 @@ import hashlib
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import IO, Any, TypeAlias
@@ -18,31 +18,32 @@ from typing import IO, Any, TypeAlias
 import msgspec
 
 from augpipe.core.annotations import Annotations, Category, Frame, Header, Raster, class_names
-from augpipe.core.canvas import follow
-from augpipe.core.errors import Reject, RunError, fault, refused
+from augpipe.core.errors import MissingLibrary, Reject, RunError, fault, refused
 from augpipe.core.plan import Pixels, Plan, Step
 from augpipe.core.rng import rank
 from augpipe.formats.base import Entry, fingerprint_of, read_picture
 from augpipe.formats.look import upright_labels
 from augpipe.formats.webdataset.record import SourceFacts, record_of
 from augpipe.formats.webdataset.schema import SHARD_SCHEMA
-from augpipe.labels.transform import Labelled, apply
+from augpipe.labels.transform import Labelled
 from augpipe.pixels.backend import Backend, Rendered, or_reject
 from augpipe.pixels.backend import PictureJob as PixelJob
 from augpipe.pixels.codec.header import read_header
 from augpipe.pixels.codec.image import decode
 from augpipe.pixels.codec.label_png import encode_raster, narrowed
 from augpipe.pixels.codec.original import ending_of_original
-from augpipe.recipe.planner import ORIGINAL, draw
+from augpipe.recipe.planner import ORIGINAL
 from augpipe.run.folder.inventory import fault_of_tar, read_record
 from augpipe.run.folder.run_folder import put_json, sha256_of
 from augpipe.run.folder.samples import END, sample_key, tar_member
 from augpipe.run.job import Attempt, Job, Task
+from augpipe.run.outputs import Windowed
 from augpipe.run.prefetch import reading_ahead
 from augpipe.run.source_guard import require_sound, require_there
 from augpipe.run.source_state import NOT_READ, Stamp, mtime_of, require_as_indexed, seen_json
-from augpipe.run.tally import Tally
+from augpipe.run.tally import Tally, WindowTally
 from augpipe.storage.patience import waited
+from augpipe.windows.samples import PlannedSample, PlannedSamples
 
 HELD_BYTES = 256 * 1024 * 1024
 """Encoded bytes of a shard that are kept in memory; more are spilled to disk."""
@@ -72,6 +73,7 @@ class Prepared:
 
     loaded: Loaded
     plans: tuple[tuple[int, Plan, Labelled], ...]
+    planned: PlannedSamples
     original: str | None = None
 
     @property
@@ -90,15 +92,23 @@ def run_task(
     """Make one shard: its tar, and the commit record that makes it exist.
 
     Raises:
-        RunError: the shard cannot be written, the source is gone, or the device failed.
+        RunError: the shard cannot be written, the source is gone, a library is missing, or the device failed.
     """
-    _ShardTask(job, task, backend, attempt or Attempt(), progress).run()
+    try:
+        _ShardTask(job, task, backend, attempt or Attempt(), progress).run()
+    except MissingLibrary as error:  # what was made before is kept
+        raise RunError(str(error)) from error
 
 
 def probe_picture(job: Job, task: Task, backend: Backend, index: int, progress: ReportProgress = _ignored) -> None:
     """Do with one picture of a task all that the task does, but write nothing, to see whether the process survives."""
     alone = replace(task, entries=task.entries[index : index + 1])
     _ShardTask(job, alone, backend, Attempt(), progress).probe()
+
+
+def made_by(job: Job, task: Task, backend: Backend) -> tuple[bytes, list[dict[str, Any]]]:
+    """The tar that a task would write, and its rejects; nothing is committed."""
+    return _ShardTask(job, task, backend, Attempt(), _ignored).contents()
 
 
 class _ShardTask:
@@ -108,6 +118,7 @@ class _ShardTask:
         self._categories: dict[int, Category] = {c.id: c for c in job.categories}
         self._class_names = class_names(job.categories)
         self._tally = Tally(f"{task.name}.tar", job.roots, job.recipe.rules.below == "ignore")
+        self._windows = WindowTally() if isinstance(job.outputs, Windowed) else None
         self._fallbacks: list[dict[str, str]] = []
         self._members: list[tuple[bytes, int, int]] = []
         self._waited = waited()
@@ -121,6 +132,10 @@ class _ShardTask:
     def probe(self) -> None:
         with self._filled():
             pass
+
+    def contents(self) -> tuple[bytes, list[dict[str, Any]]]:
+        with self._filled() as spool:
+            return b"".join(self._content(spool)), self._tally.rejects
 
     @contextmanager
     def _filled(self) -> Iterator[IO[bytes]]:
@@ -194,27 +209,39 @@ class _ShardTask:
         self._stamps[loaded.entry.key] = loaded.stamp
         if loaded.annotations is None or loaded.header is None:
             reject = loaded.error or Reject("read", "unreadable", "nothing was read")
+            self._tally.planned += len(self._task.copies)
             self._reject(loaded, self._task.copies, reject)
             self._progress(1, len(self._task.copies))
             return None
         self._tally.notes.update(loaded.annotations.notes)
-        frame = Frame(loaded.entry.key, loaded.header.upright_wh, loaded.annotations, self._class_names)
-        plans: list[tuple[int, Plan, Labelled]] = []
-        for copy in self._task.copies:
-            try:
-                plan = draw(self._job.recipe, frame, self._job.seed, copy)
-                canvas = follow(plan.steps, frame.size_wh)
-                labels = apply(loaded.annotations, canvas, self._job.recipe.rules, self._categories, self._job.void)
-            except Reject as reject:
-                self._reject(loaded, (copy,), reject)
-            except Exception as error:  # as in _load
-                self._reject(loaded, (copy,), fault("plan", error))
+        frame = Frame(
+            loaded.entry.key, loaded.header.upright_wh, loaded.annotations, self._class_names, loaded.entry.split
+        )
+        planned, plans, rejects = self._planned(loaded, frame), list[tuple[int, Plan, Labelled]](), self._tally.rejected
+        for sample in planned.samples:
+            if isinstance(sample.labels, Reject):
+                self._reject(loaded, (sample.number,), sample.labels)
             else:
-                plans.append((copy, plan, labels))
+                plans.append((sample.number, sample.plan, sample.labels))
         if not plans:
-            self._progress(1, len(self._task.copies))
+            self._count_windows(loaded, planned, ())
+            self._progress(1, self._tally.rejected - rejects)
             return None
-        return Prepared(loaded, tuple(plans), self._ending_of_original(loaded.data, loaded.header))
+        return Prepared(loaded, tuple(plans), planned, self._ending_of_original(loaded.data, loaded.header))
+
+    def _planned(self, loaded: Loaded, frame: Frame) -> PlannedSamples:
+        """The samples that a picture is to give; none if that cannot be told, which loses all copies of the task."""
+        try:
+            planned = self._job.outputs.samples(frame, self._task.copies)
+        except Exception as error:  # as in _load
+            reject = error if isinstance(error, Reject) else fault("plan", error)
+            planned = PlannedSamples(tuple(PlannedSample(n, Plan(0), reject) for n in self._task.copies))
+        self._tally.planned += len(planned.samples)
+        return planned
+
+    def _count_windows(self, loaded: Loaded, planned: PlannedSamples, written: Collection[int]) -> None:
+        if self._windows is not None and loaded.annotations is not None:
+            self._windows.count(loaded.entry.key, loaded.annotations, planned, written, self._categories)
 
     def _ending_of_original(self, data: bytes, header: Header) -> str | None:
         """The ending of the original if the file can be written as it is; damage that is kept is written anew."""
@@ -234,11 +261,11 @@ class _ShardTask:
             loaded.stamp.sha256,
             loaded.header.upright_wh,
             loaded.header.orientation,
-            self._job.split,
+            self._task.split or None,
         )
         if rendered.fallback:
             self._fallbacks.append({"source": source.key, "stages": rendered.fallback})
-        made = iter(rendered.pictures)
+        made, written = iter(rendered.pictures), set[int]()
         form = self._job.picture.of(loaded.header).format
         for copy, plan, labelled in prepared.plans:
             as_it_is = prepared.original if copy == ORIGINAL else None
@@ -254,6 +281,8 @@ class _ShardTask:
             for ending, data in self._files(as_it_is or form, picture, record, labelled):
                 spool.write(tar_member(f"{key}.{ending}", data))
             self._members.append((rank(self._job.seed, key), offset, spool.tell() - offset))
+            written.add(copy)
+        self._count_windows(loaded, prepared.planned, written)
 
     def _files(
         self, ending: str, picture: bytes, record: dict[str, Any], labelled: Labelled
@@ -261,6 +290,9 @@ class _ShardTask:
         """(ending, content) of the members of a sample; ``ending`` is that of the picture."""
         yield ending, picture
         yield "json", msgspec.json.encode(record, order="sorted")
+        if self._job.outputs.are_classes:
+            own = next(row for row in record["objects"] if row["index"] == record["copy"])
+            yield "cls", b"%d" % (own["label"] - 1)
         for name in ("semantic", "instance", "panoptic"):
             raster: Raster | None = getattr(labelled.annotations, name)
             if raster is not None:
@@ -304,7 +336,9 @@ class _ShardTask:
                 "copies": [copies[0], copies[-1] + 1] if copies else [0, 0],
                 "fingerprint": fingerprint_of(self._task.entries),
             },
+            **({} if self._job.outputs.are_even else {"expected": tally.planned}),
             **tally.fields(),
+            **({} if self._windows is None else self._windows.fields()),
             "config": self._task.config,
             "run": self._circumstances(seconds),
         }
@@ -321,7 +355,7 @@ class _ShardTask:
                 return False
         except OSError:
             return False
-        record, _ = read_record(store, task.name, task.index, len(task.copies), task.config)
+        record, _ = read_record(store, task.name, task.index, task.copies, task.config, even=False)
         if record is None or record["task"].get("fingerprint") != fingerprint_of(task.entries):
             return False
         return not fault_of_tar(store, task.name, record, check=True)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from augpipe.core.errors import Reject, one_line
 from augpipe.storage import remote
+from augpipe.storage.version import Version
 
 LARGEST_FILE = 1 << 28
 """The most bytes that are read of a file or member."""
@@ -42,7 +43,7 @@ class ByteRange(NamedTuple):
     """All of a file or URL, or ``size`` bytes from ``offset`` on.
 
     ``name`` is for messages, if it is no file of its own. For a member of a zip, ``offset`` is that of its header and
-    ``size`` that of its content.
+    ``size`` that of its content. ``version`` is that of the file on a server that was looked at.
     """
 
     path: str
@@ -50,6 +51,7 @@ class ByteRange(NamedTuple):
     size: int = -1
     name: str = ""
     packed: ZipMember | None = None
+    version: Version | None = None
 
 
 def name_of(place: ByteRange) -> str:
@@ -67,7 +69,8 @@ def read_place(place: ByteRange) -> bytes:
 
     Raises:
         Reject: ``missing-file``, ``truncated``, ``too-large``, ``bad-archive`` if a zip holds something else there, or
-            ``io``, transient, if the system or server cannot read it.
+            ``io``, transient, if the system or server cannot read it, ``changed``, transient, if it is another one
+            on the server now.
     """
     if place.size > LARGEST_FILE:
         raise _too_large(name_of(place), place.size)
@@ -198,8 +201,9 @@ def regular_file(path: str, flags: int) -> int:
 class BoundedFile(io.BufferedReader):
     """A file or URL of which a ``part`` has at most ``most`` bytes: a hostile archive may claim any size."""
 
-    def __init__(self, path: str, part: str, most: int, buffer: int) -> None:
-        super().__init__(remote.Ranges(path) if remote.is_url(path) else io.FileIO(path, opener=regular_file), buffer)
+    def __init__(self, path: str, part: str, most: int, buffer: int, version: Version | None = None) -> None:
+        there = remote.Ranges(path, version) if remote.is_url(path) else io.FileIO(path, opener=regular_file)
+        super().__init__(there, buffer)
         self._part, self._most = part, most
 
     def read(self, size: int | None = None, /) -> bytes:
@@ -217,7 +221,8 @@ def _bytes(place: ByteRange, offset: int, size: int) -> bytes:
     """
     path = place.path
     if remote.is_url(path):
-        data = remote.read(path, offset, size if size >= 0 else LARGEST_FILE + 1, ranged=size >= 0)
+        most = size if size >= 0 else LARGEST_FILE + 1
+        data = remote.read(path, offset, most, ranged=size >= 0, version=place.version)
         if len(data) > LARGEST_FILE:
             raise _too_large(name_of(place), len(data))
         return data
@@ -269,6 +274,8 @@ def _refused(error: OSError, place: ByteRange) -> Reject:
         kind = None if remote.is_url(place.path) else kind_of(place.path)
         why = "the file is not there" if kind is None else f"is {kind}, expected a file"
         return Reject("read", "missing-file", f"{name}: {why}")
+    if isinstance(error, remote.Changed):
+        return Reject("read", "changed", f"{name}: {error.strerror}", transient=True)
     return Reject("read", "io", f"{name}: cannot be read: {error.strerror}", transient=True)
 
 

@@ -22,6 +22,7 @@ from augpipe.core.errors import DatasetError, one_line
 from augpipe.core.extras import install_command
 from augpipe.storage.http_client import Elsewhere, client_options
 from augpipe.storage.patience import asked_for, count
+from augpipe.storage.version import NO_FILE, Version, version_of_answer, version_of_info
 
 SCHEMES = {"http": "http", "https": "http", "s3": "s3", "gs": "gs", "gcs": "gs"}
 """Scheme of a URL → the extra that reads it."""
@@ -33,12 +34,20 @@ PATIENCE_SECONDS = 30.0
 """How long a request waits in all for a server that asks for it; well below what a worker may take for a picture."""
 _PART = 1 << 24
 _SMALL, _AHEAD, _MOST_WINDOWS = 1 << 16, 1 << 20, 8
-_windows: dict[str, tuple[int, bytes]] = {}
-"""URL → offset and bytes of the last read: labels in an archive are small neighbors, one request each would be slow."""
+_windows: dict[str, tuple[int, bytes, Version | None]] = {}
+"""URL → offset, bytes and version of the last read: labels in an archive are small neighbors, one request each would be
+slow."""
 _GONE = (404, 410)
 _HOST = re.compile(r"[^\s\x00-\x20\x7f]+$")
 _T = TypeVar("_T")
 _sleep = time.sleep
+
+
+class Changed(OSError):
+    """A file on a server is no longer the one that was looked at."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(errno.ESTALE, "it has been changed on the server meanwhile", shown(url))
 
 
 def is_url(path: str) -> bool:
@@ -112,17 +121,18 @@ def _options(scheme: str) -> dict[str, Any]:
 # --- asking ----------------------------------------------------------------------------------------------------------
 
 
-def size_of(url: str) -> int:
-    """Bytes of a file, −1 if there is none, 0 if the server does not say; OSError if it fails."""
+def version_of(url: str) -> Version:
+    """What the server says of a file; OSError if it fails."""
+    _windows.pop(url, None)  # of what may be another version
     try:
         info = _tried(url, lambda files: files.info(url))
     except FileNotFoundError:
-        return -1
-    return -1 if info.get("type") == "directory" else int(info.get("size") or 0)
+        return NO_FILE
+    return NO_FILE if info.get("type") == "directory" else version_of_info(info)
 
 
-def listed(url: str) -> dict[str, int]:
-    """Path below ``url`` → size of all files in a folder of a bucket.
+def listed(url: str) -> dict[str, Version]:
+    """Path below ``url`` → what is said of it, for all files in a folder of a bucket.
 
     Raises:
         OSError: the server fails.
@@ -132,21 +142,20 @@ def listed(url: str) -> dict[str, int]:
     if len(found) > MOST_FILES:
         raise DatasetError(f"{shown(url)}: more than {MOST_FILES:,} files; name a folder with fewer")
     base = _filesystem(urlsplit(url).scheme)._strip_protocol(url).rstrip("/") + "/"
-    sizes = {p[len(base) :]: int(info.get("size") or 0) for p, info in found.items() if p.startswith(base)}
-    return _without_markers(sizes)
+    return _without_markers({p[len(base) :]: version_of_info(info) for p, info in found.items() if p.startswith(base)})
 
 
-def _without_markers(sizes: dict[str, int]) -> dict[str, int]:
+def _without_markers(files: dict[str, Version]) -> dict[str, Version]:
     """The files without the empty ones by which consoles and tools mark a folder: ``a/``, or ``a`` beside ``a/b``."""
-    empty = {name for name, size in sizes.items() if not size}
+    empty = {name for name, version in files.items() if not version.size}
     if not empty:
-        return sizes
+        return files
     markers = {name for name in empty if not name or name.endswith("/")}
-    for name in sizes:
+    for name in files:
         while name := name.rpartition("/")[0]:
             if name in empty:
                 markers.add(name)
-    return {name: size for name, size in sizes.items() if name not in markers}
+    return {name: version for name, version in files.items() if name not in markers}
 
 
 def lists_folders(url: str) -> bool:
@@ -154,36 +163,55 @@ def lists_folders(url: str) -> bool:
     return SCHEMES.get(urlsplit(url).scheme.lower()) != "http"
 
 
-def read(url: str, offset: int, most: int, ranged: bool) -> bytes:
+def read(url: str, offset: int, most: int, ranged: bool, version: Version | None = None) -> bytes:
     """Up to ``most`` bytes of a file from ``offset`` on, which is 0 unless ``ranged``; fewer at its end.
 
     Raises:
+        Changed: by what the server says, it is not the ``version`` of the file that was looked at.
         OSError: it is not there, or the server does not send it.
     """
     if not ranged or most > _SMALL:
-        return _fetched(url, offset, most, ranged)
-    begin, window = _windows.get(url, (0, b""))
-    if not begin <= offset <= offset + most <= begin + len(window):
+        return _fetched(url, offset, most, ranged, version)
+    begin, window, of = _windows.get(url, (0, b"", version))
+    if of != version or not begin <= offset <= offset + most <= begin + len(window):
         follows = 0 <= offset - (begin + len(window)) < _SMALL and len(window) > 0
-        begin, window = _windows[url] = offset, _fetched(url, offset, _AHEAD if follows else most, ranged)
+        window = _fetched(url, offset, _AHEAD if follows else most, ranged, version)
+        begin, _windows[url] = offset, (offset, window, version)
         while len(_windows) > _MOST_WINDOWS:
             _windows.pop(next(iter(_windows)))
     return window[offset - begin : offset - begin + most]
 
 
-def _fetched(url: str, offset: int, most: int, ranged: bool) -> bytes:
+def _fetched(url: str, offset: int, most: int, ranged: bool, version: Version | None) -> bytes:
     if lists_folders(url):
-        return _tried(url, lambda files: _of_bucket(files, url, offset, offset + most))
-    return _tried(url, lambda files: _streamed(files, url, offset, most, ranged))
+        return _tried(url, lambda files: _of_bucket(files, url, offset, offset + most, version))
+    return _tried(url, lambda files: _streamed(files, url, offset, most, ranged, version))
 
 
-def _of_bucket(files: Any, url: str, start: int, end: int) -> bytes:
+def _of_bucket(files: Any, url: str, start: int, end: int, version: Version | None) -> bytes:
     try:
-        return bytes(files.cat_file(url, start=start, end=end))
+        if version is None or not version.etag or not hasattr(files, "call_s3"):
+            return bytes(files.cat_file(url, start=start, end=end))
+        return _matching(files, url, start, end, version.etag)
     except Exception as error:
-        if any(_answer(e) in ("InvalidRange", 416) for e in _causes(error)):
+        answers = [_answer(e) for e in _causes(error)]
+        if "PreconditionFailed" in answers:
+            raise Changed(url) from error
+        if "InvalidRange" in answers or 416 in answers:
             return b""  # the range begins behind the end
         raise
+
+
+def _matching(files: Any, url: str, start: int, end: int, etag: str) -> bytes:
+    """A part of a file on S3 if it has that ETag still, which fsspec itself cannot ask for."""
+    from fsspec.asyn import sync
+
+    bucket, key, _ = files.split_path(url)
+    answer = files.call_s3("get_object", Bucket=bucket, Key=key, Range=f"bytes={start}-{end - 1}", IfMatch=etag)
+    try:
+        return bytes(sync(files.loop, answer["Body"].read))
+    finally:
+        answer["Body"].close()
 
 
 def _answer(error: BaseException) -> object:
@@ -192,17 +220,18 @@ def _answer(error: BaseException) -> object:
     return response.get("Error", {}).get("Code") if isinstance(response, dict) else getattr(error, "code", None)
 
 
-def streamed(url: str, offset: int, size: int) -> Iterator[bytes]:
+def streamed(url: str, offset: int, size: int, version: Version | None) -> Iterator[bytes]:
     """``size`` bytes of a file in chunks; all of it from a web server that does not say how many there are.
 
     Raises:
-        OSError: it is not there, or the server does not send it.
+        OSError: as :func:`read`.
     """
     if lists_folders(url) or offset:
         for at in range(offset, offset + size, _PART):
-            yield read(url, at, min(_PART, offset + size - at), ranged=True)
+            yield read(url, at, min(_PART, offset + size - at), ranged=True, version=version)
         return
     with contextlib.closing(_tried(url, lambda files: files.open(url, block_size=0, size=1))) as stream:
+        _require_same(url, stream, version)
         try:
             while chunk := stream.read(1 << 20):
                 yield chunk
@@ -210,7 +239,12 @@ def streamed(url: str, offset: int, size: int) -> Iterator[bytes]:
             raise _failure(error, url) from error
 
 
-def _streamed(files: Any, url: str, offset: int, most: int, ranged: bool) -> bytes:
+def _require_same(url: str, stream: Any, version: Version | None) -> None:
+    if version is not None and version.differs(version_of_answer(stream.r.status, stream.r.headers)):
+        raise Changed(url)
+
+
+def _streamed(files: Any, url: str, offset: int, most: int, ranged: bool, version: Version | None) -> bytes:
     headers = {"Range": f"bytes={offset}-{offset + most - 1}"} if ranged else {}
     if ranged and most == 0:
         return b""
@@ -219,6 +253,7 @@ def _streamed(files: Any, url: str, offset: int, most: int, ranged: bool) -> byt
         status = stream.r.status
         if status == 416:  # the range begins behind the end
             return b""
+        _require_same(url, stream, version)
         if ranged and status != 206 and offset:
             raise OSError(
                 errno.EOPNOTSUPP, "the server does not send parts of files (no byte ranges); download it", shown(url)
@@ -239,7 +274,7 @@ def _tried(url: str, call: Callable[[Any], _T]) -> _T:
     while True:
         try:
             return call(files)
-        except DatasetError:
+        except (DatasetError, Changed):
             raise
         except Exception as error:  # each library has errors of its own
             failure = _failure(error, url)
@@ -313,10 +348,11 @@ class Ranges(io.RawIOBase):
         OSError: there is no such file, or the server does not say its size or does not send parts.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, version: Version | None = None) -> None:
         self._url, self._at = url, 0
         self.failure: OSError | None = None
-        self._size = size_of(url)
+        self._version = version or version_of(url)
+        self._size = self._version.size
         if self._size < 0:
             raise FileNotFoundError(errno.ENOENT, "not found", shown(url))
         if self._size == 0:
@@ -340,7 +376,7 @@ class Ranges(io.RawIOBase):
         if most <= 0:
             return 0
         try:
-            data = read(self._url, self._at, most, ranged=True)
+            data = read(self._url, self._at, most, ranged=True, version=self._version)
             if len(data) != most:
                 said = f"the server sent {len(data)} bytes where {most} were asked for"
                 raise OSError(errno.EIO, said, shown(self._url))

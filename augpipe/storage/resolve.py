@@ -104,22 +104,27 @@ def _bucket(url: str) -> Listed:
     found = remote.listed(folder)
     if not found:
         raise DatasetError(f"{one_line(url)}: nothing is there; expected a folder with files")
-    members = ((name, ByteRange(folder + name), size) for name, size in found.items())
+    members = ((name, ByteRange(folder + name, version=version), version.size) for name, version in found.items())
     return listed_tree(folder, folder.rstrip("/"), members, None)
 
 
 def archive_tree(path: str) -> Listed:
     """The files of a tar or zip; DatasetError if it cannot be read."""
+    version = remote.version_of(path) if remote.is_url(path) else None
     local = None if remote.is_url(path) else Path(path)
     name = os.path.basename(path) if local is not None else remote.shown(path)
     left_out: Counter[str] = Counter()
     remarks: list[str] = []
     if ending_of(path) == ".zip":
         rows = (
-            (n, ByteRange(path, at, size, "", packed), size) for n, at, size, packed in members_of_zip(path, left_out)
+            (n, ByteRange(path, at, size, "", packed, version), size)
+            for n, at, size, packed in members_of_zip(path, left_out, version)
         )
     else:
-        rows = ((n, ByteRange(path, at, size), size) for n, at, size in members_of_tar(path, remarks, left_out))
+        rows = (
+            (n, ByteRange(path, at, size, version=version), size)
+            for n, at, size in members_of_tar(path, remarks, left_out, version)
+        )
     tree = listed_tree(f"{name}!", path, rows, local)
     for kind, way in LEFT_OUT.items():
         if count := left_out[kind]:

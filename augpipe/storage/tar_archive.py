@@ -10,6 +10,7 @@ from contextlib import closing
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.storage import remote
 from augpipe.storage.byte_range import BoundedFile
+from augpipe.storage.version import Version
 
 _BLOCK = 512
 _LOOKED_AT = 1 << 16
@@ -17,15 +18,19 @@ _LARGEST_HEADER = 1 << 20
 _BUFFER = 1 << 20  # of a file on a server
 
 
-def members_of_tar(path: str, remarks: list[str], left_out: Counter[str]) -> Iterator[tuple[str, int, int]]:
+def members_of_tar(
+    path: str, remarks: list[str], left_out: Counter[str], version: Version | None = None
+) -> Iterator[tuple[str, int, int]]:
     """(name, offset, size) of the regular files of a tar; ``left_out`` counts links, devices and sparse files.
+
+    ``version`` is that of a tar on a server that all of it is read of.
 
     Raises:
         DatasetError: not a tar, or several behind one another.
     """
     shown = remote.shown(path) if remote.is_url(path) else path
     try:
-        file = BoundedFile(path, "header", _LARGEST_HEADER, _BUFFER if remote.is_url(path) else _BLOCK)
+        file = BoundedFile(path, "header", _LARGEST_HEADER, _BUFFER if remote.is_url(path) else _BLOCK, version)
         with closing(file), tarfile.open(fileobj=file, mode="r:") as tar:
             place = -1
             while (member := tar.next()) is not None:

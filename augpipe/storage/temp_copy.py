@@ -109,7 +109,7 @@ def _chunks(where: ArchivePath, place: ByteRange, size: int) -> Iterator[bytes]:
     try:
         if place.packed is None:
             if remote.is_url(place.path):
-                yield from remote.streamed(place.path, place.offset, size)
+                yield from remote.streamed(place.path, place.offset, size, place.version)
                 return
             with open(place.path, "rb") as file:
                 file.seek(place.offset)
@@ -131,7 +131,7 @@ def _inflated(place: ByteRange, size: int) -> Iterator[bytes]:
     inflate = zlib.decompressobj(-zlib.MAX_WBITS) if packed.deflated else None
     crc, at, end = 0, start, start + packed.size
     while at < end:
-        part = bytes_of(ByteRange(place.path, at, min(_CHUNK, end - at), place.name))
+        part = bytes_of(place._replace(offset=at, size=min(_CHUNK, end - at), packed=None))
         if not part:
             return
         at += len(part)

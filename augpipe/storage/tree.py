@@ -18,6 +18,7 @@ from typing import Protocol, TypeAlias
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.storage import remote
 from augpipe.storage.byte_range import ByteRange, bytes_of
+from augpipe.storage.version import NO_FILE, Version
 
 _AT_ONCE = 16
 _OF_MACS = "__MACOSX"
@@ -103,19 +104,20 @@ class Listed:
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """A server that is asked for each name. ``known`` are the sizes of files that it was asked for."""
+    """A server that is asked for each name. ``known`` is what it said of the files that it was asked for."""
 
     mark: str
     home: None = None
-    known: dict[str, int] = field(default_factory=dict)
+    known: dict[str, Version] = field(default_factory=dict)
 
     def place(self, path: str) -> ByteRange:
-        return ByteRange(remote.url_of(self.mark, path), name=one_line(self.mark + path))
+        url, name = remote.url_of(self.mark, path), one_line(self.mark + path)
+        return ByteRange(url, name=name, version=self.known.get(path))
 
     def size(self, path: str) -> int:
         if path not in self.known:
-            self.known[path] = remote.size_of(remote.url_of(self.mark, path))
-        return self.known[path]
+            self.known[path] = remote.version_of(remote.url_of(self.mark, path))
+        return self.known[path].size
 
     def is_folder(self, path: str) -> bool:
         return False  # unknown
@@ -128,12 +130,12 @@ class Asked:
         unknown = [path for path in paths if path not in self.known]
         if len(unknown) > _MANY and remote.lists_folders(self.mark):
             below = f"{folder}/" if folder else ""
-            listed = {below + name: size for name, size in remote.listed(self.mark + folder).items()}
-            self.known.update((path, listed.get(path, -1)) for path in unknown if path.startswith(below))
+            listed = {below + name: version for name, version in remote.listed(self.mark + folder).items()}
+            self.known.update((path, listed.get(path, NO_FILE)) for path in unknown if path.startswith(below))
             return
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            sizes = pool.map(lambda path: remote.size_of(remote.url_of(self.mark, path)), unknown)
-            self.known.update(zip(unknown, sizes, strict=True))
+            versions = pool.map(lambda path: remote.version_of(remote.url_of(self.mark, path)), unknown)
+            self.known.update(zip(unknown, versions, strict=True))
 
 
 # --- paths -----------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from augpipe.core.errors import DatasetError, one_line
 from augpipe.storage import remote
 from augpipe.storage.byte_range import BoundedFile, ZipMember
 from augpipe.storage.remote import Ranges
+from augpipe.storage.version import Version
 
 _HEADER = 30  # bytes of a member's own header, without its name
 _LARGEST_DIRECTORY = 1 << 29
@@ -25,14 +26,18 @@ _ENCRYPTED, _UTF8 = 0x1, 0x800
 _WAYS = {zipfile.ZIP_STORED: False, zipfile.ZIP_DEFLATED: True}
 
 
-def members_of_zip(path: str, left_out: Counter[str]) -> Iterator[tuple[str, int, int, ZipMember]]:
+def members_of_zip(
+    path: str, left_out: Counter[str], version: Version | None = None
+) -> Iterator[tuple[str, int, int, ZipMember]]:
     """(name, offset of its header, size, how it is stored) of the files of a zip; ``left_out`` counts links.
+
+    ``version`` is that of a zip on a server that all of it is read of.
 
     Raises:
         DatasetError: not a zip, or one that is refused.
     """
     shown = remote.shown(path) if remote.is_url(path) else path
-    for info in _checked(shown, _directory(path, shown)):
+    for info in _checked(shown, _directory(path, shown, version)):
         kind = stat.S_IFMT(info.external_attr >> 16)
         if info.is_dir():
             continue
@@ -43,8 +48,8 @@ def members_of_zip(path: str, left_out: Counter[str]) -> Iterator[tuple[str, int
         yield _name_of(info), info.header_offset, info.file_size, packed
 
 
-def _directory(path: str, shown: str) -> list[zipfile.ZipInfo]:
-    file = BoundedFile(path, "directory", _LARGEST_DIRECTORY, _BUFFER)
+def _directory(path: str, shown: str, version: Version | None) -> list[zipfile.ZipInfo]:
+    file = BoundedFile(path, "directory", _LARGEST_DIRECTORY, _BUFFER, version)
     try:
         with closing(file), zipfile.ZipFile(file) as archive:
             return archive.infolist()

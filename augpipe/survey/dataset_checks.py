@@ -15,6 +15,7 @@ from contextlib import suppress
 from augpipe.core.annotations import Category
 from augpipe.core.errors import Reject
 from augpipe.formats.base import Dataset, Entry, is_picture, read_picture
+from augpipe.formats.layout.purposes import shown_split
 from augpipe.labels.keypoints import looks_sided
 from augpipe.storage.byte_range import is_file
 from augpipe.storage.fs import relative_to
@@ -23,7 +24,7 @@ from augpipe.survey.tally import ClassCounts, HeadDigest
 
 
 def duplicates_among(entries: Sequence[Entry], heads: Iterable[HeadDigest]) -> dict[str, Oddity]:
-    """``duplicate-picture`` for each picture that has the bytes of an earlier one.
+    """``duplicate-picture`` for each picture that has the bytes of an earlier one; ``in-two-splits`` if splits differ.
 
     Args:
         entries: of the dataset.
@@ -37,6 +38,10 @@ def duplicates_among(entries: Sequence[Entry], heads: Iterable[HeadDigest]) -> d
     for number, first in sorted(pairs):
         example = Example(entries[number].key, message=f"the same as {entries[first].key}")
         with_one(found, "duplicate-picture", example)
+        one, other = entries[first].split, entries[number].split
+        if one != other:
+            said = f"{shown_split(other)}, the same as {entries[first].key}, {shown_split(one)}"
+            with_one(found, "in-two-splits", Example(entries[number].key, message=said))
     return found
 
 

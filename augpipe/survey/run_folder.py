@@ -12,7 +12,7 @@ from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.webdataset.schema import MANIFEST, read_manifest
 from augpipe.run.folder.inventory import take_stock
 from augpipe.run.folder.run_folder import RUN, RunFolder
-from augpipe.run.folder.state import shard_name
+from augpipe.run.folder.state import RunState
 from augpipe.run.folder.store import open_store
 
 _MOST_BROKEN = 5
@@ -37,6 +37,7 @@ def finished(folder: Path) -> dict[str, Any] | None:
             "copies": int(config["copies"]),
             "originals": bool(config["originals"]),
             "split": config["split"],
+            "splits": {str(name): dict(row) for name, row in manifest.get("splits", {}).items()},
             "source": str(config["source"]["format"]),
             "picture": {"format": str(config["picture"]["format"]), "quality": config["picture"]["quality"]},
             "versions": {str(k): str(v) for k, v in config["versions"].items()},
@@ -82,15 +83,29 @@ def unfinished(folder: Path) -> dict[str, Any] | None:
         "state": "unfinished",
         "shards": state.shards,
         "shards_done": len(stock.done),
-        "shards_broken": [{"name": shard_name(state.prefix, index), "why": why} for index, why in broken],
+        "shards_broken": [{"name": state.name_of(index), "why": why} for index, why in broken],
         "recipe": one_line(state.config.get("recipe", {}).get("name", "")),
         "copies": state.config["copies"],
+        "splits": {
+            name: {
+                "pictures": pictures,
+                "samples": sum(stock.done[i]["samples"] for i in _tasks_of(state, name) if i in stock.done),
+                "shards": len(_tasks_of(state, name)),
+                "augmented": name in state.augmented,
+            }
+            for name, pictures in (state.splits.items() if state.has_splits else ())
+        },
         "source": one_line(state.request.get("source", "")),
         "pictures": state.config["source"]["pictures"],
         **{name: sum(record[name] for record in records) for name in ("samples", "objects", "rejected")},
         "rejects": dict(sorted(rejects.items())),
         "next": _next_step(folder, len(stock.done) == state.shards),
     }
+
+
+def _tasks_of(state: RunState, split: str) -> list[int]:
+    """The numbers of the tasks of a split."""
+    return [index for part in state.parts if part.split == split for index in part.tasks]
 
 
 def _next_step(folder: Path, all_there: bool) -> str:

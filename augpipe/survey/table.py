@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 
 from augpipe.core.errors import one_line
 from augpipe.formats.base import plural
+from augpipe.formats.layout.purposes import shown_split
+from augpipe.formats.layout.splits import in_order
 from augpipe.survey.issues import Oddity, meaning_of, unit_of
 from augpipe.survey.report import ClassRow, Pictures, SurveyReport
 from augpipe.survey.tally import Spread
@@ -194,6 +196,7 @@ def lines_of_run(path: str, run: Mapping[str, Any], table: Table) -> list[str]:
             ("samples", f"{run['samples']:,} of {run['pictures']:,} pictures, {run['copies']} copies each"),
             ("rejected", f"{run['rejected']:,}" + (f": {_counted(run['rejects'])}" if run["rejects"] else "")),
             *([("to be made again", broken)] if broken else []),
+            *_splits_of_run(run),
         ]
         head = f"{name}: unfinished run, {run['shards_done']:,} of {shards} done"
         return [head, table(rows), f"next: {one_line(run['next'])}"]
@@ -207,6 +210,18 @@ def lines_of_run(path: str, run: Mapping[str, Any], table: Table) -> list[str]:
         ("rejected", f"{run['rejected']:,}"),
         ("notes", _counted(run["notes"]) or "none"),
         ("versions", ", ".join(f"{k} {v}" for k, v in run["versions"].items())),
+        *_splits_of_run(run),
     ]
     counts = f"{plural(run['samples'], 'sample')} of {plural(run['pictures'], 'picture')} in {shards}"
     return [f"{name}: finished run, {counts}", table(rows), ""]
+
+
+def _splits_of_run(run: Mapping[str, Any]) -> list[TableRow]:
+    """A row a split, if the run tells them apart."""
+    out: list[TableRow] = []
+    for name in in_order(run["splits"]):
+        row = run["splits"][name]
+        what = f"{plural(row['samples'], 'sample')} of {plural(row['pictures'], 'picture')}"
+        passed = "" if row["augmented"] else ", passed through"
+        out.append((shown_split(name), f"{what} in {plural(row['shards'], 'shard')}{passed}"))
+    return out

@@ -116,6 +116,8 @@ class ShardDataset(IterableDataset[Any]):
 
     Args:
         folders: a finished folder, or several with the same classes.
+        split: the split to read, by any of its names, or several to read together; ``none`` is that of pictures in no
+            split. Folders with one split need none; those with several are never mixed unasked.
         shuffle: size of the window in which samples are shuffled, after the shards; the number of all samples is a
             perfect shuffle, 1 shuffles only shards, 0 keeps the order as written in every epoch.
         seed: any integer; the same for all ranks.
@@ -127,13 +129,14 @@ class ShardDataset(IterableDataset[Any]):
 
     Raises:
         DatasetError: if a folder is unfinished, damaged, of another schema or of other classes than the first.
-        UsageError: if the arguments make no sense.
+        UsageError: if the arguments make no sense, or a folder has several splits and ``split`` names none.
     """
 
     def __init__(
         self,
         folders: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         *,
+        split: str | Sequence[str] | None = None,
         shuffle: int = 0,
         seed: int = 0,
         rank: int | None = None,
@@ -152,7 +155,7 @@ class ShardDataset(IterableDataset[Any]):
         _require((rank is None) == (world_size is None), "rank", "given together with world_size", rank)
         if rank is not None and world_size is not None:
             _require(0 <= rank < world_size, "rank", f"0 … world_size - 1 = {world_size - 1}", rank)
-        opened = open_folders(paths)
+        opened = open_folders(paths, [split] if isinstance(split, str) else split)
         self._labels = Labels.of(opened)
         self._reader = StoredSampleReader([shard for folder in opened for shard in folder.shards])
         self._counts = tuple(shard.samples for shard in self._reader.shards)

@@ -12,20 +12,24 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64, U8, Annotations, Category, Frame, Header, Raster, class_names
+from augpipe.core.canvas import fault_of
 from augpipe.core.plan import Step, from_json
 from augpipe.labels.rules import LabelRules
 from augpipe.pixels import reference
 from augpipe.pixels.codec.image import PictureFormat, encode
 from augpipe.pixels.scaled_decode import scale_denominator_of
 from augpipe.pixels.steps.warp import Warp
-from augpipe.recipe.compile import Recipe
-from augpipe.verification.check_attributes import check_drop, check_segments, check_source, check_unreadable
-from augpipe.verification.check_object import check_object
-from augpipe.verification.expected import Painted, Setting, expected_object
+from augpipe.recipe.nodes import Recipe
 from augpipe.verification.findings import MISFIT, Findings, Reporter
-from augpipe.verification.plan_checks import fault_of, is_redrawn
+from augpipe.verification.objects.check_attributes import check_drop, check_segments, check_source, check_unreadable
+from augpipe.verification.objects.check_object import check_object
+from augpipe.verification.objects.expected import Painted, Setting, expected_object
+from augpipe.verification.plan_checks import is_redrawn
 from augpipe.verification.safe_pictures import picture_in, pixels_of
 from augpipe.verification.supersample import perimeter, sizes_of
+from augpipe.verification.window_checks import Xyxy, as_seen, cut_out, fault_of_window, window_of
+from augpipe.verification.window_checks import may_lack as lacks
+from augpipe.windows.spec import WindowSpec
 
 _LEAST = 25  # pixels; of a value with less, the border is more than the rest
 _BLOCK = 16  # pixels
@@ -36,14 +40,15 @@ class SourcePicture:
     """A source picture, upright, with its labels.
 
     ``decoded`` gives it in RGB or gray at 1/n of its size, as the decoder makes it for an output that is shrunk;
-    ``origin`` has key, sha256, width, height, orientation and split, as records have them; ``shapes`` are kept for its
-    other copies.
+    ``origin`` has key, sha256, width, height, orientation and split, as records have them; ``split`` is
+    that of the dataset; ``shapes`` are kept for its other copies.
     """
 
     header: Header
     decoded: Callable[[int], U8]
     annotations: Annotations
     origin: Mapping[str, Any]
+    split: str = ""
     shapes: dict[tuple[int, str], tuple[str, Painted]] = field(default_factory=dict)
 
     @property
@@ -57,7 +62,7 @@ class Context:
     """What the manifest says, as far as labels and pictures depend on it.
 
     ``shrinks`` is whether the codec leaves a part of a strong shrinking to JPEG's decoder; ``recipe`` is what plans are
-    drawn by, ``None`` if this version cannot draw them again.
+    drawn by, ``None`` if this version cannot draw them again; ``window`` is what they are cut into, if they are.
     """
 
     rules: LabelRules
@@ -67,6 +72,7 @@ class Context:
     shrinks: bool
     seed: int
     recipe: Recipe | None
+    window: WindowSpec | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +99,14 @@ def _check_sample(sample: WrittenSample, source: SourcePicture, context: Context
     record, report = sample.record, f.at(sample.key)
     plan = from_json(record["plan"])
     steps, out_wh = plan.steps_alone(), (int(record["width"]), int(record["height"]))
-    check_source(record, source.annotations, source.origin, f.at(str(record["key"])))
+    copy, window, labels = int(record["copy"]), None, source.annotations
+    if context.window is not None:
+        window = window_of(context.window, copy, labels.objects, source.size_wh)
+        if window is None:
+            report.fault(f"its source has no window {copy}")
+            return
+        labels = as_seen(context.window, copy, labels, context.categories)
+    check_source(record, labels, source.origin, f.at(str(record["key"])))
     if (fault := fault_of(steps, source.size_wh)) is not None:
         report.fault(f"its plan cannot be followed: {fault}")
         return
@@ -101,19 +114,37 @@ def _check_sample(sample: WrittenSample, source: SourcePicture, context: Context
         report.fault(f"is {out_wh}, its plan leads to {planned_wh}")
         return
     names = class_names(context.categories.values())
-    copy, frame = int(record["copy"]), Frame(str(source.origin["key"]), source.size_wh, source.annotations, names)
-    if context.recipe is not None and not is_redrawn(plan, context.recipe, frame, context.seed, copy):
+    frame = Frame(str(source.origin["key"]), source.size_wh, labels, names, source.split)
+    if context.window is not None and window is not None:
+        if (fault := fault_of_window(plan, context.window, copy, window, source.size_wh)) is not None:
+            report.fault(fault)
+            return
+    elif context.recipe is not None and not is_redrawn(plan, context.recipe, frame, context.seed, copy):
         report.fault(f"its plan is not the one that recipe and seed lead to for copy {record['copy']}")
     setting = Setting(steps, source.size_wh, out_wh, context.rules, source.shapes)
-    _check_objects(record, source.annotations, setting, context, report)
-    _check_rasters(sample, source.annotations, setting, context, report)
-    _check_picture(sample.members, source, steps, context, report)
+
+    def may_lack(row: int) -> bool:
+        spec = context.window
+        return window is not None and spec is not None and lacks(spec, copy, labels.objects, row, window)
+
+    _check_objects(record, labels, setting, context, report, may_lack)
+    _check_rasters(sample, labels, setting, context, report)
+    _check_picture(sample.members, source, steps, context, report, window)
 
 
 def _check_objects(
-    record: Mapping[str, Any], source: Annotations, setting: Setting, context: Context, report: Reporter
+    record: Mapping[str, Any],
+    source: Annotations,
+    setting: Setting,
+    context: Context,
+    report: Reporter,
+    may_lack: Callable[[int], bool],
 ) -> None:
-    """Every object of the source was written or dropped once, and there are no others."""
+    """Every object of the source was written or dropped once, and there are no others.
+
+    The sample of a window says nothing of what it does not show, and ``may_lack`` says of which rows of the source's
+    objects that is so.
+    """
     rows = {int(row["index"]): row for row in record["objects"]}
     drops = {int(row["index"]): row for row in record["dropped"]}
     if len(rows) + len(drops) != len(record["objects"]) + len(record["dropped"]) or rows.keys() & drops.keys():
@@ -128,7 +159,7 @@ def _check_objects(
             report.of(index).fault(f"was kept, but makes no sense in the source ({dropped.reason})")
         elif index in drops:
             check_unreadable(drops[index], dropped, context.categories.get(dropped.category_id), report.of(index))
-        else:
+        elif context.window is None:
             report.of(index).fault("vanished without a word")
     for index, i in known.items():
         category = context.categories[int(objects.category_id[i])]
@@ -136,8 +167,11 @@ def _check_objects(
             check_object(rows[index], expected_object(objects, i, category, setting), report.of(index))
         elif index in drops:
             check_drop(drops[index], expected_object(objects, i, category, setting), report.of(index))
-        else:
+        elif context.window is None:
             report.of(index).fault("vanished without a word")
+        elif not may_lack(i):
+            outside = {"category": category.name, "id": objects.facts[i].id, "reason": "outside"}
+            check_drop(outside, expected_object(objects, i, category, setting), report.of(index))
 
 
 # --- rasters ---------------------------------------------------------------------------------------------------------
@@ -206,14 +240,25 @@ def _off_by_value(got: Raster, expected: Raster) -> dict[int, float]:
 
 
 def _check_picture(
-    members: Mapping[str, bytes], source: SourcePicture, steps: Sequence[Step], context: Context, report: Reporter
+    members: Mapping[str, bytes],
+    source: SourcePicture,
+    steps: Sequence[Step],
+    context: Context,
+    report: Reporter,
+    window: Xyxy | None,
 ) -> None:
-    """The picture made again by the float64 reference and compressed alike; the mean difference in levels."""
+    """The picture made again by the float64 reference and compressed alike; the mean difference in levels.
+
+    A window is cut out of the source, which may be too large for the reference.
+    """
     _, written = picture_in(members)
     if not steps and hashlib.sha256(written).hexdigest() == source.origin["sha256"]:
         return  # the original, as it is
-    share = scale_denominator_of(source.header, steps) if context.shrinks else 1
-    expected = reference.apply(source.decoded(share), _from_smaller(steps, share))
+    if window is not None:
+        expected = cut_out(source.decoded(1), window)
+    else:
+        share = scale_denominator_of(source.header, steps) if context.shrinks else 1
+        expected = reference.apply(source.decoded(share), _from_smaller(steps, share))
     bgr = expected if expected.ndim == 2 else expected[:, :, ::-1]
     again = pixels_of(encode(np.ascontiguousarray(bgr), context.picture.of(source.header)))
     got = pixels_of(written)

@@ -162,6 +162,8 @@ class MeasureRow:
 class Verdict:
     """The result of a verification; ``checked`` of ``samples`` were compared with their source.
 
+    ``files`` is how many a dataset folder has.
+
     ``worst`` are (value by its limit, kind, where) of the samples and objects that are furthest off, worst first.
     """
 
@@ -172,6 +174,7 @@ class Verdict:
     rows: tuple[MeasureRow, ...]
     faults: tuple[Mistake, ...]
     worst: tuple[tuple[float, str, ObjectRef], ...] = field(default=())
+    files: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -199,6 +202,7 @@ class Verdict:
                 for row in self.rows
             },
             "faults": [fault._asdict() for fault in self.faults],
+            **({} if self.files is None else {"files": self.files}),
         }
 
 

@@ -68,7 +68,7 @@ def check_sample_alone(
     except ValueError as error:
         report.fault(one_line(error))
         return None
-    if unknown := members.keys() - {"json", ending} - _RASTERS:
+    if unknown := members.keys() - {"json", ending, "cls"} - _RASTERS:
         report.fault(f"has {one_line(', '.join(sorted(unknown)), 100)}, which no sample has")
     try:
         record = object_of(members["json"])
@@ -76,6 +76,7 @@ def check_sample_alone(
         if fault := fault_of_objects(known, {row["label"]: row["id"] for row in manifest["config"]["categories"]}):
             report.fault(fault)
         _check_record(key, record, manifest, report)
+        _check_class(members.get("cls"), record, manifest["config"], report)
         asked = manifest["config"]["picture"]["format"]
         if asked not in ("auto", ending) and record["copy"] >= 0:
             report.fault(f"its picture is a {ending}, the manifest says {asked}")
@@ -107,6 +108,18 @@ def _check_record(key: str, record: Mapping[str, Any], manifest: Mapping[str, An
         report.fault(f"its plan is of the seed {record['plan']['seed']}, the run of {manifest['config']['seed']}")
     if copy < 0 and record["plan"]["steps"]:
         report.fault("is the picture as it is, but its plan has steps")
+
+
+def _check_class(cls: bytes | None, record: Mapping[str, Any], config: Mapping[str, Any], report: Reporter) -> None:
+    """The member ``cls`` is the number of the one tag, from 0; the pictures of single objects have it."""
+    is_crop = config.get("window", {}).get("kind") == "objects"
+    if cls is None and not is_crop:
+        return
+    tags = record.get("tags", [])
+    numbers = {str(row["label"] - 1).encode() for row in config["categories"] if [row["name"]] == tags}
+    if cls not in numbers:
+        told = "missing" if cls is None else one_line(cls[:20], 40)
+        report.fault(f"cls is {told}, its tags are {one_line(tags, 80)}")
 
 
 def _check_object(row: Mapping[str, Any], size_wh: tuple[int, int], report: Reporter) -> None:

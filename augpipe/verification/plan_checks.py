@@ -1,4 +1,4 @@
-"""Whether a plan can be followed: sizes that fit into memory, maps that have an inverse, numbers in their ranges."""
+"""Whether a plan is the one that recipe, seed and copy lead to, so that no copy stands in the place of another."""
 
 from __future__ import annotations
 
@@ -9,35 +9,13 @@ from typing import Any
 from augpipe import __version__
 from augpipe.core.annotations import Frame
 from augpipe.core.errors import Reject
-from augpipe.core.plan import Plan, Step, to_json
+from augpipe.core.plan import Plan, to_json
 from augpipe.formats.webdataset.safe_parse import object_of
 from augpipe.labels.rules import LabelRules
-from augpipe.recipe.compile import Group, Leaf, Node, Recipe
+from augpipe.recipe.nodes import Group, Leaf, Node, Recipe
+from augpipe.recipe.operation.condition import When
 from augpipe.recipe.ops import OPERATIONS
 from augpipe.recipe.planner import draw
-
-MOST_STEPS = 1000
-MOST_PIXELS = 64_000_000
-"""Of a canvas, unless the source itself is larger; augment draws none that are."""
-
-
-def fault_of(steps: Sequence[Step], size_wh: tuple[int, int]) -> str | None:
-    """Why a plan cannot be followed for a source of this size, in words; ``None`` if it can."""
-    if len(steps) > MOST_STEPS:
-        return f"{len(steps)} steps"
-    most = max(MOST_PIXELS, math.prod(size_wh))
-    for number, step in enumerate(steps):
-        try:
-            fault = step.fault(most)
-        except (TypeError, ValueError, OverflowError) as error:
-            fault = str(error)
-        if fault is not None:
-            return f"step {number}, {type(step).__name__.lower()}: {fault}"
-    return None
-
-
-# --- whether a plan is the one that recipe, seed and copy lead to, so that no copy stands in the place of another -----
-
 
 _APART = 1e-9  # of a number; sines of two machines may differ in the last bit
 
@@ -76,8 +54,9 @@ def _node(row: Mapping[str, Any], weight: float) -> Node:
         operation = OPERATIONS[row["operation"]]
         older = {name: value for name, value in operation.before.items() if name not in parameters}
         return Leaf(row["path"], operation.model_validate(parameters).model_copy(update=older), weight)
+    when = None if "when" not in row else When.model_validate(row["when"])
     children, (least, most) = _nodes(row["steps"], row["weights"]), row["n"]
-    return Group(row["path"], row["group"], children, row["p"], (least, most), row["cut"], weight)
+    return Group(row["path"], row["group"], children, row["p"], (least, most), row["cut"], weight, when=when)
 
 
 def is_redrawn(plan: Plan, recipe: Recipe, frame: Frame, seed: int, copy: int) -> bool:

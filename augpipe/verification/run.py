@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,8 @@ from augpipe.core.parallel import parallel_map, worker_pool
 from augpipe.core.paths import StrPath, local_path
 from augpipe.core.progress import Progress
 from augpipe.formats.base import Dataset, Entry, Reader, SourceOptions, read_picture
+from augpipe.formats.class_choice import choice_of
+from augpipe.formats.layout.parting import Parting, parting_of
 from augpipe.formats.look import upright_labels
 from augpipe.formats.registry import open_dataset
 from augpipe.formats.webdataset.record import category_from_json
@@ -38,13 +39,17 @@ from augpipe.verification.consistency import NOT_OURS, ShardCounts, check_books,
 from augpipe.verification.findings import Findings, Verdict, rows_of, worst_of
 from augpipe.verification.integrity import check_sample_alone, check_shard
 from augpipe.verification.plan_checks import recipe_of
+from augpipe.windows.spec import from_json as windows_from_json
 
 _SILENT = Progress()
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How the source is read: as the manifest says, and what of it only the user knows."""
+    """How the source is read: as the manifest says, and what of it only the user knows.
+
+    ``split`` is the one that was asked for; ``tells_splits`` says whether records have the splits of their sources.
+    """
 
     reader: Reader
     entries: Mapping[str, Entry]
@@ -52,6 +57,7 @@ class Reading:
     max_pixels: int
     keep_truncated: bool
     split: str | None
+    tells_splits: bool = False
     pixels: PixelReading = field(default_factory=PixelReading)
 
     def source(self, key: str) -> SourcePicture:
@@ -80,9 +86,9 @@ class Reading:
             "width": width,
             "height": height,
             "orientation": header.orientation,
-            "split": self.split,
+            "split": self.split or (entry.split or None if self.tells_splits else None),
         }
-        return SourcePicture(header, decoded, annotations, origin)
+        return SourcePicture(header, decoded, annotations, origin, entry.split)
 
 
 @dataclass(frozen=True)
@@ -215,21 +221,23 @@ def context_of(manifest: Mapping[str, Any]) -> Context:
         config["backend"]["codec"] == "cpu",
         config["seed"],
         recipe_of(config) if manifest.get("same_bytes", True) else None,
+        windows_from_json(config["window"]) if "window" in config else None,
     )
 
 
 def _rules(manifest: Mapping[str, Any]) -> LabelRules:
     """What the recipe says of labels, from its canonical form."""
-    from augpipe.recipe import yaml_reader
-    from augpipe.recipe.load import compiled
+    from augpipe.recipe.load import without_steps
 
-    labels = object_of(manifest["config"]["recipe"]["canonical"].encode())["labels"]
-    alone = json.dumps({"version": 1, "labels": labels, "steps": ["horizontal_flip"]})
-    return compiled(yaml_reader.read("manifest.json", alone), "labels").rules
+    return without_steps("manifest", object_of(manifest["config"]["recipe"]["canonical"].encode())["labels"]).rules
 
 
 def open_source(
-    source: StrPath, folder: StrPath, classes: StrPath | None = None, images: StrPath | None = None
+    source: StrPath,
+    folder: StrPath,
+    classes: StrPath | None = None,
+    images: StrPath | None = None,
+    keep: tuple[str, ...] | None = None,
 ) -> Dataset:
     """The source of a finished folder, read as its manifest says.
 
@@ -238,12 +246,13 @@ def open_source(
         folder: the finished folder.
         classes: the file of class names, if there was one.
         images: where the pictures of a COCO JSON are, if that was said.
+        keep: names of the classes that were chosen; those of the manifest if not given.
 
     Raises:
         DatasetError: no finished folder, or no such source.
     """
     config = read_manifest(local_path(folder), whole=True)["config"]
-    reading = config.get("reading", {})
+    reading, choice = config.get("reading", {}), choice_of(config)
     options = SourceOptions(
         config["source"]["format"],
         config["split"],
@@ -253,8 +262,20 @@ def open_source(
         reading.get("exif", "upright"),
         reading.get("voc_origin", 1),
         config["void"]["semantic"],
+        keep if keep is not None or classes is not None else choice.keep,
+        choice.rename,
+        _parting_of(config),
+        reading.get("crowds", "keep"),
+        reading.get("size_mismatch", "keep"),
     )
     return open_dataset(source, options)
+
+
+def _parting_of(config: Mapping[str, Any]) -> Parting | None:
+    try:
+        return parting_of(config)
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f"manifest.json: not as docs/format.md has it: {one_line(error)}") from error
 
 
 def _sources(folder: Path, shard: Mapping[str, Any]) -> frozenset[str] | None:
@@ -275,6 +296,7 @@ def reading_of(dataset: Dataset, manifest: Mapping[str, Any], keys: frozenset[st
         int(reading.get("max_pixels", MAX_PIXELS)),
         reading.get("truncated") == "keep",
         manifest["config"]["split"],
+        "splits" in manifest["config"],
         _pixel_reading(manifest),
     )
 

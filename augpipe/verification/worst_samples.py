@@ -11,18 +11,18 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from augpipe.core.annotations import U8, Annotations, ObjectRow, Rle, objects_of
+from augpipe.core.canvas import fault_of
 from augpipe.core.errors import Reject, one_line
 from augpipe.core.plan import from_json
 from augpipe.formats.base import Dataset
 from augpipe.formats.webdataset.record import annotations_of_record
 from augpipe.formats.webdataset.safe_parse import members_at, object_of, open_file, samples_of
 from augpipe.formats.webdataset.schema import read_manifest
-from augpipe.verification.check_mask import window_around
-from augpipe.verification.check_object import expected_keypoints
 from augpipe.verification.check_sample import Context, SourcePicture, raster_of
-from augpipe.verification.expected import ExpectedObject, Setting, expected_object
 from augpipe.verification.findings import MEASURES, MISFIT, ObjectRef, Verdict
-from augpipe.verification.plan_checks import fault_of
+from augpipe.verification.objects.check_mask import window_around
+from augpipe.verification.objects.check_object import expected_keypoints
+from augpipe.verification.objects.expected import ExpectedObject, Setting, expected_object
 from augpipe.verification.run import Reading, context_of, reading_of
 from augpipe.verification.safe_pictures import picture_in, pixels_of
 from augpipe.viz.sheet import Tile, sheet

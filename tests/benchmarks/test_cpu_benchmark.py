@@ -194,7 +194,7 @@ def test_operations_run(tmp_path):
     for stages in found["stages"].values():
         assert stages["all"] == pytest.approx(sum(ms for name, ms in stages.items() if name != "all"))
         assert {"decode", "encode", "draw", "move labels", "record"} <= stages.keys()
-    assert "pixels: erase" in found["stages"]["heavy"]
+    assert "pixels: cutout" in found["stages"]["heavy"]
     assert "| affine | " in out.with_suffix(".md").read_text("utf-8")
 
 

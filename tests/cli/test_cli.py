@@ -141,7 +141,7 @@ USAGE = [
     (["--recipe", "detection", "--codec", "gpu"], "--codec gpu: cannot work"),
     (["--recipe", "detection", "--copies", "-3"], "--copies -3"),
     (["--recipe", "detection", "--workers", "-1"], "--workers -1"),
-    (["--recipe", "detection", "--split", "nope"], "there are train, val"),
+    (["--recipe", "detection", "--split", "nope"], "there are first, second"),
     (["--recipe", "detection", "--split", "../x"], "--split"),
     (["--recipe", "detection", "--from", "yolo9"], "unknown format 'yolo9'"),
     (["--recipe", "detection", "--from", "coco"], "no COCO JSON"),

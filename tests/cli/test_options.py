@@ -132,6 +132,9 @@ def shown(command: str, row: Row, value: tuple[str, ...], source: Path, folder: 
     if command == "inspect":
         return json.loads(succeeds("inspect", source, "--json", *arguments))
     target = folder / "target"
+    if command == "tile":
+        succeeds("tile", source, target, "--size", 320, "--pad", "-w", 0, "--overwrite", *row.always, *arguments)
+        return promised(target)["tars"]
     succeeds("convert", command, source, target, *arguments)
     found = contents(target)
     shutil.rmtree(target)
@@ -149,9 +152,16 @@ def test_classes_decide_what_can_be_planned(tmp_path):
     source = two_classes(tmp_path)
     (tmp_path / "cats.txt").write_text("cat\n")
     assert '"plan"' in succeeds("plan", source, "-r", "gentle", "--classes", tmp_path / "one.txt")
-    result = call("plan", source, "-r", "gentle", "--classes", tmp_path / "cats.txt")
-    assert result.exit_code == 2
-    assert "does not list the class 'dog'" in result.stderr
+    (tmp_path / "own.yaml").write_text(
+        "version: 1\nlabels: {classes: {dog: {min_side: 3}}}\nsteps: [horizontal_flip]\n"
+    )
+    own = ("-r", tmp_path / "own.yaml")
+    assert '"plan"' in succeeds("plan", source, *own)
+    for chosen in (("--classes", tmp_path / "cats.txt"), ("--map", "dog=cat")):
+        for command in (("plan", source), ("preview", source, "-o", tmp_path / "sheet.png")):
+            result = call(*command, *own, *chosen)
+            assert result.exit_code == 2
+            assert "no class 'dog' in the dataset" in result.stderr
 
 
 def test_a_preview_is_spread_over_the_dataset(tmp_path):

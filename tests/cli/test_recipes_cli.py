@@ -8,7 +8,7 @@ import pytest
 from command_line import call
 
 from augpipe.cli import shared
-from augpipe.recipe.compile import GROUPS
+from augpipe.recipe.groups import GROUPS, POLICIES
 from augpipe.recipe.load import load, shipped
 from augpipe.recipe.ops import OPERATIONS
 from augpipe.recipe.reference_docs import usual_step
@@ -85,13 +85,15 @@ def test_an_unknown_recipe():
 
 def test_operations_lists_all_in_a_line_each():
     lines = fine("operations").splitlines()
-    assert [line.split()[0] for line in lines] == [*OPERATIONS, *GROUPS]
+    assert [line.split()[0] for line in lines] == [*OPERATIONS, *GROUPS, *POLICIES]
     assert all(line.endswith(".") for line in lines)
 
 
 def test_operations_of_a_name_tells_its_parameters():
     text = fine("operations", "affine")
-    assert text.startswith("affine: Scale, shear, turn and shift about the centre, in that order; the canvas stays.\n")
+    assert text.startswith(
+        "affine: Stretch, scale, shear, turn and shift about the centre, in that order; the canvas stays.\n"
+    )
     for name in OPERATIONS["affine"].model_fields:
         assert f"\n  {name} " in text
     assert "a number, or [low, high], from 0.01 to 100 (default 1)" in text
@@ -100,7 +102,7 @@ def test_operations_of_a_name_tells_its_parameters():
     assert "Expected: exactly one of size, longest and shortest." in fine("operations", "resize")
 
 
-@pytest.mark.parametrize("name", [*OPERATIONS, *GROUPS])
+@pytest.mark.parametrize("name", [*OPERATIONS, *GROUPS, *POLICIES])
 def test_the_example_that_is_printed_can_be_pasted(name, tmp_path):
     path = tmp_path / "my.yaml"
     path.write_text("version: 1\nsteps:" + fine("operations", name).partition("\nExample:")[2])
@@ -108,7 +110,7 @@ def test_the_example_that_is_printed_can_be_pasted(name, tmp_path):
 
 
 def test_operations_of_an_unknown_name():
-    assert "unknown operation 'blur'; did you mean 'gaussian_blur'?" in refused("operations", "blur")
+    assert "unknown operation 'blur'; did you mean 'box_blur'?" in refused("operations", "blur")
 
 
 def test_schema():

@@ -92,7 +92,7 @@ def test_classes_become_1_to_k_by_name_or_as_a_file_lists_them(voc, tmp_path):
 
 
 def test_the_twenty_classes_of_voc_keep_the_devkits_order(tmp_path):
-    source = voc_of(tmp_path / "voc", a=xml(an_object(name="person")))
+    source = voc_of(tmp_path / "VOC2012", a=xml(an_object(name="person")))
     done("voc-to-coco", source, tmp_path / "out.json")
     document = json.loads((tmp_path / "out.json").read_text())
     assert len(document["categories"]) == 20
@@ -285,6 +285,10 @@ def test_a_box_of_nan_drops_its_object_and_says_so(tmp_path):
     (tmp_path / "a.json").write_text(
         json.dumps({"images": [image(1, "a.jpg")], "annotations": [row(1, 1, [float("nan")] * 4)]})
     )
+    result = call("convert", "coco-to-voc", tmp_path / "a.json", tmp_path / "voc")
+    assert (result.exit_code, "none of 1 object can be written" in result.stderr) == (1, True)
+    rows = [row(1, 1, [float("nan")] * 4), row(2, 1, [1, 1, 5, 5])]
+    (tmp_path / "a.json").write_text(json.dumps({"images": [image(1, "a.jpg")], "annotations": rows}))
     out = done("coco-to-voc", tmp_path / "a.json", tmp_path / "voc")
     assert "dropped 1 object without a box that makes sense" in out
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from conversions import (
     voc_of,
     xml,
 )
+from PIL import Image
 
 from augpipe.conversion import convert
 from augpipe.conversion import run as run_module
@@ -141,6 +143,23 @@ def test_a_source_that_is_not_there_or_empty(tmp_path):
     assert "no annotated pictures" in refused("coco-to-voc", tmp_path / "nothing.json", tmp_path / "out")
     assert "the file is empty" in refused("coco-to-voc", tmp_path / "zero.json", tmp_path / "out")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "nothing.json", "zero.json"]
+
+
+def test_the_way_out_of_a_conversion_that_there_is_not_works(tmp_path):
+    """A masks folder has no table, and Pascal VOC has a place for it: what the message says is what is run."""
+    for folder, value in (("images", np.zeros((30, 40, 3), np.uint8)), ("masks", np.eye(30, 40, dtype=np.uint8))):
+        (tmp_path / "src" / folder).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "src" / folder / "a.png"), value)
+    (tmp_path / "src" / "classes.txt").write_text("void\nroad\n")
+    said = refused("masks-to-yolo", tmp_path / "src", tmp_path / "out")
+    assert "yolo has no place for what masks holds, voc has" in said
+    assert "it goes by shards" in refused("masks-to-voc", tmp_path / "src", tmp_path / "out")
+    first, second = re.findall(r"'augpipe convert (\S+) ", said)[:2]
+    done(first, tmp_path / "src", tmp_path / "run")
+    done(second, tmp_path / "run", tmp_path / "voc")
+    (mask,) = (tmp_path / "voc" / "SegmentationClass").rglob("*.png")
+    assert np.count_nonzero(np.array(Image.open(mask))) == 30
+    assert "imagefolder-to-shards" in refused("imagefolder-to-voc", tmp_path / "src", tmp_path / "out")
 
 
 def test_the_wrong_kind_is_named(voc, coco, tmp_path):

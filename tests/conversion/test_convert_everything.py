@@ -18,6 +18,7 @@ from real_sets import real
 from augpipe.conversion import ConversionReport, convert
 from augpipe.core import parallel
 from augpipe.core.annotations import Annotations
+from augpipe.core.errors import RunError
 from augpipe.formats.base import SourceOptions
 from augpipe.formats.catalogue import targets
 from augpipe.formats.registry import open_dataset
@@ -117,6 +118,10 @@ def test_what_differs_after_there_and_back_is_in_a_report(name, by, tmp_path):
     if by == format:
         pytest.skip("there is nothing to convert")
     source, options = real(path), options_of(format, split)
+    if name == "stuff" and by in ("yolo", "dota"):  # its only object is a crowd, which these formats cannot hold
+        with pytest.raises(RunError, match="none of 1 object can be written"):
+            convert(str(source), tmp_path / "there", by, options)
+        return
     there = convert(str(source), tmp_path / "there", by, options)
     back = convert(str(tmp_path / "there"), tmp_path / "back", format, options_of(by))
     before, after = contents(source, options), contents(tmp_path / "back", options_of(format))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 
+from builders import write_picture
 from conversions import an_object, coco_of, done, failed, image, refused, row, voc_of, xml
+
+from augpipe.formats.registry import open_dataset
 
 
 def ids_of(path) -> tuple[list, list]:
@@ -74,3 +77,22 @@ def test_pictures_inside_tars_cannot_be_linked(voc, tmp_path):
 
     assert call("augment", voc, tmp_path / "run", "-r", "gentle", "-w", 0).exit_code == 0
     assert "cannot be linked" in refused("shards-to-yolo", tmp_path / "run", tmp_path / "out", "--pictures", "link")
+
+
+def test_classes_of_one_name_are_one_where_a_name_is_the_class(tmp_path):
+    """A root category that is called like a class, as Roboflow writes it."""
+    categories = [{"id": 0, "name": "facade"}, {"id": 1, "name": "car"}, {"id": 2, "name": "facade"}]
+    ring = [2, 1, 7, 1, 7, 5, 2, 5]
+    rows = [row(1, 1, [2, 1, 5, 4], 1, segmentation=[ring]), row(2, 1, [9, 1, 5, 4], 2)]
+    source = coco_of(tmp_path / "a.json", rows=rows, categories=categories)
+    write_picture(tmp_path / "a.jpg", (40, 30))
+    for target in ("voc", "dota"):
+        done(f"coco-to-{target}", source, tmp_path / target)
+        read = open_dataset(str(tmp_path / target))
+        names = {c.id: c.name for c in read.categories}
+        assert sorted(names.values()) == ["car", "facade"]
+        (labels,) = (labels for _, labels in read.labels())
+        assert sorted(names[n] for n in labels.objects.category_id.tolist()) == ["car", "facade"]
+    (labels,) = (labels for _, labels in open_dataset(str(tmp_path / "voc")).labels())
+    voc = {c.name: c.id for c in open_dataset(str(tmp_path / "voc")).categories}
+    assert labels.semantic[2, 4] == voc["car"]

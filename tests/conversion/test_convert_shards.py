@@ -134,12 +134,26 @@ def test_an_unfinished_run_is_no_source(shards, tmp_path):
 
 def test_real_shards_of_a_real_set(tmp_path):
     source = real("bccd/BCCD")
-    result = call("augment", source, tmp_path / "run", "-r", "detection", "--limit", 20, "--copies", 3, "-w", 0)
+    result = call(
+        "augment",
+        source,
+        tmp_path / "run",
+        "-r",
+        "detection",
+        "--split",
+        "train",
+        "--limit",
+        20,
+        "--copies",
+        3,
+        "-w",
+        0,
+    )
     assert result.exit_code == 0, result.output
     done("shards-to-coco", tmp_path / "run", tmp_path / "coco")
     done("shards-to-yolo", tmp_path / "run", tmp_path / "yolo")
     done("yolo-to-coco", tmp_path / "yolo", tmp_path / "back.json")
-    path = tmp_path / "coco" / "annotations" / "instances_all.json"
+    path = tmp_path / "coco" / "annotations" / "instances_train.json"
     one, other = (json.loads(p.read_text()) for p in (path, tmp_path / "back.json"))
     assert len(one["images"]) == len(other["images"]) == 3 * min(20, len(voc_boxes(source)))
     for a, b in zip(one["annotations"], other["annotations"], strict=True):

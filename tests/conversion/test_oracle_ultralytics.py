@@ -51,7 +51,7 @@ def reads(voc, coco, tmp_path_factory) -> dict[str, dict[str, Any]]:
         if source is not None:
             targets[name] = folder / name
             done(f"{format}-to-yolo", source, targets[name], "--kind", kind)
-    found = by_ultralytics([target / "data.yaml" for target in targets.values()], folder / "settings")
+    found = by_ultralytics([target / "data.yaml" for target in targets.values()])
     return dict(zip(targets, found, strict=True))
 
 
@@ -290,7 +290,7 @@ def test_pictures_that_it_leaves_out_are_told(tmp_path):
         images.append({"id": number, "file_name": name, "width": width, "height": height})
     rows = [row(i["id"], i["id"], [1, 1, 5, 5]) for i in images]
     out = done("coco-to-yolo", coco_of(tmp_path / "a.json", images, rows), tmp_path / "set")
-    (found,) = by_ultralytics([tmp_path / "set" / "data.yaml"], tmp_path / "settings")
+    (found,) = by_ultralytics([tmp_path / "set" / "data.yaml"])
     read = {Path(name).name for name in found["splits"]["train"]["pictures"]}
     assert read == {*names, "ten.png"}
     assert f"pictures of a kind or size that Ultralytics leaves out {len(images) - len(read)}" in out
@@ -305,6 +305,6 @@ def test_it_would_tell(voc, tmp_path):
     done("voc-to-yolo", voc, tmp_path / "set", "--kind", "detect")
     label = next(p for p in sorted((tmp_path / "set" / "labels" / "train").iterdir()) if p.read_text())
     label.write_text(label.read_text() + "0 1.2 0.5 0.1 0.1\n")
-    (found,) = by_ultralytics([tmp_path / "set" / "data.yaml"], tmp_path / "settings")
+    (found,) = by_ultralytics([tmp_path / "set" / "data.yaml"])
     assert found["splits"]["train"]["corrupt"] == 1
     assert "out of bounds" in found["splits"]["train"]["messages"][0]

@@ -61,7 +61,7 @@ def test_every_picture_of_an_augmented_aerial_set(tmp_path):
         sets[rule] = converted(inside, tmp_path / rule, recipe, 60 if rule == "clip" else 20)
     if (SHARED / "mmrotate").is_dir():
         sets["mmrotate"] = converted(SHARED / "mmrotate" / "tests" / "data", tmp_path / "m", "detection", 8)
-    reads = by_ultralytics([file for file, _ in sets.values()], tmp_path / "settings")
+    reads = by_ultralytics([file for file, _ in sets.values()])
     for name, found in zip(sets, reads, strict=True):
         total = {"detection": 24, "over": 27, "mmrotate": 8, "clip": 180}.get(name, 60)
         assert pictures(found) == {"corrupt": 0, "total": total}, (name, found["splits"]["train"]["messages"][:3])
@@ -94,7 +94,7 @@ def answers(tmp_path_factory):
         data = {"train": "images", "val": "images", "nc": 1, "names": {0: "a"}, "task": kind}
         data |= {"kpt_shape": [2, 3]} if kind == "pose" else {}
         (folder / kind / "data.yaml").write_text(yaml.safe_dump(data))
-    found = by_ultralytics([folder / kind / "data.yaml" for kind in KINDS], folder / "settings")
+    found = by_ultralytics([folder / kind / "data.yaml" for kind in KINDS])
     taken = [{int(Path(name).stem) for name in read["splits"]["train"]["pictures"]} for read in found]
     return {kind: (rows[kind], numbers) for kind, numbers in zip(KINDS, taken, strict=True)}
 
@@ -138,5 +138,5 @@ def test_a_row_that_cannot_be_mended_is_counted_with_its_picture(tmp_path, monke
     rows = [row(n, 1 + n // 3, [4, 5, 10 + n, 8]) for n in (1, 2, 3)]
     out = done("coco-to-yolo", coco_of(tmp_path / "a.json", images, rows), tmp_path / "set", "--workers", "0")
     assert "pictures that Ultralytics leaves out for one of their objects 1, as in 1.png, object 2" in out
-    (found,) = by_ultralytics([tmp_path / "set" / "data.yaml"], tmp_path / "settings")
+    (found,) = by_ultralytics([tmp_path / "set" / "data.yaml"])
     assert pictures(found) == {"corrupt": 1, "total": 2}

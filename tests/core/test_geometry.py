@@ -261,6 +261,31 @@ def test_clip_convex_by_hand():
     assert g.clip_convex((), square) == ()
 
 
+def _cut_side_by_side(subject, clip):
+    """Sutherland and Hodgman's algorithm as they describe it: every side of the clip, every point, one by one."""
+    for (ax, ay), (bx, by) in zip(clip, clip[1:] + clip[:1], strict=True):
+        sides = [(bx - ax) * (y - ay) - (by - ay) * (x - ax) for x, y in subject]
+        kept = []
+        for i, (side, (x, y)) in enumerate(zip(sides, subject, strict=True)):
+            (px, py), before = subject[i - 1], sides[i - 1]
+            if (side >= 0.0) != (before >= 0.0):
+                t = before / (before - side)
+                kept.append((px + t * (x - px), py + t * (y - py)))
+            if side >= 0.0:
+                kept.append((x, y))
+        subject = kept
+    return tuple(subject)
+
+
+@quick
+@given(places, places, st.floats(1.0, 400.0), st.floats(1.0, 400.0), st.integers(3, 64), st.booleans())
+def test_clip_convex_leaves_out_only_work_that_changes_no_bit(x, y, a, b, corners, upright):
+    turns = [2.0 * math.pi * i / corners for i in range(corners)]
+    outline = tuple((x + a * math.cos(t), y + b * math.sin(t)) for t in turns)
+    frame = g.rectangle((640, 480)) if upright else ((100.0, -50.0), (400.0, 60.0), (300.0, 400.0), (-80.0, 200.0))
+    assert g.clip_convex(outline, frame) == _cut_side_by_side(outline, frame)
+
+
 @quick
 @given(convex_regions(), convex_regions())
 def test_clip_convex_is_the_common_part(a, b):

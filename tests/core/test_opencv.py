@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -40,26 +41,59 @@ def with_cv2(text: str, folder: Path, *arguments: object) -> subprocess.Complete
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_commands_that_need_it_say_why_it_does_not_load_and_the_way_out(fault, voc, tmp_path):
-    text, why = FAULTS[fault]
-    for arguments in (
-        ["augment", voc, tmp_path / "out", "-r", "gentle", "-w", 1],
-        ["preview", voc, "-r", "gentle", "-o", tmp_path / "x.png"],
-    ):
-        done = with_cv2(text, tmp_path, *arguments)
-        assert done.returncode == 2
-        first, second = done.stderr.splitlines()[-2:]
-        assert first.startswith("augpipe: OpenCV cannot be loaded: ")
-        assert why in first
-        assert "Traceback" not in done.stderr
-        assert second == "         pip install --force-reinstall --no-deps opencv-python-headless"
+# Each fault in the run's workers or, which takes less time, in the command's own process, and one of them in both.
+NEED_IT = [("another build's library", "augment"), *((fault, "preview") for fault in FAULTS)]
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_what_does_not_need_it_works(fault, voc, tmp_path):
+@pytest.mark.parametrize(("fault", "command"), NEED_IT)
+def test_commands_that_need_it_say_why_it_does_not_load_and_the_way_out(fault, command, voc, tmp_path):
     text, why = FAULTS[fault]
-    for arguments in (
+    more = {"augment": [tmp_path / "out", "-w", 1], "preview": ["-o", tmp_path / "x.png"]}[command]
+    done = with_cv2(text, tmp_path, command, voc, "-r", "gentle", *more)
+    assert done.returncode == 2
+    first, second = done.stderr.splitlines()[-2:]
+    assert first.startswith("augpipe: OpenCV cannot be loaded: ")
+    assert why in first
+    assert "Traceback" not in done.stderr
+    assert second == "         pip install --force-reinstall --no-deps opencv-python-headless"
+
+
+# Several command lines in one process, and what each of them has loaded by its end.
+ONE_BY_ONE = """
+import json, sys
+from augpipe.cli.main import main
+ends = []
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["augpipe", *words]
+    try:
+        main()
+        code = 0
+    except SystemExit as end:
+        code = end.code or 0
+    ends.append([words, code, "cv2" in sys.modules])
+print(file=sys.stderr)
+print(json.dumps(ends), file=sys.stderr)
+"""
+
+
+def ends_of(commands: list[list[object]], **environment: str) -> list[list[object]]:
+    """(Command line, exit code, whether OpenCV is loaded) of each."""
+    words = json.dumps([[str(word) for word in command] for command in commands])
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", ONE_BY_ONE, words],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stderr.splitlines()[-1])
+
+
+def test_what_does_not_need_it_works(voc, tmp_path):
+    """With a module that fails when it is imported."""
+    (tmp_path / "cv2").mkdir()
+    (tmp_path / "cv2" / "__init__.py").write_text(FAULTS["another build's library"][0])
+    commands = [
         ["--version"],
         ["--help"],
         ["augment", "--help"],
@@ -69,9 +103,14 @@ def test_what_does_not_need_it_works(fault, voc, tmp_path):
         ["inspect", voc],
         ["convert", "voc-to-coco", voc, tmp_path / "x.json"],
         ["plan", voc, "-r", "gentle"],
-    ):
-        assert with_cv2(text, tmp_path, *arguments).returncode == 0, arguments
-        (tmp_path / "x.json").unlink(missing_ok=True)
+    ]
+    ends = ends_of(commands, PYTHONPATH=str(tmp_path))
+    assert [code for _, code, _ in ends] == [0] * len(commands), ends
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_doctor_says_why_it_does_not_load(fault, tmp_path):
+    text, why = FAULTS[fault]
     done = with_cv2(text, tmp_path, "doctor")
     assert done.returncode == 1
     assert f"OpenCV cannot be loaded: {why}" in done.stdout
@@ -96,16 +135,9 @@ def test_doctor_outlives_a_library_that_brings_its_process_down(tmp_path):
     assert "not done: the process was ended by SIGILL" in done.stdout
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--version"], ["--help"], ["recipes", "list"], ["recipes", "schema"], ["doctor"]], ids=" ".join
-)
-def test_commands_that_do_not_load_it(arguments):
-    code = (
-        f"import sys; sys.argv = ['augpipe', *{arguments!r}]\nfrom augpipe.cli.main import main\n"
-        "try: main()\nexcept SystemExit: pass\nprint('loaded' if 'cv2' in sys.modules else 'free')"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "free"
+def test_commands_that_do_not_load_it():
+    ends = ends_of([["--version"], ["--help"], ["recipes", "list"], ["recipes", "schema"], ["doctor"]])
+    assert [(code, loaded) for _, code, loaded in ends] == [(0, False)] * 5, ends
 
 
 def test_one_file_imports_it():

@@ -66,8 +66,9 @@ def test_a_classes_file_fixes_the_ids(animals, tmp_path):
     (tmp_path / "classes.txt").write_text("zebra x\ndog\nowl\ncat\n")
     assert classes(opened(animals, classes=tmp_path / "classes.txt"))[0] == (1, 1, "zebra x")
     (tmp_path / "classes.txt").write_text("dog\ncat\n")
-    with pytest.raises(DatasetError, match="does not list the class 'zebra x'"):
-        opened(animals, classes=tmp_path / "classes.txt")
+    source = opened(animals, classes=tmp_path / "classes.txt")
+    assert classes(source) == [(1, 1, "dog"), (2, 2, "cat")]
+    assert any("of 'zebra x' (as in zebra x/" in remark for remark in source.remarks)
 
 
 def test_splits_have_the_same_classes(tmp_path):
@@ -184,6 +185,8 @@ def test_names_for_the_values(tmp_path):
     (tmp_path / "classes.txt").write_text("road\nsky\ncar\n")
     source = opened(tmp_path / "set", classes=tmp_path / "classes.txt")
     assert classes(source) == [(1, 1, "road"), (2, 2, "sky"), (3, 3, "car")]
+    (tmp_path / "classes.txt").write_text("_background_\nroad\nsky\ncar\n")  # as labelme's tools write it
+    assert classes(opened(tmp_path / "set", classes=tmp_path / "classes.txt")) == classes(source)
     (tmp_path / "classes.txt").write_text("road\nsky\n")
     with pytest.raises(DatasetError, match="lists 2 names for the values from 1 on, but the masks hold 3"):
         opened(tmp_path / "set", classes=tmp_path / "classes.txt")

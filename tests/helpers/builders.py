@@ -221,10 +221,10 @@ def panoptic_set(root: Path, png: bool = True) -> tuple[np.ndarray, list[Any]]:
     segments = [{"id": 1_000_000, "category_id": 1, "area": 18, "bbox": [3, 2, 6, 3], "iscrowd": 0, "free": "x"},
                 {"id": 7, "category_id": 1}, {"category_id": 1}, "no"]  # fmt: skip
     rows = [{"image_id": 1, "file_name": "a.png", "segments_info": segments}]
-    write_json(root / "annotations" / "panoptic_val.json", coco(rows=rows))
+    write_json(root / "annotations" / "panoptic_train.json", coco(rows=rows))
     write_picture(root / "val" / "a.jpg")
     if png:
-        (root / "annotations" / "panoptic_val").mkdir()
+        (root / "annotations" / "panoptic_train").mkdir()
         rgb = np.dstack([ids & 255, ids >> 8 & 255, ids >> 16]).astype(np.uint8)
-        Image.fromarray(rgb).save(root / "annotations" / "panoptic_val" / "a.png")
+        Image.fromarray(rgb).save(root / "annotations" / "panoptic_train" / "a.png")
     return ids, segments

@@ -44,6 +44,7 @@ from augpipe.storage import remote
 FAULTS = ("drop", "cut", "500", "503", "429", "busy 503 0 1", "busy 429 2 1")
 SOURCES = ("{web}/voc.zip", "{web}/voc.tar", "{web}/coco.zip", "{web}/coco/annotations/instances.json",
            "{web}/shards/all-{{000000..000002}}.tar", "s3://data/VOC2012/", "s3://data/voc.zip")  # fmt: skip
+PICTURES_APART = SOURCES[3]
 _MOST_CALLS = 6
 
 
@@ -156,7 +157,7 @@ def outcomes_of(runs: int, seed: int, place: Path) -> list[Outcome]:
     with places(place) as servers:
         wanted = {}
         for number in range(runs):
-            source = SOURCES[number % len(SOURCES)]
+            source = PICTURES_APART if Disturbance.worse else SOURCES[number % len(SOURCES)]
             if source not in wanted:
                 wanted[source] = place / "wanted" / str(len(wanted)) / "out"
                 for server in servers:

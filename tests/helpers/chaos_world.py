@@ -14,6 +14,7 @@ from pathlib import Path
 _PROC = Path("/proc")
 # Small work is spread over processes here, and goes as fast as it does.
 PROGRAM = """
+import augpipe.cli.start
 from augpipe.cli import main
 def small(words, real=main._code_of):
     from augpipe.core import parallel

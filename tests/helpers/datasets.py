@@ -57,8 +57,8 @@ def voc_xml(stem: str, width: int, height: int, boxes: list[tuple[int, int, int,
     )
 
 
-def make_voc(folder: Path, count: int = 9, objects: int = 3) -> Path:
-    """A Pascal VOC root with ImageSets train and val."""
+def make_voc(folder: Path, count: int = 9, objects: int = 3, lists: tuple[str, str] = ("first", "second")) -> Path:
+    """A Pascal VOC root with two ImageSets, which are no splits unless they are called as such."""
     for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     stems = []
@@ -69,8 +69,8 @@ def make_voc(folder: Path, count: int = 9, objects: int = 3) -> Path:
         cv2.imwrite(str(folder / "JPEGImages" / f"{stem}.jpg"), picture(width, height, i, objects))
         xml = voc_xml(stem, width, height, boxes_of(width, height, i, objects))
         (folder / "Annotations" / f"{stem}.xml").write_text(xml, "utf-8")
-    (folder / "ImageSets" / "Main" / "train.txt").write_text("\n".join(stems[: count // 2]) + "\n")
-    (folder / "ImageSets" / "Main" / "val.txt").write_text("\n".join(stems[count // 2 :]) + "\n")
+    (folder / "ImageSets" / "Main" / f"{lists[0]}.txt").write_text("\n".join(stems[: count // 2]) + "\n")
+    (folder / "ImageSets" / "Main" / f"{lists[1]}.txt").write_text("\n".join(stems[count // 2 :]) + "\n")
     return folder
 
 

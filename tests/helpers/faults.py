@@ -259,9 +259,9 @@ class Injector:
         cv2.imencode = self._plain("encode", _real.imencode)  # type: ignore[assignment]
         Image.open = self._plain("header", _real.image_open)  # type: ignore[assignment]
         tempfile.TemporaryFile = self._temporary  # type: ignore[assignment]
-        from augpipe.run import task
+        from augpipe.run import outputs
 
-        task.draw = self._plain("draw", task.draw)  # type: ignore[attr-defined]
+        outputs.draw = self._plain("draw", outputs.draw)  # type: ignore[attr-defined]
 
     def _plain(self, place: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **named: Any) -> Any:

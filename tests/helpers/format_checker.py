@@ -184,20 +184,22 @@ def _form_of(folder: Path, sources: Mapping[str, bytes] | None) -> Iterator[str]
     config = manifest["config"]
     if (run["schema"], run["config"], run["digest"]) != ("augpipe-run/1", config, manifest["digest"]):
         yield "run.json: not the run of the manifest"
-    split = config["split"] or "all"
+    split = config["split"] or ("|".join(name or "all" for name in config["splits"]) if "splits" in config else "all")
     for name in sorted({path.name for path in folder.iterdir()} - SINGLE):
-        if not re.fullmatch(rf"{split}-\d{{6}}\.(tar|json)", name) or not (folder / name).is_file():
+        if not re.fullmatch(rf"({split})-\d{{6}}\.(tar|json)", name) or not (folder / name).is_file():
             yield f"{name}: does not belong in a finished folder"
     rows = [json.loads(line) for line in (folder / "rejects.jsonl").read_bytes().splitlines()]
     if (places := [(row["source"], row["copies"]) for row in rows]) != sorted(places):
         yield "rejects.jsonl: not sorted by (source, copies)"
     origins: dict[str, set[str]] = defaultdict(set)
-    for number, path in enumerate(sorted(folder.glob(f"{split}-*.json"))):
+    indices = []
+    for path in sorted(path for path in folder.glob("*-??????.json")):
         yield from _typed(path.read_bytes(), _Record, path.name)
-        if (task := json.loads(path.read_bytes())["task"])["index"] != number:
-            yield f"{path.name}: its task is {task['index']}"
+        indices.append(json.loads(path.read_bytes())["task"]["index"])
         if (tar := path.with_suffix(".tar")).exists():
             yield from _form_of_tar(tar, config, sources, origins)
+    if sorted(indices) != list(range(len(indices))) or ("splits" not in config and indices != sorted(indices)):
+        yield f"the tasks are {indices}"
     yield from (f"{source}: its copies differ in id or objects" for source, all_ in origins.items() if len(all_) > 1)
 
 

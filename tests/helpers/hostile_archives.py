@@ -151,7 +151,7 @@ archive_case(ZIPS, "a name with a zero byte", ERROR,
              changed(lambda d: d.replace(b"b.jpg", b"b\0jpg")), "is no name")  # fmt: skip
 archive_case(ZIPS, "folders 2,000 levels deep", READ, zipped((f"{'d/' * 2000}x.jpg", GOOD)))
 archive_case(ZIPS, "a name of 60,000 letters", ERROR, zipped((f"{'x' * 60_000}.jpg", GOOD)), "is no name")
-archive_case(ZIPS, "100,000 empty members", READ, zipped(*((f"more/{i}", b"") for i in range(100_000))))
+archive_case(ZIPS, "25,000 empty members", READ, zipped(*((f"more/{i}", b"") for i in range(25_000))))
 archive_case(ZIPS, "a member with a password", ERROR, central(8, b"\1\0"), "is encrypted")
 archive_case(ZIPS, "a member packed with LZMA", ERROR, central(10, b"\x0e\0"), "packed with lzma")
 archive_case(ZIPS, "a checksum that is wrong", "reject bad-archive", central(16, b"\1\2\3\4"))

@@ -53,7 +53,7 @@ def install(wheel: Path, home: Path) -> Path:
         archive.extractall(site)
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     command = home / "bin" / "augpipe"
-    call = "from augpipe.cli.main import main\n\nif __name__ == '__main__':\n    main()\n"
+    call = "from augpipe.cli.start import main\n\nif __name__ == '__main__':\n    main()\n"
     command.write_text(f"#!{home}/bin/python\n{call}")
     command.chmod(0o755)
     return command

@@ -12,7 +12,20 @@ from pathlib import Path
 import datasets
 import numpy as np
 import typer.main
-from builders import coco, encoded, exif, image, object_xml, photo, row, voc_xml, write_json, write_tar, write_voc
+from builders import (
+    coco,
+    encoded,
+    exif,
+    image,
+    object_xml,
+    photo,
+    row,
+    voc_xml,
+    write_json,
+    write_picture,
+    write_tar,
+    write_voc,
+)
 from pictures import band_tiff
 
 from augpipe.cli.main import app
@@ -26,9 +39,11 @@ RECIPES = {
 
 
 def options_of(command: str) -> list[str]:
-    """The long names of a command's options."""
-    group = typer.main.get_command(app)
-    return [p.opts[0] for p in group.commands[command].params if p.param_type_name == "option"]
+    """The long names of the options of a command, or of one of a group, as ``dataset merge``."""
+    found = typer.main.get_command(app)
+    for word in command.split():
+        found = found.commands[word]
+    return [p.opts[0] for p in found.params if p.param_type_name == "option"]
 
 
 @dataclass(frozen=True)
@@ -57,8 +72,18 @@ class Row:
 
 
 def plain(folder: Path) -> Path:
-    """VOC with the lists train and val."""
+    """VOC with two lists."""
     return datasets.make_voc(folder / "voc", 4, objects=2)
+
+
+def parted(folder: Path) -> Path:
+    """VOC whose lists are splits."""
+    return datasets.make_voc(folder / "voc", 4, objects=2, lists=("train", "val"))
+
+
+def half_listed(folder: Path) -> Path:
+    """VOC of which half the pictures are in train, and half in no split."""
+    return datasets.make_voc(folder / "voc", 4, objects=2, lists=("train", "second"))
 
 
 def turned(folder: Path) -> Path:
@@ -124,6 +149,19 @@ def holes(folder: Path) -> Path:
     return write_json(folder / "a.json", coco([image()], [row(segmentation=[[2, 1, 7, 1, 7, 5]])]))
 
 
+def crowded(folder: Path) -> Path:
+    """COCO with an object and a crowd."""
+    write_picture(folder / "images" / "a.jpg")
+    rows = [row(1), row(2, bbox=[9, 1, 8, 6], iscrowd=1)]
+    return write_json(folder / "a.json", coco([image()], rows))
+
+
+def half(folder: Path) -> Path:
+    """COCO that states half the size of its picture."""
+    write_picture(folder / "images" / "a.jpg", (40, 20))
+    return write_json(folder / "a.json", coco([image()], [row()]))
+
+
 def two_pictures(folder: Path, one: bytes, two: bytes, ending: str) -> Path:
     """Two classes with a picture each."""
     for name, data in (("cat", one), ("dog", two)):
@@ -153,6 +191,7 @@ def gray(folder: Path) -> Path:
 # --- what shows ------------------------------------------------------------------------------------------------------
 
 MAKERS = ("augment", "plan", "preview")
+TILED = ("augment", "tile")
 READERS = (*MAKERS, "inspect")
 ALL_MAY_BE_LOST = ("--max-rejects", "100%")
 
@@ -160,49 +199,96 @@ ROWS = {
     "--recipe": Row(plain, ("-r", "{folder}/flip.yaml"), ("-r", "{folder}/moved.yaml"), "recipe.digest", MAKERS),
     "--set": Row(plain, ("--set", "steps.affine.rotate=10"), ("--set", "steps.affine.rotate=20"),
                  "recipe.canonical", MAKERS),
-    "--seed": Row(plain, ("--seed", "1"), ("--seed", "2"), "seed", MAKERS),
+    "--seed": Row(plain, ("--seed", "1"), ("--seed", "2"), "seed", (*MAKERS, "tile")),
     "--copies": Row(plain, ("-n", "1"), ("-n", "2"), "copies", MAKERS),
     "--originals": Row(plain, (), ("--originals",), "originals"),
-    "--from": Row(voc_and_shards, ("--from", "voc"), ("--from", "shards"), "source.format", READERS),
-    "--split": Row(plain, ("--split", "train"), ("--split", "val"), "split", (*READERS, "voc-to-coco")),
+    "--from": Row(voc_and_shards, ("--from", "voc"), ("--from", "shards"), "source.format", (*READERS, "tile")),
+    "--split": Row(plain, ("--split", "first"), ("--split", "second"), "split", (*READERS, "tile", "voc-to-coco")),
+    "--augment-split": Row(parted, ("--augment-split", "train"), ("--augment-split", "val"), "augmented"),
+    "--pass-split": Row(half_listed, (), ("--pass-split", "train"), "augmented"),
+    "--val": Row(plain, ("--val", "30%"), ("--val", "60%"), "parting.val"),
+    "--test": Row(plain, ("--test", "30%"), ("--test", "60%"), "parting.test"),
+    "--group-by": Row(plain, ("--val", "50%", "--group-by", "img_00[01]"), ("--val", "50%", "--group-by", "img_00[03]"),
+                      "parting.group_by"),
     "--classes": Row(two_classes, ("--classes", "{folder}/one.txt"), ("--classes", "{folder}/two.txt"),
-                     "categories", ("augment", "preview", "inspect", "voc-to-coco")),
+                     "categories", ("augment", "tile", "preview", "inspect", "voc-to-coco")),
+    "--map": Row(two_classes, ("--map", "cat=dog"), ("--map", "dog=cat"), "map", ("augment", "inspect", "voc-to-coco")),
+    "--crowds": Row(crowded, ("--crowds", "keep"), ("--crowds", "drop"), "reading.crowds",
+                    (*READERS, "coco-to-voc"), recipe="around.yaml"),
+    "--size-mismatch": Row(half, ("--size-mismatch", "keep"), ("--size-mismatch", "scale"), "reading.size_mismatch",
+                           (*READERS, "coco-to-voc"), recipe="around.yaml"),
     "--images": Row(two_folders_of_pictures, ("--images", "{folder}/one"), ("--images", "{folder}/two"),
-                    "source.fingerprint", (*READERS, "coco-to-voc")),
-    "--limit": Row(plain, ("--limit", "1"), ("--limit", "3"), "limit", (*READERS, "voc-to-coco")),
-    "--exif": Row(turned, ("--exif", "upright"), ("--exif", "stored"), "reading.exif", READERS,
+                    "source.fingerprint", (*READERS, "tile", "coco-to-voc")),
+    "--limit": Row(plain, ("--limit", "1"), ("--limit", "3"), "limit", (*READERS, "tile", "voc-to-coco")),
+    "--exif": Row(turned, ("--exif", "upright"), ("--exif", "stored"), "reading.exif", (*READERS, "tile"),
                   recipe="around.yaml"),
     "--voc-origin": Row(from_nothing, ("--voc-origin", "1"), ("--voc-origin", "0"), "reading.voc_origin",
-                        (*READERS, "voc-to-coco"), recipe="around.yaml"),
-    "--void": Row(masks, ("--void", "255"), ("--void", "7"), "void.semantic", ("augment", "preview")),
-    "--picture": Row(from_nothing, ("--picture", "jpg"), ("--picture", "png"), "picture.format"),
+                        (*READERS, "tile", "voc-to-coco"), recipe="around.yaml"),
+    "--void": Row(masks, ("--void", "255"), ("--void", "7"), "void.semantic", ("augment", "tile", "preview")),
+    "--picture": Row(from_nothing, ("--picture", "jpg"), ("--picture", "png"), "picture.format", TILED),
     "--subsampling": Row(from_nothing, ("--subsampling", "420"), ("--subsampling", "444"), "picture.subsampling"),
-    "--range": Row(deep, ("--range", "0,1000"), ("--range", "0,4095"), "picture.range", ("augment", "preview")),
-    "--bands": Row(banded, ("--bands", "1,2,3"), ("--bands", "5,4,1"), "picture.bands", ("augment", "preview")),
-    "--channels": Row(gray, ("--channels", "source"), ("--channels", "rgb"), "picture.channels", ("augment", "preview"),
-                      recipe="noise.yaml"),
-    "--quality": Row(from_nothing, ("--quality", "90"), ("--quality", "40"), "picture.quality"),
-    "--sources-per-shard": Row(plain, ("--sources-per-shard", "1"), ("--sources-per-shard", "2"), "sources_per_shard"),
-    "--max-pixels": Row(plain, ("--max-pixels", "64000000"), ("--max-pixels", "7000"), "reading.max_pixels",
+    "--range": Row(deep, ("--range", "0,1000"), ("--range", "0,4095"), "picture.range", ("augment", "tile", "preview")),
+    "--bands": Row(banded, ("--bands", "1,2,3"), ("--bands", "5,4,1"), "picture.bands", ("augment", "tile", "preview")),
+    "--channels": Row(gray, ("--channels", "source"), ("--channels", "rgb"), "picture.channels",
+                      ("augment", "tile", "preview"), recipe="noise.yaml"),
+    "--quality": Row(from_nothing, ("--quality", "90"), ("--quality", "40"), "picture.quality", TILED),
+    "--sources-per-shard": Row(plain, ("--sources-per-shard", "1"), ("--sources-per-shard", "2"), "sources_per_shard",
+                               TILED),
+    "--max-pixels": Row(plain, ("--max-pixels", "64000000"), ("--max-pixels", "7000"), "reading.max_pixels", TILED,
                         always=ALL_MAY_BE_LOST),
-    "--truncated": Row(cut_short, ("--truncated", "reject"), ("--truncated", "keep"), "reading.truncated",
+    "--truncated": Row(cut_short, ("--truncated", "reject"), ("--truncated", "keep"), "reading.truncated", TILED,
                        always=ALL_MAY_BE_LOST),
-    "--strict": Row(clipped, (), ("--strict",), "reading.strict", always=ALL_MAY_BE_LOST),
+    "--strict": Row(clipped, (), ("--strict",), "reading.strict", TILED, always=ALL_MAY_BE_LOST),
     "--tile": Row(plain, ("--tile", "100"), ("--tile", "200"), commands=("preview",)),
     "--kind": Row(holes, ("--kind", "detect"), ("--kind", "segment"), commands=("coco-to-yolo",)),
     "--ids": Row(plain, ("--ids", "keep"), ("--ids", "sequential"), commands=("voc-to-coco",)),
     "--pictures": Row(plain, ("--pictures", "copy"), ("--pictures", "reference"), commands=("voc-to-coco",)),
 }  # fmt: skip
 
-OPTIONS = "cli/test_options.py::"
+OPTIONS, WINDOWS = "cli/test_options.py::", "run/test_run_windows.py::"
+SHARED_WITH_TILE = (
+    "--seed", "--to", "--kind", "--ids", "--set", "--from", "--split", "--classes", "--images", "--limit", "--exif",
+    "--voc-origin", "--void", "--range", "--bands", "--channels", "--picture", "--quality", "--sources-per-shard",
+    "--max-pixels", "--truncated", "--strict", "--overwrite", "--check", "--tasks",
+)  # fmt: skip
+MERGE, FILTER, PARTED = (f"conversion/test_{name}.py::" for name in ("merge", "filter", "parted"))
+_OF_SETS = "conversion/test_dataset_options.py::"
+_SET = {
+    "--to": _OF_SETS + "test_another_format_and_any_number_of_workers",
+    "--from": _OF_SETS + "test_a_source_that_can_be_read_in_two_ways",
+    "--split": _OF_SETS + "test_one_split_of_all",
+    "--overwrite": _OF_SETS + "test_nothing_is_written_over_unless_asked",
+    "--pictures": _OF_SETS + "test_pictures_are_copied_or_linked_to",
+    "--strict": _OF_SETS + "test_strict_writes_nothing_where_something_is_lost",
+}
+_ONE_SET = dict.fromkeys(("--images", "--limit"), _OF_SETS + "test_pictures_elsewhere_and_only_the_first")
 TRIED = {
     "augment": {
+        "--to": "conversion/test_augment_to.py::test_one_command_writes_what_two_do",
+        "--kind": "conversion/test_augment_to_refused.py::test_options_of_the_format_are_given_on",
+        "--ids": "conversion/test_augment_to_refused.py::test_options_of_the_format_are_given_on",
         "--device": "run/test_devices.py::test_another_device_is_another_configuration",
         "--codec": "run/test_devices.py::test_what_was_begun_on_cuda_goes_on_there_with_the_same_codec",
         "--overwrite": "run/folder/test_store.py::test_overwrite_deletes_only_what_the_records_name",
         "--check": "run/test_resume.py::test_check_finds_a_bit_that_has_turned_and_nothing_else_does",
         "--extend": "run/test_resume.py::test_copies_are_added_without_touching_what_is_there",
         "--tasks": "run/test_resume.py::test_parts_of_the_tasks_in_any_order_come_to_the_same_bytes",
+    },
+    "tile": {
+        **dict.fromkeys(("--size", "--overlap"), WINDOWS + "test_tiles_are_the_pictures_own_pixels_and_labels"),
+        "--min-visibility": WINDOWS + "test_objects_in_no_tile_are_counted_and_named",
+        "--keep-empty": WINDOWS + "test_empty_tiles_that_are_left_out_are_counted",
+        "--pad": WINDOWS + "test_padded_tiles",
+        "--set": WINDOWS + "test_rules_of_labels_are_set",
+        **dict.fromkeys(("--to", "--kind", "--ids"), WINDOWS + "test_tiles_become_a_dataset_of_another_format"),
+        "--tasks": WINDOWS + "test_the_same_bytes_for_any_number_of_workers_and_after_a_loss",
+        **dict.fromkeys(("--check", "--overwrite"), WINDOWS + "test_shards_are_checked_and_made_anew"),
+    },
+    "crops": {
+        "--margin": WINDOWS + "test_each_object_is_a_picture_with_its_class",
+        **dict.fromkeys(("--square", "--others"), WINDOWS + "test_squares_with_other_objects"),
+        "--min-side": WINDOWS + "test_crowds_and_what_is_small_are_counted",
+        **dict.fromkeys(SHARED_WITH_TILE, WINDOWS + "test_both_commands_share_their_options"),
     },
     "retry": {
         "--all": "run/test_retry.py::test_mended_files_are_taken_up_and_only_their_shards_made",
@@ -213,8 +299,14 @@ TRIED = {
         "--overwrite": "conversion/test_convert_options.py::test_pictures_as_links",
         "--strict": "conversion/test_convert_options.py::test_strict_writes_nothing_if_anything_is_lost_or_odd",
     },
-    "preview": {"--output": "cli/test_cli.py::test_preview_writes_a_sheet"},
-    "plan": {"--classes": OPTIONS + "test_classes_decide_what_can_be_planned"},
+    "preview": {
+        "--output": "cli/test_cli.py::test_preview_writes_a_sheet",
+        "--map": OPTIONS + "test_classes_decide_what_can_be_planned",
+    },
+    "plan": {
+        "--classes": OPTIONS + "test_classes_decide_what_can_be_planned",
+        "--map": OPTIONS + "test_classes_decide_what_can_be_planned",
+    },
     "inspect": {
         "--diff": "survey/test_survey.py::test_two_datasets_side_by_side",
         "--output": "survey/test_survey.py::test_plots_of_every_format_and_of_many_classes",
@@ -227,6 +319,32 @@ TRIED = {
         "--samples": OPTIONS + "test_so_many_samples_are_compared",
         "--sheet": "verification/test_verify_cli.py::test_a_sound_folder",
         "--json": "verification/test_verify_cli.py::test_what_is_off_is_said_and_ends_in_1",
+    },
+    "replay": {
+        "--output": "replay/test_replay.py::test_the_command_writes_the_picture_or_all_files",
+        "--against": "replay/test_replay.py::test_a_moved_source_is_named",
+        "--classes": "replay/test_replay.py::test_names_and_pictures_that_were_moved_too",
+        "--images": "replay/test_replay.py::test_names_and_pictures_that_were_moved_too",
+    },
+    "dataset merge": {**_SET, "--equal-names": MERGE + "test_pictures_of_one_name_get_the_name_of_their_dataset"},
+    "dataset filter": {
+        **_SET,
+        **_ONE_SET,
+        "--classes": FILTER + "test_classes_that_stay_and_that_go",
+        "--drop": FILTER + "test_classes_that_stay_and_that_go",
+        **dict.fromkeys(("--min-side", "--max-side"), FILTER + "test_sizes_of_objects"),
+        **dict.fromkeys(
+            ("--min-picture", "--max-picture"), FILTER + "test_pictures_without_objects_and_of_other_sizes"
+        ),
+        "--keep-empty": FILTER + "test_a_share_of_the_empty_ones_by_the_hash_of_their_names",
+    },
+    "dataset rename": {**_SET, **_ONE_SET, "--map": FILTER + "test_other_names_and_classes_that_become_one"},
+    "dataset split": {
+        **{name: test for name, test in _SET.items() if name != "--split"},
+        **_ONE_SET,
+        **dict.fromkeys(("--val", "--test"), PARTED + "test_every_format_puts_the_splits_where_they_belong"),
+        "--group-by": PARTED + "test_groups_stay_together",
+        "--again": PARTED + "test_what_was_parted_and_written_is_parted_the_same_again",
     },
     "doctor": {},
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -112,8 +113,8 @@ def _packed_12(row: np.ndarray) -> bytes:
 
 
 def resized(jpeg: bytes, size_wh: tuple[int, int]) -> bytes:
-    """A baseline JPEG whose header claims another size."""
-    place = jpeg.index(b"\xff\xc0") + 5
+    """A JPEG, baseline or progressive, whose header claims another size."""
+    place = re.search(rb"\xff[\xc0\xc2]", jpeg).end() + 3
     return jpeg[:place] + struct.pack(">HH", size_wh[1], size_wh[0]) + jpeg[place + 4 :]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from augpipe.core.annotations import Annotations, Frame, ObjectRow, objects_of
 from augpipe.core.plan import Plan
 from augpipe.core.rng import OpRng, SampleRng
-from augpipe.recipe.compile import Recipe
 from augpipe.recipe.load import compiled
+from augpipe.recipe.nodes import Recipe
 from augpipe.recipe.operation.base import OpInput, OpResult
 from augpipe.recipe.ops import OPERATIONS
 from augpipe.recipe.planner import draw

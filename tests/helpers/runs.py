@@ -10,8 +10,8 @@ from typing import Any
 
 from augpipe.formats.base import SourceOptions
 from augpipe.recipe import yaml_reader
-from augpipe.recipe.compile import Recipe
 from augpipe.recipe.load import compiled, load
+from augpipe.recipe.nodes import Recipe
 from augpipe.run.augment import Execution, Limits, RunOptions, Summary, Watcher, augment
 
 
@@ -23,7 +23,7 @@ def run(
     source: Path | str, folder: Path, recipe: str | Recipe = "detection", *, workers: int = 0, **options: Any
 ) -> Summary:
     """A run; options that belong to the source, the limits and the call itself are sorted out here."""
-    source_names = {"split", "classes", "images", "limit", "exif", "voc_origin", "format"}
+    source_names = {"split", "classes", "images", "limit", "exif", "voc_origin", "format", "parting"}
     reading = SourceOptions(**{k: options.pop(k) for k in source_names & options.keys()})
     limits = Limits(options.pop("max_rejects", "1%"), options.pop("max_dropped", None))
     how = {k: options.pop(k) for k in ("overwrite", "check", "accept_version", "extend", "tasks") if k in options}

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import datasets
+from conversions import yolo_of
 from documents import commands
 from installing import ROOT, build_wheel, listed_files
 from packing import packed
@@ -79,8 +80,9 @@ def make_machine(root: Path, suite: str, options: Sequence[str]) -> None:
         (clone / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, clone / name)
     for place in (clone, elsewhere):
-        datasets.make_voc(place / "data" / "voc")
+        datasets.make_voc(place / "data" / "voc", lists=("train", "val"))
         datasets.make_coco(place / "data" / "coco")
+        yolo_of(place / "data" / "yolo", train__a="0 .5 .5 .2 .2\n", train__b="1 .5 .5 .2 .2\n")
         packed(place / "data" / "voc", place / "data" / "voc.tar")
     for path in (clone, elsewhere, *clone.rglob("*"), *elsewhere.rglob("*")):
         os.chown(path, USER, USER)

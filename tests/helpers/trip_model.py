@@ -169,12 +169,6 @@ def held_by_coco(world: World, told: Told) -> World:
 # --- Pascal VOC ------------------------------------------------------------------------------------------------------
 
 
-TWENTY = (
-    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
-    "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
-)  # fmt: skip
-
-
 def as_xml(value: Any) -> Any:
     """A JSON value after it was elements: text, mappings, and lists of at least two; ``None`` if nothing is left."""
     if isinstance(value, dict):
@@ -236,16 +230,16 @@ def held_by_voc(world: World, told: Told) -> World:
     )
     told["supercategories"] += sum(c.supercategory is not None for c in world.classes)
     told["keypoint names and skeletons"] += sum(bool(c.keypoints or c.skeleton) for c in world.classes)
-    listed = [c.name for c in sorted(world.classes, key=lambda c: c.id)] if masked else []
+    listed = list(dict.fromkeys(c.name for c in sorted(world.classes, key=lambda c: c.id))) if masked else []
     return World(voc_classes(out.used(), listed), out.shots)
 
 
 def voc_classes(used: set[str], labelmap: list[str]) -> tuple[Class, ...]:
-    """The classes of a VOC root: as its labelmap lists them, if it can; else the devkit's twenty, if these do."""
+    """The classes of a VOC root that is not the devkit's: as its labelmap lists them, if it can."""
     listed = [name.partition(":")[0] for name in labelmap if not name.startswith("#")]
     if listed and used <= set(listed) and len(set(listed)) == len(listed):
         return by_name(listed)
-    return by_name(TWENTY if used <= set(TWENTY) else sorted(used))
+    return by_name(sorted(used))
 
 
 def _has(before: World, after: World, one: Class) -> bool:

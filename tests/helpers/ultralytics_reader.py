@@ -1,15 +1,14 @@
 """What Ultralytics' own reader makes of YOLO datasets: a program, so that none of its settings reach the tests.
 
-    python tests/helpers/ultralytics_reader.py DATA.YAML … > READ.json
+    python tests/helpers/ultralytics_reader.py < LISTS
 
-A list: for each ``data.yaml`` and split what its check of a dataset found, and the labels of every picture as its
-``YOLODataset`` holds them. Nothing is fetched, and nothing written but to ``YOLO_CONFIG_DIR`` and a cache beside the
-labels.
+A line of JSON for each line that is read, which lists files ``data.yaml``. In its answer: for each of them and split
+what its check of a dataset found, and the labels of every picture as its ``YOLODataset`` holds them. Nothing is
+fetched, and nothing written but to ``YOLO_CONFIG_DIR`` and a cache beside the labels.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
 import sys
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from oracles import import_torchvision, import_ultralytics
+
+answers, sys.stdout = sys.stdout, sys.stderr  # where it draws its progress, and says what else it does
 
 import_torchvision()  # Ultralytics asks for it, and only ours knows how to import it beside a CPU build of torch
 import_ultralytics()
@@ -78,6 +79,5 @@ def of(label: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    with contextlib.redirect_stdout(sys.stderr):  # where it draws its progress
-        answer = [read(path) for path in sys.argv[1:]]
-    print(json.dumps(answer))
+    for line in sys.stdin:
+        print(json.dumps([read(path) for path in json.loads(line)]), file=answers, flush=True)

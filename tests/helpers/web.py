@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.client
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -21,6 +23,7 @@ class Web:
     ``faults`` has a path's end → ``hang``, ``cut``, ``drop``, a status, ``bytes-FAULT`` (HEAD works), ``flaky`` (fails
     once), ``to URL`` (a redirect), or ``busy STATUS RETRY-AFTER TIMES`` (so often, then it answers). ``disturb`` gives
     such a fault, or "", for every request. With ``upstream`` (host:port) the answers are those of another server.
+    ``tells`` is what it says of a file's version: ``etag``, ``weak`` (an ETag that is another one each time), ``time``.
 
     ``asked`` are (method, path, range or "") of the requests so far.
     """
@@ -34,6 +37,7 @@ class Web:
     url: str = ""
     disturb: Callable[[str], str] | None = None
     upstream: str = ""
+    tells: tuple[str, ...] = ()
 
 
 @contextlib.contextmanager
@@ -96,6 +100,11 @@ def serving(folder: Path, **manners: object) -> Iterator[Web]:
                 ranged = f"bytes {first}-{min(int(last), len(data) - 1)}/{len(data)}"
                 data, status = data[int(first) : int(last) + 1], 206
             self.send_response(status)
+            if "etag" in web.tells or "weak" in web.tells:
+                tag = hashlib.sha256(file.read_bytes()).hexdigest()[:20]
+                self.send_header("ETag", f'"{tag}"' if "etag" in web.tells else f'W/"{time.time_ns()}"')
+            if "time" in web.tells:
+                self.send_header("Last-Modified", formatdate(file.stat().st_mtime, usegmt=True))
             if ranged:
                 self.send_header("Content-Range", ranged)
             if web.length:

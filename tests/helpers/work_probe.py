@@ -36,7 +36,7 @@ from augpipe.labels import transform
 from augpipe.pixels import cpu
 from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.load import load
-from augpipe.run import task
+from augpipe.run import outputs, task
 from augpipe.run.augment import Execution, RunOptions, augment
 
 SIZE_WH, PICTURES, COPIES = (640, 480), 4, 4
@@ -150,7 +150,7 @@ WORSE: dict[str, Callable[[], Any]] = {
     "a second encode": lambda: mock.patch.object(cpu, "encode", _twice(cpu.encode)),
     "a second warp": lambda: mock.patch.object(Warp, "on_cpu", _second_warp(Warp.on_cpu)),
     "a copy of the picture": lambda: mock.patch.object(cpu, "encode", _copied(cpu.encode)),
-    "labels moved twice": lambda: mock.patch.object(task, "apply", _twice(task.apply)),
+    "labels moved twice": lambda: mock.patch.object(outputs, "apply", _twice(outputs.apply)),
 }
 
 

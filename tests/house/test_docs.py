@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import shlex
 import shutil
@@ -12,6 +13,7 @@ from annotated import EXAMPLES
 from command_line import call
 from conversions import dota_of, yolo_of
 from documents import FENCE, commands
+from exports import make_exports
 from packing import packed
 from places import ROOT
 
@@ -24,7 +26,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 @pytest.fixture
 def workplace(tmp_path, voc, coco, monkeypatch):
     """A folder with what the documentation's commands expect, as the current one."""
-    shutil.copytree(voc, tmp_path / "data" / "voc")
+    datasets.make_voc(tmp_path / "data" / "voc", lists=("train", "val"))
     shutil.copytree(coco, tmp_path / "data" / "coco")
     packed(voc, tmp_path / "data" / "voc.tar", "VOCdevkit/VOC2012/")
     packed(coco, tmp_path / "data" / "coco.zip")
@@ -33,7 +35,17 @@ def workplace(tmp_path, voc, coco, monkeypatch):
     dota_of(tmp_path / "data" / "dota", P0001="1 1 9 1 9 9 1 9 plane 0\n")
     for name, make in EXAMPLES.items():
         make(tmp_path / "data" / name)
+    make_exports(tmp_path / "data")
     (tmp_path / "my.yaml").write_text("version: 1\nsteps:\n  - horizontal_flip: {p: 0.5}\n")
+    theirs = next(
+        block
+        for language, block in FENCE.findall((ROOT / "docs" / "import.md").read_text("utf-8"))
+        if language == "yaml"
+    )
+    (tmp_path / "aug.yaml").write_text(theirs)
+    (tmp_path / "args.yaml").write_text(
+        "task: detect\nimgsz: 640\nhsv_h: 0.015\ndegrees: 5.0\nfliplr: 0.5\nmosaic: 1.0\n"
+    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -42,7 +54,7 @@ def workplace(tmp_path, voc, coco, monkeypatch):
 def test_every_command_runs(page, workplace):
     for line in commands(page.read_text("utf-8")):
         arguments = shlex.split(line.split(" > ")[0].split("  #")[0])[1:]
-        if arguments[0] == "augment":
+        if arguments[0] in ("augment", "tile", "crops"):
             arguments += ["--workers", "0"]
         result = call(*arguments)
         assert result.exit_code == 0, f"{page.name}: {line}\n{result.output}"
@@ -73,6 +85,24 @@ def test_the_python_of_the_readme_runs(workplace):
         exec(compile(block.replace("num_workers=2", "num_workers=0"), "README.md", "exec"), {"__name__": "__main__"})
     assert len(blocks) == 2
     assert (workplace / "by_python" / "manifest.json").is_file()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_the_python_of_tiles_and_crops_runs(workplace):
+    blocks = [
+        b for language, b in FENCE.findall((ROOT / "docs" / "tile.md").read_text("utf-8")) if language == "python"
+    ]
+    call("crops", "data/voc", "objects", "--workers", "0", "--sources-per-shard", "99")
+    names = {}
+    for block in blocks:
+        exec(compile(block, "tile.md", "exec"), names)
+    assert len(blocks) == 2
+    labels = [label for _, label in names["pairs"]]
+    assert labels
+    assert all(isinstance(label, int) for label in labels)
+    assert names["done"].written == names["done"].pictures  # one tile each
+    del names["pairs"]
+    gc.collect()  # webdataset leaves its files open
 
 
 def test_the_targets_of_the_makefile_are_those_named():

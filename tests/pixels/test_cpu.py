@@ -29,9 +29,16 @@ from augpipe.pixels.steps.blur import Blur, radius_of
 from augpipe.pixels.steps.color import Color
 from augpipe.pixels.steps.cutout import Cutout
 from augpipe.pixels.steps.jpeg_compress import JpegCompress
+from augpipe.pixels.steps.level_noise import Impulses, LevelNoise
 from augpipe.pixels.steps.noise import Noise
+from augpipe.pixels.steps.overlay import Overlay
+from augpipe.pixels.steps.overlay_shapes import Marks, Region, Surface
 from augpipe.pixels.steps.pad_fill import PadFill
+from augpipe.pixels.steps.pixelate import Pixelate
+from augpipe.pixels.steps.stats import AdaptiveContrast, Stats
+from augpipe.pixels.steps.taps import Taps
 from augpipe.pixels.steps.warp import Warp
+from augpipe.pixels.steps.window_filters import WindowMean, WindowMedian
 
 WARMER = Matrix3x4((1.125, 0.0625, 0.0, 3.5, 0.0, 1.0, -0.125, 0.0, -0.25, 0.0, 0.875, -7.0))
 
@@ -144,6 +151,30 @@ SETTINGS = {
 }
 
 
+READS = ((5, 1_234_567, 3_000_001), (77, 717_171, 99))
+BY_THE_PICTURE = {
+    "mean of small windows": WindowMean(size_wh=(3, 5)),
+    "mean of windows": WindowMean(size_wh=(31, 7)),
+    "mean of large windows": WindowMean(size_wh=(63, 63)),
+    "median of windows": WindowMedian(side=7),
+    "taps": Taps(taps=tuple((x, 2 * x, 273 + (x == 0)) for x in range(-7, 8))),
+    "equalize": Stats(what="equalize", by="channels"),
+    "equalize by luma": Stats(what="equalize", by="luma"),
+    "autocontrast": Stats(what="autocontrast", by="luma", cutoff=20),
+    "clahe": AdaptiveContrast(clip=2.7, tiles=8),
+    "level noise": LevelNoise(spread=(4.0, 0.5, 0.01), reads=READS),
+    "impulses": Impulses(low=-500, high=600, dark=0, light=255, reads=READS),
+    "blocks": Pixelate(factor=3, smooth=True),
+    "surface": Overlay(
+        mode="screen", color=(9, 99, 199), strength=900, shape=Surface((4, 5), tuple(range(0, 1000, 50)))
+    ),
+    "marks": Overlay(mode="mix", color=(9, 99, 199), strength=900, shape=Marks("streak", 12, (30, 75), (), 40, 7)),
+    "region": Overlay(
+        mode="gain", color=(0, 0, 0), strength=-700, shape=Region(((0, 0), (400, 80), (300, 300)), soft=48)
+    ),
+}
+
+
 def digests():
     """SHA-256 of what every step kind makes of a photo and of noise, and of the encoded results."""
     out = {}
@@ -156,6 +187,8 @@ def digests():
             pixels = cpu.apply(picture, steps)
             encoded = encode(pixels, PictureFormat()) + encode(pixels, PictureFormat("png"))
             out[f"{name}, {kind}"] = hashlib.sha256(pixels.tobytes() + encoded).hexdigest()
+        for kind, step in BY_THE_PICTURE.items():
+            out[f"{name}, {kind}"] = hashlib.sha256(cpu.apply(picture, (step,)).tobytes()).hexdigest()
     return out
 
 
@@ -167,6 +200,13 @@ def _in_a_process(setting):
     return json.loads(done.stdout)
 
 
+def test_a_curve_without_bounds_is_refused():
+    """0 to a negative power is infinite."""
+    assert Color(stages=(Curve("gamma", -0.5),)).fault(10**6)
+    assert Color(stages=(Curve("gamma", float("nan")),)).fault(10**6)
+    assert Color(stages=(Curve("gamma", 0.0),)).fault(10**6) is None
+
+
 def test_the_same_bytes_at_every_simd_level():
     pytest.importorskip("skimage.data")  # for the photo, which the processes cannot skip
     results = {name: _in_a_process(setting) for name, setting in SETTINGS.items()}
@@ -175,6 +215,16 @@ def test_the_same_bytes_at_every_simd_level():
         off = [f for f in results[name]["features"].split() if f.endswith("?")]
         assert off or "AVX2" not in results["as it is"]["features"], "the setting had no effect"
         assert results[name]["digests"] == expected, name
+
+
+def test_the_same_bytes_without_optimized_code():
+    pytest.importorskip("skimage.data")
+    before, with_it = cv2.useOptimized(), digests()
+    cv2.setUseOptimized(False)
+    try:
+        assert digests() == with_it
+    finally:
+        cv2.setUseOptimized(before)
 
 
 if __name__ == "__main__":

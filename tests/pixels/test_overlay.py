@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
+import msgspec
 import numpy as np
 import pytest
 from contents import noise_picture
 from step_cases import SIZES
 from step_checks import check_step
 
-from augpipe.pixels import reference
+from augpipe.core.color import luma
+from augpipe.pixels import cpu, reference
 from augpipe.pixels.steps.overlay import Overlay
 from augpipe.pixels.steps.overlay_shapes import ONE, Marks, Region, Surface
 
@@ -55,6 +59,37 @@ def test_marks_are_spread_evenly_and_the_strongest_counts():
     quarters = [part.sum() for half in np.split(alpha, 2) for part in np.split(half, 2, axis=1)]
     assert max(quarters) < 1.15 * min(quarters)
     assert alpha.max() == ONE
+
+
+def test_a_mark_larger_than_the_canvas_takes_the_memory_of_the_canvas():
+    """A glow over the half of a large photograph, of which the picture shows a part."""
+    step = Overlay(
+        mode="screen", color=COLOR, strength=ONE, shape=Marks("glow", radius=16 * 32_000, places=((3000, 10),))
+    )
+    assert step.fault(10**6) is None
+    picture = np.full((500, 400), 7, np.uint8)
+    tracemalloc.start()
+    made = cpu.apply(picture, [step]).astype(float)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 * picture.size
+    away2 = ((np.arange(400) - 3000) ** 2 + (np.arange(500)[:, None] - 10) ** 2) / 32_000**2
+    assert np.abs(made - (255 - 248 * (1 - luma(COLOR) / 255 * (1 - away2) ** 2))).max() < 1
+
+
+@pytest.mark.parametrize(
+    ("mark", "most"),
+    [
+        (Marks("streak", radius=80, reach_xy=(16 * 300, 16 * 100)), 2**30 // (613 * 213)),
+        (Marks("glow", radius=16 * 4096), 1),
+    ],
+)
+def test_marks_are_as_many_as_drawing_them_allows(mark, most):
+    """A bitmap of 613×213 pixels, and one that is too large to be kept."""
+    assert mark.most() == most
+    at_most, more = (msgspec.structs.replace(mark, count=count) for count in (most, most + 1))
+    assert Overlay(mode="mix", color=COLOR, strength=1, shape=at_most).fault(10**6) is None
+    assert Overlay(mode="mix", color=COLOR, strength=1, shape=more).fault(10**6)
 
 
 def test_a_region_covers_the_area_of_its_polygon():

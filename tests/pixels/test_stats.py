@@ -11,7 +11,7 @@ from step_cases import SIZES
 from step_checks import check_step
 
 from augpipe.pixels import reference
-from augpipe.pixels.steps.stats import Clahe, Stats
+from augpipe.pixels.steps.stats import AdaptiveContrast, Stats
 
 STEPS = [
     Stats(what="equalize", by="channels"),
@@ -19,9 +19,9 @@ STEPS = [
     Stats(what="autocontrast", by="channels"),
     Stats(what="autocontrast", by="luma", cutoff=20),
     Stats(what="autocontrast", by="channels", cutoff=499),
-    Clahe(clip=1.0, tiles=8),
-    Clahe(clip=2.7, tiles=3),
-    Clahe(clip=40.0, tiles=1),
+    AdaptiveContrast(clip=1.0, tiles=8),
+    AdaptiveContrast(clip=2.7, tiles=3),
+    AdaptiveContrast(clip=40.0, tiles=1),
 ]
 
 
@@ -53,7 +53,7 @@ def test_equalize_and_autocontrast_are_pillows(channels):
 def test_adaptive_equalization_of_gray_is_opencvs(clip, tiles):
     for picture in pictures(1):
         expected = cv2.createCLAHE(clip, (tiles, tiles)).apply(picture)
-        assert (reference.apply(picture, [Clahe(clip=clip, tiles=tiles)]) == expected).all()
+        assert (reference.apply(picture, [AdaptiveContrast(clip=clip, tiles=tiles)]) == expected).all()
 
 
 def test_of_color_luma_gains_what_opencv_gives_it():
@@ -61,10 +61,10 @@ def test_of_color_luma_gains_what_opencv_gives_it():
     luma = (picture.astype(int) @ [306, 601, 117] + 512) >> 10
     gained = cv2.createCLAHE(2.0, (8, 8)).apply(luma.astype(np.uint8)).astype(int) - luma
     expected = np.clip(picture + gained[:, :, None], 0, 255)
-    assert (reference.apply(picture, [Clahe(clip=2.0, tiles=8)]) == expected).all()
+    assert (reference.apply(picture, [AdaptiveContrast(clip=2.0, tiles=8)]) == expected).all()
 
 
-@pytest.mark.parametrize("step", [Stats(what="equalize", by="luma", cutoff=500), Clahe(clip=0, tiles=8)])
+@pytest.mark.parametrize("step", [Stats(what="equalize", by="luma", cutoff=500), AdaptiveContrast(clip=0, tiles=8)])
 def test_what_no_backend_can_do_is_refused(step):
     assert step.fault(10**6)
-    assert Clahe(clip=2.0, tiles=33).fault(10**6)
+    assert AdaptiveContrast(clip=2.0, tiles=33).fault(10**6)

@@ -15,7 +15,7 @@ from augpipe.core.annotations import Annotations, Category
 from augpipe.core.errors import RecipeError
 from augpipe.formats.registry import open_dataset
 from augpipe.recipe.compatibility import check, kinds_of
-from augpipe.recipe.compile import Leaf
+from augpipe.recipe.nodes import Leaf
 from augpipe.recipe.operation.base import Operation, OpResult
 from augpipe.recipe.operation.label_effects import LABEL_KINDS, LabelEffects
 from augpipe.recipe.ops import OPERATIONS
@@ -93,7 +93,8 @@ def test_two_classes_of_one_name_have_one_rule():
 
 
 def test_which_recipes_mirror():
-    assert {name for name, cls in OPERATIONS.items() if cls.mirrors} == {"horizontal_flip", "vertical_flip"}
+    mirroring = {"horizontal_flip", "vertical_flip", "transpose", "symmetry"}
+    assert {name for name, cls in OPERATIONS.items() if cls.mirrors} == mirroring
     sided = Labelled((replace(FACE, flip_pairs=()),))
     assert check(recipe_of("- one_of: [to_gray, {all_of: [vertical_flip]}]"), sided).remarks != ()
     assert check(recipe_of("- horizontal_flip: {p: 0}\n- rotate: {degrees: 180}"), sided).remarks == ()

@@ -6,11 +6,13 @@ import json
 from dataclasses import replace
 
 import pytest
-from recipe_tools import recipe_of
+from recipe_tools import frame_of, recipe_of
 
 from augpipe.core.errors import RecipeError
 from augpipe.labels.transform import LabelRules
-from augpipe.recipe.compile import Leaf, compile_recipe
+from augpipe.recipe.compile import compile_recipe
+from augpipe.recipe.nodes import Leaf
+from augpipe.recipe.planner import draw
 from augpipe.recipe.yaml_reader import read
 
 S = "version: 1\nsteps:\n"  # the steps begin on line 3
@@ -33,7 +35,6 @@ MISTAKES = [
     ("version: 1\nsteps:\n", ":2: steps: expected a list of steps, each on a line that begins with '- ', got null"),
     ("version: 1\nsteps: to_gray\n", ':2: steps: expected a list of steps, each on a line that begins with'),
     ("version: 1\nsteps: {to_gray: {}}\n", ':2: steps: expected a list of steps'),
-    ("version: 1\nsteps: []\n", ":2: steps: expected at least one step"),
     ("version: 1\ndescription: 5\nsteps: [to_gray]\n", ":2: description: expected text, got 5"),
     ("version: 1\nborder: refect\nsteps: [to_gray]\n", ":2: border: expected constant, replicate, reflect or wrap, go"),
     ("version: 1\nborder: refect\nsteps: [to_gray]\n", "got \"refect\"; did you mean 'reflect'?"),
@@ -51,7 +52,7 @@ MISTAKES = [
     (S + "- rotatee: {degrees: 5}\n", ":3: unknown operation 'rotatee'; did you mean 'rotate'?"),
     (S + "- HorizontalFlip\n", ":3: unknown operation 'HorizontalFlip'; did you mean 'horizontal_flip'?"),
     (S + "- ROTATE: {degrees: 5}\n", ":3: unknown operation 'ROTATE'; did you mean 'rotate'?"),
-    (S + "- blur: {sigma: 1}\n", ":3: unknown operation 'blur'; did you mean 'gaussian_blur'?"),
+    (S + "- gausian_blur: {sigma: 1}\n", ":3: unknown operation 'gausian_blur'; did you mean 'gaussian_blur'?"),
     (S + "- flip\n", ":3: unknown operation 'flip'; did you mean 'horizontal_flip' or 'vertical_flip'?"),
     (S + "- ColourJitter: {hue: 0.1}\n", "did you mean 'color_jitter'?"),
     (S + "- oneof: [to_gray]\n", "did you mean 'one_of'?"),
@@ -93,7 +94,7 @@ MISTAKES = [
     (S + "- letterbox: {}\n", ":3: letterbox needs 'size'"),
     (S + "- letterbox:\n", ":3: letterbox needs 'size'"),
     (S + "- rotate:\n    degree: 5\n", ":4: unknown name 'degree' in rotate; did you mean 'degrees'?"),
-    (S + "- rotate: {degrees: 5, q: 1}\n", ":3: unknown name 'q' in rotate; known are p, id, cut, weight and degrees"),
+    (S + "- rotate: {degrees: 5, q: 1}\n", "unknown name 'q' in rotate; known are p, id, cut, weight, when, degrees"),
     (S + "- rotate:\n    degrees: abc\n", ":4: rotate.degrees: expected a number s for [-s, s], or [low, high], withi"),
     (S + "- rotate: {degrees: 500}\n", "within -360 to 360, got 500"),
     (S + "- rotate: {degrees: [-5, 361]}\n", "got [-5, 361]"),
@@ -156,7 +157,7 @@ MISTAKES = [
     (S + "- some_of:\n  - to_gray: {weight: 0}\n  - gamma: {amount: 1}\n  n: 2\n", ":6: some_of.n: expected"),
     (S + "- some_of: [to_gray]\n  n: [1, 0]\n", ":4: some_of.n: expected the lower bound first"),
     (S + "- some_of: [to_gray]\n  n: 0.5\n", "got 0.5"),
-    (S + "- one_of: [to_gray]\n  q: 1\n", ":4: unknown name 'q' in one_of; known are p, id, cut, weight and n"),
+    (S + "- one_of: [to_gray]\n  q: 1\n", ":4: unknown name 'q' in one_of; known are p, id, cut, weight, when and n"),
     (S + "- one_of: [to_gray]\n  p: 3\n", ":4: one_of.p: expected a number from 0 to 1, got 3"),
     (S + "- one_of: [to_gray]\n  all_of: [to_gray]\n", ":3: expected one step, got one_of and all_of"),
     (S + "- to_gray: {id: a}\n- gamma: {id: a, amount: 1}\n", ":4: the step at x.yaml:3 is called 'a' too; they would"),
@@ -213,6 +214,13 @@ def test_a_recipe():
     assert (gray.p, gray.weight, gray.operation.cut) == (1.0, 1.0, False)
     assert (group.kind, group.p, group.cut, group.count, group.weights) == ("one_of", 0.25, True, (1, 1), (3.0, 0.5))
     assert [leaf.path for leaf in recipe.leaves()] == ["to_gray", "one_of/gamma", "one_of/all_of/to_gray"]
+
+
+def test_a_recipe_may_have_no_steps():
+    """Then copies are the picture, decoded and written again, with its labels."""
+    recipe = compile_recipe(read("x.yaml", "version: 1\nsteps: []\n"), "x")
+    assert recipe.nodes == ()
+    assert draw(recipe, frame_of((64, 48)), 3, 0).steps == ()
 
 
 def test_what_a_recipe_says_of_classes():

@@ -53,6 +53,8 @@ PARAMETERS = {
     "crop": {"box_xyxy": [5, 4, 50, 40]},
     "scale_jitter": {"size": [60, 50], "scale": [1.1, 1.8]},
     "grid_dropout": {"unit": [0.4, 0.6]},
+    "shear": {"x": [0.2, 0.4]},
+    "translate": {"x": [0.2, 0.2], "y": [0.2, 0.2]},
     "iou_crop": {"least": [0, 0.3], "size": [50, 60]},
     "elastic": {"strength": [0.06, 0.1], "nodes": 4},
     "object_crop": {"size": [40, 44], "margin": [0, 0.3]},

@@ -12,7 +12,7 @@ from places import DOCS
 from recipe_tools import recipe_of
 
 from augpipe.recipe import reference_docs
-from augpipe.recipe.compile import GROUPS
+from augpipe.recipe.groups import GROUPS, POLICIES
 from augpipe.recipe.load import compiled
 from augpipe.recipe.operation.params import ParamType
 from augpipe.recipe.ops import OPERATIONS
@@ -57,7 +57,7 @@ def test_the_tables_are_tables():
     assert [row.split("`")[1] for row in rows] == list(OPERATIONS)
 
 
-@pytest.mark.parametrize("name", [*OPERATIONS, *GROUPS])
+@pytest.mark.parametrize("name", [*OPERATIONS, *GROUPS, *POLICIES])
 def test_everything_is_told(name):
     assert re.fullmatch(r"[A-Za-z].{5,120}\.", reference_docs.summary(name))
     recipe_of(f"- {reference_docs.example(name)}")
@@ -82,7 +82,8 @@ def test_what_is_told_of_a_parameter_is_so(name):
 
 
 def test_the_words_of_some_parameters():
-    (rotate,) = reference_docs.parameters("rotate")
+    rotate, canvas = reference_docs.parameters("rotate")
+    assert canvas[2:] == ("keep or fit or inside", "")
     assert rotate == (
         "degrees",
         "angle",
@@ -99,7 +100,7 @@ def test_the_words_of_some_parameters():
     assert [reference_docs.usual_step(name) for name in ("to_gray", "pad", "letterbox", "random_crop")] == [""] * 4
     assert reference_docs.exactly_one("pad") == "exactly one of size, multiple and sides"
     assert reference_docs.exactly_one("rotate") == reference_docs.exactly_one("one_of") == ""
-    assert [p.name for p in reference_docs.common_parameters()] == ["p", "id", "cut", "weight"]
+    assert [p.name for p in reference_docs.common_parameters()] == ["p", "id", "cut", "weight", "when"]
     labels = {p.name: p for p in reference_docs.label_parameters()}
     assert list(labels)[:4] == ["min_visibility", "min_area", "min_side", "box"]
     assert labels["truncated"][2:] == ("clip or drop", "default clip")

@@ -12,8 +12,8 @@ from runs import recipe_of, run
 
 from augpipe.core.errors import UsageError
 from augpipe.formats.registry import open_dataset
-from augpipe.recipe.compile import Recipe
 from augpipe.recipe.load import load
+from augpipe.recipe.nodes import Recipe
 from augpipe.run.config import RunOptions, config_of, differences, sources_per_shard, versions
 
 RECIPE = """version: 1

@@ -16,6 +16,11 @@ from hostile_table import ROOT, Odd, row_of
 from places import HELPERS
 
 MOST_SECONDS, MOST_MB = 30, 600  # of a core, however busy it is; docs/hostile.md has what it takes
+SHARE = {
+    "4,000 polygons in one picture": 0.15,
+    "50,000 fields of one name": 0.15,
+    "25,000 empty members": 0.15,
+}  # of the seconds; as much less as the input is smaller than what is let through
 LIBRARIES_MB = 100  # of a worker; the process that is measured also has torch, whose builds differ by 200
 PAGE = ROOT / "docs" / "hostile.md"
 
@@ -38,7 +43,7 @@ def test_it_ends_as_declared(results, number):
     assert "Traceback" not in said
     assert "please report" not in said
     assert found["added"] < MOST_MB - LIBRARIES_MB
-    assert found["seconds"] < MOST_SECONDS
+    assert found["seconds"] < MOST_SECONDS * SHARE.get(case.name, 1)
     assert all(c.isprintable() or c == "\n" for c in said), ascii(said)
     if case.outcome == "error":
         complaint = found["err"][found["err"].index("augpipe: ") :]
@@ -65,7 +70,10 @@ def test_the_page_lists_every_case():
 
 @pytest.fixture(scope="module")
 def odd() -> list[Odd]:
-    code = "import json, hostile_table as t, augpipe.run.task; print(json.dumps([vars(o) for o in t.odd_pictures()]))"
+    code = (
+        "import json, hostile_table as t, augpipe.run.engine.preload\n"
+        "print(json.dumps([vars(o) for o in t.odd_pictures()]))"
+    )
     env = {**os.environ, "PYTHONPATH": str(HELPERS)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
     return [Odd(**one) for one in json.loads(done.stdout)]

@@ -11,6 +11,8 @@ import datasets
 import pytest
 from killed import Moment, drawn, kill_and_go_on, undisturbed
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ("--recipe", "detection", "--copies", "6", "--seed", "7", "--workers", "2")
 
 

@@ -22,7 +22,7 @@ from augpipe.formats.registry import open_dataset
 from augpipe.pixels import cpu
 from augpipe.pixels.codec import captured_stderr, image, label_png
 from augpipe.pixels.codec.header import read_header
-from augpipe.run import runner, task
+from augpipe.run import outputs, runner, task
 from augpipe.run.folder import inventory, local
 from augpipe.run.folder.run_folder import RunFolder
 from augpipe.run.retry import finish, retry
@@ -93,8 +93,8 @@ def test_what_the_system_refuses_may_pass_and_a_fault_does_not(error, code, tran
         (opencv.cv2, "imencode", no_memory_of_opencv(), "memory"),
         (opencv.cv2, "imencode", MemoryError(), "memory"),
         (opencv.cv2, "remap", no_memory_of_opencv(), "memory"),
-        (task, "draw", MemoryError(), "memory"),
-        (task, "apply", MemoryError(), "memory"),
+        (outputs, "draw", MemoryError(), "memory"),
+        (outputs, "apply", MemoryError(), "memory"),
         (task, "read_header", MemoryError(), "memory"),
         (captured_stderr, "_nameless_file", refuse(errno.EMFILE), "io"),
         (captured_stderr, "_duplicate_of_stderr", refuse(errno.EMFILE), "io"),

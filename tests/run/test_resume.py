@@ -262,6 +262,7 @@ def test_check_finds_a_bit_that_has_turned_and_nothing_else_does(voc, two, folde
     "harm",
     [
         lambda run: run.update(schema="augpipe-run/2"),
+        lambda run: run.clear(),
         lambda run: run.update(config=[]),
         lambda run: run["config"].pop("copies"),
         lambda run: run["config"].update(sources_per_shard=0),
@@ -276,7 +277,9 @@ def test_a_run_json_that_is_none_is_refused_in_a_sentence(voc, folder, harm):
     (folder / "run.json").write_text(json.dumps(value))
     before = contents(folder)
     for overwrite in (False, True):
-        with pytest.raises(UsageError, match=r"run\.json: (schema|not as docs/format\.md has it)"):
+        with pytest.raises(
+            UsageError, match=r"run\.json: (expected the schema|not as docs/format\.md has it).*\n?.*DST"
+        ):
             run(voc, folder, copies=2, overwrite=overwrite, **SEED)
     with pytest.raises(UsageError, match=r"run\.json: "):
         finish(folder)

@@ -57,9 +57,9 @@ def test_the_checker_accepts_masks_and_classes(masks_folder, classes_folder, tmp
 
 
 def test_the_checker_accepts_png_pictures_and_a_split(voc, tmp_path):
-    summary = run(voc, tmp_path / "out", copies=2, split="train", picture=PictureFormat("png", subsampling="none"))
+    summary = run(voc, tmp_path / "out", copies=2, split="first", picture=PictureFormat("png", subsampling="none"))
     assert summary.pictures == 4
-    assert {p.name for p in (tmp_path / "out").glob("*.tar")} == {f"train-{i:06d}.tar" for i in range(4)}
+    assert {p.name for p in (tmp_path / "out").glob("*.tar")} == {f"first-{i:06d}.tar" for i in range(4)}
     assert check_folder(tmp_path / "out") == []
 
 

@@ -353,3 +353,36 @@ def test_parts_of_a_folder_are_looked_at_alike(source, folder):
     refused(call(*words), f"{PICTURE.name} has changed\n")
     assert contents(folder) == before
     assert retry(folder, everything=True, source=source, execution=Execution(workers=0)).made == 3
+
+
+@pytest.mark.parametrize("options", [(), ("--all",)], ids=["plain", "all"])
+def test_a_picture_that_came_or_went_is_named_by_retry(source, folder, options):
+    """It is another run, and the way out is one that works."""
+    command = ["retry", str(folder), "--source", str(source), "-w", "0", *options]
+    for harm, words in ((added, "img_099.jpg is new"), (taken_away, "img_003.jpg is gone, and 1 picture more")):
+        harm(source)
+        done = call(*command)
+        assert done.exit_code == 2
+        said, way = done.stderr.splitlines()[-2:] if options else done.stderr.splitlines()[-1].split("; ")
+        assert words in said
+        assert "choose another DST" in way
+    assert augmented(source, folder, "--overwrite").exit_code == 0
+
+
+def added(source: Path) -> None:
+    shutil.copy(source / PICTURE, source / "JPEGImages" / "img_099.jpg")
+    label = (source / "Annotations" / "img_003.xml").read_text()
+    (source / "Annotations" / "img_099.xml").write_text(label.replace("img_003", "img_099"))
+    for file in (source / "ImageSets" / "Main").glob("*.txt"):
+        text = file.read_text()
+        file.write_text(text + "img_099\n" if "img_003" in text else text)
+
+
+def taken_away(source: Path) -> None:
+    for name in ("JPEGImages/img_004.jpg", "Annotations/img_004.xml", PICTURE.as_posix(), "Annotations/img_003.xml",
+                 "JPEGImages/img_099.jpg", "Annotations/img_099.xml"):  # fmt: skip
+        (source / name).unlink()
+    for file in (source / "ImageSets" / "Main").glob("*.txt"):
+        gone = ("img_003", "img_004", "img_099")
+        kept = [line for line in file.read_text().splitlines() if line.split()[0] not in gone]
+        file.write_text("\n".join(kept) + "\n")

@@ -106,7 +106,7 @@ def test_a_run_goes_on_and_is_retried_from_an_archive(voc, tmp_path):
 def test_folders_around_the_dataset_change_nothing(prefix, archive, voc, tmp_path):
     path = packed(voc, tmp_path / f"x.{archive}", prefix)
     assert keys(opened(path)) == [f"img_{i:03d}.jpg" for i in range(9)]
-    assert keys(opened(path, split="train")) == [f"img_{i:03d}.jpg" for i in range(4)]
+    assert keys(opened(path, split="first")) == [f"img_{i:03d}.jpg" for i in range(4)]
     inner = prefix.removeprefix("./")
     assert opened(path).entries[0].file == f"x.{archive}!{inner}Annotations/img_000.xml"
 
@@ -265,7 +265,7 @@ def test_plan_preview_and_inspect_take_archives(voc, tmp_path):
     for arguments in (
         ["plan", str(path), "-r", "detection", "--limit", "1"],
         ["preview", str(path), "-r", "detection", "-o", str(tmp_path / "sheet.png"), "--limit", "1"],
-        ["inspect", str(path), "--split", "train"],
+        ["inspect", str(path), "--split", "first"],
         ["inspect", "--diff", str(path), str(voc)],
     ):
         result = command(*arguments)

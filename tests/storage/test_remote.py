@@ -29,6 +29,7 @@ from augpipe.formats.base import read_picture
 from augpipe.storage import remote
 from augpipe.storage.byte_range import LARGEST_FILE, ByteRange, read_place
 from augpipe.storage.remote import Ranges
+from augpipe.storage.version import Version
 
 
 @pytest.fixture(autouse=True)
@@ -335,7 +336,8 @@ def test_what_a_bucket_does_not_have(bucket):
 def test_folder_markers_are_folders_and_files_are_files():
     sizes = {"": 0, "a/": 0, "a/x.jpg": 5, "b": 0, "b/y.jpg": 5, "b/c": 0, "b/c/d/z": 0, "empty.txt": 0, "f/": 3}
     files = {"a/x.jpg": 5, "b/y.jpg": 5, "b/c/d/z": 0, "empty.txt": 0, "f/": 3}
-    assert remote._without_markers(sizes) == files
+    found = remote._without_markers({name: Version(size) for name, size in sizes.items()})
+    assert {name: version.size for name, version in found.items()} == files
 
 
 class _Google(MemoryFileSystem):

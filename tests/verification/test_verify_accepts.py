@@ -6,7 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import SHARED, needs, object_xml, photo, rle_json, voc_xml, write_picture, write_voc
+from builders import (
+    SHARED,
+    coco,
+    image,
+    needs,
+    object_xml,
+    photo,
+    rle_json,
+    row,
+    voc_xml,
+    write_json,
+    write_picture,
+    write_voc,
+)
 from runs import recipe_of, run
 from shard_folder import sample as shard_sample
 from shard_folder import thing, write_folder
@@ -140,6 +153,20 @@ def test_what_is_thinner_than_a_sample(tmp_path, text):
     source = thin_things(tmp_path / "src")
     run(source, tmp_path / "out", recipe_of(text), copies=3, seed=2)
     assert problems(verified(tmp_path / "out", source)) == []
+
+
+def test_a_small_polygon_that_is_enlarged_forty_times(tmp_path):
+    """Half of one of its samples is five pixels then."""
+    rings = [[3.61, 1.36, 23.99, 1.36, 27.21, 2.43, 16.84, 4.22, 3.26, 5.29, 3.26, 2.07]]
+    box = [3.26, 1.36, 23.95, 3.93]
+    source = write_json(
+        tmp_path / "set" / "x.json", coco([image(size=(30, 6))], [row(1, bbox=box, segmentation=rings)])
+    )
+    write_picture(tmp_path / "set" / "a.jpg", (30, 6))
+    recipe = "version: 1\nsteps:\n  - resize: {size: [1200, 240]}\n"
+    out = tmp_path / "out"
+    run(source, out, recipe_of(recipe))
+    assert problems(verified(out, source)) == []
 
 
 def test_oriented_boxes_that_are_no_rectangles(tmp_path):

@@ -7,6 +7,7 @@ FORMAT = Format(
     looks_like="COCO (.json)",
     reader="augpipe.formats.coco.index",
     source="a COCO .json, or a folder of them",
+    numbered=True,
     unnamed_keypoints=True,
     images=True,
     target=Target(

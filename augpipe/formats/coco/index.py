@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -17,15 +18,19 @@ from augpipe.formats.coco.image_paths import FoundPictures, find_pictures, pictu
 from augpipe.formats.coco.json_file import CocoFile, categories_in, index_file
 from augpipe.formats.coco.json_text import MARK, encoding_of, held
 from augpipe.formats.coco.read import CocoReader, pack
-from augpipe.formats.indexing import digest_of, labelled_by_id, listed_classes
+from augpipe.formats.indexing import digest_of, labelled_by_id
 from augpipe.formats.layout.name_matching import rule_remarks
 from augpipe.formats.layout.splits import chosen_split, in_order, known_split, shown_splits, split_called, split_in
 from augpipe.formats.webdataset.samples import has_samples, is_of_sample
+from augpipe.formats.wrappers.crowds import remarks_on, with_crowds
 from augpipe.storage.byte_range import bytes_of
 from augpipe.storage.fs import below, children, files_in, place_of, row_name, size_of, start_of
 from augpipe.storage.temp_copy import end_of
 from augpipe.storage.tree import AnyPath, ArchivePath
 
+_CROWD = re.compile(rb'"iscrowd"\s*:\s*(true|\d)')
+_KIND = re.compile(r"(?:instances|person_keypoints|keypoints|captions|panoptic|stuff)_(.+)")
+_NO_SPLITS = ("all", "default")
 _SNIFFED = 1 << 16
 _RUN_BYTES = 1 << 20
 
@@ -61,7 +66,11 @@ def json_files(src: AnyPath) -> dict[str, list[AnyPath]]:
         named: dict[str, list[AnyPath]] = {}
         for file in together:
             named.setdefault(_split_of(file.stem), []).append(file)
-        return named if any(map(known_split, named)) else {"": together}
+        if not any(map(known_split, named)):
+            return {"": together}
+        for file in named.pop("", ()):
+            named.setdefault(_own_split(file.stem), []).append(file)
+        return named
     out = {}
     for child in children(src):
         jsons = [f for f in files_in(child, "*.json") if looks_like_coco(f)] if child.is_dir() else []
@@ -75,6 +84,12 @@ def _split_of(stem: str) -> str:
     end = stem.rpartition("_")[2]
     own = end if end.startswith(("test-", "minival")) else ""
     return next((name for name in (stem, end) if known_split(name)), own)
+
+
+def _own_split(stem: str) -> str:
+    """The split by a name of one's own that follows a kind of COCO's labels, as in ``instances_night``."""
+    match = _KIND.fullmatch(stem)
+    return "" if match is None or match[1].lower() in _NO_SPLITS else match[1]
 
 
 def detect(source: Source) -> bool:
@@ -99,13 +114,23 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     indexed = {path: index_file(path) for path in sorted({path for paths in chosen.values() for path in paths})}
     every = sorted({path for paths in groups.values() for path in paths})
     listed = {path: indexed[path].categories if path in indexed else categories_in(path) for path in every}
-    categories = _categories(listed, options)
+    categories = _categories(listed)
     files = [indexed[path] for paths in chosen.values() for path in paths]
     texts = tuple(str(f.text) for f in files)
     reader = CocoReader(texts, {c.id: c for c in categories}, any(f.panoptic for f in files))
     entries, remarks = _entries(src, {split: [indexed[p] for p in paths] for split, paths in chosen.items()}, options)
     remarks = [*(r for file in files for r in file.remarks), *remarks]
-    return Dataset.of("coco", src, categories, entries, reader, options, remarks)
+    dataset = Dataset.of("coco", src, categories, entries, reader, options, remarks)
+    if options.crowds == "keep" and any(_is_of_crowds(f) for f in files):
+        return replace(dataset, remarks=(*dataset.remarks, *remarks_on(dataset)))
+    return with_crowds(dataset, options.crowds)
+
+
+def _is_of_crowds(file: CocoFile) -> bool:
+    """Whether most of the objects that say so are crowds, by a look at the text: of few files all labels are read."""
+    with held(file.text) as text:
+        found = Counter(match[1] in b"1true" for match in _CROWD.finditer(text))
+    return found[True] > found[False]
 
 
 def _chosen(src: AnyPath, groups: Mapping[str, list[AnyPath]], asked: str) -> dict[str, list[AnyPath]]:
@@ -129,7 +154,7 @@ def _require_same_images(src: AnyPath, files: Sequence[CocoFile]) -> None:
 # --- the whole -------------------------------------------------------------------------------------------------------
 
 
-def _categories(files: Mapping[AnyPath, Iterable[Category]], options: SourceOptions) -> tuple[Category, ...]:
+def _categories(files: Mapping[AnyPath, Iterable[Category]]) -> tuple[Category, ...]:
     """The categories of all files together; a richer entry of an id (with keypoints) wins."""
     found: dict[int, Category] = {}
     named: dict[int, AnyPath] = {}
@@ -149,8 +174,6 @@ def _categories(files: Mapping[AnyPath, Iterable[Category]], options: SourceOpti
             if before is None or (category.keypoints and not before.keypoints):
                 found[category.id] = category
                 named[category.id] = path
-    if options.classes is not None:
-        listed_classes(options.classes, (c.name for c in found.values()), next(iter(files)))
     return labelled_by_id(found.values())
 
 

@@ -10,7 +10,7 @@ import mmap
 import re
 import unicodedata
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,8 +24,10 @@ from augpipe.formats.base import plural, told_apart
 from augpipe.formats.coco.fields import category_of, identity_of, whole_number
 from augpipe.formats.coco.json_ranges import ranges_of
 from augpipe.formats.coco.json_text import held, require_utf8, text_of
+from augpipe.formats.coco.not_kept import not_kept, outside
 from augpipe.formats.coco.read import key_of, panoptic_pngs
 from augpipe.formats.indexing import left_out
+from augpipe.formats.limits import MOST_CLASSES, MOST_KEYPOINTS, require_list
 from augpipe.storage.fs import size_of
 from augpipe.storage.temp_copy import spooled
 from augpipe.storage.tree import AnyPath
@@ -167,14 +169,16 @@ def _index(path: AnyPath, file: Path, content: mmap.mmap | bytes) -> CocoFile:
             names = one_line(", ".join(c.name for c in categories), 100)
             remarks.append(f"{path.name} has no categories: its classes are called by their ids, {names}")
     texts = msgspec.json.decode(text, type=_Texts)
-    rows = np.column_stack([image_of, ranges_of(_list(texts.annotations), base)])
+    of_rows, of_images = ranges_of(_list(texts.annotations), base), ranges_of(texts.images, base)
+    remarks += not_kept(path.name, outside(text, len(content) - len(text), of_images, of_rows))
+    rows = np.column_stack([image_of, of_rows])
     listed = rows[np.argsort(image_of, kind="stable")][(image_of < 0).sum() :]
     if len(rows) and not len(listed):
         raise DatasetError(f"{path}: no annotation is for an image that it lists; do the ids of 'images' agree?")
     if unlisted := len(rows) - len(listed):
         left = plural(unlisted, "annotation")
         remarks.append(f"{path.name}: {left} of images that it does not list are left out")
-    images = ranges_of(texts.images, base)[places]
+    images = of_images[places]
     return CocoFile(path, file, keys, images, listed, panoptic, categories, tuple(remarks))
 
 
@@ -250,7 +254,12 @@ def _named_by_id(rows: Iterable[_ClassRow]) -> tuple[Category, ...]:
     return tuple(Category(id=number, label=0, name=str(number)) for number in sorted(ids))
 
 
-def _own_categories(path: AnyPath, values: Iterable[Any]) -> tuple[Category, ...]:
+def _own_categories(path: AnyPath, values: Sequence[Any]) -> tuple[Category, ...]:
+    require_list(len(values), MOST_CLASSES, "categories", path)
+    for value in values:
+        for what in ("keypoints", "skeleton"):
+            listed = value.get(what) if isinstance(value, dict) else None
+            require_list(len(listed) if isinstance(listed, list) else 0, MOST_KEYPOINTS, f"{what} of a category", path)
     try:
         return tuple(category_of(value, path.name) for value in values)
     except ValueError as error:

@@ -22,6 +22,7 @@ from augpipe.core.annotations import Annotations, Category, Dropped, ObjectRow, 
 from augpipe.core.errors import Reject, one_line
 from augpipe.formats.base import Entry, source_key
 from augpipe.formats.coco.fields import identity_of, numbers_of, object_of, whole_number
+from augpipe.formats.coco.not_kept import gives_twice
 from augpipe.formats.indexing import require_as_indexed
 from augpipe.formats.limits import (
     DEEPEST,
@@ -60,8 +61,11 @@ class CocoReader:
         if not self.panoptic:
             require_as_indexed(entry, *itertools.chain.from_iterable(texts.values()))
         groups = {file: _objects(texts[file], of_file, entry) for file, of_file in places.items()}
+        twice = any(any(map(gives_twice, texts[file], values)) for file, values in groups.items())
         image, groups[first] = groups[first][0], groups[first][1:]
         labels = annotations_of(image, merged(list(groups.values())), self.categories, entry.file)
+        if twice:
+            labels = replace(labels, notes=tuple(sorted({*labels.notes, "name-twice"})))
         png = elsewhere[0] if elsewhere else self._panoptic(groups)
         if png is None:
             return labels

@@ -1,15 +1,16 @@
 """Writing COCO: a JSON of instances, and one of panoptic segments beside it.
 
-Augmented copies share the ids of their source, so all of them get new ones.
+Augmented copies share the ids of their source, so all of a split that has some get new ones.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate
+from types import MappingProxyType
 
 import msgspec
 
@@ -36,21 +37,28 @@ _COPY = re.compile(r"-[0-9a-f]{10}-(c\d{3,}|orig)$")  # the end of a sample's KE
 
 def open_writer(dataset: Dataset, stage: Stage, options: WriteOptions) -> DatasetWriter:
     """Begin ``annotations/instances_SPLIT.json`` and ``panoptic_SPLIT.json``, or the one file of ``stage``."""
-    copies = any(_COPY.search(entry.key) for entry in dataset.entries)
-    return CocoWriter(dataset, stage, "sequential" if options.ids == "sequential" else "new" if copies else "keep")
+    splits = dataset.splits
+    copied = {entry.split for entry in dataset.entries if _COPY.search(entry.key)}
+    if copied and stage.json:
+        copied = set(splits)  # which has all of them
+    ids: Mapping[str, Rule] = {split: "new" if split in copied else "keep" for split in splits}
+    return CocoWriter(dataset, stage, dict.fromkeys(splits, "sequential") if options.ids == "sequential" else ids)
 
 
 @dataclass(frozen=True)
 class CocoEncoder(SampleEncoder):
-    """Makes the rows of a picture; captions and tags would be annotations without a box, on which COCO's tools fail."""
+    """Makes the rows of a picture; captions and tags would be annotations without a box, on which COCO's tools fail.
 
-    ids: Rule = "keep"
+    ``ids`` is the rule of each split; where there is none, ids are kept.
+    """
+
+    ids: Mapping[str, Rule] = field(default_factory=dict)
     panoptic: bool = False
     holds = frozenset(COUNTED) - {"semantic masks", "instance masks", "panoptic masks", "captions", "tags"}
 
     def encode(self, picture: Picture) -> Encoded:
         size, annotations = require_size(picture.size_wh), picture.annotations
-        rows = rows_of(picture.name, size, annotations, self.ids)
+        rows = rows_of(picture.name, size, annotations, self.ids.get(picture.split, "keep"))
         if self.panoptic:
             rows = rows._replace(segments=segments_of(annotations))
         return Encoded(len(annotations.objects), rest=rows)
@@ -74,7 +82,7 @@ class CocoWriter(DatasetWriter):
 
     class_holds = frozenset(CLASSES_COUNTED)
 
-    def __init__(self, dataset: Dataset, stage: Stage, ids: Rule = "keep") -> None:
+    def __init__(self, dataset: Dataset, stage: Stage, ids: Mapping[str, Rule] = MappingProxyType({})) -> None:
         super().__init__(dataset, stage)
         self._stage, self._ids = stage, ids
         self._parts: list[_Part] = []
@@ -89,7 +97,8 @@ class CocoWriter(DatasetWriter):
         path.parent.mkdir(exist_ok=True)
         categories = categories_json(self.categories)
         panoptic = PanopticWriter(path.with_name(f"panoptic_{self.split}.json"), categories)
-        ids = IdGiver(rule=self._ids), IdGiver(rule=self._ids)
+        rule = self._ids.get(split, "keep")
+        ids = IdGiver(rule=rule), IdGiver(rule=rule)
         self._parts.append(_Part(CocoDocument(path, categories), panoptic, *ids))
 
     def take(self, packed: Batch) -> None:
@@ -108,10 +117,15 @@ class CocoWriter(DatasetWriter):
         for part in self._parts:
             part.json.close()
             part.panoptic.close()
-        if self._ids == "new":
-            return Closing(remarks=("ids of pictures and objects are new ones: copies share those of their source",))
-        changed = sum(part.images.collisions + part.objects.collisions for part in self._parts)
-        return Closing(remarks=(f"{plural(changed, 'id')} came twice and had to be changed",) if changed else ())
+        new = [name or "pictures in no split" for name, rule in self._ids.items() if rule == "new"]
+        remarks = []
+        if new:
+            of = "" if len(new) == len(self._ids) else f" in {', '.join(new)}"
+            remarks.append(f"ids of pictures and objects{of} are new ones: copies share those of their source")
+        changed = sum(p.images.collisions + p.objects.collisions for p in self._parts if p.images.rule != "new")
+        if changed:
+            remarks.append(f"{plural(changed, 'id')} came twice and had to be changed")
+        return Closing(remarks=tuple(remarks))
 
 
 @dataclass(frozen=True)

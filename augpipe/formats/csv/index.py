@@ -143,7 +143,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
         files.append((str(local), replace(table, columns=columns)))
         labels |= mine.labels
     names = _names(root, others, labels)
-    categories = categories_by_name(sorted(set(names.values()), key=_by_number), options, src)
+    categories = categories_by_name(sorted(set(names.values()), key=_by_number))
     ids = {c.name: c.id for c in categories}
     reader = CsvReader(tuple(files), {label: ids[name] for label, name in names.items()}, options.exif)
     entries, used = _entries(root, files, [split_called(splits[file]) for file in tables], found, pictures)

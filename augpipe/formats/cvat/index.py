@@ -108,7 +108,7 @@ def _categories(scans: Sequence[Scan], options: SourceOptions, src: AnyPath) -> 
         for name, own in found.keypoints.items():
             points.setdefault(name, {}).update(own)
     out = []
-    for category in categories_by_name(names, options, src):
+    for category in categories_by_name(names):
         own_points = tuple(points.get(category.name, ()))
         pairs = flip_pairs_of(own_points)
         out.append(Category(category.id, category.label, category.name, keypoints=own_points, flip_pairs=pairs))

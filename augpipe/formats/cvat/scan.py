@@ -12,7 +12,7 @@ from xml.parsers import expat
 
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.cvat.read import SHAPES, is_point
-from augpipe.formats.limits import DEEPEST
+from augpipe.formats.limits import DEEPEST, LARGEST_LABELS, MOST_ATTRIBUTES, require_list
 from augpipe.storage.fs import size_of
 
 _CHUNK = 1 << 20
@@ -53,6 +53,7 @@ def scan(path: Path, shown: object) -> Scan:
         try:
             while chunk := file.read(_CHUNK):
                 walk.parser.Parse(chunk, False)
+                walk.require_short(file.tell())
             walk.parser.Parse(b"", True)
         except expat.ExpatError as error:
             raise DatasetError(f"{shown}:{error.lineno}: not XML: {one_line(error)}") from error
@@ -75,6 +76,13 @@ class _Walk:
         self.parser.StartDoctypeDeclHandler = self._doctype
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
+
+    def require_short(self, end: int) -> None:
+        """Refuse a tag that goes on at byte ``end``, before it takes memory for more attributes than any has."""
+        start = self.parser.CurrentByteIndex
+        if 0 <= start < end - _CHUNK:
+            require_list(end - start, LARGEST_LABELS, "bytes of one tag", self._shown)
+            require_list(self._mapped[start:end].count(b"="), MOST_ATTRIBUTES, "attributes of one tag", self._shown)
 
     def _declared(self, version: str, encoding: str | None, standalone: int) -> None:
         if encoding is not None and encoding.lower() not in _ENCODINGS:

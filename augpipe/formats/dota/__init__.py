@@ -11,6 +11,7 @@ FORMAT = Format(
         writer="augpipe.formats.dota.write",
         folders=("images", "labelTxt"),
         pictures="images",
+        by_split=True,
         holds={
             "boxes": "as oriented ones",
             "oriented boxes": "yes",

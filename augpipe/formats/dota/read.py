@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -168,8 +168,10 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
         unlabelled += sum(stem not in used for stem in stems)
     if options.split is not None and not entries:
         raise DatasetError(f"{src}: no split '{one_line(options.split)}'; expected a folder of that name")
+    if any(entry.split for entry in entries):
+        entries = [e if e.split else e._replace(split=_own_split(e.key, src, folders)) for e in entries]
     remarks = left_out(unlabelled, "picture", "without a label file")
-    categories = categories_by_name(sorted(names), options, src)
+    categories = categories_by_name(sorted(names))
     reader = DotaReader({c.name: c.id for c in categories})
     return Dataset.of("dota", src, categories, entries, reader, options, remarks)
 
@@ -178,6 +180,14 @@ def _is_in(stem: str, split: str) -> bool:
     """Whether a label file lies in the folder of a split."""
     top, below, _ = stem.partition("/")
     return bool(below) and chosen_split(split, [top]) is not None
+
+
+def _own_split(key: str, src: AnyPath, folders: Sequence[AnyPath]) -> str:
+    """The split of a picture beside others that are in train, val or test: its first folder, as DOTA has no lists."""
+    parts = key.split("/")[:-1]
+    whole = len(folders) == 1 and folders[0].parent == src
+    named = [part for part in parts if whole or part != "images"]
+    return named[0] if named else ""
 
 
 def _pictures(place: AnyPath) -> list[str]:

@@ -20,7 +20,16 @@ from augpipe.formats.dota.read import HEADS, DotaRow, lines_of
 from augpipe.formats.layout.splits import in_split
 from augpipe.formats.losses import Loss
 from augpipe.formats.output import write_into
-from augpipe.formats.writer import DatasetWriter, Encoded, Picture, SampleEncoder, Stage, WriteOptions, stem_of
+from augpipe.formats.writer import (
+    DatasetWriter,
+    Encoded,
+    Picture,
+    SampleEncoder,
+    Stage,
+    WriteOptions,
+    names_again,
+    stem_of,
+)
 
 _SAME = 1e-3  # pixels within which a box is the same
 
@@ -89,7 +98,7 @@ class DotaWriter(DatasetWriter):
     def classes_cannot_hold(self) -> dict[str, int]:
         spaces = sum(word_of(c.name) != c.name for c in self.categories)
         own = {"class names with spaces, written with hyphens": spaces} if spaces else {}
-        return super().classes_cannot_hold() | own
+        return super().classes_cannot_hold() | own | names_again(self.categories)
 
 
 def _is_line(value: object) -> bool:

@@ -75,7 +75,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     elif splits:
         parts = splits
     names = {name for folder in (splits or parts).values() for name in class_folders(folder)}
-    categories = categories_by_name(sorted(names), options, src)
+    categories = categories_by_name(sorted(names))
     links: set[str] = set()
     root = src if len(parts) > 1 else next(iter(parts.values()))
     entries = [

@@ -129,7 +129,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     entries, remarks = entries_of(src, pairs, options, see)
     remarks += left_out(len(odd), "row", f"of other than fifteen or sixteen words, as in {odd[0] if odd else ''}")
     ordered = sorted(names, key=lambda name: (name == IGNORED, name))
-    categories = categories_by_name(ordered, options, src)
+    categories = categories_by_name(ordered)
     if names[IGNORED]:
         remarks.append(f"read as crowds, to be ignored: {plural(names[IGNORED], 'region')} of the class {IGNORED}")
     reader = KittiReader({c.name: c.id for c in categories})

@@ -114,7 +114,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
             entry = _entry(root, file, path, pictures, drawing, digest_of(data))
             found.embedded += path is None and entry.picture is not None
             entries.append(entry._replace(split=split_called(splits[file])))
-    categories = tuple(_with_keypoints(c, found) for c in categories_by_name(sorted(found.names), options, src))
+    categories = tuple(_with_keypoints(c, found) for c in categories_by_name(sorted(found.names)))
     reader = LabelmeReader({c.name: c.id for c in categories}, {c.name: c.keypoints for c in categories if c.keypoints})
     alone = 0 if options.split or src.is_file() else len(pictures.paths) - len(used)
     remarks = [*remark_of(alone, "picture", "without a JSON"), *found.remarks(), *links_left_out(links, src)]

@@ -2,4 +2,4 @@
 
 from augpipe.formats.format import Format
 
-FORMAT = Format(name="masks", looks_like="images/ with masks/", reader="augpipe.formats.masks.read")
+FORMAT = Format(name="masks", looks_like="images/ with masks/", reader="augpipe.formats.masks.read", numbered=True)

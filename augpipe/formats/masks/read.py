@@ -12,7 +12,7 @@ import numpy as np
 from augpipe.core.annotations import Annotations, Category, Raster
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture
-from augpipe.formats.indexing import categories_by_name, digest_of, left_out, links_left_out, subfolders
+from augpipe.formats.indexing import categories_in, digest_of, left_out, links_left_out, subfolders
 from augpipe.formats.layout.splits import chosen_split, known_split, shown_splits, split_called, split_in
 from augpipe.formats.limits import bad_labels
 from augpipe.pixels.codec.image import bands
@@ -213,7 +213,7 @@ def _mask_categories(
         remarks.append("the masks hold only 0 and 255: 255 is read as a class, 'foreground' (id 1), not as void")
     ids = sorted(values - {0, options.void})
     if options.classes is not None:
-        named = categories_by_name((), options, src)
+        named = categories_in(options.classes)
         beyond = [v for v in ids if v > len(named)]
         if beyond:
             message = f"lists {len(named)} names for the values from 1 on, but the masks hold {beyond[0]}"

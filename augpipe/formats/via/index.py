@@ -26,6 +26,7 @@ from augpipe.formats.coco.read import decoded, key_of
 from augpipe.formats.indexing import categories_by_name, digest_of, is_wrapper, left_out, of_split, split_of, subfolders
 from augpipe.formats.layout.picture_paths import pictures_of
 from augpipe.formats.layout.splits import split_called
+from augpipe.formats.limits import MOST_ATTRIBUTES, require_list
 from augpipe.formats.via.read import AREAS, NO_CLASS, ViaReader, attributes_of, class_of, regions_of, shape_of
 from augpipe.storage.byte_range import LARGEST_FILE, ByteRange
 from augpipe.storage.fs import files_in, relative_to, size_of, start_of
@@ -87,6 +88,7 @@ class _Found:
             kind = shape_of(region).get("name")
             if kind in AREAS:
                 self.values.update(key for key, value in attributes_of(region).items() if value not in ("", None, {}))
+                require_list(len(self.values), MOST_ATTRIBUTES, "attributes of regions", one_line(name, 80))
             else:
                 self.left[one_line(kind or "none", 20)] += 1
                 self.example = self.example or one_line(name, 80)
@@ -123,7 +125,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
             entries.append(entry._replace(split=split_called(splits[file])))
     attribute = _attribute(found, src)
     names = {n for file, path in local.items() for n in _classes(path.read_bytes(), places[file], attribute)}
-    categories = categories_by_name(sorted(names), options, src)
+    categories = categories_by_name(sorted(names))
     alone = 0 if options.split is not None or src.is_file() else len(pictures.paths) - used
     remarks = left_out(alone, "picture", "that the file does not list")
     kinds = one_line(", ".join(f"{kind} {n:,}" for kind, n in sorted(found.left.items())), 100)

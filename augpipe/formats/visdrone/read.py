@@ -130,7 +130,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
 
     entries, remarks = entries_of(src, pairs, options, see)
     names = {**dict(enumerate(CLASSES, start=1)), **({0: IGNORED} if seen[0] else {})}
-    categories = categories_by_name(names.values(), options, src)
+    categories = categories_by_name(names.values())
     ids = {c.name: c.id for c in categories}
     remarks += left_out(len(odd), "row", f"of other than eight numbers or of no category, as {odd[0] if odd else ''}")
     if seen[0]:

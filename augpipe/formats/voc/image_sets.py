@@ -65,7 +65,7 @@ def splits_of(root: VocRoot, stems: Sequence[str], remarks: list[str]) -> tuple[
     A split is told by the root's name or the folder of the XML, else by the lists.
 
     Lists of train, val and test part a dataset, and that of trainval where there is no train. A stem in several of them
-    belongs to the first.
+    belongs to the first. Beside them, a list by another name is a split of its own if it shares no stem with others.
     """
     if (own := known_split(root.name)) is not None:
         return (lambda stem: own), {}
@@ -82,6 +82,10 @@ def splits_of(root: VocRoot, stems: Sequence[str], remarks: list[str]) -> tuple[
         for stem in (*wanted, *unknown):
             if out.setdefault(stem, split_called(name)) != split_called(name):
                 twice.setdefault(stem, f"{out[stem]} and {split_called(name)}")
+    for name in sorted(names - set(parts)) if out else ():
+        wanted, _ = listed_stems(root, name, list_lines(root, name), list(stems))
+        if out.keys().isdisjoint(wanted):
+            out.update(dict.fromkeys(wanted, name))
     if twice:
         stem, both = next(iter(twice.items()))
         count = plural(len(twice), "picture")

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.core.parallel import batches_of, parallel_map
 from augpipe.formats.base import (
@@ -26,11 +25,12 @@ from augpipe.formats.base import (
     source_key,
     told_apart,
 )
-from augpipe.formats.indexing import categories_by_name, digest_of, left_out, links_left_out
+from augpipe.formats.indexing import digest_of, left_out, links_left_out
 from augpipe.formats.layout.name_matching import Match, match_names, rule_remarks
 from augpipe.formats.layout.splits import split_called
+from augpipe.formats.voc.classes import classes_of
 from augpipe.formats.voc.image_sets import chosen_lists, listed_stems, splits_of
-from augpipe.formats.voc.read import TWENTY, VocAt, VocReader
+from augpipe.formats.voc.read import VocAt, VocReader
 from augpipe.formats.voc.roots import VocRoot, find_roots
 from augpipe.formats.voc.xml_reader import pack, read_xml
 from augpipe.formats.webdataset.samples import has_samples
@@ -38,6 +38,7 @@ from augpipe.storage.byte_range import ByteRange, bytes_of
 from augpipe.storage.fs import below, place_of, places_in, row_name, rows_below, sizes_in, walk_files
 from augpipe.storage.tree import AnyPath
 
+_FROM_0 = "Pascal VOC counts from 1, so these files count from 0; read them with --voc-origin 0"
 HELD_BYTES = 1 << 26
 """What is held of XML that has been parsed: some hundred thousand pictures."""
 
@@ -48,7 +49,9 @@ class _Found:
 
     entries: list[Entry] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
+    masks: list[ByteRange] = field(default_factory=list)
     links: set[str] = field(default_factory=set)
+    below: list[str] = field(default_factory=list)
     unannotated: int = 0
     matches: dict[str, Match] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
@@ -79,17 +82,21 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     split, lists = chosen_lists(src, roots, options.split)
     for root, lines in zip(roots, lists, strict=True):
         _gather(root, src, split, lines, found)
-    categories, colors, remarks = _categories(src, roots, found.names, options)
-    remarks = [*left_out(found.unannotated, "picture", "without annotations"), *remarks]
+    categories, colors, told, named = classes_of(src, roots, found.names, found.masks, options.classes)
+    remarks = [*left_out(found.unannotated, "picture", "without annotations"), *told]
+    if found.below and options.voc_origin == 1:
+        boxes = "1 box" if len(found.below) == 1 else f"{len(found.below):,} boxes"
+        remarks.append(f"{boxes} with a coordinate below 1, as in {one_line(found.below[0], 100)}: {_FROM_0}")
     remarks += [*found.remarks, *rule_remarks(found.matches), *links_left_out(found.links, src)]
     reader = VocReader({c.name: c.id for c in categories}, options.voc_origin, colors)
-    return Dataset.of("voc", src, categories, found.entries, reader, options, remarks)
+    return Dataset.of("voc", src, categories, found.entries, reader, options, remarks, named=named)
 
 
 def _gather(root: VocRoot, src: AnyPath, split: str | None, lines: list[str] | None, found: _Found) -> None:
     """Everything of one root; the split chooses entries, but classes come from all of them."""
     xmls = _by_stem(root.xml, (".xml",), found.links)
     class_masks, object_masks = _masks(root.class_masks), _masks(root.object_masks)
+    found.masks += class_masks.values()
     stems = [*xmls, *(stem for stem in class_masks if stem not in xmls)]
     place, entry_of = places_in(root.xml), _entries_of(root, src)
     ats = [VocAt(place(xmls[s]) if s in xmls else None, class_masks.get(s), object_masks.get(s)) for s in stems]
@@ -103,8 +110,9 @@ def _gather(root: VocRoot, src: AnyPath, split: str | None, lines: list[str] | N
         unknown = [stem for stem in listed if _picture_for(stem, "", pictures, xmls) is not None]
     rest = iter(zip(stems, ats, strict=True))
     missing: list[tuple[str, str, VocAt, bytes]] = []
-    for names, glances in seen:
+    for names, glances, low in seen:
         found.names |= names
+        found.below += low
         for (filename, digest, said), (stem, at) in zip(glances, rest, strict=False):
             picture = _picture_for(stem, filename, pictures, xmls)
             if picture:
@@ -152,13 +160,15 @@ def _entries_of(root: VocRoot, src: AnyPath) -> Callable[[str | None, str, VocAt
     return entry
 
 
-def _glances(ats: Sequence[VocAt]) -> tuple[set[str], list[tuple[str, bytes, bytes | None]]]:
-    """(class names; of each picture ``<filename>``, the digest of its labels, and its XML packed).
+def _glances(ats: Sequence[VocAt]) -> tuple[set[str], list[tuple[str, bytes, bytes | None]], list[str]]:
+    """(class names; of each picture ``<filename>``, the digest of its labels, and its XML packed; for each box with a
+    corner below 1, its file).
 
     A broken XML gives nothing here and is rejected when it is read.
     """
     names: set[str] = set()
     out: list[tuple[str, bytes, bytes | None]] = []
+    low: list[str] = []
     for at in ats:
         data = b"" if at.xml is None else bytes_of(at.xml)
         masks = [bytes_of(place) for place in (at.class_mask, at.object_mask) if place is not None]
@@ -170,7 +180,10 @@ def _glances(ats: Sequence[VocAt]) -> tuple[set[str], list[tuple[str, bytes, byt
             continue
         names.update(name for name in said.names if name)
         out.append((said.filename, digest, pack(said)))
-    return names, out
+        if at.xml is not None:
+            count = sum(corners is not None and min(corners) < 1 for corners in said.corners)
+            low += [at.xml.name or os.path.basename(at.xml.path)] * count
+    return names, out, low
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -261,43 +274,3 @@ def _stems(stem: str, named: str) -> Iterator[str]:
     for name in (named, os.path.basename(named)):
         if name:
             yield os.path.splitext(name)[0] if is_picture(name) else name
-
-
-# --- classes ---------------------------------------------------------------------------------------------------------
-
-
-def _categories(
-    src: AnyPath, roots: list[VocRoot], names: set[str], options: SourceOptions
-) -> tuple[tuple[Category, ...], dict[int, int] | None, list[str]]:
-    """(categories, colors of masks saved as RGB, remarks).
-
-    Masks hold positions in the labelmap, so where there is one its order is the class map.
-    """
-    labelmap = next((root.labelmap for root in roots if root.labelmap), None)
-    listed, colors = ([], None) if labelmap is None else _labelmap(labelmap)
-    if options.classes is not None:
-        return categories_by_name(names, options, src), colors, []
-    remarks: list[str] = []
-    if labelmap is not None:
-        strange = sorted(names - set(listed)) or sorted(n for n in set(listed) if listed.count(n) > 1)
-        if not strange:
-            return _by_labelmap(listed, names), colors, []
-        remarks.append(f"labelmap.txt is not used: '{one_line(strange[0])}' is not listed there exactly once")
-    if names <= set(TWENTY):
-        return categories_by_name(TWENTY, options, src), colors, remarks
-    if any(root.class_masks for root in roots):
-        order = one_line(", ".join(f"{i} {name}" for i, name in enumerate(sorted(names), start=1)), 100)
-        remarks.append(f"values of the masks are taken as {order}; a labelmap.txt or --classes says otherwise")
-    return categories_by_name(sorted(names), options, src), colors, remarks
-
-
-def _labelmap(path: AnyPath) -> tuple[list[str], dict[int, int]]:
-    from augpipe.formats.voc.masks import read_labelmap
-
-    return read_labelmap(bytes_of(place_of(path)))
-
-
-def _by_labelmap(listed: list[str], names: set[str]) -> tuple[Category, ...]:
-    """Classes under their positions; what is no class, as the first line often is, only if objects have it."""
-    rows = [(i, n) for i, n in enumerate(listed) if n in names or (i > 0 and n not in ("background", "ignored"))]
-    return tuple(Category(id=i, label=k, name=n) for k, (i, n) in enumerate(rows, start=1))

@@ -92,7 +92,7 @@ class VocReader:
             categories = [self.ids[name] for name in said.names]  # type: ignore[index]
         except KeyError:
             raise self._unknown(said.names, file) from None
-        notes: set[str] = set()
+        notes: set[str] = {"verified-left-out"} if said.verified else set()
         boxes = [None if corners is None else self._box(corners, notes) for corners in said.corners]
         masks: Sequence[Segmentation | None] = (None,) * len(boxes)
         if instance is not None:

@@ -15,13 +15,15 @@ from augpipe.storage.tree import AnyPath
 
 _ANNOTATION_FOLDERS = ("annotations", "annotation")
 _PICTURE_FOLDERS = ("jpegimages", "images", "imgs", "img")
+_CLASS_LISTS = ("labelmap.txt", "class_names.txt", "classes.txt", "obj.names")
 _VOC_XML = re.compile(rb"<annotation[\s/>]")
 _SNIFFED_FILES, _SNIFFED_BYTES = 50, 4096
 
 
 @dataclass(frozen=True)
 class VocRoot:
-    """One devkit-like tree. ``name`` is its folder's below the source, "" where it is the only one."""
+    """One devkit-like tree. ``name`` is its folder's below the source, "" where it is the only one; ``listed`` is the
+    list of its classes, if it has one."""
 
     name: str
     xml: AnyPath
@@ -29,7 +31,7 @@ class VocRoot:
     sets: AnyPath | None = None
     class_masks: AnyPath | None = None
     object_masks: AnyPath | None = None
-    labelmap: AnyPath | None = None
+    listed: AnyPath | None = None
 
 
 def find_roots(src: AnyPath) -> list[VocRoot]:
@@ -61,7 +63,6 @@ def _root(base: AnyPath, name: str) -> VocRoot | None:
     if "segmentationclass" not in folders and (xml is None or not _holds_voc(xml, walk_files(xml))):
         return None
     xml = xml or base / "Annotations"
-    labelmap = base / "labelmap.txt"
     return VocRoot(
         name,
         xml,
@@ -69,7 +70,7 @@ def _root(base: AnyPath, name: str) -> VocRoot | None:
         folders.get("imagesets"),
         folders.get("segmentationclass"),
         folders.get("segmentationobject"),
-        labelmap if labelmap.is_file() else None,
+        _list_in(base, xml),
     )
 
 
@@ -79,9 +80,15 @@ def _is_flat(folder: AnyPath) -> bool:
 
 def _flat(folder: AnyPath, name: str) -> VocRoot:
     if any(map(is_picture, names_of(folder))):
-        return VocRoot(name, folder, folder)
+        return VocRoot(name, folder, folder, listed=_list_in(folder))
     siblings = _folders(above(folder))
-    return VocRoot(name, folder, _first(siblings, _PICTURE_FOLDERS) or folder)
+    return VocRoot(name, folder, _first(siblings, _PICTURE_FOLDERS) or folder, listed=_list_in(folder, above(folder)))
+
+
+def _list_in(*places: AnyPath) -> AnyPath | None:
+    """The list of classes that lies in one of some folders."""
+    files = (place / name for place in places for name in _CLASS_LISTS)
+    return next((file for file in files if file.is_file()), None)
 
 
 def _holds_voc(folder: AnyPath, files: Iterable[str]) -> bool:

@@ -22,7 +22,16 @@ from augpipe.formats.base import Dataset, plural
 from augpipe.formats.coco.rows import whole
 from augpipe.formats.output import lines_of, write_into
 from augpipe.formats.voc.write_masks import is_listable, labelmap_of, masks_of, png_of
-from augpipe.formats.writer import Closing, DatasetWriter, Encoded, Picture, SampleEncoder, Stage, WriteOptions
+from augpipe.formats.writer import (
+    Closing,
+    DatasetWriter,
+    Encoded,
+    Picture,
+    SampleEncoder,
+    Stage,
+    WriteOptions,
+    one_a_name,
+)
 from augpipe.pixels.codec.image import is_gray
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -175,10 +184,12 @@ class ImageSetRows(NamedTuple):
 
 @dataclass(frozen=True)
 class VocEncoder(SampleEncoder):
-    """Writes the XML and the masks of a picture into a VOC root; ``categories`` are by id."""
+    """Writes the XML and the masks of a picture into a VOC root; ``categories`` are by id, as are their positions in
+    the labelmap."""
 
     folder: Path
     categories: Mapping[int, Category]
+    positions: Mapping[int, int]
     holds = frozenset({"segmentations", "truncated, difficult and occluded flags", "poses", "parts",
                        "fields of objects", "fields of pictures", "semantic masks", "instance masks"})  # fmt: skip
 
@@ -188,7 +199,7 @@ class VocEncoder(SampleEncoder):
             message = "the name cannot stand in a list of ImageSets"
             raise Reject("write", "bad-name", message, file=repr(picture.name))
         depth = 1 if picture.header is not None and is_gray(picture.header) else 3
-        masks, losses = masks_of(annotations, picture.size_wh, {c.id: c.label for c in self.categories.values()})
+        masks, losses = masks_of(annotations, picture.size_wh, self.positions)
         size, masked = picture.size_wh or (0, 0), masks is not None
         xml = xml_of(os.path.basename(picture.name), size, depth, annotations, self.categories, masked)
         write_into(self.folder / "Annotations" / f"{stem}.xml", xml)
@@ -229,7 +240,8 @@ class VocWriter(DatasetWriter):
 
     def __init__(self, dataset: Dataset, stage: Stage) -> None:
         super().__init__(dataset, stage)
-        self.encoder = VocEncoder(stage.folder, {c.id: c for c in dataset.categories})
+        positions = {number: place + 1 for number, place in one_a_name(self.categories)[1].items()}
+        self.encoder = VocEncoder(stage.folder, {c.id: c for c in dataset.categories}, positions)
         self._listed: list[ImageSetRows] = []
         self._of_split: dict[str, list[ImageSetRows]] = {}
 
@@ -244,7 +256,7 @@ class VocWriter(DatasetWriter):
             if masked := [picture.stem for picture in listed if picture.masked]:
                 write_into(lists / "Segmentation" / f"{split}.txt", lines_of(masked))
         if any(picture.masked for picture in self._listed):
-            write_into(self.folder / "labelmap.txt", labelmap_of(self.categories).encode())
+            write_into(self.folder / "labelmap.txt", labelmap_of(one_a_name(self.categories)[0]).encode())
         remarks = []
         if fractions := sum(picture.fractions for picture in self._listed):
             remarks.append(

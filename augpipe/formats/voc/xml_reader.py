@@ -40,7 +40,8 @@ class Said(msgspec.Struct, array_like=True, gc=False):
     """What an XML says of its picture and, in columns of one length, of its objects.
 
     ``filename`` is without folders, in NFC, "" if absent; ``attributes`` are the picture's other fields. ``parts`` and
-    ``fields``, the parts and other fields of objects, are by index of the object.
+    ``fields``, the parts and other fields of objects, are by index of the object. ``verified`` is whether the root has
+    such an attribute, which is not kept.
     """
 
     filename: str
@@ -51,6 +52,7 @@ class Said(msgspec.Struct, array_like=True, gc=False):
     facts: list[PlainFacts]
     parts: dict[int, list[tuple[str, Corners | None]]]
     fields: dict[int, dict[str, Any]]
+    verified: bool = False
 
 
 pack = msgspec.msgpack.Encoder().encode
@@ -62,7 +64,9 @@ unpack = msgspec.msgpack.Decoder(Said).decode
 def read_xml(xml: bytes, file: str) -> Said:
     """The content of an XML text; raises ``Reject``: ``bad-xml`` with the line, ``entity`` or ``too-large``."""
     root = parse_xml(xml, file)
-    said = Said(_filename(root), _size(root), _as_json(root, _PICTURE_FIELDS), [], [], [], {}, {})
+    said = Said(
+        _filename(root), _size(root), _as_json(root, _PICTURE_FIELDS), [], [], [], {}, {}, "verified" in root.attrib
+    )
     names, corners = said.names, said.corners
     for index, element in enumerate(root.findall("object")):
         children = {child.tag: child for child in element[::-1]}  # of several the first, as ``find`` gives it

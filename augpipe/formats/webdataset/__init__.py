@@ -9,5 +9,6 @@ FORMAT = Format(
     source="a folder of shards",
     stays="plans, visible shares and what was dropped stay in the shards",
     reads_archives=True,
+    numbered=True,
     unnamed_keypoints=True,
 )

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import msgspec
 
-from augpipe.core.errors import DatasetError, one_line
+from augpipe.core.errors import DatasetError, UsageError, one_line
 from augpipe.core.paths import local_path
+from augpipe.formats.layout.purposes import NONE, chosen_named, shown_split
+from augpipe.formats.layout.splits import in_order
 from augpipe.formats.webdataset.safe_parse import end_of, members_of, require_modest, samples_of, start_of
 from augpipe.formats.webdataset.schema import (
     MANIFEST,
@@ -65,24 +67,56 @@ class Folder:
     kinds: Mapping[str, int]
 
 
-def open_folders(paths: Sequence[str | os.PathLike[str]]) -> tuple[Folder, ...]:
-    """Finished folders with one class map; raises ``DatasetError`` as :func:`open_folder`, or for another class map."""
-    folders = tuple(open_folder(path) for path in paths)
+def open_folders(paths: Sequence[str | os.PathLike[str]], splits: Sequence[str] | None = None) -> tuple[Folder, ...]:
+    """Finished folders with one class map; raises as :func:`open_folder`, or ``DatasetError`` for another class map."""
+    folders = tuple(open_folder(path, splits) for path in paths)
     for other in folders[1:]:
         _require_same_classes(folders[0], other)
     return folders
 
 
-def open_folder(path: str | os.PathLike[str]) -> Folder:
-    """A folder by its manifest; raises ``DatasetError`` if it is unfinished, of another schema, or damaged."""
+def open_folder(path: str | os.PathLike[str], splits: Sequence[str] | None = None) -> Folder:
+    """A folder by its manifest.
+
+    Args:
+        path: the finished folder.
+        splits: those whose shards are wanted, by any of their names; a folder with several is not read without.
+
+    Raises:
+        DatasetError: it is unfinished, of another schema, or damaged.
+        UsageError: it has several splits and none is named, or not one that is.
+    """
     root = local_path(path, "the folder of shards")
     manifest = msgspec.convert(read_manifest(root), ManifestRecord)
+    rows = _rows_of(root, manifest, splits)
     void, labels = manifest.config.void.semantic, labels_of(manifest.config.categories)
-    shards = tuple(_shard(root, row, void, labels) for row in manifest.shards if row.samples)
+    shards = tuple(_shard(root, row, void, labels) for row in rows if row.samples)
     kinds = manifest.totals.label_kinds
     if kinds is None:
         kinds = kinds_in(shards[0]) if shards else {}
     return Folder(str(root), manifest.config.categories, shards, kinds)
+
+
+def _rows_of(root: Path, manifest: ManifestRecord, splits: Sequence[str] | None) -> list[ShardRow]:
+    """The shards of some splits."""
+    alone = manifest.config.split if isinstance(manifest.config.split, str) else ""
+    split_of = [row.split if isinstance(row.split, str) else alone for row in manifest.shards]
+    there = dict.fromkeys(in_order(split_of), 0)
+    for row, split in zip(manifest.shards, split_of, strict=True):
+        there[split] += row.samples
+    counts = ", ".join(f"{shown_split(name)} {count:,}" for name, count in there.items())
+    if splits is None:
+        if len(there) > 1:
+            first = next(iter(there)) or NONE
+            raise UsageError(
+                f"{root}: has several splits (samples: {counts}); say which one is wanted, as split={first!r}"
+            )
+        return list(manifest.shards)
+    wanted = {chosen_named(name, there) for name in splits}
+    if None in wanted or not wanted:
+        names = ", ".join(one_line(repr(name), 40) for name in splits)
+        raise UsageError(f"{root}: split {names}: no such split; there is {counts or 'none'}")
+    return [row for row, split in zip(manifest.shards, split_of, strict=True) if split in wanted]
 
 
 def _shard(root: Path, record: ShardRow, void: int, labels: Mapping[int, int]) -> Shard:

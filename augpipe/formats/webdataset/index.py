@@ -169,8 +169,9 @@ def _samples(path: AnyPath, remarks: list[str]) -> Iterator[tuple[str, dict[str,
     members: dict[str, ByteRange] = {}
     named: dict[str, str] = {}
     left_out: Counter[str] = Counter()
-    file = place_of(path).path
-    for name, offset, size in members_of_tar(file, remarks, left_out):
+    size_of(path)  # of a server the place then holds which version of the tar it is
+    file = place_of(path)
+    for name, offset, size in members_of_tar(file.path, remarks, left_out, file.version):
         head, slash, last = name.rpartition("/")
         stem, dot, ending = last.partition(".")
         own = source_key(f"{head}{slash}{stem}")
@@ -186,7 +187,7 @@ def _samples(path: AnyPath, remarks: list[str]) -> Iterator[tuple[str, dict[str,
             one, other = told_apart(before, name)
             also = f" (also as '{one}')" if before != name and source_key(before) == source_key(name) else ""
             raise DatasetError(f"{path}: the member '{other}' is there twice{also}; names must be unique")
-        members[ending.lower()] = ByteRange(file, offset, size)
+        members[ending.lower()] = ByteRange(file.path, offset, size, version=file.version)
         named[ending.lower()] = name
     if members:
         yield key, members

@@ -9,18 +9,27 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from augpipe.core.annotations import Annotations, Category, Raster
 from augpipe.core.errors import DatasetError, Reject, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, plural
 from augpipe.formats.coco.fields import whole_number
 from augpipe.formats.coco.read import annotations_of, decoded
-from augpipe.formats.indexing import categories_by_name, digest_of, labelled_by_id, left_out
+from augpipe.formats.indexing import (
+    categories_by_name,
+    categories_in,
+    digest_of,
+    labelled_by_id,
+    left_out,
+    read_classes,
+)
 from augpipe.formats.labelme.index import holds_labelme
-from augpipe.formats.layout.splits import chosen_split, known_split
+from augpipe.formats.layout.splits import chosen_split, known_split, split_called
 from augpipe.formats.limits import bad_labels
 from augpipe.formats.voc.read import TWENTY, VocReader
 from augpipe.formats.voc.xml_reader import read_xml
@@ -52,9 +61,9 @@ class ShardReader:
         if "xml" in members:
             ids = {c.name: c.id for c in self.categories.values()}
             return VocReader(ids, self.voc_origin).parse(read_place(members["xml"]), entry.file)
-        if "cls" in members:
+        value: Any = decoded(read_place(members["json"]), entry.file) if "json" in members else None
+        if "cls" in members and not is_own(value):
             return Annotations(tags=(self._class(members["cls"], entry),))
-        value = decoded(read_place(members["json"]), entry.file)
         if is_own(value):
             rasters = {name: self._raster(members.get(name), name, entry) for name in _RASTERS}
             return annotations_of_record(value, rasters, self.categories, entry.file)
@@ -165,7 +174,8 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
             picture = members.get(ending)
             size = picture.size if picture else 0
             digest = digest_of(*data)
-            entries.append(Entry(key, picture, labels, file, digest, size, split_of[tar], f".{ending}"))
+            said = split_of[tar] if categories is None else _split_said(labels, data, split_of[tar])
+            entries.append(Entry(key, picture, labels, file, digest, size, said, f".{ending}"))
     if unlabelled and not entries:
         without = plural(unlabelled, "sample")
         raise DatasetError(f"{src}: {without}, none with .json, .xml or .cls beside the picture")
@@ -173,7 +183,7 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     if categories is None:
         categories = classes.categories(src, remarks)
     reader = ShardReader({c.id: c for c in categories}, options.voc_origin)
-    return Dataset.of("shards", base, categories, entries, reader, options, remarks)
+    return Dataset.of("shards", base, categories, entries, reader, options, remarks, named=classes.named)
 
 
 def _split_of(prefix: str, own: bool) -> str:
@@ -182,10 +192,31 @@ def _split_of(prefix: str, own: bool) -> str:
     return known or (prefix if own and prefix != "all" else "")
 
 
+class _Origin(msgspec.Struct, frozen=True):
+    split: str = ""
+
+
+class _Said(msgspec.Struct, frozen=True):
+    source: _Origin
+
+
+_said = msgspec.json.Decoder(_Said)
+
+
+def _split_said(labels: Iterable[str], data: Sequence[bytes], otherwise: str) -> str:
+    """The split that one of our records says its source is in, else that of its shard."""
+    try:
+        record = _said.decode(next(content for name, content in zip(labels, data, strict=True) if name == "json"))
+    except (StopIteration, ValueError):  # its reader says what is wrong
+        return otherwise
+    return split_called(record.source.split) if record.source.split else otherwise
+
+
 class _Classes:
     """Gathers the classes of shards while they are indexed."""
 
     def __init__(self, options: SourceOptions) -> None:
+        self.named = False  # by ``options.classes``
         self._options = options
         self._names: set[str] = set()  # of objects that state no id
         self._numbers: set[int] = set()  # of .cls members
@@ -195,16 +226,19 @@ class _Classes:
 
     def note(self, members: Mapping[str, ByteRange], data: Sequence[bytes], file: str) -> None:
         """Gather the classes of a sample; raises ``DatasetError`` for an id with two names."""
-        for ending, content in zip(members, data, strict=True):
+        is_ours = False  # then its cls repeats what its json says
+        for ending, content in sorted(zip(members, data, strict=True), key=lambda pair: pair[0] != "json"):
             try:
                 if ending == "xml":
                     self._xml = self._own.others = True
                     self._names |= {name for name in read_xml(content, file).names if name}
-                elif ending == "cls":
+                elif ending == "cls" and not is_ours:
                     self._own.others = True
                     self._numbers.add(class_number(content, file))
                 elif ending == "json":
-                    self._json(decoded(content, file), file)
+                    value = decoded(content, file)
+                    self._json(value, file)
+                    is_ours = is_own(value)
             except Reject:
                 continue
 
@@ -239,10 +273,10 @@ class _Classes:
             if self._options.classes is None:
                 listed = [str(n) for n in range(max(self._numbers) + 1)]
             else:
-                listed = [c.name for c in categories_by_name((), self._options, src)]
+                listed, self.named = read_classes(self._options.classes), True
             return labelled_by_id(Category(n, 0, name) for n, name in enumerate(listed))
-        devkit = self._xml and self._names <= set(TWENTY) and self._options.classes is None
-        return categories_by_name(TWENTY if devkit else sorted(self._names), self._options, src)
+        devkit = self._xml and self._names <= set(TWENTY)
+        return categories_by_name(TWENTY if devkit else sorted(self._names))
 
     def _of_records(self, src: str, remarks: list[str]) -> tuple[Category, ...]:
         self._own.check(src, set(self._named.values()), by_name=self._options.classes is not None and not self._named)
@@ -250,10 +284,11 @@ class _Classes:
             "no manifest.json of augpipe beside the tars: classes are those that the records name, with their ids and "
             "labels; others are called unknown_N"
         )
-        if self._options.classes is not None or not self._named:
-            by_name = categories_by_name(self._named.values() or self._own.tags, self._options, src)
-            if not self._named:
-                return by_name
+        if not self._named:
+            if (file := self._options.classes) is None:
+                return ()
+            self.named = True
+            return categories_in(file, self._own.tags, src)
         return self._own.labelled(self._named, src)
 
     def _by_id(self, src: str) -> tuple[Category, ...]:
@@ -261,8 +296,6 @@ class _Classes:
         names = {number: name or f"class_{number}" for number, name in self._named.items()}
         more = sorted(self._names - set(names.values()))
         names |= dict(enumerate(more, start=max(names) + 1))
-        if self._options.classes is not None:
-            categories_by_name(names.values(), self._options, src)  # the ids stay, but every name must be known
         return labelled_by_id(Category(number, 0, name) for number, name in names.items())
 
 
@@ -312,6 +345,9 @@ class _OwnRecords:
         Raises ``DatasetError`` for labels that no class map can have.
         """
         out: list[Category] = []
+        by_label = sorted(names, key=lambda number: self._labels[number])
+        if by_label != sorted(names) and [self._labels[n] for n in by_label] == [*range(1, len(names) + 1)]:
+            return tuple(Category(n, self._labels[n], names[n] or f"class_{n}") for n in sorted(names))
         for number, name in sorted(names.items()):
             label, first = self._labels[number], len(out) + 1
             known = Category(number, label, name or f"class_{number}")

@@ -102,7 +102,7 @@ def objects_json(labelled: Labelled, categories: Mapping[int, Category]) -> list
     """The surviving objects. Numbers are taken from their columns at once; one by one it takes ten times as long."""
     objects, shapes = labelled.annotations.objects, labelled.shapes
     w, h = labelled.size_wh
-    boxes = rounded(np.clip(objects.boxes_xyxy, 0.0, (w, h, w, h)))
+    boxes = rounded(np.minimum(np.maximum(objects.boxes_xyxy, 0.0), (w, h, w, h)))
     numbers = zip(*(column.tolist() for column in (objects.index, objects.category_id, objects.iscrowd)), strict=True)
     segmentations, instances = _segmentations_json(objects.segmentation), objects.instance.tolist()
     out = []

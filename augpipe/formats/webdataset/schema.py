@@ -158,6 +158,24 @@ class ShardRow(Struct, frozen=True):
     samples: int
     bytes: Count | None = None
     sha256: Sha256 | None = None
+    split: str | UnsetType = UNSET
+
+
+class SplitRecord(Struct, frozen=True):
+    """What a folder has of one split."""
+
+    pictures: Count
+    samples: Count
+    shards: Count
+    augmented: bool
+
+
+class WindowTotalsRecord(Struct, frozen=True):
+    """Sums of :class:`WindowsRecord`; ``lost`` by reason."""
+
+    objects: Count
+    left_out: Count
+    lost: Counts
 
 
 class TotalsRecord(Struct, frozen=True):
@@ -172,6 +190,7 @@ class TotalsRecord(Struct, frozen=True):
     rejected: Count | UnsetType = UNSET
     objects: Count | UnsetType = UNSET
     dropped: Counts | UnsetType = UNSET
+    windows: WindowTotalsRecord | UnsetType = UNSET
 
 
 class ManifestRecord(Struct, frozen=True):
@@ -180,6 +199,7 @@ class ManifestRecord(Struct, frozen=True):
     config: ConfigRecord
     shards: tuple[ShardRow, ...]
     totals: TotalsRecord = TotalsRecord()
+    splits: dict[str, SplitRecord] | UnsetType = UNSET
     digest: str | UnsetType = UNSET
 
 
@@ -304,6 +324,23 @@ class WorkRecord(Struct, frozen=True):
     sources: SourcesSeen | UnsetType = UNSET
 
 
+class LostObject(Struct, frozen=True):
+    """An object of a picture that was cut into windows, of which no sample has it."""
+
+    source: str
+    index: Count
+    category: str
+    reason: str
+
+
+class WindowsRecord(Struct, frozen=True):
+    """What became of the objects of pictures that were cut into windows."""
+
+    objects: Count
+    left_out: Count
+    lost: list[LostObject]
+
+
 class CommitRecord(Struct, frozen=True):
     """The record of a shard."""
 
@@ -319,9 +356,11 @@ class CommitRecord(Struct, frozen=True):
     rejects: list[RejectRow]
     config: str
     run: WorkRecord
+    expected: Count | UnsetType = UNSET
     truncated: Count = 0
     notes: Counts = {}
     label_kinds: Counts = {}
+    windows: WindowsRecord | UnsetType = UNSET
 
 
 def fault_of_commit(value: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ FORMAT = Format(
         writer="augpipe.formats.yolo.write",
         folders=("images", "labels"),
         pictures="images",
+        by_split=True,
         holds={
             "boxes": "yes",
             "polygons": "one ring, others are joined",

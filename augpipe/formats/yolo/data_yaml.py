@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
 import yaml
 
 from augpipe.core.errors import DatasetError, one_line
+from augpipe.formats.limits import MOST_CLASSES, MOST_KEYPOINTS
 from augpipe.storage.fs import first_bytes
 from augpipe.storage.tree import AnyPath
 
@@ -23,11 +24,13 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 """What rows hold, by Ultralytics' names of the tasks: boxes, polygons, boxes with keypoints, oriented boxes."""
 
 SPLITS = ("train", "val", "valid", "validation", "test", "minival")
+RESERVED = frozenset(
+    {"path", "names", "nc", "kpt_shape", "kpt_names", "flip_idx", "task", "download", "channels", "yaml_file"}
+)
+"""Fields that mean something else than a split of one's own."""
 _MOST_BYTES = 1_000_000
 _MOST_EVENTS = 100_000
 _DEEPEST = 20
-_MOST_CLASSES = 100_000
-_MOST_KEYPOINTS = 10_000
 _NOTHING = ("", "~", "null", "Null", "NULL")
 
 
@@ -35,8 +38,9 @@ _NOTHING = ("", "~", "null", "Null", "NULL")
 class DataYaml:
     """The fields of a ``data.yaml``.
 
-    ``splits`` is name → folders or lists of pictures, ``kpt_shape`` (K, 2 or 3), ``flip_idx`` the keypoint that each
-    one becomes in a mirror image.
+    ``splits`` is name → folders or lists of pictures, and so is ``others`` by names that are none of
+    :data:`SPLITS`: those are splits where such places are there, and else fields of somebody else. ``kpt_shape`` is
+    (K, 2 or 3), ``flip_idx`` the keypoint that each one becomes in a mirror image.
     """
 
     file: AnyPath
@@ -47,6 +51,7 @@ class DataYaml:
     kpt_names: tuple[str, ...] = ()
     flip_idx: tuple[int, ...] | None = None
     task: Kind | None = None
+    others: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_data_yaml(file: AnyPath) -> DataYaml:
@@ -58,6 +63,7 @@ def read_data_yaml(file: AnyPath) -> DataYaml:
         raise DatasetError(
             f"{file}: names no pictures; expected train or val: a folder, a list file, or a list of them"
         )
+    known = {*SPLITS, *RESERVED}
     path, task = fields.get("path"), fields.get("task")
     return DataYaml(
         file,
@@ -68,6 +74,7 @@ def read_data_yaml(file: AnyPath) -> DataYaml:
         _kpt_names(fields.get("kpt_names"), kpt_shape),
         _numbers(fields.get("flip_idx")),
         next((kind for kind in KINDS if kind == task), None),
+        {name: places for name, value in fields.items() if name not in known and (places := _maybe_places(value))},
     )
 
 
@@ -135,11 +142,18 @@ def _places(file: AnyPath, name: str, value: Any) -> tuple[str, ...]:
     return tuple(_place(file, name, one) for one in (value if isinstance(value, list) else [value]))
 
 
+def _maybe_places(value: Any) -> tuple[str, ...]:
+    """What may be places of pictures; nothing where a value is anything else."""
+    values = value if isinstance(value, list) else [value]
+    texts = [v.strip() for v in values if isinstance(v, str) and v.strip() and v.isprintable()]
+    return tuple(texts) if len(texts) == len(values) else ()
+
+
 def _names(file: AnyPath, fields: dict[str, Any]) -> tuple[str, ...]:
     """The class names by index; names may be missing where ``nc`` counts them, as for Ultralytics."""
     names, count = fields.get("names"), _whole(fields.get("nc"))
     if _is_nothing(names):
-        if count is None or not 0 < count <= _MOST_CLASSES:
+        if count is None or not 0 < count <= MOST_CLASSES:
             raise DatasetError(f"{file}: no class names; expected names, a list or a mapping from 0 on")
         return tuple(f"class_{i}" for i in range(count))
     if isinstance(names, dict):
@@ -148,7 +162,7 @@ def _names(file: AnyPath, fields: dict[str, Any]) -> tuple[str, ...]:
             shown = one_line(", ".join(map(str, names)), 60)
             raise DatasetError(f"{file}: names has the keys {shown}; expected every class index from 0 on, once")
         names = [name for _, name in sorted(zip(numbers, names.values(), strict=True), key=lambda row: row[0] or 0)]
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) > _MOST_CLASSES:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) > MOST_CLASSES:
         raise DatasetError(f"{file}: names is {one_line(repr(names), 60)}; expected a list or a mapping of class names")
     if count is not None and count != len(names):
         raise DatasetError(f"{file}: nc says {count} classes and names has {len(names)}; mend the one that is wrong")
@@ -159,7 +173,7 @@ def _kpt_shape(file: AnyPath, value: Any) -> tuple[int, int] | None:
     if _is_nothing(value):
         return None
     numbers = _numbers(value)
-    if numbers is None or len(numbers) != 2 or not 0 < numbers[0] <= _MOST_KEYPOINTS or numbers[1] not in (2, 3):
+    if numbers is None or len(numbers) != 2 or not 0 < numbers[0] <= MOST_KEYPOINTS or numbers[1] not in (2, 3):
         raise DatasetError(f"{file}: kpt_shape is {one_line(repr(value), 60)}; expected [keypoints, 2 or 3]")
     return numbers[0], numbers[1]
 

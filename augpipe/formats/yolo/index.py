@@ -8,6 +8,7 @@ folders those are. The label file of a picture is found by Ultralytics' rule, :f
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
@@ -15,13 +16,21 @@ from dataclasses import replace
 from augpipe.core.annotations import Category
 from augpipe.core.errors import DatasetError, one_line
 from augpipe.formats.base import Dataset, Entry, Source, SourceOptions, is_picture, plural
-from augpipe.formats.indexing import digest_of, left_out, listed_classes, names_in
+from augpipe.formats.indexing import digest_of, left_out, names_in
 from augpipe.formats.kitti.read import is_row
 from augpipe.formats.layout.name_matching import match_names
 from augpipe.formats.layout.splits import split_called
 from augpipe.formats.layout.text_folders import first_lines
 from augpipe.formats.yolo.data_yaml import KINDS, SPLITS, DataYaml, Kind, read_data_yaml
-from augpipe.formats.yolo.pictures import NAME_FILES, YoloPictures, by_folders, by_yaml, names_file, splits_of
+from augpipe.formats.yolo.pictures import (
+    NAME_FILES,
+    YoloPictures,
+    by_folders,
+    by_yaml,
+    names_file,
+    splits_of,
+    stand_ins_of,
+)
 from augpipe.formats.yolo.read import YoloReader, kind_of, lengths_of
 from augpipe.labels.keypoints import flip_pairs_of
 from augpipe.storage.byte_range import bytes_of
@@ -63,10 +72,11 @@ def yaml_of(src: AnyPath) -> AnyPath | None:
 
 def _looks_like_data(file: AnyPath) -> bool:
     try:
-        lines = first_bytes(file, _SNIFFED_BYTES).splitlines()
+        data = first_bytes(file, _SNIFFED_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
     except (OSError, ValueError):
         return False
-    keys = {line.removeprefix(b"\xef\xbb\xbf").partition(b":")[0].rstrip(b" \t'\"").lstrip(b"'\"") for line in lines}
+    lines = re.split(rb"[{,}\r\n]\s*" if data.startswith(b"{") else rb"[\r\n]", data)  # as JSON, or a field a line
+    keys = {line.partition(b":")[0].rstrip(b" \t'\"").lstrip(b"'\"") for line in lines}
     return bool(keys & {b"names", b"nc"}) and bool(keys & {split.encode() for split in SPLITS})
 
 
@@ -108,7 +118,8 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     file = yaml_of(src) or (src if src.is_file() else None)
     found = by_yaml(read_data_yaml(file), options) if file is not None else by_folders(src, options)
     everything = list(dict.fromkeys(path for paths in found.pictures.values() for path in paths))
-    named = Counter(path for split, paths in found.pictures.items() if split != "all" for path in set(paths))
+    aside = {"all", *(stand_ins_of(found) if found.pictures.keys() - {"all", "train", "val"} else ())}
+    named = Counter(path for split, paths in found.pictures.items() if split not in aside for path in set(paths))
     repeated = [path for path, times in named.items() if times > 1]
     if found.chosen is None and repeated:
         first = one_line(relative_to(at_path(found.root, repeated[0]), found.root), 80)
@@ -138,10 +149,11 @@ def open_source(source: Source, options: SourceOptions) -> Dataset:
     found.remarks += left_out(len(alone), "label file", "without a picture")
     kpt_shape = None if found.data is None else found.data.kpt_shape
     kind = _kind(asked, found, lengths, kpt_shape)
-    ids, categories = _categories(found, options, kind)
+    ids, categories = _categories(found, kind)
     reader = YoloReader(kind, ids, kpt_shape if kind == "pose" else None, options.exif)
     name = options.format or "yolo"
-    return Dataset.of(name, found.root, categories, entries, reader, options, found.remarks)
+    own = found.named
+    return Dataset.of(name, found.root, categories, entries, reader, options, found.remarks, named=own)
 
 
 def _kind(asked: str, found: YoloPictures, lengths: Counter[int], kpt_shape: tuple[int, int] | None) -> Kind:
@@ -227,17 +239,13 @@ def _entry(path: str, base: str, label: str | None, data: bytes, root: AnyPath) 
 # --- classes ---------------------------------------------------------------------------------------------------------
 
 
-def _categories(found: YoloPictures, options: SourceOptions, kind: Kind) -> tuple[tuple[int, ...], list[Category]]:
-    """(category id of each class index, categories). Ids are the index plus one, or the line of ``--classes``."""
+def _categories(found: YoloPictures, kind: Kind) -> tuple[tuple[int, ...], list[Category]]:
+    """(category id of each class index, which is the index plus one; categories)."""
     names, ids = found.names, tuple(range(1, len(found.names) + 1))
-    listed = list(names)
-    if options.classes is not None:
-        listed = listed_classes(options.classes, names, found.root)
-        ids = tuple(listed.index(name) + 1 for name in names)
     plain = Category(0, 0, "")
     if kind == "pose" and found.data is not None:
         plain = _with_keypoints(plain, found.data, found.remarks)
-    return ids, [replace(plain, id=i, label=i, name=name) for i, name in enumerate(listed, start=1)]
+    return ids, [replace(plain, id=i, label=i, name=name) for i, name in enumerate(names, start=1)]
 
 
 def _with_keypoints(category: Category, data: DataYaml, remarks: list[str]) -> Category:

@@ -26,7 +26,7 @@ _SHOWN = 3
 class YoloPictures:
     """The pictures by split, as absolute paths in the order found (in an archive from its root), and more.
 
-    ``chosen`` is the split that is read, ``None`` if all are.
+    ``chosen`` is the split that is read, ``None`` if all are. ``named`` says that ``--classes`` has named the classes.
     """
 
     root: AnyPath
@@ -36,6 +36,7 @@ class YoloPictures:
     remarks: list[str] = field(default_factory=list)
     data: DataYaml | None = None
     chosen: str | None = None
+    named: bool = False
 
 
 def by_yaml(data: DataYaml, options: SourceOptions) -> YoloPictures:
@@ -48,14 +49,13 @@ def by_yaml(data: DataYaml, options: SourceOptions) -> YoloPictures:
             f"path of {data.file.name} is not there ({one_line(data.path, 200)}): read from its folder"
         )
         found.root = root = here
+    splits = {**data.splits, **_own_splits(data, found.root, here)}
     if options.split is not None:
-        found.chosen = chosen_split(options.split, data.splits)
+        found.chosen = chosen_split(options.split, splits)
         if found.chosen is None:
-            raise DatasetError(
-                f"{data.file}: no split '{one_line(options.split)}'; there are {shown_splits(data.splits)}"
-            )
+            raise DatasetError(f"{data.file}: no split '{one_line(options.split)}'; there are {shown_splits(splits)}")
     links: set[str] = set()
-    for split, places in data.splits.items():
+    for split, places in splits.items():
         for place in places:
             at = _resolved(place, root, here)
             if at is None:
@@ -73,6 +73,17 @@ def by_yaml(data: DataYaml, options: SourceOptions) -> YoloPictures:
         shown = ", ".join(found.outside[:_SHOWN]) + (" …" if len(found.outside) > _SHOWN else "")
         found.remarks.append(f"{data.file.name} names places outside its own folder, which are read: {shown}")
     return found
+
+
+def _own_splits(data: DataYaml, root: AnyPath, here: AnyPath) -> dict[str, tuple[str, ...]]:
+    """The splits by names of one's own: what names folders, or lists, that are there below the dataset's folder."""
+
+    def is_place(place: str) -> bool:
+        at = normal(root / place)
+        inside = at not in (root, here) and (root in at.parents or here in at.parents)
+        return inside and (at.is_dir() or (at.suffix == ".txt" and at.is_file()))
+
+    return {name: places for name, places in data.others.items() if all(map(is_place, places))}
 
 
 def _resolved(place: str, root: AnyPath, here: AnyPath) -> AnyPath | None:
@@ -112,7 +123,7 @@ def by_folders(src: AnyPath, options: SourceOptions) -> YoloPictures:
         )
     names = tuple(read_classes(file if file is not None else options.classes or root))
     _require_same_names(root, file, names)
-    found = YoloPictures(root, names)
+    found = YoloPictures(root, names, named=file is None)
     links: set[str] = set()
     found.pictures["all"] = everything = [
         *_pictures(root, root, links),
@@ -166,14 +177,24 @@ def splits_of(found: YoloPictures) -> dict[str, str]:
 
     Splits of the same pictures are none: Ultralytics asks for train and val, also where a dataset is not parted.
     """
-    parts = [frozenset(paths) for name, paths in found.pictures.items() if name != "all"]
-    if len(parts) > 1 and len(set(parts)) == 1:
+    stand_ins = stand_ins_of(found)
+    own = [name for name in found.pictures if name != "all"]
+    if len(own) > 1 and len({frozenset(found.pictures[name]) for name in own}) == 1 and all(map(known_split, own)):
         return {}
     out: dict[str, str] = {}
-    for split in in_order(name for name in found.pictures if name != "all"):
+    for split in in_order(name for name in own if name not in stand_ins):
         for path in found.pictures[split]:
             out.setdefault(path, split_called(split))
     return out
+
+
+def stand_ins_of(found: YoloPictures) -> set[str]:
+    """The splits that name the pictures of another one only because Ultralytics asks for train and val: ``val`` those
+    of ``train``, or either of them those of a split by a name of its own."""
+    sets = {name: frozenset(paths) for name, paths in found.pictures.items() if name != "all"}
+    named = {sets[name] for name in sets if known_split(name) is None}
+    stand_ins = {name for name in ("train", "val") if sets.get(name) in named}
+    return stand_ins | ({"val"} if "val" in sets and sets["val"] == sets.get("train") else set())
 
 
 def _require_same_names(root: AnyPath, file: AnyPath | None, names: tuple[str, ...]) -> None:

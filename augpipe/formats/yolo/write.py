@@ -29,9 +29,11 @@ from augpipe.formats.writer import (
     SampleEncoder,
     Stage,
     WriteOptions,
+    names_again,
+    one_a_name,
     require_size,
 )
-from augpipe.formats.yolo.data_yaml import KINDS, SPLITS, Kind, read_data_yaml
+from augpipe.formats.yolo.data_yaml import KINDS, RESERVED, SPLITS, Kind, read_data_yaml
 from augpipe.formats.yolo.index import label_of
 from augpipe.formats.yolo.rows import is_taken, row_of, text_of
 
@@ -168,7 +170,7 @@ class YoloWriter(DatasetWriter):
         self._kind, self._keypoints, self._chosen = kind, keypoints, chosen
         self._tops: set[str] = set()
         self.class_holds = frozenset({"keypoint names and skeletons", *(["keypoint names"] if kind == "pose" else [])})
-        index = {c.id: i for i, c in enumerate(self.categories)}
+        self._classes, index = one_a_name(self.categories)
         self.encoder = YoloEncoder(stage.folder, kind, keypoints, index, parted=any(self._splits))
 
     def name_of(self, entry: Entry) -> str:
@@ -180,7 +182,7 @@ class YoloWriter(DatasetWriter):
 
     def close(self) -> Closing:
         splits, remarks = splits_of(self._splits, self._tops, self._before())
-        document = data_yaml(self.categories, self._kind, self._keypoints, splits)
+        document = data_yaml(self._classes, self._kind, self._keypoints, splits)
         (self.folder / "data.yaml").write_text(document, "utf-8")
         if self._chosen:
             why = "no object has more" if self._kind == "detect" else "most objects have that"
@@ -190,7 +192,8 @@ class YoloWriter(DatasetWriter):
     def classes_cannot_hold(self) -> dict[str, int]:
         most = max((len(c.keypoints) for c in self.categories), default=0)
         others = sum(len(c.keypoints) != most for c in self.categories) if self._kind == "pose" else 0
-        return super().classes_cannot_hold() | ({"classes with other keypoints": others} if others else {})
+        own = {"classes with other keypoints": others} if others else {}
+        return super().classes_cannot_hold() | own | names_again(self.categories)
 
     def _before(self) -> dict[str, str]:
         """The splits that were converted into the same folder before; they stay, if classes and kind are the same."""
@@ -198,8 +201,13 @@ class YoloWriter(DatasetWriter):
             data = read_data_yaml(self.target / "data.yaml")
         except DatasetError:
             return {}
-        same = data.names == tuple(c.name for c in self.categories) and data.task == self._kind
-        return {name: places[0] for name, places in data.splits.items()} if same and any(self._splits) else {}
+        same = data.names == tuple(c.name for c in self._classes) and data.task == self._kind
+        splits = {name: places[0] for name, places in {**data.splits, **data.others}.items()}
+        return (
+            {n: place for n, place in splits.items() if n in SPLITS or place.startswith("images/")}
+            if same and any(self._splits)
+            else {}
+        )
 
 
 def _top_of(name: str) -> str:
@@ -219,10 +227,8 @@ def splits_of(own: Sequence[str], tops: set[str], before: dict[str, str]) -> tup
     remarks = []
     if not parted:
         splits = {"train": "images"}
-    elif len(own) == 1 and own[0] not in SPLITS:  # the only one there is, under a name of its own
-        splits = {**before, "train": f"images/{own[0]}"}
     else:
-        splits = {**before, **{split: f"images/{split}" for split in parted if split in tops}}
+        splits = {**before, **{key_of(split): f"images/{split}" for split in parted if split in tops}}
     splits = splits or {"train": f"images/{parted[0]}"}  # no picture could be written
     if parted and "" in own:
         remarks.append(f"pictures of no split lie in images/{UNSPLIT}, which data.yaml does not name")
@@ -236,6 +242,11 @@ def splits_of(own: Sequence[str], tops: set[str], before: dict[str, str]) -> tup
         remarks.append(many)
         splits |= dict.fromkeys(missing, first)
     return splits, remarks
+
+
+def key_of(split: str) -> str:
+    """What ``data.yaml`` calls a split, of which some names are those of other fields."""
+    return f"{split}_split" if split in RESERVED else split
 
 
 def data_yaml(categories: Sequence[Category], kind: Kind, keypoints: int, splits: dict[str, str]) -> str:

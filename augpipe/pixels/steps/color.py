@@ -83,7 +83,9 @@ def _numbers(stage: ColorStage) -> Sequence[float]:
 
 
 def _is_curve(curve: Curve) -> bool:
-    return curve.name != "posterize" or (curve.amount in range(1, 9))
+    if curve.name == "gamma":
+        return curve.amount >= 0.0
+    return curve.name != "posterize" or curve.amount in range(1, 9)
 
 
 def _table(levels: Pixels) -> Instruction:

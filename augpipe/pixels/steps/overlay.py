@@ -51,8 +51,8 @@ class Overlay(Step, frozen=True, tag="overlay"):
         (height, width), channels = picture.shape[:2], 1 if picture.ndim == 2 else 3
         alpha = self._alpha((width, height))
         color = np.array(fill_levels(self.color, channels)[::-1], np.int32)
-        shown = np.flatnonzero(alpha)
-        if len(shown) * _SPARSE < alpha.size:  # rain, snow: a few pixels of many
+        if np.count_nonzero(alpha) * _SPARSE < alpha.size:  # rain, snow: a few pixels of many
+            shown = np.flatnonzero(alpha)
             flat = out.reshape(alpha.size, channels)
             flat[shown] = self._mixed(flat[shown], np.repeat(alpha.reshape(-1, 1)[shown], channels, axis=1), color)
             return out
@@ -64,11 +64,11 @@ class Overlay(Step, frozen=True, tag="overlay"):
 
     def _alpha(self, size_wh: tuple[int, int]) -> Alpha:
         """a of each pixel (H, W)."""
-        alpha = self.shape.alpha(size_wh).astype(np.int32)
-        alpha *= self.strength
-        alpha += ONE // 2
-        alpha >>= 10
-        return alpha.astype(np.int16)
+        alpha = self.shape.alpha(size_wh)
+        for top in range(0, len(alpha), _BAND_ROWS):  # as 32 bits take twice the memory
+            part = slice(top, top + _BAND_ROWS)
+            alpha[part] = (alpha[part].astype(np.int32) * self.strength + ONE // 2) >> 10
+        return alpha
 
     def _mixed(self, levels: Pixels, alpha: Alpha, color: NDArray[np.int32]) -> Pixels:
         a = alpha.astype(np.int32)

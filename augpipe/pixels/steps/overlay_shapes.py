@@ -21,9 +21,11 @@ _WEIGHT = 4096
 _HIGHEST = 4
 _BAND_ROWS = 64
 _SIXTEENTH = 16
-MOST_KNOTS, MOST_MARKS, MOST_REACH = 32, 200_000, 4096
+MOST_KNOTS, MOST_MARKS, MOST_REACH = 32, 200_000, 32_768
 _MOST_CORNERS = 16
 _AREA_OF_ALL_MARKS = 2**30
+_KEPT_AREA = 2**22
+"""Of a bitmap that is made once for all places; a larger mark is made where it lies on the canvas, and stands alone."""
 
 
 class Surface(msgspec.Struct, frozen=True, tag="surface", tag_field="form"):
@@ -114,25 +116,31 @@ class Marks(msgspec.Struct, frozen=True, tag="marks", tag_field="form", omit_def
     word: int = 0
 
     def fault(self, most_pixels: int, signed: bool) -> str | None:
-        reach = max(abs(v) for v in self.reach_xy)
-        sized = 1 <= self.radius <= _SIXTEENTH * MOST_REACH and reach <= _SIXTEENTH * MOST_REACH
-        many = len(self.places) + self.count
-        # Marks of some size are few, so that drawing them ends.
-        work = many * ((2 * reach + 2 * self.radius) // _SIXTEENTH + 3) ** 2
+        sized = max(self.radius, *(abs(v) for v in self.reach_xy)) <= _SIXTEENTH * MOST_REACH
         placed = all(abs(v) < most_pixels for place in self.places for v in place)
-        sound = sized and placed and 0 <= self.word < 2**64 and 0 <= many <= MOST_MARKS and work <= _AREA_OF_ALL_MARKS
-        return None if sound and self.count >= 0 else "marks that are none"
+        sound = sized and self.radius >= 1 and placed and 0 <= self.word < 2**64 and self.count >= 0
+        many = len(self.places) + self.count
+        return None if sound and many <= min(MOST_MARKS, self.most()) else "marks that are none"
+
+    def most(self) -> int:
+        """How many marks of this size there may be, so that drawing them ends."""
+        w, h = self._half_wh()
+        area = (2 * w + 1) * (2 * h + 1)
+        return 1 if area > _KEPT_AREA else _AREA_OF_ALL_MARKS // area
 
     def alpha(self, size_wh: tuple[int, int]) -> Alpha:
         out = np.zeros(size_wh[::-1], np.int16)
-        bitmap = self._bitmap()
-        h, w = bitmap.shape
+        w, h = self._half_wh()
+        kept = self._bitmap(range(-w, w + 1), range(-h, h + 1)) if self.most() > 1 else None
         for x, y in self._placed(size_wh):
-            left, top = x - w // 2, y - h // 2
-            x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + w, size_wh[0]), min(top + h, size_wh[1])
+            x0, y0, x1, y1 = max(x - w, 0), max(y - h, 0), min(x + w + 1, size_wh[0]), min(y + h + 1, size_wh[1])
             if x0 < x1 and y0 < y1:
-                under = out[y0:y1, x0:x1]
-                np.maximum(under, bitmap[y0 - top : y1 - top, x0 - left : x1 - left], out=under)
+                own = (
+                    self._bitmap(range(x0 - x, x1 - x), range(y0 - y, y1 - y))
+                    if kept is None
+                    else kept[y0 - y + h : y1 - y + h, x0 - x + w : x1 - x + w]
+                )
+                np.maximum(out[y0:y1, x0:x1], own, out=out[y0:y1, x0:x1])
         return out
 
     def _placed(self, size_wh: tuple[int, int]) -> Iterator[tuple[int, int]]:
@@ -141,19 +149,30 @@ class Marks(msgspec.Struct, frozen=True, tag="marks", tag_field="form", omit_def
             raw = (np.random.Philox(key=self.word).random_raw(2 * self.count) >> np.uint64(32)).reshape(-1, 2)
             yield from map(tuple, ((raw * np.array(size_wh, np.uint64)) >> np.uint64(32)).tolist())
 
-    def _bitmap(self) -> Alpha:
-        """The mark about the middle pixel of an array of odd sides."""
+    def _half_wh(self) -> tuple[int, int]:
+        """How many pixels the mark reaches to the right, and below."""
+        dx, dy = (math.ceil((abs(v) + self.radius) / _SIXTEENTH + 0.5) for v in self.reach_xy)
+        return dx, dy
+
+    def _bitmap(self, columns: range, rows: range) -> Alpha:
+        """The mark in pixels from its middle, in bands."""
+        out = np.empty((len(rows), len(columns)), np.int16)
+        x = np.array(columns, np.float64)
+        for top in range(0, len(rows), _BAND_ROWS):
+            y = np.array(rows[top : top + _BAND_ROWS], np.float64)[:, None]
+            out[top : top + _BAND_ROWS] = self._shown(x, y)
+        return out
+
+    def _shown(self, x: F64, y: F64) -> F64:
         (dx, dy), r = (v / _SIXTEENTH for v in self.reach_xy), self.radius / _SIXTEENTH
-        w, h = (math.ceil(abs(v) + r + 0.5) for v in (dx, dy))
-        y, x = np.mgrid[-h : h + 1, -w : w + 1].astype(np.float64)
         length2 = dx * dx + dy * dy
-        along = np.clip((x * dx + y * dy) / length2, -1.0, 1.0) if length2 else np.zeros_like(x)
+        along = np.clip((x * dx + y * dy) / length2, -1.0, 1.0) if length2 else 0.0
         squared = (x - along * dx) ** 2 + (y - along * dy) ** 2
         if self.kind == "glow":
             shown = np.maximum(1.0 - squared / (r * r), 0.0) ** 2
         else:
             shown = np.clip(r + 0.5 - np.sqrt(squared), 0.0, 1.0)
-        out: Alpha = np.floor(ONE * shown + 0.5).astype(np.int16)
+        out: F64 = np.floor(ONE * shown + 0.5)
         return out
 
     def plainly(self, size_wh: tuple[int, int]) -> F64:

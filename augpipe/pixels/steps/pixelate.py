@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,34 +39,42 @@ class Pixelate(Step, frozen=True, tag="pixelate"):
         return out
 
     def _means(self, picture: Pixels) -> Pixels:
-        """In bands of whole blocks, as sums need four times the memory of levels."""
+        """In bands of whole blocks, as sums need four times the memory of levels.
+
+        Rows are added up before columns: whole rows are added fast, and what is left of them is a factor smaller.
+        """
         (height, width), side = picture.shape[:2], self.factor
-        columns = np.arange(0, width, side)
-        wide = np.diff([*columns, width])
+        wide = np.diff([*range(0, width, side), width])
         made, rows = [], max(1, _BAND_ROWS // side) * side
         for top in range(0, height, rows):
             band = picture[top : top + rows]
-            starts = np.arange(0, len(band), side)
-            sums = np.add.reduceat(np.add.reduceat(band, columns, axis=1, dtype=np.int32), starts, axis=0)
-            counts = np.diff([*starts, len(band)])[:, None] * wide
-            counts = counts.reshape(*counts.shape, *(1,) * (picture.ndim - 2))
+            sums = _every(_every(band, side, np.uint16).swapaxes(0, 1), side, np.int32).swapaxes(0, 1)
+            counts = np.diff([*range(0, len(band), side), len(band)])[:, None] * wide
+            counts = counts.astype(np.int32).reshape(*counts.shape, *(1,) * (picture.ndim - 2))
             made.append(((2 * sums + counts) // (2 * counts)).astype(np.uint8))
         return np.concatenate(made)
 
     def _painted(self, means: Pixels, rows: NDArray[np.int64], width: int) -> Pixels:
+        """Some rows of the result, of which blocks' rows are made first."""
         columns, side = np.arange(width), self.factor
         if not self.smooth:
-            return means[rows // side][:, columns // side]
+            own, first = rows // side, rows[0] // side
+            painted: Pixels = means[first : own[-1] + 1].take(columns // side, axis=1).take(own - first, axis=0)
+            return painted
         (upper, lower, of_lower), (left, right, of_right) = (
             _neighbors(index, side, count) for index, count in zip((rows, columns), means.shape[:2], strict=True)
         )
         shape = (1,) * (means.ndim - 2)
         of_lower, of_right = of_lower.reshape(-1, 1, *shape), of_right.reshape(1, -1, *shape)
-        whole = means.astype(np.int32)
-        above, below = whole[upper], whole[lower]
-        mixed = (2 * side - of_lower) * above + of_lower * below
-        sums = (2 * side - of_right) * mixed[:, left] + of_right * mixed[:, right]
-        out: Pixels = ((sums + 2 * side * side) // (4 * side * side)).astype(np.uint8)
+        first = upper[0]
+        whole = means[first : lower[-1] + 1].astype(np.int32)
+        wide = (2 * side - of_right) * whole.take(left, axis=1) + of_right * whole.take(right, axis=1)
+        sums = wide.take(upper - first, axis=0)
+        sums *= 2 * side - of_lower
+        sums += of_lower * wide.take(lower - first, axis=0)
+        sums += 2 * side * side
+        sums //= 4 * side * side
+        out: Pixels = sums.astype(np.uint8)
         return out
 
     def on_gpu(self, size_wh: tuple[int, int], channels: int) -> Iterator[Pass]:
@@ -91,6 +100,15 @@ class Pixelate(Step, frozen=True, tag="pixelate"):
             ends = [np.clip(first + i, 0, means.shape[axis] - 1).astype(int) for i in (0, 1)]
             means = (1.0 - share) * means.take(ends[0], axis=axis) + share * means.take(ends[1], axis=axis)
         return np.floor(means + 0.5 + 1e-9)
+
+
+def _every(levels: NDArray[Any], side: int, kind: type[Any]) -> NDArray[Any]:
+    """Sums along the first axis of ``side`` neighbors each, the last of what is left."""
+    out = np.zeros((-(-len(levels) // side), *levels.shape[1:]), kind)
+    for i in range(min(side, len(levels))):
+        some = levels[i::side]
+        out[: len(some)] += some
+    return out
 
 
 def _neighbors(

@@ -102,7 +102,7 @@ class Stats(Step, frozen=True, tag="stats"):
 
 
 @register
-class Clahe(Step, frozen=True, tag="clahe"):
+class AdaptiveContrast(Step, frozen=True, tag="clahe"):
     """Contrast-limited adaptive equalization of luma (Zuiderveld 1994), as ``cv2.createCLAHE`` computes it.
 
     ``clip`` is OpenCV's clipLimit, ``tiles`` × ``tiles`` its tileGridSize. Each channel gets what luma gains,

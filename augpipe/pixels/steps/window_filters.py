@@ -18,7 +18,7 @@ MEDIAN_SIDES = (3, 5, 7)
 
 
 @register
-class BoxBlur(Step, frozen=True, tag="box_blur"):
+class WindowMean(Step, frozen=True, tag="box_blur"):
     """The mean of a window of ``size_wh`` pixels, odd numbers, rounded: (2·Σ + n) // (2·n) for a window of n."""
 
     size_wh: tuple[int, int]
@@ -33,9 +33,9 @@ class BoxBlur(Step, frozen=True, tag="box_blur"):
         return out
 
     def _blurred(self, band: Pixels) -> Pixels:
-        n = self.size_wh[0] * self.size_wh[1]
-        sums = cv2.boxFilter(band, cv2.CV_32S, self.size_wh, None, (-1, -1), False, cv2.BORDER_REFLECT_101)
-        return ((sums + n // 2) // n).astype(np.uint8)  # n is odd, so no mean lies between two levels
+        # A window has an odd number of pixels, so a mean is 1/(2·63²) or more from any half, which is twice as much as
+        # OpenCV's float32 can be off.
+        return cv2.boxFilter(band, -1, self.size_wh, None, (-1, -1), True, cv2.BORDER_REFLECT_101)
 
     def on_gpu(self, size_wh: tuple[int, int], channels: int) -> Iterator[Pass]:
         yield Pass("box_blur", size_wh, size_wh, channels, head=struct.pack("<2i", *self.size_wh))
@@ -47,7 +47,7 @@ class BoxBlur(Step, frozen=True, tag="box_blur"):
 
 
 @register
-class MedianBlur(Step, frozen=True, tag="median_blur"):
+class WindowMedian(Step, frozen=True, tag="median_blur"):
     """The median of a square window of ``side`` pixels, by channel."""
 
     side: int

@@ -19,8 +19,10 @@ from augpipe.core.geometry import Matrix
 from augpipe.core.mesh import Mesh
 from augpipe.core.plan import ColorStage, Step
 from augpipe.core.rng import OpRng
+from augpipe.recipe.operation.condition import WHEN, MaybeWhen
 from augpipe.recipe.operation.label_effects import LabelEffects
 from augpipe.recipe.operation.params import MaybeName, MaybeWeight, Share
+from augpipe.recipe.operation.visible import VisibleObject
 
 
 # A sample makes a dozen of these; a Struct is made in a tenth of the time of a frozen dataclass.
@@ -64,15 +66,6 @@ class PixelStep(msgspec.Struct, frozen=True):
 Effect: TypeAlias = WarpEffect | PadEffect | MeshEffect | ColorEffect | PixelStep
 
 
-class VisibleObject(msgspec.Struct, frozen=True):
-    """An object that can be seen on the canvas: its place in the source's list, its class, the box of what shows."""
-
-    index: int
-    category: str
-    box_xyxy: tuple[float, float, float, float]
-    iscrowd: bool = False
-
-
 def _none_visible() -> tuple[VisibleObject, ...]:
     return ()
 
@@ -113,7 +106,7 @@ class Operation(BaseModel):
     The first line of its docstring is its entry in the vocabulary.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     label_effects: ClassVar[LabelEffects]
     """What becomes of each kind of label; every operation declares it."""
@@ -138,6 +131,7 @@ class Operation(BaseModel):
     id: MaybeName = Field(None, description="a name of its own for its random numbers")
     cut: bool = Field(False, description="end the run here: what this canvas does not show is gone")
     weight: MaybeWeight = Field(None, description="inside one_of and some_of: its share of the choice, 1 if not given")
+    when: MaybeWhen = WHEN
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

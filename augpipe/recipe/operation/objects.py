@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from augpipe.core.rng import OpRng
-from augpipe.recipe.operation.base import OpInput, VisibleObject
+from augpipe.recipe.operation.base import OpInput
+from augpipe.recipe.operation.visible import VisibleObject
 
 
 def choose_object(rng: OpRng, canvas: OpInput, classes: tuple[str, ...] | str | None) -> VisibleObject | None:

@@ -100,15 +100,8 @@ def whole_between(low: int, high: int) -> ParamType:
 
 def odd_between(low: int, high: int) -> ParamType:
     """A range of odd numbers within [low, high], both odd and included."""
-
-    def made(value: Any) -> Any:
-        pair = _ordered(value)
-        if not all(side % 2 for side in pair):
-            raise ValueError("expected odd numbers")
-        return pair
-
     words = f"an odd number, or [low, high], from {low} to {high}"
-    return ParamType(words, _one_or_list(_integer(low, high), 2, 2), made)
+    return ParamType(words, _one_or_list(core_schema.literal_schema([*range(low, high + 1, 2)]), 2, 2), _ordered)
 
 
 def number(low: float, high: float) -> ParamType:
@@ -197,6 +190,8 @@ Shares: TypeAlias = Annotated[
     tuple[float, ...],
     ParamType("a number from 0 to 1, or a list of them to choose from", _one_or_list(_real(0, 1), 1), _floats),
 ]
+MaybeCount: TypeAlias = Annotated[WholePair | None, whole_between(0, 1_000_000)]
+MaybePixels: TypeAlias = Annotated[Pair | None, between(0, 32_766)]
 MaybeWeight: TypeAlias = Annotated[float | None, number(0, 1e6)]
 MaybeName: TypeAlias = Annotated[
     str | None,
@@ -220,6 +215,14 @@ MaybeNames: TypeAlias = Annotated[
 ClassNames: TypeAlias = Annotated[
     tuple[str, ...] | None,
     ParamType("a list of class names", core_schema.list_schema(_TEXT, min_length=1), tuple),
+]
+Names: TypeAlias = Annotated[
+    tuple[str, ...] | None,
+    ParamType(
+        "a name, or a list of names",
+        core_schema.union_schema([_TEXT, core_schema.list_schema(_TEXT, min_length=1)]),
+        lambda value: (value,) if isinstance(value, str) else tuple(value),
+    ),
 ]
 NamePairs: TypeAlias = Annotated[
     tuple[tuple[str, str], ...],

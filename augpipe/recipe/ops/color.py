@@ -31,7 +31,7 @@ def _contrast(factor: float, about: About) -> ColorEffect:
 
 
 class BrightnessContrast(Operation):
-    """Levels times a factor, then spread by a factor about the picture's mean."""
+    """Levels times a factor and an offset, then spread by a factor about the picture's mean."""
 
     label_effects = NOTHING
     example = "brightness_contrast: {brightness: 0.2, contrast: 0.2}"
@@ -41,11 +41,20 @@ class BrightnessContrast(Operation):
     brightness: Factor = _FACTOR
     contrast: Factor = _FACTOR
     about: About = _ABOUT
+    offset: Annotated[Pair | None, span(1)] = Field(
+        None, description="added to the levels: 0.2 is up to a fifth of 255, lighter or darker"
+    )
+
+    def is_identity(self) -> bool:
+        return super().is_identity() and self.offset in (None, (0.0, 0.0))
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         brightness, contrast = _factor(rng, "brightness", self.brightness), _factor(rng, "contrast", self.contrast)
-        effects = (_linear(color.brightness(brightness)), _contrast(contrast, self.about))
-        return OpResult(effects, {"brightness": brightness, "contrast": contrast})
+        drawn = {"brightness": brightness, "contrast": contrast}
+        if self.offset is not None:
+            drawn["offset"] = rng.uniform("offset", self.offset)
+        rows = color.brightness(brightness, 255.0 * drawn.get("offset", 0.0))
+        return OpResult((_linear(rows), _contrast(contrast, self.about)), drawn)
 
 
 class ColorJitter(Operation):

@@ -36,7 +36,7 @@ class Posterize(Operation):
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         bits = rng.integer("bits", *self.bits)
-        return OpResult((ColorEffect(Curve("posterize", bits)),), {"bits": bits})
+        return OpResult((ColorEffect(Curve("posterize", float(bits))),), {"bits": bits})
 
 
 class Solarize(Operation):
@@ -58,7 +58,7 @@ class Solarize(Operation):
         if self.add is None:
             return OpResult((ColorEffect(Curve("solarize", threshold)),), {"threshold": threshold})
         added = rng.integer("add", *self.add)
-        curve = Curve("solarize_add", threshold, added)
+        curve = Curve("solarize_add", threshold, float(added))
         return OpResult((ColorEffect(curve),), {"threshold": threshold, "add": added})
 
 

@@ -13,8 +13,7 @@ from pydantic import Field
 from augpipe.core.rng import OpRng
 from augpipe.pixels.steps.pixelate import Pixelate
 from augpipe.pixels.steps.taps import ONE, Taps, in_whole_weights
-from augpipe.pixels.steps.window_filters import BoxBlur as BoxStep
-from augpipe.pixels.steps.window_filters import MedianBlur as MedianStep
+from augpipe.pixels.steps.window_filters import WindowMean, WindowMedian
 from augpipe.recipe.operation.base import Operation, OpInput, OpResult, PixelStep, values
 from augpipe.recipe.operation.label_effects import NOTHING
 from augpipe.recipe.operation.params import Pair, WholePair, between, number, odd_between, span, whole_between
@@ -29,13 +28,12 @@ class BoxBlur(Operation):
     ends_run = True
     label_effects = NOTHING
     example = "box_blur: {size: [3, 7]}"
-    neutral = values(size=(1, 1))
 
-    size: Annotated[WholePair, odd_between(1, 63)] = Field((3, 7), description="side of the square, an odd number")
+    size: Annotated[WholePair, odd_between(3, 63)] = Field((3, 7), description="side of the square, an odd number")
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         size = _odd(rng, self.size)
-        return OpResult((PixelStep(BoxStep(size_wh=(size, size))),), {"size": size})
+        return OpResult((PixelStep(WindowMean(size_wh=(size, size))),), {"size": size})
 
 
 class MedianBlur(Operation):
@@ -49,7 +47,7 @@ class MedianBlur(Operation):
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         size = _odd(rng, self.size)
-        return OpResult((PixelStep(MedianStep(side=size)),), {"size": size})
+        return OpResult((PixelStep(WindowMedian(side=size)),), {"size": size})
 
 
 class MotionBlur(Operation):

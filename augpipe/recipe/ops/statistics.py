@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from augpipe.core.rng import OpRng
-from augpipe.pixels.steps.stats import Clahe as ClaheStep
-from augpipe.pixels.steps.stats import Stats
+from augpipe.pixels.steps.stats import AdaptiveContrast, Stats
 from augpipe.recipe.operation.base import Operation, OpInput, OpResult, PixelStep
 from augpipe.recipe.operation.label_effects import NOTHING
 from augpipe.recipe.operation.params import Pair, between, number, whole
@@ -53,4 +52,4 @@ class Clahe(Operation):
 
     def draw(self, rng: OpRng, canvas: OpInput) -> OpResult:
         clip = rng.uniform("clip", self.clip)
-        return OpResult((PixelStep(ClaheStep(clip=clip, tiles=self.tiles)),), {"clip": clip})
+        return OpResult((PixelStep(AdaptiveContrast(clip=clip, tiles=self.tiles)),), {"clip": clip})

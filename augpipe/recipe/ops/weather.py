@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Annotated, Literal
 
+from msgspec.structs import replace
 from pydantic import Field
 
 from augpipe.core import color
@@ -76,9 +77,9 @@ class Rain(Operation):
             "streak",
             radius=max(1, round(_SIXTEENTH * width / 2.0)),
             reach_xy=reach,
-            count=_count(amount, canvas.size_wh),
             word=rng.integer("word", 0, _WORD),
         )
+        marks = replace(marks, count=min(_count(amount, canvas.size_wh), marks.most()))
         dull = ColorEffect(Matrix3x4(tuple(map(float, color.brightness(dim)))))
         step = Overlay(mode="mix", color=_DROPS, strength=ONE // 2, shape=marks)
         drawn = {"amount": amount, "length": length, "angle": angle, "width": width, "dim": dim}

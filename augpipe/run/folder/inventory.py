@@ -6,14 +6,14 @@ with ``--check``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from augpipe.core.errors import UsageError
 from augpipe.formats.webdataset.schema import SHARD_SCHEMA, fault_of_commit
 from augpipe.run.folder.run_folder import read_json, sha256_of
-from augpipe.run.folder.state import RunState, shard_name
+from augpipe.run.folder.state import RunState
 from augpipe.run.folder.store import Store
 
 Record = Mapping[str, Any]
@@ -40,33 +40,37 @@ def take_stock(
     """
     done: dict[int, Record] = {}
     broken: dict[int, str] = {}
-    digests = {part: state.digest_of_part(part) for part in state.parts}
     there = set(store.names())
-    for index in range(state.shards):
-        name = shard_name(state.prefix, index)
-        if f"{name}.json" not in there:
-            continue
-        part = state.parts[index // state.shards_a_part]
-        record, why = read_record(store, name, index, len(part.copies), digests[part])
-        if record is not None:
-            why = fault_of_tar(store, name, record, check)
-        if record is None or why:
-            broken[index] = why
-        else:
-            done[index] = record
-        looked_at(1)
+    for part in state.parts:
+        digest = state.digest_of_part(part)
+        for index in part.tasks:
+            name = part.name_of(index)
+            if f"{name}.json" not in there:
+                continue
+            record, why = read_record(store, name, index, part.copies, digest, even=state.is_even)
+            if record is not None:
+                # A tar that the store tells of and does not list lies elsewhere, and cannot be hashed.
+                why = fault_of_tar(store, name, record, check and f"{name}.tar" in there)
+            if record is None or why:
+                broken[index] = why
+            else:
+                done[index] = record
+            looked_at(1)
     return Inventory(done, broken)
 
 
-def read_record(store: Store, name: str, index: int, copies: int, digest: str) -> tuple[Record | None, str]:
+def read_record(
+    store: Store, name: str, index: int, copies: Sequence[int], digest: str, *, even: bool = True
+) -> tuple[Record | None, str]:
     """A commit record that this run can have written, or ``None`` and the reason.
 
     Args:
         store: the output of the run.
         name: of the shard, without an ending.
         index: of its task.
-        copies: samples that the task makes of a picture.
+        copies: what the task makes of a picture.
         digest: of the configuration that the record must carry.
+        even: whether every picture gives as many samples as there are copies.
     """
     try:
         record = read_json(store, f"{name}.json")
@@ -79,9 +83,16 @@ def read_record(store: Store, name: str, index: int, copies: int, digest: str) -
     fault = fault_of_commit(record)
     if fault or (record["name"], record["task"]["index"]) != (f"{name}.tar", index):
         return None, "its record is not as docs/format.md has it"
-    if record["samples"] + record["rejected"] != len(record["task"]["sources"]) * copies:
+    planned = expected_of(record, copies, even=even)
+    if record["samples"] + record["rejected"] != planned:
         return None, "its record has lost samples"
     return record, ""
+
+
+def expected_of(record: Record, copies: Sequence[int], *, even: bool) -> int:
+    """How many samples were planned for the sources of a shard; where their numbers differ, the record says it."""
+    every = len(record["task"]["sources"]) * len(copies)
+    return every if even else int(record.get("expected", every))
 
 
 def fault_of_tar(store: Store, name: str, record: Record, check: bool) -> str:

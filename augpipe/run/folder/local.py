@@ -26,31 +26,31 @@ WORK = ".augpipe"
 
 
 class LocalStore:
-    """See :class:`augpipe.run.folder.store.Store`."""
+    """See :class:`augpipe.run.folder.store.Store`. Files lie in ``place``, which messages call ``folder``."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._work = folder / WORK
-        self._lock = FolderLock(self._work / "lock")
+    def __init__(self, place: Path, folder: Path | None = None) -> None:
+        self.place, self.folder = place, folder or place
+        self._work = place / WORK
+        self._lock = FolderLock(self._work / "lock", self.folder)
 
     def __reduce__(self) -> tuple[Any, ...]:  # a worker may have another working directory
-        return LocalStore, (real_path(self.folder),)
+        return LocalStore, (real_path(self.place), real_path(self.folder))
 
     def names(self) -> list[str]:
-        if not self.folder.exists():
+        if not self.place.exists():
             return []
-        if not self.folder.is_dir():
+        if not self.place.is_dir():
             raise UsageError(f"{self.folder}: is a file; expected a folder to write to")
-        return sorted(name for name in os.listdir(self.folder) if name != WORK)
+        return sorted(name for name in os.listdir(self.place) if name != WORK)
 
     def size(self, name: str) -> int:
-        return size_of(self.folder / name)
+        return size_of(self.place / name)
 
     def open(self, name: str) -> IO[bytes]:
-        return open_file(self.folder / name)
+        return open_file(self.place / name)
 
     def put(self, name: str, fill: Callable[[IO[bytes]], object]) -> None:
-        path = self.folder / name
+        path = self.place / name
         temporary = self._work / f"{name}.{socket.gethostname()}.{os.getpid()}.{threading.get_ident()}.tmp"
         try:
             with open(temporary, "wb") as file:
@@ -58,7 +58,7 @@ class LocalStore:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-            sync_folder(self.folder)
+            sync_folder(self.place)
         except OSError as error:
             raise refused(path, error, "cannot be written: ") from error
         finally:
@@ -67,15 +67,15 @@ class LocalStore:
 
     def remove(self, *names: str) -> None:
         removed = False
-        path = self.folder
+        path = self.place
         try:
             for name in names:
-                path = self.folder / name
+                path = self.place / name
                 with suppress(FileNotFoundError):
                     path.unlink()
                     removed = True
             if removed:
-                sync_folder(self.folder)
+                sync_folder(self.place)
         except OSError as error:
             raise refused(path, error, "cannot be removed: ") from error
 
@@ -88,7 +88,7 @@ class LocalStore:
         return str(self._work)
 
     def free_bytes(self) -> int | None:
-        there = next(path for path in (self.folder, *real_path(self.folder).parents) if path.exists())
+        there = next(path for path in (self.place, *real_path(self.place).parents) if path.exists())
         try:
             status = os.statvfs(there)
         except OSError:  # an estimate of room must not stop a run

@@ -15,8 +15,9 @@ from augpipe.core.errors import UsageError, one_line
 from augpipe.formats.webdataset.safe_parse import bounded, object_of
 from augpipe.formats.webdataset.schema import MANIFEST, REJECTS
 from augpipe.run.config import canonical_json
+from augpipe.run.folder.local import LocalStore
 from augpipe.run.folder.lock import WHOLE
-from augpipe.run.folder.state import RunState, shard_name, state_from
+from augpipe.run.folder.state import RunState, state_from
 from augpipe.run.folder.store import Store
 
 RUN = "run.json"
@@ -28,6 +29,11 @@ def put_json(store: Store, name: str, *values: Any) -> None:
     """Write one JSON document, or one a line; keys are sorted."""
     data = b"".join(canonical_json(value) + b"\n" for value in values)
     store.put(name, lambda file: file.write(data))
+
+
+def place_of(store: Store, name: str) -> str:
+    """Where a file of a store is, for messages."""
+    return str(store.place / name) if isinstance(store, LocalStore) else f"{store.folder}/{name}"
 
 
 def read_json(store: Store, name: str) -> dict[str, Any] | None:
@@ -44,7 +50,7 @@ def read_json(store: Store, name: str) -> dict[str, Any] | None:
         return None
     except ValueError as error:
         way = "choose another DST, or remove the folder"
-        raise UsageError(f"{store.folder}/{name}: cannot be read as JSON: {one_line(error)}; {way}") from error
+        raise UsageError(f"{place_of(store, name)}: cannot be read as JSON: {one_line(error)}; {way}") from error
 
 
 def sorted_rejects(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -74,7 +80,7 @@ class RunFolder:
             UsageError: run.json is damaged, or another version's.
         """
         run = read_json(self.store, RUN) if self.store.size(RUN) >= 0 else None
-        return None if run is None else state_from(run, f"{self.store.folder}/{RUN}")
+        return None if run is None else state_from(run, place_of(self.store, RUN))
 
     def is_finished(self) -> bool:
         return self.store.size(MANIFEST) >= 0
@@ -145,7 +151,7 @@ class RunFolder:
                 tars[index] = name
             elif self.store.size(name) >= 0:
                 raise UsageError(
-                    f"{self.store.folder}/{name}: is no shard of the run in this folder, and readers of *.tar would "
+                    f"{place_of(self.store, name)}: is no shard of the run in this folder, and readers of *.tar would "
                     "take it for one\nmove it elsewhere, or choose another DST; nothing was changed"
                 )
         return tars
@@ -159,7 +165,7 @@ class RunFolder:
         tars = self._tars(state)
         # Interrupted anywhere, this leaves an unfinished run: the manifest goes first, and a tar after its record.
         self.reopen()
-        records = (f"{shard_name(state.prefix, index)}.json" for index in range(state.shards))
+        records = (f"{state.name_of(index)}.json" for index in range(state.shards))
         self.store.remove(*records, *tars.values(), REJECTS)
 
     def reopen(self) -> None:

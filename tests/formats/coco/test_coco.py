@@ -191,7 +191,7 @@ def test_a_panoptic_json_with_its_folder_of_png(tmp_path):
     assert list(labels.segments_info) == segments[:2]
     assert labels.notes == ("segment-left-out",)
     before = source.fingerprint()
-    png = tmp_path / "annotations" / "panoptic_val" / "a.png"
+    png = tmp_path / "annotations" / "panoptic_train" / "a.png"
     Image.fromarray(np.zeros((10, 20, 3), np.uint8)).save(png)
     assert opened(tmp_path).fingerprint() != before
     png.write_bytes(b"no picture")

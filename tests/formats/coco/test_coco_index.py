@@ -275,12 +275,12 @@ def test_files_that_call_one_id_by_two_names(tmp_path):
     assert "two.json: category 1 is 'dog' here and 'cat' in one.json" in refused(tmp_path)
 
 
-def test_a_classes_file_must_know_every_name(tmp_path):
+def test_a_classes_file_chooses_and_ids_stay(tmp_path):
     path = write_json(tmp_path / "x.json", document(categories=[{"id": 5, "name": "cat"}]))
     (tmp_path / "classes.txt").write_text("dog\ncat\n")
     assert [(c.id, c.name) for c in opened(path, classes=tmp_path / "classes.txt").categories] == [(5, "cat")]
     (tmp_path / "classes.txt").write_text("dog\n")
-    assert "does not list the class 'cat'" in refused(path, classes=tmp_path / "classes.txt")
+    assert "has none of the classes that are chosen; there are cat" in refused(path, classes=tmp_path / "classes.txt")
 
 
 # --- order and the fingerprint ---------------------------------------------------------------------------------------

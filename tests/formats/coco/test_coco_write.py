@@ -39,7 +39,7 @@ def written(pictures, categories=(), rule="keep", batches=None) -> tuple[dict, t
         writer = CocoWriter(
             Dataset("coco", Path(folder), tuple(categories), (), None, SourceOptions()),
             Stage(Path(folder), Path(folder), "a.json"),
-            rule,
+            {"": rule},
         )
         rests = [writer.encoder.make(Picture(name, labels, None, (40, 30))).rest for name, labels in pictures]
         for size in batches or [1] * len(rests):

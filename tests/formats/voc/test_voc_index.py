@@ -316,8 +316,14 @@ def test_a_split_of_several_years(tmp_path):
 
 
 def test_classes_are_the_twenty_in_the_devkits_order(tmp_path):
-    source = opened(tree(tmp_path, {"a": voc_xml(object_xml("tvmonitor"), object_xml("aeroplane"))}))
+    root = tree(tmp_path, {"a": voc_xml(object_xml("tvmonitor"), object_xml("aeroplane"))})
+    assert names(opened(root)) == ["aeroplane", "tvmonitor"]  # somebody's own set
+    (root / "ImageSets" / "Main").mkdir(parents=True)
+    (root / "ImageSets" / "Main" / "aeroplane_train.txt").write_text("a 1\n")  # a list of the devkit's
+    source = opened(root)
     assert names(source) == list(TWENTY)
+    devkit = tree(tmp_path / "VOCdevkit" / "VOC2012", {"a": voc_xml(object_xml("tvmonitor"))})
+    assert names(opened(devkit)) == list(TWENTY)
     assert [(c.id, c.label) for c in source.categories] == [(i, i) for i in range(1, 21)]
     assert read_all(source)[0].objects.category_id.tolist() == [20, 1]
 
@@ -339,7 +345,12 @@ def test_a_classes_file_fixes_the_ids(tmp_path):
     assert [(c.id, c.name) for c in source.categories] == [(1, "zebra"), (2, "owl"), (3, "cat")]
     assert read_all(source)[0].objects.category_id.tolist() == [1, 3]
     listing.write_text("owl\nzebra\n")
-    with pytest.raises(DatasetError, match="does not list the class 'cat'"):
+    source = opened(root, classes=listing)
+    assert [(c.id, c.name) for c in source.categories] == [(1, "owl"), (2, "zebra")]
+    assert read_all(source)[0].objects.category_id.tolist() == [2]
+    assert any("1 of 'cat' (as in a.jpg)" in remark for remark in source.remarks)
+    listing.write_text("catt\nzebra\n")
+    with pytest.raises(DatasetError, match=r"lists 'catt', which is no class of .*; did you mean 'cat'\?"):
         opened(root, classes=listing)
 
 
@@ -383,3 +394,20 @@ def test_the_fingerprint_covers_annotations_masks_and_pictures(tmp_path):
     write_picture(root / "JPEGImages" / "b.jpg", (40, 30))
     seen.append(opened(root).fingerprint())
     assert len(set(seen)) == 4
+
+
+def test_masks_have_the_classes_of_a_list_beside_them(tmp_path):
+    """As labelme's tools write it: its first line is the value 0."""
+    root = tmp_path
+    write_picture(root / "JPEGImages" / "a.jpg", (4, 2))
+    write_mask(root / "SegmentationClass" / "a.png", np.array([[0, 1, 2, 2], [0, 0, 1, 255]]), "P")
+    (root / "class_names.txt").write_text("_background_\ncrack\nrust\n")
+    source = opened(root)
+    assert [(c.id, c.label, c.name) for c in source.categories] == [(1, 1, "crack"), (2, 2, "rust")]
+    (root / "class_names.txt").write_text("crack\ncrack\n")
+    source = opened(root)
+    assert [(c.id, c.name) for c in source.categories] == [(1, "class_1"), (2, "class_2")]
+    assert any("class_names.txt is not used" in remark for remark in source.remarks)
+    (root / "class_names.txt").unlink()
+    (tmp_path / "own.txt").write_text("background\ncrack\nrust\n")
+    assert names(opened(root, classes=tmp_path / "own.txt")) == ["crack", "rust"]

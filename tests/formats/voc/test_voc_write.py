@@ -38,7 +38,7 @@ def corners(element: ElementTree.Element) -> list[str]:
     return [element.findtext(f"bndbox/{name}") for name in ("xmin", "ymin", "xmax", "ymax")]
 
 
-ENCODER = VocEncoder(Path(), CATEGORIES)
+ENCODER = VocEncoder(Path(), CATEGORIES, {c.id: c.label for c in CATEGORIES.values()})
 cannot_hold = ENCODER.cannot_hold
 OTHER_TEXT = "fields with values that are other text in XML"
 

@@ -57,6 +57,7 @@ def slowly(xml: bytes) -> dict[str, Any] | str:
             for i, element in enumerate(objects)
             if element.find("part") is not None
         },
+        "verified": "verified" in root.attrib,
         "fields": {i: other for i, e in enumerate(objects) if (other := others(e, plain[i]))},
     }
 

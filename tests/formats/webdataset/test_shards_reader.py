@@ -452,13 +452,14 @@ def test_an_id_with_two_names_is_refused(tmp_path):
         opened(tar_of(tmp_path, *({"json": r} for r in rows)))
 
 
-def test_a_classes_file_must_know_every_name(tmp_path):
+def test_a_classes_file_chooses_and_ids_stay(tmp_path):
     (tmp_path / "names.txt").write_text("cat\n")
     path = tar_of(tmp_path, {"json": [row(category_id=5, category="cat")]})
     assert classes(opened(path, classes=tmp_path / "names.txt")) == [(5, 1, "cat")]
-    path = tar_of(tmp_path, {"json": [row(category_id=5, category="dog")]})
-    with pytest.raises(DatasetError, match="does not list the class 'dog'"):
-        opened(path, classes=tmp_path / "names.txt")
+    path = tar_of(tmp_path, {"json": [row(category_id=5, category="dog"), row(category_id=7, category="cat")]})
+    source = opened(path, classes=tmp_path / "names.txt")
+    assert classes(source) == [(7, 1, "cat")]
+    assert read_all(source)[0].objects.category_id.tolist() == [7]
 
 
 @pytest.mark.parametrize(

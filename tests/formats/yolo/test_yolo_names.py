@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from builders import opened, read_all, write_picture
 
@@ -39,3 +41,16 @@ def test_a_label_file_of_another_splits_picture_is_not_taken(tmp_path):
     source = opened(tmp_path)
     assert [len(labels.objects) for labels in read_all(source)] == [0, 1]
     assert "left out: 2 label files without a picture" in source.remarks
+
+
+def test_a_data_yaml_may_be_written_as_json(tmp_path):
+    """JSON is YAML; scripts write it so, in one line or with an indent."""
+    for indent in (None, 2):
+        root = tmp_path / f"set{indent}"
+        write_picture(root / "images" / "a.jpg")
+        (root / "labels").mkdir()
+        (root / "labels" / "a.txt").write_text("1 0.5 0.5 0.5 0.5\n")
+        (root / "data.yaml").write_text(json.dumps({"train": "images", "names": ["cat", "dog"]}, indent=indent))
+        source = opened(root)
+        assert [category.name for category in source.categories] == ["cat", "dog"]
+        assert read_all(source)[0].objects.category_id.tolist() == [2]

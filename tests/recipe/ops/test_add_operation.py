@@ -97,7 +97,7 @@ def test_the_vocabulary_and_the_schema_list_it(amber):
     steps = recipe_schema()["$defs"]["step"]["oneOf"]
     assert "amber" in steps[0]["enum"]
     (schema,) = [step["properties"]["amber"] for step in steps if "amber" in step.get("properties", {})]
-    assert set(schema["anyOf"][0]["properties"]) == {"amount", "p", "id", "cut"}
+    assert set(schema["anyOf"][0]["properties"]) == {"amount", "p", "id", "cut", "when"}
 
 
 @pytest.mark.parametrize(("step", "message"), [

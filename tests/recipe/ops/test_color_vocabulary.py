@@ -35,7 +35,6 @@ def made(step, picture=PICTURE, copy=0):
         ("autocontrast", ImageOps.autocontrast(IMAGE)),
         ({"autocontrast": {"cutoff": 5.0}}, ImageOps.autocontrast(IMAGE, 5)),
     ],
-    ids=str,
 )
 def test_it_is_pillows(step, expected):
     assert (made(step) == np.asarray(expected)).all()
@@ -143,7 +142,6 @@ def test_photometric_distortion_takes_each_part_in_half_of_all():
         {"color_temperature": {"kelvin": 3000}},
         "channel_shuffle",
     ],
-    ids=str,
 )
 def test_gray_becomes_the_luma_of_the_color_picture(step):
     gray = np.full((3, 5), 100, np.uint8)

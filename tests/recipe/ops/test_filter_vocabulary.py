@@ -10,6 +10,8 @@ from PIL import Image
 from recipe_tools import drawn, plan_of
 from step_checks import check_step
 
+from augpipe.core.canvas import fault_of
+
 PICTURE = noise_picture((64, 48), 3, 4)
 POINT = np.zeros((65, 65), np.uint8)
 POINT[32, 32] = 255
@@ -92,7 +94,6 @@ def test_downscaling_is_pillows_means_painted_again():
         ({"iso_noise": {"strength": 0.4}}, lambda v: 1.5 * 0.4 * (4 + v)),
         ({"gaussian_noise": {"std": 6, "shared": True}}, lambda v: 36.0),
     ],
-    ids=str,
 )
 def test_noise_has_the_variance_of_its_level(step, variance):
     for level in (60, 140):
@@ -172,3 +173,14 @@ def test_light_is_uneven_as_asked():
     flare = made({"sun_flare": {"strength": 0.9}}, gray)
     assert flare.max() > 230
     assert flare.min() >= 120
+
+
+@pytest.mark.parametrize("name", WEATHER)
+@pytest.mark.parametrize("size_wh", [(6000, 4000), (20_000, 20_000), (30_000, 20), (1, 1)])
+def test_weather_over_pictures_of_any_size_is_a_plan_that_verify_takes(name, size_wh):
+    """Else samples of large photographs could be written and not be made again."""
+    heavy = {"rain": {"amount": 20, "length": 0.5, "width": 20}, "snow": {"amount": 20, "size": [50, 50]}}
+    heavy |= {"sun_flare": {"size": 1, "circles": 20}, "shadow": {"count": 10, "region": "anywhere"}}
+    for parameters in ({}, heavy.get(name, {})):
+        for copy in range(4):
+            assert fault_of(plan_of([{name: parameters}], size_wh, copy).steps, size_wh) is None

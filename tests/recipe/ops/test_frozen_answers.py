@@ -77,6 +77,10 @@ FROZEN = [
     ("sun_flare", 0, {"strength": 0.428519, "place": [425.084534, 139.522835], "radius": 174.422434, "circles": 5}),
     ("vignette", 0, {"strength": 0.21197}),
     ("illumination", 0, {"strength": 0.112288, "shape": "plasma"}),
+    ("shear", 0, {"x": 0.035367, "y": -0.177459}),
+    ("translate", 0, {"x": 0.005296, "y": -0.084106}),
+    ("sharpness", 0, {"change": -0.71592}),
+    ("cutout", 0, {"box_xyxy": [533, 84, 597, 148]}),
     ("elastic", 0, {"strength": 0.029585}),
     ("grid_distortion", 0, {
         "columns": [0.0, 0.185217, 0.420332, 0.621214, 0.807253, 1.0],

@@ -6,15 +6,19 @@ import numpy as np
 import pytest
 from recipe_tools import outcome_of, plan_of, recipe_of
 
+from augpipe.core.rng import OpRng, SampleRng
 from augpipe.pixels.steps.blur import Blur
 from augpipe.pixels.steps.cutout import Cutout
 from augpipe.pixels.steps.jpeg_compress import JpegCompress
 from augpipe.pixels.steps.noise import Noise
 from augpipe.pixels.steps.warp import Warp
-from augpipe.recipe.operation.base import PixelStep
+from augpipe.recipe.operation.base import OpInput, PixelStep
+from augpipe.recipe.operation.visible import VisibleObject
 from augpipe.recipe.ops import OPERATIONS
 
 SIZE = (37, 23)
+BOX_XYXY = (4.0, 3.0, 22.0, 15.0)
+SCENE = OpInput(SIZE, lambda: np.array([BOX_XYXY]), lambda: (VisibleObject(0, "cat", BOX_XYXY),))
 
 
 def step_of(name, size_wh=SIZE, copy=0, **parameters):
@@ -108,7 +112,7 @@ def test_what_an_operation_says_of_itself_is_so():
         (leaf,) = recipe_of(f"- {operation.example}").leaves()
         kinds = set()
         for copy in range(20):
-            given = {k: v for k, v in leaf.operation.model_dump(exclude_none=True).items() if k not in ("p", "cut")}
-            kinds |= {type(effect).__name__ for effect in outcome_of(name, SIZE, copy, **given).effects}
+            rng = OpRng(SampleRng(5, "photo.jpg", copy), name)
+            kinds |= {type(effect).__name__ for effect in leaf.operation.draw(rng, SCENE).effects}
         assert operation.label_effects.moves == bool(kinds & {"WarpEffect", "PadEffect"}), name
         assert operation.ends_run == ("PixelStep" in kinds), name

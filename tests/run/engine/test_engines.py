@@ -264,7 +264,9 @@ def test_a_fault_that_one_picture_brings_out_costs_that_picture(voc, tmp_path, m
     assert check_folder(tmp_path / "out") == []
 
 
-@pytest.mark.parametrize(("place", "stage"), [("augpipe.run.task.draw", "plan"), ("augpipe.run.task.apply", "plan")])
+@pytest.mark.parametrize(
+    ("place", "stage"), [("augpipe.run.outputs.draw", "plan"), ("augpipe.run.outputs.apply", "plan")]
+)
 def test_a_fault_in_plan_or_labels_costs_one_copy(voc, tmp_path, monkeypatch, place, stage):
     module, name = place.rsplit(".", 1)
     real, calls = getattr(importlib.import_module(module), name), []

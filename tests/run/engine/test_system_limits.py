@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -119,3 +120,19 @@ def assert_fewer_or_one_sentence(done: subprocess.CompletedProcess[str], out: Pa
     said = [line for line in done.stderr.splitlines() if not line.startswith(("device:", "source:", "note: "))]
     assert len(said) <= 2, done.stderr
     assert said[0].startswith("augpipe: ")
+
+
+@pytest.mark.parametrize("kilobytes", [60_000, 220_000, 360_000, 1_500_000])
+def test_where_address_space_is_scarce_there_is_one_sentence_or_the_work_is_done(voc, tmp_path, kilobytes):
+    """How much that takes is another thing on each machine; that it ends, and how, is not."""
+    words = shlex.join([*COMMAND, "augment", str(voc), str(tmp_path / "out"), "-r", "gentle", "-w", "1"])
+    line = ["bash", "-c", f"ulimit -v {kilobytes} && exec {words}"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
+    assert "Traceback" not in done.stderr
+    assert "please report" not in done.stderr
+    assert "reinstall" not in done.stderr, "a library that is whole and has no room"
+    assert done.returncode in {0, 1, 2}
+    if done.returncode == 0:
+        assert check_folder(tmp_path / "out") == []
+    else:
+        assert "memory" in done.stderr.lower()

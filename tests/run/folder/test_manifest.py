@@ -11,7 +11,7 @@ from format_checker import check_folder
 from runs import promised, recipe_of, records, run
 
 from augpipe.core.errors import Reject, UsageError
-from augpipe.run import task
+from augpipe.run import outputs, task
 from augpipe.run.folder.manifest import Limits, Summary, summary_of
 from augpipe.run.folder.state import RunState
 
@@ -80,14 +80,14 @@ def test_a_picture_that_memory_did_not_suffice_for_fails_the_run(voc, tmp_path, 
 
 def test_copies_that_are_lost_by_one_error_are_one_row(voc, tmp_path, monkeypatch):
     """A row a (source, stage, error): other copies of a picture may be lost at the same stage by another error."""
-    real = task.draw
+    real = outputs.draw
 
     def failing(recipe, frame, seed, copy):
         if frame.key == "img_004.jpg" and copy != 1:
             raise Reject("plan", "odd" if copy == 3 else "even", f"copy {copy}")
         return real(recipe, frame, seed, copy)
 
-    monkeypatch.setattr(task, "draw", failing)
+    monkeypatch.setattr(outputs, "draw", failing)
     summary = run(voc, tmp_path / "out", copies=5, max_rejects="1")
     rows = [json.loads(line) for line in (tmp_path / "out" / "rejects.jsonl").read_text().splitlines()]
     assert [(row["source"], row["error"], row["copies"]) for row in rows] == [

@@ -40,6 +40,7 @@ static __device__ __forceinline__ void with_level_noise(
   const int32_t* scales = (const int32_t*)(parameters + own.place);
   int sums[4 * C];
   sums_of_bank<C>(bank, own.reads, own.reads.shared != 0, x, y, sums);
+  levels_of<C>(pass, x, y, levels);
 #pragma unroll
   for (int k = 0; k < 4 * C; ++k) levels[k] = clipped(levels[k] + ((sums[k] * __ldg(scales + levels[k]) + (1 << 15)) >> 16));
 }
@@ -48,10 +49,17 @@ template <int C>
 static __device__ __forceinline__ void with_impulses(
     const Pass& pass, const char*, const int16_t* __restrict__ bank, int x, int y, int (&levels)[4 * C]) {
   const Impulses& own = head_of<Impulses>(pass);
-  int sums[4 * C];
-  sums_of_bank<C>(bank, own.reads, true, x, y, sums);
+  int sums[4];                                              // one a pixel
+  sums_of_bank<1>(bank, own.reads, true, x, y, sums);
+  uint32_t dark = 0, light = 0;                             // a bit a pixel, so that sums take no room beside levels
 #pragma unroll
-  for (int k = 0; k < 4 * C; ++k) levels[k] = sums[k] < own.low ? own.dark : sums[k] > own.high ? own.light : levels[k];
+  for (int pixel = 0; pixel < 4; ++pixel) {
+    dark |= (uint32_t)(sums[pixel] < own.low) << pixel;
+    light |= (uint32_t)(sums[pixel] > own.high) << pixel;
+  }
+  levels_of<C>(pass, x, y, levels);
+#pragma unroll
+  for (int k = 0; k < 4 * C; ++k) levels[k] = dark >> k / C & 1 ? own.dark : light >> k / C & 1 ? own.light : levels[k];
 }
 
 #define BANK_KERNEL(name, changed_by)                                                                                \
@@ -63,12 +71,10 @@ static __device__ __forceinline__ void with_impulses(
     if (!place_of(pass, x, y)) return;                                                                               \
     if (pass.channels == 3) {                                                                                        \
       int levels[12];                                                                                                \
-      levels_of<3>(pass, x, y, levels);                                                                              \
       changed_by<3>(pass, parameters, bank, x, y, levels);                                                           \
       finish<3>(pass, parameters, bank, x, y, levels);                                                               \
     } else {                                                                                                         \
       int levels[4];                                                                                                 \
-      levels_of<1>(pass, x, y, levels);                                                                              \
       changed_by<1>(pass, parameters, bank, x, y, levels);                                                           \
       finish<1>(pass, parameters, bank, x, y, levels);                                                               \
     }                                                                                                                \

@@ -13,8 +13,8 @@ import numpy as np
 
 from augpipe.core.annotations import F64
 from augpipe.core.opencv import cv2
-from augpipe.verification.expected import ExpectedObject, painted_rings
 from augpipe.verification.findings import Reporter
+from augpipe.verification.objects.expected import ExpectedObject, painted_rings
 from augpipe.verification.supersample import outline
 
 _SAME_CORNERS = 0.01  # pixels

@@ -10,8 +10,8 @@ import numpy as np
 
 from augpipe.core.annotations import F64, Rings, Segmentation
 from augpipe.core.opencv import cv2
-from augpipe.verification.expected import ExpectedObject
 from augpipe.verification.findings import Reporter
+from augpipe.verification.objects.expected import ExpectedObject
 from augpipe.verification.safe_pictures import bitmap_of_code
 from augpipe.verification.supersample import FINE, Marks, Window, box_of, filled, perimeter
 
@@ -100,9 +100,21 @@ def check_shape(row: Mapping[str, Any], written: WrittenMask, expected: Expected
     report.measured("area", max(0.0, abs(area - seen_area) - chance) / max(seen_area, 30.0))
     if painted.sum() > _SMALL * fine**2:
         off = float((got != painted).sum()) / fine**2 + stray
-        report.measured(kind, off / (perimeter(painted) / fine))
+        room = _half_a_sample(expected) if kind == "polygon" else 0.0
+        report.measured(kind, max(0.0, off / (perimeter(painted) / fine) - room))
     if (place := _far_off(got, painted, expected, window, fine)) is not None:
         report.fault(f"its {kind} and what was painted differ at {place}, away from its outline")
+
+
+def _half_a_sample(expected: ExpectedObject) -> float:
+    """Half a painted sample in the written picture, in pixels, beyond what it is in a picture that is not enlarged.
+
+    A side of a polygon may lie so far from the samples beside it, hence from where they show it.
+    """
+    seen, samples = expected.seen, float(expected.shape.canvas.marks.sum())
+    shown = seen.visible * samples / FINE**2
+    enlargement = float(np.sqrt(seen.area / shown)) if shown > 0.0 else 1.0
+    return max(0.0, enlargement - 1.0) / (2 * FINE)
 
 
 def _far_off(got: Marks, painted: Marks, expected: ExpectedObject, window: Window, fine: int) -> tuple[int, int] | None:

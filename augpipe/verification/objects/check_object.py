@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from augpipe.core.annotations import F64
-from augpipe.verification.check_attributes import check_attributes, check_kept
-from augpipe.verification.check_mask import WrittenMask, check_shape, window_around, written_of
-from augpipe.verification.check_oriented import check_oriented_box
-from augpipe.verification.expected import SHARE, ExpectedObject, box_ring, painted_rings
 from augpipe.verification.findings import Reporter
+from augpipe.verification.objects.check_attributes import check_attributes, check_kept
+from augpipe.verification.objects.check_mask import WrittenMask, check_shape, window_around, written_of
+from augpipe.verification.objects.check_oriented import check_oriented_box
+from augpipe.verification.objects.expected import SHARE, ExpectedObject, box_ring, painted_rings
 from augpipe.verification.supersample import Marks, box_of
 
 _CHORD = 0.000625  # of the longer side: (1 - cos(pi / 64)) / 2, rounded up

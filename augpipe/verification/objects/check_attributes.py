@@ -12,8 +12,8 @@ import numpy as np
 from augpipe.core.annotations import Annotations, Category, Dropped, Raster
 from augpipe.core.errors import one_line
 from augpipe.labels.rules import LIMITS
-from augpipe.verification.expected import SHARE, TRUNCATED_BELOW, ExpectedObject, Setting, VisibleShape
 from augpipe.verification.findings import Reporter
+from augpipe.verification.objects.expected import SHARE, TRUNCATED_BELOW, ExpectedObject, Setting, VisibleShape
 
 _VISIBLE_OFF = 0.03  # as the limit of visible shares
 _CENTRE_OFF = 0.01  # pixels

@@ -1,0 +1,1 @@
+"""Published policies as groups of the operations that there are."""

@@ -1,0 +1,1 @@
+"""What a written object must be: its expected shape, and checks of each kind of label."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, Self, TypeAlias, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias, TypeVar
 
 import msgspec
 from numpy.typing import NDArray
@@ -206,9 +206,11 @@ class SharedSource(Protocol):
 class Step(msgspec.Struct, frozen=True, tag_field="kind", tag=str.lower, kw_only=True):
     """Base of the step kinds. A subclass registers with :func:`register`; its ``tag`` is its name in the JSON of plans.
 
-    All backends give the same bytes; the reference is within a level or
-    two where the step's description leaves freedom.
+    All backends give the same bytes; the reference is within a level or two where the description leaves freedom.
     """
+
+    since: ClassVar[int] = 1
+    """The version of plans from which on there is such a step."""
 
     def fault(self, most_pixels: int) -> str | None:
         """Why the step of a record cannot be followed, in words; ``None`` if it can.
@@ -330,8 +332,7 @@ class Layer(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """The decisions for one (source, copy); with the source's bytes and labels enough to make the sample again.
 
-    ``layers`` are the pictures that are put on that one. No operation draws any yet; a plan that has some is written
-    as version 2, any other as version 1.
+    ``layers`` are the pictures that are put on that one. No operation draws any yet.
     """
 
     seed: int
@@ -342,7 +343,7 @@ class Plan(msgspec.Struct, frozen=True):
     @property
     def version(self) -> int:
         """The least version of the format that has what is in the plan."""
-        return 2 if self.layers else 1
+        return 2 if self.layers else max((step.since for step in self.steps), default=1)
 
     def steps_alone(self) -> tuple[Step, ...]:
         """The steps, for code that makes samples of one picture.
@@ -389,7 +390,7 @@ def from_json(value: Any) -> Plan:
     except (msgspec.ValidationError, ValueError) as error:
         raise ValueError(f"not a plan: {error}") from error
     if plan.version > version:
-        raise ValueError(f"not a plan: layers in version {version}")
+        raise ValueError(f"not a plan: what is in it has version {plan.version}, it says {version}")
     return plan
 
 

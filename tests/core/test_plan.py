@@ -54,7 +54,7 @@ def test_code_for_one_picture_refuses_layers():
     ({"version": 3}, "plan version 3, expected 1 or 2"),
     ({"version": 3, "steps": [{"kind": "field"}]}, "plan version 3, expected 1 or 2"),
     ({"version": "x\ny"}, r"plan version x\\ny, expected 1 or 2"),
-    ({"version": 1}, "not a plan: layers in version 1"),
+    ({"version": 1}, "not a plan: what is in it has version 2, it says 1"),
     ({"layers": [{"steps": []}]}, "not a plan: a layer lacks 'key'"),
     ({"seed": "a"}, "not a plan: "),
 ])  # fmt: skip

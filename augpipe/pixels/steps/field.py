@@ -6,6 +6,7 @@ import math
 import struct
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import ClassVar
 
 import numpy as np
 
@@ -46,6 +47,8 @@ class Field(Step, frozen=True):
     :class:`augpipe.pixels.steps.warp.Warp`, of which ``border``, ``fill`` and ``reduce`` are; the sides of blocks are
     powers of two, and no decoder makes them.
     """
+
+    since: ClassVar[int] = 2
 
     mesh_wh: tuple[int, int]
     grid_wh: tuple[int, int]

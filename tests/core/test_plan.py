@@ -10,6 +10,7 @@ from augpipe.core import geometry as g
 from augpipe.core.canvas import follow
 from augpipe.core.plan import Drawn, Layer, Plan, from_json, to_json
 from augpipe.pixels.steps.blur import Blur
+from augpipe.pixels.steps.field import Field
 from augpipe.pixels.steps.warp import Warp
 
 FLIP = Warp(matrix=g.mirror_x(40), size_wh=(40, 30))
@@ -35,6 +36,15 @@ def test_a_plan_with_layers_goes_there_and_back_as_version_2():
     assert [layer["key"] for layer in value["layers"]] == ["b.jpg", "c.jpg"]
     assert from_json(value) == COMPOSED
     assert to_json(from_json(value)) == to_json(COMPOSED)
+
+
+def test_a_plan_with_a_mesh_is_written_as_version_2():
+    plan = Plan(7, (FLIP, Field(mesh_wh=(40, 30), grid_wh=(4, 4), control=(9,) * 32, size_wh=(40, 30))))
+    value = json.loads(json.dumps(to_json(plan)))
+    assert value["version"] == 2
+    assert from_json(value) == plan
+    with pytest.raises(ValueError, match="what is in it has version 2, it says 1"):
+        from_json({**value, "version": 1})
 
 
 def test_each_layer_has_a_canvas_of_its_own():

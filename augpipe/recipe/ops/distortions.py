@@ -68,7 +68,7 @@ class GridDistortion(Operation):
 
 
 class OpticalDistortion(Operation):
-    """Bend the picture as a lens does: r becomes r·(1 + k·r²), with r in half diagonals; k below 0 is a barrel."""
+    """Bend the picture as a lens does: distance r shows r·(1 + k·r²), in half diagonals; k above 0 makes barrels."""
 
     bends = True
     label_effects = MAP

@@ -127,9 +127,10 @@ def test_one_transform_alone_and_its_dict_alone():
          {"optical_distortion": {"k": [-0.3, 0.3], "center": [-0.1, 0.1]}}),
         (transform("OpticalDistortion", distort_limit=[0.1, 0.2], mode="fisheye"),
          {"optical_distortion": {"k": [0.1, 0.2], "center": [0, 0]}}),
-        (transform("ElasticTransform", alpha=0, sigma=30), {"elastic": {"strength": [0, 0], "nodes": 13}}),
-        (transform("IAAPiecewiseAffine", scale=[0, 0], nb_rows=5, nb_cols=7),
-         {"elastic": {"strength": [0, 0], "nodes": 8}}),
+        (transform("ElasticTransform", alpha=300, sigma=30),
+         {"elastic": {"strength": [0.0114937, 0.0114937], "nodes": 13}}),
+        (transform("IAAPiecewiseAffine", scale=[0.03, 0.03], nb_rows=5, nb_cols=7),
+         {"elastic": {"strength": [0.0722644, 0.0722644], "nodes": 8}}),
     ],
 )  # fmt: skip
 def test_a_transform_of_any_version(written, step):

@@ -44,8 +44,8 @@ DOTS = {
     **{name: f"- {name}" for name in ("elastic", "grid_distortion", "optical_distortion")},
     "strong elastic": "- elastic: {strength: [0.08, 0.08]}",
     "strong grid_distortion": "- grid_distortion: {limit: 0.3, steps: 10}",
-    "strong barrel": "- optical_distortion: {k: [-0.4, -0.4]}",
-    "strong cushion": "- optical_distortion: {k: [0.4, 0.4]}",
+    "strong cushion": "- optical_distortion: {k: [-0.4, -0.4]}",
+    "strong barrel": "- optical_distortion: {k: [0.4, 0.4]}",
     "among moves": "- affine: {rotate: 20, shear: 5}\n- elastic\n- vertical_flip",
     "two": "- letterbox: {size: [400, 420]}\n- elastic\n- optical_distortion\n- perspective",
 }
@@ -189,6 +189,13 @@ def test_a_lens_moves_points_along_its_radius():
         away = points - middle
         expected = middle + away * (1 + k * (away**2).sum(axis=1, keepdims=True) / (320**2 + 240**2))
         assert np.abs(back_through(plan.steps, points) - expected).max() < 0.5  # linear between nodes, edge cells
+
+
+def test_a_lens_of_positive_strength_makes_a_barrel_of_a_square():
+    """The middles of its sides lie further out than its corners do."""
+    steps = planned("- optical_distortion: {k: [0.4, 0.4], center: 0}", 0)
+    top, corner = follow(steps, SIZE).map.forward(np.array([[100.0, 20.0], [20.0, 20.0]]))
+    assert top[1] < corner[1] - 2
 
 
 def test_a_mesh_that_would_fold_is_weakened_and_says_so():

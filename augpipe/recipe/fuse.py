@@ -42,7 +42,7 @@ from augpipe.pixels.steps.field import Field, can_be_beside
 from augpipe.pixels.steps.pad_fill import PadFill
 from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.nodes import Group, Node, Recipe
-from augpipe.recipe.operation.base import Effect, MeshEffect, PadEffect, PixelStep, WarpEffect
+from augpipe.recipe.operation.base import Effect, MeshEffect, Operation, PadEffect, PixelStep, WarpEffect
 
 _SHARPEST_REDUCTION = 64
 _MOST_ORDERED = 10
@@ -258,8 +258,10 @@ def _block_side(scale: float) -> int:
 
 
 # --- cost: how often a picture may be resampled ----------------------------------------------------------------------
-# State = 3 · finished warps + (2 if the open run has a mesh, 1 if it resamples without one). It never falls, so the
-# maximum of several ways suffices.
+# State = 4 · finished warps + that of the open run: nothing is moved, it is moved so that a mesh can follow, or so that
+# none can, or it has a mesh. Of two states the higher one costs no less later, so the maximum of several ways suffices.
+
+_MOVED, _PADDED, _BENT, _RUN = 1, 2, 3, 4
 
 
 def most_warps(recipe: Recipe) -> int:
@@ -267,7 +269,7 @@ def most_warps(recipe: Recipe) -> int:
     state = 0
     for node in recipe.nodes:
         state = _after(node, state)
-    return (state + 2) // 3
+    return -(-state // _RUN)
 
 
 def _after(node: Node, state: int) -> int:
@@ -276,13 +278,22 @@ def _after(node: Node, state: int) -> int:
     if isinstance(node, Group):
         state, ends = _inside(node, state), node.cut
     else:
-        operation = node.operation
-        ends = operation.ends_run or operation.cut
-        if operation.bends:
-            state = state - state % 3 + (5 if state % 3 == 2 else 2)
-        elif operation.label_effects.moves:
-            state += state % 3 == 0
-    return state + -state % 3 if ends else state
+        state, ends = _moved(node.operation, state), node.operation.ends_run or node.operation.cut
+    return state + -state % _RUN if ends else state
+
+
+def _moved(operation: Operation, state: int) -> int:
+    """The state after an operation that does not end the run behind it."""
+    run = state % _RUN
+    if operation.bends:
+        after = _BENT + _RUN * (run >= _PADDED)
+    elif operation.projects:
+        after = _PADDED + _RUN * (run == _BENT)
+    elif operation.pads:
+        after = max(run, _PADDED)
+    else:
+        after = max(run, _MOVED) if operation.label_effects.moves else run
+    return state - run + after
 
 
 def _inside(group: Group, state: int) -> int:
@@ -305,7 +316,7 @@ def _inside(group: Group, state: int) -> int:
 def _in_any_order(nodes: Sequence[Node], state: int) -> int:
     """The highest state after all of some steps in the worst order; of many, a bound that is no lower."""
     if len(nodes) > _MOST_ORDERED:
-        return state + sum(max(_after(node, before) - before for before in (0, 1)) for node in nodes)
+        return state + sum(max(_after(node, before) - before for before in range(_RUN)) for node in nodes)
     highest = {0: state}  # set of steps, as bits → the highest state after them
     for done in range(1, 2 ** len(nodes)):
         ends = [i for i in range(len(nodes)) if done >> i & 1]

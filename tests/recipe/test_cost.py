@@ -15,6 +15,8 @@ MAYBE = "- rotate: {degrees: [5, 5], p: 0.5}\n"
 BLUR = "- gaussian_blur: {sigma: 1}\n"
 MAYBE_BLUR = "- gaussian_blur: {sigma: 1, p: 0.5}\n"
 GRAY = "- to_gray\n"
+PAD = "- letterbox: {size: 50}\n"
+PULL = "- perspective: {scale: 0.1}\n"
 BEND = "- elastic: {strength: 0.05}\n"
 
 
@@ -52,6 +54,15 @@ RECIPES = [
     (BEND + GRAY + BEND + BLUR + BEND, 3),
     (group("one_of", BEND, TURN) + BEND, 2),
     (group("shuffled", BEND, TURN, BLUR), 2),
+    (PAD + BEND, 2),
+    (BEND + PAD, 1),
+    (BEND + PAD + BEND, 2),
+    (TURN + PULL + TURN, 1),
+    (PULL + BEND, 2),
+    (BEND + PULL, 2),
+    (BEND + PULL + BEND, 3),
+    (group("one_of", PAD, BEND) + BEND, 2),
+    (group("shuffled", BEND, PULL, PAD), 3),
     # p of 0
     ("- rotate: {degrees: 5, p: 0}\n", 0),
     (TURN + "- gaussian_blur: {sigma: 1, p: 0}\n" + TURN, 1),

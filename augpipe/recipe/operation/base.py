@@ -116,6 +116,10 @@ class Operation(BaseModel):
     """Whether a warp after it needs the picture resampled again."""
     bends: ClassVar[bool] = False
     """Whether it bends lines by a mesh, of which a run has one."""
+    pads: ClassVar[bool] = False
+    """Whether it shows the picture in a frame, which no mesh behind it can take along."""
+    projects: ClassVar[bool] = False
+    """Whether its map is projective, which no mesh can have beside it."""
     mirrors: ClassVar[bool] = False
     """Whether it can turn left into right."""
     exactly_one: ClassVar[tuple[str, ...]] = ()

@@ -81,6 +81,8 @@ def _check(name: str, overrides: Sequence[str], ops: Sequence[str]) -> None:
     )
     if warps > 1:
         typer.echo("a move behind blur, noise, erase, jpeg or 'cut: true' resamples the picture again; put moves first")
+        if any(leaf.operation.bends for leaf in recipe.leaves()):
+            typer.echo("so does a mesh (elastic and the like) behind another, beside a perspective, or behind bars")
     for remark in require_the_same_again(recipe, elsewhere=True) if recipe.ops else ():
         typer.echo(remark)
     for remark in idle_steps(recipe.nodes):

@@ -1,16 +1,16 @@
 """Where the points of a source picture go on the canvas, and which part of it is visible there.
 
-Labels and fusion use a map by its protocol; :class:`MatrixMap` is the one there is. A map that bends lines needs no
-other code in them: they cut straight sides into pieces of its ``straight_length``.
+Labels and fusion use a map by its protocol: a :class:`MatrixMap`, or a :class:`BentMap` where meshes are on the way.
+A map that bends lines needs no other code in them: they cut straight sides into pieces of its ``straight_length``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Protocol
+from functools import cached_property, partial
+from typing import ClassVar, Protocol
 
 import msgspec
 import numpy as np
@@ -35,10 +35,14 @@ from augpipe.core.geometry import (
     move_region,
     rectangle,
     then,
+    with_short_sides,
 )
-from augpipe.core.plan import Box, Step
+from augpipe.core.mesh import Mesh
+from augpipe.core.plan import Box, CanvasChange, Step
 
 _APART = 1e-6  # pixels
+_SHORTEST = 0.25
+"""Pixels of the source into which lines are cut at least, whatever a mesh comes to there."""
 
 
 class Map(Protocol):
@@ -154,12 +158,93 @@ class MatrixMap(msgspec.Struct, frozen=True):
 UNMOVED = MatrixMap()
 
 
+class BentMap(msgspec.Struct, frozen=True):
+    """Matrices and meshes one after the other. A canvas lies before each mesh; the map goes on beyond it."""
+
+    parts: tuple[Matrix | Mesh, ...]
+
+    is_exact: ClassVar[bool] = False
+    is_similar: ClassVar[bool] = False
+    is_affine: ClassVar[bool] = False
+
+    @property
+    def straight_length(self) -> float:
+        # A quarter of a cell of each mesh, brought back to the source.
+        lengths = []
+        for i, part in enumerate(self.parts):
+            if isinstance(part, Mesh):
+                centre = (part.size_wh[0] / 2.0, part.size_wh[1] / 2.0)
+                scales = [scale for scale in BentMap(self.parts[:i]).local_scale(centre) if scale > 0.0]
+                lengths.append(min(scales, default=1.0) * (1 << part.spacing) / 4.0)
+        return max(_SHORTEST, min(lengths, default=math.inf))
+
+    @property
+    def mirrors(self) -> bool:
+        turned = [part for part in self.parts if not isinstance(part, Mesh) and determinant(part) < 0.0]
+        return len(turned) % 2 == 1
+
+    def then(self, matrix: Matrix) -> BentMap:
+        last = self.parts[-1] if self.parts else IDENTITY
+        if isinstance(last, Mesh):
+            return BentMap((*self.parts, matrix))
+        return BentMap((*self.parts[:-1], then(last, matrix)))
+
+    def bent(self, mesh: Mesh) -> BentMap:
+        """This map, and a mesh after it."""
+        return BentMap((*self.parts, mesh))
+
+    def has_image(self, points_xy: F64) -> NDArray[np.bool_]:
+        points, seen = np.asarray(points_xy, np.float64), np.ones(np.shape(points_xy)[:-1], bool)
+        for part in self.parts:
+            if isinstance(part, Mesh):
+                points = part.forward(points)
+            else:
+                seen &= depth(part, points) >= NEAREST
+                points = move_points(part, np.where(seen[..., None], points, 0.0))
+        return seen
+
+    def part_with_image(self, region: Region) -> Region:
+        for i, part in enumerate(self.parts):
+            if isinstance(part, Mesh) or is_affine(part) or not region:
+                continue
+            before = BentMap(self.parts[:i])
+            moved = before.image_of(region)
+            front = in_front(part, moved)
+            if front != moved:
+                region = _region(before.back(np.array(front))) if len(front) > 2 else ()
+        return region
+
+    def image_of(self, region: Region) -> Region:
+        """A region of the source, all of which has an image, on the canvas; it need not be convex."""
+        return _region(self.forward(with_short_sides(np.array(region, np.float64), self.straight_length)))
+
+    def forward(self, points_xy: F64) -> F64:
+        points = np.asarray(points_xy, np.float64)
+        for part in self.parts:
+            points = part.forward(points) if isinstance(part, Mesh) else move_points(part, points)
+        return points
+
+    def back(self, points_xy: F64) -> F64:
+        points = np.asarray(points_xy, np.float64)
+        for part in reversed(self.parts):
+            points = part.back(points) if isinstance(part, Mesh) else MatrixMap(part).back(points)
+        return points
+
+    def local_scale(self, at: Point) -> tuple[float, float]:
+        if not self.parts:
+            return 1.0, 1.0
+        (left, right, above, below) = self.back(np.add(at, [[-0.5, 0.0], [0.5, 0.0], [0.0, -0.5], [0.0, 0.5]]))
+        along_x, along_y = right - left, below - above
+        return math.hypot(along_x[0], along_y[0]), math.hypot(along_x[1], along_y[1])
+
+
 @dataclass(frozen=True)
 class CanvasState:
     """``map`` takes source points to the canvas of ``size_wh``.
 
-    ``hidden_outside`` is the convex region, in canvas points, outside which earlier frames and canvases have cut the
-    picture (``None``: nothing was cut; the canvas itself always cuts at the end). ``erased`` are painted-over regions.
+    ``hidden_outside`` is the region, in canvas points, outside which earlier frames and canvases have cut the picture
+    (``None``: nothing was cut; the canvas itself always cuts at the end). ``erased`` are painted-over regions. All are
+    convex, unless a mesh has bent them.
     ``source_wh`` is the size of the source picture (``None``: that of the canvas, nothing has moved).
     """
 
@@ -172,15 +257,36 @@ class CanvasState:
 
     def warped(self, matrix: Matrix, size_wh: tuple[int, int]) -> CanvasState:
         """The state after the whole canvas has gone through ``matrix`` onto one of ``size_wh``."""
+        return self._onto(size_wh, self.map.then(matrix), partial(_moved, matrix))
+
+    def bent(self, before: Matrix, mesh: Mesh, after: Matrix, size_wh: tuple[int, int]) -> CanvasState:
+        """The state after the whole canvas has gone through a matrix, a mesh and a matrix; both are affine."""
+        map, own = self.map, BentMap((before, mesh, after))
+        parts = map.parts if isinstance(map, BentMap) else (map.matrix,) if isinstance(map, MatrixMap) else ()
+        whole = BentMap(parts).then(before).bent(mesh).then(after)
+        return self._onto(size_wh, whole, lambda region: _tidy(own.image_of(region)))
+
+    def _onto(self, size_wh: tuple[int, int], map: Map, moved: Callable[[Region], Region]) -> CanvasState:
         seen = self.visible if self.moved else None  # what an earlier canvas did not show is gone
         return CanvasState(
             size_wh,
-            self.map.then(matrix),
-            None if seen is None else _moved(matrix, seen),
-            tuple(filter(None, (_moved(matrix, region) for region in self.erased))),
+            map,
+            None if seen is None else moved(seen) if seen else seen,
+            tuple(filter(None, (moved(region) for region in self.erased))),
             True,
             self.source_wh or self.size_wh,
         )
+
+    def changed(self, change: CanvasChange) -> CanvasState:
+        """The state after a step."""
+        state = self
+        if change.matrix is not None and change.mesh is not None:
+            state = state.bent(change.matrix, change.mesh, change.after, change.size_wh)
+        elif change.matrix is not None:
+            state = state.warped(change.matrix, change.size_wh)
+        if change.hidden_outside is not None:
+            state = state.framed(change.hidden_outside)
+        return state.covered(change.covered_xyxy) if change.covered_xyxy else state
 
     def framed(self, region: Region) -> CanvasState:
         """The state after everything outside ``region`` was painted over."""
@@ -212,6 +318,10 @@ class CanvasState:
 def _moved(matrix: Matrix, region: Region) -> Region:
     """The part of a region that a matrix does not put behind its horizon, moved."""
     return _tidy(move_region(matrix, in_front(matrix, region)))
+
+
+def _region(points_xy: F64) -> Region:
+    return tuple(map(tuple, points_xy.tolist()))
 
 
 def _tidy(region: Region) -> Region:
@@ -251,11 +361,5 @@ def follow(steps: Iterable[Step], size_wh: tuple[int, int]) -> CanvasState:
     """The canvas of a picture of ``size_wh`` after ``steps``."""
     state = CanvasState(size_wh)
     for step in steps:
-        change = step.canvas_change()
-        if change.matrix is not None:
-            state = state.warped(change.matrix, change.size_wh)
-        if change.hidden_outside is not None:
-            state = state.framed(change.hidden_outside)
-        if change.covered_xyxy:
-            state = state.covered(change.covered_xyxy)
+        state = state.changed(step.canvas_change())
     return state

@@ -31,6 +31,8 @@ IDENTITY: Matrix = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 NEAREST = 1e-3
 """The least depth (see :func:`depth`) at which labels are moved: images of nearer points are anywhere."""
 _GRID = 2.0**20
+_STRAIGHT = 1e-3  # square pixels, by which rounding turns a corner the other way
+_FEW = 16  # corners of a region that no mesh has bent; of more, nothing is left to rounding
 _PROJECTIVE_GRID = 2.0**36  # the last row multiplies pixel positions, so it needs the finer steps
 
 
@@ -211,7 +213,27 @@ def bounds_of(points_xy: F64) -> F64:
     return np.concatenate([points_xy.min(axis=-2), points_xy.max(axis=-2)], axis=-1)
 
 
+def with_short_sides(ring: F64, length: float) -> F64:
+    """A ring (n, 2) with points added evenly, so that no side is longer than ``length``."""
+    if length == math.inf or not len(ring):
+        return ring
+    ends = np.roll(ring, -1, axis=0)
+    counts = np.maximum(1, np.ceil(np.hypot(*(ends - ring).T) / length).astype(int))
+    return np.concatenate([np.linspace(a, b, n, endpoint=False) for a, b, n in zip(ring, ends, counts, strict=True)])
+
+
 # --- convex regions --------------------------------------------------------------------------------------------------
+
+
+def is_convex(region: Region) -> bool:
+    """Whether a region turns to one side at all of its corners, but for rounding."""
+    if len(region) < 4:
+        return True
+    xs, ys = map(list, zip(*region, strict=True))
+    ex, ey = list(map(sub, xs[1:] + xs[:1], xs)), list(map(sub, ys[1:] + ys[:1], ys))
+    turns = list(map(sub, map(mul, ex, ey[1:] + ey[:1]), map(mul, ey, ex[1:] + ex[:1])))
+    slack = _STRAIGHT if len(region) <= _FEW else 0.0
+    return bool(min(turns) >= -slack or max(turns) <= slack)
 
 
 def rectangle(size_wh: tuple[float, float]) -> Region:

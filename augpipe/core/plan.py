@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64
 from augpipe.core.errors import one_line
-from augpipe.core.geometry import Matrix, Region
+from augpipe.core.geometry import IDENTITY, Matrix, Region
+from augpipe.core.mesh import Mesh
 
 VERSIONS = (1, 2)
 """Versions of a plan's JSON that are read."""
@@ -95,6 +96,8 @@ class CanvasChange(msgspec.Struct, frozen=True):
 
     Attributes:
         matrix: the map of the whole canvas onto one of ``size_wh``; ``None`` if nothing moves.
+        mesh: bends the canvas after ``matrix``.
+        after: the map of the bent canvas onto that of ``size_wh``.
         size_wh: of the new canvas.
         hidden_outside: a convex region; what lies outside it is gone, in pixels and labels.
         covered_xyxy: half-open boxes that are painted over; labels under them lose visibility.
@@ -104,6 +107,8 @@ class CanvasChange(msgspec.Struct, frozen=True):
     size_wh: tuple[int, int] = (0, 0)
     hidden_outside: Region | None = None
     covered_xyxy: tuple[Box, ...] = ()
+    mesh: Mesh | None = None
+    after: Matrix = IDENTITY
 
 
 UNCHANGED = CanvasChange()
@@ -206,6 +211,8 @@ class Step(msgspec.Struct, frozen=True, tag_field="kind", tag=str.lower, kw_only
 
     on_host: ClassVar[bool] = False
     """Whether the CPU does the whole plan on every device."""
+    since: ClassVar[int] = 1
+    """The version of plans from which on there is such a step."""
 
     def fault(self, most_pixels: int) -> str | None:
         """Why the step of a record cannot be followed, in words; ``None`` if it can.
@@ -327,8 +334,7 @@ class Layer(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """The decisions for one (source, copy); with the source's bytes and labels enough to make the sample again.
 
-    ``layers`` are the pictures that are put on that one. No operation draws any yet; a plan that has some is written
-    as version 2, any other as version 1.
+    ``layers`` are the pictures that are put on that one. No operation draws any yet.
     """
 
     seed: int
@@ -339,7 +345,7 @@ class Plan(msgspec.Struct, frozen=True):
     @property
     def version(self) -> int:
         """The least version of the format that has what is in the plan."""
-        return 2 if self.layers else 1
+        return 2 if self.layers else max((step.since for step in self.steps), default=1)
 
     def steps_alone(self) -> tuple[Step, ...]:
         """The steps, for code that makes samples of one picture.
@@ -386,7 +392,7 @@ def from_json(value: Any) -> Plan:
     except (msgspec.ValidationError, ValueError) as error:
         raise ValueError(f"not a plan: {error}") from error
     if plan.version > version:
-        raise ValueError(f"not a plan: layers in version {version}")
+        raise ValueError(f"not a plan: what is in it has version {plan.version}, it says {version}")
     return plan
 
 

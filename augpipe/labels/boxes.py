@@ -7,7 +7,7 @@ cut one by one.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import NamedTuple, TypeAlias
 
@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64
 from augpipe.core.canvas import CanvasState, Map
-from augpipe.core.geometry import Region, area_of, clip_columns, clip_convex, signed_area
+from augpipe.core.geometry import (
+    Point,
+    Region,
+    area_of,
+    clip_columns,
+    clip_convex,
+    is_convex,
+    signed_area,
+    with_short_sides,
+)
 
 Box: TypeAlias = tuple[float, float, float, float]
 Bools: TypeAlias = NDArray[np.bool_]
@@ -26,6 +35,7 @@ _ROUNDING = 2e-3  # pixels that a length may grow by when its ends are written
 _NO_AREA = 1e-6  # square pixels
 _SAME_WAY = 1e-6  # of a side's length, by which sides point alike
 _HALVINGS = 30
+_MANY = 16  # points of an outline
 _TURNS = [k * math.pi / 32.0 for k in range(64)]
 # Rounded, as the last bit of a sine is not the same on every machine.
 _CIRCLE = np.array([[round(math.cos(t), 12) for t in _TURNS], [round(math.sin(t), 12) for t in _TURNS]])
@@ -120,23 +130,25 @@ def region_of(outline: F64) -> Region:
     return tuple(map(tuple, outline.tolist()))
 
 
-def with_short_sides(ring: F64, length: float) -> F64:
-    """A ring (n, 2) with points added evenly, so that no side is longer than ``length``."""
-    if length == math.inf:
-        return ring
-    ends = np.roll(ring, -1, axis=0)
-    counts = np.maximum(1, np.ceil(np.hypot(*(ends - ring).T) / length).astype(int))
-    return np.concatenate([np.linspace(a, b, n, endpoint=False) for a, b, n in zip(ring, ends, counts, strict=True)])
-
-
 def points_inside(points_xy: F64, region: Region) -> Bools:
-    """Which points (..., 2) lie in a convex region, its edge included."""
+    """Which points (..., 2) lie in a region, its edge included where it is convex."""
     if len(region) < 3:
         return np.zeros(points_xy.shape[:-1], bool)
     x, y = points_xy[..., 0], points_xy[..., 1]
     pairs = zip(region, (*region[1:], region[0]), strict=True)
+    if not is_convex(region):
+        return _between_sides(x, y, region)
     sides = [(bx - ax) * (y - ay) - (by - ay) * (x - ax) for (ax, ay), (bx, by) in pairs]
     out: Bools = (np.minimum.reduce(sides) >= 0.0) | (np.maximum.reduce(sides) <= 0.0)
+    return out
+
+
+def _between_sides(x: F64, y: F64, region: Region) -> Bools:
+    """Which points have an odd number of a region's sides on their right."""
+    out = np.zeros(x.shape, bool)
+    for (ax, ay), (bx, by) in zip(region, (*region[1:], region[0]), strict=True):
+        if ay != by:
+            out ^= ((ay > y) != (by > y)) & (x < ax + (y - ay) / (by - ay) * (bx - ax))
     return out
 
 
@@ -178,10 +190,29 @@ def cut_obb(obb: F64, state: CanvasState) -> F64 | None:
         return None
     outline = state.map.forward(with_short_sides(np.array(left), state.map.straight_length))
     w, h = state.size_wh
-    left = clip_convex(region_of(outline), state.visible)
+    left = _hull_inside(region_of(outline), state.visible)
     left = tuple((min(max(x, 0.0), w), min(max(y, 0.0), h)) for x, y in left)  # crossings are rounded
     best = _smallest_in_frame(left, state.size_wh) if len(left) > 2 and area_of(left) > _NO_AREA else None
     return None if best is None else np.array(_turned_as(best.corners, moved))
+
+
+def _hull_of(points: Region) -> Region:
+    import shapely  # here, as only meshes make outlines of so many points
+
+    hull = shapely.convex_hull(shapely.MultiPoint(points))
+    return region_of(shapely.get_coordinates(hull)[:-1])
+
+
+def _hull_inside(outline: Region, region: Region) -> Region:
+    """The part of an outline in a region; of more than one, the hull."""
+    if is_convex(region):
+        return clip_convex(outline, region)
+    import shapely  # here, as only meshes bend a region
+
+    polygons = [shapely.Polygon(points) for points in (outline, region)]
+    left = shapely.intersection(*(p if p.is_valid else p.buffer(0) for p in polygons))
+    points = region_of(shapely.get_coordinates(left))
+    return _hull_of(points) if len(points) > 2 else ()
 
 
 def obb_in(obb: F64, size_wh: tuple[int, int]) -> F64 | None:
@@ -202,7 +233,7 @@ def _from(ring: Region, first: int) -> Region:
 def _is_seen(corners: F64, state: CanvasState) -> bool:
     """Whether corners lie in what can be seen of the canvas."""
     if state.hidden_outside is not None:
-        return bool(points_inside(corners, state.visible).all())
+        return is_convex(state.visible) and bool(points_inside(corners, state.visible).all())
     w, h = state.size_wh
     return all(-_THIN <= x <= w + _THIN and -_THIN <= y <= h + _THIN for x, y in corners.tolist())
 
@@ -259,8 +290,12 @@ def _smallest_rectangle(points: Region, within_wh: tuple[float, float] = (math.i
 
     ``within_wh`` leaves out those around which a box is larger than that.
     """
-    best = None
-    for (ax, ay), (bx, by) in combinations(points, 2):
+    best: _Rectangle | None = None
+    pairs: Iterable[tuple[Point, Point]] = combinations(points, 2)
+    if len(points) > _MANY:  # of an outline that was bent; the sides of the hull are enough
+        points = _hull_of(points)
+        pairs = zip(points, _from(points, 1), strict=True)
+    for (ax, ay), (bx, by) in pairs:
         if ax != bx or ay != by:
             found = _around(points, bx - ax, by - ay)
             # Sides that are parallel give the same one.

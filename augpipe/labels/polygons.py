@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64, Rings
 from augpipe.core.canvas import Map
-from augpipe.core.geometry import Region, rectangle
-from augpipe.labels.boxes import points_inside, with_short_sides
+from augpipe.core.geometry import Region, is_convex, rectangle, with_short_sides
+from augpipe.labels.boxes import points_inside
 
 _THIN = 1e-3
 """Pixels. Thinner pieces are left over by arithmetic along an edge, and vanish when coordinates are written."""
@@ -93,7 +93,7 @@ def polygons_of(masks: Sequence[Rings]) -> Any:
 def cut_rings(
     objects: Sequence[Sequence[F64]], map: Map | None, region: Region, polygons: Any = None
 ) -> list[ClippedRings]:
-    """The rings of each object through a map, cut to a convex region of the canvas.
+    """The rings of each object through a map, cut to a region of the canvas.
 
     Args:
         objects: each a sequence of rings, float64 (n ≥ 3, 2).
@@ -160,7 +160,7 @@ def uncovered(pieces: Sequence[Piece], covers: Sequence[Region]) -> list[Piece]:
 
 
 def _union(covers: Sequence[Region]) -> Any:
-    return shapely.union_all([shapely.Polygon(cover) for cover in covers if len(cover) > 2])
+    return shapely.union_all([_polygon_of(cover) for cover in covers if len(cover) > 2])
 
 
 # --- from rings to shapely polygons ----------------------------------------------------------------------------------
@@ -270,8 +270,8 @@ def _boxes_of(points: F64, rings: Sequence[F64]) -> list[Any]:
 
 
 def _leaving(rings: Sequence[F64], boxes: Sequence[Any], region: Region) -> list[int]:
-    """The numbers of rings that do not lie in a convex region, its edge included."""
-    if len(region) < 3:
+    """The numbers of rings that may not lie in a region, its edge included."""
+    if len(region) < 3 or not is_convex(region):
         return list(range(len(rings)))
     if region == rectangle(region[2]):
         right, bottom = region[2]
@@ -283,11 +283,17 @@ def _leaving(rings: Sequence[F64], boxes: Sequence[Any], region: Region) -> list
 
 
 def _inside(polygons: Any, region: Region) -> list[list[Piece]]:
-    """What is left of each polygon in a convex region."""
+    """What is left of each polygon in a region."""
     if not len(polygons) or len(region) < 3:
         return [[] for _ in polygons]
-    left = _robust(shapely.intersection, polygons, shapely.Polygon(region))
+    left = _robust(shapely.intersection, polygons, _polygon_of(region))
     return _pieces(left, np.min(region, axis=0), np.max(region, axis=0))
+
+
+def _polygon_of(region: Region) -> Any:
+    """A region as a valid polygon; clipping one that a mesh has bent may have left sides of no width."""
+    polygon = shapely.Polygon(region)
+    return polygon if is_convex(region) or polygon.is_valid else polygon.buffer(0.0)
 
 
 def _pieces(shapes: Any, low: Any, high: Any) -> list[list[Piece]]:

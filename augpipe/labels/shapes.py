@@ -17,9 +17,9 @@ from msgspec import structs
 
 from augpipe.core.annotations import F64, U8, Raster, Rings, Rle, Segmentation
 from augpipe.core.canvas import CanvasState, MatrixMap
-from augpipe.core.geometry import NEAREST, Matrix, Region, area_of, clip_convex, corners_of, depth
+from augpipe.core.geometry import NEAREST, Matrix, Region, area_of, clip_convex, corners_of, depth, with_short_sides
 from augpipe.core.opencv import cv2
-from augpipe.labels.boxes import Box, cut_obb, cut_outlines, ellipses_in, move_obb, region_of, with_short_sides
+from augpipe.labels.boxes import Box, cut_obb, cut_outlines, ellipses_in, move_obb, region_of
 from augpipe.labels.label_maps import paint, warped
 from augpipe.labels.polygons import (
     ClippedRings,

@@ -8,6 +8,7 @@ copies. The half pixel between positions and indexes of pixel centres is added h
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Iterator
 from functools import cache
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augpipe.core.annotations import Raster
-from augpipe.core.geometry import Matrix, Region, inverse, is_affine, scaling, then, translation
+from augpipe.core.geometry import Matrix, Region, inverse, is_affine, is_convex, scaling, then, translation
 from augpipe.core.opencv import cv2
 from augpipe.core.plan import Border, Pixels
 
@@ -40,7 +41,8 @@ def _remap_makes_the_map() -> bool:
 _FAR = np.float32(-1e6)  # saturates to the far outside
 
 
-def _opencv_border(border: Border) -> int:
+def opencv_border(border: Border) -> int:
+    """OpenCV's number for a border."""
     return int(getattr(cv2, f"BORDER_{border.upper()}"))
 
 
@@ -64,7 +66,7 @@ def resample(
     """
     w, h = size_wh
     out = np.empty((h, w, *picture.shape[2:]), picture.dtype)
-    back, mode, of_floats = index_map(matrix, reduce), _opencv_border(border), _remap_makes_the_map()
+    back, mode, of_floats = index_map(matrix, reduce), opencv_border(border), _remap_makes_the_map()
     for rows, x, y in _positions(back, (0, 0, w, h)):
         first, second = (x, y) if of_floats else cv2.convertMaps(x, y, cv2.CV_16SC2)
         cv2.remap(picture, first, second, cv2.INTER_LINEAR, dst=out[rows], borderMode=mode, borderValue=fill)
@@ -176,7 +178,7 @@ def copy_exact(
             return _blank(picture, size_wh, fill)
         left, top = max(left, 0), max(top, 0)
     if any(pads):
-        turned = cv2.copyMakeBorder(turned, *pads, _opencv_border(border), value=fill)
+        turned = cv2.copyMakeBorder(turned, *pads, opencv_border(border), value=fill)
         left, top = min(left, 0), min(top, 0)
     x, y = max(-left, 0), max(-top, 0)
     out = np.ascontiguousarray(turned[y : y + size_wh[1], x : x + size_wh[0]])
@@ -205,13 +207,29 @@ def _blank(picture: Pixels, size_wh: tuple[int, int], fill: tuple[int, ...]) -> 
 
 
 def region_mask(region: Region, window_xyxy: tuple[int, int, int, int]) -> NDArray[np.bool_]:
-    """Which pixels of a window of the canvas have their centre in the convex ``region``."""
+    """Which pixels of a window of the canvas have their centre in ``region``."""
     x0, y0, x1, y1 = window_xyxy
+    if not is_convex(region):
+        return _bent_mask(region, window_xyxy)
     xs, ys = np.arange(x0, x1) + 0.5, np.arange(y0, y1) + 0.5
     inside = np.full((y1 - y0, x1 - x0), bool(region))
     for ex, ey, ax, ay in region_sides(region):
         inside &= np.add.outer(ex * (ys - ay), -ey * (xs - ax)) >= 0.0
     return inside
+
+
+def _bent_mask(region: Region, window_xyxy: tuple[int, int, int, int]) -> NDArray[np.bool_]:
+    """As :func:`region_mask`, of a region that need not be convex: every side changes what lies on its right."""
+    x0, y0, x1, y1 = window_xyxy
+    changes = np.zeros((y1 - y0, x1 - x0 + 1), np.bool_)
+    for (ax, ay), (bx, by) in zip(region, region[1:] + region[:1], strict=True):
+        low, high = (math.ceil(v - 0.5) - y0 for v in (min(ay, by), max(ay, by)))
+        rows = np.arange(max(low, 0), min(high, y1 - y0))
+        if rows.size:
+            crossing = ax + (rows + (y0 + 0.5) - ay) / (by - ay) * (bx - ax)
+            columns = np.clip(np.ceil(crossing - 0.5) - x0, 0, x1 - x0).astype(np.int64)
+            np.logical_xor.at(changes, (rows, columns), True)
+    return np.logical_xor.accumulate(changes, axis=1)[:, :-1]
 
 
 def region_sides(region: Region) -> list[tuple[float, float, float, float]]:

@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augpipe.core.annotations import F64
+from augpipe.core.geometry import Matrix
 from augpipe.core.opencv import cv2
 from augpipe.core.plan import Step
+from augpipe.verification.meshes import placed, shown_at
 
 Marks: TypeAlias = NDArray[np.bool_]
 Window: TypeAlias = tuple[int, int, int, int]
@@ -97,6 +99,11 @@ def _projected(matrix: NDArray[Any], points_xy: F64, nearest: float) -> tuple[F6
     return np.stack([x, y], axis=1) / depth[:, None], depth, front
 
 
+def _inverse(matrix: Matrix) -> NDArray[Any]:
+    back: NDArray[Any] = np.linalg.inv(np.array(matrix, np.float64).reshape(3, 3))
+    return back
+
+
 def sizes_of(steps: Sequence[Step], size_wh: tuple[int, int]) -> list[tuple[int, int]]:
     """The canvas before each step, and after the last."""
     sizes = [size_wh]
@@ -129,8 +136,10 @@ def walked_back(
         if change.hidden_outside is not None:
             shown &= in_convex(points, change.hidden_outside)
         if change.matrix is not None:
-            back = np.linalg.inv(np.array(change.matrix, np.float64).reshape(3, 3))
-            points, _, front = _projected(back, points, 1e-9)
+            if change.mesh is not None:
+                behind, _, _ = _projected(_inverse(change.after), points, 1e-9)
+                points = shown_at(change.mesh, behind)
+            points, _, front = _projected(_inverse(change.matrix), points, 1e-9)
             shown &= front & _in_frame(points, before)
     return points, shown
 
@@ -225,6 +234,11 @@ class Particles:
             matrix = np.array(change.matrix, np.float64).reshape(3, 3)
             self.xy, depth, front = _projected(matrix, self.xy, _NEAREST)
             self.weight = np.where(front, self.weight * abs(np.linalg.det(matrix)) / depth**3, 0.0)
+            if change.mesh is not None:
+                self.xy, growth = placed(change.mesh, self.xy)
+                matrix = np.array(change.after, np.float64).reshape(3, 3)
+                self.xy, _, _ = _projected(matrix, self.xy, _NEAREST)
+                self.weight = self.weight * growth * abs(np.linalg.det(matrix))
             self.shown &= front & _in_frame(self.xy, after)
         if change.hidden_outside is not None:
             self.shown &= in_convex(self.xy, change.hidden_outside)

@@ -84,6 +84,10 @@ def _noise(one: Operation) -> A.BasicTransform:
 OPERATIONS = {
     "horizontal_flip": lambda one: A.HorizontalFlip(p=one.p),
     "affine": _affine,
+    # of the time alone: a smoothed field takes as long however far it moves
+    "elastic": lambda one: A.ElasticTransform(alpha=300, sigma=20, p=one.p),
+    "grid_distortion": lambda one: A.GridDistortion(distort_limit=one.span("limit"), p=one.p),
+    "optical_distortion": lambda one: A.OpticalDistortion(distort_limit=one.span("k"), p=one.p),
     "perspective": lambda one: A.Perspective(scale=one.span("scale"), keep_size=True, p=one.p),
     "resize": lambda one: A.LongestMaxSize(one.parameters["longest"], interpolation=cv2.INTER_AREA, p=one.p),
     "color_jitter": _jitter,

@@ -62,6 +62,10 @@ def test_check_says_what_a_recipe_costs(tmp_path):
     assert (
         second == "a move behind blur, noise, erase, jpeg or 'cut: true' resamples the picture again; put moves first"
     )
+    path.write_text("version: 1\nsteps: [perspective, elastic]\n")
+    first, _, third = fine("check", str(path)).splitlines()
+    assert first == f"{path}: fine, 2 operations, at most 2 warps a picture"
+    assert third == "so does a mesh (elastic and the like) behind another, beside a perspective, or behind bars"
 
 
 def test_check_with_overrides():

@@ -10,6 +10,7 @@ from augpipe.core import geometry as g
 from augpipe.core.canvas import follow
 from augpipe.core.plan import Drawn, Layer, Plan, from_json, to_json
 from augpipe.pixels.steps.blur import Blur
+from augpipe.pixels.steps.field import Field
 from augpipe.pixels.steps.warp import Warp
 
 FLIP = Warp(matrix=g.mirror_x(40), size_wh=(40, 30))
@@ -37,6 +38,15 @@ def test_a_plan_with_layers_goes_there_and_back_as_version_2():
     assert to_json(from_json(value)) == to_json(COMPOSED)
 
 
+def test_a_plan_with_a_mesh_is_written_as_version_2():
+    plan = Plan(7, (FLIP, Field(mesh_wh=(40, 30), grid_wh=(4, 4), control=(9,) * 32, size_wh=(40, 30))))
+    value = json.loads(json.dumps(to_json(plan)))
+    assert value["version"] == 2
+    assert from_json(value) == plan
+    with pytest.raises(ValueError, match="what is in it has version 2, it says 1"):
+        from_json({**value, "version": 1})
+
+
 def test_each_layer_has_a_canvas_of_its_own():
     first, second = (follow(layer.steps, (40, 30)) for layer in from_json(to_json(COMPOSED)).layers)
     assert (first.size_wh, first.map.matrix) == ((20, 15), HALF.matrix)
@@ -54,7 +64,7 @@ def test_code_for_one_picture_refuses_layers():
     ({"version": 3}, "plan version 3, expected 1 or 2"),
     ({"version": 3, "steps": [{"kind": "field"}]}, "plan version 3, expected 1 or 2"),
     ({"version": "x\ny"}, r"plan version x\\ny, expected 1 or 2"),
-    ({"version": 1}, "not a plan: layers in version 1"),
+    ({"version": 1}, "not a plan: what is in it has version 2, it says 1"),
     ({"layers": [{"steps": []}]}, "not a plan: a layer lacks 'key'"),
     ({"seed": "a"}, "not a plan: "),
 ])  # fmt: skip

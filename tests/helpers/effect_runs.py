@@ -6,6 +6,7 @@ import functools
 from typing import NamedTuple
 
 import numpy as np
+from bent import dense, mirrors, moved_through
 from recipe_tools import recipe_of
 from scenes import CATEGORIES, SIZE, scene
 
@@ -15,11 +16,11 @@ from augpipe.core.plan import Plan
 from augpipe.labels import transform
 from augpipe.labels.transform import Labelled, LabelRules
 from augpipe.pixels.steps.cutout import Cutout
-from augpipe.pixels.steps.warp import Warp
+from augpipe.pixels.steps.field import Field
 from augpipe.recipe.planner import draw
 
 KEEP = LabelRules(min_area=0.0, min_side=0.0)
-SEEDS = range(8)
+SEEDS = range(12)
 
 PARAMETERS = {
     "rotate": {"degrees": [35, 55]},
@@ -45,6 +46,7 @@ PARAMETERS = {
     "shear": {"x": [0.2, 0.4]},
     "translate": {"x": [0.2, 0.2], "y": [0.2, 0.2]},
     "iou_crop": {"least": [0, 0.3], "size": [50, 60]},
+    "elastic": {"strength": [0.06, 0.1], "nodes": 4},
     "object_crop": {"size": [40, 44], "margin": [0, 0.3]},
 }
 
@@ -57,12 +59,12 @@ class Run(NamedTuple):
     out: Labelled
 
     @property
-    def matrix(self):
-        out = np.eye(3)
-        for step in self.plan.steps:
-            if isinstance(step, Warp):
-                out = np.reshape(step.matrix, (3, 3)) @ out
-        return out
+    def is_bent(self):
+        return any(isinstance(step, Field) for step in self.plan.steps)
+
+    @property
+    def mirrors(self):
+        return mirrors(self.plan.steps)
 
     @property
     def erased(self):
@@ -70,8 +72,11 @@ class Run(NamedTuple):
 
     def moved(self, points):
         """Points through the map, by numpy alone."""
-        x, y, w = self.matrix @ np.concatenate([points[:, :2], np.ones((len(points), 1))], axis=1).T
-        return np.stack([x / w, y / w], axis=1)
+        return moved_through(self.plan.steps, np.asarray(points, float)[:, :2])
+
+    def outline(self, ring):
+        """A ring through the map; where the map bends its sides, with many points."""
+        return self.moved(dense(ring) if self.is_bent else ring)
 
     def pairs(self, wanted):
         """(source row, result row or None) of the objects of a kind."""

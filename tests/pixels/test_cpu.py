@@ -28,6 +28,7 @@ from augpipe.pixels.codec.image import PictureFormat, encode
 from augpipe.pixels.steps.blur import Blur, radius_of
 from augpipe.pixels.steps.color import Color
 from augpipe.pixels.steps.cutout import Cutout
+from augpipe.pixels.steps.field import Field
 from augpipe.pixels.steps.jpeg_compress import JpegCompress
 from augpipe.pixels.steps.level_noise import Impulses, LevelNoise
 from augpipe.pixels.steps.noise import Noise
@@ -165,6 +166,9 @@ BY_THE_PICTURE = {
     "level noise": LevelNoise(spread=(4.0, 0.5, 0.01), reads=READS),
     "impulses": Impulses(low=-500, high=600, dark=0, light=255, reads=READS),
     "blocks": Pixelate(factor=3, smooth=True),
+    "mesh": Field(
+        mesh_wh=(90, 70), grid_wh=(4, 5), control=tuple(range(-200, 200, 10)), size_wh=(80, 75), border="reflect"
+    ),
     "surface": Overlay(
         mode="screen", color=(9, 99, 199), strength=900, shape=Surface((4, 5), tuple(range(0, 1000, 50)))
     ),

@@ -154,7 +154,7 @@ def test_recode_keeps_flat_ground():
 def warped_exactly(picture, matrix, size_wh):
     """Without any rounding, of positions or levels."""
     x, y, in_front = warp._source_points(matrix, size_wh)
-    return warp._interpolated(levels_of(picture), x - 0.5, y - 0.5, in_front, "constant", np.zeros(1))[:, :, 0]
+    return warp.interpolated(levels_of(picture), x - 0.5, y - 0.5, in_front, "constant", np.zeros(1))[:, :, 0]
 
 
 def test_exact_warp_agrees_with_pillow_inside():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from recipe_tools import frame_of, recipe_of
 
+from augpipe.pixels.steps.field import Field
 from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.fuse import most_warps
 from augpipe.recipe.planner import draw
@@ -14,6 +15,9 @@ MAYBE = "- rotate: {degrees: [5, 5], p: 0.5}\n"
 BLUR = "- gaussian_blur: {sigma: 1}\n"
 MAYBE_BLUR = "- gaussian_blur: {sigma: 1, p: 0.5}\n"
 GRAY = "- to_gray\n"
+PAD = "- letterbox: {size: 50}\n"
+PULL = "- perspective: {scale: 0.1}\n"
+BEND = "- elastic: {strength: 0.05}\n"
 
 
 def group(kind: str, *steps: str, **beside: object) -> str:
@@ -42,6 +46,23 @@ RECIPES = [
     (TURN + "- to_gray: {cut: true}\n" + TURN, 2),
     (TURN + "- to_gray: {cut: true, p: 0.3}\n" + TURN, 2),
     ("- to_gray: {cut: true}\n" + TURN, 1),
+    # a mesh takes affine warps before and behind it
+    (BEND, 1),
+    (TURN + BEND + TURN, 1),
+    (BEND + BEND, 2),
+    (BEND + TURN + BEND, 2),
+    (BEND + GRAY + BEND + BLUR + BEND, 3),
+    (group("one_of", BEND, TURN) + BEND, 2),
+    (group("shuffled", BEND, TURN, BLUR), 2),
+    (PAD + BEND, 2),
+    (BEND + PAD, 1),
+    (BEND + PAD + BEND, 2),
+    (TURN + PULL + TURN, 1),
+    (PULL + BEND, 2),
+    (BEND + PULL, 2),
+    (BEND + PULL + BEND, 3),
+    (group("one_of", PAD, BEND) + BEND, 2),
+    (group("shuffled", BEND, PULL, PAD), 3),
     # p of 0
     ("- rotate: {degrees: 5, p: 0}\n", 0),
     (TURN + "- gaussian_blur: {sigma: 1, p: 0}\n" + TURN, 1),
@@ -85,7 +106,8 @@ RECIPES = [
 def test_the_most_warps_are_reached_and_never_passed(steps, expected):
     recipe = recipe_of(steps)
     seen = {
-        sum(isinstance(step, Warp) for step in draw(recipe, frame_of((40, 30)), 0, copy).steps) for copy in range(120)
+        sum(isinstance(step, Warp | Field) for step in draw(recipe, frame_of((40, 30)), 0, copy).steps)
+        for copy in range(120)
     }
     assert max(seen) == expected
     assert most_warps(recipe) == expected

@@ -8,6 +8,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import shapely
+from bent import back_through
 from effect_runs import KEEP, runs
 from painted import Particles, box_of, fill
 from scenes import SIZE
@@ -22,6 +23,7 @@ CUT = replace(KEEP, erased="cut")
 FINE = 8
 SWAPPED = [0, 2, 1, 4, 3]  # nose, left_eye, right_eye, left_ear, right_ear in a mirror
 
+WITH_ALL = {"bbox_safe_crop", "grid_distortion"}  # the edges stay where they are
 CELLS = [(name, kind) for name in OPERATIONS for kind in LABEL_KINDS]
 
 
@@ -34,7 +36,12 @@ def test_a_cell_of_the_table(name, kind):
         check(kind, "untouched" if fate == "covered" else fate, run)
     for run in runs(name, CUT):
         check(kind, fate, run)
-    if fate in ("cut", "boxed") and kind in ("box", "polygon", "mask") and name != "bbox_safe_crop":
+    if (
+        fate in ("cut", "boxed")
+        and kind in ("box", "polygon", "mask")
+        and name not in WITH_ALL
+        and (name, kind) != ("elastic", "polygon")
+    ):
         assert any(is_cut(run, now) for run in runs(name) for _, now in run.pairs(OF_KIND[kind]))
 
 
@@ -112,7 +119,7 @@ def check_lowered(run, rings, now):
 
 def check_moved_box(fate, run, before, after):
     """``after`` may be ``None``: the frame leaves nothing of it."""
-    at = run.moved(corners(before))
+    at, turned = run.outline(corners(before)), run.moved(corners(before))
     if fate in ("untouched", "lowered"):
         assert tuple(after) == tuple(before)
     elif fate == "moved":
@@ -128,7 +135,7 @@ def check_moved_box(fate, run, before, after):
         seen = box_of(fill([at], run.out.size_wh, FINE), FINE)
         assert (after is None) <= (seen is None or np.ptp(seen.reshape(2, 2), axis=0).min() < 0.2)
         if after is not None and seen is not None:
-            np.testing.assert_allclose(after, seen, atol=1.5 / FINE + 0.3 * run_is_sharp(at))
+            np.testing.assert_allclose(after, seen, atol=1.5 / FINE + 0.3 * run_is_sharp(turned))
 
 
 def run_is_sharp(quad):
@@ -166,19 +173,19 @@ def check_obb(fate, run, row, now):
         return
     if fate == "untouched":
         is_whole(run, now)
-    after, at = run.out.annotations.objects.obb[now], run.moved(before)
+    after, at = run.out.annotations.objects.obb[now], run.outline(before)
     if fate in ("untouched", "lowered"):
         at = before
     left = seen_of(run, before)
     if fate in ("clipped", "refitted") and left is not None:
         if wide_of(left, run.out.size_wh):
-            assert contains(after, left)
+            assert contains(after, left, 0.05 * run.is_bent)
         else:
-            check_rectangle(after, left)
+            check_rectangle(after, left, 0.05 * run.is_bent)
     elif fate == "refitted" and wide_of(at, run.out.size_wh):
-        assert contains(after, at)
+        assert contains(after, at, 0.05 * run.is_bent)
     elif fate == "refitted":
-        check_rectangle(after, at)
+        check_rectangle(after, at, 0.05 * run.is_bent)
     else:  # the same four corners, clockwise on the screen
         assert max(np.abs(after - corner).sum(axis=1).min() for corner in at) < 1e-5
     (x0, y0), (x1, y1), (x2, y2) = after[:3]
@@ -189,9 +196,9 @@ def seen_of(run, before):
     """What is left of an oriented box that some frame cuts, by GEOS; ``None`` if that is all of it."""
     frame, canvas = shapely.box(0, 0, *SIZE), shapely.box(0, 0, *run.out.size_wh)
     in_source = shapely.Polygon(before).intersection(frame)
-    left = shapely.Polygon(run.moved(np.array(in_source.exterior.coords))).intersection(canvas)
+    left = shapely.Polygon(run.outline(np.array(in_source.exterior.coords)[:-1])).intersection(canvas)
     whole = in_source.area > shapely.Polygon(before).area - 1e-6 and canvas.buffer(1e-6).covers(
-        shapely.Polygon(run.moved(before))
+        shapely.Polygon(run.outline(before))
     )
     return None if whole else np.array(left.exterior.coords)[:-1]
 
@@ -202,21 +209,21 @@ def wide_of(points, size_wh):
     return bool((np.ptp(corners, axis=0) > np.array(size_wh) - 0.01).any())
 
 
-def contains(rectangle, points):
-    return shapely.Polygon(rectangle).buffer(1e-6).covers(shapely.MultiPoint(points))
+def contains(rectangle, points, slack=0.0):
+    return shapely.Polygon(rectangle).buffer(1e-6 + slack).covers(shapely.MultiPoint(points))
 
 
-def check_rectangle(after, at):
+def check_rectangle(after, at, slack=0.0):
     sides = np.roll(after, -1, axis=0) - after
     lengths = np.linalg.norm(sides, axis=1)
     assert np.abs((sides * np.roll(sides, -1, axis=0)).sum(axis=1)).max() < 1e-6 * lengths.max() ** 2
     along, across = sides[0] / lengths[0], sides[1] / lengths[1]
     own = np.stack([(at - after[0]) @ along, (at - after[0]) @ across], axis=1)
-    assert own.min() > -1e-5
-    assert (own <= lengths[:2] + 1e-5).all()
+    assert own.min() > -1e-5 - slack
+    assert (own <= lengths[:2] + 1e-5 + slack).all()
     angles = np.radians(np.arange(0, 90, 0.25))
     spans = [np.ptp(at @ np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]), axis=0).prod() for a in angles]
-    assert lengths[0] * lengths[1] <= min(spans) * (1 + 1e-6)
+    assert lengths[0] * lengths[1] <= min(spans) * (1 + 1e-6) + slack * lengths.max()
 
 
 def painted(segmentation, size_wh):
@@ -234,7 +241,7 @@ def check_polygon(fate, run, row, now):
     if fate == "untouched":
         assert now is None or all((a == b).all() for a, b in zip(after.rings, before.rings, strict=True))
         return
-    expected = fill([run.moved(ring) for ring in before.rings], run.out.size_wh, FINE)
+    expected = fill([run.outline(ring) for ring in before.rings], run.out.size_wh, FINE)
     if fate == "moved":
         is_whole(run, now)
         points, at = np.concatenate(after.rings), run.moved(np.concatenate(before.rings))
@@ -248,7 +255,7 @@ def check_polygon(fate, run, row, now):
     got = painted(after, run.out.size_wh)
     # A polygon in which paint leaves a hole becomes pixels.
     coarse = 0.5 if isinstance(after, Rle) else 0.1
-    edge = sum(np.linalg.norm(np.roll(r, -1, axis=0) - r, axis=1).sum() for r in map(run.moved, before.rings))
+    edge = sum(np.linalg.norm(np.roll(r, -1, axis=0) - r, axis=1).sum() for r in map(run.outline, before.rings))
     assert (got != expected).sum() / FINE**2 <= coarse * edge + 0.2
     if fate == "covered" and now is not None:
         box, seen = run.out.annotations.objects.boxes_xyxy[now], box_of(expected, FINE)
@@ -290,11 +297,11 @@ def check_keypoints(fate, run, row, now):
         assert fate == "cut" or (there == seen).all()
         before[:, :2] = at
         before[~there] = 0.0
-        if np.linalg.det(run.matrix) < 0.0:
+        if run.mirrors:
             before = before[SWAPPED]
     else:
         assert fate == "untouched"
-    np.testing.assert_allclose(after, before, atol=1e-5)
+    np.testing.assert_allclose(after, before, atol=2e-3 if run.is_bent else 1e-5)  # nodes are whole 1/1024
 
 
 CHECKS = {
@@ -319,8 +326,7 @@ def arranged(fate, run, raster, void):
             out[y0:y1, x0:x1] = void
         return out, np.ones((h, w), bool)
     x, y = np.meshgrid(np.arange(w) + 0.5, np.arange(h) + 0.5)
-    u, v, d = np.linalg.inv(run.matrix) @ np.stack([x.ravel(), y.ravel(), np.ones(w * h)])
-    at = np.stack([u / d, v / d], axis=1).reshape(h, w, 2)
+    at = back_through(run.plan.steps, np.stack([x.ravel(), y.ravel()], axis=1)).reshape(h, w, 2)
     pixel = np.floor(at).astype(int)
     inside = ((pixel >= 0) & (pixel < SIZE)).all(axis=2)
     out = np.full((h, w), void, raster.dtype)
@@ -362,7 +368,7 @@ def check_raster(kind, fate, run):
 def test_every_operation_declares_for_itself(name):
     operation = OPERATIONS[name]
     assert "label_effects" in vars(operation)
-    mirrored = [np.linalg.det(run.matrix) < 0.0 for run in runs(name)]
+    mirrored = [run.mirrors for run in runs(name)]
     assert any(mirrored) == operation.mirrors
     assert all(mirrored) == operation.mirrors or name == "symmetry"  # which draws other moves, too
 

@@ -40,7 +40,10 @@ def mistakes(steps, **head):
         ("BBoxSafeRandomCrop", "here that is written like 'bbox_safe_crop'"),
         ("CLAHE", "did you mean 'clahe'?"),
         ("RandomFog", "here that is written like 'fog'"),
-        ("ElasticTransform", "there is no step like it: leave it out, or see 'augpipe recipes operations'"),
+        ("ElasticTransform", "here that is written like 'elastic'"),
+        ("GridDistortion", "did you mean 'grid_distortion'?"),
+        ("optical_distortion: {distort_limit: 0.1}", "here that is 'k'"),
+        ("GridShuffle", "there is no step like it: leave it out, or see 'augpipe recipes operations'"),
         ("Normalize", "shards hold 8-bit pictures, so that is for the trainer: leave it out"),
         ("ToTensorV2", "for the trainer"),
         # torchvision, Ultralytics

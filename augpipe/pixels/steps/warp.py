@@ -30,7 +30,9 @@ from augpipe.pixels.reference import color_for, rounded
 
 _Marks: TypeAlias = NDArray[np.bool_]
 
-_BORDERS: dict[Border, int] = {"constant": 0, "replicate": 1, "reflect": 2, "wrap": 3}
+BORDERS: dict[Border, int] = {"constant": 0, "replicate": 1, "reflect": 2, "wrap": 3}
+"""The kernels' number for a border."""
+
 _FAR = 2**30
 
 
@@ -106,7 +108,7 @@ class Warp(Step, frozen=True):
         from augpipe.pixels.resample import index_map
 
         self._require_reachable(size_wh)
-        border, fill = _BORDERS[self.border], fill_levels(self.fill, channels)
+        border, fill = BORDERS[self.border], fill_levels(self.fill, channels)
         if is_exact(self.matrix):  # the numbers of its map back are whole; so far beyond, everything is border
             whole = [max(-_FAR, min(_FAR, round(v))) for v in index_map(self.matrix, (1, 1))[:6]]
             head = struct.pack("<6i", *whole)
@@ -136,7 +138,7 @@ class Warp(Step, frozen=True):
             return _looked_up(levels, columns, rows, in_front, self.border, fill)
         kx, ky = self.reduce
         x, y = np.rint((x / kx - 0.5) * 32.0) / 32.0, np.rint((y / ky - 0.5) * 32.0) / 32.0
-        return rounded(_interpolated(_block_means(levels, kx, ky), x, y, in_front, self.border, fill))
+        return rounded(interpolated(means_of_blocks(levels, kx, ky), x, y, in_front, self.border, fill))
 
 
 # --- reference -------------------------------------------------------------------------------------------------------
@@ -164,7 +166,7 @@ def _source_points(matrix: Matrix, size_wh: tuple[int, int]) -> tuple[F64, F64, 
     return x / depth, y / depth, in_front
 
 
-def _block_means(levels: F64, kx: int, ky: int) -> F64:
+def means_of_blocks(levels: F64, kx: int, ky: int) -> F64:
     """Rounded means of blocks of kx × ky pixels; the last row and column are repeated to fill a block.
 
     The one definition that is not in float64: where a mean lies halfway between two levels, how its float32 product is
@@ -180,7 +182,7 @@ def _block_means(levels: F64, kx: int, ky: int) -> F64:
     return means
 
 
-def _interpolated(levels: F64, x: F64, y: F64, in_front: _Marks, border: Border, fill: F64) -> F64:
+def interpolated(levels: F64, x: F64, y: F64, in_front: _Marks, border: Border, fill: F64) -> F64:
     """Levels at positions counted in pixel centres (0 is the centre of the first pixel), linear between four pixels."""
     left, top = np.floor(x), np.floor(y)
     right_weight, lower_weight = (x - left)[:, :, None], (y - top)[:, :, None]

@@ -1,8 +1,9 @@
-"""Flips, turns and maps of Albumentations."""
+"""Flips, turns, maps and meshes of Albumentations."""
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 
 from augpipe.recipe.importing.given import ASSUMED_SIDE, Given, Pair, Unreadable
@@ -110,6 +111,72 @@ def _flips(given: Given) -> Sequence[Step]:
     return [("one_of", {"steps": flips})]
 
 
+# --- meshes ----------------------------------------------------------------------------------------------------------
+
+# The deviation of our displacements as a share of `strength`: √(1/3) is that of control points, which are drawn evenly;
+# the B-spline leaves √(151/315) of it for each axis, by the mean of the squares of its weights.
+_SPREAD = math.sqrt(1.0 / 3.0) * 151.0 / 315.0
+_CELL = math.sqrt(3.0)  # a cell of the B-spline is as wide as a Gaussian of that part of it
+_EVEN, _NORMAL = math.sqrt(1.0 / 3.0), 0.21  # of even noise in ±1, and of normal noise divided by its peak
+
+
+def _elastic(given: Given) -> Sequence[Step]:
+    """Noise of ±alpha that a Gaussian of sigma has smoothed: its deviation falls by 2·√π·sigma."""
+    alpha, sigma = abs(given.number("alpha", 1.0)), given.number("sigma", 50.0)
+    given.quiet("approximate")
+    if sigma <= 0.0:
+        raise Unreadable("sigma: expected a number above 0")
+    evenly = given.version < (2,) or given.word("noise_distribution", "gaussian") == "uniform"
+    if given.flag("same_dxdy", False):
+        given.note("both axes are drawn")
+    moved = alpha * (_EVEN if evenly else _NORMAL) / (2.0 * math.sqrt(math.pi) * sigma)
+    given.note(f"a spline of control points, for pictures with a side of {ASSUMED_SIDE}")
+    if moved < 0.1:
+        given.note(f"that moves pixels by {moved:.1g}")
+    return _splined(given, (moved / ASSUMED_SIDE,) * 2, ASSUMED_SIDE / (_CELL * sigma))
+
+
+def _splined(given: Given, deviation: Pair, cells: float) -> Sequence[Step]:
+    """``deviation`` of displacements as a share of the side."""
+    strength = within(given, "strength", times(deviation, 1.0 / _SPREAD), 0.0, 0.2)
+    return [("elastic", {"strength": strength, "nodes": min(16, max(4, round(cells) + 3))})]
+
+
+def _piecewise(given: Given) -> Sequence[Step]:
+    """Points of a grid that move by a normal distribution, with straight lines between them."""
+    scale = given.pair("scale", (0.03, 0.05))
+    given.note("a spline of control points that move as far; version 2 draws all points inwards, too")
+    if given.flag("absolute_scale", False):
+        given.note(f"pixels are written as shares of a side of {ASSUMED_SIDE}")
+        scale = times(scale, 1.0 / ASSUMED_SIDE)
+    rows, columns = given.pair("nb_rows", (4, 4)), given.pair("nb_cols", (4, 4))
+    third = 1.0 if given.version < (2,) else 1.0 / 3.0
+    return _splined(given, times(scale, third * 2.0 / 3.0), (sum(rows) + sum(columns)) / 4.0 - 1.0)
+
+
+def _grid(given: Given) -> Sequence[Step]:
+    if not given.flag("normalized", given.version >= (2,)):
+        given.note("the picture's edges stay where they are")
+    steps = within(given, "steps", (given.whole("num_steps", 5),) * 2, 2, 12)[0]
+    limit = within(given, "limit", given.span("distort_limit", (-0.3, 0.3)), -0.5, 0.5)
+    return [("grid_distortion", {"steps": int(steps), "limit": limit})]
+
+
+def _lens(given: Given) -> Sequence[Step]:
+    """By OpenCV's camera r² is at most 1/2, in widths and heights, and has k·(r² + r⁴); the other mode is ours."""
+    limit = given.span("distort_limit", (-0.05, 0.05))
+    if given.word("mode", "camera") == "camera":
+        given.note("as strong in the corners, where theirs has a term of the fourth power")
+        limit = times(limit, 0.75)
+    shift = given.span("shift_limit", _NO)  # whole pixels
+    if max(map(abs, shift)) <= 0.5:
+        shift = _NO
+    else:
+        given.note(f"pixels are written as shares of a side of {ASSUMED_SIDE}")
+    center = within(given, "center", times(shift, 1.0 / ASSUMED_SIDE), -0.5, 0.5)
+    return [("optical_distortion", {"k": within(given, "k", limit, -0.6, 0.6), "center": center})]
+
+
 _PULLED = "theirs pulls corners inwards by a normal distribution, ours evenly to all sides"
 
 MOVES: dict[str, Row] = {
@@ -138,4 +205,8 @@ MOVES: dict[str, Row] = {
     **dict.fromkeys(
         ("Perspective", "IAAPerspective"), row("perspective", _PULLED, moves=True, scale=_pull, quiet="keep_size")
     ),
+    "ElasticTransform": Row(_elastic, moves=True),
+    "GridDistortion": Row(_grid, "a spline rounds the cuts", moves=True),
+    "OpticalDistortion": Row(_lens, moves=True),
+    **dict.fromkeys(("PiecewiseAffine", "IAAPiecewiseAffine"), Row(_piecewise, moves=True)),
 }

@@ -24,6 +24,7 @@ _BORDERS: dict[Any, Border] = {
 }  # fmt: skip
 """By the number of OpenCV, or the word of imgaug."""
 _NO_EDGE_PIXEL = (4, "reflect")
+_LENSES = ("camera", "fisheye")  # a mode that is none of a border
 _MOST_NAMES = 5
 
 
@@ -49,7 +50,7 @@ def unread(given: Given) -> None:
 
 def edge_of(given: Given) -> Edge:
     """What lies outside the picture for a move."""
-    names = [name for name in ("border_mode", "pad_mode", "mode") if given.has(name)]
+    names = [name for name in ("border_mode", "pad_mode", "mode") if given.has(name) and given.raw(name) not in _LENSES]
     mode = given.raw(names[0]) if names else 0
     if isinstance(mode, bool) or not isinstance(mode, int | str) or mode not in _BORDERS:
         raise Unreadable(f"{names[0]}: expected a border of OpenCV, 0 to 4, got {shown(mode)}")

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from augpipe.core.annotations import F64
 from augpipe.core.geometry import Matrix
+from augpipe.core.mesh import Mesh
 from augpipe.core.plan import ColorStage, Step
 from augpipe.core.rng import OpRng
 from augpipe.recipe.operation.condition import WHEN, MaybeWhen
@@ -44,6 +45,12 @@ class PadEffect(msgspec.Struct, frozen=True):
     fill_after: bool = False
 
 
+class MeshEffect(msgspec.Struct, frozen=True):
+    """The canvas is bent by a mesh that lies on it, and keeps its size."""
+
+    mesh: Mesh
+
+
 class ColorEffect(msgspec.Struct, frozen=True):
     """A point operation on color."""
 
@@ -56,7 +63,7 @@ class PixelStep(msgspec.Struct, frozen=True):
     step: Step
 
 
-Effect: TypeAlias = WarpEffect | PadEffect | ColorEffect | PixelStep
+Effect: TypeAlias = WarpEffect | PadEffect | MeshEffect | ColorEffect | PixelStep
 
 
 def _none_visible() -> tuple[VisibleObject, ...]:
@@ -129,6 +136,12 @@ class Operation(BaseModel):
     """What of the picture is another, of operations under which labels stay as they are."""
     ends_run: ClassVar[bool] = False
     """Whether a warp after it needs the picture resampled again."""
+    bends: ClassVar[bool] = False
+    """Whether it bends lines by a mesh, of which a run has one."""
+    pads: ClassVar[bool] = False
+    """Whether it shows the picture in a frame, which no mesh behind it can take along."""
+    projects: ClassVar[bool] = False
+    """Whether its map is projective, which no mesh can have beside it."""
     mirrors: ClassVar[bool] = False
     """Whether it can turn left into right."""
     exactly_one: ClassVar[tuple[str, ...]] = ()

@@ -37,6 +37,7 @@ class Pad(Operation):
     """Add bars, by sides, to a least size or to a multiple; what was outside the canvas stays hidden."""
 
     exactly_one = ("size", "multiple", "sides")
+    pads = True
     label_effects = WHOLE
     example = "pad: {size: [640, 640]}"
 
@@ -72,6 +73,7 @@ class Pad(Operation):
 class Letterbox(Operation):
     """Fit the canvas into a size with its shape kept, and fill the rest with bars."""
 
+    pads = True
     label_effects = STRETCH
     example = "letterbox: {size: 640}"
 

@@ -112,6 +112,7 @@ class Crop(Operation):
 class ScaleJitter(Operation):
     """Fit the canvas into a size times a drawn factor, then a random window of that size, or bars (LSJ)."""
 
+    pads = True
     label_effects = STRETCHED_WINDOW
     example = "scale_jitter: {size: 640, scale: [0.1, 2.0]}"
 
@@ -136,6 +137,7 @@ class ScaleJitter(Operation):
 class ZoomOut(Operation):
     """A larger canvas with the picture at a random place on it (SSD's expansion)."""
 
+    pads = True
     label_effects = WHOLE
     example = "zoom_out: {scale: [1, 4], p: 0.5}"
     neutral = values(scale=(1.0, 1.0))

@@ -146,6 +146,7 @@ class Affine(Operation):
 class Perspective(Operation):
     """Pull each corner to a new place, as if the camera had moved; the canvas stays."""
 
+    projects = True
     label_effects = MAP
     example = "perspective: {scale: [0.02, 0.1]}"
     neutral = values(scale=(0.0, 0.0))

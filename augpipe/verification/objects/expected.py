@@ -195,7 +195,8 @@ class Setting:
     @property
     def is_mirrored(self) -> bool:
         """Whether an odd number of steps turns the picture over."""
-        matrices = [change.matrix for step in self.steps if (change := step.canvas_change()).matrix is not None]
+        changes = [step.canvas_change() for step in self.steps]
+        matrices = [m for change in changes if change.matrix is not None for m in (change.matrix, change.after)]
         return bool(sum(np.linalg.det(np.array(matrix).reshape(3, 3)) < 0.0 for matrix in matrices) % 2)
 
     def of(self, category: Category) -> Setting:

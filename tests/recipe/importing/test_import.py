@@ -121,6 +121,16 @@ def test_one_transform_alone_and_its_dict_alone():
         (transform("PadIfNeeded", min_height=None, min_width=None, pad_height_divisor=32, pad_width_divisor=32),
          {"pad": {"multiple": 32, "place": "centre", "fill": 0}}),
         (transform("Posterize", num_bits=[[3, 4], [3, 4], [3, 4]]), {"posterize": {"bits": [3, 4]}}),
+        (transform("GridDistortion", num_steps=20, distort_limit=[-0.1, 0.9]),
+         {"grid_distortion": {"steps": 12, "limit": [-0.1, 0.5]}}),
+        (transform("OpticalDistortion", distort_limit=0.4, shift_limit=[-51.2, 51.2]),
+         {"optical_distortion": {"k": [-0.3, 0.3], "center": [-0.1, 0.1]}}),
+        (transform("OpticalDistortion", distort_limit=[0.1, 0.2], mode="fisheye"),
+         {"optical_distortion": {"k": [0.1, 0.2], "center": [0, 0]}}),
+        (transform("ElasticTransform", alpha=300, sigma=30),
+         {"elastic": {"strength": [0.0114937, 0.0114937], "nodes": 13}}),
+        (transform("IAAPiecewiseAffine", scale=[0.03, 0.03], nb_rows=5, nb_cols=7),
+         {"elastic": {"strength": [0.0722644, 0.0722644], "nodes": 8}}),
     ],
 )  # fmt: skip
 def test_a_transform_of_any_version(written, step):

@@ -94,7 +94,8 @@ def _part(taps: Sequence[Tap]) -> tuple[int, int, NDArray[np.float32]]:
 def _rounded(sums: NDArray[np.float32], negative: bool) -> Pixels:
     """Halves up: OpenCV rounds them to even numbers, so that half of a unit of the sums is added before."""
     if negative:
-        return cv2.add(sums, (_HALF_UNIT,) * 4, dtype=cv2.CV_8U)
+        clipped: Pixels = cv2.add(sums, (_HALF_UNIT,) * 4, dtype=cv2.CV_8U)  # type: ignore[call-overload]
+        return clipped
     return cv2.convertScaleAbs(sums, None, 1.0, _HALF_UNIT)
 
 

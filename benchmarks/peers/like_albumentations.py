@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -14,19 +15,30 @@ def _whole(one: Operation, name: str) -> tuple[int, int]:
     return int(low), int(high)
 
 
+def _made(A: Any, name: str, **given: Any) -> Any:
+    """A transform of these parameters, some of which AlbumentationsX calls ranges."""
+    kind = getattr(A, name)
+    known = inspect.signature(kind.__init__).parameters
+    other = {
+        word: next((w for w in (word.replace("_limit", "_range"), f"{word}_range") if w in known), word)
+        for word in given
+    }
+    return kind(**{word if word in known else other[word]: value for word, value in given.items()})
+
+
 def _named(name: str, **fixed: Any) -> Callable[[Any, Operation], Any]:
     """A transform of that name with these parameters."""
-    return lambda A, one: getattr(A, name)(p=one.p, **fixed)
+    return lambda A, one: _made(A, name, p=one.p, **fixed)
 
 
 def _ranged(name: str, theirs: str, ours: str, factor: float = 1.0, **fixed: Any) -> Callable[[Any, Operation], Any]:
     """A transform whose range is one of ours times a factor."""
-    return lambda A, one: getattr(A, name)(p=one.p, **{theirs: tuple(factor * v for v in one.span(ours))}, **fixed)
+    return lambda A, one: _made(A, name, p=one.p, **{theirs: tuple(factor * v for v in one.span(ours))}, **fixed)
 
 
 def _counted(name: str, theirs: str, ours: str, **fixed: Any) -> Callable[[Any, Operation], Any]:
     """The same of whole numbers."""
-    return lambda A, one: getattr(A, name)(p=one.p, **{theirs: _whole(one, ours)}, **fixed)
+    return lambda A, one: _made(A, name, p=one.p, **{theirs: _whole(one, ours)}, **fixed)
 
 
 def _contrast(A: Any, one: Operation) -> Any:

@@ -21,8 +21,7 @@ class Composed:
     """See :class:`harness.Augmenter`."""
 
     def __init__(self, steps: list[Operation]) -> None:
-        boxes = A.BboxParams("pascal_voc", label_fields=["number"], min_visibility=0.1, clip=True)
-        self._compose = A.Compose([step(one) for one in steps], bbox_params=boxes)
+        self._compose = A.Compose([step(one) for one in steps], bbox_params=_boxes())
 
     def seed(self, number: int) -> None:
         """In each worker, or all would draw the same."""
@@ -39,6 +38,14 @@ class Composed:
         masks = None if labels.masks is None else np.asarray(out["masks"])[left]
         boxes = np.asarray(out["bboxes"], np.float32).reshape(-1, 4)
         return out["image"], Labels(boxes, labels.categories[left], masks)
+
+
+def _boxes() -> A.BboxParams:
+    given = {"label_fields": ["number"], "min_visibility": 0.1}
+    try:
+        return A.BboxParams("pascal_voc", **given, clip=True)
+    except TypeError:  # AlbumentationsX has no such word
+        return A.BboxParams("pascal_voc", **given)
 
 
 def step(one: Operation) -> A.BasicTransform | A.BaseCompose:

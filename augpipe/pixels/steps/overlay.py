@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,14 +78,15 @@ class Overlay(Step, frozen=True, tag="overlay"):
 
     def _blended(self, levels: Pixels, alpha: Alpha, color: NDArray[np.int32]) -> Pixels:
         """``mix`` and ``gain`` in float32, which holds all of their sums exactly."""
-        a = alpha.astype(np.float32) / ONE
+        a: NDArray[Any] = alpha.astype(np.float32) / ONE
         if self.mode == "gain":
             sums = cv2.multiply(levels, _of_channels(a + 1.0, levels), dtype=cv2.CV_32F)
         else:
             sums = cv2.multiply(levels, _of_channels(1.0 - a, levels), dtype=cv2.CV_32F)
             layer = cv2.merge([a * float(c) for c in color]) if levels.ndim == 3 else a * float(color[0])
             sums = cv2.add(sums, layer, dst=sums)
-        return cv2.convertScaleAbs(sums, None, 1.0, 0.5 / ONE)  # halves up: OpenCV rounds them to even numbers
+        out: Pixels = cv2.convertScaleAbs(sums, None, 1.0, 0.5 / ONE)  # halves up: OpenCV rounds them to even numbers
+        return out
 
     def _summed(self, levels: Pixels, alpha: Alpha, color: NDArray[np.int32]) -> Pixels:
         """Any mode in whole numbers; alpha of each level."""
@@ -96,7 +97,8 @@ class Overlay(Step, frozen=True, tag="overlay"):
             sums = np.minimum((v * (ONE + a) + ONE // 2) >> 10, 255)
         else:
             sums = (v * (ONE - a) + color * a + ONE // 2) >> 10
-        return sums.astype(np.uint8)
+        out: Pixels = sums.astype(np.uint8)
+        return out
 
     def on_gpu(self, size_wh: tuple[int, int], channels: int) -> Iterator[Pass]:
         head = struct.pack("<i", _MODES.index(self.mode))
@@ -122,6 +124,6 @@ class Overlay(Step, frozen=True, tag="overlay"):
         return out
 
 
-def _of_channels(values: NDArray[np.float32], levels: Pixels) -> NDArray[np.float32]:
+def _of_channels(values: NDArray[Any], levels: Pixels) -> NDArray[Any]:
     """The same value for each channel of a pixel."""
     return values if levels.ndim == 2 else cv2.cvtColor(values, cv2.COLOR_GRAY2BGR)

@@ -64,7 +64,7 @@ class Surface(msgspec.Struct, frozen=True, tag="surface", tag_field="form"):
         out = np.empty((y1 - y0, x1 - x0), np.int16)
         for top in range(0, len(out), _BAND_ROWS):
             band = shares[y0 + top : min(y0 + top + _BAND_ROWS, y1)]
-            sums: F64 = cv2.gemm(band, along, 1.0 / _WEIGHT**2, None, 0.0)
+            sums: F64 = cv2.gemm(band, along, 1.0 / _WEIGHT**2, None, 0.0)  # type: ignore[call-overload]  # None adds nothing
             sums += 0.5
             np.floor(sums, out=sums)
             out[top : top + _BAND_ROWS] = np.clip(sums, -ONE, ONE, out=sums)

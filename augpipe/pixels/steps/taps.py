@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,12 +55,13 @@ class Taps(Step, frozen=True, tag="taps"):
         for top in range(0, height, most):
             rows = min(most, height - top)
             levels = padded[top : top + rows + 2 * reach].astype(np.float32)
-            sums = None
+            sums: NDArray[Any] | None = None
             for x, y, kernel in parts:
                 above, left = reach + y, reach + x
                 under = levels[above : above + rows + kernel.shape[0] - 1, left : left + width + kernel.shape[1] - 1]
                 part = cv2.filter2D(under, -1, kernel, anchor=(0, 0))[:rows, :width]
                 sums = part if sums is None else cv2.add(sums, part, dst=sums)
+            assert sums is not None  # there is a tap
             out[top : top + rows] = _rounded(sums, negative)
         return out
 
@@ -91,10 +92,11 @@ def _part(taps: Sequence[Tap]) -> tuple[int, int, NDArray[np.float32]]:
     return x, y, kernel
 
 
-def _rounded(sums: NDArray[np.float32], negative: bool) -> Pixels:
+def _rounded(sums: NDArray[Any], negative: bool) -> Pixels:
     """Halves up: OpenCV rounds them to even numbers, so that half of a unit of the sums is added before."""
     if negative:
-        return cv2.add(sums, (_HALF_UNIT,) * 4, dtype=cv2.CV_8U)
+        clipped: Pixels = cv2.add(sums, (_HALF_UNIT,) * 4, dtype=cv2.CV_8U)  # type: ignore[call-overload]
+        return clipped
     return cv2.convertScaleAbs(sums, None, 1.0, _HALF_UNIT)
 
 

@@ -19,7 +19,7 @@ from augpipe.pixels.steps.warp import Warp
 from augpipe.recipe.planner import draw
 
 KEEP = LabelRules(min_area=0.0, min_side=0.0)
-SEEDS = range(8)
+SEEDS = range(12)
 
 PARAMETERS = {
     "rotate": {"degrees": [35, 55]},

@@ -300,7 +300,7 @@ TRIED = {
         "--strict": "conversion/test_convert_options.py::test_strict_writes_nothing_if_anything_is_lost_or_odd",
     },
     "preview": {
-        "--output": "cli/test_cli.py::test_preview_writes_a_sheet",
+        "--output": "cli/test_commands.py::test_preview_writes_a_sheet",
         "--map": OPTIONS + "test_classes_decide_what_can_be_planned",
     },
     "plan": {
@@ -308,9 +308,9 @@ TRIED = {
         "--map": OPTIONS + "test_classes_decide_what_can_be_planned",
     },
     "inspect": {
-        "--diff": "survey/test_survey.py::test_two_datasets_side_by_side",
-        "--output": "survey/test_survey.py::test_plots_of_every_format_and_of_many_classes",
-        "--json": "survey/test_survey.py::test_the_documented_keys_are_those_of_the_json",
+        "--diff": "survey/test_survey_output.py::test_two_datasets_side_by_side",
+        "--output": "survey/test_survey_output.py::test_plots_of_every_format_and_of_many_classes",
+        "--json": "survey/test_survey_output.py::test_the_documented_keys_are_those_of_the_json",
     },
     "verify": {
         "--against": OPTIONS + "test_augment_and_what_goes_on_with_its_folder",

@@ -325,7 +325,7 @@ TRIED = {
     },
     "preview": {
         **_WITH_OPS,
-        "--output": "cli/test_cli.py::test_preview_writes_a_sheet",
+        "--output": "cli/test_commands.py::test_preview_writes_a_sheet",
         "--map": OPTIONS + "test_classes_decide_what_can_be_planned",
     },
     "plan": {
@@ -334,9 +334,9 @@ TRIED = {
         "--map": OPTIONS + "test_classes_decide_what_can_be_planned",
     },
     "inspect": {
-        "--diff": "survey/test_survey.py::test_two_datasets_side_by_side",
-        "--output": "survey/test_survey.py::test_plots_of_every_format_and_of_many_classes",
-        "--json": "survey/test_survey.py::test_the_documented_keys_are_those_of_the_json",
+        "--diff": "survey/test_survey_output.py::test_two_datasets_side_by_side",
+        "--output": "survey/test_survey_output.py::test_plots_of_every_format_and_of_many_classes",
+        "--json": "survey/test_survey_output.py::test_the_documented_keys_are_those_of_the_json",
     },
     "verify": {
         "--ops": _OWN + "test_verify_judges_everything_with_the_code_and_counts_what_it_cannot_without",

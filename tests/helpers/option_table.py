@@ -265,7 +265,7 @@ ROWS = {
     "--pictures": Row(plain, ("--pictures", "copy"), ("--pictures", "reference"), commands=("voc-to-coco",)),
 }  # fmt: skip
 
-OPTIONS, WINDOWS = "cli/test_options.py::", "run/test_run_windows.py::"
+OPTIONS, WINDOWS, CROPS = "cli/test_options.py::", "run/test_run_windows.py::", "run/test_run_crops.py::"
 SHARED_WITH_TILE = (
     "--seed", "--to", "--kind", "--ids", "--set", "--from", "--split", "--classes", "--images", "--limit", "--exif",
     "--voc-origin", "--void", "--range", "--bands", "--channels", "--picture", "--quality", "--sources-per-shard",
@@ -303,14 +303,14 @@ TRIED = {
         "--keep-empty": WINDOWS + "test_empty_tiles_that_are_left_out_are_counted",
         "--pad": WINDOWS + "test_padded_tiles",
         "--set": WINDOWS + "test_rules_of_labels_are_set",
-        **dict.fromkeys(("--to", "--kind", "--ids"), WINDOWS + "test_tiles_become_a_dataset_of_another_format"),
+        **dict.fromkeys(("--to", "--kind", "--ids"), CROPS + "test_tiles_become_a_dataset_of_another_format"),
         "--tasks": WINDOWS + "test_the_same_bytes_for_any_number_of_workers_and_after_a_loss",
         **dict.fromkeys(("--check", "--overwrite"), WINDOWS + "test_shards_are_checked_and_made_anew"),
     },
     "crops": {
-        "--margin": WINDOWS + "test_each_object_is_a_picture_with_its_class",
-        **dict.fromkeys(("--square", "--others"), WINDOWS + "test_squares_with_other_objects"),
-        "--min-side": WINDOWS + "test_crowds_and_what_is_small_are_counted",
+        "--margin": CROPS + "test_each_object_is_a_picture_with_its_class",
+        **dict.fromkeys(("--square", "--others"), CROPS + "test_squares_with_other_objects"),
+        "--min-side": CROPS + "test_crowds_and_what_is_small_are_counted",
         **dict.fromkeys(SHARED_WITH_TILE, WINDOWS + "test_both_commands_share_their_options"),
     },
     "retry": {

@@ -192,11 +192,11 @@ def test_debug_shows_the_traceback(tmp_path):
 def test_a_value_that_no_mask_holds_is_refused(voc, tmp_path, command, option, value, expected):
     words = {"augment": [tmp_path / "out"], "preview": ["-o", tmp_path / "x.png"]}[command]
     done = call(command, voc, *words, "-r", "gentle", option, value)
-    assert (done.exit_code, expected in done.output) == (2, True), done.output
+    assert (done.exit_code, expected in done.stderr) == (2, True), done.stderr
 
 
 @pytest.mark.parametrize("limit", [0, 201])
 def test_a_sheet_of_no_or_too_many_pictures_is_refused(voc, tmp_path, limit):
     done = call("preview", voc, "-r", "gentle", "-o", tmp_path / "x.png", "--limit", limit)
-    assert (done.exit_code, "1 to 200 pictures" in done.output) == (2, True), done.output
+    assert (done.exit_code, "1 to 200 pictures" in done.stderr) == (2, True), done.stderr
     assert not (tmp_path / "x.png").exists()

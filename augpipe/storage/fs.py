@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -101,7 +102,17 @@ def folders_in(folder: AnyPath) -> list[AnyPath]:
     if isinstance(folder, ArchivePath):
         return [path for path in folder.iterdir() if path.is_dir()]
     with os.scandir(folder) as there:
-        return [folder / name for name in sorted(entry.name for entry in there if entry.is_dir())]
+        return [folder / name for name in sorted(entry.name for entry in there if _is_folder(entry))]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one; a link that leads to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return False
 
 
 def files_in(folder: AnyPath, pattern: str) -> list[AnyPath]:

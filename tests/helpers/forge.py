@@ -35,7 +35,8 @@ def forged(folder: Path, target: Path, change: Callable[[Samples], None]) -> Pat
             for name, value in counts.items():
                 manifest["totals"][name] = _differing(manifest["totals"][name], record[name], value)
             sign(target, shard)
-            path.write_text(json.dumps(record | shard | counts, sort_keys=True))
+            places = {"index": index_of(target / shard["name"])}
+            path.write_text(json.dumps(record | shard | counts | places, sort_keys=True))
     (target / "manifest.json").write_text(json.dumps(manifest, sort_keys=True))
     return target
 
@@ -47,8 +48,22 @@ def resign(folder: Path) -> None:
         if shard["samples"]:
             sign(folder, shard)
             path = folder / f"{shard['name'].removesuffix('.tar')}.json"
-            path.write_text(json.dumps(json.loads(path.read_text()) | shard, sort_keys=True))
+            places = {"index": index_of(folder / shard["name"])}
+            path.write_text(json.dumps(json.loads(path.read_text()) | shard | places, sort_keys=True))
     (folder / "manifest.json").write_text(json.dumps(manifest, sort_keys=True))
+
+
+def index_of(shard: Path) -> list[list[int]]:
+    """[first byte, bytes] of each sample of a tar, by tarfile; of none if it is no tar."""
+    spans: dict[str, list[int]] = {}
+    try:
+        with tarfile.open(shard) as tar:
+            for member in tar:
+                end = member.offset_data + -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+                spans.setdefault(member.name.partition(".")[0], [member.offset, end])[1] = end
+    except tarfile.TarError:
+        return []
+    return [[first, end - first] for first, end in spans.values()]
 
 
 def sign(folder: Path, shard: dict[str, Any]) -> None:

@@ -114,5 +114,5 @@ def test_what_an_operation_says_of_itself_is_so():
         for copy in range(20):
             rng = OpRng(SampleRng(5, "photo.jpg", copy), name)
             kinds |= {type(effect).__name__ for effect in leaf.operation.draw(rng, SCENE).effects}
-        assert operation.label_effects.moves == bool(kinds & {"WarpEffect", "PadEffect"}), name
+        assert operation.label_effects.moves == bool(kinds & {"WarpEffect", "PadEffect", "MeshEffect"}), name
         assert operation.ends_run == ("PixelStep" in kinds), name

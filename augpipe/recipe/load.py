@@ -21,7 +21,6 @@ from augpipe.recipe.messages import listing, nearest
 from augpipe.recipe.nodes import Recipe
 from augpipe.recipe.operation.base import CUSTOM
 from augpipe.recipe.ops import Operation
-from augpipe.recipe.own.check import require_the_same_again
 from augpipe.recipe.own.loading import OwnOperations, load_all, vocabulary
 from augpipe.recipe.policies.expand import POLICY_MODELS
 from augpipe.recipe.yaml_reader import Document, Path_
@@ -52,6 +51,8 @@ def checked_recipe(
     """As :func:`load`, of a document that is there."""
     recipe = compiled(document, name, overrides, load_all(ops))
     if recipe.ops:
+        from augpipe.recipe.own.check import require_the_same_again  # it starts processes, for those few recipes
+
         require_the_same_again(recipe)
     return recipe
 

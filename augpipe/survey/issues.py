@@ -49,6 +49,8 @@ KNOWN: dict[str, tuple[str, str]] = {
     "keypoints-clipped": ("picture", "a keypoint outside the picture counts as not labelled"),
     "keypoints-left-out": ("picture", "keypoints of another count than the class has"),
     "keypoint-visibility-mended": ("picture", "v of a keypoint is not 0, 1 or 2"),
+    "mask-beside-objects": ("picture", "it states objects beside its mask, so none are made of the mask"),
+    "void-left-out": ("picture", "void of a mask is left out, as the target has no masks"),
     "mask-left-out": ("picture", "run lengths that are broken"),
     "ring-left-out": ("picture", "a polygon that cannot be used"),
     "obb-left-out": ("picture", "an oriented box without a number or an area"),

@@ -258,7 +258,12 @@ def test_the_time_limit_comes_to_the_engine(tmp_path, monkeypatch):
     found = []
 
     def started(
-        self: LocalProcesses, workers: int, patience: float | None = None, *, start=LocalProcesses.__init__, **more: bool
+        self: LocalProcesses,
+        workers: int,
+        patience: float | None = None,
+        *,
+        start=LocalProcesses.__init__,
+        **more: bool,
     ) -> None:
         found.append((workers, patience))
         start(self, workers, patience, **more)

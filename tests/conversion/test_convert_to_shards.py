@@ -21,8 +21,9 @@ def examples(voc, coco, masks_folder, classes_folder, tmp_path_factory) -> dict[
     made = {name: make(root / name) for name, make in EXAMPLES.items()}
     yolo_of(root / "yolo", train__a="0 .5 .5 .2 .2\n", train__b="1 .5 .5 .2 .2\n")
     dota_of(root / "dota", P0001="1 1 9 1 9 9 1 9 plane 0\n")
-    return {**made, "voc": voc, "coco": coco, "masks": masks_folder, "imagefolder": classes_folder,
-            "yolo": root / "yolo", "dota": root / "dota"}  # fmt: skip
+    shutil.copytree(voc / "JPEGImages", root / "pictures")
+    return {**made, "pictures": root / "pictures", "voc": voc, "coco": coco, "masks": masks_folder,
+            "imagefolder": classes_folder, "yolo": root / "yolo", "dota": root / "dota"}  # fmt: skip
 
 
 def pictures_in(folder: Path) -> list[bytes]:

@@ -376,7 +376,7 @@ TRIED = {
         "--again": PARTED + "test_what_was_parted_and_written_is_parted_the_same_again",
     },
     "doctor": {},
-    "recipes show": {"--expanded": "recipe/test_printing.py::test_expanded_it_means_the_same"},
+    "recipes show": {**_WITH_OPS, "--expanded": "recipe/test_printing.py::test_expanded_it_means_the_same"},
     "recipes operations": {"--json": "recipe/test_printing.py::test_operations_as_data"},
 }
 """Options of one command alone, and the test that tries each."""

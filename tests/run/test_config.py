@@ -14,6 +14,7 @@ from augpipe.core.errors import UsageError
 from augpipe.formats.registry import open_dataset
 from augpipe.recipe.load import load
 from augpipe.recipe.nodes import Recipe
+from augpipe.run import config
 from augpipe.run.config import RunOptions, config_of, differences, sources_per_shard, versions
 
 RECIPE = """version: 1
@@ -77,6 +78,7 @@ def test_a_package_without_metadata_does_not_stop_a_run(monkeypatch):
         raise metadata.PackageNotFoundError(package)
 
     monkeypatch.setattr(metadata, "version", missing)
+    monkeypatch.setattr(config, "_version", config._version.__wrapped__)
     assert versions()["pillow"] == "unknown"
 
 

@@ -44,6 +44,7 @@ class _Place:
     ranks: int
     worker: int
     workers: int  # 0: the program itself
+    drawn: int = 0  # by torch, for the workers of one loader
 
 
 @dataclass
@@ -171,7 +172,7 @@ class ShardDataset(IterableDataset[Any]):
         place = self._place()
         if place.workers:
             cv2.setNumThreads(0)
-        epoch, seen = self._epochs.begin(place.worker, place.workers)
+        epoch, seen = self._epochs.begin(place.worker if place.workers else None, place.drawn)
         within, self._within = self._within, None
         self._progress = progress = _Progress(epoch, self._deal(seen, place.ranks), place)
         if within is not None:
@@ -196,9 +197,10 @@ class ShardDataset(IterableDataset[Any]):
     # --- dealing -----------------------------------------------------------------------------------------------------
 
     def _place(self) -> _Place:
-        worker = get_worker_info()
         rank, ranks = self._rank or rank_and_world_size()
-        return _Place(rank, ranks, *((worker.id, worker.num_workers) if worker is not None else (0, 0)))
+        if (worker := get_worker_info()) is None:
+            return _Place(rank, ranks, 0, 0)
+        return _Place(rank, ranks, worker.id, worker.num_workers, worker.seed - worker.id)
 
     def _deal(self, seen: int, ranks: int) -> Deal:
         total = sum(self._stored.counts)
@@ -222,11 +224,18 @@ class ShardDataset(IterableDataset[Any]):
         """
         if batches is not None:
             return self._state_after(whole("batches", batches, 0))
+        if get_worker_info() is None and self._epochs.has_begun(by_workers=True):
+            raise UsageError(
+                "a DataLoader's workers read ahead: say state_dict(batches=…), those that the loop has taken"
+            )
         progress = self._progress
         if progress is None or self._within is not None:
             epoch, seen = self._epochs.next()
             return self._state(epoch, seen) | ({} if self._within is None else {"within": dict(self._within)})
-        if progress.place.workers == 0 and (done := progress.deal.done(progress.taken)) is not None:
+        if (
+            progress.place.workers == 0
+            and (done := progress.deal.done(progress.taken, progress.place.rank)) is not None
+        ):
             return self._state(progress.epoch, done)
         within = {"taken": progress.taken, **self._place_of(progress.place)}
         return self._state(progress.epoch, progress.deal.start) | {"within": within}
@@ -235,8 +244,9 @@ class ShardDataset(IterableDataset[Any]):
         if self._unit == 1 and batches:
             raise UsageError("state_dict(batches=…) needs ShardDataset(batch_size=…), the DataLoader's")
         epoch, seen = self._epochs.now()
-        deal = self._deal(seen, self._place().ranks)
-        done = deal.done(min(batches * self._unit, deal.count(self._place().rank)))
+        place = self._place()
+        deal = self._deal(seen, place.ranks)
+        done = deal.done(min(batches * self._unit, deal.count(place.rank)), place.rank)
         return self._state(epoch, deal.total if done is None else done)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -255,7 +265,7 @@ class ShardDataset(IterableDataset[Any]):
         if self._within is not None and place.workers:
             _require_same_place(self._within, self._place_of(place))
         if place.workers:
-            self._epochs.set_for_worker(place.worker, place.workers, state["epoch"], state["seen"])
+            self._epochs.set_in_worker(state["epoch"], state["seen"])
         else:
             self._epochs.set(state["epoch"], state["seen"])
         self._progress = None
@@ -279,10 +289,13 @@ class ShardDataset(IterableDataset[Any]):
         return state
 
 
-def _require_state(state: Mapping[str, Any]) -> None:
-    if not {"epoch", "seen", "seed", "shuffle", "shards"} <= set(state):
-        old = "an older augpipe wrote it" if "stretch" in state else "it has other fields"
-        raise UsageError(f"this is no state of ShardDataset.state_dict ({old}): begin the epoch anew")
+def _require_state(state: object) -> None:
+    fields = set(state) if isinstance(state, Mapping) else set()
+    if not isinstance(state, Mapping) or not {"epoch", "seen", "seed", "shuffle", "shards"} <= fields:
+        why = "an older augpipe wrote it" if "stretch" in fields else "it has other fields"
+        raise UsageError(f"this is no state of ShardDataset.state_dict ({why}): begin the epoch anew")
+    whole("epoch of the state", state["epoch"])
+    whole("seen of the state", state["seen"], 0)
 
 
 def _require_same_place(within: Mapping[str, Any], place: Mapping[str, int]) -> None:

@@ -28,6 +28,7 @@ pytestmark = [
 SHARDS = (40, 3, 0, 58)
 N = sum(SHARDS)
 BATCH = 4
+FORGED = {"epoch": 0, "seen": 0, "seed": 0, "shuffle": False, "shards": ""}
 
 
 @pytest.fixture(scope="module")
@@ -145,10 +146,13 @@ def test_an_epoch_that_is_set_again_begins_anew_unless_it_was_only_loaded(folder
             "an older augpipe wrote",
         ),
         ({"epoch": 0}, "it has other fields"),
+        (None, "it has other fields"),
+        ({**FORGED, "seen": -4}, "seen of the state must be 0 or more, got -4"),
+        ({**FORGED, "epoch": "x"}, "epoch of the state must be a whole number, got 'x'"),
     ],
-    ids=["old", "foreign"],
+    ids=["old", "foreign", "none", "negative", "text"],
 )
-def test_what_is_no_state_is_refused(folder: Path, state: dict[str, Any], message: str) -> None:
+def test_what_is_no_state_is_refused(folder: Path, state: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         ShardDataset(folder).load_state_dict(state)
 

@@ -270,6 +270,12 @@ class ShardDataset(IterableDataset[Any]):
             self._epochs.set(state["epoch"], state["seen"])
         self._progress = None
 
+    def has_rest(self) -> bool:
+        """Whether the next iteration gives samples: that of a state from the end of an epoch gives none."""
+        place, (_, seen) = self._place(), self._epochs.next()
+        taken = 0 if self._within is None else self._within["taken"]
+        return bool(taken < self._deal(seen, place.ranks).count(place.rank))
+
     def _state(self, epoch: int, seen: int) -> dict[str, Any]:
         return {"epoch": epoch, "seen": seen, **self._identity()}
 

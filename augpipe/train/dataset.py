@@ -128,6 +128,7 @@ class ShardDataset(IterableDataset[Any]):
         self._shuffle = {True: None, False: 0}[shuffle] if isinstance(shuffle, bool) else whole("shuffle", shuffle, 0)
         self._seed = whole("seed", seed)
         self._unit = 1 if batch_size is None else whole("batch_size", batch_size, 1)
+        self._knows_batches = batch_size is not None
         rank = None if rank is None else whole("rank", rank)
         world_size = None if world_size is None else whole("world_size", world_size)
         require((rank is None) == (world_size is None), "rank", "given together with world_size", rank)
@@ -241,7 +242,7 @@ class ShardDataset(IterableDataset[Any]):
         return self._state(progress.epoch, progress.deal.start) | {"within": within}
 
     def _state_after(self, batches: int) -> dict[str, Any]:
-        if self._unit == 1 and batches:
+        if not self._knows_batches and batches:
             raise UsageError("state_dict(batches=…) needs ShardDataset(batch_size=…), the DataLoader's")
         epoch, seen = self._epochs.now()
         place = self._place()

@@ -160,6 +160,9 @@ def test_what_is_no_state_is_refused(folder: Path, state: Any, message: str) -> 
 def test_batches_can_only_be_counted_if_their_size_is_known(folder: Path) -> None:
     with pytest.raises(UsageError, match="needs ShardDataset\\(batch_size="):
         ShardDataset(folder).state_dict(batches=2)
+    dataset = ShardDataset(folder, batch_size=1)
+    next(iter(dataset))
+    assert dataset.state_dict(batches=1)["seen"] == 1
 
 
 def test_ranks_without_samples_are_told_before_training(tmp_path: Path) -> None:

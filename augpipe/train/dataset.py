@@ -164,7 +164,7 @@ class ShardDataset(IterableDataset[Any]):
 
     def set_epoch(self, epoch: int) -> None:
         """Make ``epoch`` that of the next iteration, in persistent workers too."""
-        epoch = whole("epoch", epoch)
+        epoch = _in_64_bits("epoch", epoch)
         if self._epochs.has_begun() or self._epochs.next()[0] != epoch:
             self._epochs.set(epoch)
             self._within = None
@@ -301,8 +301,17 @@ def _require_state(state: object) -> None:
     if not isinstance(state, Mapping) or not {"epoch", "seen", "seed", "shuffle", "shards"} <= fields:
         why = "an older augpipe wrote it" if "stretch" in fields else "it has other fields"
         raise UsageError(f"this is no state of ShardDataset.state_dict ({why}): begin the epoch anew")
-    whole("epoch of the state", state["epoch"])
-    whole("seen of the state", state["seen"], 0)
+    _in_64_bits("epoch of the state", state["epoch"])
+    _in_64_bits("seen of the state", state["seen"], 0)
+    if (within := state.get("within")) is not None:
+        require(isinstance(within, Mapping) and "taken" in within, "within of the state", "a dict with taken", within)
+        whole("taken of the state", within["taken"], 0)
+
+
+def _in_64_bits(name: str, value: object, least: int | None = None) -> int:
+    number = whole(name, value, least)
+    require(abs(number) < 1 << 62, name, "below 2**62", number)
+    return number
 
 
 def _require_same_place(within: Mapping[str, Any], place: Mapping[str, int]) -> None:

@@ -48,7 +48,7 @@ class Labels:
     - ``obb``: (N, 4, 2) float32, the corners of oriented boxes; those of the box where an object has none
     - ``attributes``, only if chosen: what else the source says of each object, N dicts
     - ``semantic``: (H, W) int64; the void value all over where a picture has none; image_id as above
-    - ``panoptic``: (H, W) int64 ids, 0 where there is none, and segments_info, a list of dicts
+    - ``panoptic``: (H, W) int64 ids, 0 where there is none, and segments_info, a list of dicts; image_id as above
     - ``tags``: labels (T,) int64 if the data have no objects, else the tags themselves, a list of str
     - ``captions``: a list of str
 

@@ -149,8 +149,11 @@ def test_an_epoch_that_is_set_again_begins_anew_unless_it_was_only_loaded(folder
         (None, "it has other fields"),
         ({**FORGED, "seen": -4}, "seen of the state must be 0 or more, got -4"),
         ({**FORGED, "epoch": "x"}, "epoch of the state must be a whole number, got 'x'"),
+        ({**FORGED, "epoch": 2**70}, r"epoch of the state must be below 2\*\*62, got 11"),
+        ({**FORGED, "within": {"ranks": 1}}, "within of the state must be a dict with taken, got"),
+        ({**FORGED, "within": {"taken": None}}, "taken of the state must be a whole number, 0 or more, got None"),
     ],
-    ids=["old", "foreign", "none", "negative", "text"],
+    ids=["old", "foreign", "none", "negative", "text", "huge", "part", "nothing"],
 )
 def test_what_is_no_state_is_refused(folder: Path, state: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):

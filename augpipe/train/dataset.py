@@ -44,6 +44,7 @@ class _Place:
     ranks: int
     worker: int
     workers: int  # 0: the program itself
+    drawn: int = 0  # by torch, for the workers of one loader
 
 
 @dataclass
@@ -127,6 +128,7 @@ class ShardDataset(IterableDataset[Any]):
         self._shuffle = {True: None, False: 0}[shuffle] if isinstance(shuffle, bool) else whole("shuffle", shuffle, 0)
         self._seed = whole("seed", seed)
         self._unit = 1 if batch_size is None else whole("batch_size", batch_size, 1)
+        self._knows_batches = batch_size is not None
         rank = None if rank is None else whole("rank", rank)
         world_size = None if world_size is None else whole("world_size", world_size)
         require((rank is None) == (world_size is None), "rank", "given together with world_size", rank)
@@ -162,7 +164,7 @@ class ShardDataset(IterableDataset[Any]):
 
     def set_epoch(self, epoch: int) -> None:
         """Make ``epoch`` that of the next iteration, in persistent workers too."""
-        epoch = whole("epoch", epoch)
+        epoch = _in_64_bits("epoch", epoch)
         if self._epochs.has_begun() or self._epochs.next()[0] != epoch:
             self._epochs.set(epoch)
             self._within = None
@@ -171,7 +173,7 @@ class ShardDataset(IterableDataset[Any]):
         place = self._place()
         if place.workers:
             cv2.setNumThreads(0)
-        epoch, seen = self._epochs.begin(place.worker, place.workers)
+        epoch, seen = self._epochs.begin(place.worker if place.workers else None, place.drawn)
         within, self._within = self._within, None
         self._progress = progress = _Progress(epoch, self._deal(seen, place.ranks), place)
         if within is not None:
@@ -196,9 +198,10 @@ class ShardDataset(IterableDataset[Any]):
     # --- dealing -----------------------------------------------------------------------------------------------------
 
     def _place(self) -> _Place:
-        worker = get_worker_info()
         rank, ranks = self._rank or rank_and_world_size()
-        return _Place(rank, ranks, *((worker.id, worker.num_workers) if worker is not None else (0, 0)))
+        if (worker := get_worker_info()) is None:
+            return _Place(rank, ranks, 0, 0)
+        return _Place(rank, ranks, worker.id, worker.num_workers, worker.seed - worker.id)
 
     def _deal(self, seen: int, ranks: int) -> Deal:
         total = sum(self._stored.counts)
@@ -222,21 +225,29 @@ class ShardDataset(IterableDataset[Any]):
         """
         if batches is not None:
             return self._state_after(whole("batches", batches, 0))
+        if get_worker_info() is None and self._epochs.has_begun(by_workers=True):
+            raise UsageError(
+                "a DataLoader's workers read ahead: say state_dict(batches=…), those that the loop has taken"
+            )
         progress = self._progress
         if progress is None or self._within is not None:
             epoch, seen = self._epochs.next()
             return self._state(epoch, seen) | ({} if self._within is None else {"within": dict(self._within)})
-        if progress.place.workers == 0 and (done := progress.deal.done(progress.taken)) is not None:
+        if (
+            progress.place.workers == 0
+            and (done := progress.deal.done(progress.taken, progress.place.rank)) is not None
+        ):
             return self._state(progress.epoch, done)
         within = {"taken": progress.taken, **self._place_of(progress.place)}
         return self._state(progress.epoch, progress.deal.start) | {"within": within}
 
     def _state_after(self, batches: int) -> dict[str, Any]:
-        if self._unit == 1 and batches:
+        if not self._knows_batches and batches:
             raise UsageError("state_dict(batches=…) needs ShardDataset(batch_size=…), the DataLoader's")
         epoch, seen = self._epochs.now()
-        deal = self._deal(seen, self._place().ranks)
-        done = deal.done(min(batches * self._unit, deal.count(self._place().rank)))
+        place = self._place()
+        deal = self._deal(seen, place.ranks)
+        done = deal.done(min(batches * self._unit, deal.count(place.rank)), place.rank)
         return self._state(epoch, deal.total if done is None else done)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -255,10 +266,16 @@ class ShardDataset(IterableDataset[Any]):
         if self._within is not None and place.workers:
             _require_same_place(self._within, self._place_of(place))
         if place.workers:
-            self._epochs.set_for_worker(place.worker, place.workers, state["epoch"], state["seen"])
+            self._epochs.set_in_worker(state["epoch"], state["seen"])
         else:
             self._epochs.set(state["epoch"], state["seen"])
         self._progress = None
+
+    def has_rest(self) -> bool:
+        """Whether the next iteration gives samples: that of a state from the end of an epoch gives none."""
+        place, (_, seen) = self._place(), self._epochs.next()
+        taken = 0 if self._within is None else self._within["taken"]
+        return bool(taken < self._deal(seen, place.ranks).count(place.rank))
 
     def _state(self, epoch: int, seen: int) -> dict[str, Any]:
         return {"epoch": epoch, "seen": seen, **self._identity()}
@@ -279,10 +296,22 @@ class ShardDataset(IterableDataset[Any]):
         return state
 
 
-def _require_state(state: Mapping[str, Any]) -> None:
-    if not {"epoch", "seen", "seed", "shuffle", "shards"} <= set(state):
-        old = "an older augpipe wrote it" if "stretch" in state else "it has other fields"
-        raise UsageError(f"this is no state of ShardDataset.state_dict ({old}): begin the epoch anew")
+def _require_state(state: object) -> None:
+    fields = set(state) if isinstance(state, Mapping) else set()
+    if not isinstance(state, Mapping) or not {"epoch", "seen", "seed", "shuffle", "shards"} <= fields:
+        why = "an older augpipe wrote it" if "stretch" in fields else "it has other fields"
+        raise UsageError(f"this is no state of ShardDataset.state_dict ({why}): begin the epoch anew")
+    _in_64_bits("epoch of the state", state["epoch"])
+    _in_64_bits("seen of the state", state["seen"], 0)
+    if (within := state.get("within")) is not None:
+        require(isinstance(within, Mapping) and "taken" in within, "within of the state", "a dict with taken", within)
+        whole("taken of the state", within["taken"], 0)
+
+
+def _in_64_bits(name: str, value: object, least: int | None = None) -> int:
+    number = whole(name, value, least)
+    require(abs(number) < 1 << 62, name, "below 2**62", number)
+    return number
 
 
 def _require_same_place(within: Mapping[str, Any], place: Mapping[str, int]) -> None:

@@ -58,11 +58,14 @@ class Deal:
         if self.rounds % workers == worker and (last := self._last(rank)):
             yield last
 
-    def done(self, taken: int) -> int | None:
-        """Samples that are done when each rank has taken as many; ``None`` inside a batch, where ranks interleave."""
+    def done(self, taken: int, rank: int) -> int | None:
+        """Samples that are done when each rank is as far as this one, which has taken ``taken``.
+
+        ``None`` inside a batch, where ranks interleave.
+        """
         if self.ranks == 1 or (taken % self.unit == 0 and taken <= self.rounds * self.unit):
             return min(self.start + taken * self.ranks, self.total)
-        return self.total if taken >= self.count(0) else None
+        return self.total if taken >= self.count(rank) else None
 
     def _last(self, rank: int) -> range:
         """The last batch of a rank, which is no whole one: its share of what the rounds have left."""

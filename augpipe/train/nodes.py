@@ -30,7 +30,10 @@ class ShardNode(BaseNode[Any]):  # type: ignore[misc]  # torchdata has no types
         self._samples: Iterator[Any] = iter(())
 
     def reset(self, initial_state: Mapping[str, Any] | None = None) -> None:
-        """Begin the epoch, or go on where ``initial_state`` was saved.
+        """Begin the next epoch, or go on where ``initial_state`` was saved.
+
+        A state from the end of an epoch begins the next one. torchdata's ``Loader`` begins it where there is nothing to
+        go on with, but then says the state from before for ever.
 
         Raises:
             UsageError: the state is of other data, or another order of it.
@@ -38,6 +41,8 @@ class ShardNode(BaseNode[Any]):  # type: ignore[misc]  # torchdata has no types
         super().reset(initial_state)
         if initial_state is not None:
             self._dataset.load_state_dict(initial_state)
+            if not self._dataset.has_rest():
+                iter(self._dataset)
         self._samples = iter(self._dataset)
 
     def next(self) -> Any:

@@ -99,6 +99,8 @@ class Order:
             return permuted(positions, self.total, self._key("places", 0))
         mixed = self._mixed_in_windows(positions, min(self.shuffle or self.total, self.total))
         runs = self.total // run  # what is left over is shorter than a run, and stays at the end
+        if runs < 2:
+            return mixed
         moved = permuted(np.minimum(mixed // run, runs - 1), runs, self._key("runs", 0)) * run + mixed % run
         return np.where(mixed < runs * run, moved, mixed)
 

@@ -78,13 +78,16 @@ class _Sent(list[_T]):
 
 @dataclass(frozen=True, slots=True)
 class _Bytes:
-    """A tensor in a message: a NumPy array, and dtype and shape if NumPy has no such dtype."""
+    """A tensor in a message: a NumPy array, dtype and shape if NumPy has no such dtype, subclass and its attributes."""
 
     array: Any
     dtype: torch.dtype | None = None
     shape: tuple[int, ...] = ()
+    kind: tuple[type[torch.Tensor], dict[str, Any]] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if self.kind is not None:
+            return _Bytes, (self.array, self.dtype, self.shape, self.kind)
         return _Bytes, (self.array,) if self.dtype is None else (self.array, self.dtype, self.shape)
 
 
@@ -92,7 +95,8 @@ def _packed(value: Any, shared: bool) -> Any:
     if isinstance(value, torch.Tensor):
         if value.layout != torch.strided or (shared and _is_for_shared_memory(value)):
             return value
-        return _bytes_of(value.detach().resolve_conj().resolve_neg())
+        kind = None if type(value) is torch.Tensor else (type(value), dict(value.__dict__))
+        return _bytes_of(value.detach().as_subclass(torch.Tensor).resolve_conj().resolve_neg(), kind)
     if type(value) is dict:
         return {name: _packed(inner, shared) for name, inner in value.items()}
     if type(value) in (list, tuple):
@@ -100,18 +104,23 @@ def _packed(value: Any, shared: bool) -> Any:
     return value
 
 
-def _bytes_of(tensor: torch.Tensor) -> _Bytes:
+def _bytes_of(tensor: torch.Tensor, kind: tuple[type[torch.Tensor], dict[str, Any]] | None) -> _Bytes:
     try:
-        return _Bytes(tensor.numpy())
+        return _Bytes(tensor.numpy(), kind=kind)
     except TypeError:  # a dtype that NumPy does not have
         flat = tensor.contiguous().reshape(-1).view(torch.uint8)
-        return _Bytes(flat.numpy(), tensor.dtype, tuple(tensor.shape))
+        return _Bytes(flat.numpy(), tensor.dtype, tuple(tensor.shape), kind)
 
 
 def _received(value: Any) -> Any:
     if isinstance(value, _Bytes):
         tensor = torch.from_numpy(value.array)
-        return tensor if value.dtype is None else tensor.view(value.dtype).reshape(value.shape)
+        if value.dtype is not None:
+            tensor = tensor.view(value.dtype).reshape(value.shape)
+        if value.kind is not None:
+            tensor = tensor.as_subclass(value.kind[0])
+            tensor.__dict__.update(value.kind[1])
+        return tensor
     if type(value) is dict:
         return {name: _received(inner) for name, inner in value.items()}
     if type(value) in (list, tuple):

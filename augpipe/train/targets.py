@@ -48,14 +48,15 @@ class Labels:
     - ``obb``: (N, 4, 2) float32, the corners of oriented boxes; those of the box where an object has none
     - ``attributes``, only if chosen: what else the source says of each object, N dicts
     - ``semantic``: (H, W) int64; the void value all over where a picture has none; image_id as above
-    - ``panoptic``: (H, W) int64 ids, 0 where there is none, and segments_info, a list of dicts
-    - ``tags``: labels (T,) int64 where there are no objects, else the tags themselves, a list of str
+    - ``panoptic``: (H, W) int64 ids, 0 where there is none, and segments_info, a list of dicts; image_id as above
+    - ``tags``: labels (T,) int64 if the data have no objects, else the tags themselves, a list of str
     - ``captions``: a list of str
 
     Attributes:
         names: those keys.
         points: keypoints of an object.
         label_of_name: label in the records by class.
+        tags_are_words: the data have objects, and tags need not be classes.
         first_label: 1, or 0 to count labels from there.
         drop_crowd: leave crowds out.
     """
@@ -63,6 +64,7 @@ class Labels:
     names: frozenset[str]
     points: int
     label_of_name: Mapping[str, int]
+    tags_are_words: bool = False
     first_label: int = 1
     drop_crowd: bool = False
 
@@ -81,7 +83,7 @@ class Labels:
             UsageError: one that is chosen is none, or the folders have none of it.
         """
         counts = sum((Counter(folder.kinds) for folder in folders), Counter[str]())
-        counts["boxes"] += not (counts["tags"] or counts["semantic"])
+        counts["boxes"] += not (counts["tags"] or counts["semantic"] or counts["panoptic"])
         there = {name for name in ("keypoints", "obb", "semantic", "panoptic", "tags", "captions") if counts[name]}
         if counts["boxes"]:
             there |= {"boxes", *_ON_REQUEST}
@@ -97,6 +99,7 @@ class Labels:
             names=frozenset(names | ({"boxes"} if names.intersection(_OF_OBJECTS) else set())),
             points=max((len(c.keypoints) for c in categories), default=0),
             label_of_name={category.name: category.label for category in categories},
+            tags_are_words="boxes" in there,
             first_label=first_label,
             drop_crowd=drop_crowd,
         )
@@ -118,8 +121,7 @@ class Labels:
             target["panoptic"] = torch.from_numpy(ids.astype(np.int64))
             target["segments_info"] = record.segments_info
         if "tags" in self.names:
-            by_name = "boxes" in self.names
-            target["tags" if by_name else "labels"] = record.tags if by_name else self._labels(sample)
+            target |= {"tags": record.tags} if self.tags_are_words else {"labels": self._labels(sample)}
         if "captions" in self.names:
             target["captions"] = record.captions
         return target

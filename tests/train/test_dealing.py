@@ -50,9 +50,16 @@ def test_what_is_done_is_a_beginning() -> None:
     deal = Deal(100, 4, 3, "drop")
     for batches in range(1, 8):
         taken = sorted(p for rank in range(3) for b in list(deal.batches(rank))[:batches] for p in b)
-        assert taken == list(range(deal.done(4 * batches) or 0))
-    assert deal.done(5) is None
-    assert deal.done(deal.count(0)) == 100
+        assert taken == list(range(deal.done(4 * batches, 0) or 0))
+    assert deal.done(5, 0) is None
+    assert deal.done(deal.count(0), 0) == 100
+
+
+def test_a_rank_with_one_sample_more_is_not_done_before_it() -> None:
+    deal = Deal(27, 4, 2, "keep")
+    assert [deal.count(rank) for rank in range(2)] == [13, 14]
+    assert [deal.done(13, rank) for rank in range(2)] == [27, None]
+    assert deal.done(14, 1) == 27
 
 
 def test_no_more_than_a_sample_for_each_other_rank_is_left_out() -> None:

@@ -62,6 +62,12 @@ def test_every_sample_comes_once(shuffle: int | None) -> None:
     assert got != expected
 
 
+@pytest.mark.parametrize("shuffle", [4, 1279, 1280, 2560, 10**6])
+def test_fewer_samples_than_a_run_has_are_mixed_too(shuffle: int) -> None:
+    assert sorted(whole(Order((2, 3), shuffle, 7, 3))) == [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]
+    assert len({tuple(whole(Order((2, 3), shuffle, 7, epoch))) for epoch in range(20)}) > 10
+
+
 @pytest.mark.parametrize("shuffle", [None, 600])
 def test_any_places_are_had_without_the_rest(shuffle: int | None) -> None:
     order = Order((300, 800, 100, 523), shuffle, 1, 2)

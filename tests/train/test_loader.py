@@ -40,7 +40,7 @@ def flat(batches: list[list[int]]) -> list[int]:
 
 
 def in_worker(monkeypatch: pytest.MonkeyPatch, worker: int, workers: int) -> None:
-    info = SimpleNamespace(id=worker, num_workers=workers)
+    info = SimpleNamespace(id=worker, num_workers=workers, seed=worker)
     monkeypatch.setattr(augpipe.train.dataset, "get_worker_info", lambda: info)
     monkeypatch.setattr(augpipe.train.dataset.cv2, "setNumThreads", lambda n: None)  # this is the test's own process
 

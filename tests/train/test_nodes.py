@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import pytest
@@ -65,6 +65,19 @@ def test_it_goes_on_with_the_next_batch(folder, stop):
         assert sorted(flat(rest)) == list(range(N))
     else:
         assert taken + rest == whole
+
+
+def test_it_is_stopped_several_times_and_over_the_end_of_an_epoch(folder):
+    _, loader = pipeline(folder)
+    expected = [list(batch) for _ in range(3) for batch in loader]
+    taken, state = [], None
+    while len(taken) < len(expected):
+        _, loader = pipeline(folder)
+        if state is not None:
+            loader.load_state_dict(state)
+        taken += [list(batch) for batch in islice(loader, 2)]
+        state = loader.state_dict()
+    assert taken[: len(expected)] == expected
 
 
 def test_a_state_of_another_order_is_refused(folder):

@@ -82,6 +82,19 @@ def test_everything_arrives_as_it_was_also_where_shared_memory_is_full(monkeypat
     assert same(pickle.loads(ForkingPickler.dumps(sent)), expected)
 
 
+@pytest.mark.filterwarnings("ignore:shared memory takes no more:RuntimeWarning")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+def test_a_subclass_stays_one_where_shared_memory_is_full(monkeypatch, dtype) -> None:
+    """A transform of torchvision in the training loop would otherwise move the picture alone."""
+    monkeypatch.setattr(torch.Tensor, "share_memory_", no_space)
+    boxes = torch.ones((2, 4), dtype=dtype).as_subclass(Boxes)
+    boxes.canvas_size = (11, 17)
+    _, (target,) = pickle.loads(ForkingPickler.dumps(collate([(torch.zeros(3), {"boxes": boxes})])))
+    assert type(target["boxes"]) is Boxes
+    assert (target["boxes"].canvas_size, target["boxes"].dtype) == ((11, 17), dtype)
+    assert torch.equal(target["boxes"], boxes)
+
+
 @pytest.mark.filterwarnings("ignore:Sparse invariant checks")
 def test_a_sparse_tensor_is_left_to_torch() -> None:
     sent = collate([(torch.zeros(3), {"sparse": torch.eye(3).to_sparse()})])

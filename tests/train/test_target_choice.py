@@ -71,6 +71,7 @@ def test_panoptic_rasters_are_ids(tmp_path: Path) -> None:
     key, members = sample(0, segments_info=segments)
     stored = [(key, members | {"panoptic.png": png(rgb[:, :, ::-1])}), sample(1)]
     (_, target), (_, empty) = ShardDataset(write_folder(tmp_path / "dst", stored))
+    assert target.keys() == empty.keys() == {"key", "image_id", "panoptic", "segments_info"}, "no empty boxes"
     assert np.array_equal(target["panoptic"].numpy(), ids_hw)
     assert target["segments_info"] == segments
     assert (empty["panoptic"].shape, int(empty["panoptic"].max()), empty["segments_info"]) == ((11, 17), 0, [])
@@ -82,6 +83,12 @@ def test_labels_count_from_0_or_1(tmp_path: Path) -> None:
     assert [t["labels"].tolist() for _, t in ShardDataset(folder, labels="index0")] == [[1, 0, 0, 0], [], [1]]
     tagged = write_folder(tmp_path / "tags", [sample(0, tags=["dog"]), sample(1, tags=["cat"])])
     assert [t["labels"].tolist() for _, t in ShardDataset(tagged, labels="index0")] == [[1], [0]]
+
+
+def test_tags_beside_boxes_stay_words_also_if_chosen_alone(tmp_path: Path) -> None:
+    stored = [sample(0, tags=["indoor"], objects=[thing(1, (0, 0, 4, 4))])]
+    ((_, target),) = ShardDataset(write_folder(tmp_path / "dst", stored), targets=("tags",))
+    assert target == {"key": stored[0][0], "tags": ["indoor"]}
 
 
 def test_crowds_are_left_out_of_all_columns(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ pytestmark = [
 SHARDS = (40, 3, 0, 58)
 N = sum(SHARDS)
 BATCH = 4
+FORGED = {"epoch": 0, "seen": 0, "seed": 0, "shuffle": False, "shards": ""}
 
 
 @pytest.fixture(scope="module")
@@ -145,10 +146,16 @@ def test_an_epoch_that_is_set_again_begins_anew_unless_it_was_only_loaded(folder
             "an older augpipe wrote",
         ),
         ({"epoch": 0}, "it has other fields"),
+        (None, "it has other fields"),
+        ({**FORGED, "seen": -4}, "seen of the state must be 0 or more, got -4"),
+        ({**FORGED, "epoch": "x"}, "epoch of the state must be a whole number, got 'x'"),
+        ({**FORGED, "epoch": 2**70}, r"epoch of the state must be below 2\*\*62, got 11"),
+        ({**FORGED, "within": {"ranks": 1}}, "within of the state must be a dict with taken, got"),
+        ({**FORGED, "within": {"taken": None}}, "taken of the state must be a whole number, 0 or more, got None"),
     ],
-    ids=["old", "foreign"],
+    ids=["old", "foreign", "none", "negative", "text", "huge", "part", "nothing"],
 )
-def test_what_is_no_state_is_refused(folder: Path, state: dict[str, Any], message: str) -> None:
+def test_what_is_no_state_is_refused(folder: Path, state: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         ShardDataset(folder).load_state_dict(state)
 
@@ -156,6 +163,9 @@ def test_what_is_no_state_is_refused(folder: Path, state: dict[str, Any], messag
 def test_batches_can_only_be_counted_if_their_size_is_known(folder: Path) -> None:
     with pytest.raises(UsageError, match="needs ShardDataset\\(batch_size="):
         ShardDataset(folder).state_dict(batches=2)
+    dataset = ShardDataset(folder, batch_size=1)
+    next(iter(dataset))
+    assert dataset.state_dict(batches=1)["seen"] == 1
 
 
 def test_ranks_without_samples_are_told_before_training(tmp_path: Path) -> None:

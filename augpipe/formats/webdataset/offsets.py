@@ -10,6 +10,7 @@ from msgspec import Struct
 from augpipe.formats.webdataset.safe_parse import MOST_MEMBER, read_document
 
 _BLOCK = 512
+_END = 2 * _BLOCK
 
 
 class _Indexed(Struct, frozen=True):
@@ -40,4 +41,4 @@ def indexed_starts(shard: Path, samples: int, size: int) -> list[int] | None:
             return None
         starts.append(first)
         end += length
-    return [*starts, end] if len(starts) == samples and end <= size else None
+    return [*starts, end] if len(starts) == samples and end + _END == size else None

@@ -90,10 +90,22 @@ def test_one_of_another_tar_is_an_error_not_another_sample(indexed: Path) -> Non
         keys_of(indexed)
 
 
+def test_the_last_sample_cannot_be_said_to_end_before_its_last_member(tmp_path: Path) -> None:
+    """Its mask would be missing, which is a target of zeros."""
+    folder = numbered_folder(tmp_path / "dst", [2])
+    shard = folder / "all-000000.tar"
+    with tarfile.open(shard) as tar:
+        last = tar.getmembers()[-1].offset
+    changed(folder, lambda _: [*(spans := by_tarfile(shard))[:-1], [spans[-1][0], last - spans[-1][0]]])
+    reader = StoredSampleReader(open_folder(folder).shards)
+    assert sorted(reader.sample(0, 1).members) == ["json", "png"]
+
+
 def test_a_stretch_of_two_samples_is_none(tmp_path: Path) -> None:
-    folder = numbered_folder(tmp_path / "dst", [3])
+    folder = numbered_folder(tmp_path / "dst", [4])
     spans = by_tarfile(folder / "all-000000.tar")
-    changed(folder, lambda _: [[0, spans[2][0]], spans[2], [sum(spans[2]), 1024]])
+    half = spans[3][1] - 1024
+    changed(folder, lambda _: [[0, spans[2][0]], spans[2], [spans[3][0], half], [spans[3][0] + half, 1024]])
     with pytest.raises(DatasetError, match=r"expected one sample, got p000-.* and p001-"):
         keys_of(folder)
 

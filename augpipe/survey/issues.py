@@ -50,6 +50,8 @@ KNOWN: dict[str, tuple[str, str]] = {
     "keypoints-left-out": ("picture", "keypoints of another count than the class has"),
     "keypoint-visibility-mended": ("picture", "v of a keypoint is not 0, 1 or 2"),
     "mask-left-out": ("picture", "run lengths that are broken"),
+    "mask-beside-objects": ("picture", "objects are stated, so the mask beside them makes none"),
+    "void-left-out": ("picture", "void of a mask is in no object"),
     "ring-left-out": ("picture", "a polygon that cannot be used"),
     "obb-left-out": ("picture", "an oriented box without a number or an area"),
     "name-twice": ("picture", "an object of a JSON gives a name twice; the last value counts"),

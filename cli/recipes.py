@@ -135,9 +135,15 @@ def operations(
     """What a recipe can do; with a NAME, the parameters of that."""
     from augpipe.core.errors import RecipeError, one_line
     from augpipe.recipe.messages import nearest
+    from augpipe.recipe.operation.base import CUSTOM
     from augpipe.recipe.printing import catalogue
 
     known = catalogue.names()
+    if name is not None and name.startswith(CUSTOM):
+        raise RecipeError(
+            f"'{one_line(name, 80)}' is an operation of one's own: its parameters are in its file; "
+            "this lists those that come with augpipe"
+        )
     if name is not None and name not in known:
         near = nearest(name, known, "'augpipe recipes operations'")
         raise RecipeError(f"unknown operation '{one_line(name, 80)}'{near}")

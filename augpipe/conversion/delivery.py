@@ -256,7 +256,8 @@ class Delivery:
             help = "\n--to coco has a place for crowds; choose it with --overwrite" if report.losses["crowds"] else ""
             if help and state.config["source"]["format"].startswith("coco"):
                 help += ", or --crowds instances takes them as objects"
-            advice = f"\n'augpipe convert shards-to-coco {self._place.shards} OTHER' makes a dataset of them"
+            other = "masks" if report.kinds_in["semantic masks"] and not report.objects_in else "coco"
+            advice = f"\n'augpipe convert shards-to-{other} {self._place.shards} OTHER' makes a dataset of them"
             if not help:
                 help = f"{advice}; --overwrite with another --to deletes them"
             raise RunError(f"{folder}: {why}; its shards stay{help}")

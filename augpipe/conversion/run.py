@@ -180,7 +180,8 @@ def _require_wanted(report: ConversionReport, source: str, strict: bool, format:
         raise RunError(f"{source}: no picture is left, so nothing was written: {'; '.join(report.set_aside())}")
     if not report.pictures:
         first = f"\nthe first of them: {report.lost[0]}" if report.lost else ""
-        raise RunError(f"{source}: none of the pictures can be converted, so nothing was written{first}")
+        told = "".join(f"\n{remark}" for remark in report.remarks if " is not used: " in remark)  # such as a table
+        raise RunError(f"{source}: none of the pictures can be converted, so nothing was written{first}{told}")
     if why := no_object_of(report):
         help = "\ncoco has a place for crowds" if report.losses["crowds"] else ""
         if help and format.startswith("coco"):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from augpipe.core.annotations import Annotations, Category
-from augpipe.core.errors import DatasetError, Reject, fault, one_line
+from augpipe.core.errors import DatasetError, Reject, UsageError, fault, one_line
 from augpipe.formats.catalogue import format_named
 from augpipe.formats.layout.parting import Parting
 from augpipe.formats.layout.splits import in_order
@@ -123,6 +123,28 @@ class SourceOptions:
     crowds: Literal["keep", "instances", "drop"] = "keep"
     size_mismatch: Literal["keep", "scale", "reject"] = "keep"
     instances: Literal["keep", "components"] = "keep"
+
+    def __post_init__(self) -> None:
+        for name, known in _CHOICES.items():
+            if (got := getattr(self, name)) not in known:
+                raise UsageError(f"{name}: expected {' or '.join(map(repr, known))}, got {one_line(repr(got), 80)}")
+        limit: Any = self.limit
+        if limit is not None and (not isinstance(limit, int) or limit < 0):
+            raise UsageError(f"limit: expected a whole number from 0 on, got {one_line(repr(limit), 80)}")
+        classes: Any = self.classes
+        if isinstance(classes, str):
+            object.__setattr__(self, "classes", Path(classes))
+        elif not isinstance(classes, Path | None) or isinstance(self.keep, str):
+            raise UsageError("classes is a file, a name a line; keep=('cat', 'dog') has names of classes themselves")
+
+
+_CHOICES: Mapping[str, tuple[str | int, ...]] = {
+    "exif": ("upright", "stored"),
+    "voc_origin": (1, 0),
+    "crowds": ("keep", "instances", "drop"),
+    "size_mismatch": ("keep", "scale", "reject"),
+    "instances": ("keep", "components"),
+}
 
 
 @dataclass(frozen=True)

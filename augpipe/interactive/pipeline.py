@@ -217,6 +217,8 @@ class Pipeline:
             UsageError: an argument is not as expected, or the plan cannot be followed.
         """
         if not isinstance(plan, Plan):
+            if not isinstance(plan, Mapping):
+                raise refused("plan", "the plan of a result, or the one of a record as a dict", plan)
             try:
                 plan = from_json(dict(plan))
             except (TypeError, ValueError) as error:

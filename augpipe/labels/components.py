@@ -92,4 +92,6 @@ def _runs(numbers: NDArray[Any]) -> tuple[I64, I64, I64]:
     owners, starts, stops = owners[order], starts[order], stops[order]
     # A run that ends where the next of its component begins was only cut between two chunks.
     goes_on = (owners[1:] == owners[:-1]) & (starts[1:] == stops[:-1])
+    if not len(owners):
+        return owners, starts, stops
     return owners[np.append(True, ~goes_on)], starts[np.append(True, ~goes_on)], stops[np.append(~goes_on, True)]

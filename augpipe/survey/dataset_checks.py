@@ -17,7 +17,7 @@ from augpipe.core.errors import Reject
 from augpipe.formats.base import Dataset, Entry, is_picture, read_picture
 from augpipe.formats.layout.purposes import shown_split
 from augpipe.labels.keypoints import looks_sided
-from augpipe.storage.byte_range import is_file
+from augpipe.storage.byte_range import ByteRange, is_file
 from augpipe.storage.fs import relative_to
 from augpipe.survey.issues import Example, Oddity, with_one
 from augpipe.survey.tally import ClassCounts, HeadDigest
@@ -63,16 +63,19 @@ def unlisted(dataset: Dataset) -> dict[str, Oddity]:
     options = dataset.options
     if options.split is not None or options.limit is not None:
         return {}
-    folders: dict[str, set[str]] = {}
-    for entry in dataset.entries:
-        if entry.picture is not None and is_file(entry.picture):
-            folder, name = os.path.split(entry.picture.path)
-            folders.setdefault(folder, set()).add(unicodedata.normalize("NFC", name))
+    folders = {os.path.split(e.picture.path)[0] for e in dataset.entries if e.picture and is_file(e.picture)}
+    listed = {
+        unicodedata.normalize("NFC", place.path)
+        for entry in dataset.entries
+        for place in (entry.picture, entry.annotation)  # a mask is a picture file, too, and may lie beside its picture
+        if isinstance(place, ByteRange) and is_file(place)
+    }
     found: dict[str, Oddity] = {}
-    for folder, names in sorted(folders.items()):
+    for folder in sorted(folders):
         for name in _pictures_in(folder):
-            if unicodedata.normalize("NFC", name) not in names:
-                with_one(found, "unlisted-picture", Example(relative_to(os.path.join(folder, name), dataset.root)))
+            path = os.path.join(folder, name)
+            if unicodedata.normalize("NFC", path) not in listed:
+                with_one(found, "unlisted-picture", Example(relative_to(path, dataset.root)))
     return found
 
 

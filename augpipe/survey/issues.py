@@ -52,6 +52,8 @@ KNOWN: dict[str, tuple[str, str]] = {
     "mask-beside-objects": ("picture", "it states objects beside its mask, so none are made of the mask"),
     "void-left-out": ("picture", "void of a mask is left out, as the target has no masks"),
     "mask-left-out": ("picture", "run lengths that are broken"),
+    "mask-beside-objects": ("picture", "objects are stated, so the mask beside them makes none"),
+    "void-left-out": ("picture", "void of a mask is in no object"),
     "ring-left-out": ("picture", "a polygon that cannot be used"),
     "obb-left-out": ("picture", "an oriented box without a number or an area"),
     "name-twice": ("picture", "an object of a JSON gives a name twice; the last value counts"),

@@ -122,6 +122,10 @@ def test_operations_of_an_unknown_name():
     assert "unknown operation 'blur'; did you mean 'box_blur'?" in refused("operations", "blur")
 
 
+def test_operations_of_ones_own_are_described_in_their_file():
+    assert "an operation of one's own: its parameters are in its file" in refused("operations", "custom.scratches")
+
+
 def test_schema():
     assert json.loads(fine("schema")) == recipe_schema()
 

@@ -222,7 +222,9 @@ def test_a_set_of_masks_alone_is_no_set_of_background(tmp_path):
     assert "no label can be written, so nothing was written: semantic masks 2, which shards hold" in said
     (pair, shards) = re.search(r"'augpipe convert (shards-to-\w+) (\S+) OTHER' makes a dataset of them", said).groups()
     assert "--overwrite with another --to deletes them" in said
-    result = call("convert", pair, shards, tmp_path / "other", "-w", 0, "--instances", "components")
+    result = call("convert", pair, shards, tmp_path / "other", "-w", 0)
+    assert (result.exit_code, "semantic masks 2 → 2" in result.stdout) == (0, True)
+    result = call("convert", "shards-to-coco", shards, tmp_path / "coco", "-w", 0, "--instances", "components")
     assert (result.exit_code, "2 pictures, 2 objects" in result.stdout) == (0, True)
     assert not dataset(tmp_path / "set")
     made(source, tmp_path / "set", "voc", "--overwrite")

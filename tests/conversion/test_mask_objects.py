@@ -153,6 +153,19 @@ def test_an_instance_mask_states_the_objects(tmp_path):
         assert np.array_equal(decode(mask), objects == number)
 
 
+@pytest.mark.parametrize(("value", "found"), [(0, 0), (1, 1)], ids=["background", "a-class"])
+def test_an_instance_mask_of_background_alone_states_nothing(tmp_path, value, found):
+    root = write_voc(tmp_path / "voc", {})
+    write_picture(root / "JPEGImages" / "a.jpg")
+    classes = np.zeros((10, 20), np.uint8)
+    classes[2:5, 3:9] = value
+    write_mask(root / "SegmentationClass" / "a.png", classes, "P")
+    write_mask(root / "SegmentationObject" / "a.png", np.zeros((10, 20), np.uint8), "P")
+    (root / "labelmap.txt").write_text("background:0,0,0::\ncrack:128,0,0::\n")
+    (labels,) = read_all(opened(root, instances="components"))
+    assert labels.objects.boxes_xyxy.tolist() == [[3, 2, 9, 5]] * found
+
+
 def test_formats_without_masks_are_told(tmp_path):
     root = write_voc(tmp_path / "voc", {"a": voc_xml()})
     assert call("convert", "voc-to-coco", root, tmp_path / "coco", "-w", 0).exit_code == 0

@@ -50,6 +50,9 @@ def test_masks_among_their_pictures_without_splits(tmp_path):
     write_mask(tmp_path / "set" / "a_mask.png", MASK)
     made = call("augment", tmp_path / "set", tmp_path / "out", "-r", "gentle", "--copies", 2, "-w", 0)
     assert (made.exit_code, "2 samples of 1 picture" in made.output) == (0, True), made.output
+    write_picture(tmp_path / "set" / "nothing_said_of_it.jpg")
+    seen = call("inspect", tmp_path / "set")
+    assert "unlisted-picture  1  file " in seen.output, "the masks beside them are listed"
 
 
 def test_classes_of_people_with_and_without_a_mask_stay_classes(tmp_path):

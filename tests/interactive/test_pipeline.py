@@ -348,7 +348,7 @@ def test_a_pipeline_that_makes_no_sense_is_refused(given, message):
 @pytest.mark.parametrize(("plan", "message"), [
     ({"version": 1}, "plan: not a plan"),
     ({"version": 9, "steps": []}, "plan: plan version 9, expected 1 or 2"),
-    (7, "plan: "),
+    (7, "plan: expected the plan of a result, or the one of a record as a dict, got int 7"),
     ({"version": 1, "seed": 0, "drawn": [], "steps": [{"kind": "filter", "sigma": -4.0}]}, "plan: cannot be followed"),
 ], ids=["nothing", "version", "number", "sigma"])  # fmt: skip
 def test_a_plan_that_is_none_is_refused(plan, message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -64,6 +65,30 @@ def test_what_cannot_be_read_is_told(tmp_path):
         augpipe.read(source)[0]
     with pytest.raises(UsageError, match="give one of them"):
         augpipe.read(source, "train", options=augpipe.SourceOptions(split="val"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("instances", "component", "instances: expected 'keep' or 'components', got 'component'"),
+        ("crowds", "x", "crowds: expected 'keep' or 'instances' or 'drop', got 'x'"),
+        ("voc_origin", 2, "voc_origin: expected 1 or 0, got 2"),
+        ("limit", -1, "limit: expected a whole number from 0 on, got -1"),
+        ("limit", "3", "limit: expected a whole number from 0 on, got '3'"),
+        ("classes", ["cat"], "keep=('cat', 'dog') has names of classes themselves"),
+        ("keep", "cat", "keep=('cat', 'dog') has names of classes themselves"),
+    ],
+    ids=["instances", "crowds", "origin", "limit-below-0", "limit-of-text", "classes", "keep"],
+)
+def test_options_that_make_no_sense_are_refused(name, value, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        augpipe.SourceOptions(**{name: value})
+
+
+def test_a_file_of_classes_may_be_text(voc, tmp_path):
+    (tmp_path / "names.txt").write_text("dog\n")
+    found = augpipe.read(voc, options=augpipe.SourceOptions(classes=str(tmp_path / "names.txt")))
+    assert found.classes == ["dog"]
 
 
 def test_the_sheet_is_that_of_the_command(voc, tmp_path):

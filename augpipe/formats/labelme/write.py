@@ -56,7 +56,7 @@ class LabelmeEncoder(SampleEncoder):
     folder: Path
     categories: Mapping[int, Category]
     holds = frozenset({"segmentations", "keypoints", "truncated, difficult and occluded flags", "fields of objects",
-                       "fields of pictures"})  # fmt: skip
+                       "fields of pictures", "oriented boxes"})  # fmt: skip
 
     def encode(self, picture: Picture) -> Encoded:
         picture.require_ending()
@@ -89,8 +89,11 @@ class LabelmeEncoder(SampleEncoder):
         return "objects whose class has no name" if nameless else None
 
     def cannot_hold(self, annotations: Annotations) -> dict[str, int]:
-        facts = annotations.objects.facts
+        facts, segmentation = annotations.objects.facts, annotations.objects.segmentation
+        oriented = [segmentation[i] is None for i, obb in enumerate(annotations.objects.obb) if obb is not None]
         own = {
+            "oriented boxes": oriented.count(False),
+            "oriented boxes, written as polygons": oriented.count(True),
             "truncated and occluded flags": sum(f.truncated is not None or f.occluded is not None for f in facts),
             "fields with names that labelme uses": sum(
                 bool(f.attributes.keys() & (UNDERSTOOD - {"group_id"})) for f in facts

@@ -92,15 +92,27 @@ class MaskWriter(DatasetWriter):
         return in_split(entry.key, entry.split) if entry.split else entry.key
 
     def close(self) -> Closing:
-        names = [BACKGROUND, *(c.name for c in one_a_name(self.categories)[0])]
-        write_into(self.folder / CLASSES, lines_of(" ".join(name.split()) for name in names))
+        write_into(self.folder / CLASSES, lines_of([BACKGROUND, *self._lines().values()]))
         remarks = [f"{shown_splits(self._own)}: a folder of images/ and masks/, which --split names"] * bool(self._own)
         return Closing(self.classes_cannot_hold(), tuple(remarks))
 
     def classes_cannot_hold(self) -> dict[str, int]:
-        strange = sum(c.name != " ".join(c.name.split()) or c.name in ("", BACKGROUND) for c in self.categories)
+        strange = sum(name != line for name, line in self._lines().items())
         own = {"class names that a list cannot hold": strange} if strange else {}
         return super().classes_cannot_hold() | own | names_again(self.categories)
+
+    def _lines(self) -> dict[str, str]:
+        """Name of each class → its line in the list, in which no line is empty and none is there twice."""
+        lines: dict[str, str] = {}
+        taken = {BACKGROUND}
+        for value, category in enumerate(one_a_name(self.categories)[0], start=1):
+            word = " ".join(category.name.split())
+            line = word if word and word not in taken else f"{word or 'class'}-{value}"
+            while line in taken:
+                line += f"-{value}"
+            lines[category.name] = line
+            taken.add(line)
+        return lines
 
 
 def mask_of(annotations: Annotations, size_wh: tuple[int, int], numbers: Mapping[int, int]) -> tuple[U8, list[Loss]]:

@@ -68,6 +68,7 @@ def indexes_of_colors(raster: Raster, colors: Mapping[int, int] | None, file: st
         if unknown:
             v = unknown[0]
             message = f"{file}: the mask has the color ({v & 255}, {v >> 8 & 255}, {v >> 16}), which is no class"
+            message += "; a line of the table of colors can name it, as background too" if colors else ""
             raise Reject("labels", "bad-mask", message, file=file)
         indexes = np.array([table[int(v)] for v in values], np.uint8)
         out[rows] = indexes[places].reshape(out[rows].shape)

@@ -51,8 +51,8 @@ class InstanceReader:
     def _rows(self, semantic: Raster, instance: Raster | None, entry: Entry) -> list[ObjectRow]:
         from augpipe.labels.components import components_of, numbered_masks  # here, as it loads OpenCV
 
-        if instance is not None and instance.shape == semantic.shape:
-            classes = self._classes(semantic, instance)
+        matched = instance is not None and instance.shape == semantic.shape
+        if instance is not None and matched and (classes := self._classes(semantic, instance)):
             stated = np.where(np.isin(instance, list(classes)), instance, 0)
             rows = [(classes[n], n, mask, box) for n, mask, box in numbered_masks(stated)]
         else:

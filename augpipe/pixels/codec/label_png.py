@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from augpipe.core.annotations import U8, Raster
 from augpipe.core.errors import Reject, of_system, one_line
@@ -83,7 +83,8 @@ def decode_raster(data: bytes, what: str, max_pixels: int = 4 * MAX_PIXELS) -> R
     except PARSER_FAULTS as error:
         if of_system(error):
             raise
-        raise Reject("labels", "bad-mask", f"{what}: not a mask: {one_line(error, 120)}", file=what) from error
+        why = "no picture that is known" if isinstance(error, UnidentifiedImageError) else one_line(error, 120)
+        raise Reject("labels", "bad-mask", f"{what}: not a mask: {why}", file=what) from error
     if raster is None:
         raise Reject("labels", "bad-mask", f"{what}: {fault}", file=what)
     return raster

@@ -151,4 +151,4 @@ def test_oriented_boxes_are_polygons_and_counted(tmp_path):
     result = converted("coco-to-labelme", source_of(tmp_path / "src", rows), tmp_path / "out")
     (shape,) = json.loads((tmp_path / "out" / "images" / "a.json").read_text())["shapes"]
     assert (shape["shape_type"], shape["points"]) == ("polygon", [[2, 3], [5, 1], [7, 3], [4, 5]])
-    assert "oriented boxes 1" in result.stdout
+    assert "oriented boxes, written as polygons 1" in result.stdout

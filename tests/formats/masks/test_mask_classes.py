@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from builders import opened, read_all, rejected, write_picture
+from command_line import call
 from PIL import Image
 
 RED, BLUE, BLACK, WHITE = (200, 0, 0), (0, 0, 200), (0, 0, 0), (255, 255, 255)
@@ -41,7 +42,17 @@ def test_a_color_that_is_in_no_table_is_named(tmp_path):
     pixels = PIXELS.copy()
     pixels[0, 0] = (1, 2, 3)
     source = opened(colored(tmp_path, "class_dict.csv", TABLES["class_dict.csv"], pixels))
-    assert rejected(source, "a.png").message == "masks/a.png: the mask has the color (1, 2, 3), which is no class"
+    assert rejected(source, "a.png").message == (
+        "masks/a.png: the mask has the color (1, 2, 3), which is no class; "
+        "a line of the table of colors can name it, as background too"
+    )
+
+
+def test_a_conversion_that_fails_says_why_the_table_is_not_used(tmp_path):
+    colored(tmp_path / "set", "class_dict.csv", "name;r;g;b\nroad;0;0;200\n")
+    made = call("convert", "masks-to-coco", tmp_path / "set", tmp_path / "coco", "--instances", "components")
+    assert made.exit_code == 1
+    assert "class_dict.csv is not used: no rows of a name and a color" in made.output
 
 
 def test_gray_numbers_saved_as_rgb_are_numbers_beside_a_table(tmp_path):

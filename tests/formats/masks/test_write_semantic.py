@@ -183,3 +183,22 @@ def test_an_augmented_set_of_masks_is_written_in_one_command(to, tmp_path):
     assert names == sorted(p.stem for p in (out / "images").iterdir())
     assert call("verify", out, "-w", 0).exit_code == 0
     assert json.loads((out / ".augpipe-run" / "dataset.json").read_text())["to"] == to
+
+
+def test_names_that_a_list_cannot_hold_leave_the_others_their_values(tmp_path):
+    names = ["background", "road", " ", "a  b", "a b"]
+    rows = [
+        row(k, bbox=[2 * k, 2, 2, 2], category_id=k, segmentation=square(2 * k, 2, 2 * k + 2, 4))
+        for k in range(1, len(names) + 1)
+    ]
+    (tmp_path / "src" / "images").mkdir(parents=True)
+    write_picture(tmp_path / "src" / "images" / "a.jpg", SIZE)
+    cats = [{"id": k, "name": name} for k, name in enumerate(names, start=1)]
+    source = write_json(tmp_path / "src" / "x.json", coco([image(1, "a.jpg", SIZE)], rows, cats))
+    result = call("convert", "coco-to-masks", source, tmp_path / "out", "-w", 0)
+    assert "class names that a list cannot hold 4" in result.output
+    back = opened(tmp_path / "out")
+    assert [(c.id, c.name) for c in back.categories] == [
+        (1, "background-1"), (2, "road"), (3, "class-3"), (4, "a b"), (5, "a b-5"),
+    ]  # fmt: skip
+    assert [read_all(back)[0].semantic[3, 2 * k] for k in range(1, 6)] == [1, 2, 3, 4, 5]

@@ -258,8 +258,8 @@ def test_masks_of_16_bits_and_of_three_colors_are_numbers():
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "not a mask"),
-        (b"no picture", "not a mask"),
+        (b"", "not a mask: no picture that is known$"),
+        (b"no picture", "not a mask: no picture that is known$"),
         (encode_raster(MASK)[:-40], "not a mask"),
         (encoded(GRAY.convert("F"), "TIFF"), "mode F"),
         (encoded(PICTURE.convert("CMYK"), "TIFF"), "mode CMYK"),

@@ -49,8 +49,6 @@ KNOWN: dict[str, tuple[str, str]] = {
     "keypoints-clipped": ("picture", "a keypoint outside the picture counts as not labelled"),
     "keypoints-left-out": ("picture", "keypoints of another count than the class has"),
     "keypoint-visibility-mended": ("picture", "v of a keypoint is not 0, 1 or 2"),
-    "mask-beside-objects": ("picture", "it states objects beside its mask, so none are made of the mask"),
-    "void-left-out": ("picture", "void of a mask is left out, as the target has no masks"),
     "mask-left-out": ("picture", "run lengths that are broken"),
     "mask-beside-objects": ("picture", "objects are stated, so the mask beside them makes none"),
     "void-left-out": ("picture", "void of a mask is in no object"),

@@ -169,7 +169,8 @@ def disturbed(number: int, plan: Plan, place: Path) -> Outcome:
             calls = way_out
             continue
         if kind.makes == "tree":
-            outcome.problems += _of_tree(kind, end, folder, prepared.wanted)
+            told = any(checks.WAY_OUT in end.said for end in outcome.ends)  # what is left of one command, by any since
+            outcome.problems += _of_tree(kind, end, folder, prepared.wanted, told=told)
             if end.how == "done":
                 break
             calls = _overwriting(kind) if checks.WAY_OUT in end.said else calls
@@ -193,7 +194,7 @@ def disturbed(number: int, plan: Plan, place: Path) -> Outcome:
     return outcome
 
 
-def _of_tree(kind: Kind, end: End, folder: Path, wanted: Path) -> Iterator[str]:
+def _of_tree(kind: Kind, end: End, folder: Path, wanted: Path, *, told: bool) -> Iterator[str]:
     """What is wrong of a conversion: its word against what is there."""
     seen = checks.files_of(folder)
     is_whole = checks.is_done(kind.makes, folder, wanted)
@@ -202,7 +203,7 @@ def _of_tree(kind: Kind, end: End, folder: Path, wanted: Path) -> Iterator[str]:
     left = [path.name for path in folder.glob(f"{checks.PART}*")]
     if end.how == "done" and left and not end.struck:
         yield f"left over: {left}"
-    if seen and not is_whole and end.how in ("error", "stopped") and checks.WAY_OUT not in end.said:
+    if seen and not is_whole and end.how in ("error", "stopped") and not told:
         yield f"a part is left and not told of: {sorted(seen)[:3]}, {end.said}"
 
 

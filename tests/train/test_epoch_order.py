@@ -150,3 +150,11 @@ def test_global_random_state_is_left_alone() -> None:
     whole(Order((30, 40), None, 0, 0))
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.random.get_state()[1].tolist() == before[1]
+
+
+def test_each_window_is_mixed_in_its_own_way() -> None:
+    """Runs of two keep their order until windows mix them: which of a run comes first differs between windows."""
+    order = Order((4096,), 512, 0, 0)
+    places = np.array([member for _, member in order.places(np.arange(4096))]).reshape(8, 512)
+    patterns = {tuple((window % 2).tolist()) for window in places}
+    assert len(patterns) == 8
